@@ -1,0 +1,1 @@
+"""The glossary's words as plain, frozen values."""

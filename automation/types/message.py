@@ -1,0 +1,69 @@
+"""A decision's row in the ledger for one channel, what a channel gets to deliver, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class MessageState(StrEnum):
+    """Where a message is; `sent`, `failed`, `expired` and `cancelled` are final, and `ambiguous` holds everything."""
+
+    QUEUED = "queued"
+    SENDING = "sending"
+    SENT = "sent"
+    FAILED = "failed"
+    AMBIGUOUS = "ambiguous"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    SUPPRESSED = "suppressed"
+    ERASED = "erased"
+
+
+LIVE = (MessageState.QUEUED, MessageState.SENDING, MessageState.SENT, MessageState.AMBIGUOUS)
+"""A decision has at most one message in these states, whatever channel it fails over to."""
+
+
+class Verdict(StrEnum):
+    """A channel's answer for one message."""
+
+    SENT = "sent"
+    RETRY = "retry"  # definitely not delivered; may be tried again
+    FAILED = "failed"  # definitely not delivered; never will be
+    AMBIGUOUS = "ambiguous"  # may have arrived
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """One message, ready for its channel.
+
+    `id` is the ledger's message id; `sent_at` the instant its sending was granted (for the Date header, so that a
+    rendering repeats byte for byte). E-mail: subject, text and html. SMS and push: text (and subject as the title).
+    """
+
+    id: str
+    attempt: int
+    channel: str
+    to: str
+    sent_at: datetime
+    text: str
+    subject: str = ""
+    html: str = ""
+    preheader: str = ""
+    sender: str = ""
+    reply_to: str = ""
+    language: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What the channel answered for one message. `detail` is short and holds no address."""
+
+    id: str
+    attempt: int
+    verdict: Verdict
+    detail: str = ""
+    provider_id: str = ""
