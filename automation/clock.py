@@ -43,3 +43,15 @@ class ManualClock:
 def monotonic() -> float:
     """Seconds that never go back, for measuring how long something took."""
     return time.monotonic()
+
+
+def to_millis(at: datetime) -> int:
+    """Milliseconds since 1970 in UTC, as the store keeps instants."""
+    if at.tzinfo is None:
+        raise ValueError(f"{at} has no time zone")
+    return int(at.timestamp() * 1000)
+
+
+def from_millis(millis: int) -> datetime:
+    """The instant of `to_millis`, aware, in UTC."""
+    return datetime.fromtimestamp(millis / 1000, UTC)

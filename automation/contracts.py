@@ -126,7 +126,9 @@ class OfferPolicy(Model, Protocol):
         """Once a run, over the whole audience in batches; what it returns is stored and given to every `choose`."""
         ...
 
-    def choose(self, batch: pl.DataFrame, offers: pl.DataFrame, plan: Mapping[str, JsonValue]) -> pl.DataFrame:
+    def choose(
+        self, batch: pl.DataFrame, offers: pl.DataFrame, plan: Mapping[str, JsonValue]
+    ) -> pl.DataFrame:
         """A probability for every customer of the batch × every offer; they sum to 1 within 1e-9 per customer.
 
         batch: customer_id, the customer's traits, and one Boolean column `when_<n>` (n from 0) for every `Condition` in

@@ -83,7 +83,9 @@ def stable_hash(salt: str, ids: pl.Series) -> NDArray[np.uint64]:
 
 def shares(salt: str, ids: pl.Series) -> NDArray[np.float64]:
     """Each id's stable position in [0, 1), shape (len(ids),): `shares < 0.1` is a stable tenth."""
-    return (stable_hash(salt, ids) >> 11) * 2.0**-53
+    import numpy as np
+
+    return (stable_hash(salt, ids) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def _salted(salt: str) -> int:

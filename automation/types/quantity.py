@@ -16,7 +16,9 @@ _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 _DURATION = re.compile(r"(\d+)\s*(s|min|m|h|d|w)")
 _MONEY = re.compile(r"(\d+(?:\.\d{1,2})?) ?([A-Z]{3})")
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?) ?%")
-_COMPARISON = re.compile(r"(at least|at most|exactly|more than|less than|>=|<=|==|=|>|<)? *(-?\d+(?:\.\d+)?)( [A-Z]{3})?")
+_COMPARISON = re.compile(
+    r"(at least|at most|exactly|more than|less than|>=|<=|==|=|>|<)? *(-?\d+(?:\.\d+)?)( [A-Z]{3})?"
+)
 _OPERATORS: dict[str, Operator] = {
     "at least": "at_least",
     ">=": "at_least",
@@ -107,7 +109,9 @@ def parse_comparison(text: object) -> Comparison:
     if isinstance(text, int | float) and not isinstance(text, bool):
         return Comparison("exactly", Decimal(str(text)))
     if isinstance(text, str) and (match := _COMPARISON.fullmatch(text.strip())):
-        return Comparison(_OPERATORS[match[1] or "="], Decimal(match[2]), match[3].strip() if match[3] else None)
+        return Comparison(
+            _OPERATORS[match[1] or "="], Decimal(match[2]), match[3].strip() if match[3] else None
+        )
     raise ValueError(
         f"{text!r} is not a comparison; write at least 2, at most 2, exactly 2, more than 2 or less than 2"
     )
@@ -126,7 +130,9 @@ Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
     PlainSerializer(format_duration, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": r"^\d+\s*(s|min|m|h|d|w)$", "examples": ["90d", "2h", "30m"]}),
+    WithJsonSchema(
+        {"type": "string", "pattern": r"^\d+\s*(s|min|m|h|d|w)$", "examples": ["90d", "2h", "30m"]}
+    ),
 ]
 Amount = Annotated[
     Money,

@@ -1,0 +1,230 @@
+"""A trained model on disk: one folder with `arrays.npz` and `card.json`, each bound to the other by SHA-256."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any, NoReturn
+
+import numpy as np
+from pydantic import JsonValue, TypeAdapter, ValidationError
+
+from automation.errors import BadArtifact, ContractError
+from automation.ids import content_hash
+
+Arrays = Mapping[str, np.ndarray[Any, Any]]
+
+ARRAYS, CARD = "arrays.npz", "card.json"
+LARGEST_CARD = 1 << 20
+LARGEST_ARRAYS = 4 << 30
+_ARRAY_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+_PART_OF_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
+
+
+@dataclass(frozen=True)
+class Card:
+    """What was trained, from what, by which code, and how good it is. `sha256` is that of the arrays file."""
+
+    name: str
+    version: str
+    using: str
+    options: Mapping[str, JsonValue]
+    seed: int
+    trained_at: datetime
+    data_version: str
+    as_of: datetime
+    code_version: str
+    metrics: Mapping[str, float]
+    admitted: bool
+    because: str
+    sha256: str
+
+
+def version_folder(folder: Path, name: str, version: str) -> Path:
+    """`folder/name/version`, refusing a name or version that would lead elsewhere."""
+    for part in (name, version):
+        if not _PART_OF_PATH.fullmatch(part):
+            raise BadArtifact(
+                f"{part!r} can't be a model's name or version: use letters, digits, '_', '-' and '.'"
+            )
+    return folder / name / version
+
+
+def write(folder: Path, card: Card, arrays: Arrays) -> Card:
+    """Store the model as `folder/<card.name>/<version>/`, whole or not at all; the version and sha256 are settled here.
+
+    The version is the instant of training and a short hash of the card. Raises `ContractError` for arrays that could
+    not be read back without unpickling.
+    """
+    check_arrays(arrays)
+    parent = version_folder(folder, card.name, "x").parent
+    parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=parent))
+    try:
+        sha256 = _write_arrays(temporary / ARRAYS, arrays)
+        card = dataclasses.replace(card, version="", sha256=sha256)
+        version = f"{card.trained_at:%Y%m%dT%H%M%SZ}-{_seal(card)[:8]}"
+        card = dataclasses.replace(card, version=version)
+        _write_card(temporary / CARD, card)
+        _sync(temporary)
+        _move(temporary, parent / version)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return card
+
+
+def read(folder: Path, *, largest: int = LARGEST_ARRAYS) -> tuple[Card, dict[str, np.ndarray[Any, Any]]]:
+    """The card and arrays of one version's folder, both verified. Raises `BadArtifact`."""
+    card = read_card(folder)
+    path = folder / ARRAYS
+    try:
+        with _open(path, largest) as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != card.sha256:
+                _refuse(path, "its content is not what was trained: the checksum differs")
+            file.seek(0)
+            return card, _read_arrays(path, file, largest)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        _refuse(path, str(error) or type(error).__name__)
+
+
+def read_card(folder: Path) -> Card:
+    """The card alone, verified against its own seal. Raises `BadArtifact`."""
+    path = folder / CARD
+    try:
+        with _open(path, LARGEST_CARD) as file:
+            stored = json.loads(file.read())
+        if not isinstance(stored, dict) or set(stored) != {"card", "sha256"}:
+            _refuse(path, "it is not a model's card")
+        card = TypeAdapter(Card).validate_python(stored["card"])
+    except (OSError, ValueError, RecursionError, ValidationError) as error:
+        _refuse(path, _first_line(error))
+    if stored["sha256"] != _seal(card):
+        _refuse(path, "it was changed after training: the checksum differs")
+    if card.version != folder.name:
+        _refuse(path, f"it belongs to version {card.version}")
+    return card
+
+
+def check_arrays(arrays: Arrays) -> None:
+    """Raise `ContractError` unless every array has a plain name and a plain dtype."""
+    for name, array in arrays.items():
+        if not _ARRAY_NAME.fullmatch(name):
+            raise ContractError(
+                f"save() gave an array called {name!r}: use letters, digits, '_', '-' and '.'"
+            )
+        if not isinstance(array, np.ndarray) or array.dtype.hasobject or array.dtype.kind not in "biufcSUmM":
+            kind = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
+            raise ContractError(f"save() gave {name!r} as {kind}: give a plain array, text as uint8")
+
+
+def _write_arrays(path: Path, arrays: Arrays) -> str:
+    with path.open("xb") as file:
+        np.savez(file, allow_pickle=False, **dict(sorted(arrays.items())))  # type: ignore[arg-type]
+        file.flush()
+        os.fsync(file.fileno())
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write_card(path: Path, card: Card) -> None:
+    text = json.dumps(
+        {"card": _plain(card), "sha256": _seal(card)}, indent=2, sort_keys=True, allow_nan=False
+    )
+    with path.open("x", encoding="utf-8") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _plain(card: Card) -> dict[str, JsonValue]:
+    plain = TypeAdapter(Card).dump_python(card, mode="json")
+    assert isinstance(plain, dict)
+    return plain
+
+
+def _seal(card: Card) -> str:
+    return content_hash(json.dumps(_plain(card), sort_keys=True, allow_nan=False))
+
+
+def _move(temporary: Path, target: Path) -> None:
+    """Rename into place; an equal version that is there already stays."""
+    try:
+        temporary.rename(target)
+    except OSError:
+        if not target.is_dir():
+            raise
+    _sync(target.parent)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _open(path: Path, largest: int) -> IO[bytes]:
+    """Open a plain file of a bearable size; a link could lead anywhere, so it is refused."""
+    if path.is_symlink() or path.parent.is_symlink():
+        _refuse(path, "it is a link")
+    if not path.is_file():
+        _refuse(path, "the file is missing")
+    size = path.stat().st_size
+    if size > largest:
+        _refuse(path, f"it has {size:,} bytes, more than the {largest:,} allowed")
+    return path.open("rb")
+
+
+def _read_arrays(path: Path, file: IO[bytes], largest: int) -> dict[str, np.ndarray[Any, Any]]:
+    with zipfile.ZipFile(file) as archive:
+        entries = archive.infolist()
+        names = [entry.filename.removesuffix(".npy") for entry in entries]
+        if len(set(names)) != len(names) or not all(_ARRAY_NAME.fullmatch(name) for name in names):
+            _refuse(path, "its arrays have impossible names")
+        if sum(entry.file_size for entry in entries) > largest:
+            _refuse(path, f"its arrays need more than the {largest:,} bytes allowed")
+        for entry in entries:
+            _check_header(path, archive, entry)
+    file.seek(0)
+    with np.load(file, allow_pickle=False) as stored:
+        return {name: stored[name] for name in names}
+
+
+def _check_header(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
+    """Compare what the header promises with what is there, before numpy allocates it."""
+    with archive.open(entry) as file:
+        major = np.lib.format.read_magic(file)[0]
+        read_header = (
+            np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
+        )
+        shape, _, dtype = read_header(file)
+        size = dtype.itemsize
+        for length in shape:
+            size *= length
+        if dtype.hasobject or file.tell() + size != entry.file_size:
+            _refuse(path, f"array {entry.filename!r} does not hold what its header says")
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def _refuse(path: Path, what: str) -> NoReturn:
+    model = path.parent.parent.name
+    raise BadArtifact(
+        f"{'/'.join(path.parts[-3:])} can't be used: {what}; delete its folder and run `automation train {model}`"
+    )

@@ -1,0 +1,126 @@
+"""Opens the store: SQLite beside the project by default, with the settings that durability asks for."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlmodel import SQLModel
+
+from automation.errors import StoreError
+from automation.store.tables import Fact
+
+BUSY_TIMEOUT_MS = 15_000
+
+
+@dataclass(frozen=True)
+class Store:
+    """What we promised and did. Writers take `transaction`, readers `reading`."""
+
+    engine: Engine
+    url: str
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """One durable transaction that holds the write lock from its start (BEGIN IMMEDIATE)."""
+        with self.engine.connect().execution_options(immediate=True) as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One consistent view; takes no lock that a writer waits for."""
+        with self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @cached_property
+    def secret(self) -> bytes:
+        """What message ids and links are signed with; made once, kept in the store."""
+        facts = table(Fact)
+        with self.transaction() as connection:
+            found = connection.execute(sa.select(facts.c.value).where(facts.c.key == "secret")).scalar()
+            if found is None:
+                found = secrets.token_hex(32)
+                connection.execute(sa.insert(facts).values(key="secret", value=found))
+        return bytes.fromhex(found)
+
+    def checkpoint(self) -> None:
+        """Move the write-ahead log into the database file."""
+        if self.engine.dialect.name == "sqlite":
+            with self.engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def open_store(url: str | Path, *, migrate: bool = True) -> Store:
+    """Open the store at a path or URL, bringing its schema up to date. Raises `StoreError`."""
+    from automation.store.migrations import upgrade
+
+    text = f"sqlite:///{url}" if isinstance(url, Path) else url
+    if isinstance(url, Path):
+        url.parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(text)
+    if engine.dialect.name == "sqlite":
+        _prepare_sqlite(engine)
+    try:
+        if migrate:
+            upgrade(engine)
+        else:
+            with engine.connect():
+                pass
+    except (OperationalError, DatabaseError) as error:
+        engine.dispose()
+        raise StoreError(f"the store {engine.url!r} can't be opened: {error.orig}") from error
+    return Store(engine, text)
+
+
+def insert_rows(
+    connection: Connection, model: type[SQLModel], columns: Sequence[str], rows: Sequence[Sequence[Any]]
+) -> None:
+    """Insert many rows by the driver's own executemany; `rows` hold the values of `columns`."""
+    if not rows:
+        return
+    statement = sa.insert(table(model)).compile(dialect=connection.dialect, column_keys=list(columns))
+    order = list(getattr(statement, "positiontup", None) or columns)
+    if order == list(columns):
+        connection.exec_driver_sql(str(statement), [tuple(row) for row in rows])
+        return
+    places = [list(columns).index(name) for name in order]
+    connection.exec_driver_sql(str(statement), [tuple(row[place] for place in places) for row in rows])
+
+
+def table(model: type[SQLModel]) -> sa.Table:
+    found: sa.Table = model.__table__  # type: ignore[attr-defined]  # SQLModel adds it to table models
+    return found
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    @sa.event.listens_for(engine, "connect")
+    def _settings(raw: Any, _record: Any) -> None:
+        raw.isolation_level = None  # we send BEGIN ourselves
+        cursor = raw.cursor()
+        for pragma, value in _PRAGMAS.items():
+            cursor.execute(f"PRAGMA {pragma} = {value}")
+        cursor.close()
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        immediate = connection.get_execution_options().get("immediate")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+_PRAGMAS: Mapping[str, str | int] = {
+    "busy_timeout": BUSY_TIMEOUT_MS,
+    "journal_mode": "WAL",
+    "synchronous": "FULL",
+    "wal_autocheckpoint": 0,  # the committer checkpoints, and the last one to close
+}

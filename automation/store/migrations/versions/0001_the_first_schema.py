@@ -1,0 +1,327 @@
+"""The first schema."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "batch",
+        sa.Column("run_id", sa.Integer(), nullable=False),
+        sa.Column("no", sa.Integer(), nullable=False),
+        sa.Column("members", sa.LargeBinary(), nullable=False),
+        sa.Column("n", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("owner", sa.String(), nullable=True),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("lease_until", sa.BigInteger(), nullable=True),
+        sa.Column("products", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("run_id", "no"),
+    )
+    op.create_table(
+        "budget",
+        sa.Column("campaign", sa.String(), nullable=False),
+        sa.Column("period", sa.String(), nullable=False),
+        sa.Column("cap", sa.Integer(), nullable=True),
+        sa.Column("reserved", sa.Integer(), nullable=False),
+        sa.Column("spent", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("campaign", "period"),
+    )
+    op.create_table(
+        "consent",
+        sa.Column("customer_id", sa.String(), nullable=False),
+        sa.Column("channel", sa.String(), nullable=False),
+        sa.Column("topic", sa.String(), nullable=False),
+        sa.Column("granted", sa.Boolean(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("text_version", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("customer_id", "channel", "topic"),
+    )
+    op.create_table(
+        "consent_record",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("customer_id", sa.String(), nullable=False),
+        sa.Column("channel", sa.String(), nullable=False),
+        sa.Column("topic", sa.String(), nullable=False),
+        sa.Column("granted", sa.Boolean(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("text_version", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("consent_record", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_consent_record_customer_id"), ["customer_id"], unique=False)
+
+    op.create_table(
+        "contact",
+        sa.Column("message_id", sa.String(), nullable=False),
+        sa.Column("customer_id", sa.String(), nullable=False),
+        sa.Column("channel", sa.String(), nullable=False),
+        sa.Column("topic", sa.String(), nullable=False),
+        sa.Column("campaign", sa.String(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("message_id"),
+    )
+    with op.batch_alter_table("contact", schema=None) as batch_op:
+        batch_op.create_index("ix_contact_customer", ["customer_id", "at"], unique=False)
+
+    op.create_table(
+        "content",
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("sha256"),
+    )
+    op.create_table(
+        "control",
+        sa.Column("scope", sa.String(), nullable=False),
+        sa.Column("stopped_at", sa.BigInteger(), nullable=False),
+        sa.Column("stopped_by", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("scope"),
+    )
+    op.create_table(
+        "coupon",
+        sa.Column("code", sa.String(), nullable=False),
+        sa.Column("message_id", sa.String(), nullable=False),
+        sa.Column("offer", sa.String(), nullable=False),
+        sa.Column("campaign", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("valid_until", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("code"),
+        sa.UniqueConstraint("message_id"),
+    )
+    op.create_table(
+        "decision",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("entry", sa.String(), nullable=False),
+        sa.Column("step", sa.String(), nullable=False),
+        sa.Column("visit", sa.Integer(), nullable=False),
+        sa.Column("run_id", sa.Integer(), nullable=False),
+        sa.Column("batch_no", sa.Integer(), nullable=False),
+        sa.Column("campaign", sa.String(), nullable=False),
+        sa.Column("customer_id", sa.String(), nullable=False),
+        sa.Column("outcome", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("detail", sa.String(), nullable=False),
+        sa.Column("variant", sa.String(), nullable=True),
+        sa.Column("offer", sa.String(), nullable=True),
+        sa.Column("items", sa.String(), nullable=False),
+        sa.Column("propensities", sa.String(), nullable=False),
+        sa.Column("decided_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("entry", "step", "visit"),
+    )
+    with op.batch_alter_table("decision", schema=None) as batch_op:
+        batch_op.create_index("ix_decision_customer", ["customer_id", "campaign"], unique=False)
+        batch_op.create_index("ix_decision_run", ["run_id", "outcome"], unique=False)
+
+    op.create_table(
+        "fact",
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("value", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("key"),
+    )
+    op.create_table(
+        "flight",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("host", sa.String(), nullable=False),
+        sa.Column("boot_id", sa.String(), nullable=False),
+        sa.Column("pid", sa.Integer(), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=False),
+        sa.Column("lease_until", sa.BigInteger(), nullable=True),
+        sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "flush",
+        sa.Column("no", sa.Integer(), nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=False),
+        sa.Column("finished_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("no"),
+    )
+    op.create_table(
+        "inbox",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("event_id", sa.String(), nullable=False),
+        sa.Column("body", sa.String(), nullable=False),
+        sa.Column("received_at", sa.BigInteger(), nullable=False),
+        sa.Column("flush", sa.Integer(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("event_id"),
+    )
+    with op.batch_alter_table("inbox", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_inbox_flush"), ["flush"], unique=False)
+
+    op.create_table(
+        "lane",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("per_second", sa.Float(), nullable=False),
+        sa.Column("next_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "launch",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("campaign", sa.String(), nullable=False),
+        sa.Column("launched_at", sa.BigInteger(), nullable=False),
+        sa.Column("launched_by", sa.String(), nullable=False),
+        sa.Column("approved_by", sa.String(), nullable=True),
+        sa.Column("campaign_sha256", sa.String(), nullable=False),
+        sa.Column("templates", sa.String(), nullable=False),
+        sa.Column("plugins", sa.String(), nullable=False),
+        sa.Column("audience", sa.Integer(), nullable=True),
+        sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("launch", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_launch_campaign"), ["campaign"], unique=False)
+
+    op.create_table(
+        "message",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("decision_id", sa.Integer(), nullable=False),
+        sa.Column("run_id", sa.Integer(), nullable=False),
+        sa.Column("batch_no", sa.Integer(), nullable=False),
+        sa.Column("customer_id", sa.String(), nullable=False),
+        sa.Column("channel", sa.String(), nullable=False),
+        sa.Column("topic", sa.String(), nullable=False),
+        sa.Column("address", sa.String(), nullable=False),
+        sa.Column("lane", sa.String(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=True),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("flight", sa.Integer(), nullable=True),
+        sa.Column("granted_at", sa.BigInteger(), nullable=True),
+        sa.Column("settled_at", sa.BigInteger(), nullable=True),
+        sa.Column("provider_id", sa.String(), nullable=True),
+        sa.Column("reason", sa.String(), nullable=True),
+        sa.Column("template", sa.String(), nullable=False),
+        sa.Column("context", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("decision_id", "channel"),
+    )
+    with op.batch_alter_table("message", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_message_due",
+            ["due_at"],
+            unique=False,
+            sqlite_where=sa.text("state = 'queued'"),
+            postgresql_where=sa.text("state = 'queued'"),
+        )
+        batch_op.create_index(
+            "ix_message_flight",
+            ["flight"],
+            unique=False,
+            sqlite_where=sa.text("state = 'sending'"),
+            postgresql_where=sa.text("state = 'sending'"),
+        )
+        batch_op.create_index(
+            "ix_message_live",
+            ["decision_id"],
+            unique=True,
+            sqlite_where=sa.text("state IN ('queued', 'sending', 'sent', 'ambiguous')"),
+            postgresql_where=sa.text("state IN ('queued', 'sending', 'sent', 'ambiguous')"),
+        )
+        batch_op.create_index("ix_message_run", ["run_id", "state"], unique=False)
+
+    op.create_table(
+        "model_version",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("version", sa.String(), nullable=False),
+        sa.Column("fitted_at", sa.BigInteger(), nullable=False),
+        sa.Column("admitted", sa.Boolean(), nullable=False),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("card", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("name", "version"),
+    )
+    op.create_table(
+        "run",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("campaign", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("due_key", sa.String(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("as_of", sa.BigInteger(), nullable=True),
+        sa.Column("launch_id", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("audience", sa.Integer(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("finished_at", sa.BigInteger(), nullable=True),
+        sa.Column("versions", sa.String(), nullable=False),
+        sa.Column("offer_plan", sa.String(), nullable=False),
+        sa.Column("error", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("campaign", "kind", "due_key"),
+    )
+    op.create_table(
+        "suppression",
+        sa.Column("channel", sa.String(), nullable=False),
+        sa.Column("address", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("channel", "address"),
+    )
+
+
+def downgrade() -> None:
+    op.drop_table("suppression")
+    op.drop_table("run")
+    op.drop_table("model_version")
+    with op.batch_alter_table("message", schema=None) as batch_op:
+        batch_op.drop_index("ix_message_run")
+        batch_op.drop_index(
+            "ix_message_live",
+            sqlite_where=sa.text("state IN ('queued', 'sending', 'sent', 'ambiguous')"),
+            postgresql_where=sa.text("state IN ('queued', 'sending', 'sent', 'ambiguous')"),
+        )
+        batch_op.drop_index(
+            "ix_message_flight",
+            sqlite_where=sa.text("state = 'sending'"),
+            postgresql_where=sa.text("state = 'sending'"),
+        )
+        batch_op.drop_index(
+            "ix_message_due",
+            sqlite_where=sa.text("state = 'queued'"),
+            postgresql_where=sa.text("state = 'queued'"),
+        )
+
+    op.drop_table("message")
+    with op.batch_alter_table("launch", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_launch_campaign"))
+
+    op.drop_table("launch")
+    op.drop_table("lane")
+    with op.batch_alter_table("inbox", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_inbox_flush"))
+
+    op.drop_table("inbox")
+    op.drop_table("flush")
+    op.drop_table("flight")
+    op.drop_table("fact")
+    with op.batch_alter_table("decision", schema=None) as batch_op:
+        batch_op.drop_index("ix_decision_run")
+        batch_op.drop_index("ix_decision_customer")
+
+    op.drop_table("decision")
+    op.drop_table("coupon")
+    op.drop_table("control")
+    op.drop_table("content")
+    with op.batch_alter_table("contact", schema=None) as batch_op:
+        batch_op.drop_index("ix_contact_customer")
+
+    op.drop_table("contact")
+    with op.batch_alter_table("consent_record", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_consent_record_customer_id"))
+
+    op.drop_table("consent_record")
+    op.drop_table("consent")
+    op.drop_table("budget")
+    op.drop_table("batch")

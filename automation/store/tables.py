@@ -1,0 +1,282 @@
+"""The store's tables. Instants are integers: milliseconds since 1970 in UTC. Structured values are JSON text.
+
+`automation/store/migrations` creates them; a test holds the two against each other.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Index, LargeBinary, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+_LIVE = "state IN ('queued', 'sending', 'sent', 'ambiguous')"
+
+
+class Fact(SQLModel, table=True):
+    """Single facts about the store itself, such as the secret that message ids are made with."""
+
+    key: str = Field(primary_key=True)
+    value: str
+
+
+class Content(SQLModel, table=True):
+    """Pinned files by their SHA-256."""
+
+    sha256: str = Field(primary_key=True)
+    body: bytes = Field(sa_type=LargeBinary)
+
+
+class Launch(SQLModel, table=True):
+    """A campaign as it was launched: its file, its templates and the plugins' versions, by hash."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    campaign: str = Field(index=True)
+    launched_at: int = Field(sa_type=BigInteger)
+    launched_by: str
+    approved_by: str | None = None
+    campaign_sha256: str
+    templates: str  # JSON: path -> sha256
+    plugins: str  # JSON: name -> version
+    audience: int | None = None  # as planned when it was launched
+    ended_at: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class Control(SQLModel, table=True):
+    """What an admin stopped: a campaign by name, or everything (`*`)."""
+
+    scope: str = Field(primary_key=True)
+    stopped_at: int = Field(sa_type=BigInteger)
+    stopped_by: str
+
+
+class Consent(SQLModel, table=True):
+    """The latest word of a customer on one channel and topic."""
+
+    customer_id: str = Field(primary_key=True)
+    channel: str = Field(primary_key=True)
+    topic: str = Field(primary_key=True)
+    granted: bool
+    at: int = Field(sa_type=BigInteger)
+    source: str
+    text_version: str = ""
+
+
+class ConsentRecord(SQLModel, table=True):
+    """Every word ever recorded, in order: the proof."""
+
+    __tablename__ = "consent_record"
+
+    id: int | None = Field(default=None, primary_key=True)
+    customer_id: str = Field(index=True)
+    channel: str
+    topic: str
+    granted: bool
+    at: int = Field(sa_type=BigInteger)
+    source: str
+    text_version: str = ""
+
+
+class Suppression(SQLModel, table=True):
+    """An address that nothing may be sent to."""
+
+    channel: str = Field(primary_key=True)
+    address: str = Field(primary_key=True)  # normalised
+    reason: str
+    at: int = Field(sa_type=BigInteger)
+    source: str
+
+
+class Run(SQLModel, table=True):
+    """One execution of a campaign; the unique due key makes it exist once."""
+
+    __table_args__ = (UniqueConstraint("campaign", "kind", "due_key"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    campaign: str
+    kind: str
+    due_key: str
+    due_at: int = Field(sa_type=BigInteger)
+    as_of: int | None = Field(default=None, sa_type=BigInteger)
+    launch_id: int
+    state: str
+    audience: int | None = None
+    created_at: int = Field(sa_type=BigInteger)
+    finished_at: int | None = Field(default=None, sa_type=BigInteger)
+    versions: str = "{}"  # JSON: warehouse version and each model's
+    offer_plan: str = "{}"
+    error: str | None = None
+
+
+class Batch(SQLModel, table=True):
+    """About a thousand members of a run, planned together; `members` is the truth of who is in it."""
+
+    run_id: int = Field(primary_key=True)
+    no: int = Field(primary_key=True)
+    members: bytes = Field(sa_type=LargeBinary)  # JSON list of customer ids, deflated
+    n: int
+    state: str
+    owner: str | None = None
+    epoch: int = 0
+    lease_until: int | None = Field(default=None, sa_type=BigInteger)
+    products: str = "{}"  # JSON: product_id -> what its messages show of it
+
+
+class Decision(SQLModel, table=True):
+    """What was settled for one customer. `entry` is the run, the customer and the subject."""
+
+    __table_args__ = (
+        UniqueConstraint("entry", "step", "visit"),
+        Index("ix_decision_run", "run_id", "outcome"),
+        Index("ix_decision_customer", "customer_id", "campaign"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    entry: str
+    step: str = ""
+    visit: int = 0
+    run_id: int
+    batch_no: int
+    campaign: str
+    customer_id: str
+    outcome: str
+    reason: str
+    detail: str = ""
+    variant: str | None = None
+    offer: str | None = None
+    items: str = "[]"  # JSON: product_id, score, reason, because
+    propensities: str = "{}"  # JSON: the whole distribution that was drawn from
+    decided_at: int = Field(sa_type=BigInteger)
+
+
+class Message(SQLModel, table=True):
+    """A decision's row for one channel."""
+
+    __table_args__ = (
+        UniqueConstraint("decision_id", "channel"),
+        Index(
+            "ix_message_live",
+            "decision_id",
+            unique=True,
+            sqlite_where=text(_LIVE),
+            postgresql_where=text(_LIVE),
+        ),
+        Index(
+            "ix_message_due",
+            "due_at",
+            sqlite_where=text("state = 'queued'"),
+            postgresql_where=text("state = 'queued'"),
+        ),
+        Index(
+            "ix_message_flight",
+            "flight",
+            sqlite_where=text("state = 'sending'"),
+            postgresql_where=text("state = 'sending'"),
+        ),
+        Index("ix_message_run", "run_id", "state"),
+    )
+
+    id: str = Field(primary_key=True)
+    decision_id: int
+    run_id: int
+    batch_no: int
+    customer_id: str
+    channel: str
+    topic: str
+    address: str
+    lane: str
+    due_at: int = Field(sa_type=BigInteger)
+    expires_at: int | None = Field(default=None, sa_type=BigInteger)
+    state: str
+    attempt: int = 0
+    flight: int | None = None
+    granted_at: int | None = Field(default=None, sa_type=BigInteger)
+    settled_at: int | None = Field(default=None, sa_type=BigInteger)
+    provider_id: str | None = None
+    reason: str | None = None
+    template: str
+    context: str  # JSON
+
+
+class Contact(SQLModel, table=True):
+    """What counts for caps and for re-entry: a message promised to a customer."""
+
+    __table_args__ = (Index("ix_contact_customer", "customer_id", "at"),)
+
+    message_id: str = Field(primary_key=True)
+    customer_id: str
+    channel: str
+    topic: str
+    campaign: str
+    at: int = Field(sa_type=BigInteger)
+
+
+class Coupon(SQLModel, table=True):
+    """A code promised to one message; never given again while it may have been read."""
+
+    code: str = Field(primary_key=True)
+    message_id: str = Field(unique=True)
+    offer: str
+    campaign: str
+    state: str  # reserved, confirmed, released
+    valid_until: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class Flight(SQLModel, table=True):
+    """A delivering process's life."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    host: str
+    boot_id: str
+    pid: int
+    epoch: int
+    started_at: int = Field(sa_type=BigInteger)
+    lease_until: int | None = Field(default=None, sa_type=BigInteger)
+    ended_at: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class Lane(SQLModel, table=True):
+    """A rate that messages share; the next one may leave at `next_at`."""
+
+    name: str = Field(primary_key=True)
+    per_second: float
+    next_at: int = Field(sa_type=BigInteger)
+
+
+class Budget(SQLModel, table=True):
+    """Money promised and spent by a campaign in one period."""
+
+    campaign: str = Field(primary_key=True)
+    period: str = Field(primary_key=True)
+    cap: int | None = None  # hundredths
+    reserved: int = 0
+    spent: int = 0
+
+
+class ModelVersion(SQLModel, table=True):
+    """A fitted model's card; `active` is the one that runs use."""
+
+    __tablename__ = "model_version"
+
+    name: str = Field(primary_key=True)
+    version: str = Field(primary_key=True)
+    fitted_at: int = Field(sa_type=BigInteger)
+    admitted: bool
+    active: bool
+    card: str
+
+
+class Inbox(SQLModel, table=True):
+    """Events on their way to the warehouse: durable here first."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    event_id: str = Field(unique=True)
+    body: str  # JSON
+    received_at: int = Field(sa_type=BigInteger)
+    flush: int | None = Field(default=None, index=True)
+
+
+class Flush(SQLModel, table=True):
+    """A numbered move of inbox rows to the warehouse; the Delta commit carries the number."""
+
+    no: int | None = Field(default=None, primary_key=True)
+    started_at: int = Field(sa_type=BigInteger)
+    finished_at: int | None = Field(default=None, sa_type=BigInteger)
