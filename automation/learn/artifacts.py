@@ -1,4 +1,4 @@
-"""A trained model on disk: one folder with `arrays.npz` and `card.json`, each bound to the other by SHA-256."""
+"""A trained model on disk: a folder with `arrays.npz` and `card.json`, bound together by SHA-256."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 from pydantic import JsonValue, TypeAdapter, ValidationError
@@ -54,17 +55,15 @@ def version_folder(folder: Path, name: str, version: str) -> Path:
     """`folder/name/version`, refusing a name or version that would lead elsewhere."""
     for part in (name, version):
         if not _PART_OF_PATH.fullmatch(part):
-            raise BadArtifact(
-                f"{part!r} can't be a model's name or version: use letters, digits, '_', '-' and '.'"
-            )
+            raise BadArtifact(f"{part!r} can't be a model's name or version: use letters, digits, '_', '-' and '.'")
     return folder / name / version
 
 
 def write(folder: Path, card: Card, arrays: Arrays) -> Card:
-    """Store the model as `folder/<card.name>/<version>/`, whole or not at all; the version and sha256 are settled here.
+    """Store the model as `folder/<card.name>/<version>/`, whole or not at all.
 
-    The version is the instant of training and a short hash of the card. Raises `ContractError` for arrays that could
-    not be read back without unpickling.
+    Returns the card with its version (the instant of training and a short hash of the card) and sha256 settled.
+    Raises `ContractError` for arrays that could not be read back without unpickling.
     """
     check_arrays(arrays)
     parent = version_folder(folder, card.name, "x").parent
@@ -119,17 +118,19 @@ def check_arrays(arrays: Arrays) -> None:
     """Raise `ContractError` unless every array has a plain name and a plain dtype."""
     for name, array in arrays.items():
         if not _ARRAY_NAME.fullmatch(name):
-            raise ContractError(
-                f"save() gave an array called {name!r}: use letters, digits, '_', '-' and '.'"
-            )
-        if not isinstance(array, np.ndarray) or array.dtype.hasobject or array.dtype.kind not in "biufcSUmM":
-            kind = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
-            raise ContractError(f"save() gave {name!r} as {kind}: give a plain array, text as uint8")
+            raise ContractError(f"save() gave an array called {name!r}: use letters, digits, _ - and .")
+        dtype = getattr(array, "dtype", None)
+        if dtype is None or dtype.kind not in "biufcSUmM":
+            what = dtype or type(array).__name__
+            raise ContractError(f"save() gave {name!r} as {what}: give a plain array, text as uint8")
 
 
 def _write_arrays(path: Path, arrays: Arrays) -> str:
     with path.open("xb") as file:
-        np.savez(file, allow_pickle=False, **dict(sorted(arrays.items())))  # type: ignore[arg-type]
+        with zipfile.ZipFile(file, "w") as archive:
+            for name in sorted(arrays):
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                    np.lib.format.write_array(entry, arrays[name], allow_pickle=False)
         file.flush()
         os.fsync(file.fileno())
     with path.open("rb") as file:
@@ -137,9 +138,7 @@ def _write_arrays(path: Path, arrays: Arrays) -> str:
 
 
 def _write_card(path: Path, card: Card) -> None:
-    text = json.dumps(
-        {"card": _plain(card), "sha256": _seal(card)}, indent=2, sort_keys=True, allow_nan=False
-    )
+    text = json.dumps({"card": _plain(card), "sha256": _seal(card)}, indent=2, sort_keys=True, allow_nan=False)
     with path.open("x", encoding="utf-8") as file:
         file.write(text + "\n")
         file.flush()
@@ -174,7 +173,7 @@ def _sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _open(path: Path, largest: int) -> IO[bytes]:
+def _open(path: Path, largest: int) -> BufferedReader:
     """Open a plain file of a bearable size; a link could lead anywhere, so it is refused."""
     if path.is_symlink() or path.parent.is_symlink():
         _refuse(path, "it is a link")
@@ -186,7 +185,7 @@ def _open(path: Path, largest: int) -> IO[bytes]:
     return path.open("rb")
 
 
-def _read_arrays(path: Path, file: IO[bytes], largest: int) -> dict[str, np.ndarray[Any, Any]]:
+def _read_arrays(path: Path, file: BufferedReader, largest: int) -> dict[str, np.ndarray[Any, Any]]:
     with zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
         names = [entry.filename.removesuffix(".npy") for entry in entries]
@@ -204,11 +203,10 @@ def _read_arrays(path: Path, file: IO[bytes], largest: int) -> dict[str, np.ndar
 def _check_header(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
     """Compare what the header promises with what is there, before numpy allocates it."""
     with archive.open(entry) as file:
-        major = np.lib.format.read_magic(file)[0]
-        read_header = (
-            np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
-        )
-        shape, _, dtype = read_header(file)
+        if np.lib.format.read_magic(file)[0] == 1:
+            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        else:
+            shape, _, dtype = np.lib.format.read_array_header_2_0(file)
         size = dtype.itemsize
         for length in shape:
             size *= length
@@ -224,7 +222,5 @@ def _first_line(error: Exception) -> str:
 
 
 def _refuse(path: Path, what: str) -> NoReturn:
-    model = path.parent.parent.name
-    raise BadArtifact(
-        f"{'/'.join(path.parts[-3:])} can't be used: {what}; delete its folder and run `automation train {model}`"
-    )
+    place, model = "/".join(path.parts[-3:]), path.parent.parent.name
+    raise BadArtifact(f"{place} can't be used: {what}; delete its folder and run `automation train {model}`")

@@ -1,0 +1,139 @@
+"""Fit a named model, judge whether it may be used, keep it, and find the one in use."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, JsonValue
+
+import automation
+from automation.errors import BadArtifact, ContractError
+from automation.ids import content_hash
+from automation.learn import artifacts
+from automation.learn.artifacts import Card
+
+if TYPE_CHECKING:
+    from automation.config.settings import ModelSettings
+    from automation.contracts import Model, Snapshot
+    from automation.plugin_manager import Registry
+
+
+def train(
+    model: ModelSettings,
+    registry: Registry,
+    snapshot: Snapshot,
+    folder: Path,
+    *,
+    now: datetime,
+    parts: Mapping[str, Model],
+    evidence: Mapping[str, float] | None = None,
+) -> Card:
+    """Fit `model` on the snapshot and keep it under `folder/<name>/<version>/`, admitted or not.
+
+    `evidence` holds further metrics from outside, such as `backtest.backtest`'s; they are kept and judge nothing.
+    A component may say what its quality and baseline are: `judged_by = ("AUC", "recency alone")`.
+    Raises `NotEnoughData` from the component and `ContractError` for metrics or arrays that can't be kept.
+    """
+    component: Model = registry.find(model.kind, model.using)(model.options)
+    metrics = _checked(model.name, component.fit(snapshot, seed=model.seed, parts=parts))
+    admitted, because = admit(metrics, getattr(component, "judged_by", ("quality", "the baseline")))
+    card = Card(
+        name=model.name,
+        version="",
+        using=model.using,
+        options=_written(model.options),
+        seed=model.seed,
+        trained_at=now,
+        data_version=snapshot.version,
+        as_of=snapshot.as_of,
+        code_version=code_version(model, registry),
+        metrics=metrics | dict(evidence or {}),
+        admitted=admitted,
+        because=because,
+        sha256="",
+    )
+    return artifacts.write(folder, card, component.save())
+
+
+def admit(metrics: Mapping[str, float], judged_by: tuple[str, str]) -> tuple[bool, str]:
+    """Whether a model may be used, and why: with `quality` and `baseline`, only where quality is higher."""
+    measure, rival = judged_by
+    if not {"quality", "baseline"} <= metrics.keys():
+        return True, "admitted: it states no baseline"
+    quality, baseline = metrics["quality"], metrics["baseline"]
+    digits = next((n for n in (2, 3, 4) if f"{quality:.{n}f}" != f"{baseline:.{n}f}"), 6)
+    won = quality > baseline
+    verdict, verb = ("admitted", "beats") if won else ("not admitted", "does not beat")
+    return won, f"{verdict}: {measure} {quality:.{digits}f} {verb} {rival}, {baseline:.{digits}f}"
+
+
+def code_version(model: ModelSettings, registry: Registry) -> str:
+    """12 hex digits for the code that trains and scores: the core's version and the plugin's."""
+    plugin = registry.owner(model.kind, model.using)
+    return content_hash(automation.__version__, plugin.name, plugin.version)[:12]
+
+
+def cards(folder: Path, name: str) -> Iterator[Card]:
+    """The cards of every stored version, newest first. Raises `BadArtifact` for one that was changed."""
+    parent = artifacts.version_folder(folder, name, "x").parent
+    found = sorted(parent.iterdir(), reverse=True) if parent.is_dir() else []
+    for entry in found:
+        if not entry.name.startswith(".") and entry.is_dir():
+            yield artifacts.read_card(entry)
+
+
+def latest(folder: Path, name: str) -> Card:
+    """The newest admitted version's card. Raises `BadArtifact` when there is none, saying why."""
+    refused: Card | None = None
+    for card in cards(folder, name):
+        if card.admitted:
+            return card
+        refused = refused or card
+    if refused is None:
+        raise BadArtifact(f"{name} has never been trained: run `automation train {name}`")
+    raise BadArtifact(
+        f"{name} can't be used: its newest version, {refused.version}, was {refused.because}; "
+        f"leave it out of the campaign, or train it again when there is more data: `automation train {name}`"
+    )
+
+
+def load_model(
+    model: ModelSettings,
+    registry: Registry,
+    folder: Path,
+    *,
+    version: str | None = None,
+    parts: Mapping[str, Model],
+) -> Model:
+    """The component of `version`, or of the newest admitted one. Raises `BadArtifact`."""
+    version = version or latest(folder, model.name).version
+    card, arrays = artifacts.read(artifacts.version_folder(folder, model.name, version))
+    _check_settings(model, card)
+    component: Model = registry.find(model.kind, model.using)(model.options)
+    component.load(arrays, parts=parts)
+    return component
+
+
+def _check_settings(model: ModelSettings, card: Card) -> None:
+    """A version trained for other settings answers another question, so it is not used."""
+    now: dict[str, Any] = {"using": model.using, **_written(model.options)}
+    then: dict[str, Any] = {"using": card.using, **card.options}
+    changed = sorted(key for key in now.keys() | then.keys() if now.get(key) != then.get(key))
+    if changed:
+        told = "; ".join(f"{key} was {then.get(key)}, is now {now.get(key)}" for key in changed)
+        raise BadArtifact(f"{model.name} was trained with other settings ({told}): run `automation train {model.name}`")
+
+
+def _checked(name: str, metrics: Mapping[str, float]) -> dict[str, float]:
+    bad = sorted(key for key, value in metrics.items() if not math.isfinite(value))
+    if bad:
+        raise ContractError(f"{name}: fit() gave {', '.join(bad)}, not a finite number")
+    return {key: float(value) for key, value in metrics.items()}
+
+
+def _written(options: BaseModel) -> dict[str, JsonValue]:
+    return options.model_dump(mode="json")
