@@ -43,4 +43,5 @@ class Account:
     @property
     def adds_up(self) -> bool:
         parts = vars(self).copy()
-        return parts.pop("audience") == sum(parts.values())
+        audience: int = parts.pop("audience")
+        return audience == sum(parts.values())

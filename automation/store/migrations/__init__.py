@@ -23,9 +23,7 @@ def upgrade(engine: Engine) -> None:
     if current == head:
         return
     if current is not None and current not in {script.revision for script in scripts.walk_revisions()}:
-        raise StoreError(
-            f"the store was written by a newer release (schema {current}); upgrade this installation"
-        )
+        raise StoreError(f"the store was written by a newer release (schema {current}); upgrade this installation")
     with engine.connect().execution_options(immediate=True) as connection, connection.begin():
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

@@ -1,0 +1,192 @@
+"""Reading what was decided: for re-entry and caps, for the audience rules, and for `explain`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+import sqlalchemy as sa
+from pydantic import JsonValue
+from sqlalchemy.engine import Connection
+
+from automation.clock import from_millis, to_millis
+from automation.store.engine import table
+from automation.store.tables import Contact, Coupon, Decision, Message, Run
+
+_decision, _message, _contact = table(Decision), table(Message), table(Contact)
+_coupon, _run = table(Coupon), table(Run)
+
+
+@dataclass(frozen=True)
+class DecisionRow:
+    """One decision with its message, where it has one."""
+
+    run_id: int
+    batch_no: int
+    campaign: str
+    customer_id: str
+    outcome: str
+    reason: str
+    detail: str
+    variant: str | None
+    offer: str | None
+    items: Sequence[Mapping[str, JsonValue]]
+    propensities: Mapping[str, JsonValue]
+    decided_at: datetime
+    message_id: str | None
+    channel: str | None
+    address: str | None
+    state: str | None
+    state_reason: str | None
+    due_at: datetime | None
+    settled_at: datetime | None
+    template: str | None
+    context: Mapping[str, JsonValue]
+    coupon: str | None
+    coupon_state: str | None
+
+
+def find(
+    connection: Connection,
+    *,
+    customer_id: str | None = None,
+    campaign: str | None = None,
+    run_id: int | None = None,
+    message_id: str | None = None,
+    limit: int = 50,
+) -> list[DecisionRow]:
+    """The newest decisions first."""
+    query = (
+        sa.select(
+            *(_decision.c[name] for name in ("run_id", "batch_no", "campaign", "customer_id", "outcome", "reason")),
+            *(_decision.c[name] for name in ("detail", "variant", "offer", "items", "propensities", "decided_at")),
+            _message.c.id.label("message_id"),
+            *(_message.c[name] for name in ("channel", "address", "state", "due_at", "settled_at", "template")),
+            _message.c.reason.label("state_reason"),
+            _message.c.context,
+            _coupon.c.code,
+            _coupon.c.state.label("coupon_state"),
+        )
+        .outerjoin(_message, _message.c.decision_id == _decision.c.id)
+        .outerjoin(_coupon, _coupon.c.message_id == _message.c.id)
+        .order_by(_decision.c.id.desc())
+        .limit(limit)
+    )
+    wanted = {
+        _decision.c.customer_id: customer_id,
+        _decision.c.campaign: campaign,
+        _decision.c.run_id: run_id,
+        _message.c.id: message_id,
+    }
+    for column, value in wanted.items():
+        if value is not None:
+            query = query.where(column == value)
+    return [_row(row) for row in connection.execute(query)]
+
+
+def mirror(connection: Connection) -> pl.DataFrame:
+    """Every decision, for the audience rules: the columns of `Snapshot.decisions`."""
+    query = sa.select(*(_decision.c[name] for name in ("customer_id", "campaign", "run_id", "outcome", "decided_at")))
+    rows = connection.execute(query.add_columns(_decision.c.variant)).fetchall()
+    frame = pl.DataFrame([tuple(row) for row in rows], schema=_MIRROR, orient="row")
+    return frame.with_columns(
+        pl.from_epoch("decided_at", time_unit="ms").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    )
+
+
+_MIRROR = {
+    "customer_id": pl.String,
+    "campaign": pl.String,
+    "run_id": pl.Int64,
+    "outcome": pl.String,
+    "decided_at": pl.Int64,
+    "variant": pl.String,
+}
+
+
+def entered(connection: Connection, customers: Sequence[str], campaign: str, *, since: datetime | None) -> set[str]:
+    """Those of a batch that got this campaign, or were held out of it, since then (or ever)."""
+    query = sa.select(_decision.c.customer_id.distinct()).where(
+        _decision.c.customer_id.in_(customers),
+        _decision.c.campaign == campaign,
+        _decision.c.outcome.in_(["message", "holdout"]),
+    )
+    if since is not None:
+        query = query.where(_decision.c.decided_at >= to_millis(since))
+    return set(connection.execute(query).scalars())
+
+
+def contacts(
+    connection: Connection, customers: Sequence[str], *, since: datetime, topics: Sequence[str]
+) -> dict[str, int]:
+    """How many messages of these topics each customer of a batch was promised since then."""
+    query = (
+        sa.select(_contact.c.customer_id, sa.func.count().label("n"))
+        .where(_contact.c.customer_id.in_(customers), _contact.c.at >= to_millis(since), _contact.c.topic.in_(topics))
+        .group_by(_contact.c.customer_id)
+    )
+    return {row.customer_id: row.n for row in connection.execute(query)}
+
+
+def reasons(connection: Connection, run_id: int) -> dict[tuple[str, str], int]:
+    """How often each outcome and reason was decided in a run."""
+    query = (
+        sa.select(_decision.c.outcome, _decision.c.reason, sa.func.count())
+        .where(_decision.c.run_id == run_id)
+        .group_by(_decision.c.outcome, _decision.c.reason)
+    )
+    return {(outcome, reason): n for outcome, reason, n in connection.execute(query)}
+
+
+def variants(connection: Connection, run_id: int) -> dict[tuple[str, str], int]:
+    """How many of a run's members each variant has, by outcome."""
+    query = (
+        sa.select(_decision.c.variant, _decision.c.outcome, sa.func.count())
+        .where(_decision.c.run_id == run_id, _decision.c.variant.is_not(None))
+        .group_by(_decision.c.variant, _decision.c.outcome)
+    )
+    return {(variant, outcome): n for variant, outcome, n in connection.execute(query)}
+
+
+def of_run(connection: Connection, run_id: int) -> pl.DataFrame:
+    """A run's decisions: customer_id, outcome, reason, variant, offer, message_id, state, due_at (milliseconds)."""
+    names = ("customer_id", "outcome", "reason", "variant", "offer")
+    query = (
+        sa.select(*(_decision.c[name] for name in names), _message.c.id, _message.c.state, _message.c.due_at)
+        .outerjoin(_message, _message.c.decision_id == _decision.c.id)
+        .where(_decision.c.run_id == run_id)
+    )
+    schema = dict.fromkeys((*names, "message_id", "state"), pl.String) | {"due_at": pl.Int64}
+    return pl.DataFrame([tuple(row) for row in connection.execute(query)], schema=schema, orient="row")
+
+
+def _row(row: Any) -> DecisionRow:
+    return DecisionRow(
+        run_id=row.run_id,
+        batch_no=row.batch_no,
+        campaign=row.campaign,
+        customer_id=row.customer_id,
+        outcome=row.outcome,
+        reason=row.reason,
+        detail=row.detail,
+        variant=row.variant,
+        offer=row.offer,
+        items=json.loads(row.items),
+        propensities=json.loads(row.propensities),
+        decided_at=from_millis(row.decided_at),
+        message_id=row.message_id,
+        channel=row.channel,
+        address=row.address,
+        state=row.state,
+        state_reason=row.state_reason,
+        due_at=None if row.due_at is None else from_millis(row.due_at),
+        settled_at=None if row.settled_at is None else from_millis(row.settled_at),
+        template=row.template,
+        context=json.loads(row.context) if row.context else {},
+        coupon=row.code,
+        coupon_state=row.coupon_state,
+    )

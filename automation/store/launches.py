@@ -1,0 +1,128 @@
+"""What was launched, pinned by hash, and what an admin stopped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection
+
+from automation.clock import from_millis, to_millis
+from automation.errors import StoreError
+from automation.ids import content_hash
+from automation.store.engine import table
+from automation.store.tables import Content, Control, Launch
+
+EVERYTHING = "*"
+_launch, _content, _control = table(Launch), table(Content), table(Control)
+
+
+@dataclass(frozen=True)
+class Launched:
+    """A launch: which text, templates (path → SHA-256) and plugin versions it pinned."""
+
+    id: int
+    campaign: str
+    launched_at: datetime
+    launched_by: str
+    approved_by: str | None
+    campaign_sha256: str
+    templates: Mapping[str, str]
+    plugins: Mapping[str, str]
+    audience: int | None
+
+
+def launch(
+    connection: Connection,
+    *,
+    campaign: str,
+    text: str,
+    templates: Mapping[str, bytes],
+    plugins: Mapping[str, str],
+    by: str,
+    approved_by: str | None,
+    audience: int | None,
+    now: datetime,
+) -> int:
+    """Pin a campaign and make it the one that runs; an earlier launch of the same name ends."""
+    manifest = {path: keep(connection, body) for path, body in templates.items()}
+    ended = sa.update(_launch).where(_launch.c.campaign == campaign, _launch.c.ended_at.is_(None))
+    connection.execute(ended.values(ended_at=to_millis(now)))
+    resume(connection, campaign)
+    row = {
+        "campaign": campaign,
+        "launched_at": to_millis(now),
+        "launched_by": by,
+        "approved_by": approved_by,
+        "campaign_sha256": keep(connection, text.encode()),
+        "templates": json.dumps(manifest, sort_keys=True),
+        "plugins": json.dumps(dict(plugins), sort_keys=True),
+        "audience": audience,
+    }
+    made = connection.execute(sa.insert(_launch).values(row).returning(_launch.c.id)).scalar_one()
+    return int(made)
+
+
+def launched(connection: Connection) -> dict[str, Launched]:
+    """Every campaign that is launched now, by name."""
+    rows = connection.execute(sa.select(_launch).where(_launch.c.ended_at.is_(None)))
+    return {row.campaign: _launched(row) for row in rows}
+
+
+def launch_of(connection: Connection, launch_id: int) -> Launched:
+    row = connection.execute(sa.select(_launch).where(_launch.c.id == launch_id)).one_or_none()
+    if row is None:
+        raise StoreError(f"launch {launch_id} is not in the store")
+    return _launched(row)
+
+
+def keep(connection: Connection, body: bytes) -> str:
+    """Keep a file's content; returns its SHA-256."""
+    digest = content_hash(body)
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    connection.execute(dialect.insert(_content).values(sha256=digest, body=body).on_conflict_do_nothing())
+    return digest
+
+
+def content(connection: Connection, sha256: str) -> bytes:
+    """A kept file. Raises `StoreError` if it is missing or was changed."""
+    body: bytes | None = connection.execute(sa.select(_content.c.body).where(_content.c.sha256 == sha256)).scalar()
+    if body is None or content_hash(body) != sha256:
+        raise StoreError(f"the pinned file {sha256[:12]} is missing from the store or damaged")
+    return body
+
+
+def stop(connection: Connection, scope: str, *, by: str, now: datetime) -> None:
+    """Nothing of this campaign (or of `EVERYTHING`) leaves until it is resumed; survives restarts."""
+    resume(connection, scope)
+    connection.execute(sa.insert(_control).values(scope=scope, stopped_at=to_millis(now), stopped_by=by))
+
+
+def resume(connection: Connection, scope: str) -> bool:
+    """Take back a stop; returns whether there was one."""
+    return connection.execute(sa.delete(_control).where(_control.c.scope == scope)).rowcount > 0
+
+
+def stopped(connection: Connection) -> dict[str, tuple[datetime, str]]:
+    """Everything stopped now: scope → (when, by whom)."""
+    rows = connection.execute(sa.select(_control))
+    return {row.scope: (from_millis(row.stopped_at), row.stopped_by) for row in rows}
+
+
+def _launched(row: Any) -> Launched:
+    return Launched(
+        id=row.id,
+        campaign=row.campaign,
+        launched_at=from_millis(row.launched_at),
+        launched_by=row.launched_by,
+        approved_by=row.approved_by,
+        campaign_sha256=row.campaign_sha256,
+        templates=json.loads(row.templates),
+        plugins=json.loads(row.plugins),
+        audience=row.audience,
+    )

@@ -1,0 +1,135 @@
+"""The send ledger: a batch's decisions and messages enter in one transaction, and every member stays accounted for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import polars as pl
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from automation.clock import to_millis
+from automation.errors import StoreError
+from automation.ids import message_ids
+from automation.store import coupons
+from automation.store.engine import insert_rows, table
+from automation.store.tables import Batch, Contact, Decision, Message
+from automation.types.message import MessageState
+from automation.types.run import Account
+
+_decision, _batch = table(Decision), table(Batch)
+
+DECISION_COLUMNS: Mapping[str, pl.DataType] = {
+    "customer_id": pl.String(),
+    "outcome": pl.String(),
+    "reason": pl.String(),
+    "detail": pl.String(),
+    "variant": pl.String(),
+    "offer": pl.String(),
+    "items": pl.String(),  # JSON
+    "propensities": pl.String(),  # JSON
+}
+MESSAGE_COLUMNS: Mapping[str, pl.DataType] = {
+    "channel": pl.String(),
+    "address": pl.String(),
+    "lane": pl.String(),
+    "due_at": pl.Int64(),
+    "expires_at": pl.Int64(),
+    "template": pl.String(),
+    "context": pl.String(),  # JSON
+    "coupon": pl.String(),  # its prefix; the code is made here
+}
+"""A batch's frame has both; the message columns are null unless the outcome is `message`."""
+
+
+def plan(
+    connection: Connection,
+    *,
+    run_id: int,
+    batch_no: int,
+    epoch: int,
+    campaign: str,
+    topic: str,
+    rows: pl.DataFrame,
+    products: str,
+    secret: bytes,
+    now: datetime,
+) -> None:
+    """Write a batch's decisions, messages, contacts and coupons, once. Raises `StoreError` if it was planned."""
+    claimed = (
+        sa.update(_batch)
+        .where(_batch.c.run_id == run_id, _batch.c.no == batch_no, _batch.c.epoch == epoch, _batch.c.state == "frozen")
+        .values(state="planned", products=products)
+    )
+    if connection.execute(claimed).rowcount != 1:
+        raise StoreError(f"batch {batch_no} of run {run_id} was planned already")
+    at = to_millis(now)
+    first = (connection.execute(sa.select(sa.func.max(_decision.c.id))).scalar() or 0) + 1
+    rows = rows.with_columns(
+        pl.int_range(first, first + pl.len(), dtype=pl.Int64).alias("id"),
+        (pl.lit(f"{run_id}|") + pl.col("customer_id") + "|").alias("entry"),
+    )
+    _insert_decisions(connection, rows, run_id=run_id, batch_no=batch_no, campaign=campaign, at=at)
+    messages = rows.filter(pl.col("outcome") == "message")
+    if messages.height:
+        ids = [
+            identity
+            for (channel,), part in messages.group_by("channel", maintain_order=True)
+            for identity in message_ids(secret, part["entry"], str(channel))
+        ]
+        order = pl.concat([part for _, part in messages.group_by("channel", maintain_order=True)])
+        order = order.with_columns(pl.Series("message_id", ids, dtype=pl.String))
+        _insert_messages(connection, order, run_id=run_id, batch_no=batch_no, topic=topic)
+        _insert_contacts(connection, order, campaign=campaign, topic=topic)
+        coupons.reserve(connection, order, campaign=campaign, secret=secret)
+
+
+def _insert_decisions(
+    connection: Connection, rows: pl.DataFrame, *, run_id: int, batch_no: int, campaign: str, at: int
+) -> None:
+    columns = ("id", "entry", *DECISION_COLUMNS)
+    fixed = ("", 0, run_id, batch_no, campaign, at)
+    values = [(*row, *fixed) for row in rows.select(columns).iter_rows()]
+    insert_rows(
+        connection, Decision, (*columns, "step", "visit", "run_id", "batch_no", "campaign", "decided_at"), values
+    )
+
+
+def _insert_messages(connection: Connection, rows: pl.DataFrame, *, run_id: int, batch_no: int, topic: str) -> None:
+    taken = ("message_id", "id", "customer_id", "channel", "address", "lane", "due_at", "expires_at", "template")
+    columns = ("id", "decision_id", *taken[2:], "context", "run_id", "batch_no", "topic", "state", "attempt")
+    fixed = (run_id, batch_no, topic, MessageState.QUEUED.value, 0)
+    values = [(*row, *fixed) for row in rows.select(*taken, "context").iter_rows()]
+    insert_rows(connection, Message, columns, values)
+
+
+def _insert_contacts(connection: Connection, rows: pl.DataFrame, *, campaign: str, topic: str) -> None:
+    columns = ("message_id", "customer_id", "channel", "at", "topic", "campaign")
+    taken = rows.select("message_id", "customer_id", "channel", "due_at").iter_rows()
+    insert_rows(connection, Contact, columns, [(*row, topic, campaign) for row in taken])
+
+
+def account(connection: Connection, run_id: int) -> Account:
+    """Where every member of the run's audience stands; the parts add up to it."""
+    frozen = sa.select(sa.func.coalesce(sa.func.sum(_batch.c.n), 0)).where(_batch.c.run_id == run_id)
+    counts: dict[str, int] = {
+        "audience": connection.execute(frozen).scalar_one(),
+        "unplanned": connection.execute(frozen.where(_batch.c.state == "frozen")).scalar_one(),
+    }
+    for state, n in connection.execute(_STANDING, {"run": run_id}):
+        counts[state] = counts.get(state, 0) + n
+    return Account(**counts)
+
+
+_STANDING = sa.text(
+    """
+    SELECT coalesce(m.state, d.outcome) AS standing, count(*) AS n
+    FROM decision d
+    LEFT JOIN message m ON m.decision_id = d.id AND d.outcome = 'message' AND m.id = (
+        SELECT l.id FROM message l WHERE l.decision_id = d.id
+        ORDER BY l.state IN ('queued', 'sending', 'sent', 'ambiguous') DESC, l.settled_at DESC LIMIT 1)
+    WHERE d.run_id = :run
+    GROUP BY 1
+    """
+)
