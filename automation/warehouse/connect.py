@@ -1,0 +1,156 @@
+"""The embedded warehouse: Delta tables on disk, queried by DuckDB through Ibis.
+
+Several processes may read while one writes. A writer holds a lock on the folder and ends with one atomic Delta
+commit; a reader takes the file list of the version that is newest when it asks, and those files are never changed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import ibis
+import polars as pl
+
+from automation.contracts import Snapshot
+from automation.errors import ConfigurationError
+from automation.types.schema import TABLES, TableName
+from automation.warehouse.profiles import profiles
+from automation.warehouse.staging import stage
+from automation.warehouse.tables import TableVersion, select_files, table_version
+from automation.warehouse.writing import Change, append, has_transaction, last_transaction, upsert, writing
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+    from duckdb import DuckDBPyConnection
+    from ibis.backends.duckdb import Backend
+
+DECISIONS = pl.Schema(
+    {
+        "customer_id": pl.String(),
+        "campaign": pl.String(),
+        "run_id": pl.String(),
+        "outcome": pl.String(),
+        "decided_at": pl.Datetime("us", "UTC"),
+        "variant": pl.String(),
+    }
+)
+_UNUSABLE = re.compile(r"[\[\]^|]|%[0-9A-Fa-f]{2}")  # deltalake 1.6 panics or looks elsewhere
+_VIEWS_KEPT = 100  # versions of a table that a long-lived connection can still read
+
+
+class Warehouse:
+    """Customers, products and events in one folder, on one Ibis connection; not to be shared between threads."""
+
+    def __init__(self, folder: Path, connection: Backend) -> None:
+        self.folder = folder
+        self.connection = connection
+        self._views: dict[TableName, dict[int, str]] = {name: {} for name in TABLES}
+
+    def snapshot(
+        self,
+        as_of: datetime,
+        *,
+        decisions: pl.DataFrame | None = None,
+        segments: Mapping[str, ir.Table] | None = None,
+    ) -> Snapshot:
+        """Everything strictly before `as_of` in the newest version of every table."""
+        versions = self._versions()
+        customers, products, events = (self._table(versions[name]) for name in TABLES)
+        cut = ibis.literal(as_of)
+        events = events.filter(events.occurred_at < cut)
+        return Snapshot(
+            as_of=as_of,
+            version=_version_text(versions),
+            replayable=True,
+            customers=customers.filter(customers.created_at.isnull() | (customers.created_at < cut)),
+            products=products.filter(products.created_at.isnull() | (products.created_at < cut)),
+            events=events,
+            profiles=profiles(events, as_of),
+            decisions=ibis.memtable(DECISIONS.to_frame() if decisions is None else decisions.select(DECISIONS)),
+            segments=MappingProxyType(dict(segments)) if segments is not None else MappingProxyType({}),
+        )
+
+    def table(self, name: TableName) -> ir.Table:
+        """A whole table in its newest version."""
+        return self._table(table_version(self.folder, name))
+
+    def version(self) -> str:
+        """Identifies what the tables hold now, such as `customers=3 products=1 events=12`."""
+        return _version_text(self._versions())
+
+    def append_events(
+        self, frames: pl.DataFrame | Iterable[pl.DataFrame], transaction: tuple[str, int] | None = None
+    ) -> Change:
+        """Append events whose id is new, as one commit that carries the application transaction.
+
+        A transaction (application, rising number) that the table carries already is not repeated.
+        Raises `ContractError`.
+        """
+        with stage(self._spool, "events", frames) as staged, writing(self.folder):
+            return append(self.cursor(), self.folder, staged, transaction)
+
+    def upsert(self, table: TableName, frames: pl.DataFrame | Iterable[pl.DataFrame]) -> Change:
+        """Set customers or products by key; unchanged rows are not rewritten. Raises `ContractError`."""
+        if table == "events":
+            raise ValueError("events are appended, not set by key")
+        with stage(self._spool, table, frames) as staged, writing(self.folder):
+            return upsert(self.cursor(), self.folder, staged)
+
+    def last_transaction(self, app_id: str) -> int | None:
+        """The highest transaction number that the events table carries of this application."""
+        return last_transaction(self.folder, app_id)
+
+    def has_transaction(self, app_id: str, version: int) -> bool:
+        """Whether the events table carries this application's transaction; numbers only ever rise."""
+        return has_transaction(self.folder, app_id, version)
+
+    def cursor(self) -> DuckDBPyConnection:
+        """A connection of its own to the same database, in UTC."""
+        cursor: DuckDBPyConnection = self.connection.con.cursor()
+        cursor.execute("SET TimeZone = 'UTC'")
+        return cursor
+
+    def close(self) -> None:
+        self.connection.disconnect()
+
+    @property
+    def _spool(self) -> Path:
+        return self.folder / ".spool"
+
+    def _versions(self) -> dict[TableName, TableVersion]:
+        return {name: table_version(self.folder, name) for name in TABLES}
+
+    def _table(self, version: TableVersion) -> ir.Table:
+        views = self._views[version.name]
+        if version.number not in views:
+            name = f"{version.name}_{version.number}" if version.number >= 0 else f"{version.name}_empty"
+            self.connection.raw_sql(f"CREATE OR REPLACE VIEW {name} AS {select_files(version)}")
+            views[version.number] = name
+            if len(views) > _VIEWS_KEPT:
+                self.connection.drop_view(views.pop(next(iter(views))))
+        return self.connection.table(views[version.number])
+
+
+def open_warehouse(folder: Path, *, memory_limit: str = "384MB", threads: int = 2) -> Warehouse:
+    """Open the warehouse in `folder`, which need not exist yet; what doesn't fit in `memory_limit` spills below it."""
+    if unusable := _UNUSABLE.search(str(folder.absolute())):
+        raise ConfigurationError(
+            f"{folder}: Delta tables can't lie in a folder whose path has {unusable[0]!r}; move it"
+        )
+    connection = ibis.duckdb.connect(
+        memory_limit=memory_limit,
+        threads=threads,
+        temp_directory=str(folder / ".spill"),
+        autoinstall_known_extensions=False,
+        preserve_insertion_order=True,
+    )
+    return Warehouse(folder, connection)
+
+
+def _version_text(versions: Mapping[TableName, TableVersion]) -> str:
+    return " ".join(f"{name}={version.number}" for name, version in versions.items())

@@ -1,0 +1,188 @@
+"""Staged rows into a Delta table: events appended once each, customers and products set by key."""
+
+# ruff: noqa: S608 (SQL can't take names as parameters: they are quoted by `quoted`, and strings by `text`)
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from deltalake import CommitProperties, Transaction, WriterProperties, write_deltalake
+
+from automation.types.schema import TABLES, ColumnType
+from automation.warehouse.staging import ORDER, Staging
+from automation.warehouse.tables import (
+    SQL_TYPES,
+    TableVersion,
+    merged_columns,
+    open_delta,
+    quoted,
+    select_files,
+    table_version,
+)
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+# 100,000 rows a row group: small enough to skip by time, and to keep the writer's memory near 50 MB.
+_ROW_GROUP = 100_000
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a write did, in rows; every row written is counted exactly once."""
+
+    added: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    duplicates: int = 0
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """One writer at a time over all processes; readers never wait, they read the version that they started with."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def last_transaction(folder: Path, app_id: str) -> int | None:
+    """The highest transaction number that the events table carries of this application."""
+    delta = open_delta(folder, "events")
+    return None if delta is None else delta.transaction_version(app_id)
+
+
+def has_transaction(folder: Path, app_id: str, number: int) -> bool:
+    """Whether the events table carries this application's transaction; numbers only ever rise."""
+    last = last_transaction(folder, app_id)
+    return last is not None and last >= number
+
+
+def append(sql: DuckDBPyConnection, folder: Path, staged: Staging, transaction: tuple[str, int] | None) -> Change:
+    """Append the staged events whose id is new, in one commit that carries the transaction; call within `writing`."""
+    if transaction is not None and has_transaction(folder, *transaction):
+        return Change(duplicates=staged.rows)
+    version = table_version(folder, "events")
+    path = folder / "events"
+    if not staged.rows:
+        if transaction is not None:
+            _commit(path, sql.execute(f"{select_files(version)} LIMIT 0"), transaction=transaction)
+        return Change()
+    columns = merged_columns(version, staged.columns)
+    added = _find_new_events(sql, version, staged)
+    if added or transaction is not None:
+        rows = sql.execute(
+            f"SELECT {_listed(columns, staged.columns)} FROM ({staged.sql}) SEMI JOIN fresh USING ({ORDER}) "
+            "ORDER BY occurred_at"
+        )
+        _commit(path, rows, grown=_grown(version, columns), transaction=transaction)
+    sql.execute("DROP TABLE fresh")
+    return Change(added=added, duplicates=staged.rows - added)
+
+
+def _find_new_events(sql: DuckDBPyConnection, version: TableVersion, staged: Staging) -> int:
+    """Make the table `fresh` of staged rows to append: of each new id the first one."""
+    # The left side of a semi join streams and the right one is held, so the whole events table never is.
+    sql.execute(
+        f"CREATE OR REPLACE TEMP TABLE known AS SELECT DISTINCT event_id FROM ({select_files(version)}) "
+        f"SEMI JOIN ({staged.sql}) USING (event_id)"
+    )
+    sql.execute(
+        f"CREATE OR REPLACE TEMP TABLE fresh AS SELECT min({ORDER}) AS {ORDER} FROM ({staged.sql}) "
+        "ANTI JOIN known USING (event_id) GROUP BY event_id"
+    )
+    sql.execute("DROP TABLE known")
+    return _count(sql, "fresh")
+
+
+def upsert(sql: DuckDBPyConnection, folder: Path, staged: Staging) -> Change:
+    """Add new keys and update known ones; of rows with one key the last wins; call within `writing`.
+
+    The staged columns are set, also to nothing; columns that were not staged keep their value.
+    """
+    if not staged.rows:
+        return Change()
+    key = quoted(TABLES[staged.table].key)
+    version = table_version(folder, staged.table)
+    columns = merged_columns(version, staged.columns)
+    path, grown = folder / staged.table, _grown(version, columns)
+    distinct = _find_changes(sql, version, staged, key)
+    added = _count(sql, "change WHERE is_new")
+    updated = _count(sql, "change") - added
+    if updated:
+        rows = f"{_kept(version, columns, key)} UNION ALL {_set(version, columns, staged, key)}"
+        _commit(path, sql.execute(rows), mode="overwrite", grown=grown)
+    elif added:
+        _commit(path, sql.execute(f"SELECT {_listed(columns, staged.columns)} FROM change"), grown=grown)
+    sql.execute("DROP TABLE change")
+    return Change(added, updated, distinct - added - updated, staged.rows - distinct)
+
+
+def _find_changes(sql: DuckDBPyConnection, version: TableVersion, staged: Staging, key: str) -> int:
+    """Make the table `change` of staged rows that are new or differ, and count the distinct keys staged."""
+    same = " AND ".join(
+        f"s.{quoted(name)} IS NOT DISTINCT FROM {f't.{quoted(name)}' if name in version.columns else 'NULL'}"
+        for name in staged.columns
+    )
+    sql.execute(
+        f"CREATE OR REPLACE TEMP TABLE latest AS SELECT max({ORDER}) AS {ORDER} FROM ({staged.sql}) GROUP BY {key}"
+    )
+    sql.execute(
+        f"CREATE OR REPLACE TEMP TABLE change AS SELECT s.*, t.{key} IS NULL AS is_new "
+        f"FROM ({staged.sql} SEMI JOIN latest USING ({ORDER})) s "
+        f"LEFT JOIN ({select_files(version)}) t ON s.{key} = t.{key} WHERE t.{key} IS NULL OR NOT ({same})"
+    )
+    distinct = _count(sql, "latest")
+    sql.execute("DROP TABLE latest")
+    return distinct
+
+
+def _grown(version: TableVersion, columns: Mapping[str, ColumnType]) -> bool:
+    return version.number >= 0 and set(columns) > set(version.columns)
+
+
+def _kept(version: TableVersion, columns: Mapping[str, ColumnType], key: str) -> str:
+    return f"SELECT {_listed(columns, version.columns)} FROM ({select_files(version)}) ANTI JOIN change USING ({key})"
+
+
+def _set(version: TableVersion, columns: Mapping[str, ColumnType], staged: Staging, key: str) -> str:
+    values = ", ".join(f"{'c' if name in staged.columns else 't'}.{quoted(name)} AS {quoted(name)}" for name in columns)
+    return f"SELECT {values} FROM change c LEFT JOIN ({select_files(version)}) t USING ({key})"
+
+
+def _listed(columns: Mapping[str, ColumnType], present: Mapping[str, ColumnType]) -> str:
+    return ", ".join(
+        quoted(name) if name in present else f"NULL::{SQL_TYPES[kind]} AS {quoted(name)}"
+        for name, kind in columns.items()
+    )
+
+
+def _commit(
+    path: Path,
+    rows: DuckDBPyConnection,
+    *,
+    mode: Literal["append", "overwrite"] = "append",
+    grown: bool = False,
+    transaction: tuple[str, int] | None = None,
+) -> None:
+    """Stream a query's rows into one Delta commit; `grown` says that there are columns the table doesn't have yet."""
+    write_deltalake(
+        path,
+        rows.to_arrow_reader(_ROW_GROUP),
+        mode=mode,
+        schema_mode=("overwrite" if mode == "overwrite" else "merge") if grown else None,
+        name=path.name,
+        writer_properties=WriterProperties(compression="ZSTD", max_row_group_size=_ROW_GROUP),
+        commit_properties=CommitProperties(app_transactions=[Transaction(*transaction)] if transaction else None),
+    )
+
+
+def _count(sql: DuckDBPyConnection, relation: str) -> int:
+    row = sql.execute(f"SELECT count(*) FROM {relation}").fetchone()
+    assert row is not None
+    return int(row[0])
