@@ -40,6 +40,7 @@ class Snapshot:
     decisions: customer_id, campaign, run_id, outcome, decided_at, variant.
     segments: by name, each customer_id, label String?, score Float64?, reasons array<string>; computed when first asked.
     version: identifies the data read; replayable: whether `version` can be read again.
+    timezone: the shop's IANA zone, in which dates are meant and which stands in for a customer's unknown one.
     """
 
     as_of: datetime
@@ -51,6 +52,7 @@ class Snapshot:
     profiles: ir.Table
     decisions: ir.Table
     segments: Mapping[str, ir.Table]
+    timezone: str = "UTC"
 
 
 @runtime_checkable

@@ -1,0 +1,163 @@
+"""From conditions to one lazy query over all customers.
+
+Truth is two-valued, and this is where that is settled. A rule is a set of customer ids; a leaf is true for a customer
+in its set and false for everybody else, never unknown. A missing value is in no rule's set (it is never equal, greater
+or smaller), and so `not` of such a rule is true. `all`, `any` and `not` are plain Boolean algebra over these columns,
+the same on every engine, because no null ever reaches them.
+
+Every leaf's set is joined to the customers once, so the frozen audience keeps the value of every leaf for `explain`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from functools import reduce
+from operator import and_, or_
+from typing import TYPE_CHECKING, Any
+
+import ibis
+import polars as pl
+import pyarrow as pa
+
+from automation.contracts import Snapshot
+from automation.errors import ConfigurationError
+from automation.ids import shares
+from automation.plugin_manager import Registry
+from automation.rules.attributes import find_attribute, near_misses
+from automation.types.campaign import Audience, Condition, Group, Leaf, leaves
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+
+def evaluate(
+    conditions: Sequence[Condition], data: Snapshot, registry: Registry, *, among: pl.Series | None = None
+) -> ir.Table:
+    """`customer_id`, `leaf_<n>` for all leaves of all conditions in their order, `holds_<i>` for every condition.
+
+    One row for every customer, or for those of `among` that exist; Boolean columns without nulls. Lazy. Raises
+    `ConfigurationError` naming the leaf's place.
+    """
+    customers = data.customers.select("customer_id")
+    if among is not None:
+        wanted = ibis.memtable(pl.DataFrame({"customer_id": among.cast(pl.String)}))
+        customers = customers.semi_join(wanted, "customer_id")
+    found = [leaf for condition in conditions for leaf in leaves(condition)]
+    sets = _sets(found, data, registry)
+    marked = _mark(customers, {f"leaf_{n}": sets[_identity(leaf)] for n, leaf in enumerate(found)})
+    numbers = iter(range(len(found)))
+    return marked.mutate(**{f"holds_{i}": _truth(condition, marked, numbers) for i, condition in enumerate(conditions)})
+
+
+def audience(
+    wanted: Audience, data: Snapshot, registry: Registry, *, salt: str, among: pl.Series | None = None
+) -> ir.Table:
+    """The members: `customer_id` and the value of every leaf, after `top` or `sample`.
+
+    top: the highest by a segment's score, a profile field or a numeric trait; equal ones by customer_id; who has no
+    score is not ranked and so not a member. sample: those whose `ids.shares(salt, customer_id)` lies below the share.
+    """
+    marked = evaluate([wanted.condition], data, registry, among=among)
+    members = marked.filter(marked.holds_0).drop("holds_0")
+    if wanted.sample is not None:
+        members = members.filter(_share(ibis.literal(salt), members.customer_id) < wanted.sample)
+    if wanted.top is not None:
+        assert wanted.by is not None
+        members = _top(members, wanted.top, _score(wanted.by, data))
+    return members
+
+
+def audience_batches(members: ir.Table, size: int) -> Iterator[pl.DataFrame]:
+    """The rows in frames of exactly `size`, the last one shorter, one frame in memory at a time.
+
+    The snapshot's connection answers nothing else until the last frame is taken.
+    """
+    rest: pl.DataFrame | None = None
+    for batch in _stream(members, size):
+        frame = pl.DataFrame(pl.from_arrow(batch))
+        rest = frame if rest is None else pl.concat([rest, frame])
+        while len(rest) >= size:
+            yield rest[:size]
+            rest = rest[size:]
+    if rest is not None and len(rest):
+        yield rest
+
+
+def _stream(members: ir.Table, size: int) -> Iterator[pa.RecordBatch]:
+    reader = members.get_backend().to_pyarrow_batches(members, chunk_size=size)
+    with warnings.catch_warnings():
+        # ibis 12 asks DuckDB 1.5 by a name that it has deprecated, once, at the first batch.
+        warnings.filterwarnings("ignore", r"fetch_record_batch\(\)", DeprecationWarning)
+        first = next(reader, None)
+    if first is not None:
+        yield first
+        yield from reader
+
+
+def _sets(found: Sequence[Leaf], data: Snapshot, registry: Registry) -> Mapping[tuple[str, str], ir.Table]:
+    """Every leaf's set of ids; leaves that say the same share one."""
+    sets: dict[tuple[str, str], ir.Table] = {}
+    for leaf in found:
+        if _identity(leaf) not in sets:
+            rule = registry.find("rules", leaf.key)(leaf.options)
+            try:
+                sets[_identity(leaf)] = rule.matching(data)
+            except ConfigurationError as error:
+                raise ConfigurationError(f"{leaf.path}: {error}") from error
+    return sets
+
+
+def _identity(leaf: Leaf) -> tuple[str, str]:
+    return leaf.key, repr(leaf.options)
+
+
+def _mark(customers: ir.Table, sets: Mapping[str, ir.Table]) -> ir.Table:
+    """One Boolean column for every set: whether the customer is in it. `IN` marks each customer once, whatever the set
+    repeats; its unknown (a null in the set) counts as false."""
+    return customers.select(
+        "customer_id",
+        **{name: customers.customer_id.isin(ids.customer_id).fill_null(False) for name, ids in sets.items()},
+    )
+
+
+def _truth(condition: Condition, marked: ir.Table, numbers: Iterator[int]) -> Any:
+    """The condition over the leaves' columns; `numbers` walks in the order of `leaves`."""
+    if isinstance(condition, Leaf):
+        return marked[f"leaf_{next(numbers)}"]
+    return _combine(condition, [_truth(part, marked, numbers) for part in condition.parts])
+
+
+def _combine(group: Group, parts: Sequence[Any]) -> Any:
+    if group.kind == "not":
+        (part,) = parts
+        return ~part
+    if group.kind == "all":
+        return reduce(and_, parts, ibis.literal(True))
+    return reduce(or_, parts, ibis.literal(False))
+
+
+def _score(by: str, data: Snapshot) -> ir.Table:
+    """`customer_id`, `score`: of the segment, else the profile field, else the trait of that name."""
+    if by in data.segments:
+        return data.segments[by].select("customer_id", "score")
+    table, noun = (data.profiles, "profile field") if by in data.profiles.columns else (data.customers, "trait")
+    if by not in table.columns:
+        known = {*data.segments, *data.profiles.columns, *data.customers.columns} - {"customer_id"}
+        raise ConfigurationError(f"by: no segment, profile field or trait is called {by!r}{near_misses(by, known)}")
+    attribute = find_attribute(table, by, noun)
+    if attribute.kind != "number":
+        raise ConfigurationError(f"by: {attribute.what} is not a number, so nobody is first by it")
+    return table.select("customer_id", score=attribute.column)
+
+
+def _top(members: ir.Table, count: int, scores: ir.Table) -> ir.Table:
+    ranked = members.inner_join(scores.filter(scores.score.notnull()), "customer_id")
+    ordered = ranked.order_by([ibis.desc("score"), ibis.asc("customer_id")]).limit(count)
+    return ordered.select(members.columns)
+
+
+@ibis.udf.scalar.pyarrow(signature=(("string", "string"), "float64"))  # type: ignore[untyped-decorator]
+def _share(salt: pa.ChunkedArray, ids: pa.ChunkedArray) -> pa.Array:
+    """Our own hash inside the query, a vector at a time, since engines' hashes differ."""
+    return pa.array(shares(salt[0].as_py(), pl.Series(pl.from_arrow(ids)))) if len(ids) else pa.array([], pa.float64())

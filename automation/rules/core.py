@@ -1,0 +1,20 @@
+"""The rules that are always there, registered as a plugin's would be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from automation.contracts import Rule
+from automation.hookspecs import hookimpl
+from automation.rules.did import Did, DidNot
+from automation.rules.message import Message
+from automation.rules.profile import Profile
+from automation.rules.segment import Segment
+from automation.rules.trait import Trait
+
+
+@hookimpl
+def register_rules(register: Callable[[str, type[Rule]], None]) -> None:
+    rules: tuple[type[Rule], ...] = (Trait, Profile, Did, DidNot, Segment, Message)
+    for rule in rules:
+        register(rule.key, rule)

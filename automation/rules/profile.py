@@ -1,0 +1,43 @@
+"""`profile`: what a customer's behaviour adds up to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import BaseModel, Field
+
+from automation.contracts import Snapshot
+from automation.rules.attributes import Attribute, find_attribute, holds
+from automation.rules.operators import Operators
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+
+class ProfileOptions(Operators):
+    profile: str = Field(min_length=1)
+
+
+class Profile:
+    """A feature derived from behaviour, compared with exactly one operator.
+
+        {profile: monetary, at_least: 100}
+
+    `recency_days` (since the last purchase), `frequency` (days with a purchase), `monetary`, `first_purchase_at`,
+    `last_purchase_at`. Who never bought has none of them: never greater or smaller, but `exists: false` holds.
+    """
+
+    key: ClassVar[str] = "profile"
+
+    Options: ClassVar[type[BaseModel]] = ProfileOptions
+
+    def __init__(self, options: ProfileOptions) -> None:
+        self.options = options
+
+    def matching(self, data: Snapshot) -> ir.Table:
+        """Raises `ConfigurationError` for an unknown field, or one that the operator can't compare."""
+        found = find_attribute(data.profiles, self.options.profile, "profile field")
+        fields = data.profiles.select("customer_id", field=found.column)
+        profiled = data.customers.select("customer_id").left_join(fields, "customer_id")
+        attribute = Attribute(found.what, profiled.field, found.kind)
+        return profiled.filter(holds(attribute, self.options, data.timezone)).select("customer_id")

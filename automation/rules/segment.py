@@ -1,0 +1,50 @@
+"""`segment`: a set that has a name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import BaseModel, Field
+
+from automation.contracts import Options, Snapshot
+from automation.errors import ConfigurationError
+from automation.rules.attributes import near_misses
+from automation.types.quantity import NumberComparison
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+
+class SegmentOptions(Options):
+    segment: str = Field(min_length=1)
+    score: NumberComparison | None = None
+    label: str | None = Field(default=None, min_length=1)
+
+
+class Segment:
+    """Customers in a named segment: a condition of config.yaml, or a model's labelled or scored set.
+
+        {segment: churn_risk, score: at least 0.6}
+        {segment: lifecycle, label: at risk}
+
+    Who has no score is never above or below one.
+    """
+
+    key: ClassVar[str] = "segment"
+
+    Options: ClassVar[type[BaseModel]] = SegmentOptions
+
+    def __init__(self, options: SegmentOptions) -> None:
+        self.options = options
+
+    def matching(self, data: Snapshot) -> ir.Table:
+        """Raises `ConfigurationError` for an unknown segment."""
+        name = self.options.segment
+        if name not in data.segments:
+            raise ConfigurationError(f"there is no segment {name!r}{near_misses(name, data.segments)}")
+        members = data.segments[name]
+        if self.options.score is not None:
+            members = members.filter(self.options.score.holds(members.score))
+        if self.options.label is not None:
+            members = members.filter(members.label == self.options.label)
+        return members.select("customer_id")
