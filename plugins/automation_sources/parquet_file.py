@@ -1,0 +1,79 @@
+"""Parquet files, as other warehouses export them."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, ClassVar
+
+from pydantic import BaseModel
+
+from automation import contracts
+from automation.errors import SourceError
+from automation.types.schema import TableName
+from automation_sources.opening import FRAME_ROWS, opened
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+class ParquetFile:
+    """Reads `.parquet`, every value as text: instants as ISO 8601 (those with a zone in UTC), booleans as true and
+    false, structures and lists as JSON. Raises `SourceError` for a file that is not Parquet and for binary columns.
+    """
+
+    Options: ClassVar[type[BaseModel]] = contracts.Options
+    suffixes: ClassVar[tuple[str, ...]] = (".parquet",)
+
+    def __init__(self, options: contracts.Options) -> None:
+        self.options = options
+
+    def read(self, path: Path, table: TableName) -> Iterator[pl.DataFrame]:
+        """Frames of at most 100,000 rows, every column String, and _row Int64 from 1."""
+        import polars as pl
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        row = 1
+        with opened(path) as content, tempfile.TemporaryFile() as unzipped:
+            try:
+                source = parquet.ParquetFile(_seekable(content, path, unzipped))
+                for batch in source.iter_batches(FRAME_ROWS):
+                    frame = pl.DataFrame(pa.Table.from_batches([batch]))
+                    yield frame.select(
+                        *(_as_text(path, name, dtype) for name, dtype in frame.schema.items()),
+                        pl.int_range(row, row + frame.height, dtype=pl.Int64).alias("_row"),
+                    )
+                    row += frame.height
+            except (pa.ArrowException, OSError) as error:
+                raise SourceError(path, None, f"it can't be read as Parquet: {error}") from error
+
+
+def _seekable(content: IO[bytes], path: Path, unzipped: IO[bytes]) -> IO[bytes]:
+    """Parquet is read from its end: a gzipped file is unzipped to disk first."""
+    if path.suffix.lower() != ".gz":
+        return content
+    shutil.copyfileobj(content, unzipped)
+    unzipped.seek(0)
+    return unzipped
+
+
+def _as_text(path: Path, name: str, dtype: pl.DataType) -> pl.Expr:
+    import polars as pl
+
+    column = pl.col(name)
+    if name == "_row":
+        raise SourceError(path, None, "it has a column '_row', which is reserved; rename it")
+    if isinstance(dtype, pl.Datetime):
+        zoned = dtype.time_zone is not None
+        column = column.dt.convert_time_zone("UTC") if zoned else column
+        return column.dt.to_string("%Y-%m-%dT%H:%M:%S%.6f" + ("+00:00" if zoned else ""))
+    if isinstance(dtype, pl.Struct):
+        return column.struct.json_encode()
+    if isinstance(dtype, pl.List | pl.Array):
+        return pl.struct(column).struct.json_encode().str.json_path_match(f"$['{name}']")
+    if dtype in (pl.Binary, pl.Object):
+        raise SourceError(path, None, f"the column {name!r} is binary; export it as text or leave it out")
+    return column.cast(pl.String)
