@@ -14,7 +14,7 @@ import polars as pl
 
 from automation.errors import ContractError
 from automation.types.schema import TABLES, ColumnType, TableName
-from automation.warehouse.tables import POLARS_TYPES, SQL_TYPES, frame_columns, quoted, read_parquet
+from automation.warehouse.tables import POLARS_TYPES, frame_columns, listed_columns, read_parquet
 
 ORDER = "_order"  # the row's place among everything staged, so that "the last one wins" means something
 
@@ -52,9 +52,7 @@ class Staging:
     @property
     def sql(self) -> str:
         """SQL that reads everything staged, `_order` included."""
-        columns = ", ".join(
-            f"{quoted(name)}::{SQL_TYPES[kind]} AS {quoted(name)}" for name, kind in self.columns.items()
-        )
+        columns = listed_columns(self.columns, self.columns)
         return f"SELECT {columns}, {ORDER} FROM {read_parquet(map(str, self._parts))}"
 
 

@@ -1,10 +1,8 @@
 """The Delta tables on disk: where they lie, which columns they have, and how the engines call a column's type."""
 
-# ruff: noqa: S608 (SQL can't take names as parameters: they are quoted by `quoted`, and strings by `text`)
-
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -60,6 +58,7 @@ class TableVersion:
     number: int  # -1: nothing was ever written
     columns: Mapping[str, ColumnType]
     files: tuple[str, ...]
+    stored: frozenset[str] = frozenset()  # the columns that the files have; a release may declare further ones
 
 
 def table_version(folder: Path, name: TableName, number: int | None = None) -> TableVersion:
@@ -70,8 +69,9 @@ def table_version(folder: Path, name: TableName, number: int | None = None) -> T
         return TableVersion(name, -1, declared, ())
     if number is not None:
         delta.load_as_version(number)
-    own = {field.name: _DELTA_TYPES[field.type.type] for field in delta.schema().fields if field.name not in declared}
-    return TableVersion(name, delta.version(), {**declared, **own}, tuple(map(unquote, delta.file_uris())))
+    stored = {field.name: _DELTA_TYPES[field.type.type] for field in delta.schema().fields}
+    columns = {**declared, **{column: kind for column, kind in stored.items() if column not in declared}}
+    return TableVersion(name, delta.version(), columns, tuple(map(unquote, delta.file_uris())), frozenset(stored))
 
 
 def open_delta(folder: Path, name: TableName) -> DeltaTable | None:
@@ -84,13 +84,16 @@ def open_delta(folder: Path, name: TableName) -> DeltaTable | None:
 
 def select_files(version: TableVersion) -> str:
     """SQL that reads the version with its declared types, also when there are no files yet."""
-    if not version.files:
-        nulls = ", ".join(f"NULL::{SQL_TYPES[kind]} AS {quoted(name)}" for name, kind in version.columns.items())
-        return f"SELECT {nulls} WHERE false"
-    columns = ", ".join(
-        f"{quoted(name)}::{SQL_TYPES[kind]} AS {quoted(name)}" for name, kind in version.columns.items()
+    columns = listed_columns(version.columns, version.stored if version.files else ())
+    return f"SELECT {columns} " + (f"FROM {read_parquet(version.files)}" if version.files else "WHERE false")
+
+
+def listed_columns(columns: Mapping[str, ColumnType], present: Container[str]) -> str:
+    """SQL that selects the columns with their types, as nulls where they aren't present."""
+    return ", ".join(
+        f"{quoted(name) if name in present else 'NULL'}::{SQL_TYPES[kind]} AS {quoted(name)}"
+        for name, kind in columns.items()
     )
-    return f"SELECT {columns} FROM {read_parquet(version.files)}"
 
 
 def read_parquet(files: Iterable[str]) -> str:

@@ -16,8 +16,8 @@ from deltalake import CommitProperties, Transaction, WriterProperties, write_del
 from automation.types.schema import TABLES, ColumnType
 from automation.warehouse.staging import ORDER, Staging
 from automation.warehouse.tables import (
-    SQL_TYPES,
     TableVersion,
+    listed_columns,
     merged_columns,
     open_delta,
     quoted,
@@ -77,7 +77,7 @@ def append(sql: DuckDBPyConnection, folder: Path, staged: Staging, transaction: 
     added = _find_new_events(sql, version, staged)
     if added or transaction is not None:
         rows = sql.execute(
-            f"SELECT {_listed(columns, staged.columns)} FROM ({staged.sql}) SEMI JOIN fresh USING ({ORDER}) "
+            f"SELECT {listed_columns(columns, staged.columns)} FROM ({staged.sql}) SEMI JOIN fresh USING ({ORDER}) "
             "ORDER BY occurred_at"
         )
         _commit(path, rows, grown=_grown(version, columns), transaction=transaction)
@@ -118,7 +118,7 @@ def upsert(sql: DuckDBPyConnection, folder: Path, staged: Staging) -> Change:
         rows = f"{_kept(version, columns, key)} UNION ALL {_set(version, columns, staged, key)}"
         _commit(path, sql.execute(rows), mode="overwrite", grown=grown)
     elif added:
-        _commit(path, sql.execute(f"SELECT {_listed(columns, staged.columns)} FROM change"), grown=grown)
+        _commit(path, sql.execute(f"SELECT {listed_columns(columns, staged.columns)} FROM change"), grown=grown)
     sql.execute("DROP TABLE change")
     return Change(added, updated, distinct - added - updated, staged.rows - distinct)
 
@@ -143,23 +143,17 @@ def _find_changes(sql: DuckDBPyConnection, version: TableVersion, staged: Stagin
 
 
 def _grown(version: TableVersion, columns: Mapping[str, ColumnType]) -> bool:
-    return version.number >= 0 and set(columns) > set(version.columns)
+    return version.number >= 0 and not version.stored.issuperset(columns)
 
 
 def _kept(version: TableVersion, columns: Mapping[str, ColumnType], key: str) -> str:
-    return f"SELECT {_listed(columns, version.columns)} FROM ({select_files(version)}) ANTI JOIN change USING ({key})"
+    kept = listed_columns(columns, version.columns)
+    return f"SELECT {kept} FROM ({select_files(version)}) ANTI JOIN change USING ({key})"
 
 
 def _set(version: TableVersion, columns: Mapping[str, ColumnType], staged: Staging, key: str) -> str:
     values = ", ".join(f"{'c' if name in staged.columns else 't'}.{quoted(name)} AS {quoted(name)}" for name in columns)
     return f"SELECT {values} FROM change c LEFT JOIN ({select_files(version)}) t USING ({key})"
-
-
-def _listed(columns: Mapping[str, ColumnType], present: Mapping[str, ColumnType]) -> str:
-    return ", ".join(
-        quoted(name) if name in present else f"NULL::{SQL_TYPES[kind]} AS {quoted(name)}"
-        for name, kind in columns.items()
-    )
 
 
 def _commit(
