@@ -1,0 +1,86 @@
+"""Who: a condition's rules, the audience they make, and the components that a file names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel
+
+Named = Literal[
+    "topics", "offers", "channels", "segments", "recommenders", "segmenters", "offer_policies", "suppressions"
+]
+
+
+@dataclass(frozen=True)
+class Names:
+    """Marks a field as the name of something that must exist: `Annotated[str, Names("topics")]`.
+
+    Of the kinds of components (and `channels` under `channels:` in config.yaml) it marks an `InstanceOf[Using]`.
+    """
+
+    what: Named
+
+
+@dataclass(frozen=True)
+class Text:
+    """Marks a text with the JSON Schema pattern that its validator accepts, and an example."""
+
+    pattern: str
+    example: str
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One rule: its YAML key (`did`, `trait`, ... or a plugin's), its validated options and where it stands.
+
+    `path` is the place in the file (`audience.all[2]`, counted from 1), `text` the rule as written, for `explain`.
+    """
+
+    key: str
+    options: BaseModel
+    path: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """`all`, `any` or `not` (which has exactly one part); `everyone` is `all` of nothing."""
+
+    kind: Literal["all", "any", "not"]
+    parts: tuple[Condition, ...]
+
+
+Condition = Leaf | Group
+
+
+def leaves(condition: Condition) -> Iterator[Leaf]:
+    """Every leaf, in the order of the file."""
+    if isinstance(condition, Leaf):
+        yield condition
+    else:
+        for part in condition.parts:
+            yield from leaves(part)
+
+
+@dataclass(frozen=True)
+class Audience:
+    """A condition, then at most one of `top` (by a score) and `sample`, applied last."""
+
+    condition: Condition
+    top: int | None = None
+    by: str | None = None
+    sample: float | None = None
+
+
+# Components that a file names
+
+
+@dataclass(frozen=True)
+class Using:
+    """A component named by the file, with its validated options; `name` is a key of config.yaml's `models:` or a
+    registered component's name."""
+
+    name: str
+    options: BaseModel | None = None
