@@ -1,1 +1,17 @@
-"""To be written."""
+"""`churn`: a segmenter that learns from behaviour who is likely to stop buying, and says why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from automation.hookspecs import hookimpl
+from automation_churn.segmenter import Churn
+
+if TYPE_CHECKING:
+    from automation.contracts import Segmenter
+
+
+@hookimpl
+def register_segmenters(register: Callable[[str, type[Segmenter]], None]) -> None:
+    register("churn", Churn)

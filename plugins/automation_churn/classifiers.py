@@ -1,0 +1,148 @@
+"""The four models: fitted by scikit-learn, kept as arrays, scored and explained by numpy alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automation_churn.trees import Trees
+
+if TYPE_CHECKING:
+    from automation_churn.preparation import Matrix
+
+Vector = NDArray[np.float64]
+Kind = Literal["logistic", "decision_tree", "random_forest", "gradient_boosting"]
+
+
+class Classifier(Protocol):
+    """matrix: (customers, columns), float64."""
+
+    def probability(self, matrix: Matrix) -> Vector:
+        """Of class 1, (customers,): what scikit-learn's predict_proba gives, to 1e-9."""
+        ...
+
+    def contributions(self, matrix: Matrix) -> Matrix:
+        """How far each column moves a customer away from the average one, (customers, columns)."""
+        ...
+
+    def arrays(self) -> dict[str, NDArray[Any]]: ...
+
+
+@dataclass(frozen=True)
+class Logistic:
+    """Contribution: coefficient × standardised value, in log-odds."""
+
+    coefficients: Vector
+    intercept: Vector
+
+    def probability(self, matrix: Matrix) -> Vector:
+        return logistic(matrix @ self.coefficients + self.intercept)
+
+    def contributions(self, matrix: Matrix) -> Matrix:
+        return matrix * self.coefficients
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class Averaged:
+    """One tree, or the mean of a forest's; contributions in probability."""
+
+    trees: Trees
+
+    def probability(self, matrix: Matrix) -> Vector:
+        return self.trees.total(matrix) / len(self.trees.roots)
+
+    def contributions(self, matrix: Matrix) -> Matrix:
+        return self.trees.contributions(matrix) / len(self.trees.roots)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        return self.trees.arrays()
+
+
+@dataclass(frozen=True)
+class Boosted:
+    """A start and the trees' steps, summed in log-odds."""
+
+    trees: Trees
+    start: Vector
+
+    def probability(self, matrix: Matrix) -> Vector:
+        return logistic(self.start + self.trees.total(matrix))
+
+    def contributions(self, matrix: Matrix) -> Matrix:
+        return self.trees.contributions(matrix)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        return {**self.trees.arrays(), "start": self.start}
+
+
+def fit_classifier(kind: Kind, matrix: Matrix, lapsed: NDArray[np.int64], *, seed: int) -> Classifier:
+    """Learn from (customers, columns) and 0/1; the same seed gives the same arrays."""
+    return take_over(estimator(kind, len(matrix), seed=seed).fit(matrix, lapsed))
+
+
+def estimator(kind: Kind, customers: int, *, seed: int) -> Any:
+    """scikit-learn's estimator, unfitted, with settings chosen on windows before any that is reported.
+
+    No class weights: they would bend the probabilities that `calibration` then has to bend back, and all four fit
+    probabilities, not classes. Leaves are a share of the customers, so that a model stays small on a large shop.
+    """
+    leaf = min(max(customers // 80, 5), 500)
+    if kind == "logistic":
+        from sklearn.linear_model import LogisticRegression
+
+        return LogisticRegression(C=0.01, max_iter=5000)
+    if kind == "decision_tree":
+        from sklearn.tree import DecisionTreeClassifier
+
+        return DecisionTreeClassifier(max_depth=4, min_samples_leaf=leaf, random_state=seed)
+    if kind == "random_forest":
+        from sklearn.ensemble import RandomForestClassifier
+
+        return RandomForestClassifier(200, min_samples_leaf=leaf, random_state=seed)
+    from sklearn.ensemble import GradientBoostingClassifier
+
+    return GradientBoostingClassifier(
+        n_estimators=100, learning_rate=0.05, max_depth=2, min_samples_leaf=leaf, subsample=0.5, random_state=seed
+    )
+
+
+def take_over(fitted: Any) -> Classifier:
+    """What a fitted scikit-learn estimator of the four kinds learned, as our own."""
+    if hasattr(fitted, "coef_"):
+        return Logistic(fitted.coef_[0].astype(np.float64), fitted.intercept_.astype(np.float64))
+    if hasattr(fitted, "init_"):
+        steps = [tree.tree_ for tree in fitted.estimators_[:, 0]]
+        values = [fitted.learning_rate * tree.value[:, 0, 0] for tree in steps]
+        prior = fitted.init_.class_prior_[1]
+        return Boosted(Trees.of(steps, values), np.array([np.log(prior / (1 - prior))]))
+    trees = [tree.tree_ for tree in getattr(fitted, "estimators_", [fitted])]
+    return Averaged(Trees.of(trees, [tree.value[:, 0, 1] / tree.value[:, 0].sum(axis=1) for tree in trees]))
+
+
+def from_arrays(kind: Kind, arrays: Mapping[str, NDArray[Any]], columns: int) -> Classifier:
+    """Raises KeyError and ValueError for arrays that don't fit."""
+    if kind == "logistic":
+        coefficients, intercept = arrays["coefficients"], arrays["intercept"]
+        if coefficients.shape != (columns,) or intercept.shape != (1,):
+            raise ValueError(f"coefficients have shape {coefficients.shape}")
+        return Logistic(coefficients, intercept)
+    trees = Trees.from_arrays(arrays, columns)
+    if kind != "gradient_boosting":
+        return Averaged(trees)
+    if arrays["start"].shape != (1,):
+        raise ValueError(f"start has shape {arrays['start'].shape}")
+    return Boosted(trees, arrays["start"])
+
+
+def logistic(log_odds: Vector) -> Vector:
+    """1 / (1 + e^-x) without overflow."""
+    small = np.exp(-np.abs(log_odds))
+    probability: Vector = np.where(log_odds >= 0, 1.0, small) / (1.0 + small)
+    return probability

@@ -1,0 +1,96 @@
+"""Customers at a cut, as a matrix with the answer beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from automation.errors import NotEnoughData
+from automation.ids import shares
+from automation_churn.features import FEATURES, features, lapsed
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+    from automation_churn.preparation import Matrix
+    from automation_churn.segmenter import ChurnOptions
+
+BATCH = 50_000
+LARGEST_FIT = 200_000
+"""More customers than this are sampled by a stable hash: the fit gains nothing by more and memory stays bounded."""
+LEAST_OF_EACH = 50
+
+
+@dataclass(frozen=True)
+class Examples:
+    """raw: (customers, FEATURES), NaN where undefined; lapsed: 1 where the customer bought nothing in the window."""
+
+    raw: Matrix
+    lapsed: NDArray[np.int64]
+
+    @property
+    def recency(self) -> NDArray[np.float64]:
+        recency: NDArray[np.float64] = self.raw[:, FEATURES.index("recency")]
+        return recency
+
+
+def features_at(events: ir.Table, cut: datetime, options: ChurnOptions) -> ir.Table:
+    return features(
+        events,
+        cut,
+        horizon=options.horizon,
+        history=options.history,
+        bought=options.bought,
+        visited=options.visited,
+    )
+
+
+def examples_at(events: ir.Table, cut: datetime, options: ChurnOptions) -> Examples:
+    """Everyone known at the cut, and whether they bought in the horizon after it; sorted by customer_id."""
+    table = features_at(events, cut, options)
+    returned = lapsed(events, cut, horizon=options.horizon, bought=options.bought).mutate(returned=True)
+    table = table.left_join(returned, "customer_id").drop("customer_id_right")
+    share = LARGEST_FIT / max(int(table.count().execute()), 1)
+    batches = [_sampled(batch, share) for batch in frames(table)]
+    if not batches:
+        return Examples(np.empty((0, len(FEATURES))), np.empty(0, np.int64))
+    frame = pl.concat(batches)
+    return Examples(as_matrix(frame), frame["returned"].is_null().to_numpy().astype(np.int64))
+
+
+def check_enough(found: Examples, cut: datetime, horizon: timedelta) -> None:
+    """Raise `NotEnoughData` unless both answers are there often enough to learn from and to judge by."""
+    gone = int(found.lapsed.sum())
+    stayed = len(found.lapsed) - gone
+    if min(gone, stayed) < LEAST_OF_EACH:
+        window = f"the {horizon.days} days from {cut:%Y-%m-%d}"
+        raise NotEnoughData(
+            f"customers with purchases before {cut:%Y-%m-%d}, at least {LEAST_OF_EACH} who bought again in {window} "
+            f"and {LEAST_OF_EACH} who did not",
+            f"{stayed} who did and {gone} who did not",
+        )
+
+
+def frames(table: ir.Table) -> Iterator[pl.DataFrame]:
+    """The table sorted by customer_id, at most 50,000 rows a frame."""
+    for batch in table.order_by("customer_id").to_pyarrow_batches(chunk_size=BATCH):
+        frame = pl.DataFrame(batch)
+        if not frame.is_empty():
+            yield from frame.iter_slices(BATCH)
+
+
+def as_matrix(frame: pl.DataFrame) -> Matrix:
+    matrix: Matrix = frame.select(pl.col(FEATURES).cast(pl.Float64).fill_null(np.nan)).to_numpy()
+    return matrix
+
+
+def _sampled(batch: pl.DataFrame, share: float) -> pl.DataFrame:
+    if share >= 1:
+        return batch
+    return batch.filter(pl.Series(shares("churn", batch["customer_id"]) < share))

@@ -1,0 +1,102 @@
+"""The three strongest reasons behind each customer's score, in words, made by column expressions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from automation_churn.preparation import COLUMNS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from automation_churn.preparation import Matrix
+
+MOST = 3
+LEAST_SHARE = 0.05
+"""A theme that makes up less than this share of what moved a customer is no reason."""
+
+THEMES = {
+    "last": ("recency", "lateness", "visit_recency", "never_visited", "visits_30"),
+    "rhythm": ("frequency", "rate", "gap_mean", "gap_deviation", "gap_last", "bought_once"),
+    "lately": ("days_30", "days_90", "days_180", "trend", "money_30", "money_90"),
+    "money": ("money", "basket", "basket_last"),
+    "range": ("products", "lines"),
+    "tenure": ("tenure",),
+    "season": ("season",),
+    "returns": ("returns",),
+}
+"""Columns that tell one story are one reason: three ways to say "bought lately" would crowd out the rest."""
+
+
+def strongest(contributions: Matrix, risky: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """(customers, 3): indices into `THEMES`, strongest first, −1 for none.
+
+    contributions: (customers, columns). risky: who scores above the average; their reasons are what raised the score,
+    everybody else's what lowered it.
+    """
+    belongs = np.array([[column in columns for columns in THEMES.values()] for column in COLUMNS], np.float64)
+    themes = contributions @ belongs
+    toward = np.where(risky[:, None], themes, -themes)
+    order = np.argsort(-toward, axis=1, kind="stable")[:, :MOST]
+    strength = np.take_along_axis(toward, order, axis=1)
+    enough = strength > LEAST_SHARE * np.abs(themes).sum(axis=1, keepdims=True)
+    return np.where(enough, order, -1)
+
+
+def in_words(features: pl.DataFrame, themes: NDArray[np.int64]) -> pl.Series:
+    """List[String], at most 3: `features` holds the raw feature columns, a row per customer."""
+    said = features.lazy().with_columns(
+        pl.Series(f"theme_{place}", themes[:, place], pl.Int64) for place in range(themes.shape[1])
+    )
+    texts = [text for _, text in sorted(_texts().items(), key=lambda item: list(THEMES).index(item[0]))]
+    places = [_choose(f"theme_{place}", texts) for place in range(themes.shape[1])]
+    return said.select(reasons=pl.concat_list(places).list.drop_nulls()).collect()["reasons"]
+
+
+def _choose(theme: str, texts: list[pl.Expr]) -> pl.Expr:
+    chosen: pl.Expr = pl.lit(None, pl.String)
+    for number, text in enumerate(texts):
+        chosen = pl.when(pl.col(theme) == number).then(text).otherwise(chosen)
+    return chosen
+
+
+def _texts() -> dict[str, pl.Expr]:
+    once = pl.col("frequency") < 2
+    return {
+        "last": pl.when(once)
+        .then(pl.format("last bought {} ago", _count("recency", "day")))
+        .otherwise(pl.format("last bought {} ago, usually every {}", _count("recency", "day"), _number("gap_mean"))),
+        "rhythm": pl.when(once)
+        .then(pl.lit("bought only once"))
+        .otherwise(pl.format("bought on {} in {}", _count("frequency", "day"), _count("tenure", "day"))),
+        "lately": pl.when(pl.col("days_90") == 0)
+        .then(pl.lit("bought nothing in the last 90 days"))
+        .otherwise(
+            pl.format("bought on {} of the last 90 days, {} of the last 30", _number("days_90"), _number("days_30"))
+        ),
+        "money": pl.format("spent {} a purchase day, {} in all", _money("basket"), _money("money")),
+        "range": pl.format("bought {}", _count("products", "different product")),
+        "tenure": pl.format("first bought {} ago", _count("tenure", "day")),
+        "season": pl.when(pl.col("season") == 0)
+        .then(pl.lit("bought nothing at this time last year"))
+        .otherwise(pl.lit("bought at this time last year")),
+        "returns": pl.when(pl.col("returns") == 0)
+        .then(pl.lit("returned nothing"))
+        .otherwise(pl.format("returned {}", _count("returns", "item"))),
+    }
+
+
+def _number(column: str) -> pl.Expr:
+    return pl.col(column).round(0).cast(pl.Int64).cast(pl.String)
+
+
+def _count(column: str, noun: str) -> pl.Expr:
+    number = pl.col(column).round(0).cast(pl.Int64)
+    return pl.when(number == 1).then(pl.lit(f"1 {noun}")).otherwise(pl.format("{} " + noun + "s", number))
+
+
+def _money(column: str) -> pl.Expr:
+    return pl.col(column).round(2).cast(pl.Decimal(None, 2)).cast(pl.String)

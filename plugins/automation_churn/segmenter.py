@@ -1,0 +1,119 @@
+"""The `churn` segmenter: registration, options and the order of its steps; nothing heavy until it fits or scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import BaseModel, Field, model_validator
+
+from automation.contracts import Options
+from automation.errors import BadArtifact
+from automation.types.quantity import Duration
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+
+    from automation.contracts import Model, Snapshot
+    from automation_churn.model import Fitted
+
+
+class ChurnOptions(Options):
+    """What "lapsed" means, what is looked at, and how it is learned.
+
+    horizon: a customer lapses who buys nothing for this long after the cut. history: how far back is looked; who bought
+    nothing in it is absent. bought, visited: the event types that count as a purchase, and as interest without one.
+    labels: each label's least score; a customer gets the highest one reached.
+    """
+
+    horizon: Duration = timedelta(days=60)
+    history: Duration = timedelta(days=730)
+    model: Literal["logistic", "decision_tree", "random_forest", "gradient_boosting"] = "logistic"
+    bought: tuple[str, ...] = Field(default=("purchase",), min_length=1)
+    visited: tuple[str, ...] = ("view", "search", "add_to_cart")
+    labels: Mapping[str, float] = Field(
+        default={"likely to lapse": 0.7, "may lapse": 0.4, "likely to buy again": 0.0}, min_length=1
+    )
+
+    @model_validator(mode="after")
+    def _make_sense(self) -> ChurnOptions:
+        if self.horizon < timedelta(days=1):
+            raise ValueError("horizon must be at least 1d")
+        if self.history < 2 * self.horizon:
+            raise ValueError("history must be at least twice the horizon")
+        if not all(0 <= least <= 1 for least in self.labels.values()):
+            raise ValueError("labels: a least score is a probability, from 0 to 1")
+        if len(set(self.labels.values())) < len(self.labels):
+            raise ValueError("labels: two labels have the same least score")
+        return self
+
+
+class Churn:
+    """Who is likely to buy nothing within `horizon`, as a calibrated probability with reasons.
+
+    The label comes from behaviour: features are what was known strictly before a cut, the answer is whether a purchase
+    followed in [cut, cut + horizon). The model that is used is fitted at as_of − horizon. How good it is comes from a
+    time split: another one, fitted a window earlier at as_of − 2 · horizon, predicts the customers of as_of − horizon,
+    and recency alone predicts the same customers beside it.
+    """
+
+    Options: ClassVar[type[BaseModel]] = ChurnOptions
+    judged_by: ClassVar[tuple[str, str]] = ("AUC", "recency alone")
+
+    def __init__(self, options: ChurnOptions) -> None:
+        self.options = options
+        self._fitted: Fitted | None = None
+
+    def fit(self, data: Snapshot, *, seed: int, parts: Mapping[str, Model]) -> Mapping[str, float]:
+        """Learn from `data.events`; the same data and seed give the same arrays.
+
+        Returns auc, pr_auc, brier, calibration_error, baseline_auc, quality (= auc) and baseline (= baseline_auc) of
+        the time split, and customers and lapse_rate of the final fit. Raises `NotEnoughData` where either of the two
+        windows has fewer than 50 customers who bought again, or fewer than 50 who did not.
+        """
+        from automation_churn.examples import check_enough, examples_at
+        from automation_churn.model import Fitted, judge
+
+        horizon = self.options.horizon
+        later, earlier = data.as_of - horizon, data.as_of - 2 * horizon
+        before = examples_at(data.events, earlier, self.options)
+        check_enough(before, earlier, horizon)
+        known = examples_at(data.events, later, self.options)
+        check_enough(known, later, horizon)
+        metrics = judge(Fitted.learn(self.options.model, before, seed=seed), known)
+        self._fitted = Fitted.learn(self.options.model, known, seed=seed)
+        return metrics | {"customers": float(len(known.lapsed)), "lapse_rate": float(known.lapsed.mean())}
+
+    def save(self) -> Mapping[str, np.ndarray[Any, Any]]:
+        """Float64, int32 and uint8 arrays; the features' names are among them."""
+        return self._ready().arrays()
+
+    def load(self, arrays: Mapping[str, np.ndarray[Any, Any]], *, parts: Mapping[str, Model]) -> None:
+        """Raises `BadArtifact` for arrays of another model or other features."""
+        from automation_churn.model import Fitted
+
+        try:
+            self._fitted = Fitted.from_arrays(self.options.model, arrays)
+        except (KeyError, ValueError, TypeError, IndexError) as error:
+            raise BadArtifact(
+                f"these are not the arrays of a churn model ({self.options.model}): {error}; train it again"
+            ) from error
+
+    def assign(self, data: Snapshot) -> Iterator[pl.DataFrame]:
+        """Frames of at most 50,000: customer_id String, label String (null below every label's least score), score
+        Float64 (probability of no purchase within `horizon` of `data.as_of`), reasons List[String] (0 to 3).
+
+        Sorted by customer_id; a customer without a purchase in `history` is absent.
+        """
+        from automation_churn.examples import features_at, frames
+
+        fitted = self._ready()
+        for frame in frames(features_at(data.events, data.as_of, self.options)):
+            yield fitted.describe(frame, self.options.labels)
+
+    def _ready(self) -> Fitted:
+        if self._fitted is None:
+            raise BadArtifact("this churn model was neither fitted nor loaded: run `automation train`")
+        return self._fitted
