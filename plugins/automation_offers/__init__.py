@@ -1,1 +1,15 @@
-"""To be written."""
+"""Offer policies that learn nothing: always the same offer, or the first rule that matches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from automation.contracts import OfferPolicy
+from automation.hookspecs import hookimpl
+from automation_offers.policies import FirstMatch, Fixed
+
+
+@hookimpl
+def register_offer_policies(register: Callable[[str, type[OfferPolicy]], None]) -> None:
+    register("fixed", Fixed)
+    register("rules", FirstMatch)

@@ -1,0 +1,206 @@
+"""`expect`: the tests that a marketer writes into a campaign, each a made-up customer on a day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import ibis
+import polars as pl
+
+from automation.contracts import Snapshot
+from automation.errors import ConfigurationError
+from automation.plugin_manager import Registry
+from automation.rules.attributes import Kind, day_start
+from automation.rules.compiler import evaluate
+from automation.rules.did import Behaviour
+from automation.rules.operators import Operators, parse_day
+from automation.rules.segments import referred_segments, with_segments
+from automation.rules.trait import TraitOptions
+from automation.types.campaign import Campaign, Condition, Expectation, Leaf, leaves
+from automation.types.schema import CUSTOMERS, EVENTS, PRODUCTS
+
+if TYPE_CHECKING:
+    from ibis.backends.duckdb import Backend
+
+_TYPES: Mapping[str, pl.DataType] = {
+    "text": pl.String(),
+    "number": pl.Float64(),
+    "integer": pl.Int64(),
+    "boolean": pl.Boolean(),
+    "date": pl.Date(),
+    "time": pl.Datetime("us", "UTC"),
+}
+_PROFILES = {
+    "customer_id": "text",
+    "recency_days": "number",
+    "frequency": "integer",
+    "monetary": "number",
+    "first_purchase_at": "time",
+    "last_purchase_at": "time",
+}
+_DECISIONS = {
+    **dict.fromkeys(("customer_id", "campaign", "run_id", "outcome", "variant"), "text"),
+    "decided_at": "time",
+}
+
+
+@dataclass(frozen=True)
+class LeafValue:
+    """One rule of the audience and whether it holds for the made-up customer."""
+
+    path: str
+    text: str
+    holds: bool
+
+
+@dataclass(frozen=True)
+class Check:
+    """How one expectation came out, in words; no leaves where the audience could not be evaluated."""
+
+    expectation: Expectation
+    passed: bool
+    words: str
+    leaves: tuple[LeafValue, ...] = ()
+
+
+def check_expectations(
+    campaign: Campaign, registry: Registry, *, timezone: str, segments: Mapping[str, Condition]
+) -> list[Check]:
+    """Evaluate the audience's condition for every made-up customer, at noon of the day in the shop's zone.
+
+    The customer has the traits given and no others, did nothing, and is in no model's segment; `top` and `sample` are
+    left out, since both compare with other customers.
+    """
+    if not campaign.expect:
+        return []
+    connection = ibis.duckdb.connect()
+    try:
+        return [
+            _check(
+                expectation,
+                campaign.audience.condition,
+                registry,
+                connection=connection,
+                timezone=timezone,
+                segments=segments,
+            )
+            for expectation in campaign.expect
+        ]
+    finally:
+        connection.disconnect()
+
+
+def _check(
+    expectation: Expectation,
+    condition: Condition,
+    registry: Registry,
+    *,
+    connection: Backend,
+    timezone: str,
+    segments: Mapping[str, Condition],
+) -> Check:
+    everything = [condition, *segments.values()]
+    unlearned = {name: _nobody for name in referred_segments(everything) if name not in segments}
+    try:
+        data = _imagine(expectation, everything, connection, timezone)
+        data = with_segments(data, segments, unlearned, registry)
+        row = evaluate([condition], data, registry).to_polars().row(0, named=True)
+    except ConfigurationError as error:
+        return Check(expectation, False, f"it can't be told: {error}")
+    values = tuple(LeafValue(leaf.path, leaf.text, row[f"leaf_{n}"]) for n, leaf in enumerate(leaves(condition)))
+    passed = row["holds_0"] == (expectation.outcome == "in_audience")
+    return Check(expectation, passed, _words(expectation, row["holds_0"], passed, values), values)
+
+
+def _words(expectation: Expectation, member: bool, passed: bool, values: Sequence[LeafValue]) -> str:
+    place = "is in the audience" if member else "is not in the audience"
+    facts = "; ".join(f"{value.path} {value.text} {'holds' if value.holds else 'does not hold'}" for value in values)
+    verdict = "as expected" if passed else f"but {expectation.outcome.replace('_', ' ')} was expected"
+    return f"on {expectation.today} this customer {place}, {verdict}" + (f": {facts}" if facts else "")
+
+
+def _nobody(data: Snapshot) -> Iterator[pl.DataFrame]:
+    return iter(())
+
+
+def _imagine(expectation: Expectation, conditions: Sequence[Condition], connection: Backend, timezone: str) -> Snapshot:
+    """A shop with one customer and no history. Attributes that a rule names but the data lacks are all missing."""
+    found = [leaf for condition in conditions for leaf in leaves(condition)]
+    tables = {
+        "customers": _customer(expectation.customer, found, timezone),
+        "products": _nothing(PRODUCTS.columns),
+        "events": _nothing({**_event_attributes(found), **EVENTS.columns}),
+        "profiles": _nothing(_PROFILES),
+        "decisions": _nothing(_DECISIONS),
+    }
+    made = {name: connection.create_table(ibis.util.gen_name(name), frame.to_arrow()) for name, frame in tables.items()}
+    noon = datetime.combine(expectation.today, time(12), ZoneInfo(timezone)).astimezone(ZoneInfo("UTC"))
+    return Snapshot(as_of=noon, version="made up", replayable=True, segments={}, timezone=timezone, **made)
+
+
+def _customer(traits: Mapping[str, Any], found: Sequence[Leaf], timezone: str) -> pl.DataFrame:
+    asked = {o.trait: evident_kind(o) for leaf in found if isinstance(o := leaf.options, TraitOptions)}
+    given = {name: _kind_of(value) for name, value in traits.items() if value is not None}
+    meant = {name: kind for name, kind in asked.items() if kind in ("number", "date")}
+    kinds: dict[str, str] = {**asked, **given, **meant, **CUSTOMERS.columns}
+    row = {name: _typed(name, traits.get(name), kind, timezone) for name, kind in kinds.items()}
+    row["customer_id"] = row["customer_id"] or "made-up"
+    return pl.DataFrame([row], schema={name: _TYPES[kind] for name, kind in kinds.items()})
+
+
+def _event_attributes(found: Sequence[Leaf]) -> dict[str, str]:
+    kinds: dict[str, str] = {"campaign": "text"}
+    for leaf in found:
+        if isinstance(leaf.options, Behaviour):
+            kinds |= {n: evident_kind(test) for n, test in leaf.options.where.items() if n not in PRODUCTS.columns}
+            if leaf.options.sum is not None:
+                kinds[leaf.options.sum.attribute] = "number"
+    return kinds
+
+
+def evident_kind(operators: Operators) -> Kind:
+    """The kind of value that the comparison is meant for, as far as it shows."""
+    match operators.operator:
+        case "at_least" | "at_most":
+            return "number"
+        case "before" | "after" | "anniversary":
+            return "date"
+        case "is" | "is_not":
+            return _kind_of(operators.operand)
+        case "in" | "not_in" | "between":
+            return _kind_of(operators.operand[0])
+    return "text"
+
+
+def _kind_of(value: object) -> Kind:
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int | float):
+        return "number"
+    return "date" if isinstance(value, date) else "text"
+
+
+def _typed(name: str, value: Any, kind: str, timezone: str) -> Any:
+    """The value as the customers' table has it. Raises `ConfigurationError`."""
+    if value is None:
+        return None
+    try:
+        if kind == "date":
+            return parse_day(value)
+        if kind == "time":
+            return day_start(parse_day(value), timezone)
+    except ValueError as error:
+        raise ConfigurationError(f"customer.{name}: {error}") from error
+    if kind == "text" and not isinstance(value, str):
+        raise ConfigurationError(f"customer.{name}: {value!r} is not a text; write it in quotes")
+    if kind == "number" and _kind_of(value) != "number":
+        raise ConfigurationError(f"customer.{name}: {value!r} is not a number; write it without quotes")
+    return float(value) if kind == "number" else value
+
+
+def _nothing(kinds: Mapping[str, str]) -> pl.DataFrame:
+    return pl.DataFrame(schema={name: _TYPES[kind] for name, kind in kinds.items()})

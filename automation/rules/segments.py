@@ -1,0 +1,152 @@
+"""Named segments as tables: config.yaml's conditions, and the sets that models label or score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import ibis
+import polars as pl
+
+from automation.contracts import Snapshot
+from automation.errors import ConfigurationError, ContractError
+from automation.plugin_manager import Registry
+from automation.rules.compiler import evaluate
+from automation.types.campaign import Condition, leaves
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+Assign = Callable[[Snapshot], Iterator[pl.DataFrame]]
+"""A segmenter's `assign`."""
+
+_FRAME = pl.Schema(
+    {"customer_id": pl.String(), "label": pl.String(), "score": pl.Float64(), "reasons": pl.List(pl.String())}
+)
+_DDL = "(customer_id VARCHAR NOT NULL, label VARCHAR, score DOUBLE, reasons VARCHAR[])"
+
+
+class SegmentTables(Mapping[str, "ir.Table"]):
+    """customer_id, label String?, score Float64?, reasons array<string> of every segment; made when first asked for.
+
+    A condition stays a lazy query. A model's set is written once into a table of the snapshot's database, which stays
+    until `drop`.
+    """
+
+    def __init__(
+        self, data: Snapshot, conditions: Mapping[str, Condition], scored: Mapping[str, Assign], registry: Registry
+    ) -> None:
+        self.data = replace(data, segments=self)
+        self._conditions = conditions
+        self._scored = scored
+        self._registry = registry
+        self._made: dict[str, ir.Table] = {}
+
+    def __getitem__(self, name: str) -> ir.Table:
+        if name not in self._made:
+            if name in self._conditions:
+                self._made[name] = _select_members(self._conditions[name], self.data, self._registry)
+            else:
+                self._made[name] = _keep(name, self._scored[name](self.data), self.data)
+        return self._made[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._conditions or name in self._scored
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self._conditions, **self._scored})
+
+    def __len__(self) -> int:
+        return len({**self._conditions, **self._scored})
+
+    def drop(self) -> None:
+        """Give back the memory of the models' sets; the tables made so far can't be read any more."""
+        for name in self._scored:
+            table = self._made.pop(name, None)
+            if table is not None:
+                table.get_backend().drop_table(table.get_name())
+
+
+def with_segments(
+    data: Snapshot, conditions: Mapping[str, Condition], scored: Mapping[str, Assign], registry: Registry
+) -> Snapshot:
+    """The snapshot, its `segments` computed from itself. Raises `ConfigurationError` for a circle or a shared name."""
+    loop = segment_loop(conditions)
+    if loop is not None:
+        raise ConfigurationError(f"segments: {' → '.join(loop)} is a circle; a segment can't be made of itself")
+    shared = sorted(conditions.keys() & scored.keys())
+    if shared:
+        raise ConfigurationError(f"segments: {', '.join(shared)} is also the name of a model; rename one of them")
+    return SegmentTables(data, conditions, scored, registry).data
+
+
+def segment_loop(conditions: Mapping[str, Condition]) -> tuple[str, ...] | None:
+    """The first circle of segments that refer to each other, its first name repeated at the end."""
+    finished: set[str] = set()
+
+    def follow(name: str, way: tuple[str, ...]) -> tuple[str, ...] | None:
+        if name in way:
+            return (*way[way.index(name) :], name)
+        if name in finished or name not in conditions:
+            return None
+        for other in referred_segments([conditions[name]]):
+            if (loop := follow(other, (*way, name))) is not None:
+                return loop
+        finished.add(name)
+        return None
+
+    return next((loop for name in conditions if (loop := follow(name, ())) is not None), None)
+
+
+def referred_segments(conditions: Sequence[Condition]) -> list[str]:
+    """The names that the conditions' own leaves refer to, in their order."""
+    found = [leaf for condition in conditions for leaf in leaves(condition) if leaf.key == "segment"]
+    return list(dict.fromkeys(str(vars(leaf.options)["segment"]) for leaf in found))
+
+
+def _select_members(condition: Condition, data: Snapshot, registry: Registry) -> ir.Table:
+    marked = evaluate([condition], data, registry)
+    return marked.filter(marked.holds_0).select(
+        "customer_id",
+        label=ibis.null("string"),
+        score=ibis.null("float64"),
+        reasons=ibis.literal([], type="array<string>"),
+    )
+
+
+def _keep(name: str, frames: Iterator[pl.DataFrame], data: Snapshot) -> ir.Table:
+    """Write the frames as they come, on a cursor of its own: the model may still be reading from the snapshot."""
+    backend = data.customers.get_backend()
+    table = ibis.util.gen_name("segment")
+    cursor = backend.con.cursor()
+    try:
+        cursor.execute(f"CREATE TABLE {table} {_DDL}")
+        for frame in frames:
+            _check(name, frame)
+            cursor.register("frame", frame.to_arrow())
+            cursor.execute(f"INSERT INTO {table} SELECT customer_id, label, score, reasons FROM frame")  # noqa: S608
+            cursor.unregister("frame")
+        repeated = cursor.execute(
+            f"SELECT customer_id FROM {table} GROUP BY customer_id HAVING count(*) > 1 ORDER BY 1 LIMIT 1"  # noqa: S608
+        ).fetchone()
+        if repeated is not None:
+            raise ContractError(f"segment {name!r}: customer {repeated[0]!r} is assigned twice")
+    except BaseException:
+        cursor.execute(f"DROP TABLE IF EXISTS {table}")
+        raise
+    finally:
+        cursor.close()
+    return backend.table(table)
+
+
+def _check(name: str, frame: pl.DataFrame) -> None:
+    """Raises `ContractError` unless the frame is what a segmenter promises."""
+    if dict(frame.schema) != dict(_FRAME):
+        raise ContractError(f"segment {name!r}: expected the columns {dict(_FRAME)}, got {dict(frame.schema)}")
+    if frame["customer_id"].null_count():
+        raise ContractError(f"segment {name!r}: a customer_id is missing")
+    if not frame["score"].drop_nulls().is_finite().all():
+        raise ContractError(f"segment {name!r}: a score is not a finite number")
+    if (frame["reasons"].list.len() > 3).any():
+        raise ContractError(f"segment {name!r}: a customer has more than three reasons")
