@@ -1,0 +1,53 @@
+"""Positive similarities, and the nearest of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class Pairs(NamedTuple):
+    """Some rows' positive similarities with all others, ordered by row and column; values Float64."""
+
+    rows: NDArray[np.int32]
+    columns: NDArray[np.int32]
+    values: NDArray[np.float64]
+
+
+def dense_blocks(similarities: NDArray[np.float64], rows: int) -> Iterator[Pairs]:
+    """The positive entries of a dense matrix, `rows` rows at a time, without its diagonal (and without NaN)."""
+    for first in range(0, len(similarities), rows):
+        row, column = np.nonzero(similarities[first : first + rows] > 0)
+        row = row + first
+        row, column = row[row != column], column[row != column]
+        yield Pairs(row.astype(np.int32), column.astype(np.int32), similarities[row, column])
+
+
+def keep_nearest(blocks: Iterator[Pairs], size: int, nearest: int | None) -> sp.csr_array:
+    """CSR (size × size) of each row's `nearest` entries, all when None; of equal ones the lower column is nearer."""
+    kept = [pairs if nearest is None else _nearest(pairs, nearest) for pairs in blocks]
+    rows, columns, values = (np.concatenate(part) for part in zip(*kept, strict=True))
+    pointers = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=size))])
+    return sp.csr_array((values, columns, pointers), shape=(size, size))
+
+
+def nearest_of(matrix: sp.csr_array, nearest: int) -> sp.csr_array:
+    """The same for the rows of a CSR matrix."""
+    rows = np.repeat(np.arange(matrix.shape[0], dtype=np.int32), np.diff(matrix.indptr))
+    pairs = _nearest(Pairs(rows, matrix.indices, matrix.data), nearest)
+    pointers = np.concatenate([[0], np.cumsum(np.bincount(pairs.rows, minlength=matrix.shape[0]))])
+    return sp.csr_array((pairs.values, pairs.columns, pointers), shape=matrix.shape)
+
+
+def _nearest(pairs: Pairs, nearest: int) -> Pairs:
+    order = np.lexsort((pairs.columns, -pairs.values, pairs.rows))
+    rows = pairs.rows[order]
+    place = np.arange(len(rows)) - np.searchsorted(rows, rows, side="left")
+    chosen = np.sort(order[place < nearest])
+    return Pairs(pairs.rows[chosen], pairs.columns[chosen], pairs.values[chosen])

@@ -1,0 +1,172 @@
+"""Surprise's predicted ratings for many customers and products at once, over the similarities that it trained.
+
+What `predict` does for one pair (Hug 2020, JOSS 5:2174): among the x' that y has rated it takes the `neighbours` most
+similar to x, in the trainset's order where they are equal, drops those that are not positive, and averages their
+ratings (less their level) weighted by similarity. Here the same is done for blocks of x and y.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+
+from automation_surprise.baselines import row_numbers, user_biases
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from automation_surprise.options import SurpriseKnnOptions
+    from automation_surprise.training import Learned
+
+_CELLS = 1_000_000  # of a block, 8 MB: 1.7x faster than 16 M cells on MovieLens 100K, since it stays in the cache
+
+
+class Sums(NamedTuple):
+    """Over the neighbours used, per y and x: similarity × value, similarity, and how many; each (y × x), Float64."""
+
+    weighted: NDArray[np.float64]
+    similarity: NDArray[np.float64]
+    used: NDArray[np.float64]
+
+
+class Estimates(NamedTuple):
+    """ratings: predicted, within the scale; used: the neighbours behind each. Both (customers × products) Float64."""
+
+    ratings: NDArray[np.float64]
+    used: NDArray[np.float64]
+
+
+def estimate(
+    learned: Learned,
+    options: SurpriseKnnOptions,
+    owned: sp.csr_array,
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+) -> Estimates:
+    """Predicted ratings of the products `columns` (positions in `learned.products`, -1 for an unknown one).
+
+    owned: the batch's ratings (customers × products). rows: their positions in `learned.customers`, -1 for a customer
+    who is unknown; looked at only when based on users.
+    """
+    if options.based_on == "items":
+        y_known = np.diff(owned.indptr) > 0
+        y_levels = user_biases(owned, learned.mean, learned.x_levels)
+        made = _estimate(learned, options, columns, owned, y_known=y_known, y_levels=y_levels)
+        return Estimates(*made)
+    by_item = _columns(learned.ratings, columns)
+    y_levels = np.where(columns >= 0, learned.y_levels[columns], 0.0)
+    ratings, used = _estimate(learned, options, rows, by_item, y_known=columns >= 0, y_levels=y_levels)
+    return Estimates(ratings.T, used.T)
+
+
+def _estimate(
+    learned: Learned,
+    options: SurpriseKnnOptions,
+    x: NDArray[np.int64],
+    y: sp.csr_array,
+    *,
+    y_known: NDArray[np.bool_],
+    y_levels: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Surprise's `estimate` and what `predict` does around it, for all y × x; unknown x are -1."""
+    baseline = options.algorithm == "KNNBaseline"
+    known = y_known[:, None] & (x >= 0)[None, :]
+    x_levels = np.where(x >= 0, learned.x_levels[x], 0.0)
+    values = y.data - learned.x_levels[y.indices]
+    level = x_levels[None, :] + np.zeros((y.shape[0], 1))
+    if baseline:
+        values = values - learned.mean - y_levels[row_numbers(y)]
+        level = level + learned.mean + y_levels[:, None]
+    near = sum_neighbours(learned.neighbours[np.maximum(x, 0)], y, values, options.neighbours)
+    enough = known & (near.used >= options.min_neighbours)
+    moved = np.divide(near.weighted, near.similarity, out=np.zeros_like(level), where=enough)
+    if options.algorithm == "KNNBasic":
+        found = np.where(enough, moved, learned.mean)
+    else:
+        found = np.where(known, level + moved, level if baseline else learned.mean)
+    return np.clip(found, *options.scale), np.where(known, near.used, 0.0)
+
+
+def sum_neighbours(near: sp.csr_array, y: sp.csr_array, values: NDArray[np.float64], neighbours: int) -> Sums:
+    """near: similarities of the asked x (CSR, asked × all x). y: who rated what (CSR, y × all x); values beside it."""
+    shape = (y.shape[0], near.shape[0])
+    sums = Sums(np.zeros(shape), np.zeros(shape), np.zeros(shape))
+    sizes = np.diff(y.indptr)
+    for first in range(0, shape[1], _step(near.shape[1])):
+        part = slice(first, first + _step(near.shape[1]))
+        dense = np.zeros((len(range(*part.indices(shape[1]))), near.shape[1] + 1))  # the last column pads with 0
+        dense[:, :-1] = near[part].toarray()
+        few = np.flatnonzero(sizes <= neighbours)
+        for total, summed in zip(
+            sums, _sum_all(dense[:, :-1], y[few], values[sizes[row_numbers(y)] <= neighbours]), strict=True
+        ):
+            total[few, part] = summed
+        for group in _groups(np.flatnonzero(sizes > neighbours), sizes, len(dense)):
+            for total, summed in zip(sums, _sum_nearest(dense, y, values, group, neighbours), strict=True):
+                total[group, part] = summed
+    return sums
+
+
+def _sum_all(dense: NDArray[np.float64], y: sp.csr_array, values: NDArray[np.float64]) -> Sums:
+    """For y that have rated no more than `neighbours`: all of them count."""
+    ones = sp.csr_array((np.ones(y.nnz), y.indices, y.indptr), shape=y.shape)
+    weights = sp.csr_array((values, y.indices, y.indptr), shape=y.shape)
+    return Sums(weights @ dense.T, ones @ dense.T, ones @ (dense > 0).T.astype(np.float64))
+
+
+def _sum_nearest(
+    dense: NDArray[np.float64], y: sp.csr_array, values: NDArray[np.float64], group: NDArray[np.int64], neighbours: int
+) -> Sums:
+    """For y that have rated more: the `neighbours` most similar to each x; the block is (x, y of the group, rated)."""
+    sizes = np.diff(y.indptr)[group]
+    place = np.arange(sizes.max())
+    at = np.minimum(y.indptr[group][:, None] + place, y.nnz - 1)
+    real = place < sizes[:, None]
+    columns, value = np.where(real, y.indices[at], dense.shape[1] - 1), np.where(real, values[at], 0.0)
+    block = dense[:, columns.ravel()].reshape(len(dense), *columns.shape)
+    cut = block.shape[-1] - neighbours
+    least = np.partition(block, cut, axis=-1)[..., cut]
+    block[block < least[..., None]] = 0.0
+    used = np.count_nonzero(block, axis=-1)
+    tied = used > neighbours
+    if tied.any():
+        block[tied] = _drop_later_ties(block[tied], least[tied], neighbours)
+        used = np.minimum(used, neighbours)
+    return Sums(np.einsum("xgm,gm->gx", block, value), block.sum(axis=-1).T, used.T.astype(np.float64))
+
+
+def _drop_later_ties(lanes: NDArray[np.float64], least: NDArray[np.float64], neighbours: int) -> NDArray[np.float64]:
+    """Of the entries equal to the least that counts, only the first ones have room: the trainset's order."""
+    equal = lanes == least[:, None]
+    room = neighbours - np.count_nonzero(lanes > least[:, None], axis=-1)
+    lanes[equal & (np.cumsum(equal, axis=-1) > room[:, None])] = 0.0
+    return lanes
+
+
+def _groups(rows: NDArray[np.int64], sizes: NDArray[np.int32], width: int) -> list[NDArray[np.int64]]:
+    """Rows of similar size together, so that little is padded, and no block exceeds `_CELLS`."""
+    rows = rows[np.argsort(sizes[rows], kind="stable")]
+    groups, first = [], 0
+    while first < len(rows):
+        last = first + 1
+        while last < len(rows) and (last + 1 - first) * int(sizes[rows[last]]) * width <= _CELLS:
+            last += 1
+        groups.append(rows[first:last])
+        first = last
+    return groups
+
+
+def _step(size: int) -> int:
+    return max(1, _CELLS // (size + 1))
+
+
+def _columns(ratings: sp.csr_array, columns: NDArray[np.int64]) -> sp.csr_array:
+    """Products × customers of the asked products; an unknown one has no rating."""
+    by_item = ratings.T.tocsr()
+    asked = by_item[np.maximum(columns, 0)]
+    sizes = np.where(columns >= 0, np.diff(asked.indptr), 0)
+    kept = np.repeat(columns >= 0, np.diff(asked.indptr))
+    pointers = np.concatenate([[0], np.cumsum(sizes)])
+    return sp.csr_array((asked.data[kept], asked.indices[kept], pointers), shape=asked.shape)
