@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field, PlainSerializer, StrictBool, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    StrictBool,
+    WithJsonSchema,
+    model_validator,
+)
 
 from automation.contracts import Options
 from automation.types.quantity import Duration, format_duration
@@ -61,6 +70,18 @@ def parse_anniversary(value: object) -> object:
     raise ValueError(f"{value!r} is not an anniversary; write today or {{in_the_next: 7d}}")
 
 
+def parse_list(value: object) -> object:
+    if isinstance(value, list | tuple):
+        return value
+    raise ValueError(f"{value!r} is not a list; write [{value}], or use is")
+
+
+def _some(values: tuple[object, ...]) -> tuple[object, ...]:
+    if not values:
+        raise ValueError("the list is empty, so nothing could be in it")
+    return values
+
+
 class Upcoming(Options):
     """The days from today on: `{in_the_next: 7d}` is today and the six days after it."""
 
@@ -76,6 +97,12 @@ class Upcoming(Options):
 
 _SCALAR_SCHEMA = WithJsonSchema({"type": ["string", "number", "boolean"]})
 Value = Annotated[Any, BeforeValidator(parse_scalar), _SCALAR_SCHEMA]
+Values = Annotated[
+    tuple[Value, ...],
+    BeforeValidator(parse_list),
+    AfterValidator(_some),
+    Field(json_schema_extra={"minItems": 1}),
+]
 Number = Annotated[Any, BeforeValidator(parse_number), WithJsonSchema({"type": "number"})]
 Day = Annotated[
     date,
@@ -107,8 +134,8 @@ class Operators(Options):
 
     is_: Value = Field(default=None, alias="is")
     is_not: Value = None
-    in_: Annotated[tuple[Value, ...], Field(min_length=1)] = Field(default=(), alias="in")
-    not_in: Annotated[tuple[Value, ...], Field(min_length=1)] = ()
+    in_: Values = Field(default=(), alias="in")
+    not_in: Values = ()
     at_least: Number = None
     at_most: Number = None
     between: Range = None

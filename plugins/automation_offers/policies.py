@@ -91,11 +91,13 @@ class Choice(Options):
 class FirstMatchOptions(Options):
     """`{first_of: [{if: {profile: monetary, at_least: 500}, give: pct20}, {otherwise: no_discount}]}`."""
 
-    first_of: tuple[Choice, ...] = Field(min_length=1)
+    first_of: tuple[Choice, ...]
 
     @field_validator("first_of")
     @classmethod
     def _otherwise_is_last(cls, choices: tuple[Choice, ...]) -> tuple[Choice, ...]:
+        if not choices:
+            raise ValueError("the list is empty; write at least {otherwise: an offer}")
         if any(choice.if_ is None for choice in choices[:-1]):
             raise ValueError("otherwise stands last: what follows it would never be given")
         return choices
