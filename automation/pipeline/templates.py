@@ -1,0 +1,185 @@
+"""The files under `templates/`: read once, bounded, and identified by content."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from automation.errors import AutomationError
+from automation.ids import content_hash
+
+MAX_FILE = 256 * 1024
+MAX_FILES = 2_000
+MAX_TOTAL = 16 * 1024 * 1024
+LAYOUTS = "layouts"
+SUFFIXES = (".mjml", ".html", ".txt", ".yaml")
+KIND_FILES: Mapping[str, tuple[str, ...]] = {
+    "email": ("email.mjml", "email.html", "email.txt"),
+    "phone": ("sms.txt",),
+    "push": ("push.txt",),
+}
+_REFERENCE = re.compile(r"\{%[-+]?\s*(?:extends|include)\s+[\"']([^\"']+)[\"']")
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+
+
+class TemplateError(AutomationError):
+    """A template can't be used, or can't be rendered for one context. `file` is relative to the project."""
+
+    def __init__(self, file: str, line: int | None, what: str) -> None:
+        super().__init__(f"{file}: {what}" if line is None else f"{file}:{line}: {what}")
+        self.file = file
+        self.line = line
+        self.what = what
+
+
+class LanguageMissing(TemplateError):
+    """The template has no texts in the language asked for, nor in the one to fall back to."""
+
+
+@dataclass(frozen=True)
+class Templates:
+    """Relative path (`winback/email.mjml`) → content. `refused` holds files that exist but may not be used."""
+
+    files: Mapping[str, bytes]
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_content(cls, files: Mapping[str, bytes | str]) -> Templates:
+        """Templates that were pinned elsewhere, under the same rules as files on disk."""
+        taken: dict[str, bytes] = {}
+        refused: dict[str, str] = {}
+        for path, content in files.items():
+            data = content.encode() if isinstance(content, str) else bytes(content)
+            if problem := _problem(path, len(data)):
+                refused[path] = problem
+            else:
+                taken[path] = data
+        return cls(taken, refused)
+
+    def names(self) -> list[str]:
+        """Every template: the folders beside `layouts`."""
+        folders = {path.split("/", 1)[0] for path in self.files if "/" in path}
+        return sorted(folders - {LAYOUTS})
+
+    def text(self, path: str) -> str:
+        """One file as text. Raises `TemplateError`."""
+        if path in self.refused:
+            raise TemplateError(shown(path), None, self.refused[path])
+        if path not in self.files:
+            raise TemplateError(shown(path), None, "there is no such file")
+        try:
+            return self.files[path].decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            line = self.files[path].count(b"\n", 0, error.start) + 1
+            raise TemplateError(shown(path), line, "this is not UTF-8; save the file as UTF-8") from error
+
+    def languages(self, template: str) -> list[str]:
+        """The languages that the template has texts in."""
+        names = (PurePosixPath(path) for path in self.files if path.startswith(f"{template}/"))
+        return sorted(path.stem for path in names if path.suffix == ".yaml" and _LANGUAGE.fullmatch(path.stem))
+
+    def language(self, template: str, wanted: str | None, otherwise: str | None = None) -> str:
+        """The language to write in: the wanted one, its primary subtag (de-AT → de), `otherwise`, or the only one.
+
+        A template without any language file is written in the wanted language as it stands. Raises `LanguageMissing`.
+        """
+        has = self.languages(template)
+        if not has:
+            return wanted or otherwise or ""
+        for choice in (wanted, otherwise):
+            if found := _nearest(choice, has):
+                return found
+        if len(has) == 1:
+            return has[0]
+        asked = f"in {wanted!r}" if wanted else "for a customer without a language"
+        raise LanguageMissing(
+            f"templates/{template}", None, f"there are no texts {asked}, only in {', '.join(has)}; "
+            f"write templates/{template}/{wanted or 'en'}.yaml or name a language to fall back to"
+        )  # fmt: skip
+
+    def files_of(self, template: str) -> dict[str, bytes]:
+        """Everything that the template is made of: its folder, the layouts and includes it reaches, shared texts."""
+        waiting = [path for path in self.files if path.startswith(f"{template}/")]
+        if not waiting:
+            raise TemplateError(f"templates/{template}", None, "there is no such template")
+        waiting += [path for path in self.files if path.startswith(f"{LAYOUTS}/") and path.endswith(".yaml")]
+        reached: dict[str, bytes] = {}
+        while waiting:
+            path = waiting.pop()
+            if path not in reached and path in self.files:
+                reached[path] = self.files[path]
+                waiting += _references(self.files[path])
+        return dict(sorted(reached.items()))
+
+    def hash_of(self, template: str) -> str:
+        """SHA-256 over the paths and contents of `files_of`, as 64 hex digits."""
+        parts: list[str | bytes] = []
+        for path, content in self.files_of(template).items():
+            parts += [path, content]
+        return content_hash(*parts)
+
+
+def read_templates(root: Path) -> Templates:
+    """Everything under `root/templates`; nothing outside it, whatever a link says."""
+    folder = root / "templates"
+    files: dict[str, bytes] = {}
+    refused: dict[str, str] = {}
+    total = 0
+    for path in _walk(folder):
+        name = path.relative_to(folder).as_posix()
+        problem = _escape(path, folder) or _problem(name, path.stat().st_size)
+        if not problem and (len(files) >= MAX_FILES or total + path.stat().st_size > MAX_TOTAL):
+            problem = f"templates/ holds more than {MAX_FILES} files or {MAX_TOTAL // 1024 // 1024} MB"
+        if problem:
+            refused[name] = problem
+        else:
+            files[name] = path.read_bytes()
+            total += len(files[name])
+    return Templates(files, refused)
+
+
+def shown(path: str) -> str:
+    """A template's path as a user sees it, relative to the project."""
+    return f"templates/{path}"
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for here, folders, names in os.walk(folder, followlinks=False):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if name.endswith(SUFFIXES) and not name.startswith("."):
+                yield Path(here) / name
+
+
+def _escape(path: Path, folder: Path) -> str | None:
+    target = path.resolve()
+    if target.is_relative_to(folder.resolve()) and target.is_file():
+        return None
+    return "this link leads out of templates/, or nowhere; copy the file instead"
+
+
+def _problem(path: str, size: int) -> str | None:
+    pure = PurePosixPath(path)
+    if pure.is_absolute() or ".." in pure.parts or "\\" in path or path != pure.as_posix():
+        return "a template's path must stay inside templates/"
+    if size > MAX_FILE:
+        return f"the file is {size:,} bytes; at most {MAX_FILE:,} are allowed"
+    return None
+
+
+def _references(content: bytes) -> list[str]:
+    return _REFERENCE.findall(content.decode("utf-8", "replace"))
+
+
+def _nearest(wanted: str | None, has: list[str]) -> str | None:
+    if not wanted:
+        return None
+    known = {language.lower(): language for language in has}
+    subtags = wanted.lower().replace("_", "-").split("-")
+    for length in range(len(subtags), 0, -1):
+        if found := known.get("-".join(subtags[:length])):
+            return found
+    return None
