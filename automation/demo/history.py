@@ -59,6 +59,16 @@ def draw_orders(rng: np.random.Generator, market: Market) -> tuple[Ints, Floats,
     return customer[kept], at[kept], gone
 
 
+def draw_next_orders(rng: np.random.Generator, market: Market, gone: Floats, since: float) -> tuple[Ints, Floats]:
+    """The same customers' orders from day `since` to the period's end; of those who left hardly anybody comes back."""
+    tastes, span = market.tastes, market.period.days - since
+    rate = np.where(tastes.buyer, tastes.rate, 0.0) * np.where(np.isfinite(gone), 0.02, 1.0)
+    customer = np.repeat(np.arange(len(rate)), rng.poisson(rate * market.activity * PEAK * span))
+    at = since + rng.random(len(customer)) * span
+    kept = rng.random(len(at)) < busyness(market.period, at) / PEAK * _tempted(market, customer, at)
+    return _ordered(customer[kept], at[kept])
+
+
 def draw_lines(rng: np.random.Generator, market: Market, customer: Ints, at: Floats) -> Lines:
     """What is in each order; what lasts is bought once by a customer, and nothing before it was sold."""
     order = np.repeat(np.arange(len(at)), 1 + rng.poisson(0.9, len(at)))
@@ -120,7 +130,7 @@ def events_of(
     clicked = np.flatnonzero(rng.random(len(opens[0])) < 0.11)
     return pl.concat(
         [
-            *_around_purchases(rng, market.catalogue, lines),
+            *surroundings(rng, market.catalogue, lines),
             _rows("view", *visits, looked),
             _rows("add_to_cart", visits[0][left_in_cart], visits[1][left_in_cart] + 0.001, looked[left_in_cart]),
             _rows("email_open", *opens),
@@ -129,7 +139,7 @@ def events_of(
     )
 
 
-def _around_purchases(rng: np.random.Generator, catalogue: Catalogue, lines: Lines) -> list[pl.DataFrame]:
+def surroundings(rng: np.random.Generator, catalogue: Catalogue, lines: Lines) -> list[pl.DataFrame]:
     """The purchases themselves, and what comes before and after them."""
     size = len(lines.at)
     paid = np.round(catalogue.price[lines.product] * lines.quantity * (1 - lines.discount), 2)
@@ -137,7 +147,16 @@ def _around_purchases(rng: np.random.Generator, catalogue: Catalogue, lines: Lin
     carted, rated, returned = (np.flatnonzero(rng.random(size) < share) for share in (0.85, 0.14, 0.05))
     stars = np.clip(np.round(rng.normal(4.2, 0.9, len(rated))), 1, 5)
     return [
-        purchases(lines, paid),
+        _rows(
+            "purchase",
+            lines.customer,
+            lines.at,
+            lines.product,
+            amount=paid,
+            quantity=lines.quantity,
+            order=lines.order,
+            discount=lines.discount,
+        ),
         _rows("view", *_shifted(lines, seen, -rng.exponential(2.0, len(seen)))),
         _rows("add_to_cart", *_shifted(lines, carted, -rng.exponential(0.02, len(carted)) - 0.001)),
         _rows("rating", *_shifted(lines, rated, rng.uniform(4, 30, len(rated))), amount=stars),
@@ -149,20 +168,6 @@ def _around_purchases(rng: np.random.Generator, catalogue: Catalogue, lines: Lin
             order=lines.order[returned],
         ),
     ]
-
-
-def purchases(lines: Lines, paid: Floats) -> pl.DataFrame:
-    """The bought lines as compact events."""
-    return _rows(
-        "purchase",
-        lines.customer,
-        lines.at,
-        lines.product,
-        amount=paid,
-        quantity=lines.quantity,
-        order=lines.order,
-        discount=lines.discount,
-    )
 
 
 def _rows(type_: str, customer: Ints, at: Floats, product: Ints | None = None, **more: Ints | Floats) -> pl.DataFrame:

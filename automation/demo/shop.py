@@ -72,16 +72,21 @@ def write(shop: Shop, folder: Path) -> tuple[Path, Path, Path]:
     return written[0], written[1], written[2]
 
 
-def name_events(events: pl.DataFrame, customers: pl.Series, products: pl.Series, period: Period) -> pl.DataFrame:
-    """The warehouse's columns of compact events: ids for row numbers, instants for days, numbered in order of time."""
+def name_events(
+    events: pl.DataFrame, customers: pl.Series, products: pl.Series, period: Period, *, series: str = ""
+) -> pl.DataFrame:
+    """The warehouse's columns of compact events: ids for row numbers, instants for days, numbered in order of time.
+
+    `series` keeps the ids of events that are made later apart from the first ones'.
+    """
     ordered = events.sort("at", "customer", "type", "product").with_row_index("number", offset=1)
     return ordered.select(
-        event_id="e" + pl.col("number").cast(pl.String).str.zfill(8),
+        event_id=f"e{series}" + pl.col("number").cast(pl.String).str.zfill(8),
         customer_id=customers.gather(ordered["customer"]),
         type=pl.col("type").cast(pl.String),
         occurred_at=pl.Series(period.instants(ordered["at"].to_numpy())).cast(pl.Datetime("us", "UTC")),
         product_id=products.gather(ordered["product"]),
-        order_id="o" + pl.col("order").cast(pl.String).str.zfill(7),
+        order_id=f"o{series}" + pl.col("order").cast(pl.String).str.zfill(7),
         quantity=pl.col("quantity").cast(pl.Float64),
         amount="amount",
         currency=pl.when(pl.col("type").is_in(["purchase", "return"])).then(pl.lit("EUR")),
