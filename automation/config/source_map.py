@@ -57,6 +57,10 @@ class Source:
         place = self.place(path, key=key)
         return Problem(self.file, place.line, place.column, spell(path), what, severity)
 
+    def path_of(self, spelled: str) -> KeyPath:
+        """The path that reads `audience.all[2]`; the top where there is none."""
+        return next((path for path in self.values if spell(path) == spelled), ())
+
     def get(self, path: KeyPath) -> Any:
         """The value at `path`, None where there is none."""
         value = self.value
@@ -116,7 +120,7 @@ def _place_at(text: str, position: int) -> Place:
     return Place(before.count("\n") + 1, position - (before.rfind("\n") + 1) + 1)
 
 
-def _place(mark: yaml.Mark) -> Place:
+def _place(mark: Any) -> Place:
     return Place(mark.line + 1, mark.column + 1)
 
 

@@ -1,0 +1,73 @@
+"""One campaign file: parsed, validated, or refused with every problem that it has."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from automation.config.campaign_checks import check_campaign
+from automation.config.components import READERS
+from automation.config.grammar import build
+from automation.config.not_built import refuse_unbuilt
+from automation.config.problems import Problem, in_order, refused
+from automation.config.reading import Broken, Reading
+from automation.config.settings import Settings
+from automation.config.settings_file import BUILT_IN_OFFERS
+from automation.config.source_map import Source, read_source
+from automation.plugin_manager import Registry
+from automation.types.campaign import Campaign
+
+
+@dataclass(frozen=True)
+class CampaignFile:
+    """A campaign file as it stands: `campaign` is None where a problem refuses it.
+
+    path: relative to the project. name: the campaign's, or the file's where that can't be read. sha256: of the text.
+    """
+
+    path: str
+    name: str
+    text: str
+    sha256: str
+    campaign: Campaign | None
+    problems: tuple[Problem, ...]
+
+
+def parse_campaign(text: str, path: str, settings: Settings, registry: Registry) -> CampaignFile:
+    """The campaign in `text`; never raises for anything written in it."""
+    return from_source(read_source(text, path), text, settings, registry)
+
+
+def from_source(source: Source, text: str, settings: Settings, registry: Registry) -> CampaignFile:
+    """The campaign of an already mapped text."""
+    models = {name: model.kind for name, model in settings.models.items()}
+    reading = Reading(source, registry, campaign_names(settings), models, READERS)
+    campaign = None
+    if source.value is not None:
+        made = build(reading, Campaign, source.value, ())
+        refuse_unbuilt(reading)
+        check_campaign(reading)
+        campaign = None if isinstance(made, Broken) else made
+    problems = in_order((*source.problems, *reading.problems))
+    written = source.get(("name",))
+    stem = source.file.rsplit("/", 1)[-1].removesuffix(".yaml").removesuffix(".yml")
+    return CampaignFile(
+        source.file,
+        written if isinstance(written, str) and written else stem,
+        text,
+        hashlib.sha256(text.encode()).hexdigest(),
+        None if refused(problems) else campaign,
+        problems,
+    )
+
+
+def campaign_names(settings: Settings) -> Mapping[str, Collection[str]]:
+    """What a campaign may name."""
+    segmenters = [name for name, model in settings.models.items() if model.kind == "segmenters"]
+    return {
+        "topics": list(settings.topics),
+        "offers": [*settings.offers, *BUILT_IN_OFFERS],
+        "channels": list(settings.channels),
+        "segments": [*settings.segments, *segmenters],
+    }

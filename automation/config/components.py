@@ -1,0 +1,102 @@
+"""Components that a file names, with their own options; and secrets, which come from the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from automation.config.conditions import read_audience, read_condition
+from automation.config.grammar import build
+from automation.config.problems import KeyPath, listing, unknown_name
+from automation.config.reading import BROKEN, Broken, Form, Reader, Reading
+from automation.plugin_manager import KINDS
+from automation.types.condition import Audience, Group, Leaf, Using
+from automation.types.secret import VARIABLE, Secret
+
+
+def read_using(reading: Reading, form: Form, raw: Any, path: KeyPath, parent: Mapping[str, Any]) -> Using | Broken:
+    """`using: NAME` with `options:` beside it; elsewhere a bare name, or `{using, options}`."""
+    assert form.names is not None
+    if isinstance(raw, dict):
+        return _nested(reading, form, raw, path)
+    if not isinstance(raw, str):
+        return reading.report(path, f"must be the name of {_a(KINDS[form.names.what])}")
+    if path[-1] == "using" and "options" in parent:
+        return named(reading, form.names.what, raw, path, (parent["options"], (*path[:-1], "options")))
+    return named(reading, form.names.what, raw, path, (None, path))
+
+
+def _nested(reading: Reading, form: Form, raw: dict[str, Any], path: KeyPath) -> Using | Broken:
+    assert form.names is not None
+    extra = next((key for key in raw if key not in ("using", "options")), None)
+    if extra is not None:
+        what = "unknown key; allowed: using, options"
+        return reading.report((*path, extra), f"{what} (a component's settings stand under options)", key=True)
+    here = (*path, "using")
+    name = raw.get("using")
+    if here in reading.source.spoiled:
+        return BROKEN
+    if not isinstance(name, str):
+        known = listing(reading.registry.names(form.names.what))
+        return reading.report(here if name is not None else path, f"needs `using`: one of {known}", key=True)
+    return named(reading, form.names.what, name, here, (raw.get("options"), (*path, "options")))
+
+
+def named(reading: Reading, kind: str, name: str, path: KeyPath, written: tuple[Any, KeyPath]) -> Using | Broken:
+    """A model of config.yaml, or a registered component with its options; `written` are those and their place."""
+    options, options_path = written
+    if name in reading.models:
+        if reading.models[name] != kind:
+            what = f"{name!r} is {_a(KINDS[reading.models[name]])}, not {_a(KINDS[kind])}"
+            return reading.report(path, what)
+        if options is not None:
+            what = f"the options of the model {name!r} stand in config.yaml, under models.{name}"
+            return reading.report(options_path, what, key=True)
+        return Using(name)
+    if name not in reading.registry.names(kind):
+        models = [model for model, its_kind in reading.models.items() if its_kind == kind]
+        known = {*models, *reading.registry.names(kind)}
+        return reading.report(path, unknown_name(KINDS[kind], name, known))
+    return with_options(reading, kind, name, options, options_path)
+
+
+def with_options(reading: Reading, kind: str, name: str, options: Any, path: KeyPath) -> Using | Broken:
+    """A registered component with its options, validated by its own model."""
+    if path in reading.source.spoiled:
+        return BROKEN
+    if path in reading.source.empty:
+        return reading.report(path, "has no value; write one, or remove the key", key=True)
+    made = build(reading, reading.registry.find(kind, name).Options, {} if options is None else options, path)
+    return BROKEN if isinstance(made, Broken) else Using(name, made)
+
+
+def read_secret(
+    reading: Reading, form: Form, raw: Any, path: KeyPath, parent: Mapping[str, Any]
+) -> Secret | Broken | None:
+    """`${NAME}` from the environment; the secret itself never stands in a file, nor in a problem."""
+    if raw is None:
+        return None
+    match = VARIABLE.fullmatch(raw) if isinstance(raw, str) else None
+    if match is None:
+        example = str(path[-1]).upper()
+        return reading.report(
+            path, f"a secret must not stand in a file; write ${{{example}}} and set it in the environment"
+        )
+    value = reading.environment.get(match[1])
+    if not value:
+        return reading.report(path, f"the environment variable {match[1]} is not set")
+    return Secret(value)
+
+
+def _a(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+
+READERS: Mapping[Any, Reader] = {
+    Leaf: read_condition,
+    Group: read_condition,
+    Audience: read_audience,
+    Using: read_using,
+    Secret: read_secret,
+}
+"""What reads the types that pydantic must not see raw."""

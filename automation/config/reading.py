@@ -1,0 +1,112 @@
+"""What every reader of a file needs: its source, the names that exist, and where problems go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from types import UnionType
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from automation.config.problems import KeyPath, Problem, Severity
+from automation.config.source_map import Source
+from automation.plugin_manager import Registry
+from automation.types.condition import Names
+
+
+class Broken(Enum):
+    """Stands for a value whose problem is already reported."""
+
+    VALUE = "broken"
+
+
+BROKEN: Final[Literal[Broken.VALUE]] = Broken.VALUE
+
+
+@dataclass(frozen=True)
+class Form:
+    """One alternative of a field's annotation: the type without its `Annotated`, and what that said."""
+
+    type: Any
+    origin: Any
+    metadata: tuple[Any, ...]
+
+    @property
+    def names(self) -> Names | None:
+        return next((mark for mark in self.metadata if isinstance(mark, Names)), None)
+
+
+@dataclass
+class Reading:
+    """One file being read.
+
+    `names` are those that a field marked `Names` may hold, `models` the kinds of config.yaml's models by name,
+    `readers` what reads the types that pydantic must not see raw.
+    """
+
+    source: Source
+    registry: Registry
+    names: Mapping[str, Collection[str]]
+    models: Mapping[str, str]
+    readers: Mapping[Any, Reader]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def report(
+        self, path: KeyPath, what: str, *, key: bool = False, severity: Severity = "error"
+    ) -> Literal[Broken.VALUE]:
+        self.problems.append(self.source.problem(path, what, key=key, severity=severity))
+        return BROKEN
+
+
+Reader = Callable[[Reading, Form, Any, KeyPath, Mapping[str, Any]], Any]
+"""(reading, form, raw value, its path, the mapping it stands in) → the value, or BROKEN after a report."""
+
+
+def forms(annotation: Any, metadata: tuple[Any, ...] = ()) -> Iterator[Form]:
+    """The alternatives of an annotation, unions and `Annotated` taken apart."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        base, *marks = get_args(annotation)
+        yield from forms(base, (*metadata, *marks))
+    elif origin in (Union, UnionType):
+        for part in get_args(annotation):
+            yield from forms(part, metadata)
+    else:
+        yield Form(annotation, origin, metadata)
+
+
+def field_forms(field_info: FieldInfo) -> list[Form]:
+    return list(forms(field_info.annotation, tuple(field_info.metadata)))
+
+
+def key_of(name: str, field_info: FieldInfo) -> str:
+    """How a file writes the field."""
+    return field_info.alias or name
+
+
+def is_model(form: Form) -> bool:
+    return isinstance(form.type, type) and issubclass(form.type, BaseModel)
+
+
+def keys_at(model: type[BaseModel], path: KeyPath) -> list[str]:
+    """What the mapping at `path` below the model may hold; empty where that depends on the value."""
+    found: list[Form] = [Form(model, None, ())]
+    for part in path:
+        found = [deeper for form in found for deeper in _below(form, part)]
+    models = [form.type for form in found if is_model(form)]
+    if len(models) != 1:
+        return []
+    return [key_of(name, info) for name, info in models[0].model_fields.items()]
+
+
+def _below(form: Form, part: str | int) -> Iterator[Form]:
+    if is_model(form):
+        for name, info in form.type.model_fields.items():
+            if key_of(name, info) == part:
+                yield from field_forms(info)
+    elif args := get_args(form.type):
+        yield from forms(args[-1] if isinstance(part, str) else args[0])

@@ -1,0 +1,101 @@
+"""config.yaml: the shop, its topics, offers, models, segments and channels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, Field, InstanceOf
+
+from automation.types.campaign import Grammar
+from automation.types.condition import Group, Leaf, Names, Using
+from automation.types.offer import Offer
+from automation.types.quantity import Percent
+from automation.types.schedule import parse_zone
+
+ModelKind = Literal["segmenters", "recommenders", "offer_policies"]
+MODEL_KINDS: tuple[ModelKind, ...] = ("segmenters", "recommenders", "offer_policies")
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+
+
+def _matching(pattern: str, what: str) -> AfterValidator:
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"{text!r} {what}")
+        return text
+
+    return AfterValidator(check)
+
+
+def _kept(parse: Callable[[str], object]) -> AfterValidator:
+    def check(text: str) -> str:
+        parse(text)
+        return text
+
+    return AfterValidator(check)
+
+
+Zone = Annotated[str, _kept(parse_zone)]
+Url = Annotated[str, _matching(r"https?://[^\s/]+(/\S*)?", "is not a web address; write https://shop.example")]
+Currency = Annotated[str, _matching(r"[A-Z]{3}", "is not a currency; write its ISO code, such as EUR")]
+LanguageCode = Annotated[str, _matching(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*", "is not a language; write en or de-AT")]
+Address = Annotated[
+    str, _matching(r"[^@\s]+@[^@\s]+\.[^@\s]+|[^<>\r\n]* <[^@\s<>]+@[^@\s<>]+>", "is not an e-mail address")
+]
+
+
+class Shop(Grammar):
+    name: str
+    url: Url | None = None
+    timezone: Zone = "UTC"
+    currency: Currency = "EUR"
+    language: LanguageCode = "en"
+    address: str = ""  # the postal address that marketing mail must show
+    email: Address | None = None
+
+
+class Senders(Grammar):
+    from_: Address | None = Field(default=None, alias="from")
+    reply_to: Address | None = None
+
+
+class Links(Grammar):
+    base_url: Url | None = None
+
+
+class Plugins(Grammar):
+    disable: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """One entry of `models:`: a component that is fitted, under the name that campaigns use."""
+
+    name: str
+    kind: ModelKind
+    using: str
+    options: BaseModel
+    seed: int = 1
+    parts: tuple[str, ...] = ()
+
+
+class Settings(Grammar):
+    """config.yaml, validated."""
+
+    shop: Shop
+    data_dir: str = "var"
+    topics: Mapping[str, Literal["marketing", "service"]] = Field(default_factory=dict)
+    offers: Mapping[str, InstanceOf[Offer]] = Field(default_factory=dict)
+    models: Mapping[str, InstanceOf[ModelSettings]] = Field(default_factory=dict)
+    segments: Mapping[str, InstanceOf[Leaf] | InstanceOf[Group]] = Field(default_factory=dict)
+    channels: Mapping[str, Annotated[InstanceOf[Using], Names("channels")]] = Field(default_factory=dict)
+    senders: Senders = Senders()
+    holidays: tuple[date, ...] = ()
+    global_holdout: Percent | None = None
+    links: Links = Links()
+    launch: Literal["by_hand", "on_merge"] = "by_hand"
+    plugins: Plugins = Plugins()
+    suppressions: tuple[Annotated[InstanceOf[Using], Names("suppressions")], ...] = ()

@@ -1,0 +1,139 @@
+"""Reading config.yaml: entries under a name, secrets from the environment, and what only the whole file can show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from automation.config.entries import SETTINGS_READERS
+from automation.config.grammar import build
+from automation.config.problems import KeyPath, Problem, in_order, unknown_name
+from automation.config.reading import Broken, Reading
+from automation.config.settings import MODEL_KINDS, NAME, Settings
+from automation.config.source_map import Source, read_file
+from automation.plugin_manager import Registry
+from automation.types.condition import Leaf, leaves
+from automation.types.offer import NO_DISCOUNT, NO_MESSAGE
+
+FILE = "config.yaml"
+BUILT_IN_OFFERS = (NO_MESSAGE, NO_DISCOUNT)
+
+
+def disabled_plugins(root: Path) -> tuple[str, ...]:
+    """`plugins.disable`, needed before the plugins load; empty where config.yaml can't be read."""
+    _, source = read_file(root / FILE, FILE)
+    names = source.get(("plugins", "disable"))
+    return tuple(name for name in names if isinstance(name, str)) if isinstance(names, list) else ()
+
+
+def read_settings(
+    source: Source, registry: Registry, environment: Mapping[str, str]
+) -> tuple[Settings | None, tuple[Problem, ...]]:
+    """The settings, or None where a problem refuses them."""
+    if source.value is None:
+        return None, source.problems
+    reading = Reading(
+        source, registry, _names(source, registry), _model_kinds(source, registry), SETTINGS_READERS, environment
+    )
+    settings = build(reading, Settings, source.value, ())
+    _check_names(reading)
+    if not isinstance(settings, Broken):
+        _check_segments(reading, settings)
+        _check_parts(reading, settings)
+    problems = in_order((*source.problems, *reading.problems))
+    made = None if isinstance(settings, Broken) or any(problem.refuses for problem in problems) else settings
+    return made, problems
+
+
+def _keys(source: Source, key: str) -> list[str]:
+    value = source.get((key,))
+    return list(value) if isinstance(value, dict) else []
+
+
+def _names(source: Source, registry: Registry) -> Mapping[str, list[str]]:
+    kinds = _model_kinds(source, registry)
+    segmenters = [name for name, kind in kinds.items() if kind == "segmenters"]
+    return {
+        "topics": _keys(source, "topics"),
+        "offers": [*_keys(source, "offers"), *BUILT_IN_OFFERS],
+        "channels": _keys(source, "channels"),
+        "segments": [*_keys(source, "segments"), *segmenters],
+    }
+
+
+def _model_kinds(source: Source, registry: Registry) -> dict[str, str]:
+    found = {}
+    for name in _keys(source, "models"):
+        using = source.get(("models", name, "using"))
+        wanted = source.get(("models", name, "kind"))
+        kinds = [kind for kind in MODEL_KINDS if using in registry.components[kind]]
+        if kinds:
+            found[name] = wanted if wanted in kinds else kinds[0]
+    return found
+
+
+# What only the whole file can show
+
+
+def _check_names(reading: Reading) -> None:
+    for section in ("topics", "offers", "models", "segments", "channels"):
+        for name in _keys(reading.source, section):
+            if not NAME.fullmatch(name):
+                what = "a name begins with a letter and has only letters, digits, - and _"
+                reading.report((section, name), what, key=True)
+    for name in BUILT_IN_OFFERS:
+        if name in _keys(reading.source, "offers"):
+            reading.report(("offers", name), "is always possible and can't be defined", key=True)
+    for name in set(_keys(reading.source, "models")) & set(_keys(reading.source, "segments")):
+        reading.report(("segments", name), "is also the name of a model; choose another", key=True)
+
+
+def _check_segments(reading: Reading, settings: Settings) -> None:
+    """Every segment that a segment names must exist, and none may come back to itself."""
+    uses = {name: list(segments_named(condition)) for name, condition in settings.segments.items()}
+    known = reading.names["segments"]
+    for found in uses.values():
+        for leaf, other in found:
+            if other not in known:
+                reading.report(_path_of(reading.source, leaf), unknown_name("segment", other, known))
+    reported: set[frozenset[str]] = set()
+    for name in uses:
+        loop = _loop(name, {key: [other for _, other in found] for key, found in uses.items()}, ())
+        if loop and frozenset(loop) not in reported:
+            reported.add(frozenset(loop))
+            reading.report(("segments", name), f"the segment comes back to itself: {' → '.join(loop)}", key=True)
+
+
+def segments_named(condition: Any) -> Iterator[tuple[Leaf, str]]:
+    """Every leaf that names a segment, and the name."""
+    for leaf in leaves(condition):
+        name = getattr(leaf.options, "segment", None)
+        if leaf.key == "segment" and isinstance(name, str):
+            yield leaf, name
+
+
+def _path_of(source: Source, leaf: Leaf) -> KeyPath:
+    path = source.path_of(leaf.path)
+    return (*path, leaf.key)
+
+
+def _loop(name: str, uses: Mapping[str, list[str]], above: tuple[str, ...]) -> tuple[str, ...] | None:
+    if name in above:
+        return (*above[above.index(name) :], name)
+    for other in uses.get(name, ()):
+        found = _loop(other, uses, (*above, name))
+        if found:
+            return found
+    return None
+
+
+def _check_parts(reading: Reading, settings: Settings) -> None:
+    for name, model in settings.models.items():
+        for number, part in enumerate(model.parts):
+            if part not in settings.models:
+                what = unknown_name("model", part, list(settings.models))
+                reading.report(("models", name, "parts", number), what)
+        loop = _loop(name, {key: list(value.parts) for key, value in settings.models.items()}, ())
+        if loop and loop[0] == name:
+            reading.report(("models", name, "parts"), f"the model is built on itself: {' → '.join(loop)}", key=True)
