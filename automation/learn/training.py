@@ -34,13 +34,16 @@ def train(
 ) -> Card:
     """Fit `model` on the snapshot and keep it under `folder/<name>/<version>/`, admitted or not.
 
-    `evidence` holds further metrics from outside, such as `backtest.backtest`'s; they are kept and judge nothing.
+    `evidence` holds further metrics from outside, such as `backtest.backtest`'s; they are told and judge nothing: a
+    recommender that loses to popularity in general may still be the right one for a campaign's products.
     A component may say what its quality and baseline are: `judged_by = ("AUC", "recency alone")`.
     Raises `NotEnoughData` from the component and `ContractError` for metrics or arrays that can't be kept.
     """
     component: Model = registry.find(model.kind, model.using)(model.options)
     metrics = _checked(model.name, component.fit(snapshot, seed=model.seed, parts=parts))
     admitted, because = admit(metrics, getattr(component, "judged_by", ("quality", "the baseline")))
+    if evidence and "quality" not in metrics:
+        because = f"admitted: {_weighed(evidence, ('NDCG@10', 'popularity'))[1]}"
     card = Card(
         name=model.name,
         version="",
@@ -51,7 +54,7 @@ def train(
         data_version=snapshot.version,
         as_of=snapshot.as_of,
         code_version=code_version(model, registry),
-        metrics=metrics | dict(evidence or {}),
+        metrics=dict(evidence or {}) | metrics,
         admitted=admitted,
         because=because,
         sha256="",
@@ -61,14 +64,19 @@ def train(
 
 def admit(metrics: Mapping[str, float], judged_by: tuple[str, str]) -> tuple[bool, str]:
     """Whether a model may be used, and why: with `quality` and `baseline`, only where quality is higher."""
-    measure, rival = judged_by
     if not {"quality", "baseline"} <= metrics.keys():
         return True, "admitted: it states no baseline"
+    won, told = _weighed(metrics, judged_by)
+    return won, f"{'admitted' if won else 'not admitted'}: {told}"
+
+
+def _weighed(metrics: Mapping[str, float], judged_by: tuple[str, str]) -> tuple[bool, str]:
+    measure, rival = judged_by
     quality, baseline = metrics["quality"], metrics["baseline"]
     digits = next((n for n in (2, 3, 4) if f"{quality:.{n}f}" != f"{baseline:.{n}f}"), 6)
     won = quality > baseline
-    verdict, verb = ("admitted", "beats") if won else ("not admitted", "does not beat")
-    return won, f"{verdict}: {measure} {quality:.{digits}f} {verb} {rival}, {baseline:.{digits}f}"
+    verb = "beats" if won else "does not beat"
+    return won, f"{measure} {quality:.{digits}f} {verb} {rival}, {baseline:.{digits}f}"
 
 
 def code_version(model: ModelSettings, registry: Registry) -> str:
