@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
@@ -41,6 +41,7 @@ class Snapshot:
     segments: by name, each customer_id, label String?, score Float64?, reasons array<string>; computed when first asked.
     version: identifies the data read; replayable: whether `version` can be read again.
     timezone: the shop's IANA zone, in which dates are meant and which stands in for a customer's unknown one.
+    today: everybody's own date, in a run that reaches each customer at the same wall time; else it follows from as_of.
     """
 
     as_of: datetime
@@ -53,6 +54,7 @@ class Snapshot:
     decisions: ir.Table
     segments: Mapping[str, ir.Table]
     timezone: str = "UTC"
+    today: date | None = None
 
 
 @runtime_checkable

@@ -79,8 +79,8 @@ def decisions_made(campaign: str, run_id: str, decisions: pl.DataFrame) -> None:
 
 
 @hookspec
-def messages_sent(campaign: str, run_id: str, receipts: pl.DataFrame) -> None:
-    """Receipts of a group: message_id, customer_id, channel, verdict, detail."""
+def messages_sent(receipts: pl.DataFrame) -> None:
+    """What the channels answered for a group: message_id, verdict, detail."""
 
 
 @hookspec

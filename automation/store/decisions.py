@@ -94,6 +94,8 @@ def mirror(connection: Connection) -> pl.DataFrame:
     rows = connection.execute(query.add_columns(_decision.c.variant)).fetchall()
     frame = pl.DataFrame([tuple(row) for row in rows], schema=_MIRROR, orient="row")
     return frame.with_columns(
+        pl.col("run_id").cast(pl.String),
+        
         pl.from_epoch("decided_at", time_unit="ms").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
     )
 

@@ -40,7 +40,8 @@ MESSAGE_COLUMNS: Mapping[str, pl.DataType] = {
     "context": pl.String(),  # JSON
     "coupon": pl.String(),  # its prefix; the code is made here
 }
-"""A batch's frame has both; the message columns are null unless the outcome is `message`."""
+"""A batch's frame has both. The message columns are null unless the outcome is `message` or `holdout`: a holdout takes
+its place under the caps as if it had been contacted, so that both groups are treated alike, but gets no message."""
 
 
 def plan(
@@ -71,18 +72,20 @@ def plan(
         (pl.lit(f"{run_id}|") + pl.col("customer_id") + "|").alias("entry"),
     )
     _insert_decisions(connection, rows, run_id=run_id, batch_no=batch_no, campaign=campaign, at=at)
-    messages = rows.filter(pl.col("outcome") == "message")
-    if messages.height:
-        ids = [
-            identity
-            for (channel,), part in messages.group_by("channel", maintain_order=True)
-            for identity in message_ids(secret, part["entry"], str(channel))
-        ]
-        order = pl.concat([part for _, part in messages.group_by("channel", maintain_order=True)])
-        order = order.with_columns(pl.Series("message_id", ids, dtype=pl.String))
-        _insert_messages(connection, order, run_id=run_id, batch_no=batch_no, topic=topic)
-        _insert_contacts(connection, order, campaign=campaign, topic=topic)
-        coupons.reserve(connection, order, campaign=campaign, secret=secret)
+    promised = _identify(rows.filter(pl.col("channel").is_not_null()), secret)
+    _insert_contacts(connection, promised, campaign=campaign, topic=topic)
+    messages = promised.filter(pl.col("outcome") == "message")
+    _insert_messages(connection, messages, run_id=run_id, batch_no=batch_no, topic=topic)
+    coupons.reserve(connection, messages, campaign=campaign, secret=secret)
+
+
+def _identify(rows: pl.DataFrame, secret: bytes) -> pl.DataFrame:
+    """The rows with their `message_id`, made of the decision and the channel."""
+    parts = [
+        part.with_columns(pl.Series("message_id", message_ids(secret, part["entry"], str(channel)), dtype=pl.String))
+        for (channel,), part in rows.group_by("channel", maintain_order=True)
+    ]
+    return pl.concat(parts) if parts else rows.with_columns(pl.lit(None, dtype=pl.String).alias("message_id"))
 
 
 def _insert_decisions(

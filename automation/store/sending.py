@@ -44,7 +44,11 @@ class Grant:
     address: str
     template: str
     context: str
+    variant: str | None
+    offer: str | None
+    items: str
     coupon: str | None
+    due_at: datetime
     granted_at: datetime
 
 
@@ -148,6 +152,7 @@ def _grant(connection: Connection, *, want: int, flight: int, now: datetime, mar
     grants = [
         Grant(
             granted_at=from_millis(at),
+            due_at=from_millis(row["due_at"]),
             attempt=row["attempt"] + 1,
             **{name: row[name] for name in _GRANTED},
         )
@@ -172,18 +177,22 @@ _GRANTED = (
     "address",
     "template",
     "context",
+    "variant",
+    "offer",
+    "items",
     "coupon",
 )
 _DUE = sa.text(
     """
     SELECT m.id, m.run_id, m.batch_no, m.customer_id, m.channel, m.topic, m.address, m.template, m.context, m.attempt,
-           m.expires_at, r.campaign, r.launch_id, c.granted, k.code AS coupon,
+           m.expires_at, m.due_at, r.campaign, r.launch_id, c.granted, k.code AS coupon, d.variant, d.offer, d.items,
            s.address IS NOT NULL AS suppressed
     FROM (SELECT q.* FROM message q JOIN run qr ON qr.id = q.run_id
           WHERE q.state = 'queued' AND q.due_at <= :now
             AND NOT EXISTS (SELECT 1 FROM control x WHERE x.scope IN ('*', qr.campaign))
           ORDER BY q.due_at LIMIT :want) m
     JOIN run r ON r.id = m.run_id
+    JOIN decision d ON d.id = m.decision_id
     LEFT JOIN consent c ON c.customer_id = m.customer_id AND c.channel = m.channel AND c.topic = m.topic
     LEFT JOIN suppression s ON s.channel = m.channel AND s.address = lower(trim(m.address))
     LEFT JOIN coupon k ON k.message_id = m.id

@@ -1,0 +1,104 @@
+"""Who: the audience as one set-wise query, frozen once in salted-hash order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from automation.contracts import Snapshot
+from automation.ids import stable_hash
+from automation.plugin_manager import Registry
+from automation.rules.compiler import audience, evaluate
+from automation.types.campaign import Audience, Condition, leaves
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+BATCH_SIZE = 1_000
+_ROW_GROUP = 10_000
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A run's audience on disk, ordered by batch.
+
+    Columns: customer_id, batch, the value of every rule leaf (`leaf_<n>`; a segment's score and reasons as `score_<n>`
+    and `reasons_<n>`), of every condition of the offer policy (`when_<n>`), and the customer's traits.
+    """
+
+    path: Path
+
+    def batch(self, no: int) -> pl.DataFrame:
+        return pl.scan_parquet(self.path).filter(pl.col("batch") == no).drop("batch").collect()
+
+    def batches(self) -> Iterator[pl.DataFrame]:
+        count = pl.scan_parquet(self.path).select(pl.col("batch").max()).collect().item()
+        return (self.batch(no) for no in range(0 if count is None else count + 1))
+
+
+def freeze(
+    wanted: Audience,
+    when: Sequence[Condition],
+    data: Snapshot,
+    registry: Registry,
+    *,
+    salt: str,
+    path: Path,
+    batch_size: int = BATCH_SIZE,
+) -> list[list[str]]:
+    """Write the audience to `path`; returns the ids of each batch, in the order in which they are planned.
+
+    The order is a hash of run and customer, so that a limited budget isn't spent on low ids.
+    """
+    connection = data.customers.get_backend()
+    wanted_rows = _with_conditions(audience(wanted, data, registry, salt=salt), when, data, registry)
+    members = connection.create_table(
+        f"members_{path.stem}", _with_scores(wanted_rows, wanted, data), temp=True, overwrite=True
+    )
+    try:
+        order = _order(members, salt, batch_size)
+        placed = connection.create_table(f"order_{path.stem}", order.to_arrow(), temp=True, overwrite=True)
+        rows = members.inner_join(placed, "customer_id").inner_join(data.customers, "customer_id")
+        _write(rows.order_by("batch", "customer_id"), path)
+        connection.drop_table(f"order_{path.stem}")
+    finally:
+        connection.drop_table(f"members_{path.stem}")
+    return [part["customer_id"].to_list() for part in order.partition_by("batch", maintain_order=True)]
+
+
+def _with_conditions(members: ir.Table, when: Sequence[Condition], data: Snapshot, registry: Registry) -> ir.Table:
+    if not when:
+        return members
+    marked = evaluate(when, data, registry)
+    held = marked.select("customer_id", **{f"when_{n}": marked[f"holds_{n}"] for n in range(len(when))})
+    return members.inner_join(held, "customer_id")
+
+
+def _with_scores(members: ir.Table, wanted: Audience, data: Snapshot) -> ir.Table:
+    """Add `score_<n>` and `reasons_<n>` of every leaf that looks at a segment, for `explain`."""
+    for n, leaf in enumerate(leaves(wanted.condition)):
+        if leaf.key == "segment":
+            found = data.segments[vars(leaf.options)["segment"]]
+            scores = found.select("customer_id", **{f"score_{n}": found.score, f"reasons_{n}": found.reasons})
+            members = members.left_join(scores, "customer_id").drop("customer_id_right")
+    return members
+
+
+def _order(members: ir.Table, salt: str, batch_size: int) -> pl.DataFrame:
+    ids: pl.Series = members.select("customer_id").to_polars()["customer_id"].cast(pl.String)
+    frame = pl.DataFrame({"customer_id": ids}).with_columns(pl.Series("place", stable_hash(salt, ids)))
+    frame = frame.sort("place", "customer_id").drop("place").with_row_index("position")
+    return frame.select("customer_id", (pl.col("position") // batch_size).cast(pl.Int32).alias("batch")).sort(
+        "batch", "customer_id"
+    )
+
+
+def _write(rows: ir.Table, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    rows.to_parquet(partial, row_group_size=_ROW_GROUP)
+    partial.replace(path)

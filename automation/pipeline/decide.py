@@ -1,0 +1,222 @@
+"""One batch through every stage up to its decision rows; nothing here writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+
+import polars as pl
+from sqlalchemy.engine import Connection
+
+from automation.contracts import Snapshot
+from automation.pipeline import assign as arms
+from automation.pipeline import offer as offers
+from automation.pipeline import recommend as shelves
+from automation.pipeline.eligibility import Terms, capped, judge
+from automation.pipeline.timing import DEFAULT_LATENESS, due
+from automation.store.ledger import DECISION_COLUMNS, MESSAGE_COLUMNS
+from automation.types.campaign import Campaign
+from automation.types.decision import Outcome
+from automation.types.offer import NO_DISCOUNT, NO_MESSAGE, Offer
+from automation.types.schema import CUSTOMERS
+from automation.warehouse.history import history
+
+
+@dataclass(frozen=True)
+class Materials:
+    """Everything that a run decides with, fetched once: what the campaign names, resolved."""
+
+    campaign: Campaign
+    terms: Terms
+    data: Snapshot
+    shelf: shelves.Shelf | None
+    counter: offers.Counter | None
+    offers: Mapping[str, Offer]
+    global_holdout: Decimal | None
+    shop_zone: str
+    shop_language: str
+    due_at: datetime
+    due_local: datetime | None
+    """The wall time of `timezone: customer`."""
+
+    def for_run(self, run_id: int) -> Materials:
+        return replace(self, terms=replace(self.terms, run_id=run_id))
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A batch's rows for the ledger, and what its messages show of each product (JSON)."""
+
+    rows: pl.DataFrame
+    products: str
+
+
+def decide(batch: pl.DataFrame, materials: Materials, connection: Connection, *, now: datetime) -> Decided:
+    """Every member of the batch with outcome, reason, arm, items and offer.
+
+    Holdouts pass through the same stages as the contacted, so that the two stay comparable.
+    """
+    campaign, experiment = materials.campaign, materials.campaign.experiment
+    judged = judge(batch, materials.terms, connection, now=now)
+    assigned = arms.assign(
+        judged,
+        campaign=campaign.name,
+        holdout=experiment.holdout,
+        global_holdout=materials.global_holdout if materials.terms.marketing else None,
+        variants={name: variant.share for name, variant in experiment.variants.items()},
+    )
+    refused = assigned.filter(pl.col("outcome").is_not_null())
+    open_ = assigned.filter(pl.col("outcome").is_null())
+    products = "{}"
+    if materials.shelf is not None and open_.height:
+        open_, products = shelves.recommend(open_, materials.shelf, history(materials.data, open_["customer_id"]))
+        too_few = pl.col("item_count") < materials.shelf.at_least
+        open_ = _settle(open_, too_few, Outcome.SUPPRESSED, "too_few_recommendations")
+    if materials.counter is not None and open_.height:
+        open_ = offers.choose(open_, materials.counter, salt=f"{campaign.name}:{materials.terms.run_id}")
+        open_ = _settle(open_, pl.col("offer") == NO_MESSAGE, Outcome.NO_OFFER, "no_message_chosen")
+    settled = _settle_arms(open_)
+    return Decided(_rows(pl.concat([refused, settled], how="diagonal"), materials), products)
+
+
+def recheck_caps(decided: Decided, terms: Terms, connection: Connection, *, now: datetime) -> Decided:
+    """Look at the caps again inside the planning transaction: another run may have promised a message since."""
+    over = capped(decided.rows.filter(pl.col("channel").is_not_null()), terms, connection, now)
+    if not over:
+        return decided
+    hit = pl.col("customer_id").is_in(over) & pl.col("channel").is_not_null()
+    nothing = [pl.when(~hit).then(name).alias(name) for name in MESSAGE_COLUMNS]
+    rows = decided.rows.with_columns(
+        pl.when(hit).then(pl.lit(Outcome.SUPPRESSED.value)).otherwise("outcome").alias("outcome"),
+        pl.when(hit).then(pl.lit("frequency_cap")).otherwise("reason").alias("reason"),
+        *nothing,
+    )
+    return replace(decided, rows=rows)
+
+
+def _settle(batch: pl.DataFrame, condition: pl.Expr, outcome: Outcome, reason: str) -> pl.DataFrame:
+    hit = pl.col("outcome").is_null() & condition
+    return batch.with_columns(
+        pl.when(hit).then(pl.lit(outcome.value)).otherwise("outcome").alias("outcome"),
+        pl.when(hit).then(pl.lit(reason)).otherwise("reason").alias("reason"),
+    )
+
+
+def _settle_arms(batch: pl.DataFrame) -> pl.DataFrame:
+    batch = _settle(batch, pl.col("arm") == arms.GLOBAL_HOLDOUT, Outcome.HOLDOUT, "global_holdout")
+    batch = _settle(batch, pl.col("arm") == arms.HOLDOUT, Outcome.HOLDOUT, "holdout")
+    return _settle(batch, pl.lit(value=True), Outcome.MESSAGE, "selected")
+
+
+def _rows(batch: pl.DataFrame, materials: Materials) -> pl.DataFrame:
+    """The ledger's columns; those of the message are null for who is neither contacted nor held out."""
+    batch = _with_missing(batch)
+    promised = pl.col("outcome").is_in([Outcome.MESSAGE.value, Outcome.HOLDOUT.value])
+    lateness = materials.campaign.schedule.max_lateness if materials.campaign.schedule else None
+    quiet = materials.campaign.limits.quiet_hours
+    when = due(batch, at=materials.due_at, local=materials.due_local, shop_zone=materials.shop_zone, quiet=quiet)
+    whole = batch.with_columns(
+        when,
+        (when + int((lateness or DEFAULT_LATENESS).total_seconds() * 1000)).alias("expires_at"),
+        _template(materials.campaign).alias("template"),
+        pl.col("channel").alias("lane"),
+        _coupon(materials.offers).alias("coupon"),
+        _context(batch, materials).alias("context"),
+        _propensities().alias("propensities"),
+        pl.col("detail").fill_null(""),
+    )
+    columns = [
+        *(pl.col(name).cast(kind) for name, kind in DECISION_COLUMNS.items()),
+        *(pl.when(promised).then(pl.col(name)).cast(kind).alias(name) for name, kind in MESSAGE_COLUMNS.items()),
+    ]
+    return whole.select(columns)
+
+
+def _with_missing(batch: pl.DataFrame) -> pl.DataFrame:
+    """Columns that stages which did not run would have added."""
+    wanted = {
+        "items": pl.lit("[]"),
+        "offer": pl.lit(None, dtype=pl.String),
+        "offer_probabilities": pl.lit(None, dtype=pl.String),
+    }
+    filled = batch.with_columns(value.alias(name) for name, value in wanted.items() if name not in batch.columns)
+    return filled.with_columns(pl.col("items").fill_null("[]"))
+
+
+def _template(campaign: Campaign) -> pl.Expr:
+    assert campaign.send is not None
+    by_variant = {name: v.template for name, v in campaign.experiment.variants.items() if v.template}
+    if not by_variant:
+        return pl.lit(campaign.send.template)
+    return pl.col("variant").replace_strict(by_variant, default=pl.lit(campaign.send.template), return_dtype=pl.String)
+
+
+def _coupon(offers_: Mapping[str, Offer]) -> pl.Expr:
+    unique = {name: offer.code or "" for name, offer in offers_.items() if offer.coupon == "unique"}
+    if not unique:
+        return pl.lit(None, dtype=pl.String)
+    return pl.col("offer").replace_strict(unique, default=None, return_dtype=pl.String)
+
+
+def _propensities() -> pl.Expr:
+    """The arms' distribution and, where a policy chose, the offers': one JSON object."""
+    arms_only = pl.concat_str(pl.lit('{"arm":'), pl.col("propensities"), pl.lit("}"))
+    both = pl.concat_str(
+        pl.lit('{"arm":'), pl.col("propensities"), pl.lit(',"offer":'), pl.col("offer_probabilities"), pl.lit("}")
+    )
+    return pl.coalesce(both, arms_only)
+
+
+def _context(batch: pl.DataFrame, materials: Materials) -> pl.Expr:
+    """What the message says of this customer, kept with it so that it can be rendered again."""
+    hidden = _not_traits(batch.columns)
+    traits = [
+        pl.col(name).cast(pl.String) if kind.is_temporal() else pl.col(name)
+        for name, kind in batch.schema.items()
+        if name not in hidden
+    ]
+    language = _language(batch, materials)
+    return pl.struct(pl.struct(traits).alias("customer"), language.alias("language")).struct.json_encode()
+
+
+def _not_traits(columns: Sequence[str]) -> set[str]:
+    """Columns of the batch that are ours, not the customer's."""
+    stages = {"arm", "item_count", "offer_propensity", "offer_probabilities", *DECISION_COLUMNS, *MESSAGE_COLUMNS}
+    leaves = {name for name in columns if name.startswith(("leaf_", "when_", "score_", "reasons_"))}
+    return (stages | leaves) - set(CUSTOMERS.columns)
+
+
+def _language(batch: pl.DataFrame, materials: Materials) -> pl.Expr:
+    assert materials.campaign.send is not None
+    wanted = materials.campaign.send.language
+    if isinstance(wanted, str):
+        return pl.lit(wanted)
+    otherwise = wanted.otherwise if wanted is not None else materials.shop_language
+    trait = wanted.use.removeprefix("customer.") if wanted is not None else "language"
+    return pl.col(trait).fill_null(otherwise) if trait in batch.columns else pl.lit(otherwise)
+
+
+def offer_terms(offer: Offer | None, coupon: str | None, valid_until: datetime | None) -> dict[str, object] | None:
+    """What a template sees of an offer: name, label, kind, value, code, valid_until; None for no discount."""
+    if offer is None or offer.name in {NO_DISCOUNT, NO_MESSAGE}:
+        return None
+    code = coupon if offer.coupon == "unique" else offer.code
+    return {
+        "name": offer.name,
+        "label": offer.label,
+        "kind": offer.kind,
+        "value": float(offer.value),
+        "code": code,
+        "valid_until": None if valid_until is None else valid_until.date().isoformat(),
+    }
+
+
+def show_items(items: str, products: Mapping[str, Mapping[str, object]]) -> list[dict[str, object]]:
+    """What a template sees of each recommended product, in their order."""
+    return [
+        {"product_id": item["product_id"], **products[item["product_id"]], "reason": item["sentence"]}
+        for item in json.loads(items)
+    ]

@@ -1,0 +1,146 @@
+"""Who may be contacted: consent, address, suppression, one person one message, re-entry, caps. Refusals have codes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import polars as pl
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from automation.contracts import Suppression
+from automation.errors import ContractError
+from automation.pipeline.render import Kind
+from automation.store import consent, decisions
+from automation.store.engine import table
+from automation.store.tables import Message
+from automation.types.campaign import Cap
+
+ADDRESS_COLUMN: Mapping[str, str] = {"email": "email", "phone": "phone", "push": "push_token"}
+_ADDRESS_SHAPE: Mapping[str, str] = {"email": r"^[^\s@<>,;]+@[^\s@<>,;]+\.[^\s@<>,;]+$", "phone": r"^\+?\d{6,15}$"}
+_message = table(Message)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a campaign's members must satisfy. `channels`: name → address kind, in the order of preference."""
+
+    campaign: str
+    run_id: int
+    topic: str
+    marketing: bool
+    channels: Mapping[str, Kind]
+    reentry: str | timedelta
+    cap: Cap | None
+    capped_topics: Sequence[str]
+    suppressions: Sequence[Suppression] = field(default_factory=tuple)
+
+
+def judge(batch: pl.DataFrame, terms: Terms, connection: Connection, *, now: datetime) -> pl.DataFrame:
+    """The batch with `channel`, `address`, `outcome`, `reason` and `detail`; the last three null where eligible."""
+    judged = _choose_channel(batch, terms, connection)
+    judged = _refuse(judged, _repeated_addresses(judged, terms, connection), "suppressed", "duplicate_address")
+    judged = _refuse(judged, _re_entered(judged, terms, connection, now), "suppressed", "reentry")
+    judged = _refuse(judged, capped(judged, terms, connection, now), "suppressed", "frequency_cap")
+    for suppression in terms.suppressions:
+        judged = _ask(judged, suppression, now)
+    return judged
+
+
+def capped(batch: pl.DataFrame, terms: Terms, connection: Connection, now: datetime) -> list[str]:
+    """Those of the batch who already had what the campaign's cap allows."""
+    if terms.cap is None:
+        return []
+    ids = batch["customer_id"].to_list()
+    counts = decisions.contacts(connection, ids, since=now - terms.cap.window, topics=terms.capped_topics)
+    return [customer for customer, n in counts.items() if n >= terms.cap.contacts]
+
+
+def _choose_channel(batch: pl.DataFrame, terms: Terms, connection: Connection) -> pl.DataFrame:
+    """The first channel that may be used; where there is none, what the most nearly usable one lacks."""
+    ids = batch["customer_id"].to_list()
+    words = consent.states(connection, ids, list(terms.channels), terms.topic)
+    verdicts = [
+        _judge_channel(batch, channel, kind, terms, words.filter(pl.col("channel") == channel), connection)
+        for channel, kind in terms.channels.items()
+    ]
+    every = pl.concat(verdicts)
+    best = every.sort("rank", maintain_order=True).unique("customer_id", keep="first", maintain_order=True)
+    return batch.join(best.drop("rank"), on="customer_id", how="left", maintain_order="left")
+
+
+def _judge_channel(
+    batch: pl.DataFrame, channel: str, kind: str, terms: Terms, words: pl.DataFrame, connection: Connection
+) -> pl.DataFrame:
+    column = ADDRESS_COLUMN[kind]
+    address = pl.col(column) if column in batch.columns else pl.lit(None, dtype=pl.String)
+    frame = batch.select("customer_id", address.str.strip_chars().alias("address")).join(
+        words.select("customer_id", "granted"), on="customer_id", how="left", maintain_order="left"
+    )
+    known = frame["address"].drop_nulls().str.to_lowercase().unique().to_list()
+    blocked = list(consent.suppressed(connection, known, channel))
+    shape = _ADDRESS_SHAPE.get(kind, "")
+    refusal = (
+        pl.when(pl.col("granted").eq(False)).then(pl.lit("suppressed|consent_withdrawn"))
+        .when(pl.col("granted").is_null() & terms.marketing).then(pl.lit("suppressed|no_consent"))
+        .when(pl.col("address").is_null()).then(pl.lit("unreachable|no_address"))
+        .when(~pl.col("address").str.contains(shape)).then(pl.lit("unreachable|bad_address"))
+        .when(pl.col("address").str.to_lowercase().is_in(blocked)).then(pl.lit("suppressed|suppressed_address"))
+    )  # fmt: skip
+    parts = frame.with_columns(refusal.str.split("|").alias("refusal"))
+    return parts.select(
+        "customer_id",
+        pl.when(pl.col("refusal").is_null()).then(pl.lit(channel)).alias("channel"),
+        pl.when(pl.col("refusal").is_null()).then(pl.col("address")).alias("address"),
+        pl.col("refusal").list.get(0, null_on_oob=True).alias("outcome"),
+        pl.col("refusal").list.get(1, null_on_oob=True).alias("reason"),
+        pl.when(pl.col("refusal").is_not_null()).then(pl.lit(channel)).otherwise(pl.lit("")).alias("detail"),
+        pl.col("refusal").is_not_null().cast(pl.Int8).alias("rank"),
+    )
+
+
+def _refuse(batch: pl.DataFrame, customers: Sequence[str], outcome: str, reason: str) -> pl.DataFrame:
+    hit = pl.col("outcome").is_null() & pl.col("customer_id").is_in(list(customers))
+    return batch.with_columns(
+        pl.when(hit).then(pl.lit(outcome)).otherwise("outcome").alias("outcome"),
+        pl.when(hit).then(pl.lit(reason)).otherwise("reason").alias("reason"),
+    )
+
+
+def _repeated_addresses(batch: pl.DataFrame, terms: Terms, connection: Connection) -> list[str]:
+    """Customers whose address an earlier member of the run already has: in this batch, or in one planned before."""
+    open_ = batch.filter(pl.col("outcome").is_null()).with_columns(pl.col("address").str.to_lowercase())
+    again = open_.filter(~pl.struct("channel", "address").is_first_distinct())["customer_id"].to_list()
+    normal = sa.func.lower(_message.c.address)
+    taken = connection.execute(
+        sa.select(normal).where(_message.c.run_id == terms.run_id, normal.in_(open_["address"].to_list()))
+    )
+    return again + open_.filter(pl.col("address").is_in(list(taken.scalars())))["customer_id"].to_list()
+
+
+def _re_entered(batch: pl.DataFrame, terms: Terms, connection: Connection, now: datetime) -> list[str]:
+    if terms.reentry == "always":
+        return []
+    since = now - terms.reentry if isinstance(terms.reentry, timedelta) else None
+    return list(decisions.entered(connection, batch["customer_id"].to_list(), terms.campaign, since=since))
+
+
+def _ask(batch: pl.DataFrame, suppression: Suppression, now: datetime) -> pl.DataFrame:
+    """A plugin may add reasons not to send; it can't take one away."""
+    open_ = batch.filter(pl.col("outcome").is_null())
+    answer = suppression.refuse(open_, at=now, moment="decide")
+    if answer.schema != {"customer_id": pl.String, "code": pl.String, "detail": pl.String}:
+        raise ContractError(f"{type(suppression).__name__}.refuse: columns must be customer_id, code, detail as String")
+    unknown = set(answer["code"]) - set(suppression.codes)
+    if unknown or answer["customer_id"].is_duplicated().any():
+        what = f"codes that it does not declare: {sorted(unknown)}" if unknown else "a customer twice"
+        raise ContractError(f"{type(suppression).__name__}.refuse: {what}")
+    joined = batch.join(answer.rename({"detail": "its_detail"}), on="customer_id", how="left", maintain_order="left")
+    hit = pl.col("outcome").is_null() & pl.col("code").is_not_null()
+    return joined.with_columns(
+        pl.when(hit).then(pl.lit("suppressed")).otherwise("outcome").alias("outcome"),
+        pl.when(hit).then("code").otherwise("reason").alias("reason"),
+        pl.when(hit).then("its_detail").otherwise("detail").alias("detail"),
+    ).drop("code", "its_detail")

@@ -1,0 +1,87 @@
+"""Which offer: the campaign's policy gives probabilities for a batch, the core draws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from pydantic import JsonValue
+
+from automation.contracts import OfferPolicy
+from automation.errors import ContractError
+from automation.ids import shares
+from automation.types.offer import NO_DISCOUNT, NO_MESSAGE, Offer
+
+SCHEMA = {
+    "customer_id": pl.String(),
+    "offer": pl.String(),
+    "probability": pl.Float64(),
+    "expected_value": pl.Float64(),
+    "expected_cost": pl.Float64(),
+}
+
+
+@dataclass(frozen=True)
+class Counter:
+    """What a run may give: the policy, the offers it chooses among, and the plan it made for this run."""
+
+    name: str
+    policy: OfferPolicy
+    offers: pl.DataFrame
+    plan: Mapping[str, JsonValue]
+
+
+def offers_frame(offers: Mapping[str, Offer], choose: Sequence[str]) -> pl.DataFrame:
+    """offer, kind, value, expected_cost of every possible choice."""
+    rows = [
+        (name, offers[name].kind, float(offers[name].value), float(offers[name].expected_cost or 0))
+        if name in offers
+        else (name, "none", 0.0, 0.0)
+        for name in dict.fromkeys((*choose, NO_DISCOUNT, NO_MESSAGE))
+    ]
+    schema = {"offer": pl.String, "kind": pl.String, "value": pl.Float64, "expected_cost": pl.Float64}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def choose(batch: pl.DataFrame, counter: Counter, *, salt: str) -> pl.DataFrame:
+    """The batch with `offer`, `offer_propensity` and `offer_probabilities` (JSON of the whole distribution)."""
+    answer = counter.policy.choose(batch, counter.offers, counter.plan)
+    _check(answer, batch["customer_id"], counter)
+    wide = answer.sort("customer_id", "offer").with_columns(
+        pl.col("probability").cum_sum().over("customer_id").alias("edge"),
+        pl.Series("draw", shares(f"{salt}:offer", answer.sort("customer_id", "offer")["customer_id"])),
+    )
+    last = pl.col("edge") == pl.col("edge").max().over("customer_id")
+    possible = wide.filter(pl.col("probability") > 0).filter((pl.col("draw") < pl.col("edge")) | last)
+    drawn = possible.unique("customer_id", keep="first", maintain_order=True)
+    spread = answer.filter(pl.col("probability") > 0).sort("customer_id", "offer").group_by(
+        "customer_id", maintain_order=True
+    ).agg(pl.struct("offer", "probability", "expected_value", "expected_cost").alias("all"))  # fmt: skip
+    encoded = spread.select(
+        "customer_id",
+        pl.struct("all").struct.json_encode().str.slice(len('{"all":')).str.head(-1).alias("offer_probabilities"),
+    )
+    chosen = drawn.select("customer_id", "offer", pl.col("probability").alias("offer_propensity"))
+    both = chosen.join(encoded, on="customer_id", maintain_order="left")
+    return batch.join(both, on="customer_id", how="left", maintain_order="left")
+
+
+def _check(answer: pl.DataFrame, customers: pl.Series, counter: Counter) -> None:
+    """Raise `ContractError` for probabilities that can't be drawn from."""
+    if dict(answer.schema) != SCHEMA:
+        raise ContractError(f"offer policy {counter.name}: columns must be {SCHEMA}, not {dict(answer.schema)}")
+    sums = answer.group_by("customer_id").agg(pl.col("probability").sum())
+    values = answer["probability"].to_numpy()
+    problems = {
+        "a missing value": answer.null_count().sum_horizontal().item() > 0,
+        "an offer it was not given": not answer["offer"].is_in(counter.offers["offer"].implode()).all(),
+        "a customer and offer twice": answer.select("customer_id", "offer").is_duplicated().any(),
+        "a probability outside 0 to 1": bool(((values < 0) | (values > 1) | np.isnan(values)).any()),
+        "probabilities that do not sum to 1": bool(((sums["probability"] - 1).abs() > 1e-9).any()),
+        "not exactly the batch's customers": set(sums["customer_id"]) != set(customers),
+    }
+    for what, wrong in problems.items():
+        if wrong:
+            raise ContractError(f"offer policy {counter.name} returned {what}")

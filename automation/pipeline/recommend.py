@@ -1,0 +1,149 @@
+"""What: ranked products for every customer of a batch, from the models that the campaign names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from automation.contracts import Recommender, Snapshot
+from automation.errors import ContractError
+
+SCHEMA = {
+    "customer_id": pl.String(),
+    "product_id": pl.String(),
+    "score": pl.Float64(),
+    "reason": pl.String(),
+    "because": pl.List(pl.String()),
+}
+SHOWN = ("name", "category", "brand", "price", "currency", "url", "image_url")
+"""What messages may show of a product."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A fitted recommender and the name that the campaign calls it by."""
+
+    name: str
+    model: Recommender
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """What a run may recommend from: `first`, topped up by `otherwise`; `catalogue` has product_id and `SHOWN`."""
+
+    first: Source
+    otherwise: Source | None
+    items: int
+    at_least: int
+    exclude: Sequence[str]
+    catalogue: pl.DataFrame
+    allowed: pl.Series
+
+
+def shelf(
+    data: Snapshot, first: Source, otherwise: Source | None, *, items: int, at_least: int, exclude: Sequence[str]
+) -> Shelf:
+    """Read the catalogue once for the run."""
+    columns = [name for name in ("product_id", *SHOWN, "stock") if name in data.products.columns]
+    catalogue: pl.DataFrame = data.products.select(columns).to_polars()
+    sellable = catalogue.filter(pl.col("stock").is_null() | (pl.col("stock") > 0))
+    allowed = (sellable if "out_of_stock" in exclude else catalogue)["product_id"].sort()
+    return Shelf(first, otherwise, items, at_least, tuple(exclude), catalogue.drop("stock"), allowed)
+
+
+def recommend(batch: pl.DataFrame, from_: Shelf, history: pl.DataFrame) -> tuple[pl.DataFrame, str]:
+    """The batch with `items` (JSON) and `item_count`; and what the messages show of each product, as JSON.
+
+    history: customer_id, product_id, type, occurred_at, amount of the batch's customers.
+    """
+    customers = batch["customer_id"]
+    blocked = (
+        _purchased(history) if "purchased" in from_.exclude else history.select("customer_id", "product_id").head(0)
+    )
+    found = _ask(from_.first, customers, history, from_, blocked)
+    if from_.otherwise is not None:
+        found = _top_up(found, customers, history, from_, blocked)
+    shown = from_.catalogue.join(found.select("product_id").unique(), on="product_id", how="semi")
+    items = _with_texts(found, from_).group_by("customer_id", maintain_order=True).agg(
+        pl.struct("product_id", "score", "reason", "sentence", "because", "by").alias("items")
+    )  # fmt: skip
+    encoded = items.select(
+        "customer_id",
+        pl.col("items").list.len().alias("item_count"),
+        pl.struct("items").struct.json_encode().str.slice(len('{"items":')).str.head(-1).alias("items"),
+    )
+    joined = batch.join(encoded, on="customer_id", how="left", maintain_order="left")
+    filled = joined.with_columns(pl.col("items").fill_null("[]"), pl.col("item_count").fill_null(0))
+    return filled, json.dumps({row.pop("product_id"): row for row in shown.sort("product_id").iter_rows(named=True)})
+
+
+def _purchased(history: pl.DataFrame) -> pl.DataFrame:
+    return history.filter(pl.col("type") == "purchase").select("customer_id", "product_id").unique()
+
+
+def _ask(
+    source: Source, customers: pl.Series, history: pl.DataFrame, from_: Shelf, blocked: pl.DataFrame
+) -> pl.DataFrame:
+    mine = history.join(customers.to_frame("customer_id"), on="customer_id", how="semi")
+    answer = source.model.recommend(customers, mine, k=from_.items, allowed=from_.allowed, blocked=blocked)
+    _check(answer, source.name, customers, from_, blocked)
+    ranked = answer.sort(["customer_id", "score", "product_id"], descending=[False, True, False])
+    return ranked.with_columns(pl.lit(source.name).alias("by"))
+
+
+def _check(answer: pl.DataFrame, name: str, customers: pl.Series, from_: Shelf, blocked: pl.DataFrame) -> None:
+    """Raise `ContractError` for an answer that can't be taken as it is."""
+    if dict(answer.schema) != SCHEMA:
+        raise ContractError(f"{name}: columns must be {SCHEMA}, not {dict(answer.schema)}")
+    problems: Mapping[str, bool] = {
+        "a missing value": bool(answer.select(pl.any_horizontal(pl.all().is_null().any())).item()),
+        "a score that is not a number": bool((~answer["score"].is_finite()).any()),
+        "a product twice for one customer": bool(answer.select("customer_id", "product_id").is_duplicated().any()),
+        f"more than {from_.items} products for a customer": bool(
+            (answer.group_by("customer_id").len()["len"] > from_.items).any()
+        ),
+        "a customer who was not asked about": not answer["customer_id"].is_in(customers.implode()).all(),
+        "a product that is not allowed": not answer["product_id"].is_in(from_.allowed.implode()).all(),
+        "a blocked product": answer.join(blocked, on=["customer_id", "product_id"], how="semi").height > 0,
+    }
+    for what, wrong in problems.items():
+        if wrong:
+            raise ContractError(f"recommender {name} returned {what}")
+
+
+def _top_up(
+    found: pl.DataFrame, customers: pl.Series, history: pl.DataFrame, from_: Shelf, blocked: pl.DataFrame
+) -> pl.DataFrame:
+    """Fill what is missing from `otherwise`, behind what the first one found."""
+    assert from_.otherwise is not None
+    counts = customers.to_frame("customer_id").join(
+        found.group_by("customer_id").len(), on="customer_id", how="left"
+    )  # fmt: skip
+    short = counts.filter(pl.col("len").fill_null(0) < from_.items)["customer_id"]
+    if short.is_empty():
+        return found
+    taken = pl.concat([blocked, found.select("customer_id", "product_id")]).unique()
+    more = _ask(from_.otherwise, short, history, from_, taken)
+    both = pl.concat([found, more])
+    return both.filter(pl.int_range(pl.len()).over("customer_id") < from_.items)
+
+
+def _with_texts(found: pl.DataFrame, from_: Shelf) -> pl.DataFrame:
+    """Add `sentence`, the reason in words: the model's own wording with the names of the products it refers to."""
+    wording = {
+        code: text
+        for source in (from_.first, from_.otherwise)
+        if source is not None
+        for code, text in getattr(source.model, "reasons", {}).items()
+    }
+    names = dict(zip(from_.catalogue["product_id"], from_.catalogue["name"], strict=True))
+    named = pl.col("because").list.eval(
+        pl.element().replace_strict(names, default=pl.element(), return_dtype=pl.String)
+    )
+    text = pl.col("reason").replace_strict(wording, default=pl.col("reason"), return_dtype=pl.String)
+    return found.with_columns(named.list.join(", ").fill_null("").alias("named")).with_columns(
+        text.str.replace("{products}", pl.col("named"), literal=True).alias("sentence")
+    )

@@ -1,0 +1,65 @@
+"""When a message may leave: the customer's own wall clock, and quiet hours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import polars as pl
+
+from automation.clock import to_millis
+
+FOREVER = timedelta(days=365)
+DEFAULT_LATENESS = timedelta(hours=24)
+
+
+def due(batch: pl.DataFrame, *, at: datetime, local: datetime | None, shop_zone: str, quiet: str | None) -> pl.Series:
+    """Milliseconds since 1970 at which each customer's message is due.
+
+    at: the run's due instant. local: the due wall time (naive) where the campaign runs in `timezone: customer`; a
+    customer with an unknown zone, or none, has the shop's. quiet: `20:00-09:00`, during which nothing leaves, also on
+    the customer's own clock. Work is done once a zone, not once a customer.
+    """
+    zones = _zones(batch, shop_zone)
+    instants = {zone: to_millis(_leave(zone, shop_zone, at, local, quiet)) for zone in zones.unique()}
+    return zones.replace_strict(instants, return_dtype=pl.Int64).alias("due_at")
+
+
+def _zones(batch: pl.DataFrame, shop_zone: str) -> pl.Series:
+    if "timezone" not in batch.columns:
+        return pl.Series("timezone", [shop_zone] * batch.height, dtype=pl.String)
+    return batch["timezone"].fill_null(shop_zone)
+
+
+def _leave(zone: str, shop_zone: str, at: datetime, local: datetime | None, quiet: str | None) -> datetime:
+    there = zone_or(zone, shop_zone)
+    instant = instant_of(local, there) if local is not None else at
+    return after_quiet(instant, there, quiet) if quiet else instant
+
+
+def zone_or(name: str, otherwise: str) -> ZoneInfo:
+    """The zone of that name; an unknown one never stops a batch."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return ZoneInfo(otherwise)
+
+
+def instant_of(local: datetime, zone: ZoneInfo) -> datetime:
+    """The instant of a wall time: the first of two in the autumn; in the spring gap, the gap's length later."""
+    return local.replace(tzinfo=zone, fold=0).astimezone(UTC)
+
+
+def after_quiet(instant: datetime, zone: ZoneInfo, quiet: str) -> datetime:
+    """The instant itself, or the end of the quiet hours that it falls into."""
+    start, end = (time.fromisoformat(part) for part in quiet.split("-"))
+    here = instant.astimezone(zone)
+    clock = here.time()
+    inside: Callable[[], bool] = (
+        (lambda: start <= clock < end) if start <= end else (lambda: clock >= start or clock < end)
+    )
+    if not inside():
+        return instant
+    day = here.date() + timedelta(days=1 if start > end and clock >= start else 0)
+    return instant_of(datetime.combine(day, end), zone)

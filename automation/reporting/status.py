@@ -1,0 +1,52 @@
+"""What runs and campaigns stand at, for people who watch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from automation.runner.launch import CampaignStanding, standings
+from automation.runner.workspace import Workspace
+from automation.store import decisions, launches, ledger, runs, sending
+from automation.store.runs import RunRow
+from automation.types.run import Account
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """A run with its account; the account always adds up."""
+
+    run: RunRow
+    account: Account
+    reasons: Mapping[tuple[str, str], int]
+    variants: Mapping[tuple[str, str], int]
+
+
+@dataclass(frozen=True)
+class Overview:
+    """The whole project at a glance."""
+
+    campaigns: Sequence[CampaignStanding]
+    runs: Sequence[RunStatus]
+    stopped: Mapping[str, tuple[datetime, str]]
+    next_message: datetime | None
+
+
+def overview(workspace: Workspace, *, limit: int = 10) -> Overview:
+    with workspace.store.reading() as connection:
+        found = runs.find(connection, limit=limit)
+        stopped = launches.stopped(connection)
+        next_message = sending.next_due(connection)
+    return Overview(standings(workspace), [run_status(workspace, run.id) for run in found], stopped, next_message)
+
+
+def run_status(workspace: Workspace, run_id: int) -> RunStatus:
+    """Raises `StoreError` where there is no such run."""
+    with workspace.store.reading() as connection:
+        return RunStatus(
+            runs.get(connection, run_id),
+            ledger.account(connection, run_id),
+            decisions.reasons(connection, run_id),
+            decisions.variants(connection, run_id),
+        )

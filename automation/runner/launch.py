@@ -1,0 +1,119 @@
+"""Launching: pins a campaign's file, templates and plugins by hash; the daemon runs only what was launched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from automation.config.campaigns import CampaignFile
+from automation.config.project import Project
+from automation.errors import AutomationError, ConfigurationError
+from automation.pipeline.templates import read_templates
+from automation.runner.workspace import Workspace
+from automation.store import launches
+from automation.store.launches import Launched
+from automation.types.campaign import Campaign
+
+Standing = Literal["invalid", "draft", "launched", "changed since launch", "stopped"]
+
+
+@dataclass(frozen=True)
+class CampaignStanding:
+    """A campaign file and where it stands."""
+
+    file: CampaignFile | None  # none: launched once, its file since removed
+    name: str
+    standing: Standing
+    launched: Launched | None
+
+
+def valid_campaign(project: Project, name: str) -> Campaign:
+    """The campaign of that name. Raises `ConfigurationError` with its problems, or with the names there are."""
+    file = project.campaigns.get(name)
+    if file is None:
+        known = ", ".join(sorted(project.campaigns)) or "none"
+        raise ConfigurationError(f"there is no campaign {name!r}; the project has: {known}")
+    if file.campaign is None:
+        raise ConfigurationError("\n".join(str(problem) for problem in file.problems if problem.refuses))
+    return file.campaign
+
+
+def template_files(project: Project, campaign: Campaign) -> dict[str, bytes]:
+    """Every template file that the campaign's messages are made of, by path."""
+    assert campaign.send is not None
+    templates = read_templates(project.root)
+    names = {campaign.send.template, *(v.template for v in campaign.experiment.variants.values() if v.template)}
+    return {path: body for name in sorted(names) for path, body in templates.files_of(name).items()}
+
+
+def launch(workspace: Workspace, name: str, *, by: str, audience: int | None, approved_by: str | None = None) -> int:
+    """Pin the campaign as it stands and let the daemon run it.
+
+    Raises `AutomationError` where the audience is above `approve_above` and nobody approved.
+    """
+    campaign = valid_campaign(workspace.project, name)
+    limit = campaign.limits.approve_above
+    if limit is not None and approved_by is None and (audience is None or audience > limit):
+        size = "not known" if audience is None else f"{audience:,}"
+        raise AutomationError(
+            f"campaign {name!r} needs an approval: its audience is {size}, above approve_above: {limit:,}; "
+            f"a second person runs: automation launch {name} --approved-by NAME"
+        )
+    with workspace.store.transaction() as connection:
+        return launches.launch(
+            connection,
+            campaign=name,
+            text=workspace.project.campaigns[name].text,
+            templates=template_files(workspace.project, campaign),
+            plugins=workspace.project.registry.versions(),
+            by=by,
+            approved_by=approved_by,
+            audience=audience,
+            now=workspace.clock.now(),
+        )
+
+
+def stop(workspace: Workspace, name: str | None, *, by: str) -> None:
+    """Stop one campaign, or everything; effective before the next message, and kept through a restart."""
+    known = set(workspace.project.campaigns)
+    with workspace.store.transaction() as connection:
+        known |= set(launches.launched(connection))
+        if name is not None and name not in known:
+            raise AutomationError(f"there is no campaign {name!r}; the project has: {', '.join(sorted(known))}")
+        launches.stop(connection, name or launches.EVERYTHING, by=by, now=workspace.clock.now())
+
+
+def resume(workspace: Workspace, name: str | None) -> bool:
+    """Take a stop back; returns whether there was one."""
+    with workspace.store.transaction() as connection:
+        return launches.resume(connection, name or launches.EVERYTHING)
+
+
+def standings(workspace: Workspace) -> list[CampaignStanding]:
+    """Every campaign and where it stands, by name."""
+    with workspace.store.reading() as connection:
+        launched, stopped = launches.launched(connection), launches.stopped(connection)
+    files = workspace.project.campaigns
+    found = []
+    for name in sorted({*files, *launched}):
+        file, pinned = files.get(name), launched.get(name)
+        found.append(CampaignStanding(file, name, _standing(workspace.project, file, pinned, name in stopped), pinned))
+    return found
+
+
+def _standing(project: Project, file: CampaignFile | None, pinned: Launched | None, stopped: bool) -> Standing:
+    if stopped:
+        return "stopped"
+    if file is not None and file.campaign is None:
+        return "invalid"
+    if pinned is None:
+        return "draft"
+    return "launched" if file is not None and _unchanged(project, file, pinned) else "changed since launch"
+
+
+def _unchanged(project: Project, file: CampaignFile, pinned: Launched) -> bool:
+    from automation.ids import content_hash
+
+    assert file.campaign is not None
+    manifest = {path: content_hash(body) for path, body in template_files(project, file.campaign).items()}
+    return content_hash(file.text.encode()) == pinned.campaign_sha256 and manifest == dict(pinned.templates)

@@ -1,0 +1,248 @@
+"""`plan` and `preview`: the same stages as a run, on the file as it stands now, writing nothing."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from automation.clock import from_millis
+from automation.errors import AutomationError
+from automation.pipeline.audience import Frozen, freeze
+from automation.pipeline.compose import compose
+from automation.pipeline.decide import Decided, Materials, decide
+from automation.runner.delivery import letterhead
+from automation.runner.launch import template_files, valid_campaign
+from automation.runner.materials import active_versions, conditions, materials, plan_offers, reads_decisions, snapshot
+from automation.runner.pinned import renderer
+from automation.runner.run import Progress, quiet
+from automation.runner.workspace import Workspace
+from automation.store import decisions, runs
+from automation.store.coupons import coupon_code
+from automation.store.sending import Grant
+from automation.types.campaign import Campaign
+from automation.types.message import Rendered
+from automation.types.run import RunState
+from automation.warehouse.connect import Warehouse
+
+SAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One decision of the rehearsal and, where there is one, its message."""
+
+    customer_id: str
+    outcome: str
+    reason: str
+    variant: str | None
+    offer: str | None
+    rendered: Rendered | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the campaign would do if it ran now."""
+
+    campaign: str
+    as_of: datetime
+    audience: int
+    outcomes: Mapping[tuple[str, str], int]
+    variants: Mapping[tuple[str, str], int]
+    offers: Mapping[str, int]
+    promised_cost: float
+    samples: Sequence[Sample]
+    unrenderable: Mapping[str, int]
+    entering: int | None
+    """People who were not in the audience of the campaign's last run; None when it never ran."""
+    leaving: int | None
+    seconds: float
+    warnings: Sequence[str] = field(default_factory=tuple)
+
+
+def plan(workspace: Workspace, name: str, *, samples: int = SAMPLES, progress: Progress = quiet) -> Plan:
+    """Rehearse the whole run."""
+    campaign = valid_campaign(workspace.project, name)
+    started = workspace.clock.now()
+    warehouse = workspace.warehouse()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            frozen, found, members = _freeze(workspace, warehouse, campaign, Path(folder))
+            return _rehearse(workspace, found, frozen, members, samples, started, progress)
+    finally:
+        warehouse.close()
+
+
+def preview(workspace: Workspace, name: str, customer: str) -> Sample:
+    """The message that this customer would get, whether or not the audience has them. Raises `AutomationError`."""
+    campaign = valid_campaign(workspace.project, name)
+    warehouse = workspace.warehouse()
+    try:
+        versions = active_versions(workspace)
+        now = workspace.clock.now()
+        data = snapshot(workspace, warehouse, now, with_decisions=reads_decisions(campaign), versions=versions)
+        one = _one_customer(workspace, data, campaign, customer)
+        found = materials(workspace, campaign, data, versions=versions, due_at=now, due_local=None)
+        found = replace(found, global_holdout=None, campaign=_contact_everyone(campaign))
+        found = _with_offer_plan(found, Frozen(Path()), [one])
+        with workspace.store.reading() as connection:
+            decided = decide(one, found, connection, now=now)
+        return next(iter(_samples(workspace, found, decided, 1, now)))
+    finally:
+        warehouse.close()
+
+
+def _contact_everyone(campaign: Campaign) -> Campaign:
+    return campaign.model_copy(update={"experiment": campaign.experiment.model_copy(update={"holdout": None})})
+
+
+def _one_customer(workspace: Workspace, data: Any, campaign: Campaign, customer: str) -> pl.DataFrame:
+    from automation.rules.compiler import evaluate
+
+    among = pl.Series("customer_id", [customer], dtype=pl.String)
+    when = conditions(campaign)
+    marked = evaluate(when, data, workspace.project.registry, among=among)
+    held = marked.select("customer_id", **{f"when_{n}": marked[f"holds_{n}"] for n in range(len(when))})
+    row: pl.DataFrame = held.inner_join(data.customers, "customer_id").to_polars()
+    if row.is_empty():
+        raise AutomationError(f"there is no customer {customer!r}; automation import customers brings them in")
+    return row
+
+
+def _freeze(
+    workspace: Workspace, warehouse: Warehouse, campaign: Campaign, folder: Path
+) -> tuple[Frozen, Materials, list[list[str]]]:
+    versions = active_versions(workspace)
+    now = workspace.clock.now()
+    data = snapshot(workspace, warehouse, now, with_decisions=reads_decisions(campaign), versions=versions)
+    path = folder / "audience.parquet"
+    members = freeze(
+        campaign.audience, conditions(campaign), data, workspace.project.registry, salt=campaign.name, path=path
+    )
+    found = materials(workspace, campaign, data, versions=versions, due_at=now, due_local=None)
+    return Frozen(path), _with_offer_plan(found, Frozen(path), None), members
+
+
+def _with_offer_plan(found: Materials, frozen: Frozen, batches: Sequence[pl.DataFrame] | None) -> Materials:
+    if found.counter is None:
+        return found
+    made = plan_offers(found, frozen.batches() if batches is None else iter(batches), None)
+    return replace(found, counter=replace(found.counter, plan=made))
+
+
+def _rehearse(
+    workspace: Workspace,
+    found: Materials,
+    frozen: Frozen,
+    members: list[list[str]],
+    samples: int,
+    started: datetime,
+    progress: Progress,
+) -> Plan:
+    now = workspace.clock.now()
+    total = sum(map(len, members))
+    outcomes: Counter[tuple[str, str]] = Counter()
+    variants: Counter[tuple[str, str]] = Counter()
+    offers: Counter[str] = Counter()
+    unrenderable: Counter[str] = Counter()
+    shown: list[Sample] = []
+    for no in range(len(members)):
+        with workspace.store.reading() as connection:
+            decided = decide(frozen.batch(no), found, connection, now=now)
+        rows = decided.rows
+        outcomes.update(dict(_count(rows, "outcome", "reason")))
+        variants.update(dict(_count(rows.filter(pl.col("variant").is_not_null()), "variant", "outcome")))
+        offers.update({key[0]: n for key, n in _count(rows.filter(pl.col("outcome") == "message"), "offer") if key[0]})
+        if len(shown) < samples:
+            shown += _samples(workspace, found, decided, samples - len(shown), now, unrenderable)
+        progress("planning", min((no + 1) * 1_000, total), total)
+    entering, leaving = _changed_people(workspace, found.campaign.name, members)
+    costs = {} if found.counter is None else dict(found.counter.offers.select("offer", "expected_cost").iter_rows())
+    return Plan(
+        campaign=found.campaign.name,
+        as_of=now,
+        audience=total,
+        outcomes=outcomes,
+        variants=variants,
+        offers=offers,
+        promised_cost=sum(costs.get(name, 0.0) * n for name, n in offers.items()),
+        samples=shown,
+        unrenderable=unrenderable,
+        entering=entering,
+        leaving=leaving,
+        seconds=(workspace.clock.now() - started).total_seconds(),
+    )
+
+
+def _count(rows: pl.DataFrame, *names: str) -> list[tuple[tuple[Any, ...], int]]:
+    return [(tuple(row[:-1]), row[-1]) for row in rows.group_by(*names).len().iter_rows()]
+
+
+def _changed_people(workspace: Workspace, campaign: str, members: list[list[str]]) -> tuple[int | None, int | None]:
+    with workspace.store.reading() as connection:
+        last = [r for r in runs.find(connection, campaign=campaign) if r.state is not RunState.CREATED and r.audience]
+        if not last:
+            return None, None
+        before = set(decisions.of_run(connection, last[0].id)["customer_id"])
+    now = {customer for batch in members for customer in batch}
+    return len(now - before), len(before - now)
+
+
+def _samples(
+    workspace: Workspace,
+    found: Materials,
+    decided: Decided,
+    wanted: int,
+    now: datetime,
+    unrenderable: Counter[str] | None = None,
+) -> list[Sample]:
+    """Render the first messages of a batch as they would be sent; nothing is granted and no coupon is reserved."""
+    import json
+
+    campaign = found.campaign
+    rows = decided.rows.sort(pl.col("outcome") != "message", maintain_order=True).head(wanted)
+    make = renderer(workspace.project, template_files(workspace.project, campaign))
+    head, products = letterhead(workspace), json.loads(decided.products)
+    shown = []
+    for row in rows.iter_rows(named=True):
+        rendered = None
+        if row["outcome"] == "message":
+            try:
+                rendered = compose(_grant(workspace, campaign, row, now), campaign, make, head, products)
+            except AutomationError as error:
+                if unrenderable is None:
+                    raise
+                unrenderable[str(error)] += 1
+        shown.append(Sample(row["customer_id"], row["outcome"], row["reason"], row["variant"], row["offer"], rendered))
+    return shown
+
+
+def _grant(workspace: Workspace, campaign: Campaign, row: Mapping[str, Any], now: datetime) -> Grant:
+    """A grant that is none: what the ledger would give for this row, with a coupon code that no message has."""
+    sample = "0" * 32
+    return Grant(
+        id=sample,
+        attempt=1,
+        run_id=0,
+        batch_no=0,
+        campaign=campaign.name,
+        launch_id=0,
+        customer_id=row["customer_id"],
+        channel=row["channel"],
+        topic=campaign.topic,
+        address=row["address"],
+        template=row["template"],
+        context=row["context"],
+        variant=row["variant"],
+        offer=row["offer"],
+        items=row["items"],
+        coupon=None if row["coupon"] is None else coupon_code(b"sample", row["coupon"], sample),
+        due_at=from_millis(row["due_at"]),
+        granted_at=now,
+    )

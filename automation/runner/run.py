@@ -1,0 +1,202 @@
+"""One run from its due time to its last receipt; every step can be repeated after a crash without a double."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from automation.errors import AutomationError, Stopped
+from automation.pipeline.audience import Frozen, freeze
+from automation.pipeline.decide import Materials, decide, recheck_caps
+from automation.runner.flush import flush
+from automation.runner.materials import (
+    active_versions,
+    conditions,
+    materials,
+    plan_offers,
+    reads_decisions,
+    snapshot,
+)
+from automation.runner.pinned import Pinned, PinnedCampaigns
+from automation.runner.workspace import Workspace
+from automation.store import launches, ledger, runs
+from automation.store.runs import RunRow
+from automation.types.run import Account, RunKind, RunState
+from automation.warehouse.connect import Warehouse
+
+Progress = Callable[[str, int, int], None]
+"""Called with the stage (`planning`, `sending`), how many are done, and how many there are."""
+
+
+def quiet(_stage: str, _done: int, _all: int) -> None:
+    """Progress that nobody watches."""
+
+
+@dataclass(frozen=True)
+class Due:
+    """Why a run exists: its kind and unique key, the instant, and the wall time for `timezone: customer`."""
+
+    kind: RunKind
+    key: str
+    at: datetime
+    local: datetime | None = None
+
+
+def claim(workspace: Workspace, campaign: str, due: Due) -> RunRow | None:
+    """Make the run exist, once; None when it existed already. Raises `AutomationError` where it was never launched."""
+    with workspace.store.transaction() as connection:
+        launched = launches.launched(connection).get(campaign)
+        if launched is None:
+            raise AutomationError(f"campaign {campaign!r} is not launched; run: automation launch {campaign}")
+        halted = launches.stopped(connection)
+        for scope in (launches.EVERYTHING, campaign):
+            if scope in halted:
+                what = "everything" if scope == launches.EVERYTHING else f"campaign {campaign!r}"
+                raise Stopped(f"{what} was stopped by {halted[scope][1]}; nothing runs until it is launched again")
+        return runs.claim(
+            connection,
+            campaign=campaign,
+            kind=due.kind,
+            due_key=due.key,
+            due_at=due.at,
+            launch_id=launched.id,
+            now=workspace.clock.now(),
+        )
+
+
+def advance(
+    workspace: Workspace,
+    pinned: PinnedCampaigns,
+    run_id: int,
+    *,
+    local: datetime | None = None,
+    progress: Progress = quiet,
+) -> None:
+    """Freeze the audience if it isn't, then plan every batch that isn't planned. A failure is kept with the run."""
+    with workspace.store.reading() as connection:
+        run = runs.get(connection, run_id)
+        launch = pinned.get(connection, run.launch_id)
+    warehouse = workspace.warehouse()
+    try:
+        if run.state is RunState.CREATED:
+            _freeze(workspace, warehouse, run, launch, local)
+        if run.state in {RunState.CREATED, RunState.PLANNING}:
+            _plan_batches(workspace, warehouse, run_id, launch, progress)
+    except Exception as error:
+        with workspace.store.transaction() as connection:
+            runs.set_state(connection, run_id, RunState.FAILED, now=workspace.clock.now(), error=str(error))
+        raise
+    finally:
+        warehouse.close()
+
+
+def _freeze(workspace: Workspace, warehouse: Warehouse, run: RunRow, launch: Pinned, local: datetime | None) -> None:
+    flush(workspace, warehouse)
+    campaign, as_of = launch.campaign, workspace.clock.now()
+    versions = active_versions(workspace)
+    data = snapshot(
+        workspace, warehouse, as_of, with_decisions=reads_decisions(campaign), versions=versions, today=local
+    )
+    batches = freeze(
+        campaign.audience,
+        conditions(campaign),
+        data,
+        workspace.project.registry,
+        salt=f"{campaign.name}:{run.id}",
+        path=workspace.audience_file(run.id),
+    )
+    kept: dict[str, Any] = {"warehouse": data.version, "models": versions, "local": local and local.isoformat()}
+    with workspace.store.transaction() as connection:
+        runs.freeze(connection, run.id, batches, as_of=as_of, versions=kept)
+    audience = sum(map(len, batches))
+    workspace.project.registry.observe("run_started", campaign=campaign.name, run_id=str(run.id), audience=audience)
+
+
+def _plan_batches(workspace: Workspace, warehouse: Warehouse, run_id: int, launch: Pinned, progress: Progress) -> None:
+    with workspace.store.reading() as connection:
+        run = runs.get(connection, run_id)
+        waiting = runs.unplanned_batches(connection, run_id)
+    found = run_materials(workspace, warehouse, run, launch)
+    frozen = Frozen(workspace.audience_file(run_id))
+    if found.counter is not None and not run.offer_plan:
+        plan = plan_offers(found, frozen.batches(), None)
+        with workspace.store.transaction() as connection:
+            runs.set_offer_plan(connection, run_id, plan)
+    total = run.audience or 0
+    for no in waiting:
+        _plan_batch(workspace, found, run_id, no, frozen.batch(no))
+        progress("planning", min((no + 1) * 1_000, total), total)
+    with workspace.store.transaction() as connection:
+        runs.set_state(connection, run_id, RunState.SENDING)
+
+
+def run_materials(workspace: Workspace, warehouse: Warehouse, run: RunRow, launch: Pinned) -> Materials:
+    """What the run decides with, as it was pinned when it was frozen."""
+    versions: Mapping[str, Any] = run.versions
+    local = datetime.fromisoformat(versions["local"]) if versions.get("local") else None
+    assert run.as_of is not None
+    pinned_models: Mapping[str, str] = versions["models"]
+    data = snapshot(
+        workspace,
+        warehouse,
+        run.as_of,
+        with_decisions=reads_decisions(launch.campaign),
+        versions=pinned_models,
+        today=local,
+    )
+    return materials(
+        workspace,
+        launch.campaign,
+        data,
+        versions=pinned_models,
+        due_at=run.due_at,
+        due_local=local,
+        offer_plan=run.offer_plan,
+        run_id=run.id,
+    )
+
+
+def _plan_batch(workspace: Workspace, found: Materials, run_id: int, no: int, batch: pl.DataFrame) -> None:
+    now = workspace.clock.now()
+    with workspace.store.reading() as connection:
+        decided = decide(batch, found, connection, now=now)
+    with workspace.store.transaction() as connection:
+        decided = recheck_caps(decided, found.terms, connection, now=now)
+        ledger.plan(
+            connection,
+            run_id=run_id,
+            batch_no=no,
+            epoch=0,
+            campaign=found.campaign.name,
+            topic=found.campaign.topic,
+            rows=decided.rows,
+            products=decided.products,
+            secret=workspace.store.secret,
+            now=now,
+        )
+    shown = decided.rows.select("customer_id", "outcome", "reason", "variant", "offer")
+    workspace.project.registry.observe(
+        "decisions_made", campaign=found.campaign.name, run_id=str(run_id), decisions=shown
+    )
+
+
+def finish(workspace: Workspace) -> list[tuple[RunRow, Account]]:
+    """Close every run whose messages are all settled; returns those closed now with their accounts."""
+    closed = []
+    with workspace.store.transaction() as connection:
+        for run in runs.find(connection, open_only=True, limit=1_000):
+            account = ledger.account(connection, run.id)
+            if run.state is RunState.SENDING and account.queued == account.sending == account.unplanned == 0:
+                runs.set_state(connection, run.id, RunState.DONE, now=workspace.clock.now())
+                closed.append((run, account))
+    for run, account in closed:
+        seconds = (workspace.clock.now() - run.created_at).total_seconds()
+        figures = {"seconds": seconds, "messages_a_second": account.sent / seconds if seconds else 0.0}
+        workspace.project.registry.observe(
+            "run_finished", campaign=run.campaign, run_id=str(run.id), account=account, figures=figures
+        )
+    return closed

@@ -1,0 +1,66 @@
+"""Fits the models that config.yaml names, each after the parts that it builds on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from automation.errors import ConfigurationError
+from automation.learn.artifacts import Card
+from automation.learn.training import train
+from automation.runner.flush import flush
+from automation.runner.materials import load, snapshot
+from automation.runner.workspace import Workspace
+from automation.store import models
+
+
+def train_models(
+    workspace: Workspace, names: Sequence[str] = (), *, progress: Callable[[str], None] = lambda _name: None
+) -> list[Card]:
+    """Fit these models (all when none is named) on the warehouse as it is; returns their cards.
+
+    A model that loses to its baseline is kept with its figures but never used. Raises `NotEnoughData`.
+    """
+    cards = []
+    warehouse = workspace.warehouse()
+    try:
+        flush(workspace, warehouse)
+        for name in in_order(workspace, names):
+            progress(name)
+            with workspace.store.reading() as connection:
+                versions = models.active(connection)
+            now = workspace.clock.now()
+            data = snapshot(workspace, warehouse, now, with_decisions=False, versions=versions)
+            settings = workspace.project.settings.models[name]
+            parts = {part: load(workspace, part, versions) for part in settings.parts}
+            card = train(settings, workspace.project.registry, data, workspace.models, now=now, parts=parts)
+            with workspace.store.transaction() as connection:
+                models.add(
+                    connection,
+                    name=name,
+                    version=card.version,
+                    fitted_at=now,
+                    admitted=card.admitted,
+                    card=card.model_dump_json(),
+                )
+            cards.append(card)
+    finally:
+        warehouse.close()
+    return cards
+
+
+def in_order(workspace: Workspace, names: Sequence[str]) -> list[str]:
+    """The models to fit, parts first. Raises `ConfigurationError` for a name that config.yaml does not have."""
+    known = workspace.project.settings.models
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ConfigurationError(f"config.yaml has no model {unknown[0]!r}; it has: {', '.join(known) or 'none'}")
+    ordered: dict[str, None] = {}
+
+    def add(name: str) -> None:
+        for part in known[name].parts:
+            add(part)
+        ordered.setdefault(name)
+
+    for name in names or known:
+        add(name)
+    return list(ordered)
