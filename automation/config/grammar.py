@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from automation.config.problems import KeyPath, listing, unknown_name
-from automation.config.reading import BROKEN, Broken, Form, Reading, field_forms, forms, is_model, key_of
+from automation.config.reading import BROKEN, Broken, Form, Reading, field_forms, fields, forms, is_model
 from automation.config.wording import explain, show
 from automation.types.secret import VARIABLE
 
@@ -33,7 +33,7 @@ _SCALARS: dict[type, tuple[tuple[type, ...], str]] = {
 
 def build(reading: Reading, model: type[M], raw: Any, path: KeyPath) -> M | Broken:
     """The model from a mapping as written; what is wrong with it is reported."""
-    keys = {key_of(name, info): info for name, info in model.model_fields.items()}
+    keys = fields(model)
     if not isinstance(raw, dict):
         return reading.report(path, f"must be keys and values: {listing(keys)}")
     children: dict[str, Any] = {}
@@ -91,9 +91,7 @@ def _only(alternatives: list[Form], number: int) -> bool:
 
 def _is_model(alternatives: list[Form], raw: Any) -> bool:
     """Whether a mapping can only be the alternative that is a model, by its keys."""
-    return isinstance(raw, dict) and any(
-        is_model(form) and set(raw) == set(form.type.model_fields) for form in alternatives
-    )
+    return isinstance(raw, dict) and any(is_model(form) and set(raw) == set(fields(form.type)) for form in alternatives)
 
 
 def _made(reading: Reading, model: type[BaseModel], raw: Any, path: KeyPath) -> Any:

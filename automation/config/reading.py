@@ -83,9 +83,11 @@ def field_forms(field_info: FieldInfo) -> list[Form]:
     return list(forms(field_info.annotation, tuple(field_info.metadata)))
 
 
-def key_of(name: str, field_info: FieldInfo) -> str:
-    """How a file writes the field."""
-    return field_info.alias or name
+def fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The model's fields as a file writes them, types that were named before they existed resolved."""
+    if not model.__pydantic_complete__:
+        model.model_rebuild()
+    return {info.alias or name: info for name, info in model.model_fields.items()}
 
 
 def is_model(form: Form) -> bool:
@@ -100,13 +102,12 @@ def keys_at(model: type[BaseModel], path: KeyPath) -> list[str]:
     models = [form.type for form in found if is_model(form)]
     if len(models) != 1:
         return []
-    return [key_of(name, info) for name, info in models[0].model_fields.items()]
+    return list(fields(models[0]))
 
 
 def _below(form: Form, part: str | int) -> Iterator[Form]:
     if is_model(form):
-        for name, info in form.type.model_fields.items():
-            if key_of(name, info) == part:
-                yield from field_forms(info)
+        if part in fields(form.type):
+            yield from field_forms(fields(form.type)[str(part)])
     elif args := get_args(form.type):
         yield from forms(args[-1] if isinstance(part, str) else args[0])
