@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from automation.config.campaign_checks import check_campaign
@@ -13,7 +12,7 @@ from automation.config.not_built import refuse_unbuilt
 from automation.config.problems import Problem, in_order, refused
 from automation.config.reading import Broken, Reading
 from automation.config.settings import Settings
-from automation.config.settings_file import BUILT_IN_OFFERS
+from automation.config.settings_file import Known, known
 from automation.config.source_map import Source, read_source
 from automation.plugin_manager import Registry
 from automation.types.campaign import Campaign
@@ -36,13 +35,12 @@ class CampaignFile:
 
 def parse_campaign(text: str, path: str, settings: Settings, registry: Registry) -> CampaignFile:
     """The campaign in `text`; never raises for anything written in it."""
-    return from_source(read_source(text, path), text, settings, registry)
+    return from_source(read_source(text, path), text, known_in(settings), registry)
 
 
-def from_source(source: Source, text: str, settings: Settings, registry: Registry) -> CampaignFile:
+def from_source(source: Source, text: str, names: Known, registry: Registry) -> CampaignFile:
     """The campaign of an already mapped text."""
-    models = {name: model.kind for name, model in settings.models.items()}
-    reading = Reading(source, registry, campaign_names(settings), models, READERS)
+    reading = Reading(source, registry, names.names, names.models, READERS)
     campaign = None
     if source.value is not None:
         made = build(reading, Campaign, source.value, ())
@@ -62,12 +60,7 @@ def from_source(source: Source, text: str, settings: Settings, registry: Registr
     )
 
 
-def campaign_names(settings: Settings) -> Mapping[str, Collection[str]]:
+def known_in(settings: Settings) -> Known:
     """What a campaign may name."""
-    segmenters = [name for name, model in settings.models.items() if model.kind == "segmenters"]
-    return {
-        "topics": list(settings.topics),
-        "offers": [*settings.offers, *BUILT_IN_OFFERS],
-        "channels": list(settings.channels),
-        "segments": [*settings.segments, *segmenters],
-    }
+    sections = {name: list(getattr(settings, name)) for name in ("topics", "offers", "channels", "segments")}
+    return known(sections, {name: model.kind for name, model in settings.models.items()})

@@ -46,6 +46,8 @@ def named(reading: Reading, kind: str, name: str, path: KeyPath, written: tuple[
     """A model of config.yaml, or a registered component with its options; `written` are those and their place."""
     options, options_path = written
     if name in reading.models:
+        if not reading.models[name]:
+            return BROKEN  # its own entry in config.yaml is wrong, and says so
         if reading.models[name] != kind:
             what = f"{name!r} is {_a(KINDS[reading.models[name]])}, not {_a(KINDS[kind])}"
             return reading.report(path, what)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from automation.config.campaigns import CampaignFile, campaign_names
+from automation.config.campaigns import CampaignFile, known_in
 from automation.config.problems import KeyPath, Problem, in_order, unknown_name
 from automation.config.project import Project
 from automation.config.settings_file import FILE
@@ -32,7 +32,7 @@ def _check_campaign(project: Project, file: CampaignFile, seen: Seen) -> Iterato
     source = read_source(file.text, file.path)
     yield from _check(source, source.value, (), seen)
     by, path = source.get(("audience", "by")), ("audience", "by")
-    known = {*campaign_names(project.settings)["segments"], *PROFILE, *seen.traits}
+    known = {*known_in(project.settings).names["segments"], *PROFILE, *seen.traits}
     if isinstance(by, str) and by not in known:
         yield source.problem(path, unknown_name("segment, profile value or trait", by, known), severity="warning")
 

@@ -10,7 +10,7 @@ from annotated_types import MaxLen, MinLen
 from pydantic import BaseModel, BeforeValidator, TypeAdapter
 from pydantic.fields import FieldInfo
 
-from automation.config.campaigns import campaign_names
+from automation.config.campaigns import known_in
 from automation.config.conditions import GROUPS
 from automation.config.entries import ModelEntry, OfferEntry
 from automation.config.reading import Form, field_forms, fields, forms, is_model
@@ -33,9 +33,10 @@ _EXACTLY_ONE: Mapping[type[BaseModel], Sequence[tuple[str, ...]]] = {
 
 def campaign_schema(registry: Registry, settings: Settings | None = None) -> Json:
     """The schema of a campaign file; with settings, names are those that config.yaml has."""
-    names = campaign_names(settings) if settings else {}
-    models = {name: model.kind for name, model in settings.models.items()} if settings else None
-    return _Writer(registry, names, models).document(Campaign, "A campaign")
+    if settings is None:
+        return _Writer(registry, {}, None).document(Campaign, "A campaign")
+    known = known_in(settings)
+    return _Writer(registry, known.names, known.models).document(Campaign, "A campaign")
 
 
 def settings_schema(registry: Registry) -> Json:

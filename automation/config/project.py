@@ -10,7 +10,7 @@ from pathlib import Path
 from automation.config.campaigns import CampaignFile, from_source
 from automation.config.problems import Problem, in_order, refused
 from automation.config.settings import Settings
-from automation.config.settings_file import FILE, read_settings
+from automation.config.settings_file import FILE, known_as_written, read_settings
 from automation.config.source_map import Source, read_file
 from automation.config.template_checks import check_templates
 from automation.errors import ConfigurationError
@@ -35,8 +35,16 @@ class Project:
         return self.root / self.settings.data_dir
 
 
+class InvalidProject(ConfigurationError):
+    """config.yaml can't be used; `problems` are those of every file, and the text lists them."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
 def load_project(root: Path, registry: Registry, *, environment: Mapping[str, str] | None = None) -> Project:
-    """Read config.yaml and campaigns/. Raises ConfigurationError when config.yaml can't be used.
+    """Read config.yaml and campaigns/. Raises `InvalidProject` when config.yaml can't be used.
 
     environment: where `${NAME}` comes from, the process's own when not given.
     """
@@ -44,11 +52,11 @@ def load_project(root: Path, registry: Registry, *, environment: Mapping[str, st
         raise ConfigurationError(f"{root} is not a project: it has no {FILE}; `automation init` makes one")
     _, source = read_file(root / FILE, FILE)
     settings, problems = read_settings(source, registry, os.environ if environment is None else environment)
+    campaigns = _campaigns(root, source, settings, registry) if source.value is not None else {}
+    found = in_order((*problems, *(problem for file in campaigns.values() for problem in file.problems)))
     if settings is None:
-        raise ConfigurationError("\n".join(str(problem) for problem in problems if problem.refuses))
-    campaigns = _campaigns(root, settings, registry)
-    found = [problem for file in campaigns.values() for problem in file.problems]
-    return Project(root, settings, campaigns, registry, in_order((*problems, *found)))
+        raise InvalidProject(found)
+    return Project(root, settings, campaigns, registry, found)
 
 
 def campaign_paths(root: Path) -> list[Path]:
@@ -57,22 +65,22 @@ def campaign_paths(root: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*") if path.suffix in (".yaml", ".yml")) if folder.is_dir() else []
 
 
-def _campaigns(root: Path, settings: Settings, registry: Registry) -> dict[str, CampaignFile]:
+def _campaigns(root: Path, config: Source, settings: Settings | None, registry: Registry) -> dict[str, CampaignFile]:
     files: dict[str, CampaignFile] = {}
+    known = known_as_written(config, registry)
     for path in campaign_paths(root):
         relative = path.relative_to(root).as_posix()
         text, source = read_file(path, relative)
-        file = _with_templates(root, from_source(source, text, settings, registry), source, settings, registry)
+        file = from_source(source, text, known, registry)
+        problems = list(check_templates(root, source, settings, registry)) if settings else []
         if file.name in files:
             taken = files[file.name].path
-            problem = source.problem(("name",), f"the name {file.name!r} is taken by {taken}")
-            file = replace(file, name=relative, campaign=None, problems=in_order((*file.problems, problem)))
-        files[file.name] = file
+            problems.append(source.problem(("name",), f"the name {file.name!r} is taken by {taken}"))
+            file = replace(file, name=relative)
+        files[file.name] = _with(file, problems)
     return files
 
 
-def _with_templates(
-    root: Path, file: CampaignFile, source: Source, settings: Settings, registry: Registry
-) -> CampaignFile:
-    problems = in_order((*file.problems, *check_templates(root, source, settings, registry)))
-    return replace(file, campaign=None if refused(problems) else file.campaign, problems=problems)
+def _with(file: CampaignFile, problems: list[Problem]) -> CampaignFile:
+    found = in_order((*file.problems, *problems))
+    return replace(file, campaign=None if refused(found) else file.campaign, problems=found)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,31 @@ FILE = "config.yaml"
 BUILT_IN_OFFERS = (NO_MESSAGE, NO_DISCOUNT)
 
 
+@dataclass(frozen=True)
+class Known:
+    """What may be named: by section, and every model's kind ("" where its own entry is wrong)."""
+
+    names: Mapping[str, Collection[str]]
+    models: Mapping[str, str]
+
+
+def known(sections: Mapping[str, Collection[str]], models: Mapping[str, str]) -> Known:
+    """The sections' names with what is always there."""
+    segmenters = [name for name, kind in models.items() if kind in ("segmenters", "")]
+    names = {
+        **sections,
+        "offers": [*sections["offers"], *BUILT_IN_OFFERS],
+        "segments": [*sections["segments"], *segmenters],
+    }
+    return Known(names, models)
+
+
+def known_as_written(source: Source, registry: Registry) -> Known:
+    """What config.yaml names, whether or not the entries are sound."""
+    sections = {name: _keys(source, name) for name in ("topics", "offers", "channels", "segments")}
+    return known(sections, _model_kinds(source, registry))
+
+
 def disabled_plugins(root: Path) -> tuple[str, ...]:
     """`plugins.disable`, needed before the plugins load; empty where config.yaml can't be read."""
     _, source = read_file(root / FILE, FILE)
@@ -33,9 +59,8 @@ def read_settings(
     """The settings, or None where a problem refuses them."""
     if source.value is None:
         return None, source.problems
-    reading = Reading(
-        source, registry, _names(source, registry), _model_kinds(source, registry), SETTINGS_READERS, environment
-    )
+    names = known_as_written(source, registry)
+    reading = Reading(source, registry, names.names, names.models, SETTINGS_READERS, environment)
     settings = build(reading, Settings, source.value, ())
     _check_names(reading)
     if not isinstance(settings, Broken):
@@ -51,25 +76,13 @@ def _keys(source: Source, key: str) -> list[str]:
     return list(value) if isinstance(value, dict) else []
 
 
-def _names(source: Source, registry: Registry) -> Mapping[str, list[str]]:
-    kinds = _model_kinds(source, registry)
-    segmenters = [name for name, kind in kinds.items() if kind == "segmenters"]
-    return {
-        "topics": _keys(source, "topics"),
-        "offers": [*_keys(source, "offers"), *BUILT_IN_OFFERS],
-        "channels": _keys(source, "channels"),
-        "segments": [*_keys(source, "segments"), *segmenters],
-    }
-
-
 def _model_kinds(source: Source, registry: Registry) -> dict[str, str]:
     found = {}
     for name in _keys(source, "models"):
         using = source.get(("models", name, "using"))
         wanted = source.get(("models", name, "kind"))
-        kinds = [kind for kind in MODEL_KINDS if using in registry.components[kind]]
-        if kinds:
-            found[name] = wanted if wanted in kinds else kinds[0]
+        kinds = [kind for kind in MODEL_KINDS if isinstance(using, str) and using in registry.components[kind]]
+        found[name] = wanted if wanted in kinds else next(iter(kinds), "")
     return found
 
 
