@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -20,7 +21,7 @@ from automation.contracts import Snapshot
 from automation.errors import ConfigurationError
 from automation.types.schema import TABLES, TableName
 from automation.warehouse.profiles import profiles
-from automation.warehouse.staging import stage
+from automation.warehouse.staging import Staging, stage
 from automation.warehouse.tables import TableVersion, select_files, table_version
 from automation.warehouse.writing import Change, append, has_transaction, last_transaction, upsert, writing
 
@@ -91,15 +92,30 @@ class Warehouse:
         A transaction (application, rising number) that the table carries already is not repeated.
         Raises `ContractError`.
         """
-        with stage(self._spool, "events", frames) as staged, writing(self.folder):
-            return append(self.cursor(), self.folder, staged, transaction)
+        with self.staging("events") as staged:
+            for frame in [frames] if isinstance(frames, pl.DataFrame) else frames:
+                staged.add(frame)
+            return self.commit(staged, transaction)
 
     def upsert(self, table: TableName, frames: pl.DataFrame | Iterable[pl.DataFrame]) -> Change:
         """Set customers or products by key; unchanged rows are not rewritten. Raises `ContractError`."""
         if table == "events":
             raise ValueError("events are appended, not set by key")
-        with stage(self._spool, table, frames) as staged, writing(self.folder):
-            return upsert(self.cursor(), self.folder, staged)
+        with self.staging(table) as staged:
+            for frame in [frames] if isinstance(frames, pl.DataFrame) else frames:
+                staged.add(frame)
+            return self.commit(staged)
+
+    def staging(self, table: TableName) -> AbstractContextManager[Staging]:
+        """Where rows are gathered, on disk, before they are committed as one change."""
+        return stage(self.folder / ".spool", table)
+
+    def commit(self, staged: Staging, transaction: tuple[str, int] | None = None) -> Change:
+        """Bring staged rows into their table: events by `append_events`'s rules, others by `upsert`'s."""
+        with writing(self.folder), self.cursor() as cursor:
+            if staged.table == "events":
+                return append(cursor, self.folder, staged, transaction)
+            return upsert(cursor, self.folder, staged)
 
     def last_transaction(self, app_id: str) -> int | None:
         """The highest transaction number that the events table carries of this application."""
@@ -117,10 +133,6 @@ class Warehouse:
 
     def close(self) -> None:
         self.connection.disconnect()
-
-    @property
-    def _spool(self) -> Path:
-        return self.folder / ".spool"
 
     def _versions(self) -> dict[TableName, TableVersion]:
         return {name: table_version(self.folder, name) for name in TABLES}

@@ -6,15 +6,19 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from automation.errors import ContractError
 from automation.types.schema import TABLES, ColumnType, TableName
-from automation.warehouse.tables import POLARS_TYPES, frame_columns, listed_columns, read_parquet
+from automation.warehouse.tables import POLARS_TYPES, frame_columns, listed_columns, read_parquet, text
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 ORDER = "_order"  # the row's place among everything staged, so that "the last one wins" means something
 
@@ -30,14 +34,16 @@ class Staging:
         self._parts: list[Path] = []
 
     def add(self, frame: pl.DataFrame) -> None:
-        """Spool a frame with the required columns and any others. Raises `ContractError`."""
+        """Spool a frame, if it has rows, with the required columns and any others. Raises `ContractError`."""
+        if not frame.height:
+            return
         kinds = frame_columns(self.table, frame)
         self._require(frame)
         if self._parts and kinds != self.columns:
             raise ContractError(f"{self.table}: a frame has other columns than the one before it")
         self.columns = kinds
         typed = frame.select(pl.col(name).cast(POLARS_TYPES[kind]) for name, kind in kinds.items())
-        part = self.folder / f"{len(self._parts):06d}.parquet"
+        part = self.folder / f"rows-{self.rows:012d}.parquet"
         typed.with_row_index(ORDER, self.rows).write_parquet(part, compression="lz4", row_group_size=100_000)
         self._parts.append(part)
         self.rows += frame.height
@@ -55,17 +61,32 @@ class Staging:
         columns = listed_columns(self.columns, self.columns)
         return f"SELECT {columns}, {ORDER} FROM {read_parquet(map(str, self._parts))}"
 
+    def number_repeats(self, sql: DuckDBPyConnection, since: int) -> None:
+        """Give the second and every further row of one event_id, among the parts from `since` on, an id of its own."""
+        parts = self._parts[since:]
+        if not parts:
+            return
+        numbered = self.folder / f"numbered-{since:06d}.parquet"
+        sql.execute(
+            f"COPY (SELECT r.* REPLACE (CASE WHEN n.place > 1 THEN r.event_id || '-' || n.place ELSE r.event_id END "
+            f"AS event_id) FROM {read_parquet(map(str, parts))} r JOIN (SELECT {ORDER}, row_number() OVER "
+            f"(PARTITION BY event_id ORDER BY {ORDER}) AS place FROM {read_parquet(map(str, parts))}) n "
+            f"USING ({ORDER})) TO {text(str(numbered))} (FORMAT parquet)"
+        )
+        self._parts[since:] = [numbered]
+
+    @property
+    def parts(self) -> int:
+        """How many parts there are by now."""
+        return len(self._parts)
+
 
 @contextmanager
-def stage(folder: Path, table: TableName, frames: pl.DataFrame | Iterable[pl.DataFrame]) -> Iterator[Staging]:
-    """Everything in `frames`, spooled below `folder` for as long as the context lasts."""
+def stage(folder: Path, table: TableName) -> Iterator[Staging]:
+    """A staging below `folder` that is removed with the end of the context."""
     folder.mkdir(parents=True, exist_ok=True)
     own = Path(tempfile.mkdtemp(prefix="import-", dir=folder))
     try:
-        staging = Staging(own, table)
-        for frame in [frames] if isinstance(frames, pl.DataFrame) else frames:
-            if frame.height:
-                staging.add(frame)
-        yield staging
+        yield Staging(own, table)
     finally:
         shutil.rmtree(own, ignore_errors=True)

@@ -1,0 +1,189 @@
+"""One frame of raw text to clean rows: skipped by policy, quarantined for a reason, or fit for the warehouse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+import polars as pl
+
+from automation.errors import ConfigurationError
+from automation.types.schema import TABLES
+from automation.warehouse.mapping_grammar import Mapping, Skip, Value
+from automation.warehouse.parsed import Parsed, accept
+from automation.warehouse.parsing import parse, parse_number
+
+FAULTS = pl.Schema(
+    {"_row": pl.Int64(), "kind": pl.String(), "column": pl.String(), "reason": pl.String(), "value": pl.String()}
+)
+
+
+RECORD = "_record"  # a row's place in its frame; a file's row that holds several items becomes several
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """What became of one frame; every row of it is in exactly one of `rows`, `quarantined` and `skipped`.
+
+    `raw`: the rows that no policy skipped, with `_record`. `rows`: the clean ones among them, typed, beside `_record`.
+    `faults`: of quarantined rows (`kind` row) and of single values that were set empty (`kind` value).
+    """
+
+    raw: pl.DataFrame
+    rows: pl.DataFrame
+    faults: pl.DataFrame
+    skipped: dict[str, int]
+    quarantined: int
+
+
+@dataclass(frozen=True)
+class _Frame:
+    raw: pl.DataFrame
+    mapping: Mapping
+    now: datetime
+
+    def parse(self, text: pl.Series, name: str) -> Parsed:
+        return parse(text, name, self.mapping.kinds[name], self.mapping, self.now)
+
+
+def clean(raw: pl.DataFrame, mapping: Mapping, now: datetime) -> Cleaned:
+    """Skip, map, read and judge the rows of one frame, which `trim` has seen. Raises `ConfigurationError`."""
+    kept, skipped = _skip(raw.with_row_index(RECORD), mapping)
+    frame = _Frame(kept, mapping, now)
+    columns: dict[str, pl.Series] = {}
+    faults: list[pl.DataFrame] = []
+    refused = pl.repeat(value=False, n=kept.height, dtype=pl.Boolean, eager=True)
+    for name, value in _in_order(mapping):
+        text, parsed = _read(frame, columns, name, value)
+        columns[name] = _with_default(frame, parsed.values, name, value)
+        lost = columns[name].is_null() if _must(mapping, name, value) else refused & False
+        if lost.any() or parsed.fault.null_count() < kept.height:
+            faults.append(_faults(kept, name, text, parsed.fault, lost))
+            refused |= lost
+    rows = pl.DataFrame({RECORD: kept[RECORD], **{name: columns[name] for name in mapping.columns}})
+    found = _judged(faults, rows.filter(refused)[RECORD])
+    return Cleaned(kept, rows.filter(~refused), found, skipped, int(refused.sum()))
+
+
+def _must(mapping: Mapping, name: str, value: Value) -> bool:
+    """Whether a row without this column's value is worthless."""
+    return value.missing == "quarantine" or name in TABLES[mapping.table].required
+
+
+def _judged(faults: list[pl.DataFrame], refused: pl.Series) -> pl.DataFrame:
+    if not faults:
+        return FAULTS.to_frame()
+    kind = pl.when(pl.col(RECORD).is_in(refused.implode())).then(pl.lit("row")).otherwise(pl.lit("value"))
+    found = pl.concat(faults).sort(RECORD, maintain_order=True)
+    return found.with_columns(kind.alias("kind")).select(FAULTS.names())
+
+
+def trim(frame: pl.DataFrame, mapping: Mapping) -> pl.DataFrame:
+    """Every text without blanks around it; nothing, and the words that mean nothing, as null."""
+    words = ["", *mapping.empty_words]
+    trimmed = pl.col(pl.String).str.strip_chars()
+    return frame.with_columns(pl.when(~trimmed.is_in(words)).then(trimmed).name.keep())
+
+
+def _skip(raw: pl.DataFrame, mapping: Mapping) -> tuple[pl.DataFrame, dict[str, int]]:
+    skipped: dict[str, int] = {}
+    for rule in mapping.skip:
+        if rule.column not in raw.columns:
+            continue
+        holds = _holds(raw[rule.column], rule, mapping)
+        count = int(holds.sum())
+        if count:
+            skipped[rule.reason] = skipped.get(rule.reason, 0) + count
+            raw = raw.filter(~holds)
+    return raw, skipped
+
+
+def _holds(text: pl.Series, rule: Skip, mapping: Mapping) -> pl.Series:
+    if rule.empty is not None:
+        return text.is_null() if rule.empty else text.is_not_null()
+    if rule.is_ is not None or rule.in_ is not None:
+        holds = text.is_in(list(rule.in_ if rule.in_ is not None else (rule.is_,)))
+    elif rule.matches is not None:
+        holds = text.str.contains(rule.matches)
+    elif rule.does_not_match is not None:
+        holds = ~text.str.contains(rule.does_not_match)
+    else:
+        holds = _compared(parse_number(text, mapping).values, rule)
+    return holds.fill_null(value=False)
+
+
+def _compared(number: pl.Series, rule: Skip) -> pl.Series:
+    if rule.at_most is not None:
+        return number <= rule.at_most
+    if rule.at_least is not None:
+        return number >= rule.at_least
+    if rule.less_than is not None:
+        return number < rule.less_than
+    return number > rule.more_than
+
+
+def _in_order(mapping: Mapping) -> Iterator[tuple[str, Value]]:
+    """Templates last: they may use the other columns' clean values."""
+    yield from ((name, value) for name, value in mapping.columns.items() if value.template is None)
+    yield from ((name, value) for name, value in mapping.columns.items() if value.template is not None)
+
+
+def _read(frame: _Frame, columns: dict[str, pl.Series], name: str, value: Value) -> tuple[pl.Series, Parsed]:
+    """The column's text, as quarantine shows it, and what it was read as."""
+    if value.multiply is not None:
+        return _product(frame.raw, value.multiply, value.minus, frame.mapping)
+    text = _text(frame.raw, columns, value)
+    if value.values:
+        text = text.replace(dict(value.values))
+    return text, frame.parse(text, name)
+
+
+def _text(raw: pl.DataFrame, columns: dict[str, pl.Series], value: Value) -> pl.Series:
+    if value.template is not None:
+        return _filled(raw, columns, value.template, value.placeholders)
+    names = [name for name in (value.column, *value.first) if name is not None and name in raw.columns]
+    if names:
+        return raw.select(pl.coalesce(names)).to_series()
+    return pl.repeat(value.constant, raw.height, dtype=pl.String, eager=True)
+
+
+def _filled(raw: pl.DataFrame, columns: dict[str, pl.Series], template: str, names: list[str]) -> pl.Series:
+    known = {name: columns[name].cast(pl.String) if name in columns else raw[name] for name in names}
+    form = template
+    for name in names:
+        form = form.replace("{" + name + "}", "\0", 1)
+    literal = form.replace("{", "{{").replace("}", "}}").replace("\0", "{}")
+    if not names:
+        return pl.repeat(template, raw.height, dtype=pl.String, eager=True)
+    return pl.DataFrame(known).select(pl.format(literal, *names)).to_series()
+
+
+def _product(
+    raw: pl.DataFrame, factors: tuple[str, str], minus: str | None, mapping: Mapping
+) -> tuple[pl.Series, Parsed]:
+    parts = [parse_number(raw[name], mapping) for name in factors]
+    product = parts[0].values * parts[1].values
+    if minus is not None and minus in raw.columns:
+        parts.append(parse_number(raw[minus], mapping))
+        product -= parts[2].values.fill_null(0.0)
+    result = accept(product).refuse(~product.is_finite(), "is not a number")
+    for part in parts:
+        result = result.refuse(part.fault.is_not_null(), "is not a number")
+    return raw.select(pl.concat_str(factors, separator=" × ", ignore_nulls=True)).to_series(), result
+
+
+def _with_default(frame: _Frame, values: pl.Series, name: str, value: Value) -> pl.Series:
+    if value.default is None:
+        return values
+    default = frame.parse(pl.Series([value.default], dtype=pl.String), name)
+    if default.fault[0] is not None:
+        raise ConfigurationError(f"mapping: columns.{name}.default: {value.default!r} {default.fault[0]}")
+    return values.fill_null(default.values[0])
+
+
+def _faults(kept: pl.DataFrame, name: str, text: pl.Series, fault: pl.Series, lost: pl.Series) -> pl.DataFrame:
+    found = kept.select(RECORD, "_row").with_columns(value=text, reason=fault, lost=lost)
+    return found.filter(pl.col("reason").is_not_null() | pl.col("lost")).select(
+        RECORD, "_row", pl.lit(name).alias("column"), pl.col("reason").fill_null("is missing"), "value"
+    )

@@ -1,0 +1,36 @@
+"""An id for events that have none: a hash of what the row says, the same at every import."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from automation.types.schema import ColumnType
+from automation.warehouse.tables import quoted, text
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_SEPARATOR = "chr(31)"
+
+
+def with_event_ids(sql: DuckDBPyConnection, rows: pl.DataFrame, kinds: Mapping[str, ColumnType]) -> pl.DataFrame:
+    """The rows with event_id filled: 32 hex digits of SHA-256 over `name=value` of every column that has a value.
+
+    Names in alphabetical order, separated by U+001F, instants in microseconds: a column that is empty doesn't change
+    the id, so a mapping may gain columns for new files without making old rows new.
+    """
+    parts = ", ".join(
+        f"{text(name + '=')} || {'epoch_us(' + quoted(name) + ')' if kinds[name] == 'time' else quoted(name)}::VARCHAR"
+        for name in sorted(kinds)
+        if name != "event_id"
+    )
+    sql.register("unnamed", rows.to_arrow())
+    query = f"SELECT left(sha256(concat_ws({_SEPARATOR}, {parts})), 32) AS event_id FROM unnamed"  # noqa: S608 (quoted)
+    hashed = pl.from_arrow(sql.execute(query).to_arrow_table())
+    sql.unregister("unnamed")
+    assert isinstance(hashed, pl.DataFrame)
+    given = pl.col("event_id") if "event_id" in rows.columns else pl.lit(None, pl.String)
+    return rows.with_columns(pl.coalesce(given, hashed["event_id"]).alias("event_id"))
