@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 import scipy.sparse as sp
+from pydantic import ByteSize
 
 from automation.errors import AutomationError, NotEnoughData
 from automation_surprise.baselines import fit_baselines, row_numbers
@@ -134,11 +135,15 @@ def _blocks(matrix: sp.csr_array, name: str, rank_by: str, options: SurpriseKnnO
     if rows < 1:
         needed = options.memory_limit - free + _BLOCK_BYTES * size
         raise AutomationError(
-            f"surprise_knn needs at least {needed / 1e6:,.0f} MB for {size:,} {options.based_on} and {matrix.nnz:,} "
-            f"ratings, memory_limit is {options.memory_limit / 1e6:,.0f} MB; raise memory_limit, or set in_the_last to "
+            f"surprise_knn needs at least {_size(needed)} for {size:,} {options.based_on} and {matrix.nnz:,} "
+            f"ratings, memory_limit is {_size(options.memory_limit)}; raise memory_limit, or set in_the_last to "
             "train on fewer events"
         )
     return similarity_blocks(values, name, options, int(rows))
+
+
+def _size(count: int) -> str:
+    return ByteSize(count).human_readable(decimal=True)
 
 
 def _kept_for_rating(options: SurpriseKnnOptions) -> int:
