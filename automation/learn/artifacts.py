@@ -138,21 +138,22 @@ def _write_arrays(path: Path, arrays: Arrays) -> str:
 
 
 def _write_card(path: Path, card: Card) -> None:
-    text = json.dumps({"card": _plain(card), "sha256": _seal(card)}, indent=2, sort_keys=True, allow_nan=False)
+    text = json.dumps({"card": plain(card), "sha256": _seal(card)}, indent=2, sort_keys=True, allow_nan=False)
     with path.open("x", encoding="utf-8") as file:
         file.write(text + "\n")
         file.flush()
         os.fsync(file.fileno())
 
 
-def _plain(card: Card) -> dict[str, JsonValue]:
-    plain = TypeAdapter(Card).dump_python(card, mode="json")
-    assert isinstance(plain, dict)
-    return plain
+def plain(card: Card) -> dict[str, JsonValue]:
+    """The card as plain JSON values."""
+    values = TypeAdapter(Card).dump_python(card, mode="json")
+    assert isinstance(values, dict)
+    return values
 
 
 def _seal(card: Card) -> str:
-    return content_hash(json.dumps(_plain(card), sort_keys=True, allow_nan=False))
+    return content_hash(json.dumps(plain(card), sort_keys=True, allow_nan=False))
 
 
 def _move(temporary: Path, target: Path) -> None:

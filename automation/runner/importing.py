@@ -8,7 +8,7 @@ from pathlib import Path
 from automation.runner.workspace import Workspace
 from automation.types.schema import TableName
 from automation.warehouse.importing import ImportReport, import_files
-from automation.warehouse.mapping import Mapping
+from automation.warehouse.mapping_grammar import Mapping
 
 
 def import_data(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 
 from automation.errors import ConfigurationError
+from automation.learn import artifacts
 from automation.learn.artifacts import Card
 from automation.learn.training import train
 from automation.runner.flush import flush
@@ -40,7 +42,7 @@ def train_models(
                     version=card.version,
                     fitted_at=now,
                     admitted=card.admitted,
-                    card=card.model_dump_json(),
+                    card=json.dumps(artifacts.plain(card)),
                 )
             cards.append(card)
     finally:

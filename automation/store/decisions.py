@@ -95,8 +95,7 @@ def mirror(connection: Connection) -> pl.DataFrame:
     frame = pl.DataFrame([tuple(row) for row in rows], schema=_MIRROR, orient="row")
     return frame.with_columns(
         pl.col("run_id").cast(pl.String),
-        
-        pl.from_epoch("decided_at", time_unit="ms").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+        pl.from_epoch("decided_at", time_unit="ms").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
     )
 
 
@@ -112,10 +111,14 @@ _MIRROR = {
 
 def entered(connection: Connection, customers: Sequence[str], campaign: str, *, since: datetime | None) -> set[str]:
     """Those of a batch that got this campaign, or were held out of it, since then (or ever)."""
-    query = sa.select(_decision.c.customer_id.distinct()).where(
-        _decision.c.customer_id.in_(customers),
-        _decision.c.campaign == campaign,
-        _decision.c.outcome.in_(["message", "holdout"]),
+    query = (
+        sa.select(_decision.c.customer_id)
+        .distinct()
+        .where(
+            _decision.c.customer_id.in_(customers),
+            _decision.c.campaign == campaign,
+            _decision.c.outcome.in_(["message", "holdout"]),
+        )
     )
     if since is not None:
         query = query.where(_decision.c.decided_at >= to_millis(since))

@@ -93,7 +93,9 @@ def settle(connection: Connection, results: Sequence[Receipt], *, now: datetime)
             .where(
                 _message.c.id == sa.bindparam("i"),
                 _message.c.attempt == sa.bindparam("a"),
-                _message.c.state.in_([MessageState.SENDING.value, MessageState.AMBIGUOUS.value]),
+                sa.or_(
+                    _message.c.state == MessageState.SENDING.value, _message.c.state == MessageState.AMBIGUOUS.value
+                ),
             )
             .values(values)
         )

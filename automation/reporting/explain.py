@@ -1,0 +1,148 @@
+"""Why a customer got this, or got nothing: read back from what the run froze, or worked out as of now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from automation.errors import AutomationError
+from automation.rules.compiler import evaluate
+from automation.runner.launch import valid_campaign
+from automation.runner.materials import active_versions, conditions, reads_decisions, snapshot
+from automation.runner.pinned import PinnedCampaigns
+from automation.runner.workspace import Workspace
+from automation.store import decisions, runs
+from automation.store.decisions import DecisionRow
+from automation.store.runs import RunRow
+from automation.types.campaign import Campaign, Condition, leaves
+from automation.types.decision import REASONS
+
+
+@dataclass(frozen=True)
+class RuleValue:
+    """One rule of the file and whether it held for the customer; a segment's score and reasons where it has them."""
+
+    path: str
+    text: str
+    held: bool
+    score: float | None = None
+    reasons: Sequence[str] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Everything that led to a decision. Without a run the rules are as of now and there is no decision."""
+
+    campaign: str
+    customer_id: str
+    as_of: datetime
+    member: bool
+    rules: Sequence[RuleValue]
+    offer_rules: Sequence[RuleValue]
+    run: RunRow | None
+    decision: DecisionRow | None
+    reason: str
+    versions: Mapping[str, Any]
+
+
+def explain(workspace: Workspace, campaign: str, customer_id: str) -> Explanation:
+    """The customer's newest decision of this campaign; where there is none, how the rules stand now."""
+    with workspace.store.reading() as connection:
+        found = decisions.find(connection, customer_id=customer_id, campaign=campaign, limit=1)
+        if found:
+            run = runs.get(connection, found[0].run_id)
+            pinned = PinnedCampaigns(workspace.project).get(connection, run.launch_id)
+    if found:
+        return _from_run(workspace, pinned.campaign, run, found[0])
+    return _as_of_now(workspace, valid_campaign(workspace.project, campaign), customer_id)
+
+
+def reason_text(workspace: Workspace, code: str) -> str:
+    """What a reason code says; a suppression plugin's codes are its own."""
+    registry = workspace.project.registry
+    for name in registry.names("suppressions"):
+        codes: Mapping[str, str] = registry.find("suppressions", name).codes
+        if code in codes:
+            return codes[code]
+    return REASONS.get(code, code)
+
+
+def _from_run(workspace: Workspace, campaign: Campaign, run: RunRow, decision: DecisionRow) -> Explanation:
+    row = _frozen_row(workspace.audience_file(run.id), decision)
+    assert run.as_of is not None
+    return Explanation(
+        campaign=campaign.name,
+        customer_id=decision.customer_id,
+        as_of=run.as_of,
+        member=True,
+        rules=_rule_values([campaign.audience.condition], row, "leaf_{}"),
+        offer_rules=_whole_conditions(conditions(campaign), row),
+        run=run,
+        decision=decision,
+        reason=reason_text(workspace, decision.reason),
+        versions=run.versions,
+    )
+
+
+def _frozen_row(path: Path, decision: DecisionRow) -> Mapping[str, Any]:
+    if not path.exists():
+        return {}
+    mine = (pl.col("batch") == decision.batch_no) & (pl.col("customer_id") == decision.customer_id)
+    return pl.scan_parquet(path).filter(mine).collect().row(0, named=True)
+
+
+def _as_of_now(workspace: Workspace, campaign: Campaign, customer_id: str) -> Explanation:
+    now = workspace.clock.now()
+    versions = active_versions(workspace)
+    warehouse = workspace.warehouse()
+    try:
+        data = snapshot(workspace, warehouse, now, with_decisions=reads_decisions(campaign), versions=versions)
+        among = pl.Series([customer_id], dtype=pl.String)
+        marked = evaluate([campaign.audience.condition], data, workspace.project.registry, among=among).to_polars()
+    finally:
+        warehouse.close()
+    if marked.is_empty():
+        raise AutomationError(f"there is no customer {customer_id!r}; automation import customers brings them in")
+    row = marked.row(0, named=True)
+    member = bool(row["holds_0"])
+    return Explanation(
+        campaign=campaign.name,
+        customer_id=customer_id,
+        as_of=now,
+        member=member,
+        rules=_rule_values([campaign.audience.condition], row, "leaf_{}"),
+        offer_rules=(),
+        run=None,
+        decision=None,
+        reason="would be in the audience now; no run has decided yet" if member else "not in the audience now",
+        versions={"warehouse": data.version, "models": versions},
+    )
+
+
+def _rule_values(wanted: Sequence[Condition], row: Mapping[str, Any], column: str) -> list[RuleValue]:
+    found = [leaf for condition in wanted for leaf in leaves(condition)]
+    return [
+        RuleValue(
+            leaf.path,
+            leaf.text,
+            bool(row[column.format(n)]),
+            row.get(f"score_{n}"),
+            tuple(row.get(f"reasons_{n}") or ()),
+        )
+        for n, leaf in enumerate(found)
+        if column.format(n) in row
+    ]
+
+
+def _whole_conditions(wanted: Sequence[Condition], row: Mapping[str, Any]) -> list[RuleValue]:
+    """The offer policy's conditions, each as one value."""
+    return [
+        RuleValue(first.path, " and ".join(leaf.text for leaf in leaves(condition)), bool(row[f"when_{n}"]))
+        for n, condition in enumerate(wanted)
+        if f"when_{n}" in row and (first := next(leaves(condition), None)) is not None
+    ]
