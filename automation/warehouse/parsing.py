@@ -17,6 +17,7 @@ _LONGEST = 10_000  # characters of a text
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _ISO = r"^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2})(:\d{2}(?:\.\d{1,9})?)?\s*(Z|UTC|[+-]\d{2}(?::?\d{2})?)?$"
 _ISO_DAY = r"^\d{4}-\d{2}-\d{2}$"
+_CONTROL = r"[\x00-\x1f\x7f-\x9f]"
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
 _GROUPS = r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$"
 _BOOLEANS = MappingProxyType(
@@ -36,7 +37,7 @@ def parse(raw: pl.Series, name: str, kind: ColumnType, mapping: FileMapping, now
     if name == "price":
         return parsed.refuse(parsed.values < 0, "is negative")
     if name == "email" or name.endswith("_id"):
-        parsed = parsed.refuse(raw.str.contains(r"\p{Cc}"), "holds control characters")
+        parsed = parsed.refuse(raw.str.contains(_CONTROL), "holds control characters")
     if name.endswith("_id") and kind == "text":
         return _parse_id(parsed)
     check = CHECKS.get(name)
@@ -45,6 +46,10 @@ def parse(raw: pl.Series, name: str, kind: ColumnType, mapping: FileMapping, now
 
 def parse_number(raw: pl.Series, mapping: FileMapping) -> Parsed:
     """Numbers, with a currency sign and thousands marked or not; NaN and infinity are not numbers."""
+    if mapping.decimal == "point":  # plain numbers, as nearly all are, in a tenth of the time
+        plain = raw.cast(pl.Float64, strict=False)
+        if plain.null_count() == raw.null_count() and plain.is_finite().all():
+            return accept(plain)
     text = raw.str.replace_all(r"[\p{Sc}\s]", "")
     if mapping.decimal == "comma":
         text = text.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
@@ -69,7 +74,9 @@ def _parse_boolean(raw: pl.Series, _: FileMapping) -> Parsed:
 
 def _parse_text(raw: pl.Series, _: FileMapping) -> Parsed:
     """Line breaks and other control characters become spaces: no text of a customer may end a mail header."""
-    text = raw.str.replace_all(r"\p{Cc}+", " ").str.strip_chars()
+    text = raw
+    if raw.str.contains(_CONTROL).any():
+        text = raw.str.replace_all(f"{_CONTROL}+", " ").str.strip_chars()
     return accept(text).refuse(text.str.len_chars() > _LONGEST, f"is longer than {_LONGEST} characters")
 
 
@@ -102,6 +109,9 @@ def _not_a_time(mapping: FileMapping) -> str:
 
 def _iso_time(raw: pl.Series, zone: str) -> pl.Series:
     """ISO 8601 as systems write it: T or a space, seconds or not, Z, UTC, +02:00, +0200 or nothing."""
+    plain = raw.str.to_datetime("%Y-%m-%d %H:%M:%S", strict=False, time_unit="us")
+    if plain.null_count() == raw.null_count():
+        return _in_zone(plain, zone)
     parts = raw.to_frame("raw").select(
         pl.when(pl.col("raw").str.contains(_ISO_DAY)).then(pl.col("raw") + " 00:00:00").otherwise(
             pl.col("raw").str.replace(_ISO, "$1 $2") + pl.col("raw").str.extract(_ISO, 3).fill_null(":00")

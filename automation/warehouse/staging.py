@@ -32,6 +32,7 @@ class Staging:
         self.columns: dict[str, ColumnType] = {}
         self.rows = 0
         self._parts: list[Path] = []
+        self._places: list[Path] = []
 
     def add(self, frame: pl.DataFrame) -> None:
         """Spool a frame, if it has rows, with the required columns and any others. Raises `ContractError`."""
@@ -59,21 +60,27 @@ class Staging:
     def sql(self) -> str:
         """SQL that reads everything staged, `_order` included."""
         columns = listed_columns(self.columns, self.columns)
-        return f"SELECT {columns}, {ORDER} FROM {read_parquet(map(str, self._parts))}"
+        rows = f"SELECT {columns}, {ORDER} FROM {read_parquet(map(str, self._parts))}"
+        if not self._places:
+            return rows
+        numbered = "CASE WHEN place IS NULL THEN event_id ELSE event_id || '-' || place END AS event_id"
+        return (
+            f"SELECT * EXCLUDE (place) REPLACE ({numbered}) FROM ({rows}) "
+            f"LEFT JOIN {read_parquet(map(str, self._places))} USING ({ORDER})"
+        )
 
     def number_repeats(self, sql: DuckDBPyConnection, since: int) -> None:
         """Give the second and every further row of one event_id, among the parts from `since` on, an id of its own."""
         parts = self._parts[since:]
         if not parts:
             return
-        numbered = self.folder / f"numbered-{since:06d}.parquet"
-        sql.execute(
-            f"COPY (SELECT r.* REPLACE (CASE WHEN n.place > 1 THEN r.event_id || '-' || n.place ELSE r.event_id END "
-            f"AS event_id) FROM {read_parquet(map(str, parts))} r JOIN (SELECT {ORDER}, row_number() OVER "
-            f"(PARTITION BY event_id ORDER BY {ORDER}) AS place FROM {read_parquet(map(str, parts))}) n "
-            f"USING ({ORDER})) TO {text(str(numbered))} (FORMAT parquet)"
-        )
-        self._parts[since:] = [numbered]
+        places = self.folder / f"places-{since:06d}.parquet"
+        row = sql.execute(
+            f"COPY (SELECT {ORDER}, row_number() OVER (PARTITION BY event_id ORDER BY {ORDER}) AS place "
+            f"FROM {read_parquet(map(str, parts))} QUALIFY place > 1) TO {text(str(places))} (FORMAT parquet)"
+        ).fetchone()
+        if row is not None and row[0]:
+            self._places.append(places)
 
     @property
     def parts(self) -> int:
