@@ -61,6 +61,7 @@ _LARGEST = Decimal(10) ** 18
 def template_filters() -> dict[str, Callable[..., Any]]:
     """The core's filters by name."""
     return {
+        "batch": batch,
         "d": default,
         "date": format_date,
         "default": default,
@@ -112,6 +113,15 @@ def format_date(context: Context, value: Any) -> str:
 def round_number(value: Any, digits: int = 0) -> Decimal:
     """`4.25|round(1)` → 4.3 (half up, as people round)."""
     return _rounded(_decimal(value), _digits(digits))
+
+
+def batch(values: Any, size: int) -> list[list[Any]]:
+    """The values in rows of `size`; the last row may be shorter."""
+    if isinstance(values, Undefined):
+        str(values)  # raises, and names it
+    if not isinstance(values, list | tuple) or not isinstance(size, int) or size < 1:
+        raise SecurityError("'batch' needs a list, and how many of it make a row")
+    return [list(values[start : start + size]) for start in range(0, len(values), size)]
 
 
 def default(value: Any, otherwise: Any = "") -> Any:
