@@ -55,9 +55,7 @@ class Registry:
     """Everything that the loaded plugins contributed, by kind and name. Filled at load, read-only afterwards."""
 
     plugins: dict[str, Plugin] = field(default_factory=dict)
-    components: dict[str, dict[str, tuple[Any, str]]] = field(
-        default_factory=lambda: {kind: {} for kind in KINDS}
-    )
+    components: dict[str, dict[str, tuple[Any, str]]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
     failures: dict[str, int] = field(default_factory=dict)
     manager: pluggy.PluginManager = field(default_factory=lambda: pluggy.PluginManager("automation"))
 
@@ -85,9 +83,7 @@ class Registry:
             try:
                 implementation.function(**{name: values[name] for name in implementation.argnames})
             except Exception:
-                self.failures[implementation.plugin_name] = (
-                    self.failures.get(implementation.plugin_name, 0) + 1
-                )
+                self.failures[implementation.plugin_name] = self.failures.get(implementation.plugin_name, 0) + 1
                 log.exception("observer failed", plugin=implementation.plugin_name, hook=hook)
 
 
@@ -129,7 +125,9 @@ def load_plugins(
     try:
         registry.manager.check_pending()
     except pluggy.PluginValidationError as error:
-        raise PluginError(f"plugin {error.plugin!r} has a hook that does not exist: {error}") from error
+        plugin = registry.plugins[str(registry.manager.get_name(error.plugin))]
+        problem = str(error).split(" in plugin ")[0]
+        raise PluginError(_refusal(plugin.name, plugin.location, problem)) from error
     return registry
 
 
@@ -141,10 +139,7 @@ def _add(registry: Registry, plugin: Plugin) -> None:
     registry.plugins[plugin.name] = plugin
     for kind in KINDS:
         hook = getattr(plugin.module, f"register_{kind}", None)
-        if (
-            hook is not None
-            and registry.manager.parse_hookimpl_opts(plugin.module, f"register_{kind}") is not None
-        ):
+        if hook is not None and registry.manager.parse_hookimpl_opts(plugin.module, f"register_{kind}") is not None:
             try:
                 hook(register=_bound_register(registry, kind, plugin))
             except PluginError:
@@ -163,9 +158,7 @@ def _bound_register(registry: Registry, kind: str, plugin: Plugin) -> Callable[[
             )
         problem = _shape_problem(kind, component)
         if problem:
-            raise PluginError(
-                f"plugin {plugin.name!r}: {KINDS[kind]} {name!r}: {problem} ({plugin.location})"
-            )
+            raise PluginError(f"plugin {plugin.name!r}: {KINDS[kind]} {name!r}: {problem} ({plugin.location})")
         registry.components[kind][name] = (component, plugin.name)
 
     return register
@@ -265,6 +258,7 @@ def _distribution(point: importlib.metadata.EntryPoint) -> str:
 
 def _refusal(name: str, location: str, error: object) -> str:
     kind = f"{type(error).__name__}: " if isinstance(error, BaseException) else ""
+    error = "; ".join(str(error).splitlines())
     return (
         f"plugin {name!r} ({location}) can't be loaded: {kind}{error}; "
         f"mend it, or disable it in config.yaml: plugins: {{disable: [{name}]}}"
