@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Mapping as Map
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,6 +11,7 @@ import polars as pl
 
 from automation.errors import ConfigurationError
 from automation.types.schema import TABLES
+from automation.warehouse.lookups import find
 from automation.warehouse.mapping_grammar import Mapping, Skip, Value
 from automation.warehouse.parsed import Parsed, accept
 from automation.warehouse.parsing import parse, parse_number
@@ -42,15 +44,19 @@ class _Frame:
     raw: pl.DataFrame
     mapping: Mapping
     now: datetime
+    known: Map[str, pl.DataFrame]
 
     def parse(self, text: pl.Series, name: str) -> Parsed:
         return parse(text, name, self.mapping.kinds[name], self.mapping, self.now)
 
 
-def clean(raw: pl.DataFrame, mapping: Mapping, now: datetime) -> Cleaned:
-    """Skip, map, read and judge the rows of one frame, which `trim` has seen. Raises `ConfigurationError`."""
+def clean(raw: pl.DataFrame, mapping: Mapping, now: datetime, known: Map[str, pl.DataFrame]) -> Cleaned:
+    """Skip, map, read and judge the rows of one frame, which `trim` has seen; `known` is what `lookups` found.
+
+    Raises `ConfigurationError`.
+    """
     kept, skipped = _skip(raw.with_row_index(RECORD), mapping)
-    frame = _Frame(kept, mapping, now)
+    frame = _Frame(kept, mapping, now, known)
     columns: dict[str, pl.Series] = {}
     faults: list[pl.DataFrame] = []
     refused = pl.repeat(value=False, n=kept.height, dtype=pl.Boolean, eager=True)
@@ -133,10 +139,24 @@ def _read(frame: _Frame, columns: dict[str, pl.Series], name: str, value: Value)
     """The column's text, as quarantine shows it, and what it was read as."""
     if value.multiply is not None:
         return _product(frame.raw, value.multiply, value.minus, frame.mapping)
-    text = _text(frame.raw, columns, value)
-    if value.values:
-        text = text.replace(dict(value.values))
-    return text, frame.parse(text, name)
+    raw = _text(frame.raw, columns, value)
+    text = _reworded(raw, value)
+    if value.find is None:
+        return raw, frame.parse(text, name)
+    return raw, find(text, frame.known, value.find, keep=value.otherwise == "same")
+
+
+def _reworded(text: pl.Series, value: Value) -> pl.Series:
+    if value.until is not None:
+        text = text.str.splitn(value.until, 2).struct.field("field_0").str.strip_chars()
+    if value.lower:
+        text = text.str.to_lowercase()
+    if not value.values:
+        return text
+    if value.otherwise in (None, "same"):
+        return text.replace(dict(value.values))
+    others = pl.when(text.is_not_null()).then(pl.lit(value.otherwise))
+    return pl.select(pl.coalesce(text.replace_strict(dict(value.values), default=None), others)).to_series()
 
 
 def _text(raw: pl.DataFrame, columns: dict[str, pl.Series], value: Value) -> pl.Series:

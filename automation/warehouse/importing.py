@@ -17,6 +17,7 @@ from automation.errors import ConfigurationError, SourceError
 from automation.types.schema import TableName
 from automation.warehouse.cleaning import RECORD, clean, trim
 from automation.warehouse.identity import with_event_ids
+from automation.warehouse.lookups import lookups
 from automation.warehouse.mapping import MappingFile
 from automation.warehouse.mapping_grammar import Mapping as FileMapping
 from automation.warehouse.permissions import permissions, spool, spooled
@@ -56,6 +57,7 @@ class _Import:
     """One run of `import_files`: what it reads with, where its rows go, and the count of what became of them."""
 
     def __init__(self, warehouse: Warehouse, staged: Staging, refused: Quarantine, now: datetime) -> None:
+        self.warehouse = warehouse
         self.staged = staged
         self.refused = refused
         self.now = now
@@ -63,6 +65,7 @@ class _Import:
         self.lines = self.rows = self.quarantined = self.notes = 0
         self.skipped: Counter[str] = Counter()
         self.warnings: list[str] = []
+        self.known: Mapping[str, pl.DataFrame] = {}
 
     def read(self, source: Source, path: Path, file: MappingFile, progress: Callable[[int], None]) -> None:
         """Stage one file."""
@@ -70,7 +73,9 @@ class _Import:
         mapping: FileMapping | None = None
         last: pl.DataFrame | None = None
         for frame in source.read(path, self.staged.table):
-            mapping = mapping or file.choose(self.staged.table, frame.columns, path)
+            if mapping is None:
+                mapping = file.choose(self.staged.table, frame.columns, path)
+                self.known = lookups(self.warehouse, mapping)
             trimmed = trim(_complete(frame, mapping), mapping)
             if mapping.fill_down:
                 trimmed, last = fill_down(trimmed, mapping.fill_down, last)
@@ -85,7 +90,7 @@ class _Import:
             self.staged.number_repeats(self.sql, parts)
 
     def _take(self, path: Path, frame: pl.DataFrame, trimmed: pl.DataFrame, mapping: FileMapping) -> None:
-        cleaned = clean(trimmed, mapping, self.now)
+        cleaned = clean(trimmed, mapping, self.now, self.known)
         self.rows += trimmed.height
         self.quarantined += cleaned.quarantined
         self.notes += int((cleaned.faults["kind"] == "value").sum())

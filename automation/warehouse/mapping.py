@@ -27,6 +27,14 @@ class MappingFile:
     name: str
     mappings: tuple[Mapping, ...]
 
+    def in_zone(self, name: str) -> MappingFile:
+        """With this time zone in every mapping that states none."""
+        zoned = (
+            mapping if "timezone" in mapping.model_fields_set else mapping.model_copy(update={"timezone": name})
+            for mapping in self.mappings
+        )
+        return MappingFile(self.name, tuple(zoned))
+
     def choose(self, table: TableName, columns: Collection[str], path: Path) -> Mapping:
         """The mapping for a file with this header. Raises `SourceError`, naming the columns that it lacks."""
         candidates = [mapping for mapping in self.mappings if mapping.table == table]
@@ -47,14 +55,17 @@ class MappingFile:
         )
 
 
-def load_mapping(path: Path | str) -> MappingFile:
-    """A preset by its name, or a YAML file. Raises `ConfigurationError` with every problem of the file."""
+def load_mapping(path: Path | str, *, timezone: str = "UTC") -> MappingFile:
+    """A preset by its name, or a YAML file; `timezone` holds where the file says nothing about its times.
+
+    Raises `ConfigurationError` with every problem of the file.
+    """
     if str(path) in PRESETS:
         text = resources.files("automation.warehouse").joinpath(f"presets/{path}.yaml").read_text("utf-8")
-        return _parsed(str(path), read_source(text, f"preset {path}"))
+        return _parsed(str(path), read_source(text, f"preset {path}")).in_zone(timezone)
     if not Path(path).is_file():
         raise ConfigurationError(f"{path}: there is no such mapping file; presets: {', '.join(PRESETS)}")
-    return _parsed(str(path), read_file(Path(path), str(path))[1])
+    return _parsed(str(path), read_file(Path(path), str(path))[1]).in_zone(timezone)
 
 
 def parse_mapping(text: str, name: str) -> MappingFile:

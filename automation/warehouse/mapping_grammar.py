@@ -47,7 +47,10 @@ class Value(Grammar):
     """Where a column's values come from: exactly one of `column`, `first`, `template`, `constant`, `multiply`.
 
     `first`: the first of these columns that isn't empty. `template`: text with {column} in it, empty where one of them
-    is. `multiply`: the product of two columns, less the column `minus`. `values`: replaces whole values, others stay.
+    is. `multiply`: the product of two columns, less the column `minus`.
+    Then, in this order: `until`: the text before this one. `lower`: in small letters. `values`: replaces whole values;
+    `find`: the id of the customer or product whose column (`customers.name`) has this value, where exactly one has.
+    `otherwise`: what any other value becomes; `same` keeps it, which `values` does anyway.
     `missing`: what an empty value means; by default a row without a required value is quarantined, others are empty.
     `optional`: the file may lack the column altogether.
     """
@@ -58,7 +61,11 @@ class Value(Grammar):
     constant: Text | None = None
     multiply: tuple[str, str] | None = None
     minus: str | None = None
+    until: str | None = None
+    lower: bool = False
     values: Map[str, Text] = Field(default_factory=dict)
+    find: str | None = None
+    otherwise: Text | None = None
     missing: Missing | None = None
     default: Text | None = None
     optional: bool = False
@@ -73,7 +80,17 @@ class Value(Grammar):
             raise ValueError("`missing: default` and `default: VALUE` go together")
         if self.minus and self.multiply is None:
             raise ValueError("`minus` goes with `multiply`")
+        if self.otherwise is not None and not self.values and not (self.find and self.otherwise == "same"):
+            raise ValueError("`otherwise` goes with `values`, or as `otherwise: same` with `find`")
+        if self.find is not None and not re.fullmatch(r"(customers|products)\.[a-z][a-z0-9_]*", self.find):
+            raise ValueError(f"find: {self.find!r} is not a column such as customers.name or products.name")
         return self
+
+    @property
+    def target(self) -> tuple[TableName, str]:
+        """The table and column of `find`."""
+        table, column = str(self.find).split(".")
+        return ("customers" if table == "customers" else "products"), column
 
     @property
     def placeholders(self) -> list[str]:
@@ -140,6 +157,7 @@ class Permission(Grammar):
     always: bool | None = None
     column: str | None = None
     granted: tuple[Text, ...] = ("yes", "true", "1")
+    optional: bool = False
 
 
 def _as_permission(written: object) -> object:
@@ -235,7 +253,7 @@ class Mapping(Grammar):
         """The file's columns that must be there, each once, in the order of the mapping."""
         names = [name for value in self.columns.values() for name in value.needs]
         names += [rule.column for rule in self.skip if not rule.optional]
-        names += [one.column for one in self.permissions if one.column]
+        names += [one.column for one in self.permissions if one.column and not one.optional]
         names += [self.items.column] if self.items else []
         names += [self.fill_down.by] if self.fill_down else []
         return [name for name in dict.fromkeys(names) if name not in self.made]
@@ -244,6 +262,7 @@ class Mapping(Grammar):
     def uses(self) -> frozenset[str]:
         """Every column of the file that the mapping refers to."""
         names = set(self.needs) | {rule.column for rule in self.skip}
+        names |= {one.column for one in self.permissions if one.column}
         for value in self.columns.values():
             names |= {value.column or "", value.minus or "", *value.first, *value.placeholders, *(value.multiply or ())}
         names |= set(self.fill_down.columns) if self.fill_down else set()

@@ -28,6 +28,8 @@ def permissions(cleaned: Cleaned, mapping: Mapping) -> Iterator[pl.DataFrame]:
     rows = cleaned.rows.select(RECORD, "customer_id").join(cleaned.raw, on=RECORD, how="inner", suffix="_of_file")
     for channel, topics in mapping.consent.channels.items():
         for topic, permission in topics.items():
+            if permission.optional and permission.column not in cleaned.raw.columns:
+                continue
             said = rows.select(
                 "customer_id",
                 pl.lit(channel).alias("channel"),
