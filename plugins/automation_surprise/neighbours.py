@@ -39,15 +39,26 @@ def keep_nearest(blocks: Iterator[Pairs], size: int, nearest: int | None) -> sp.
 
 def nearest_of(matrix: sp.csr_array, nearest: int) -> sp.csr_array:
     """The same for the rows of a CSR matrix."""
-    rows = np.repeat(np.arange(matrix.shape[0], dtype=np.int32), np.diff(matrix.indptr))
-    pairs = _nearest(Pairs(rows, matrix.indices, matrix.data), nearest)
+    pairs = _nearest(as_pairs(matrix), nearest)
     pointers = np.concatenate([[0], np.cumsum(np.bincount(pairs.rows, minlength=matrix.shape[0]))])
     return sp.csr_array((pairs.values, pairs.columns, pointers), shape=matrix.shape)
 
 
-def _nearest(pairs: Pairs, nearest: int) -> Pairs:
+def places(pairs: Pairs) -> NDArray[np.int64]:
+    """Each pair's place in its row, from 0 for the most similar; of equal ones the lower column comes first."""
     order = np.lexsort((pairs.columns, -pairs.values, pairs.rows))
     rows = pairs.rows[order]
-    place = np.arange(len(rows)) - np.searchsorted(rows, rows, side="left")
-    chosen = np.sort(order[place < nearest])
+    found = np.empty(len(rows), np.int64)
+    found[order] = np.arange(len(rows)) - np.searchsorted(rows, rows, side="left")
+    return found
+
+
+def as_pairs(matrix: sp.csr_array) -> Pairs:
+    """The stored values of a CSR matrix."""
+    rows = np.repeat(np.arange(matrix.shape[0], dtype=np.int32), np.diff(matrix.indptr))
+    return Pairs(rows, matrix.indices, matrix.data)
+
+
+def _nearest(pairs: Pairs, nearest: int) -> Pairs:
+    chosen = places(pairs) < nearest
     return Pairs(pairs.rows[chosen], pairs.columns[chosen], pairs.values[chosen])
