@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,8 @@ class Store:
 
     engine: Engine
     url: str
+    secret: bytes
+    """What message ids, coupons and links are signed with; made once, kept in the store."""
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -39,17 +40,6 @@ class Store:
         """One consistent view; takes no lock that a writer waits for."""
         with self.engine.connect() as connection, connection.begin():
             yield connection
-
-    @cached_property
-    def secret(self) -> bytes:
-        """What message ids and links are signed with; made once, kept in the store."""
-        facts = table(Fact)
-        with self.transaction() as connection:
-            found = connection.execute(sa.select(facts.c.value).where(facts.c.key == "secret")).scalar()
-            if found is None:
-                found = secrets.token_hex(32)
-                connection.execute(sa.insert(facts).values(key="secret", value=found))
-        return bytes.fromhex(found)
 
     def checkpoint(self) -> None:
         """Move the write-ahead log into the database file."""
@@ -80,7 +70,20 @@ def open_store(url: str | Path, *, migrate: bool = True) -> Store:
     except (OperationalError, DatabaseError) as error:
         engine.dispose()
         raise StoreError(f"the store {engine.url!r} can't be opened: {error.orig}") from error
-    return Store(engine, text)
+    return Store(engine, text, _secret(engine))
+
+
+def _secret(engine: Engine) -> bytes:
+    facts = table(Fact)
+    query = sa.select(facts.c.value).where(facts.c.key == "secret")
+    with engine.connect() as connection, connection.begin():
+        found = connection.execute(query).scalar()
+    if found is None:
+        with engine.connect().execution_options(immediate=True) as connection, connection.begin():
+            made = {"key": "secret", "value": secrets.token_hex(32)}
+            connection.execute(sa.text("INSERT INTO fact VALUES (:key, :value) ON CONFLICT DO NOTHING"), made)
+            found = connection.execute(query).scalar_one()
+    return bytes.fromhex(found)
 
 
 def insert_rows(
