@@ -1,0 +1,102 @@
+"""The store's durability settings, its schema, and its refusals."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlmodel import SQLModel
+
+from automation.errors import StoreError
+from automation.store.engine import Store, insert_rows, open_store, table
+from automation.store.tables import Batch, Fact
+
+
+def test_sqlite_is_set_to_lose_nothing(store: Store) -> None:
+    with store.reading() as connection:
+        found = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous", "busy_timeout")
+        }
+    assert found == {"journal_mode": "wal", "synchronous": 2, "busy_timeout": 15_000}
+
+
+def test_the_migrations_make_exactly_the_tables(store: Store) -> None:
+    with store.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, SQLModel.metadata) == []
+
+
+def test_opening_twice_keeps_the_secret(tmp_path: Path) -> None:
+    first, second = open_store(tmp_path / "store.db"), open_store(tmp_path / "store.db")
+    assert first.secret == second.secret
+    assert len(first.secret) == 32
+    first.close()
+    second.close()
+
+
+def test_a_store_of_a_newer_release_is_refused(tmp_path: Path) -> None:
+    open_store(tmp_path / "store.db").close()
+    with sqlite3.connect(tmp_path / "store.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    with pytest.raises(StoreError, match=r"written by a newer release \(schema 9999\); upgrade this installation"):
+        open_store(tmp_path / "store.db")
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "store.db").write_text("something else entirely, long enough to be read as a header" * 20)
+    with pytest.raises(StoreError, match="can't be opened: file is not a database"):
+        open_store(tmp_path / "store.db")
+
+
+def test_a_transaction_holds_the_write_lock_from_its_start(store: Store) -> None:
+    fact = table(Fact)
+    order: list[str] = []
+    inside = threading.Event()
+
+    def second() -> None:
+        inside.wait(5)
+        with store.transaction():
+            order.append("second")
+
+    thread = threading.Thread(target=second)
+    thread.start()
+    with store.transaction() as connection:
+        inside.set()
+        connection.execute(sa.select(fact)).all()
+        threading.Event().wait(0.2)
+        order.append("first")
+    thread.join(10)
+    assert order == ["first", "second"]
+
+
+def test_a_failed_transaction_leaves_nothing(store: Store) -> None:
+    fact = table(Fact)
+
+    def fail_halfway() -> None:
+        with store.transaction() as connection:
+            connection.execute(sa.insert(fact).values(key="a", value="b"))
+            raise RuntimeError("halfway")
+
+    with pytest.raises(RuntimeError, match="halfway"):
+        fail_halfway()
+    with store.reading() as connection:
+        assert connection.execute(sa.select(fact.c.key).where(fact.c.key == "a")).scalar() is None
+
+
+def test_rows_are_inserted_by_the_names_of_their_columns(store: Store) -> None:
+    columns = ("products", "state", "n", "members", "no", "run_id", "epoch")
+    with store.transaction() as connection:
+        insert_rows(
+            connection, Batch, columns, [("{}", "frozen", 7, b"x", 3, 1, 0), ("{}", "frozen", 8, b"y", 4, 1, 0)]
+        )
+    batch = table(Batch)
+    with store.reading() as connection:
+        rows = connection.execute(sa.select(batch.c.run_id, batch.c.no, batch.c.n, batch.c.members)).all()
+    assert [tuple(row) for row in rows] == [(1, 3, 7, b"x"), (1, 4, 8, b"y")]

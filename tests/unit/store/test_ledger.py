@@ -1,0 +1,276 @@
+"""Every member stays accounted for, whatever happens to the messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+from support.ledger import NOW
+
+from automation.errors import StoreError
+from automation.store import consent, coupons, decisions, flights, launches, ledger, runs, sending
+from automation.store.engine import Store, table
+from automation.store.sending import MAX_ATTEMPTS, Tick
+from automation.store.tables import Coupon, Message
+from automation.types.message import Receipt, Verdict
+from automation.types.run import Account, RunKind
+
+Run = Callable[..., int]
+Plan = Callable[..., None]
+CUSTOMERS = [f"c{n}" for n in range(10)]
+
+
+def allow(store: Store, customers: list[str] = CUSTOMERS) -> None:
+    with store.transaction() as connection:
+        consent.record(
+            connection, customers, channel="email", topic="promotions", granted=True, at=NOW, source="checkout"
+        )
+
+
+def tick(
+    store: Store, *, results: list[Receipt] | None = None, want: int = 100, after: timedelta = timedelta(0)
+) -> Tick:
+    with store.transaction() as connection:
+        return sending.tick(
+            connection, results=results or [], want=want, flight=1, now=NOW + after, marketing=["promotions"]
+        )
+
+
+def account(store: Store, run_id: int) -> Account:
+    with store.reading() as connection:
+        found = ledger.account(connection, run_id)
+    assert found.adds_up
+    return found
+
+
+def coupon_states(store: Store) -> dict[str, int]:
+    coupon = table(Coupon)
+    with store.reading() as connection:
+        rows = connection.execute(sa.select(coupon.c.state, sa.func.count()).group_by(coupon.c.state))
+        return {state: n for state, n in rows}  # noqa: C416  # rows are not pairs to dict()
+
+
+def test_a_due_time_is_claimed_once(store: Store, run_of: Run) -> None:
+    run_of(["c1"])
+    with store.transaction() as connection:
+        again = runs.claim(
+            connection, campaign="winback", kind=RunKind.SCHEDULE, due_key="1", due_at=NOW, launch_id=1, now=NOW
+        )
+        other = runs.claim(
+            connection, campaign="winback", kind=RunKind.MANUAL, due_key="1", due_at=NOW, launch_id=1, now=NOW
+        )
+    assert again is None
+    assert other is not None
+
+
+def test_a_frozen_batch_gives_its_members_back_in_order(store: Store, run_of: Run) -> None:
+    run_id = run_of(["c2", "c1"], ["ü\nc", "c3"])
+    with store.reading() as connection:
+        assert runs.members(connection, run_id, 0) == ["c2", "c1"]
+        assert runs.members(connection, run_id, 1) == ["ü\nc", "c3"]
+
+
+def test_the_account_adds_up_before_during_and_after_planning(store: Store, run_of: Run, plan: Plan) -> None:
+    run_id = run_of(CUSTOMERS[:6], CUSTOMERS[6:])
+    assert account(store, run_id) == Account(audience=10, unplanned=10)
+    plan(run_id, 0, CUSTOMERS[:6], {"c0": "holdout", "c1": "suppressed", "c2": "no_offer", "c3": "unreachable"})
+    assert account(store, run_id) == Account(
+        audience=10, unplanned=4, holdout=1, suppressed=1, no_offer=1, unreachable=1, queued=2
+    )
+    plan(run_id, 1, CUSTOMERS[6:])
+    assert account(store, run_id).queued == 6
+
+
+def test_a_batch_is_planned_once(store: Store, run_of: Run, plan: Plan) -> None:
+    run_id = run_of(CUSTOMERS)
+    plan(run_id, 0, CUSTOMERS)
+    with pytest.raises(StoreError, match="batch 0 of run 1 was planned already"):
+        plan(run_id, 0, CUSTOMERS)
+    assert account(store, run_id).queued == 10
+
+
+def test_a_granted_message_is_sending_before_anyone_has_it(store: Store, run_of: Run, plan: Plan) -> None:
+    run_id = run_of(CUSTOMERS)
+    plan(run_id, 0, CUSTOMERS)
+    allow(store)
+    granted = tick(store, want=4)
+    assert len(granted.grants) == 4
+    assert {grant.attempt for grant in granted.grants} == {1}
+    assert account(store, run_id) == Account(audience=10, sending=4, queued=6)
+    assert {grant.id for grant in tick(store).grants}.isdisjoint({grant.id for grant in granted.grants})
+
+
+@pytest.mark.parametrize(
+    ("verdict", "expected"),
+    [
+        (Verdict.SENT, Account(audience=1, sent=1)),
+        (Verdict.FAILED, Account(audience=1, failed=1)),
+        (Verdict.AMBIGUOUS, Account(audience=1, ambiguous=1)),
+        (Verdict.RETRY, Account(audience=1, queued=1)),
+    ],
+)
+def test_each_verdict_leads_to_its_state(
+    store: Store, run_of: Run, plan: Plan, verdict: Verdict, expected: Account
+) -> None:
+    run_id = run_of(["c1"])
+    plan(run_id, 0, ["c1"])
+    allow(store)
+    (grant,) = tick(store).grants
+    tick(store, results=[Receipt(grant.id, 1, verdict, "250 ok")], want=0)
+    assert account(store, run_id) == expected
+
+
+def test_a_retry_waits_longer_each_time_and_gives_up(store: Store, run_of: Run, plan: Plan) -> None:
+    run_id = run_of(["c1"])
+    plan(run_id, 0, ["c1"], expires_at=None)
+    allow(store)
+    waited = timedelta(0)
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        (grant,) = tick(store, after=waited).grants
+        assert grant.attempt == attempt
+        receipt = Receipt(grant.id, attempt, Verdict.RETRY, "451 later")
+        assert not tick(store, results=[receipt], after=waited).grants
+        assert sending.backoff(receipt) <= timedelta(hours=1.5)
+        waited += sending.backoff(receipt)
+    assert account(store, run_id).failed == 1
+
+
+def test_an_old_attempt_cannot_settle_a_newer_one(store: Store, run_of: Run, plan: Plan) -> None:
+    run_id = run_of(["c1"])
+    plan(run_id, 0, ["c1"], expires_at=None)
+    allow(store)
+    (first,) = tick(store).grants
+    tick(store, results=[Receipt(first.id, 1, Verdict.RETRY)], want=0)
+    (second,) = tick(store, after=timedelta(hours=2)).grants
+    tick(store, results=[Receipt(first.id, 1, Verdict.FAILED)], want=0)
+    assert account(store, run_id).sending == 1
+    tick(store, results=[Receipt(second.id, 2, Verdict.SENT)], want=0)
+    assert account(store, run_id).sent == 1
+
+
+def test_a_late_answer_settles_an_ambiguous_message(store: Store, run_of: Run, plan: Plan) -> None:
+    run_id = run_of(["c1"])
+    plan(run_id, 0, ["c1"])
+    allow(store)
+    (grant,) = tick(store).grants
+    tick(store, results=[Receipt(grant.id, 1, Verdict.AMBIGUOUS)], want=0)
+    tick(store, results=[Receipt(grant.id, 1, Verdict.SENT)], want=0)
+    assert account(store, run_id).sent == 1
+
+
+def test_nothing_is_granted_without_consent_at_the_moment_of_sending(store: Store, run_of: Run, plan: Plan) -> None:
+    run_id = run_of(["c1", "c2", "c3"])
+    plan(run_id, 0, ["c1", "c2", "c3"])
+    allow(store, ["c1", "c2"])
+    with store.transaction() as connection:
+        consent.record(
+            connection, ["c2"], channel="email", topic="promotions", granted=False, at=NOW, source="unsubscribe"
+        )
+        consent.suppress(connection, ["C1@shop.example "], channel="email", reason="hard bounce", source="dsn", now=NOW)
+    done = tick(store)
+    assert (len(done.grants), done.refused) == (0, 3)
+    assert account(store, run_id) == Account(audience=3, suppressed=3)
+
+
+def test_a_message_that_is_too_late_expires(store: Store, run_of: Run, plan: Plan) -> None:
+    run_id = run_of(["c1"])
+    plan(run_id, 0, ["c1"])
+    allow(store)
+    assert not tick(store, after=timedelta(days=1)).grants
+    assert account(store, run_id) == Account(audience=1, expired=1)
+
+
+@pytest.mark.parametrize("scope", ["winback", launches.EVERYTHING])
+def test_a_stop_holds_before_the_next_message_until_resumed(store: Store, run_of: Run, plan: Plan, scope: str) -> None:
+    run_id = run_of(["c1", "c2"])
+    plan(run_id, 0, ["c1", "c2"])
+    allow(store)
+    assert len(tick(store, want=1).grants) == 1
+    with store.transaction() as connection:
+        launches.stop(connection, scope, by="ana", now=NOW)
+    assert not tick(store).grants
+    with store.transaction() as connection:
+        assert sending.next_due(connection) is None
+        assert launches.resume(connection, scope)
+    assert len(tick(store).grants) == 1
+    assert account(store, run_id).sending == 2
+
+
+def test_coupons_are_reserved_confirmed_and_released(store: Store, run_of: Run, plan: Plan) -> None:
+    run_id = run_of(["c1", "c2", "c3", "c4"])
+    plan(run_id, 0, ["c1", "c2", "c3", "c4"], {"c4": "holdout"}, coupon="BACK10")
+    allow(store)
+    assert coupon_states(store) == {"reserved": 3}  # a holdout is never promised a code
+    grants = tick(store).grants
+    assert len({grant.coupon for grant in grants}) == 3
+    assert all(grant.coupon is not None and grant.coupon.startswith("BACK10-") for grant in grants)
+    verdicts = [Verdict.SENT, Verdict.FAILED, Verdict.AMBIGUOUS]
+    tick(store, results=[Receipt(g.id, 1, v) for g, v in zip(grants, verdicts, strict=True)], want=0)
+    assert coupon_states(store) == {"confirmed": 1, "released": 1, "reserved": 1}
+
+
+def test_a_coupon_code_is_the_messages_own() -> None:
+    assert coupons.coupon_code(b"key", "A", "m1") == coupons.coupon_code(b"key", "A", "m1")
+    codes = {coupons.coupon_code(b"key", "A", f"m{n}") for n in range(2_000)}
+    assert len(codes) == 2_000
+    assert coupons.coupon_code(b"other", "A", "m1") not in codes
+
+
+def test_what_fails_no_longer_counts_for_caps_and_a_holdout_does(store: Store, run_of: Run, plan: Plan) -> None:
+    run_id = run_of(["c1", "c2", "c3"])
+    plan(run_id, 0, ["c1", "c2", "c3"], {"c3": "holdout"})
+    allow(store)
+    grants = {grant.customer_id: grant for grant in tick(store).grants}
+    tick(
+        store,
+        results=[Receipt(grants["c1"].id, 1, Verdict.SENT), Receipt(grants["c2"].id, 1, Verdict.FAILED)],
+        want=0,
+    )
+    with store.reading() as connection:
+        counts = decisions.contacts(
+            connection, ["c1", "c2", "c3"], since=NOW - timedelta(days=7), topics=["promotions"]
+        )
+    assert counts == {"c1": 1, "c3": 1}
+
+
+def test_what_a_dead_process_left_sending_is_ambiguous(store: Store, run_of: Run, plan: Plan) -> None:
+    run_id = run_of(CUSTOMERS)
+    plan(run_id, 0, CUSTOMERS)
+    allow(store)
+    tick(store, want=3)
+    with store.transaction() as connection:
+        flights.take_off(connection, host="here", boot_id="b", pid=2, now=NOW)
+    assert account(store, run_id) == Account(audience=10, ambiguous=3, queued=7)
+
+
+def test_what_was_never_handed_over_returns_without_counting(store: Store, run_of: Run, plan: Plan) -> None:
+    run_id = run_of(["c1"])
+    plan(run_id, 0, ["c1"])
+    allow(store)
+    (grant,) = tick(store).grants
+    with store.transaction() as connection:
+        sending.hand_back(connection, [(grant.id, grant.attempt)])
+    assert account(store, run_id).queued == 1
+    assert tick(store).grants[0].attempt == 1
+
+
+def test_the_database_refuses_a_second_live_message_of_a_decision(store: Store, run_of: Run, plan: Plan) -> None:
+    plan(run_of(["c1"]), 0, ["c1"])
+    message = table(Message)
+    with store.transaction() as connection:
+        row = dict(connection.execute(sa.select(message)).mappings().one())
+        with pytest.raises(IntegrityError):
+            connection.execute(sa.insert(message).values(**row | {"id": "other", "channel": "sms"}))
+
+
+def test_a_message_id_is_made_of_the_decision_and_the_channel(store: Store, run_of: Run, plan: Plan) -> None:
+    from automation.ids import message_id
+
+    run_id = run_of(["c1"])
+    plan(run_id, 0, ["c1"])
+    with store.reading() as connection:
+        (row,) = decisions.find(connection, run_id=run_id)
+    assert row.message_id == message_id(store.secret, f"{run_id}|c1|", "email")
