@@ -1,0 +1,119 @@
+"""What every channel must do, as one call: `check_channel(lambda: Mine(Mine.Options(...)), to="ana@example.org")`."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from automation.contracts import Channel
+from automation.testing.recommender import HEAVY
+from automation.types.message import Receipt, Rendered, Verdict
+
+KINDS = ("email", "phone", "push")
+_ADDRESSES = {"email": "ana@example.org", "phone": "+4940123456", "push": "device-token-1"}
+_FORGED = "x\r\nBcc: victim@example.org"
+
+
+def check_channel(make: Callable[[], Channel], *, to: str | None = None, verdict: Verdict = Verdict.SENT) -> None:
+    """Assert the contract of `automation.contracts.Channel`.
+
+    make: gives a new channel each time, on a target that takes messages for `to` and answers with `verdict`.
+
+    Checked: options are frozen and strict; the module imports nothing heavy; one receipt for each message, in any
+    order, with its id and attempt, a short detail and no address in it; no receipt for no message; a further attempt is
+    answered again; a line break in the address or in a header (for e-mail also in the subject and the sender) is
+    answered FAILED; `close` may be called twice, and before anything was delivered. Raises AssertionError.
+    """
+    channel = make()
+    assert channel.kind in KINDS, f"kind must be one of {', '.join(KINDS)}, is {channel.kind!r}"
+    _check_options(channel)
+    _check_imports(type(channel).__module__)
+    asyncio.run(_check_delivery(make, example_messages(to or _ADDRESSES[channel.kind]), verdict))
+    asyncio.run(_check_hostile(make, to or _ADDRESSES[channel.kind]))
+
+
+def example_messages(to: str, count: int = 3) -> list[Rendered]:
+    """Small, valid messages with different ids, for an e-mail, SMS or push channel."""
+    return [
+        Rendered(
+            id=f"{number:032x}",
+            attempt=1,
+            channel="example",
+            to=to,
+            sent_at=datetime(2026, 3, 2, 9, 30, tzinfo=UTC),
+            subject="Grüße aus Malmö",
+            text=f"Hello number {number}\n.\n",
+            html=f"<p>Hello number {number} – äöü</p>",
+            sender="Lindholm & Daughters <hello@lindholm.example>",
+            language="en",
+            headers={"List-Unsubscribe": "<https://lindholm.example/u/1>"},
+        )
+        for number in range(1, count + 1)
+    ]
+
+
+async def receipts(channel: Channel, messages: Sequence[Rendered]) -> list[Receipt]:
+    """Everything that `deliver` answers, as a list."""
+    return [receipt async for receipt in channel.deliver(messages)]
+
+
+def _check_options(channel: Channel) -> None:
+    config = channel.Options.model_config
+    assert config.get("frozen"), "Options must be frozen"
+    assert config.get("extra") == "forbid", 'Options must refuse an unknown key (extra="forbid")'
+
+
+def _check_imports(module: str) -> None:
+    code = f"import sys, {module}; print(*sorted(set({HEAVY!r}) & set(sys.modules)))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    assert not loaded.stdout.strip(), f"importing {module} must not load {loaded.stdout.strip()}"
+
+
+async def _check_delivery(make: Callable[[], Channel], messages: list[Rendered], verdict: Verdict) -> None:
+    unused = make()
+    await unused.close()
+    channel = make()
+    assert await receipts(channel, []) == [], "no message, no receipt"
+    for attempt in (1, 2):
+        again = [replace(message, attempt=attempt) for message in messages]
+        answers = await receipts(channel, again)
+        wanted = sorted((message.id, attempt) for message in messages)
+        found = sorted((answer.id, answer.attempt) for answer in answers)
+        assert found == wanted, f"one receipt a message with its id and attempt: wanted {wanted}, found {found}"
+        for answer in answers:
+            assert answer.verdict is verdict, f"expected {verdict.value}, found {answer.verdict} ({answer.detail})"
+            _check_detail(answer, messages[0].to)
+    await channel.close()
+    await channel.close()
+
+
+async def _check_hostile(make: Callable[[], Channel], to: str) -> None:
+    channel = make()
+    for what, message in _hostile(channel.kind, to):
+        answers = await receipts(channel, [message])
+        assert [answer.verdict for answer in answers] == [Verdict.FAILED], f"{what} must be refused, found {answers}"
+        _check_detail(answers[0], to)
+    await channel.close()
+
+
+def _hostile(kind: str, to: str) -> Iterator[tuple[str, Rendered]]:
+    message = example_messages(to, 1)[0]
+    yield "a line break in the address", replace(message, to=f"{to}\r\nBcc: victim@example.org")
+    yield "a line break in a header's value", replace(message, headers={"X-Campaign": _FORGED})
+    if kind == "email":
+        yield "a line break in the subject", replace(message, subject=_FORGED)
+        yield "a line break in a header's name", replace(message, headers={_FORGED: "x"})
+        yield "a header of the core's own", replace(message, headers={"Bcc": "victim@example.org"})
+        yield "a line break in the sender", replace(message, sender=f'"{_FORGED}" <a@example.org>')
+        yield "a second address", replace(message, to=f"{to}, victim@example.org")
+        yield "no address", replace(message, to="nobody")
+
+
+def _check_detail(answer: Receipt, to: str) -> None:
+    assert len(answer.detail) <= 200, f"detail is {len(answer.detail)} characters long; 200 are allowed"
+    assert to not in answer.detail, "detail must not hold the address"
+    assert answer.detail.isprintable(), "detail must be one printable line"

@@ -1,0 +1,272 @@
+"""Every verdict, from a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import email
+import email.policy
+import ssl
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from automation.testing.channel import check_channel, example_messages, receipts
+from automation.types.message import Receipt, Rendered, Verdict
+from automation.types.secret import Secret
+from automation_email.smtp import SmtpChannel, SmtpOptions
+from tests.support.smtp import DROP, Mailbox, accepts, scripted_server, smtp_server
+
+MESSAGES = example_messages("ana@example.org")
+
+
+def channel(port: int, **options: Any) -> SmtpChannel:
+    given = {"host": "127.0.0.1", "tls": "none", "timeout": 5, "answer_timeout": 5, "local_hostname": "shop.example"}
+    return SmtpChannel(SmtpOptions(port=port, **given | options))
+
+
+def deliver(port: int, messages: list[Rendered] = MESSAGES, **options: Any) -> list[Receipt]:
+    async def run() -> list[Receipt]:
+        smtp = channel(port, **options)
+        answers = await receipts(smtp, messages)
+        await smtp.close()
+        return sorted(answers, key=lambda answer: answer.id)
+
+    return asyncio.run(run())
+
+
+def verdicts(answers: list[Receipt]) -> list[Verdict]:
+    return [answer.verdict for answer in answers]
+
+
+def test_contract() -> None:
+    with smtp_server(Mailbox()) as port:
+        check_channel(lambda: channel(port))
+
+
+@pytest.mark.parametrize("extensions", [(), ("PIPELINING",)])
+def test_what_arrives(extensions: tuple[str, ...]) -> None:
+    mailbox = Mailbox(extensions=extensions)
+    with smtp_server(mailbox) as port:
+        answers = deliver(port)
+    assert verdicts(answers) == [Verdict.SENT] * 3
+    assert {answer.provider_id for answer in answers} == {"00000001", "00000002", "00000003"}
+    assert {taken.sender for taken in mailbox.messages} == {"hello@lindholm.example"}
+    assert {taken.to for taken in mailbox.messages} == {("ana@example.org",)}
+    parsed = [email.message_from_bytes(taken.data, policy=email.policy.default) for taken in mailbox.messages]
+    assert sorted(str(one["message-id"]) for one in parsed) == [f"<{m.id}@lindholm.example>" for m in MESSAGES]
+    text = parsed[0].get_body(("plain",))
+    assert text is not None
+    assert text.get_content().splitlines()[1] == "."  # dot-stuffed on the way, and taken off again
+
+
+def test_connections_are_kept() -> None:
+    mailbox = Mailbox()
+    with smtp_server(mailbox) as port:
+
+        async def run() -> None:
+            smtp = channel(port, connections=2)
+            for _ in range(3):
+                assert len(await receipts(smtp, MESSAGES)) == 3
+            await smtp.close()
+
+        asyncio.run(run())
+    assert mailbox.connections == 2
+    assert len(mailbox.messages) == 9
+
+
+def test_a_connection_is_renewed_after_its_share() -> None:
+    mailbox = Mailbox()
+    with smtp_server(mailbox) as port:
+        assert verdicts(deliver(port, connections=1, messages_per_connection=2)) == [Verdict.SENT] * 3
+    assert mailbox.connections == 2
+
+
+def test_a_connection_that_the_server_closed_meanwhile_is_replaced() -> None:
+    """Between two deliveries a server hangs up; nothing was handed over, so nobody notices."""
+    with scripted_server({}) as port:
+
+        async def run() -> list[Receipt]:
+            smtp = channel(port, connections=1)
+            await receipts(smtp, MESSAGES)
+            smtp._idle[0].transport.get_extra_info("socket").shutdown(2)
+            answers = await receipts(smtp, MESSAGES)
+            await smtp.close()
+            return answers
+
+        assert verdicts(asyncio.run(run())) == [Verdict.SENT] * 3
+
+
+@pytest.mark.parametrize("extensions", [(), ("PIPELINING",)])
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA"])
+@pytest.mark.parametrize(
+    ("reply", "verdict"), [("451 4.3.0 busy", Verdict.RETRY), ("550 5.1.1 no such user", Verdict.FAILED)]
+)
+def test_a_refusal_at_each_verb(verb: str, reply: str, verdict: Verdict, extensions: tuple[str, ...]) -> None:
+    mailbox = Mailbox({verb: reply}, extensions=extensions)
+    with smtp_server(mailbox) as port:
+        answers = deliver(port, connections=1)
+    assert verdicts(answers) == [verdict] * 3
+    assert answers[0].detail == reply
+    assert mailbox.messages == []
+    assert mailbox.connections == 1  # a refusal does not cost the connection
+
+
+@pytest.mark.parametrize("extensions", [(), ("PIPELINING",)])
+def test_one_refused_recipient_does_not_touch_the_others(extensions: tuple[str, ...]) -> None:
+    messages = [replace(one, to=f"{name}@example.org") for one, name in zip(MESSAGES, ("ana", "bo", "cy"), strict=True)]
+    mailbox = Mailbox({"RCPT": lambda to: "550 5.1.1 unknown: " + to if to.startswith("bo") else None}, extensions)
+    with smtp_server(mailbox) as port:
+        answers = deliver(port, messages, connections=1)
+    assert verdicts(answers) == [Verdict.SENT, Verdict.FAILED, Verdict.SENT]
+    assert answers[1].detail == "550 5.1.1 unknown: <address>"
+    assert sorted(taken.to[0] for taken in mailbox.messages) == ["ana@example.org", "cy@example.org"]
+
+
+def test_354_although_the_recipient_was_refused() -> None:
+    """With pipelining DATA is asked before the refusal is read; only a lone dot ends it (RFC 2920, 3.1)."""
+    seen: list[bytes] = []
+    script = {"EHLO": b"250-hi\r\n250 PIPELINING\r\n", "RCPT": b"550 no\r\n", "DOT": b"554 no valid recipients\r\n"}
+    with scripted_server(script, seen) as port:
+        answers = deliver(port, MESSAGES[:1])
+    assert verdicts(answers) == [Verdict.FAILED]
+    assert b".\r\n" in seen
+    assert not any(line.startswith(b"Subject") for line in seen)
+
+
+def test_a_message_refused_after_the_dot_is_definite() -> None:
+    with scripted_server({"DOT": b"552 5.3.4 too big\r\n"}) as port:
+        assert verdicts(deliver(port)) == [Verdict.FAILED] * 3
+    with scripted_server({"DOT": b"421 4.3.2 shutting down\r\n"}) as port:
+        assert verdicts(deliver(port)) == [Verdict.RETRY] * 3
+
+
+@pytest.mark.parametrize("verb", ["CONNECT", "EHLO", "MAIL", "RCPT", "DATA"])
+def test_a_drop_before_the_dot_is_a_retry(verb: str) -> None:
+    script = {"HELO": DROP, verb: DROP}
+    with scripted_server(script) as port:
+        answers = deliver(port)
+    assert verdicts(answers) == [Verdict.RETRY] * 3
+    assert answers[0].detail.startswith("not handed over")
+
+
+@pytest.mark.parametrize("extensions", [b"250 hi\r\n", b"250-hi\r\n250 PIPELINING\r\n"])
+@pytest.mark.parametrize("verb", ["CONNECT", "MAIL", "RCPT", "DATA"])
+def test_421_before_the_dot_is_a_retry(verb: str, extensions: bytes) -> None:
+    with scripted_server({"EHLO": extensions, verb: b"421 4.7.0 come back later\r\n"}) as port:
+        answers = deliver(port)
+    assert verdicts(answers) == [Verdict.RETRY] * 3
+    assert "421 4.7.0 come back later" in answers[0].detail
+
+
+def test_a_drop_after_the_dot_is_ambiguous() -> None:
+    mailbox = Mailbox(drop_after_dot=True)
+    with smtp_server(mailbox) as port:
+        answers = deliver(port)
+    assert verdicts(answers) == [Verdict.AMBIGUOUS] * 3
+    assert len(mailbox.messages) == 3  # they did arrive
+    assert answers[0].detail == "no answer after the final dot: the connection broke"
+
+
+@pytest.mark.parametrize("answer", [b"25", b"250-first line\r\n", b"nonsense\r\n"])
+def test_an_incomplete_answer_after_the_dot_is_ambiguous(answer: bytes) -> None:
+    with scripted_server({"DOT": answer}) as port:
+        assert verdicts(deliver(port, answer_timeout=0.3)) == [Verdict.AMBIGUOUS] * 3
+
+
+def test_a_server_that_stays_silent_before_the_dot() -> None:
+    with scripted_server({"MAIL": b"250-wait\r\n"}) as port:
+        answers = deliver(port, MESSAGES[:1], timeout=0.3)
+    assert verdicts(answers) == [Verdict.RETRY]
+    assert answers[0].detail == "timed out before the message was handed over"
+
+
+def test_nobody_listens() -> None:
+    with scripted_server({}) as port:
+        pass
+    answers = deliver(port)
+    assert verdicts(answers) == [Verdict.RETRY] * 3
+
+
+def test_cancelled_messages_are_left_unreported() -> None:
+    with scripted_server({"DOT": b"250-wait\r\n"}) as port:
+
+        async def run() -> None:
+            smtp = channel(port)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.3):
+                    await receipts(smtp, MESSAGES)
+            assert smtp._idle == []
+            await smtp.close()
+
+        asyncio.run(run())
+
+
+def test_a_closed_channel_works_again_in_another_event_loop() -> None:
+    mailbox = Mailbox()
+    with smtp_server(mailbox) as port:
+        smtp = channel(port)
+
+        async def run() -> int:
+            answers = await receipts(smtp, MESSAGES)
+            await smtp.close()
+            return len(answers)
+
+        assert (asyncio.run(run()), asyncio.run(run())) == (3, 3)
+    assert mailbox.connections == 6
+
+
+def test_a_local_part_outside_of_ascii_needs_smtputf8() -> None:
+    message = replace(MESSAGES[0], to="añá@bücher.example")
+    plain, able = Mailbox(), Mailbox()
+    with smtp_server(plain, enable_SMTPUTF8=False) as port:
+        assert deliver(port, [message])[0].detail == "address_unsupported: the server lacks SMTPUTF8"
+    with smtp_server(able, enable_SMTPUTF8=True) as port:
+        assert verdicts(deliver(port, [message])) == [Verdict.SENT]
+    assert plain.messages == []
+    assert able.messages[0].to == ("añá@xn--bcher-kva.example",)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A throwaway certificate for localhost, with its key in the same file."""
+    folder = tmp_path_factory.mktemp("tls")
+    command = (
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
+        f" -keyout {folder}/key.pem -out {folder}/cert.pem"
+    )
+    subprocess.run(command.split(), check=True, capture_output=True)
+    return folder
+
+
+def server_tls(certificate: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
+    return context
+
+
+def test_starttls_and_login(certificate: Path) -> None:
+    mailbox = Mailbox()
+    settings = {"tls_context": server_tls(certificate), "require_starttls": True, "auth_required": True}
+    options: dict[str, Any] = {"tls": "starttls", "host": "localhost", "ca_file": certificate / "cert.pem"}
+    options |= {"username": "shop", "password": Secret("s3cret")}
+
+    def send(**changed: Any) -> Receipt:
+        return deliver(port, MESSAGES[:1], **options | changed)[0]
+
+    with smtp_server(mailbox, authenticator=accepts("shop", "s3cret"), **settings) as port:
+        assert send().verdict is Verdict.SENT
+        wrong = send(password=Secret("wrong"))
+        assert (wrong.verdict, wrong.detail[:20]) == (Verdict.RETRY, "not handed over: 535")
+        untrusted = send(ca_file=None)
+        assert untrusted.verdict is Verdict.RETRY
+        assert "certificate" in untrusted.detail.lower()
+    assert len(mailbox.messages) == 1
+    assert "s3cret" not in repr(SmtpOptions(**options))
+
+
+def test_options() -> None:
+    with pytest.raises(ValueError, match="username and password belong together"):
+        SmtpOptions(host="x", username="shop")
