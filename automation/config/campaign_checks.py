@@ -8,14 +8,11 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from automation.config.conditions import GROUPS
-from automation.config.problems import KeyPath, unknown_name
+from automation.config.problems import KeyPath, spell, unknown_name
 from automation.config.reading import Reading
 from automation.config.settings import NAME
 from automation.types.quantity import parse_percent
 from automation.types.schedule import WEEKDAYS, parse_at, parse_zone
-
-_CONDITIONS = ("audience", "if", "stop_when", "only_if", *GROUPS)
 
 
 def check_campaign(reading: Reading) -> None:
@@ -30,7 +27,6 @@ def check_campaign(reading: Reading) -> None:
     _check_experiment(reading)
     _check_limits(reading)
     _check_send(reading)
-    _check_segments(reading, reading.source.value, ())
 
 
 def _mapping(reading: Reading, *path: str) -> dict[str, Any]:
@@ -45,8 +41,13 @@ def _one_of(reading: Reading, path: KeyPath, keys: Sequence[str], question: str)
     if not written:
         if not _typo(reading, path, keys):
             reading.report(path, f"{question} write {choice}")
-    elif len(written) > 1:
+    elif len(written) > 1 and not _said(reading, (*path, written[1])):
         reading.report((*path, written[1]), f"can't stand beside `{written[0]}`; write {choice}", key=True)
+
+
+def _said(reading: Reading, path: KeyPath) -> bool:
+    """Whether the key is refused already, since it is not built."""
+    return any(problem.path == spell(path) and problem.severity == "not_built" for problem in reading.problems)
 
 
 def _typo(reading: Reading, path: KeyPath, keys: Sequence[str]) -> bool:
@@ -144,24 +145,6 @@ def _check_what(reading: Reading) -> None:
         _one_of(reading, ("offer",), ("fixed", "using"), "which offer?")
     if "fixed" in offer and "choose" in offer:
         reading.report(("offer", "choose"), "needs `using`: a fixed offer leaves nothing to choose", key=True)
-
-
-def _check_segments(reading: Reading, value: Any, path: KeyPath) -> None:
-    """Every segment named by a condition anywhere in the file."""
-    if isinstance(value, list):
-        for number, item in enumerate(value):
-            _check_segments(reading, item, (*path, number))
-    elif isinstance(value, dict):
-        name = value.get("segment")
-        if isinstance(name, str) and _is_condition(path) and name not in reading.names["segments"]:
-            what = unknown_name("segment", name, reading.names["segments"])
-            reading.report((*path, "segment"), what)
-        for key, item in value.items():
-            _check_segments(reading, item, (*path, key))
-
-
-def _is_condition(path: KeyPath) -> bool:
-    return bool(path) and (isinstance(path[-1], int) or path[-1] in _CONDITIONS)
 
 
 # How we learn

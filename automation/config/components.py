@@ -21,8 +21,8 @@ def read_using(reading: Reading, form: Form, raw: Any, path: KeyPath, parent: Ma
         return _nested(reading, form, raw, path)
     if not isinstance(raw, str):
         return reading.report(path, f"must be the name of {_a(KINDS[form.names.what])}")
-    if path[-1] == "using" and "options" in parent:
-        return named(reading, form.names.what, raw, path, (parent["options"], (*path[:-1], "options")))
+    if path[-1] == "using":
+        return named(reading, form.names.what, raw, path, (parent.get("options"), (*path[:-1], "options")))
     return named(reading, form.names.what, raw, path, (None, path))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from automation.config.grammar import build
 from automation.config.not_built import RULE_KEYS, unbuilt
-from automation.config.problems import KeyPath, did_you_mean, listing, spell
+from automation.config.problems import KeyPath, did_you_mean, listing, spell, unknown_name
 from automation.config.reading import BROKEN, Broken, Form, Reading
 from automation.config.wording import show
 from automation.types.condition import Audience, Condition, Group, Leaf
@@ -75,6 +75,9 @@ def _leaf(reading: Reading, raw: dict[str, Any], path: KeyPath) -> Leaf | Broken
     options = build(reading, reading.registry.find("rules", key).Options, written, path)
     if isinstance(options, Broken):
         return BROKEN
+    segment = getattr(options, key) if key == "segment" else None
+    if isinstance(segment, str) and segment not in reading.names["segments"]:
+        return reading.report((*path, key), unknown_name("segment", segment, reading.names["segments"]))
     return Leaf(key, options, spell(path), spell_rule(raw))
 
 

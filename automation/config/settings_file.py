@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from automation.config.entries import SETTINGS_READERS
 from automation.config.grammar import build
-from automation.config.problems import KeyPath, Problem, in_order, unknown_name
+from automation.config.problems import Problem, in_order, unknown_name
 from automation.config.reading import Broken, Reading
 from automation.config.settings import MODEL_KINDS, NAME, Settings
 from automation.config.source_map import Source, read_file
 from automation.plugin_manager import Registry
-from automation.types.condition import Leaf, leaves
+from automation.types.condition import Condition, leaves
 from automation.types.offer import NO_DISCOUNT, NO_MESSAGE
 
 FILE = "config.yaml"
@@ -103,32 +102,29 @@ def _check_names(reading: Reading) -> None:
 
 
 def _check_segments(reading: Reading, settings: Settings) -> None:
-    """Every segment that a segment names must exist, and none may come back to itself."""
+    """No segment may come back to itself."""
     uses = {name: list(segments_named(condition)) for name, condition in settings.segments.items()}
-    known = reading.names["segments"]
-    for found in uses.values():
-        for leaf, other in found:
-            if other not in known:
-                reading.report(_path_of(reading.source, leaf), unknown_name("segment", other, known))
-    reported: set[frozenset[str]] = set()
-    for name in uses:
-        loop = _loop(name, {key: [other for _, other in found] for key, found in uses.items()}, ())
-        if loop and frozenset(loop) not in reported:
-            reported.add(frozenset(loop))
-            reading.report(("segments", name), f"the segment comes back to itself: {' → '.join(loop)}", key=True)
+    for loop in _loops(uses):
+        what = f"the segment comes back to itself: {' → '.join(loop)}"
+        reading.report(("segments", loop[0]), what, key=True)
 
 
-def segments_named(condition: Any) -> Iterator[tuple[Leaf, str]]:
-    """Every leaf that names a segment, and the name."""
+def segments_named(condition: Condition) -> Iterator[str]:
+    """Every segment that the condition names."""
     for leaf in leaves(condition):
-        name = getattr(leaf.options, "segment", None)
+        name = getattr(leaf.options, leaf.key, None)
         if leaf.key == "segment" and isinstance(name, str):
-            yield leaf, name
+            yield name
 
 
-def _path_of(source: Source, leaf: Leaf) -> KeyPath:
-    path = source.path_of(leaf.path)
-    return (*path, leaf.key)
+def _loops(uses: Mapping[str, list[str]]) -> Iterator[tuple[str, ...]]:
+    """Each loop once, from the name that stands first in the file."""
+    seen: set[frozenset[str]] = set()
+    for name in uses:
+        loop = _loop(name, uses, ())
+        if loop and frozenset(loop) not in seen:
+            seen.add(frozenset(loop))
+            yield loop
 
 
 def _loop(name: str, uses: Mapping[str, list[str]], above: tuple[str, ...]) -> tuple[str, ...] | None:
@@ -147,6 +143,7 @@ def _check_parts(reading: Reading, settings: Settings) -> None:
             if part not in settings.models:
                 what = unknown_name("model", part, list(settings.models))
                 reading.report(("models", name, "parts", number), what)
-        loop = _loop(name, {key: list(value.parts) for key, value in settings.models.items()}, ())
-        if loop and loop[0] == name:
-            reading.report(("models", name, "parts"), f"the model is built on itself: {' → '.join(loop)}", key=True)
+    built_on = {name: list(model.parts) for name, model in settings.models.items()}
+    for loop in _loops(built_on):
+        path = ("models", loop[0], "parts")
+        reading.report(path, f"the model is built on itself: {' → '.join(loop)}", key=True)

@@ -239,6 +239,9 @@ class _Conversion:
         values: dict[str, Any] = {}
         for key, value, swallowed in self.entries(node, path):
             here = (*path, key.value)
+            if key.value == "<<":
+                self.report(path, _place(key.start_mark), "`<<` is not part of YAML 1.2; write the keys out")
+                continue
             if key.value in values or here in self.keys:
                 first = self.keys[here].line
                 self.report(here, _place(key.start_mark), f"the key is already written in line {first}")

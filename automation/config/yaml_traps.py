@@ -133,8 +133,10 @@ def explain_syntax(error: yaml.MarkedYAMLError, lines: list[str]) -> tuple[Place
         trap = _unquoted_braces(_line(lines, candidate.line), candidate.line) if candidate else None
         if trap:
             return trap.place, trap.what
-    if "could not find expected ':'" in (error.problem or "") and error.context_mark:
+    if error.context_mark and "could not find expected ':'" in (error.problem or ""):
         return _place(error.context_mark), "a key needs a colon and a space after it"
+    if error.context_mark and "while scanning a quoted scalar" in (error.context or ""):
+        return _place(error.context_mark), "the quotation mark opened here is never closed"
     return _place(mark), _reason(error, mark, line)
 
 
@@ -163,8 +165,6 @@ def _written_line_reason(problem: str, mark: yaml.Mark, line: str) -> str | None
 
 
 def _structure(error: yaml.MarkedYAMLError, problem: str, line: str) -> str:
-    if "while scanning a quoted scalar" in (error.context or ""):
-        return f"the quotation mark opened in line {_opened(error)} is never closed"
     if "expected ',' or" in problem:
         return _flow(error, line)
     if "expected <block end>" in problem:
@@ -197,7 +197,7 @@ def _flow(error: yaml.MarkedYAMLError, line: str) -> str:
     if match:
         written = line[: match.start("value")] + _quoted(match["value"]) + line[match.end("value") :]
         return f"a text with `: ` in it needs quotes; {_write(written)}"
-    closing = "`}`" if "'}'" in (error.problem or "") else "`]`"
+    closing = "`}`" if (error.problem or "").startswith("expected ',' or '}'") else "`]`"
     return f"a comma or {closing} is missing: the bracket was opened in line {_opened(error)}"
 
 

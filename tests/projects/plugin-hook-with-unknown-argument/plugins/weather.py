@@ -1,0 +1,7 @@
+from automation.contracts import Options
+from automation.hookspecs import hookimpl
+
+
+@hookimpl
+def run_started(campaign, shop):
+    pass

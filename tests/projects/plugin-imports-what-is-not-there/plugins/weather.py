@@ -1,0 +1,1 @@
+import wetter_api

@@ -1,0 +1,7 @@
+from automation.contracts import Options
+from automation.hookspecs import hookimpl
+
+
+@hookimpl
+def register_rules(register):
+    register(weather)

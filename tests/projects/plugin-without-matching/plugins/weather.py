@@ -1,0 +1,17 @@
+from automation.contracts import Options
+from automation.hookspecs import hookimpl
+
+
+class Weather:
+    key = 'weather'
+
+    class Options(Options):
+        weather: str
+
+    def __init__(self, options):
+        self.options = options
+
+
+@hookimpl
+def register_rules(register):
+    register('weather', Weather)
