@@ -65,7 +65,9 @@ def parse_range(value: object) -> object:
 
 def parse_anniversary(value: object) -> object:
     """`today`, or `{in_the_next: 7d}`."""
-    if value == "today" or isinstance(value, Mapping | Upcoming):
+    if value == "today":
+        return {"in_the_next": "1d"}
+    if isinstance(value, Mapping | Upcoming):
         return value
     raise ValueError(f"{value!r} is not an anniversary; write today or {{in_the_next: 7d}}")
 
@@ -173,7 +175,9 @@ class CustomerOperators(Operators):
 
     NAMES: ClassVar[tuple[str, ...]] = (*Operators.NAMES, "anniversary")
 
-    anniversary: Annotated[Literal["today"] | Upcoming | None, BeforeValidator(parse_anniversary)] = None
+    anniversary: Annotated[
+        Upcoming | None, BeforeValidator(parse_anniversary, json_schema_input_type=Literal["today"] | Upcoming)
+    ] = None
 
 
 def as_operators(written: object) -> object:

@@ -49,12 +49,12 @@ class Trait:
         return data.customers.filter(holds(attribute, self.options, data.timezone)).select("customer_id")
 
 
-def _celebrating(attribute: Attribute, when: str | Upcoming, data: Snapshot) -> ir.Table:
+def _celebrating(attribute: Attribute, when: Upcoming, data: Snapshot) -> ir.Table:
     import ibis
 
     if attribute.kind != "date":
         raise ConfigurationError(f"{attribute.what} is not a date, so it has no anniversary")
-    count = when.in_the_next // timedelta(days=1) if isinstance(when, Upcoming) else 1
+    count = when.in_the_next // timedelta(days=1)
     home = data.as_of.astimezone(ZoneInfo(data.timezone)).date()
     born = data.customers.select("customer_id", zone="timezone", born=attribute.column)
     born = born.left_join(local_days(data.as_of, data.timezone), "zone")

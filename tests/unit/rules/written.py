@@ -1,0 +1,85 @@
+"""Conditions and snapshots for the tests of this folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ibis
+import polars as pl
+
+from automation.contracts import Snapshot
+from automation.plugin_manager import Registry
+from automation.rules import core
+from automation.types.campaign import Condition, Group, Leaf
+from tests.unit.rules.oracle import Shop
+
+TEXT, NUMBER, DAY, INSTANT = pl.String(), pl.Float64(), pl.Date(), pl.Datetime("us", "UTC")
+CUSTOMERS = {
+    "customer_id": TEXT,
+    "country": TEXT,
+    "timezone": TEXT,
+    "points": NUMBER,
+    "vip": pl.Boolean(),
+    "birthday": DAY,
+    "created_at": INSTANT,
+}
+PRODUCTS = {"product_id": TEXT, "category": TEXT, "price": NUMBER, "stock": NUMBER}
+EVENTS = {
+    **dict.fromkeys(("event_id", "customer_id", "type"), TEXT),
+    "occurred_at": INSTANT,
+    **dict.fromkeys(("product_id", "order_id"), TEXT),
+    "quantity": NUMBER,
+    "amount": NUMBER,
+    **dict.fromkeys(("currency", "campaign"), TEXT),
+}
+PROFILES = {"customer_id": TEXT, "recency_days": NUMBER, "frequency": pl.Int64(), "monetary": NUMBER}
+DECISIONS = {**dict.fromkeys(("customer_id", "campaign", "outcome"), TEXT), "decided_at": INSTANT}
+SEGMENT = {"customer_id": TEXT, "label": TEXT, "score": NUMBER}
+
+
+def core_registry() -> Registry:
+    """The core's rules without any plugin."""
+    registry = Registry()
+    core.register_rules(lambda name, rule: registry.components["rules"].__setitem__(name, (rule, "core")))
+    return registry
+
+
+def read(written: Mapping[str, Any], registry: Registry, path: str = "audience") -> Condition:
+    """The condition as `config` would read it."""
+    for kind in ("all", "any"):
+        if kind in written:
+            parts = [read(part, registry, f"{path}.{kind}[{n}]") for n, part in enumerate(written[kind], 1)]
+            return Group(kind, tuple(parts))
+    if "not" in written:
+        return Group("not", (read(written["not"], registry, f"{path}.not"),))
+    (key,) = set(registry.names("rules")) & written.keys()
+    options = registry.find("rules", key).Options.model_validate(written)
+    return Leaf(key, options, path, json.dumps(written))
+
+
+def snapshot_of(shop: Shop) -> Snapshot:
+    """The oracle's shop as lazy tables in memory."""
+
+    def table(rows: Sequence[Mapping[str, Any]], schema: Mapping[str, pl.DataType]) -> Any:
+        return ibis.memtable(pl.DataFrame([dict(row) for row in rows], schema=dict(schema)))
+
+    segments = {
+        name: table(
+            [{"customer_id": who, "label": label, "score": score} for who, (label, score) in found.items()], SEGMENT
+        )
+        for name, found in shop.segments.items()
+    }
+    return Snapshot(
+        as_of=shop.as_of,
+        version="small",
+        replayable=True,
+        customers=table(shop.customers, CUSTOMERS),
+        products=table(shop.products, PRODUCTS),
+        events=table(shop.events, EVENTS),
+        profiles=table(shop.profiles, PROFILES),
+        decisions=table(shop.decisions, DECISIONS),
+        segments=segments,
+        timezone=shop.timezone,
+    )
