@@ -36,15 +36,18 @@ def empty_shop() -> Snapshot:
     return toy_snapshot(LAPSING_AS_OF, customers=toy_customers().clear(), events=toy_events().clear())
 
 
-def lapsing_events(customers: int, *, seed: int) -> pl.DataFrame:
-    """The purchases, one line each, as `types.schema.EVENTS`: c0000 … in order of customer and time."""
+def lapsing_events(customers: int, *, seed: int, longest: float = 500) -> pl.DataFrame:
+    """The purchases, one line each, as `types.schema.EVENTS`: c0000 … in order of customer and time.
+
+    longest: the most days between a customer's first purchase and the day on which they stop; all are equally likely.
+    """
     import numpy as np
     import polars as pl
 
     draws = np.random.default_rng(seed)
     usual = np.where(np.arange(customers) % 2 == 0, 8.0, 40.0)
     start = draws.uniform(0, 150, customers)
-    stop = start + draws.uniform(1, 500, customers)
+    stop = start + draws.uniform(1, longest, customers)
     gaps = usual[:, None] * draws.gamma(16.0, 1 / 16.0, (customers, 60))
     at = start[:, None] + np.cumsum(gaps, axis=1) - gaps[:, :1]
     bought = (at < np.minimum(stop, _DAYS)[:, None]) | (np.arange(60) == 0)

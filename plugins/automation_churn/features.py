@@ -81,7 +81,7 @@ def _between(events: ir.Table, start: datetime, end: datetime) -> ir.Table:
 
 def _ago(events: ir.Table, cut: datetime) -> ir.Table:
     """`ago`: whole days before the cut, so that no engine's time zone decides what a day is."""
-    seconds = ibis.literal(int(cut.timestamp())) - events.occurred_at.epoch_seconds()
+    seconds = ibis.literal(cut).delta(events.occurred_at, unit="second")
     return events.mutate(ago=(seconds / DAY).floor().cast("int32"))
 
 

@@ -24,12 +24,11 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Fitted:
-    """calibration: slope and shift, (2,). usual: the training customers' share of lapses, (1,)."""
+    """calibration: slope and shift, (2,)."""
 
     preparation: Preparation
     classifier: Classifier
     calibration: Vector
-    usual: Vector
 
     @classmethod
     def learn(cls, kind: Kind, examples: Examples, *, seed: int) -> Fitted:
@@ -37,7 +36,7 @@ class Fitted:
         matrix = preparation.apply(examples.raw)
         classifier = classifiers.fit_classifier(kind, matrix, examples.lapsed, seed=seed)
         calibration = fit_calibration(kind, matrix, examples.lapsed, seed=seed)
-        return cls(preparation, classifier, calibration, np.array([examples.lapsed.mean()]))
+        return cls(preparation, classifier, calibration)
 
     def probability(self, raw: Matrix) -> Vector:
         """Of no purchase in the horizon, calibrated, (customers,)."""
@@ -47,7 +46,7 @@ class Fitted:
         """customer_id, label, score, reasons for a frame of customer_id and the raw features."""
         matrix = self.preparation.apply(as_matrix(frame))
         score = calibrate(self.classifier.probability(matrix), self.calibration)
-        themes = reasons.strongest(self.classifier.contributions(matrix), score > self.usual[0])
+        themes = reasons.strongest(self.classifier.contributions(matrix))
         scored = frame.select("customer_id").with_columns(
             score=pl.Series(score, dtype=pl.Float64), reasons=reasons.in_words(frame, themes)
         )
@@ -58,7 +57,6 @@ class Fitted:
             "format": np.array([FORMAT], np.int64),
             "columns": _text(),
             "calibration": self.calibration,
-            "usual": self.usual,
             **{f"preparation.{name}": array for name, array in self.preparation.arrays().items()},
             **{f"classifier.{name}": array for name, array in self.classifier.arrays().items()},
         }
@@ -68,12 +66,12 @@ class Fitted:
         """Raises KeyError and ValueError for arrays that are not this version's."""
         if int(arrays["format"][0]) != FORMAT or not np.array_equal(arrays["columns"], _text()):
             raise ValueError("they were made by another version of the plugin")
-        calibration, usual = arrays["calibration"], arrays["usual"]
-        if calibration.shape != (2,) or usual.shape != (1,):
+        calibration = arrays["calibration"]
+        if calibration.shape != (2,):
             raise ValueError("the calibration has another shape")
         preparation = Preparation.from_arrays(_under("preparation.", arrays))
         classifier = classifiers.from_arrays(kind, _under("classifier.", arrays), len(COLUMNS))
-        return cls(preparation, classifier, calibration, usual)
+        return cls(preparation, classifier, calibration)
 
 
 def judge(fitted: Fitted, later: Examples) -> dict[str, float]:

@@ -31,15 +31,15 @@ THEMES = {
 """Columns that tell one story are one reason: three ways to say "bought lately" would crowd out the rest."""
 
 
-def strongest(contributions: Matrix, risky: NDArray[np.bool_]) -> NDArray[np.int64]:
+def strongest(contributions: Matrix) -> NDArray[np.int64]:
     """(customers, 3): indices into `THEMES`, strongest first, −1 for none.
 
-    contributions: (customers, columns). risky: who scores above the average; their reasons are what raised the score,
-    everybody else's what lowered it.
+    contributions: (customers, columns), positive where a column raised the score. For a customer above the average one
+    the reasons are what raised the score, for everybody else what lowered it; there is one wherever anything moved.
     """
     belongs = np.array([[column in columns for columns in THEMES.values()] for column in COLUMNS], np.float64)
     themes = contributions @ belongs
-    toward = np.where(risky[:, None], themes, -themes)
+    toward = np.where(themes.sum(axis=1, keepdims=True) > 0, themes, -themes)
     order = np.argsort(-toward, axis=1, kind="stable")[:, :MOST]
     strength = np.take_along_axis(toward, order, axis=1)
     enough = strength > LEAST_SHARE * np.abs(themes).sum(axis=1, keepdims=True)

@@ -97,8 +97,9 @@ class Churn:
         try:
             self._fitted = Fitted.from_arrays(self.options.model, arrays)
         except (KeyError, ValueError, TypeError, IndexError) as error:
+            what = f"they lack {error}" if isinstance(error, KeyError) else str(error)
             raise BadArtifact(
-                f"these are not the arrays of a churn model ({self.options.model}): {error}; train it again"
+                f"these are not the arrays of a {self.options.model} churn model: {what}; train it again"
             ) from error
 
     def assign(self, data: Snapshot) -> Iterator[pl.DataFrame]:
