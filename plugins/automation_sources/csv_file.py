@@ -61,11 +61,13 @@ class CsvFile:
 
         names, separator = self._header(path)
         row = 1
-        with opened(path) as content:
+        with opened(path) as bytes_, _Quotes(bytes_) as content:
             for batch in _whole_frames(self._batches(path, content, names, separator)):
                 frame = pl.DataFrame(batch)
                 yield frame.with_columns(pl.int_range(row, row + frame.height, dtype=pl.Int64).alias("_row"))
                 row += frame.height
+            if content.odd and (fault := self._fault(path, separator)) is not None:
+                raise fault
 
     def _header(self, path: Path) -> tuple[list[str], str]:
         with opened(path) as content:
@@ -86,7 +88,7 @@ class CsvFile:
             raise SourceError(path, None, "the header has a column '_row', which is reserved; rename it")
         return names, separator
 
-    def _batches(self, path: Path, content: IO[bytes], names: list[str], separator: str) -> Iterator[pa.RecordBatch]:
+    def _batches(self, path: Path, content: io.RawIOBase, names: list[str], separator: str) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
         from pyarrow import csv as arrow_csv
 
@@ -108,10 +110,11 @@ class CsvFile:
                 ),
             )
         except (pa.ArrowInvalid, UnicodeError) as error:
-            raise self._located(path, ragged, separator, error) from error
+            unknown = SourceError(path, None, ragged[0] if ragged else f"it can't be read as CSV: {error}")
+            raise self._fault(path, separator) or unknown from error
 
-    def _located(self, path: Path, ragged: list[str], separator: str, error: Exception) -> SourceError:
-        """The fault with its row: found by reading the file once more, slowly."""
+    def _fault(self, path: Path, separator: str) -> SourceError | None:
+        """The first fault with its row: found by reading the file once more, slowly."""
         with opened(path) as content:
             text = io.TextIOWrapper(content, self.options.encoding, newline="")
             row, width = 0, 0
@@ -125,7 +128,23 @@ class CsvFile:
                 return SourceError(path, row + 1, _wrong_encoding(self.options.encoding))
             except csv.Error as fault:
                 return SourceError(path, row + 1, f"{fault}; is a quotation mark not closed?")
-        return SourceError(path, None, ragged[0] if ragged else f"it can't be read as CSV: {error}")
+        return None
+
+
+class _Quotes(io.RawIOBase):
+    """Counts quotation marks as they pass: Arrow takes one that is never closed for the rest of the file."""
+
+    def __init__(self, content: IO[bytes]) -> None:
+        self.content = content
+        self.odd = False
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        data = self.content.read(size)
+        self.odd ^= bool(data.count(b'"') % 2)
+        return data
 
 
 def _wrong_encoding(encoding: str) -> str:
