@@ -3,38 +3,79 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 
+import polars as pl
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
 from automation.runner.workspace import Workspace
+from automation.store import consent
+from automation.store.engine import table as store_table
+from automation.store.tables import Consent
 from automation.types.schema import TableName
 from automation.warehouse.importing import ImportReport, import_files
-from automation.warehouse.mapping_grammar import Mapping
+from automation.warehouse.mapping import MappingFile
+
+_SLICE = 5_000
+_words = store_table(Consent)
 
 
 def import_data(
     workspace: Workspace,
     table: TableName,
     paths: Sequence[Path],
-    mapping: Mapping,
+    mapping: MappingFile,
     *,
-    progress: Callable[[int], None] = lambda _rows: None,
+    progress: Callable[[int], None] = lambda _lines: None,
 ) -> ImportReport:
     """Read, clean and write the files; rows that can't be used go to a quarantine file, never away."""
+    now = workspace.clock.now()
     warehouse = workspace.warehouse()
     try:
-        report = import_files(
+        return import_files(
             warehouse,
             workspace.project.registry,
             table,
             paths,
             mapping,
-            quarantine=workspace.project.data_dir / "quarantine",
-            now=workspace.clock.now(),
+            quarantine=workspace.project.data_dir / "quarantine" / f"{now:%Y%m%dT%H%M%S}-{table}.csv",
+            now=now,
             progress=progress,
+            consents=partial(_record, workspace, now),
         )
     finally:
         warehouse.close()
-    workspace.project.registry.observe(
-        "events_recorded", table=table, rows=report.added, quarantined=report.quarantined
+
+
+def _record(workspace: Workspace, now: datetime, said: pl.DataFrame) -> None:
+    """Record what the file says of one channel and topic: new words, and changes of what the same source said before.
+
+    A word from elsewhere, such as a customer's own unsubscribing, outranks the file.
+    """
+    channel, topic, source = said.select("channel", "topic", "source").row(0)
+    with workspace.store.transaction() as connection:
+        for part in said.iter_slices(_SLICE):
+            news = part.join(_known(connection, part, channel, topic), on="customer_id", how="left").filter(
+                pl.col("known").is_null() | ((pl.col("known_from") == source) & (pl.col("known") != pl.col("granted")))
+            )
+            for (granted,), people in news.group_by("granted"):
+                consent.record(
+                    connection,
+                    people["customer_id"].unique().to_list(),
+                    channel=channel,
+                    topic=topic,
+                    granted=bool(granted),
+                    at=now,
+                    source=source,
+                )
+
+
+def _known(connection: Connection, part: pl.DataFrame, channel: str, topic: str) -> pl.DataFrame:
+    query = sa.select(_words.c.customer_id, _words.c.granted, _words.c.source).where(
+        _words.c.channel == channel, _words.c.topic == topic, _words.c.customer_id.in_(part["customer_id"].to_list())
     )
-    return report
+    schema = {"customer_id": pl.String, "known": pl.Boolean, "known_from": pl.String}
+    return pl.DataFrame([tuple(row) for row in connection.execute(query)], schema=schema, orient="row")
