@@ -1,0 +1,67 @@
+"""One run that a person asked for, worked on here or watched while the daemon works on it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from automation.daemon.lock import Locked, holding
+from automation.ids import new_request_id
+from automation.runner.delivery import Delivery
+from automation.runner.pinned import PinnedCampaigns
+from automation.runner.run import Due, Progress, advance, claim, finish, quiet
+from automation.runner.workspace import Workspace
+from automation.store import ledger, runs, schedules
+from automation.store.runs import RunRow
+from automation.types.run import RunKind, RunState
+
+_LOOK_EVERY = 0.5
+_OVER = (RunState.DONE, RunState.FAILED, RunState.STOPPED)
+
+
+def request(workspace: Workspace, campaign: str, key: str | None) -> tuple[RunRow, bool]:
+    """The run of this request, and whether it is new. Raises `AutomationError` where the campaign isn't launched."""
+    key = key or new_request_id()
+    made = claim(workspace, campaign, Due(RunKind.MANUAL, key, workspace.clock.now()))
+    if made is not None:
+        return made, True
+    with workspace.store.reading() as connection:
+        return schedules.run_of(connection, campaign, RunKind.MANUAL, key), False
+
+
+def work(workspace: Workspace, run_id: int, progress: Progress = quiet) -> None:
+    """Bring the run as far as it comes now; where another process holds the lock, watch that one do it."""
+    try:
+        with holding(workspace.project.data_dir):
+            _work_here(workspace, run_id, progress)
+    except Locked:
+        _watch(workspace, run_id, progress)
+
+
+def _work_here(workspace: Workspace, run_id: int, progress: Progress) -> None:
+    pinned = PinnedCampaigns(workspace.project)
+    advance(workspace, pinned, run_id, progress=progress)
+    asyncio.run(Delivery(workspace, pinned, _of_run(workspace, run_id, progress)).deliver_due())
+    finish(workspace)
+
+
+def _of_run(workspace: Workspace, run_id: int, progress: Progress) -> Progress:
+    """Sending counts all messages that are due; what is shown should end at this run's own number."""
+    with workspace.store.reading() as connection:
+        total = ledger.account(connection, run_id).queued
+    return lambda stage, done, _all: progress(stage, min(done, total), total)
+
+
+def _watch(workspace: Workspace, run_id: int, progress: Progress) -> None:
+    while True:
+        now = workspace.clock.now()
+        with workspace.store.reading() as connection:
+            run = runs.get(connection, run_id)
+            account = ledger.account(connection, run_id)
+            due = schedules.next_of_run(connection, run_id)
+        open_ = account.unplanned + account.queued + account.sending
+        progress(run.state.value, account.audience - open_, account.audience)
+        later = run.state is RunState.SENDING and account.sending == 0 and (due is None or due > now)
+        if run.state in _OVER or later:
+            return
+        time.sleep(_LOOK_EVERY)

@@ -1,0 +1,81 @@
+"""Whether the daemon is alive and what it is doing: a summary that it writes down and anybody may read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from automation.daemon.lock import holder
+
+FILE = "daemon.json"
+BEAT = timedelta(seconds=2)
+_SILENT = timedelta(seconds=30)
+
+
+@dataclass(frozen=True)
+class Beat:
+    """What the daemon wrote down last. `doing`: starting, running, stopping or stopped."""
+
+    pid: int
+    started_at: datetime
+    at: datetime
+    doing: str
+    sent: int = 0
+    planning: int | None = None  # the run whose audience is being planned
+    invalid: tuple[str, ...] = ()  # problems of the files as they are now
+    next_due: dict[str, str] = field(default_factory=dict)
+
+    def write(self, data_dir: Path) -> None:
+        """Replace the file whole, so that a reader never sees half of it."""
+        text = json.dumps(asdict(self), default=lambda at: at.isoformat())
+        part = data_dir / f"{FILE}.part"
+        part.write_text(text)
+        part.replace(data_dir / FILE)
+
+
+@dataclass(frozen=True)
+class Health:
+    """The daemon as seen from outside; `beat` is its last word, also of one that has ended."""
+
+    alive: bool
+    responding: bool
+    pid: int | None
+    beat: Beat | None
+
+    def payload(self) -> dict[str, object]:
+        return {
+            "alive": self.alive,
+            "responding": self.responding,
+            "pid": self.pid,
+            "last_beat": asdict(self.beat) if self.beat else None,
+        }
+
+    def in_words(self) -> str:
+        if self.alive and self.beat is not None:
+            since = f"process {self.pid}, since {self.beat.started_at:%Y-%m-%d %H:%M} UTC"
+            doing = f", planning run {self.beat.planning}" if self.beat.planning else ""
+            silent = "" if self.responding else f"; it last reported at {self.beat.at:%H:%M:%S} UTC"
+            return f"daemon: alive ({since}{doing}; {self.beat.sent:,} sent){silent}"
+        if self.alive:
+            return f"a process works on this project ({self.pid})"
+        return "daemon: not running; start it: automation daemon"
+
+
+def read_health(data_dir: Path, now: datetime) -> Health:
+    """Whether somebody holds the project's lock, and what was written down."""
+    pid = holder(data_dir)
+    beat = _read(data_dir / FILE)
+    mine = beat if pid is not None and beat is not None and beat.pid == pid else None
+    responding = mine is not None and now - mine.at < _SILENT
+    return Health(pid is not None, responding, pid, mine if pid is not None else beat)
+
+
+def _read(file: Path) -> Beat | None:
+    try:
+        found = json.loads(file.read_text())
+        times = {name: datetime.fromisoformat(found[name]) for name in ("started_at", "at")}
+        return Beat(**{**found, **times, "invalid": tuple(found["invalid"])})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,46 @@
+"""Due times in the store: the run that one made, what a run still waits for, and up to when they were looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection
+
+from automation.clock import from_millis, to_millis
+from automation.store import runs
+from automation.store.engine import table
+from automation.store.runs import RunRow
+from automation.store.tables import Fact, Message, Run
+from automation.types.run import RunKind
+
+_fact, _run, _message = table(Fact), table(Run), table(Message)
+_PREFIX = "due_until:"
+
+
+def handled(connection: Connection, campaign: str) -> datetime | None:
+    """Every due time up to then was run, or passed over for a reason: none is caught up twice, or after a stop."""
+    value = connection.execute(sa.select(_fact.c.value).where(_fact.c.key == _PREFIX + campaign)).scalar()
+    return None if value is None else from_millis(int(value))
+
+
+def set_handled(connection: Connection, campaigns: Iterable[str], until: datetime) -> None:
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    for campaign in campaigns:
+        row = dialect.insert(_fact).values(key=_PREFIX + campaign, value=str(to_millis(until)))
+        connection.execute(row.on_conflict_do_update(index_elements=["key"], set_={"value": row.excluded.value}))
+
+
+def run_of(connection: Connection, campaign: str, kind: RunKind, key: str) -> RunRow:
+    """The run that this due time or request made."""
+    found = sa.select(_run.c.id).where(_run.c.campaign == campaign, _run.c.kind == kind.value, _run.c.due_key == key)
+    return runs.get(connection, connection.execute(found).scalar_one())
+
+
+def next_of_run(connection: Connection, run_id: int) -> datetime | None:
+    """When the run's earliest queued message is due."""
+    query = sa.select(sa.func.min(_message.c.due_at)).where(_message.c.run_id == run_id, _message.c.state == "queued")
+    millis = connection.execute(query).scalar()
+    return None if millis is None else from_millis(millis)
