@@ -1,0 +1,72 @@
+"""Everything that `automation validate` looks at, each with its place in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from automation.config.problems import Problem, in_order
+from automation.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from automation.config.campaigns import CampaignFile
+    from automation.config.project import Project
+
+
+def all_problems(root: Path) -> tuple[Project | None, tuple[Problem, ...]]:
+    """The project, where config.yaml can be used, and every problem of every file. Raises `PluginError`."""
+    from automation.config.project import load_project
+    from automation.config.settings_file import disabled_plugins
+    from automation.plugin_manager import load_plugins
+    from automation.rules import core
+
+    registry = load_plugins(root / "plugins", core=[core], disabled=disabled_plugins(root))
+    try:
+        project = load_project(root, registry)
+    except ConfigurationError as error:
+        return None, tuple(_from_text(line) for line in str(error).splitlines())
+    found = list(project.problems)
+    for file in project.campaigns.values():
+        found += [*_templates(project, file), *_expectations(project, file)]
+    return project, in_order(found)
+
+
+def _from_text(line: str) -> Problem:
+    """A problem told as `file:line:column: path: what`."""
+    place, _, rest = line.partition(": ")
+    parts = place.rsplit(":", 2)
+    if len(parts) == 3 and parts[1].isdecimal() and parts[2].isdecimal():
+        return Problem(parts[0], int(parts[1]), int(parts[2]), "", rest)
+    return Problem("config.yaml", 1, 1, "", line)
+
+
+def _templates(project: Project, file: CampaignFile) -> Iterator[Problem]:
+    """What is wrong inside the templates that the campaign names."""
+    from automation.runner.launch import template_files
+    from automation.runner.pinned import renderer
+
+    if file.campaign is None or file.campaign.send is None:
+        return
+    make = renderer(project, template_files(project, file.campaign))
+    variants = file.campaign.experiment.variants.values()
+    for name in sorted({file.campaign.send.template, *(v.template for v in variants if v.template)}):
+        for error in make.check(name):
+            yield Problem(error.file, error.line or 1, 1, "", error.what)
+
+
+def _expectations(project: Project, file: CampaignFile) -> Iterator[Problem]:
+    """The tests that the marketer wrote."""
+    from automation.config.source_map import read_source
+    from automation.rules.expectation import check_expectations
+
+    if file.campaign is None or not file.campaign.expect:
+        return
+    settings = project.settings
+    checks = check_expectations(
+        file.campaign, project.registry, timezone=settings.shop.timezone, segments=settings.segments
+    )
+    source = read_source(file.text, file.path)
+    for number, check in enumerate(checks):
+        if not check.passed:
+            yield source.problem(("expect", number), check.words)

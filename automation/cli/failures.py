@@ -1,0 +1,94 @@
+"""What a user sees when something fails: what, why, and the command that mends it; never a traceback."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from automation.errors import AutomationError, ConfigurationError, StoreError
+
+if TYPE_CHECKING:
+    from automation.cli.invocation import Invocation
+
+_MENDS: tuple[tuple[type[AutomationError], str], ...] = (
+    (ConfigurationError, "automation validate"),
+    (StoreError, "automation status"),
+)
+
+
+def tell(error: Exception, invocation: Invocation) -> int:
+    """Print the failure; returns what the process ends with."""
+    if isinstance(error, AutomationError):
+        invocation.output.failure(str(error), causes(error), _mend(error, invocation), error.exit_code)
+        return error.exit_code
+    if isinstance(error, BrokenPipeError):
+        return 1
+    what = f"{type(error).__name__}: {error}".splitlines()[0]
+    file = keep_traceback(error, invocation)
+    invocation.output.failure(what, (), f"the details are in {file}", 1)
+    return 1
+
+
+def causes(error: BaseException) -> tuple[str, ...]:
+    """The chain of causes, each in one line; what the text above already says is left out."""
+    lines: list[str] = []
+    told, cause = str(error), error.__cause__
+    while cause is not None:
+        text = str(cause).strip().splitlines()
+        line = text[0] if text else type(cause).__name__
+        if line not in told:
+            lines.append(f"{type(cause).__name__}: {line}")
+        told, cause = f"{told}\n{line}", cause.__cause__
+    return tuple(lines)
+
+
+def _mend(error: AutomationError, invocation: Invocation) -> str:
+    """The command to run next, unless the error names one itself."""
+    if "automation " in str(error):
+        return ""
+    command = next((command for kind, command in _MENDS if isinstance(error, kind)), "")
+    return "" if command == f"automation {invocation.command}" else command
+
+
+def keep_traceback(error: Exception, invocation: Invocation) -> Path:
+    """Write the traceback to the project's logs, or beside the caller where there is no project."""
+    from automation.clock import SystemClock
+
+    now = SystemClock().now()
+    folder = _logs(invocation)
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"failure-{now:%Y%m%dT%H%M%S}-{invocation.command}.log"
+    trace = "".join(traceback.format_exception(error))
+    file.write_text(f"automation {invocation.command} at {now.isoformat()}\n\n{trace}")
+    return file
+
+
+def _logs(invocation: Invocation) -> Path:
+    import tempfile
+
+    from automation.config.settings_file import FILE
+    from automation.config.source_map import read_file
+
+    try:
+        root = invocation.root()
+        _, source = read_file(root / FILE, FILE)
+        folder = source.get(("data_dir",))
+        return root / (folder if isinstance(folder, str) else "var") / "logs"
+    except (AutomationError, OSError):
+        return Path(tempfile.gettempdir())
+
+
+def log_quietly() -> None:
+    """Warnings of the lower layers go to stderr in one line each; what a command has to say, it prints."""
+    import logging
+    import sys
+
+    import structlog
+
+    structlog.configure(
+        processors=[structlog.processors.add_log_level, structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0)],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )

@@ -1,0 +1,74 @@
+"""`automation import`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from automation.cli.invocation import Invocation
+from automation.cli.output import Block, Table, Text
+from automation.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from automation.warehouse.importing import ImportReport
+
+
+def import_(
+    context: typer.Context,
+    table: Annotated[Literal["customers", "products", "events"], typer.Argument(help="what the files hold")],
+    files: Annotated[
+        list[Path], typer.Argument(help="CSV, JSON Lines or Parquet, gzipped or not", exists=True, resolve_path=True)
+    ],
+    mapping: Annotated[
+        Path | None, typer.Option(help="a YAML file that says which column means what", resolve_path=True)
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="a ready mapping: shopify or woocommerce")] = None,
+) -> None:
+    """Bring customers, products or events into the warehouse.
+
+    Importing the same file again changes nothing. What can't be used goes to a quarantine file with its row and reason.
+
+    Example: automation import customers customers_export.csv --preset shopify
+    """
+    from automation.runner.importing import import_data
+    from automation.warehouse.mapping import load_mapping
+
+    invocation: Invocation = context.obj
+    if (mapping is None) == (preset is None):
+        raise ConfigurationError("say which column means what: either --mapping FILE, or --preset shopify|woocommerce")
+    chosen = load_mapping(mapping or str(preset))
+    with invocation.workspace() as workspace, invocation.output.progress("rows") as tick:
+        report = import_data(workspace, table, files, chosen, progress=lambda lines: tick("importing", lines, 0))
+    invocation.output.show(_payload(table, report), *_blocks(table, report))
+
+
+def _payload(table: str, report: ImportReport) -> dict[str, object]:
+    counts = {name: getattr(report, name) for name in ("lines", "rows", *_COUNTS, "notes", "seconds")}
+    return {
+        "table": table,
+        **counts,
+        "skipped": dict(report.skipped),
+        "quarantine_file": report.quarantine_file,
+        "warnings": list(report.warnings),
+    }
+
+
+_COUNTS = ("added", "updated", "unchanged", "duplicates", "quarantined")
+
+
+def _blocks(table: str, report: ImportReport) -> list[Block]:
+    rows: list[tuple[str, int]] = [(name, getattr(report, name)) for name in _COUNTS]
+    rows += [(f"left out: {reason}", count) for reason, count in report.skipped.items()]
+    rate = report.lines / report.seconds if report.seconds else 0
+    blocks: list[Block] = [
+        Table(("rows", "count"), [*rows, ("in all", report.rows)], title=f"Import of {table}"),
+        Text(f"{report.lines:,} lines in {report.seconds:.1f} s, {rate:,.0f} rows/s", "faint"),
+    ]
+    blocks += [Text(f"warning: {warning}", "odd") for warning in report.warnings]
+    if report.notes:
+        blocks.append(Text(f"{report.notes:,} single values could not be used and were left empty", "odd"))
+    if report.quarantine_file:
+        blocks.append(Text(f"what could not be used, with row and reason: {report.quarantine_file}", "odd"))
+    return blocks

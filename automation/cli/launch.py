@@ -1,0 +1,113 @@
+"""`automation launch`, `stop` and `resume`."""
+
+from __future__ import annotations
+
+import getpass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from automation.cli.invocation import Invocation
+from automation.cli.output import Text
+from automation.cli.plan import Name, blocks, payload, rehearse
+from automation.errors import AutomationError, ConfigurationError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from automation.runner.workspace import Workspace
+
+OptionalName = Annotated[str | None, typer.Argument(help="the campaign's name", metavar="[CAMPAIGN]")]
+
+
+def launch(
+    context: typer.Context,
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="don't ask")] = False,
+    approved_by: Annotated[str | None, typer.Option(help="who approved it, where the campaign demands that")] = None,
+) -> None:
+    """Pin a campaign as it stands and let the daemon run it.
+
+    Shows its plan first, and asks. An edit afterwards changes nothing until the campaign is launched again.
+
+    Example: automation launch winback --yes
+    """
+    from automation.runner.launch import launch as pin
+
+    invocation: Invocation = context.obj
+    output = invocation.output
+    with invocation.workspace() as workspace:
+        plan = rehearse(invocation, workspace, name, samples=3)
+        output.tell(*blocks(workspace, plan))
+        if not yes and not _agreed(output.ask(f"\nLaunch {name}?"), name):
+            output.show({"campaign": name, "launch": None}, Text("not launched"))
+            return
+        launch_id = pin(workspace, name, by=getpass.getuser(), audience=plan.audience, approved_by=approved_by)
+        due = _next_due(workspace, name)
+    when = f"next due {due:%Y-%m-%d %H:%M} UTC" if due else "nothing more is due"
+    result = {"campaign": name, "launch": launch_id, "next_due": due, "plan": payload(plan)}
+    output.show(result, Text(f"\nlaunched {name}: {when}", "good"))
+
+
+def _agreed(answer: bool | None, name: str) -> bool:
+    if answer is None:
+        raise AutomationError(f"nobody can be asked here; to launch without a question: automation launch {name} --yes")
+    return answer
+
+
+def _next_due(workspace: Workspace, name: str) -> datetime | None:
+    from automation.daemon.agenda import agenda, next_time
+    from automation.runner.pinned import PinnedCampaigns
+
+    entry = next((e for e in agenda(workspace, PinnedCampaigns(workspace.project)) if e.name == name), None)
+    due = None if entry is None else next_time(workspace, entry)
+    return None if due is None else due.at
+
+
+def stop(
+    context: typer.Context,
+    name: OptionalName = None,
+    everything: Annotated[bool, typer.Option("--all", help="every campaign, also those not launched yet")] = False,
+) -> None:
+    """Stop a campaign, or everything, before the next message.
+
+    Messages that are on their way already arrive; nothing else leaves until `automation resume`, also after a restart.
+
+    Example: automation stop --all
+    """
+    from automation.runner.launch import stop as halt
+
+    invocation: Invocation = context.obj
+    scope = _scope(name, everything, "stop")
+    with invocation.workspace() as workspace:
+        halt(workspace, scope, by=getpass.getuser())
+    again = f"automation resume {name or '--all'}"
+    invocation.output.show({"stopped": name or "*"}, Text(f"stopped {name or 'everything'}; {again} lets it go on"))
+
+
+def resume(
+    context: typer.Context,
+    name: OptionalName = None,
+    everything: Annotated[bool, typer.Option("--all", help="take back `stop --all`")] = False,
+) -> None:
+    """Take a stop back.
+
+    Messages that waited leave, unless they are too late; due times that passed meanwhile are not made up for.
+
+    Example: automation resume winback
+    """
+    from automation.daemon.agenda import resume as let_go
+
+    invocation: Invocation = context.obj
+    scope = _scope(name, everything, "resume")
+    with invocation.workspace() as workspace:
+        found = let_go(workspace, scope)
+    what = name or "everything"
+    told = f"resumed {what}" if found else f"{what} was not stopped"
+    invocation.output.show({"resumed": name or "*", "was_stopped": found}, Text(told))
+
+
+def _scope(name: str | None, everything: bool, verb: str) -> str | None:
+    if (name is None) == (not everything):
+        raise ConfigurationError(f"say what: automation {verb} CAMPAIGN, or automation {verb} --all")
+    return name

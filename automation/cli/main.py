@@ -1,0 +1,117 @@
+"""The command line: prints the overview itself, and loads only the command that was chosen."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from automation.cli.commands import COMMANDS, Command, find, overview
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+GLOBAL = ("--project", "--format")
+FORMATS = ("text", "json")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns what the process ends with."""
+    given, rest, complaint = split(sys.argv[1:] if arguments is None else arguments)
+    if complaint is None and rest[:1] == ["--version"]:
+        import automation
+
+        return _print(f"automation {automation.__version__}")
+    if complaint is None and (not rest or rest[0] in ("--help", "-h")):
+        return _print(overview())
+    command = find(rest[0]) if rest else None
+    if complaint or command is None:
+        return _refuse(complaint or _unknown(rest[0]))
+    return _execute(command, rest[1:], given)
+
+
+def split(arguments: Sequence[str]) -> tuple[dict[str, str], list[str], str | None]:
+    """Take `--project` and `--format` out, wherever they stand before `--`; with what is wrong about them."""
+    given: dict[str, str] = {}
+    rest: list[str] = []
+    waiting = iter(arguments)
+    for argument in waiting:
+        name, equals, value = argument.partition("=")
+        if argument == "--":
+            rest += [argument, *waiting]
+        elif name not in GLOBAL:
+            rest.append(argument)
+        elif not equals and (value := next(waiting, "")) == "":
+            return given, rest, f"{name} needs a value"
+        else:
+            given[name] = value
+    if given.get("--format", "text") not in FORMATS:
+        return given, rest, f"--format {given['--format']} is not known; write text or json"
+    return given, rest, None
+
+
+def _execute(command: Command, arguments: list[str], given: dict[str, str]) -> int:
+    from automation.cli import failures
+    from automation.cli.invocation import Invocation
+    from automation.cli.output import Output
+
+    output = Output(as_json=given.get("--format") == "json")
+    invocation = Invocation(command.name, given.get("--project"), output)
+    failures.log_quietly()
+    try:
+        return _call(command, arguments, invocation)
+    except KeyboardInterrupt:
+        output.error("interrupted")
+        return 130
+    except Exception as error:
+        return failures.tell(error, invocation)
+
+
+def _call(command: Command, arguments: list[str], invocation: Any) -> int:
+    import typer
+
+    function = load(command)
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=_markup())
+    app.command(context_settings={"help_option_names": ["--help", "-h"]})(function)
+    try:
+        app(args=arguments, prog_name=f"automation {command.name}", obj=invocation)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    return 0
+
+
+def load(command: Command) -> Callable[..., Any]:
+    """Import the command's function."""
+    from importlib import import_module
+
+    module, _, name = command.target.partition(":")
+    function: Callable[..., Any] = getattr(import_module(f"automation.cli.{module}"), name)
+    return function
+
+
+def _markup() -> Any:
+    """Boxes and colours on a terminal only: rich takes a tenth of a second to load."""
+    return "rich" if sys.stdout.isatty() else None
+
+
+def _unknown(name: str) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(name, [command.name for command in COMMANDS], n=1)
+    meant = f" (did you mean {near[0]!r}?)" if near else ""
+    return f"there is no command {name!r}{meant}; automation --help lists them"
+
+
+def _print(text: str) -> int:
+    sys.stdout.write(text + "\n")
+    return 0
+
+
+def _refuse(complaint: str) -> int:
+    sys.stderr.write(f"automation: {complaint}\n")
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""`automation plan`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from automation.cli.invocation import Invocation
+from automation.cli.output import Block, Table, Text
+
+if TYPE_CHECKING:
+    from automation.runner.rehearsal import Plan, Sample
+    from automation.runner.workspace import Workspace
+
+Name = Annotated[str, typer.Argument(help="the campaign's name", metavar="CAMPAIGN")]
+_LINES = 6
+
+
+def plan(
+    context: typer.Context,
+    name: Name,
+    samples: Annotated[int, typer.Option(help="how many decisions to show")] = 5,
+) -> None:
+    """Show who would get what if a campaign ran now.
+
+    Nothing is sent and nothing is written down: the file as it stands goes through every stage of a run.
+
+    Example: automation plan winback
+    """
+    invocation: Invocation = context.obj
+    with invocation.workspace() as workspace:
+        found = rehearse(invocation, workspace, name, samples=samples)
+        shown = blocks(workspace, found)
+    invocation.output.show(payload(found), *shown)
+
+
+def rehearse(invocation: Invocation, workspace: Workspace, name: str, *, samples: int) -> Plan:
+    """The campaign's plan, with a bar while it is made."""
+    from automation.runner.rehearsal import plan as rehearsal
+
+    with invocation.output.progress("customers") as tick:
+        return rehearsal(workspace, name, samples=samples, progress=tick)
+
+
+def payload(found: Plan) -> dict[str, object]:
+    """The plan as a program reads it."""
+    return {
+        "campaign": found.campaign,
+        "as_of": found.as_of,
+        "audience": found.audience,
+        "outcomes": [{"outcome": o, "reason": r, "customers": n} for (o, r), n in sorted(found.outcomes.items())],
+        "variants": [{"variant": v, "outcome": o, "customers": n} for (v, o), n in sorted(found.variants.items())],
+        "offers": dict(found.offers),
+        "promised_cost": found.promised_cost,
+        "entering": found.entering,
+        "leaving": found.leaving,
+        "unrenderable": dict(found.unrenderable),
+        "samples": [asdict(sample) for sample in found.samples],
+        "warnings": list(found.warnings),
+        "seconds": found.seconds,
+    }
+
+
+def blocks(workspace: Workspace, found: Plan) -> list[Block]:
+    """The plan as a person reads it."""
+    shown: list[Block] = [_funnel(workspace, found), *_people(found)]
+    if found.variants:
+        rows = [(variant, outcome, n) for (variant, outcome), n in sorted(found.variants.items())]
+        shown.append(Table(("variant", "outcome", "customers"), rows, title="Variants"))
+    if found.offers:
+        rows_of_offers = sorted(found.offers.items(), key=lambda item: -item[1])
+        shown.append(Table(("offer", "customers"), rows_of_offers, title="Offers"))
+        currency = workspace.project.settings.shop.currency
+        shown.append(Text(f"promised cost if every offer is used as expected: {found.promised_cost:,.2f} {currency}"))
+    shown += [block for sample in found.samples for block in _sample(workspace, sample)]
+    shown += [Text(f"can't be rendered for {n:,}: {what}", "bad") for what, n in found.unrenderable.items()]
+    shown += [Text(f"warning: {warning}", "odd") for warning in found.warnings]
+    return shown
+
+
+def _funnel(workspace: Workspace, found: Plan) -> Table:
+    from automation.reporting.explain import reason_text
+
+    rows: list[tuple[str, int, str]] = [("audience", found.audience, "everybody for whom the rules hold")]
+    for (outcome, reason), n in sorted(found.outcomes.items(), key=lambda item: (item[0][0] == "message", -item[1])):
+        rows.append((outcome, n, reason_text(workspace, reason)))
+    return Table(("funnel", "customers", "why"), rows, title=f"{found.campaign}, if it ran now")
+
+
+def _people(found: Plan) -> list[Block]:
+    if found.entering is None or found.leaving is None:
+        return [Text("this campaign has never run", "faint")]
+    return [Text(f"since its last run {found.entering:,} people are new in the audience, {found.leaving:,} left it")]
+
+
+def _sample(workspace: Workspace, sample: Sample) -> list[Block]:
+    from automation.reporting.explain import reason_text
+
+    parts = [sample.outcome, *(part for part in (sample.variant, sample.offer) if part)]
+    head = f"\n{sample.customer_id}: {', '.join(parts)}"
+    if sample.rendered is None:
+        return [Text(f"{head} ({reason_text(workspace, sample.reason)})", "loud")]
+    lines = [line.strip() for line in sample.rendered.text.splitlines() if line.strip()]
+    more = ["…"] if len(lines) > _LINES else []
+    body = "\n".join(f"  | {line}" for line in [*lines[:_LINES], *more])
+    return [Text(head, "loud"), Text(f"  to {sample.rendered.to}: {sample.rendered.subject}\n{body}")]

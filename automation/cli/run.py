@@ -1,0 +1,57 @@
+"""`automation run`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from automation.cli.accounts import run_blocks, run_payload
+from automation.cli.invocation import Invocation
+from automation.cli.output import Block, Text
+from automation.cli.plan import Name
+
+if TYPE_CHECKING:
+    from automation.reporting.status import RunStatus
+    from automation.runner.workspace import Workspace
+
+
+def run(
+    context: typer.Context,
+    name: Name,
+    request: Annotated[str | None, typer.Option(help="an id of yours: the same one never makes a second run")] = None,
+) -> None:
+    """Run a launched campaign once, now.
+
+    Where a daemon runs already it does the work, and this command watches.
+
+    Example: automation run winback --request before-christmas
+    """
+    from automation.daemon.by_hand import request as ask
+    from automation.daemon.by_hand import work
+    from automation.reporting.status import run_status
+
+    invocation: Invocation = context.obj
+    with invocation.workspace() as workspace:
+        made, new = ask(workspace, name, request)
+        with invocation.output.progress("customers") as tick:
+            work(workspace, made.id, tick)
+        found = run_status(workspace, made.id)
+        shown = run_blocks(workspace, found)
+        waiting = _waiting(workspace, found)
+    if not new:
+        shown.insert(0, Text(f"request {request!r} had made run {made.id} already", "odd"))
+    invocation.output.show({**run_payload(found), "new": new}, *shown, *waiting)
+
+
+def _waiting(workspace: Workspace, found: RunStatus) -> list[Block]:
+    """What to do about messages that are not due yet."""
+    from automation.daemon.lock import holder
+    from automation.store import schedules
+
+    if not found.account.queued:
+        return []
+    with workspace.store.reading() as connection:
+        due = schedules.next_of_run(connection, found.run.id)
+    who = "the daemon sends them" if holder(workspace.project.data_dir) is not None else "start one: automation daemon"
+    return [Text(f"{found.account.queued:,} messages wait until {due:%Y-%m-%d %H:%M} UTC or later; {who}", "odd")]

@@ -1,0 +1,137 @@
+"""`automation status`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from automation.cli.accounts import run_blocks, run_payload
+from automation.cli.invocation import Invocation
+from automation.cli.output import Block, Table, Text
+from automation.types.run import RunState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from automation.reporting.status import Overview, RunStatus
+    from automation.runner.run import Due
+    from automation.runner.workspace import Workspace
+
+_SHOWN_RUNS = 10
+
+
+def status(
+    context: typer.Context,
+    run: Annotated[int | None, typer.Argument(help="a run's number, for its whole account")] = None,
+) -> None:
+    """Show campaigns, runs and whether the daemon is alive.
+
+    What failed stands last, where it is seen.
+
+    Example: automation status
+    """
+    from automation.reporting.status import run_status
+
+    invocation: Invocation = context.obj
+    with invocation.workspace() as workspace:
+        if run is not None:
+            found = run_status(workspace, run)
+            invocation.output.show(run_payload(found), *run_blocks(workspace, found))
+        else:
+            _show_overview(invocation, workspace)
+
+
+def _show_overview(invocation: Invocation, workspace: Workspace) -> None:
+    from automation.daemon.agenda import agenda, next_times
+    from automation.daemon.health import read_health
+    from automation.reporting.status import overview
+    from automation.runner.pinned import PinnedCampaigns
+
+    found = overview(workspace, limit=_SHOWN_RUNS)
+    due = next_times(workspace, agenda(workspace, PinnedCampaigns(workspace.project)))
+    health = read_health(workspace.project.data_dir, workspace.clock.now())
+    payload = {
+        "daemon": health.payload(),
+        "stopped": [{"scope": s, "at": at, "by": by} for s, (at, by) in found.stopped.items()],
+        "campaigns": [_campaign_payload(found, due, name) for name in _names(found)],
+        "runs": [run_payload(one) for one in found.runs],
+        "next_message": found.next_message,
+    }
+    invocation.output.show(
+        payload,
+        Text(health.in_words(), "good" if health.alive else "odd"),
+        *_stops(found),
+        _campaigns(found, due),
+        *_runs(found.runs),
+        *_failures(found),
+    )
+
+
+def _names(found: Overview) -> list[str]:
+    return [standing.name for standing in found.campaigns]
+
+
+def _campaign_payload(found: Overview, due: Mapping[str, Due], name: str) -> dict[str, object]:
+    standing = next(one for one in found.campaigns if one.name == name)
+    problems = standing.file.problems if standing.file else ()
+    return {
+        "name": name,
+        "file": standing.file.path if standing.file else None,
+        "standing": standing.standing,
+        "launched_at": standing.launched.launched_at if standing.launched else None,
+        "launched_by": standing.launched.launched_by if standing.launched else None,
+        "next_due": due[name].at if name in due else None,
+        "next_due_local": due[name].key if name in due else None,
+        "problems": [str(problem) for problem in problems if problem.refuses],
+    }
+
+
+def _campaigns(found: Overview, due: Mapping[str, Due]) -> Table:
+    rows = []
+    for standing in found.campaigns:
+        by = f"{standing.launched.launched_at:%Y-%m-%d} by {standing.launched.launched_by}" if standing.launched else ""
+        next_ = due.get(standing.name)
+        when = "" if next_ is None else f"{next_.at:%a %Y-%m-%d %H:%M} UTC"
+        if next_ is not None and next_.local is not None:
+            when = f"{next_.local:%a %Y-%m-%d %H:%M}, customers' time"
+        rows.append((standing.name, standing.standing, by, when))
+    return Table(("campaign", "standing", "launched", "next due"), rows)
+
+
+def _stops(found: Overview) -> list[Block]:
+    return [
+        Text(
+            f"STOPPED: {'everything' if scope == '*' else scope}, since {at:%Y-%m-%d %H:%M} UTC by {by}; "
+            f"automation resume {'--all' if scope == '*' else scope} lets it go on",
+            "bad",
+        )
+        for scope, (at, by) in found.stopped.items()
+    ]
+
+
+def _runs(found: Sequence[RunStatus]) -> list[Block]:
+    if not found:
+        return [Text("no run yet: automation launch CAMPAIGN, then automation run CAMPAIGN or automation daemon")]
+    columns = ("run", "campaign", "due", "state", "audience", "sent", "queued", "not sent", "ambiguous")
+    rows = []
+    for one in found:
+        account = one.account
+        reached = account.sent + account.queued + account.sending + account.ambiguous + account.unplanned
+        numbers = (account.audience, account.sent, account.queued, account.audience - reached, account.ambiguous)
+        rows.append((one.run.id, one.run.campaign, one.run.due_key, one.run.state.value, *numbers))
+    return [Table(columns, rows)]
+
+
+def _failures(found: Overview) -> list[Block]:
+    shown: list[Block] = []
+    for standing in found.campaigns:
+        problems = standing.file.problems if standing.file else ()
+        shown += [Text(str(p), "bad") for p in problems if p.refuses]
+    for one in found.runs:
+        if one.run.state is RunState.FAILED:
+            shown.append(Text(f"run {one.run.id} of {one.run.campaign} failed: {one.run.error}", "bad"))
+        if one.account.failed or one.account.ambiguous:
+            told = f"{one.account.failed:,} failed, {one.account.ambiguous:,} ambiguous"
+            shown.append(Text(f"run {one.run.id} of {one.run.campaign}: {told}; automation status {one.run.id}", "odd"))
+    return shown

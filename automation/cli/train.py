@@ -1,0 +1,52 @@
+"""`automation train`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from automation.cli.invocation import Invocation
+from automation.cli.output import Table, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from automation.learn.artifacts import Card
+
+
+def train(
+    context: typer.Context,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="models of config.yaml; all of them when none is named")
+    ] = None,
+) -> None:
+    """Fit the models that config.yaml names.
+
+    A model that does not beat its baseline on later data is kept with its figures and never used.
+
+    Example: automation train churn_risk
+    """
+    from automation.clock import monotonic
+    from automation.runner.training import in_order, train_models
+
+    invocation: Invocation = context.obj
+    started = monotonic()
+    with invocation.workspace() as workspace, invocation.output.progress("models") as tick:
+        wanted = in_order(workspace, names or ())
+        done = iter(range(len(wanted)))
+        tick("training", 0, len(wanted))
+        cards = train_models(workspace, names or (), progress=lambda name: tick(name, next(done), len(wanted)))
+    invocation.output.show({"models": [payload(card) for card in cards]}, *_blocks(cards, monotonic() - started))
+
+
+def payload(card: Card) -> dict[str, object]:
+    """A model's card as a program reads it."""
+    names = ("name", "version", "using", "admitted", "because", "metrics", "trained_at", "data_version", "seed")
+    return {name: getattr(card, name) for name in names}
+
+
+def _blocks(cards: Sequence[Card], seconds: float) -> list[Table | Text]:
+    rows = [(card.name, card.version, "yes" if card.admitted else "NO", card.because) for card in cards]
+    found = f"{len(cards)} model{'' if len(cards) == 1 else 's'} in {seconds:.1f} s"
+    return [Table(("model", "version", "used", "because"), rows), Text(found, "faint")]
