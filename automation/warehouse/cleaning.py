@@ -73,8 +73,9 @@ def clean(raw: pl.DataFrame, mapping: Mapping, now: datetime, known: Map[str, pl
 
 
 def _must(mapping: Mapping, name: str, value: Value) -> bool:
-    """Whether a row without this column's value is worthless."""
-    return value.missing == "quarantine" or name in TABLES[mapping.table].required
+    """Whether a row without this column's value is worthless; an event without an id gets one."""
+    required = name in TABLES[mapping.table].required and name != "event_id"
+    return value.missing == "quarantine" or required
 
 
 def _judged(faults: list[pl.DataFrame], refused: pl.Series) -> pl.DataFrame:

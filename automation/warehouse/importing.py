@@ -74,7 +74,7 @@ class _Import:
         last: pl.DataFrame | None = None
         for frame in source.read(path, self.staged.table):
             if mapping is None:
-                mapping = file.choose(self.staged.table, frame.columns, path)
+                mapping = file.choose(self.staged.table, frame.drop("_row").columns, path)
                 self.known = lookups(self.warehouse, mapping)
             trimmed = trim(_complete(frame, mapping), mapping)
             if mapping.fill_down:

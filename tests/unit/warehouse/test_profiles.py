@@ -26,21 +26,21 @@ def test_profiles_by_hand(tmp_path: Path) -> None:
     ]
     schema = pl.Schema(
         {
-            "event_id": pl.String,
-            "customer_id": pl.String,
-            "type": pl.String,
+            "event_id": pl.String(),
+            "customer_id": pl.String(),
+            "type": pl.String(),
             "occurred_at": pl.Datetime("us", "UTC"),
-            "amount": pl.Float64,
+            "amount": pl.Float64(),
         }
     )
     warehouse = open_warehouse(tmp_path)
     warehouse.append_events(pl.DataFrame(rows, schema=schema, orient="row"))
     frame = warehouse.snapshot(at("2024-01-10 00:00:00")).profiles.to_polars().sort("customer_id")
     assert frame.schema == {
-        "customer_id": pl.String,
-        "recency_days": pl.Float64,
+        "customer_id": pl.String(),
+        "recency_days": pl.Float64(),
         "frequency": pl.Int64,
-        "monetary": pl.Float64,
+        "monetary": pl.Float64(),
         "first_purchase_at": pl.Datetime("us", "UTC"),
         "last_purchase_at": pl.Datetime("us", "UTC"),
     }
