@@ -71,6 +71,7 @@ def template_filters() -> dict[str, Callable[..., Any]]:
         "percent": percent,
         "replace": replace,
         "round": round_number,
+        "sentence": sentence,
         "sum": total,
     }
 
@@ -113,6 +114,12 @@ def format_date(context: Context, value: Any) -> str:
 def round_number(value: Any, digits: int = 0) -> Decimal:
     """`4.25|round(1)` → 4.3 (half up, as people round)."""
     return _rounded(_decimal(value), _digits(digits))
+
+
+def sentence(value: Any) -> str:
+    """`"because you bought tea"|sentence` → Because you bought tea."""
+    text = str(value)
+    return text[:1].upper() + text[1:]
 
 
 def batch(values: Any, size: int) -> list[list[Any]]:

@@ -139,10 +139,10 @@ def _part(subtype: str, body: str) -> list[str]:
             "",
             body.replace("\n", "\r\n"),
         ]
-    data = _utf8(body.replace("\n", "\r\n"))
+    data = _utf8(body)
     wide = len(data) - len(body) > len(body) // 2
     encoding = "base64" if wide else "quoted-printable"
-    encoded = _base64(data) if wide else binascii.b2a_qp(data, istext=True).decode()
+    encoded = _base64(data.replace(b"\n", b"\r\n")) if wide else _quoted_printable(data)
     return [f'Content-Type: text/{subtype}; charset="utf-8"', f"Content-Transfer-Encoding: {encoding}", "", encoded]
 
 
@@ -151,6 +151,11 @@ def _utf8(text: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError as error:
         raise MimeError("the text holds half a character (a lone surrogate)") from error
+
+
+def _quoted_printable(data: bytes) -> str:
+    """`b2a_qp` breaks long lines with the line end that it saw first, so it must see one kind only."""
+    return binascii.b2a_qp(data, istext=True).replace(b"\n", b"\r\n").decode()
 
 
 def _base64(data: bytes) -> str:

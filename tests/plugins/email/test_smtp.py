@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.smtp import DROP, Mailbox, accepts, scripted_server, smtp_server
 
 from automation.testing.channel import check_channel, example_messages, receipts
 from automation.types.message import Receipt, Rendered, Verdict
 from automation.types.secret import Secret
 from automation_email.smtp import SmtpChannel, SmtpOptions
-from tests.support.smtp import DROP, Mailbox, accepts, scripted_server, smtp_server
 
 MESSAGES = example_messages("ana@example.org")
 

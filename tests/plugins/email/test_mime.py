@@ -1,0 +1,194 @@
+"""What is assembled by hand must be read alike by the standard library, and never hold more headers than it should."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import email.utils
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from email.message import EmailMessage
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from automation.testing.channel import example_messages
+from automation.types.message import Rendered
+from automation_email.address import Address, MimeError, read_address
+from automation_email.mime import build, date_header
+
+MESSAGE = example_messages("ana@example.org", 1)[0]
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+ANY = st.text(st.characters(codec="utf-8"), max_size=200)
+HEADER = ANY.map(lambda text: CONTROL.sub("", text))
+LINES = st.lists(
+    st.one_of(
+        ANY,
+        st.sampled_from(
+            [".", "..", "", "From me", " ", "trailing ", "=", "=20", "--=_x", "\r", "\n", "\r\n", "äöü 🎁"]
+        ),
+        st.text("ab .=", min_size=900, max_size=1200),
+    ),
+    max_size=8,
+).map("\n".join)
+
+
+def parsed(message: Rendered) -> EmailMessage:
+    return email.message_from_bytes(build(message), policy=email.policy.default)
+
+
+def lines(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+@settings(max_examples=200, deadline=None)
+@given(subject=HEADER, text=LINES, html=LINES, name=HEADER)
+def test_parse_equal(subject: str, text: str, html: str, name: str) -> None:
+    name = name.replace("<", "").replace(">", "").strip().strip('"').replace("\\", "")
+    message = replace(MESSAGE, subject=subject, text=text, html=html, sender=f"{name} <hello@lindholm.example>")
+    data = build(message)
+    assert data.isascii()
+    assert max(map(len, data.split(b"\r\n"))) <= 998
+    assert b"\n" not in data.replace(b"\r\n", b"")
+    assert b"\r" not in data.replace(b"\r\n", b"")
+    found = parsed(message)
+    assert [part.defects for part in found.walk()] == [[] for _ in found.walk()]
+    assert found["subject"] == subject
+    bodies = [part for part in found.walk() if part.get_content_maintype() == "text"]
+    contents = [part.get_payload(decode=True).decode() for part in bodies]  # type: ignore[union-attr]
+    assert [lines(one) for one in contents] == [lines(text)] + ([lines(html)] if html else [])
+
+
+def test_the_whole_of_a_small_message() -> None:
+    message = Rendered(
+        id="00ff",
+        attempt=2,
+        channel="email",
+        to="Ana <ana@bücher.example>",
+        sent_at=datetime(2026, 3, 2, 10, 30, tzinfo=timezone(timedelta(hours=1))),
+        subject="Grüße",
+        text="Hallo\n.\n",
+        html="<p>Schöne Grüße</p>",
+        sender="Lindholm & Daughters <hello@lindholm.example>",
+        reply_to="shop@lindholm.example",
+        headers={
+            "List-Unsubscribe": "<https://lindholm.example/u/1>",
+            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+        },
+    )
+    assert build(message).decode().split("\r\n") == [
+        'From: "Lindholm & Daughters" <hello@lindholm.example>',
+        'To: "Ana" <ana@xn--bcher-kva.example>',
+        "Reply-To: shop@lindholm.example",
+        "Subject: =?utf-8?b?R3LDvMOfZQ==?=",
+        "Date: Mon, 02 Mar 2026 09:30:00 +0000",
+        "Message-ID: <00ff@lindholm.example>",
+        "List-Unsubscribe: <https://lindholm.example/u/1>",
+        "List-Unsubscribe-Post: List-Unsubscribe=One-Click",
+        "MIME-Version: 1.0",
+        'Content-Type: multipart/alternative; boundary="=_d1dd5afaeb9b8975ee3f74ac"',
+        "",
+        "--=_d1dd5afaeb9b8975ee3f74ac",
+        'Content-Type: text/plain; charset="utf-8"',
+        "Content-Transfer-Encoding: 7bit",
+        "",
+        "Hallo",
+        ".",
+        "",
+        "--=_d1dd5afaeb9b8975ee3f74ac",
+        'Content-Type: text/html; charset="utf-8"',
+        "Content-Transfer-Encoding: quoted-printable",
+        "",
+        "<p>Sch=C3=B6ne Gr=C3=BC=C3=9Fe</p>",
+        "--=_d1dd5afaeb9b8975ee3f74ac--",
+        "",
+    ]
+    assert build(message) == build(message)
+    assert build(replace(message, attempt=3)) == build(message)
+
+
+def test_a_text_that_holds_the_boundary() -> None:
+    boundary = re.search(rb'boundary="([^"]+)"', build(MESSAGE))
+    assert boundary
+    message = replace(MESSAGE, text=f"--{boundary[1].decode()}--\nstill here")
+    body = parsed(message).get_body(("plain",))
+    assert body is not None
+    assert body.get_content().splitlines()[1] == "still here"
+
+
+def test_text_alone_is_one_part() -> None:
+    assert parsed(replace(MESSAGE, html="")).get_content_type() == "text/plain"
+
+
+def test_scripts_without_latin_letters_travel_as_base64() -> None:
+    found = parsed(replace(MESSAGE, text="Добрый день, " * 40, html=""))
+    assert found["content-transfer-encoding"] == "base64"
+    assert found.get_content() == "Добрый день, " * 40
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"to": "a\r\nRSET\r\n@example.org"}, "a control character in the address"),
+        ({"to": "ana@example.org\n"}, "a control character in the address"),
+        ({"to": "ana"}, "bad address: not of the form name@domain"),
+        ({"to": "a b@example.org"}, "bad address: not of the form name@domain"),
+        ({"to": "ana@example.org, bo@example.org"}, "bad address: not of the form name@domain"),
+        ({"to": '"ana\\"@example.org'}, "bad address: not of the form name@domain"),
+        ({"to": "ana@"}, "bad address: its domain is not valid"),
+        ({"to": "ana@exa mple.org"}, "bad address: its domain is not valid"),
+        ({"to": "ana@-example.org"}, "bad address: its domain is not valid"),
+        ({"to": "ana@127.0.0.1"}, "bad address: its domain is not valid"),
+        ({"to": "ana@intranet"}, "bad address: its domain is not valid"),
+        ({"to": f"{'a' * 65}@example.org"}, "bad address: not of the form name@domain"),
+        ({"subject": "Hi\r\nBcc: bo@example.org"}, "a control character in the header Subject"),
+        ({"subject": "Hi\u2028there"}, "a control character in the header Subject"),
+        ({"headers": {"X-A": "1\nBcc: bo@example.org"}}, "a control character in the header X-A"),
+        ({"headers": {"X-A: 1\r\nBcc": "bo"}}, "the header 'X-A: 1\\r\\nBcc' can't be set"),
+        ({"headers": {"bcc": "bo@example.org"}}, "the header 'bcc' can't be set"),
+        ({"headers": {"Content-Type": "text/html"}}, "the header 'Content-Type' can't be set"),
+        ({"headers": {"X-A": "x" * 901}}, "the header X-A is too long"),
+        ({"reply_to": "x\r\n@y.example"}, "a control character in the address"),
+        ({"id": "../../etc/passwd"}, "the message's id is not plain"),
+        ({"text": "half \ud83c"}, "the text holds half a character (a lone surrogate)"),
+    ],
+)
+def test_what_is_refused(change: dict[str, object], what: str) -> None:
+    with pytest.raises(MimeError) as refusal:
+        build(replace(MESSAGE, **change))  # type: ignore[arg-type]
+    assert str(refusal.value) == what
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("ana@example.org", Address("ana", "example.org")),
+        (" Ana Lind <ana+x@Example.ORG> ", Address("ana+x", "example.org", "Ana Lind")),
+        ('"Lind, Ana \\"A\\"" <ana@example.org>', Address("ana", "example.org", 'Lind, Ana "A"')),
+        ("o'hara@example.org", Address("o'hara", "example.org")),
+        ("ana@faß.example", Address("ana", "xn--fa-hia.example")),
+        ("ana@BÜCHER.example", Address("ana", "xn--bcher-kva.example")),
+        ("añá@example.org", Address("añá", "example.org")),
+    ],
+)
+def test_addresses(text: str, address: Address) -> None:
+    assert read_address(text) == address
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=60))
+def test_any_text_is_an_address_or_refused(text: str) -> None:
+    try:
+        address = read_address(text)
+    except MimeError:
+        return
+    assert not CONTROL.search(str(address))
+    assert str(address).count("@") == 1
+    assert not set(' ,;<>"()[]\\:') & set(str(address))
+
+
+@given(st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001 - bounds
+def test_dates(at: datetime) -> None:
+    assert email.utils.parsedate_to_datetime(date_header(at)) == at.replace(microsecond=0)
