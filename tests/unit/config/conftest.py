@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import pytest
 from pydantic import BaseModel, Field, InstanceOf
 
-import automation.rules.core as core
 from automation.config.campaigns import CampaignFile, parse_campaign
 from automation.config.settings import Settings
 from automation.config.settings_file import read_settings
@@ -18,6 +17,7 @@ from automation.config.source_map import read_source
 from automation.contracts import Options
 from automation.hookspecs import hookimpl
 from automation.plugin_manager import Registry, load_plugins
+from automation.rules import core
 from automation.types.campaign import Group, Leaf
 from automation.types.secret import Secret
 

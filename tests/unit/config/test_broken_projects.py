@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-import automation.rules.core as core
 from automation.config.project import load_project
 from automation.config.settings_file import disabled_plugins
 from automation.errors import ConfigurationError
 from automation.plugin_manager import load_plugins
+from automation.rules import core
 
 PROJECTS = Path(__file__).resolve().parents[2] / "projects"
 BROKEN = sorted(path.parent for path in PROJECTS.glob("*/expected.txt"))
