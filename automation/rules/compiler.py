@@ -45,7 +45,9 @@ def evaluate(
         customers = customers.semi_join(wanted, "customer_id")
     found = [leaf for condition in conditions for leaf in leaves(condition)]
     sets = _sets(found, data, registry)
-    marked = _mark(customers, {f"leaf_{n}": sets[_identity(leaf)] for n, leaf in enumerate(found)})
+    marked = _mark(customers, list(sets.values()))
+    marks = {identity: f"set_{n}" for n, identity in enumerate(sets)}
+    marked = marked.select("customer_id", **{f"leaf_{n}": marks[_identity(leaf)] for n, leaf in enumerate(found)})
     numbers = iter(range(len(found)))
     return marked.mutate(**{f"holds_{i}": _truth(condition, marked, numbers) for i, condition in enumerate(conditions)})
 
@@ -112,12 +114,14 @@ def _identity(leaf: Leaf) -> tuple[str, str]:
     return leaf.key, repr(leaf.options)
 
 
-def _mark(customers: ir.Table, sets: Mapping[str, ir.Table]) -> ir.Table:
-    """One Boolean column for every set: whether the customer is in it. `IN` marks each customer once, whatever the set
-    repeats; its unknown (a null in the set) counts as false."""
+def _mark(customers: ir.Table, sets: Sequence[ir.Table]) -> ir.Table:
+    """`set_<n>`: whether the customer is in the set.
+
+    `IN` marks each customer once, whatever the set repeats; what a null in the set leaves unknown counts as false.
+    """
     return customers.select(
         "customer_id",
-        **{name: customers.customer_id.isin(ids.customer_id).fill_null(False) for name, ids in sets.items()},
+        **{f"set_{n}": customers.customer_id.isin(ids.customer_id).fill_null(False) for n, ids in enumerate(sets)},
     )
 
 

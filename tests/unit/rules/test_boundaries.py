@@ -8,10 +8,10 @@ from typing import Any
 
 import ibis
 import pytest
+from unit.rules.oracle import Shop, members
+from unit.rules.written import core_registry, read, snapshot_of
 
 from automation.rules.compiler import evaluate
-from tests.unit.rules.oracle import Shop, members
-from tests.unit.rules.written import core_registry, read, snapshot_of
 
 NOON = datetime(2026, 7, 15, 12, 0, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)

@@ -10,10 +10,10 @@ import ibis
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from unit.rules.oracle import Shop, members
+from unit.rules.written import core_registry, read, snapshot_of
 
 from automation.rules.compiler import evaluate
-from tests.unit.rules.oracle import Shop, members
-from tests.unit.rules.written import core_registry, read, snapshot_of
 
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend

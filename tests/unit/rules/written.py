@@ -8,12 +8,12 @@ from typing import Any
 
 import ibis
 import polars as pl
+from unit.rules.oracle import Shop
 
 from automation.contracts import Snapshot
 from automation.plugin_manager import Registry
 from automation.rules import core
 from automation.types.campaign import Condition, Group, Leaf
-from tests.unit.rules.oracle import Shop
 
 TEXT, NUMBER, DAY, INSTANT = pl.String(), pl.Float64(), pl.Date(), pl.Datetime("us", "UTC")
 CUSTOMERS = {

@@ -1,0 +1,183 @@
+"""Leaves, members, the best and samples of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import ibis
+import ibis.expr.types as ir
+import polars as pl
+import pytest
+from pydantic import BaseModel
+from unit.rules.written import core_registry, read
+
+from automation.contracts import Options, Snapshot
+from automation.errors import ConfigurationError
+from automation.ids import shares
+from automation.rules.compiler import audience, audience_batches, evaluate
+from automation.testing.rule import check_rule
+from automation.testing.toy_shop import toy_snapshot
+from automation.types.campaign import Audience, Group
+
+REGISTRY = core_registry()
+EVERYONE = Audience(Group("all", ()))
+
+
+def condition(written: Mapping[str, Any]) -> Any:
+    return read(written, REGISTRY)
+
+
+def ids(table: ir.Table) -> list[str]:
+    return list(table.to_polars()["customer_id"])
+
+
+def test_every_leaf_of_every_condition_is_a_column_in_the_order_of_the_file() -> None:
+    tea = {"did": "purchase", "where": {"category": "tea"}}
+    gold = {"trait": "tier", "is": "gold"}
+    first = condition({"all": [gold, {"not": tea}]})
+    second = condition({"any": [tea, {"trait": "country", "is": "IE"}]})
+
+    rows = evaluate([first, second], toy_snapshot(), REGISTRY).to_polars().sort("customer_id")
+
+    expected = pl.DataFrame(
+        {
+            "customer_id": [f"c{n}" for n in range(1, 9)],
+            "leaf_0": [True, False, True, False, False, False, False, False],  # gold
+            "leaf_1": [True, True, False, False, True, False, True, False],  # tea
+            "leaf_2": [True, True, False, False, True, False, True, False],  # tea
+            "leaf_3": [False, False, False, False, False, True, False, False],  # Ireland
+            "holds_0": [False, False, True, False, False, False, False, False],
+            "holds_1": [True, True, False, False, True, True, True, False],
+        }
+    )
+    assert rows.equals(expected)
+
+
+def test_all_of_nothing_is_everyone_and_any_of_nothing_is_nobody() -> None:
+    rows = evaluate([Group("all", ()), Group("any", ())], toy_snapshot(), REGISTRY).to_polars()
+
+    assert (rows["holds_0"].sum(), rows["holds_1"].sum()) == (8, 0)
+
+
+def test_the_same_leaf_is_asked_once() -> None:
+    tea = {"did": "purchase", "where": {"category": "tea"}}
+    twice = evaluate([condition({"all": [tea, {"not": tea}]}), condition(tea)], toy_snapshot(), REGISTRY)
+
+    assert str(ibis.to_sql(twice)).count("'tea'") == 1
+
+
+def test_some_customers_can_be_asked_about_alone() -> None:
+    rows = evaluate(
+        [condition({"did": "view"})], toy_snapshot(), REGISTRY, among=pl.Series(["c6", "c8", "who"])
+    ).to_polars()
+
+    assert sorted(rows.select("customer_id", "holds_0").iter_rows()) == [("c6", True), ("c8", False)]
+
+
+class CarelessOptions(Options):
+    careless: bool
+
+
+class Careless:
+    """A rule that breaks its contract: repeats ids, and has a null."""
+
+    key: ClassVar[str] = "careless"
+    Options: ClassVar[type[BaseModel]] = CarelessOptions
+
+    def __init__(self, options: CarelessOptions) -> None:
+        self.options = options
+
+    def matching(self, data: Snapshot) -> ir.Table:
+        return ibis.memtable(pl.DataFrame({"customer_id": ["c1", "c1", None]}))
+
+
+def test_a_careless_rule_neither_doubles_anybody_nor_makes_truth_unknown() -> None:
+    registry = core_registry()
+    registry.components["rules"]["careless"] = (Careless, "test")
+    careless = read({"careless": True}, registry)
+
+    rows = evaluate([careless, Group("not", (careless,))], toy_snapshot(), registry).to_polars()
+
+    assert sorted(rows["customer_id"]) == [f"c{n}" for n in range(1, 9)]
+    assert list(rows.filter(rows["holds_0"])["customer_id"]) == ["c1"]
+    assert rows["holds_1"].sum() == 7
+
+
+def test_check_rule_refuses_it() -> None:
+    with pytest.raises(AssertionError, match="null customer_id"):
+        check_rule(Careless, {"careless": True}, expected={"c1"})
+
+
+def test_the_members_keep_their_leaves() -> None:
+    wanted = Audience(condition({"any": [{"did": "view"}, {"trait": "tier", "is": "gold"}]}))
+
+    rows = audience(wanted, toy_snapshot(), REGISTRY, salt="x").to_polars().sort("customer_id")
+
+    assert rows.columns == ["customer_id", "leaf_0", "leaf_1"]
+    assert rows.rows() == [("c1", True, True), ("c3", False, True), ("c6", True, False)]
+
+
+@pytest.mark.parametrize(
+    ("by", "found"),
+    [
+        ("points", ["c3", "c1", "c2"]),  # 540.5, 320, 120
+        ("frequency", ["c3", "c1", "c2"]),  # 4, 3, 2 purchase days: c2 and c7 have 2 each, c2 comes first
+        ("churn_risk", ["c5", "c1", "c2"]),  # 0.9, then 0.5 twice, c8 without a score
+    ],
+)
+def test_top_takes_the_highest_and_equal_ones_by_id(by: str, found: list[str]) -> None:
+    scores = pl.DataFrame({"customer_id": ["c2", "c1", "c5", "c8"], "score": [0.5, 0.5, 0.9, None]})
+    data = replace(toy_snapshot(), segments={"churn_risk": ibis.memtable(scores)})
+
+    members = audience(Audience(Group("all", ()), top=3, by=by), data, REGISTRY, salt="x")
+
+    assert ids(members) == found
+
+
+def test_top_ranks_nobody_without_a_score() -> None:
+    members = audience(Audience(Group("all", ()), top=100, by="monetary"), toy_snapshot(), REGISTRY, salt="x")
+
+    assert sorted(ids(members)) == ["c1", "c2", "c3", "c4", "c5", "c7"]
+
+
+@pytest.mark.parametrize(
+    ("by", "text"),
+    [
+        ("tier", "by: trait 'tier' is not a number, so nobody is first by it"),
+        ("pionts", "by: no segment, profile field or trait is called 'pionts'; did you mean 'points'?"),
+    ],
+)
+def test_a_score_must_be_a_number_that_exists(by: str, text: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        audience(Audience(Group("all", ()), top=1, by=by), toy_snapshot(), REGISTRY, salt="x")
+
+    assert str(caught.value) == text
+
+
+def test_a_sample_is_drawn_by_our_own_hash() -> None:
+    everyone = pl.Series([f"c{n}" for n in range(1, 9)])
+    for salt in ("a", "b", "winter"):
+        members = audience(Audience(Group("all", ()), sample=0.4), toy_snapshot(), REGISTRY, salt=salt)
+        assert sorted(ids(members)) == everyone.filter(pl.Series(shares(salt, everyone) < 0.4)).to_list()
+
+
+@pytest.mark.parametrize("size", [1, 3, 8, 100])
+def test_members_come_in_frames_of_the_size_asked_for(size: int) -> None:
+    frames = list(audience_batches(audience(EVERYONE, toy_snapshot(), REGISTRY, salt="x"), size))
+
+    assert sorted(customer for frame in frames for customer in frame["customer_id"]) == [f"c{n}" for n in range(1, 9)]
+    assert [len(frame) for frame in frames[:-1]] == [size] * (len(frames) - 1)
+    assert 0 < len(frames[-1]) <= size
+
+
+def test_an_empty_audience_has_no_frames() -> None:
+    nobody = Audience(Group("any", ()))
+
+    assert list(audience_batches(audience(nobody, toy_snapshot(), REGISTRY, salt="x"), 10)) == []
+
+
+def test_an_error_names_the_leafs_place() -> None:
+    with pytest.raises(ConfigurationError, match=r"^audience\.all\[2\]: there is no trait 'colour'; "):
+        evaluate([condition({"all": [{"did": "view"}, {"trait": "colour", "is": "red"}]})], toy_snapshot(), REGISTRY)

@@ -1,0 +1,166 @@
+"""A rule that makes no sense is refused as it is read: one error, at its place, in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+from unit.rules.written import core_registry
+
+NAMES = "is, is_not, in, not_in, at_least, at_most, between, contains, starts_with, exists, before, after"
+
+
+@pytest.mark.parametrize(
+    ("key", "written", "place", "text"),
+    [
+        ("trait", {"trait": "country"}, (), f"say what it must be; one of {NAMES}, anniversary"),
+        (
+            "trait",
+            {"trait": "points", "at_least": 1, "at_most": 5},
+            (),
+            "at_least and at_most stand together; give each a rule of its own under all: or any:",
+        ),
+        (
+            "trait",
+            {"trait": "country", "is": None},
+            ("is",),
+            "there is no value here; to ask whether one is known, write exists: true or exists: false",
+        ),
+        ("trait", {"trait": "country", "in": "DE"}, ("in",), "'DE' is not a list; write [DE], or use is"),
+        ("trait", {"trait": "country", "in": []}, ("in",), "the list is empty, so nothing could be in it"),
+        (
+            "trait",
+            {"trait": "points", "at_least": "100 EUR"},
+            ("at_least",),
+            "'100 EUR' is not a number; write it without quotes or unit: 100 or 19.90",
+        ),
+        (
+            "trait",
+            {"trait": "points", "between": [10, 5]},
+            ("between",),
+            "the range ends before it starts; write [5, 10]",
+        ),
+        (
+            "trait",
+            {"trait": "points", "between": [1, "2026-01-01"]},
+            ("between",),
+            "[1, '2026-01-01'] mixes a date with a number",
+        ),
+        (
+            "trait",
+            {"trait": "birthday", "before": "1.2.2026"},
+            ("before",),
+            "'1.2.2026' is not a date; write year-month-day: 2026-11-20",
+        ),
+        (
+            "trait",
+            {"trait": "birthday", "anniversary": "tomorrow"},
+            ("anniversary",),
+            "'tomorrow' is not an anniversary; write today or {in_the_next: 7d}",
+        ),
+        (
+            "trait",
+            {"trait": "birthday", "anniversary": {"in_the_next": "12h"}},
+            ("anniversary",),
+            "in_the_next is 12h; an anniversary wants whole days, from 1d to 366d",
+        ),
+        (
+            "did",
+            {"did": "purchase", "times": "at most 0"},
+            ("times",),
+            "times counts from 1; to say that it never happened, use did_not",
+        ),
+        (
+            "did",
+            {"did": "purchase", "times": ">> 2"},
+            ("times",),
+            "'>> 2' is not a comparison; write at least 2, at most 2, exactly 2, more than 2 or less than 2",
+        ),
+        (
+            "did",
+            {"did": "purchase", "times": "at least 2 EUR"},
+            ("times",),
+            "times counts occasions, not money; write at least 2, or use sum",
+        ),
+        ("did", {"did": "purchase", "times": 1.5}, ("times",), "nobody does something 1.5 times; write a whole number"),
+        (
+            "did",
+            {"did": "purchase", "in_the_last": "0d"},
+            ("in_the_last",),
+            "nothing happens in no time; write a longer one, such as 30d",
+        ),
+        (
+            "did",
+            {"did": "purchase", "in_the_last": "-3d"},
+            ("in_the_last",),
+            "'-3d' is not a duration; write a whole number and a unit: 45s, 30m, 2h, 90d, 2w",
+        ),
+        (
+            "did",
+            {"did": "purchase", "in_the_last": "3d", "between": ["2026-01-01", "2026-01-31"]},
+            ("between",),
+            "in_the_last and between are two spans of time; keep one",
+        ),
+        (
+            "did",
+            {"did": "purchase", "between": ["2026-02-01", "2026-01-31"]},
+            ("between",),
+            "the span ends before it starts; write [2026-01-31, 2026-02-01]",
+        ),
+        (
+            "did",
+            {"did": "purchase", "sum": {"amount": "at least 1", "quantity": 2}},
+            ("sum",),
+            "sum wants one attribute, such as {amount: at least 100}",
+        ),
+        (
+            "did",
+            {"did": "purchase", "sum": {"quantity": "at least 3 EUR"}},
+            ("sum",),
+            "only amounts have a currency; write {quantity: at least 3}",
+        ),
+        (
+            "did",
+            {"did": "purchase", "where": {"price": {"at_least": 1, "is": 2}}},
+            ("where", "price"),
+            "is and at_least stand together; give each a rule of its own under all: or any:",
+        ),
+    ],
+)
+def test_nonsense_is_one_error_at_its_place(key: str, written: Any, place: tuple[str, ...], text: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        core_registry().find("rules", key).Options.model_validate(written)
+
+    (error,) = caught.value.errors()
+    assert (error["loc"], error["msg"]) == (place, f"Value error, {text}")
+
+
+@pytest.mark.parametrize(
+    ("key", "written", "place"),
+    [
+        ("did", {"did": "purchase", "tims": 2}, ("tims",)),
+        ("did_not", {"did_not": ""}, ("did_not",)),
+        ("segment", {"segment": "x", "score": "high"}, ("score",)),
+        ("message", {"message": {"was": "seen"}}, ("message", "was")),
+        ("profile", {"profile": "monetary", "anniversary": "today"}, ("anniversary",)),
+    ],
+)
+def test_a_wrong_key_or_value_is_one_error_at_its_place(key: str, written: Any, place: tuple[str, ...]) -> None:
+    with pytest.raises(ValidationError) as caught:
+        core_registry().find("rules", key).Options.model_validate(written)
+
+    (error,) = [problem for problem in caught.value.errors() if problem["loc"] == place]
+    assert error["msg"]
+
+
+def test_every_rule_has_a_schema_and_an_example() -> None:
+    registry = core_registry()
+
+    assert registry.names("rules") == ["did", "did_not", "message", "profile", "segment", "trait"]
+    for key in registry.names("rules"):
+        rule = registry.find("rules", key)
+        schema = TypeAdapter(rule.Options).json_schema()
+        assert key in schema["required"]
+        assert schema["additionalProperties"] is False
+        assert f"{{{key}: " in rule.__doc__
