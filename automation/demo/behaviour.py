@@ -16,6 +16,7 @@ from automation.types.offer import Offer
 
 TYPICAL_BASKET = 60  # euros, to judge an offer of an amount by
 LIKED_ANYWAY = 0.25  # how well a message without products matches a taste
+SAVED_UP = 120  # days without a purchase after which a message meets the most unmet wishes
 
 
 def everyday(shop: Shop, since: datetime, until: datetime, *, seed: int) -> pl.DataFrame:
@@ -74,10 +75,18 @@ def _contacts(
         discount=pl.col("offer").replace_strict(value, default=0.0, return_dtype=pl.Float64),
         own_choice=shop.products["product_id"].gather(own),
     )
+    contacts = contacts.join(_last_purchases(shop), on="customer_id", how="left", maintain_order="left")
     liked = _liked(rng, shop, contacts)
     return contacts.join(liked, on="message_id", how="left", maintain_order="left").with_columns(
-        match=pl.col("match").fill_null(LIKED_ANYWAY), wanted=pl.coalesce("wanted", "own_choice")
+        wishes=((pl.col("sent_at") - pl.col("last")) / pl.duration(days=SAVED_UP)).clip(0.1, 1).fill_null(0.1),
+        match=pl.col("match").fill_null(LIKED_ANYWAY),
+        wanted=pl.coalesce("wanted", "own_choice"),
     )
+
+
+def _last_purchases(shop: Shop) -> pl.DataFrame:
+    bought = shop.events.filter(pl.col("type") == "purchase")
+    return bought.group_by("customer_id").agg(last=pl.col("occurred_at").max())
 
 
 def _liked(rng: np.random.Generator, shop: Shop, contacts: pl.DataFrame) -> pl.DataFrame:
@@ -121,14 +130,14 @@ def _answered(rng: np.random.Generator, contacts: pl.DataFrame) -> pl.DataFrame:
     """Who opened, clicked, bought and unsubscribed, and when. A deal moves those who look at the price."""
     size = len(contacts)
     curious = pl.when(pl.col("variant") == "question").then(1.25).otherwise(1.0)
-    deal = pl.col("thrift") ** 1.5 * (pl.col("discount") / 0.2).clip(0, 1)
-    opens = pl.col("opens") * curious * pl.when("lapsed").then(0.75).otherwise(1.0)
+    deal = (0.15 + 0.85 * pl.col("thrift") ** 1.5) * (pl.col("discount") / 0.2).clip(0, 1)
+    opens = pl.col("opens") * curious * pl.when("lapsed").then(0.85).otherwise(1.0)
     return (
         contacts.with_columns(pl.Series(f"u{n}", rng.random(size)) for n in range(5))
         .with_columns(opened=pl.col("u0") < opens)
-        .with_columns(clicked=pl.col("opened") & (pl.col("u1") < 0.06 + 0.4 * pl.col("match") + 0.4 * deal))
+        .with_columns(clicked=pl.col("opened") & (pl.col("u1") < 0.1 + 0.5 * pl.col("match") + 0.4 * deal))
         .with_columns(
-            bought=pl.col("clicked") & (pl.col("u2") < 0.04 + 0.35 * pl.col("match") + 0.6 * deal),
+            bought=pl.col("clicked") & (pl.col("u2") < pl.col("wishes") * (0.05 + 0.15 * pl.col("match") + 0.9 * deal)),
             unsubscribed=pl.col("opened") & ~pl.col("clicked") & (pl.col("u3") < 0.012 * (1 - pl.col("match"))),
             another=(pl.col("u4") < 0.4) & (pl.col("own_choice") != pl.col("wanted")),
         )

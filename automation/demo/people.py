@@ -77,11 +77,11 @@ def _tastes(rng: np.random.Generator, count: int, home: Ints, period: Period) ->
         rate=rng.gamma(0.6, 1 / 40 / 0.6, count),
         leaves=np.maximum(rng.beta(0.4, 6.0, count), 1e-4),
         thrift=np.where(rng.random(count) < 0.3, rng.beta(6, 2, count), rng.beta(1.5, 6, count)),
-        opens=rng.beta(2.2, 4.0, count),
+        opens=rng.beta(2.8, 4.0, count),
         joined=joined,
         hours=np.array([entry[3] for entry in _HOMES], dtype=np.float64)[home],
         buyer=rng.random(count) < 0.93,
-        newsletter=rng.random(count) < 0.72,
+        newsletter=rng.random(count) < 0.85,
     )
 
 
@@ -109,10 +109,16 @@ def _frame(rng: np.random.Generator, home: Ints, tastes: Tastes, period: Period)
         **{name: values.gather(home) for name, values in at_home.items()},
         birthday=pl.Series(rng.integers(-14_600, 13_500, count).astype("datetime64[D]")),
         created_at=pl.Series(period.instants(tastes.joined - 0.01)).cast(pl.Datetime("us", "UTC")),
-        newsletter_consent=pl.Series(tastes.newsletter),
-        promotions_consent=pl.Series(tastes.newsletter & (rng.random(count) < 0.9) | (rng.random(count) < 0.15)),
+        newsletter_consent=_word(rng, tastes.newsletter),
+        promotions_consent=_word(rng, (tastes.newsletter & (rng.random(count) < 0.93)) | (rng.random(count) < 0.3)),
     )
     return _with_gaps(rng, frame).drop("n")
+
+
+def _word(rng: np.random.Generator, agreed: NDArray[np.bool_]) -> pl.Series:
+    """Yes, or nothing said; a few of those who don't agree took a yes back."""
+    withdrawn = ~agreed & (rng.random(len(agreed)) < 0.15)
+    return pl.select(pl.when(pl.Series(agreed)).then(True).when(pl.Series(withdrawn)).then(False)).to_series()
 
 
 _HOME_COLUMNS = {0: "country", 1: "language", 2: "timezone", 5: "city", 6: "postcode"}

@@ -125,6 +125,6 @@ def _with_loyalty(people: pl.DataFrame, events: pl.DataFrame, until: datetime) -
     tier = pl.when(pl.col("spent") >= 600).then(pl.lit("gold")).when(pl.col("spent") >= 250).then(pl.lit("silver"))
     return (
         people.join(spent, on="customer_id", how="left", maintain_order="left")
-        .with_columns(loyalty_tier=tier.otherwise(pl.lit("none")))
+        .with_columns(loyalty_tier=tier.otherwise(pl.lit("basic")))
         .drop("spent")
     )

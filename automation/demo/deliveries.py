@@ -1,0 +1,56 @@
+"""Reads from the ledger what was delivered and decided, as frames."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import polars as pl
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from automation.clock import to_millis
+from automation.store.engine import table
+from automation.store.tables import Decision, Message, Run
+
+_message, _decision, _run = table(Message), table(Decision), table(Run)
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+_INSTANT = pl.Datetime("us", "UTC")
+
+
+def delivered(connection: Connection, *, since: datetime = _BEGINNING) -> pl.DataFrame:
+    """The messages sent since then: message_id, customer_id, topic, sent_at, items (product ids), offer, variant."""
+    query = (
+        sa.select(_message.c.id, _message.c.customer_id, _message.c.topic, _message.c.settled_at)
+        .add_columns(*(_decision.c[name] for name in ("items", "offer", "variant")))
+        .join(_decision, _decision.c.id == _message.c.decision_id)
+        .where(_message.c.state == "sent", _message.c.settled_at >= to_millis(since))
+        .order_by(_message.c.id)
+    )
+    names = ("message_id", "customer_id", "topic", "sent_at", "items", "offer", "variant")
+    schema = dict.fromkeys(names, pl.String) | {"sent_at": pl.Int64}
+    rows = pl.DataFrame([tuple(row) for row in connection.execute(query)], schema=schema, orient="row")
+    shown = pl.List(pl.Struct({"product_id": pl.String}))
+    return rows.with_columns(
+        _instants("sent_at"),
+        pl.col("items").str.json_decode(shown).list.eval(pl.element().struct.field("product_id")),
+    )
+
+
+def members(connection: Connection, campaign: str) -> pl.DataFrame:
+    """Who was contacted or held out, in all runs: customer_id, outcome, variant, due_at, message_id, state."""
+    query = (
+        sa.select(_decision.c.customer_id, _decision.c.outcome, _decision.c.variant, _run.c.due_at)
+        .add_columns(_message.c.id, _message.c.state)
+        .join(_run, _run.c.id == _decision.c.run_id)
+        .outerjoin(_message, _message.c.decision_id == _decision.c.id)
+        .where(_decision.c.campaign == campaign, _decision.c.outcome.in_(["message", "holdout"]))
+        .order_by(_decision.c.id)
+    )
+    names = ("customer_id", "outcome", "variant", "due_at", "message_id", "state")
+    schema = dict.fromkeys(names, pl.String) | {"due_at": pl.Int64}
+    rows = pl.DataFrame([tuple(row) for row in connection.execute(query)], schema=schema, orient="row")
+    return rows.with_columns(_instants("due_at"))
+
+
+def _instants(column: str) -> pl.Expr:
+    return pl.from_epoch(column, time_unit="ms").cast(_INSTANT)

@@ -1,0 +1,172 @@
+"""The demo: a made-up shop in a folder of its own, three campaigns over two simulated weeks, and what came of them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from email import message_from_bytes, policy
+from importlib import resources
+from pathlib import Path
+
+import polars as pl
+
+from automation.clock import ManualClock, monotonic
+from automation.demo.results import CampaignResult, result
+from automation.demo.shop import Shop, generate, write
+from automation.demo.simulation import Simulation
+from automation.demo.starter import copy_starter
+from automation.errors import AutomationError
+from automation.learn.artifacts import Card
+from automation.reporting.explain import Explanation, explain
+from automation.runner.importing import import_data
+from automation.runner.launch import launch, valid_campaign
+from automation.runner.pinned import PinnedCampaigns
+from automation.runner.training import train_models
+from automation.runner.workspace import Workspace, open_workspace
+from automation.store import decisions
+from automation.types.campaign import Schedule
+from automation.warehouse.mapping import MappingFile, load_mapping
+
+FIRST_DAY = date(2026, 9, 7)  # a Monday
+DAYS = 15  # the first Tuesday's customers have their two weeks in it
+CAMPAIGNS = ("winback", "newsletter", "birthday")
+Step = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Example:
+    """One message as it arrived, and why this customer got it."""
+
+    customer_id: str
+    to: str
+    subject: str
+    text: str
+    file: Path
+    explanation: Explanation
+
+
+@dataclass(frozen=True)
+class DemoSummary:
+    """What the demo made and what came of it; `folder` is the project, to look into and to go on with."""
+
+    folder: Path
+    outbox: Path
+    first_day: date
+    days: int
+    customers: int
+    products: int
+    events: int
+    models: Sequence[Card]
+    campaigns: Sequence[CampaignResult]
+    example: Example | None
+    seconds: float
+
+
+def tell(
+    folder: Path,
+    *,
+    seed: int = 7,
+    customers: int = 3000,
+    days: int = DAYS,
+    step: Step = lambda what: None,
+    starter: Path | None = None,
+) -> DemoSummary:
+    """Run the whole demo in `folder`; `step` is told what begins. Raises `AutomationError`."""
+    started = monotonic()
+    copy_starter(folder, starter=starter)
+    until = datetime(FIRST_DAY.year, FIRST_DAY.month, FIRST_DAY.day, tzinfo=UTC)
+    clock = ManualClock(until)
+    step(f"making up a shop of {customers:,} customers")
+    shop = generate(seed, customers, until=until)
+    mapping = _mapping(folder / "data")
+    # The file channel's folder is relative to where the daemon runs, which is the project.
+    with contextlib.chdir(folder), open_workspace(folder, clock=clock) as workspace:
+        _import(workspace, shop, folder / "data", mapping, step)
+        cards = train_models(workspace, progress=lambda name: step(f"training {name}"))
+        for name in CAMPAIGNS:
+            launch(workspace, name, by="demo", audience=None)
+        pinned = PinnedCampaigns(workspace.project)
+        simulation = Simulation(workspace, clock, shop, mapping, folder / "data", seed, shop.events.head(0), pinned)
+        _simulate(simulation, days, step)
+        step("counting what came of it")
+        results = [result(workspace, valid_campaign(workspace.project, name), simulation.events) for name in CAMPAIGNS]
+        example = _example(workspace, simulation.events, folder)
+    return DemoSummary(
+        folder=folder,
+        outbox=folder / "var" / "outbox",
+        first_day=FIRST_DAY,
+        days=days,
+        customers=len(shop.customers),
+        products=len(shop.products),
+        events=len(shop.events) + len(simulation.events),
+        models=cards,
+        campaigns=results,
+        example=example,
+        seconds=monotonic() - started,
+    )
+
+
+def _mapping(data: Path) -> MappingFile:
+    """The mapping is kept beside the files, so that they can be imported by hand as well."""
+    data.mkdir()
+    path = data / "mapping.yaml"
+    path.write_text(resources.files("automation.demo").joinpath("mapping.yaml").read_text("utf-8"), "utf-8")
+    return load_mapping(path)
+
+
+def _import(workspace: Workspace, shop: Shop, data: Path, mapping: MappingFile, step: Step) -> None:
+    customers, products, events = write(shop, data)
+    step(f"importing {len(shop.events):,} events of two years")
+    import_data(workspace, "customers", [customers], mapping)
+    import_data(workspace, "products", [products], mapping)
+    import_data(workspace, "events", [events], mapping)
+
+
+def _simulate(simulation: Simulation, days: int, step: Step) -> None:
+    schedules = {name: _schedule(simulation.workspace, name) for name in CAMPAIGNS}
+    for day in (FIRST_DAY + timedelta(days=number) for number in range(days)):
+        step(f"{day:%A %d %B}")
+        simulation.live(day, schedules)
+
+
+def _schedule(workspace: Workspace, name: str) -> Schedule:
+    schedule = valid_campaign(workspace.project, name).schedule
+    if schedule is None:
+        raise AutomationError(f"the demo wants {name!r} to have a schedule")
+    return schedule
+
+
+def _example(workspace: Workspace, events: pl.DataFrame, folder: Path) -> Example | None:
+    """A message of the first campaign that its customer bought from, or else any that arrived."""
+    bought = events.filter(pl.col("type") == "purchase", pl.col("message_id").is_not_null())["message_id"]
+    with workspace.store.reading() as connection:
+        sent = [
+            row
+            for row in decisions.find(connection, campaign=CAMPAIGNS[0], limit=1_000)
+            if row.message_id is not None and row.state == "sent"
+        ]
+    if not sent:
+        return None
+    best = set(bought)
+    chosen = min(sent, key=lambda row: (row.message_id not in best, row.coupon is None, row.customer_id))
+    assert chosen.message_id is not None
+    return _read(folder / "var" / "outbox", chosen.message_id, explain(workspace, CAMPAIGNS[0], chosen.customer_id))
+
+
+def _read(outbox: Path, message_id: str, explanation: Explanation) -> Example:
+    """The delivered message itself."""
+    lines = (json.loads(line) for line in (outbox / "messages.jsonl").read_text("utf-8").splitlines())
+    entry = next(line for line in lines if line["id"] == message_id)
+    file = outbox / entry["path"]
+    body = message_from_bytes(file.read_bytes(), policy=policy.default).get_body(("plain",))
+    return Example(
+        customer_id=explanation.customer_id,
+        to=entry["to"],
+        subject=entry["subject"],
+        text=body.get_content() if body is not None else "",
+        file=file,
+        explanation=explanation,
+    )

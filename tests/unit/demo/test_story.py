@@ -1,0 +1,94 @@
+"""The demo from an empty folder to its summary, small: 500 customers and four days."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from automation.demo.starter import PARTS, copy_starter, starter_folder
+from automation.demo.story import CAMPAIGNS, DemoSummary, tell
+from automation.errors import AutomationError
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[DemoSummary, list[str]]:
+    steps: list[str] = []
+    return tell(tmp_path_factory.mktemp("demo") / "shop", customers=500, days=4, step=steps.append), steps
+
+
+def test_every_member_of_every_audience_is_accounted_for(told: tuple[DemoSummary, list[str]]) -> None:
+    summary, _ = told
+    assert [campaign.name for campaign in summary.campaigns] == list(CAMPAIGNS)
+    for campaign in summary.campaigns:
+        account = campaign.account
+        assert account.adds_up
+        assert account.sent > 0
+        assert account.sent + sum(campaign.reasons.values()) == account.audience
+        assert 0 < campaign.clicked + campaign.opened <= 2 * account.sent
+
+
+def test_one_run_a_due_day(told: tuple[DemoSummary, list[str]]) -> None:
+    runs = {campaign.name: campaign.runs for campaign in told[0].campaigns}
+    assert runs == {"winback": 1, "newsletter": 1, "birthday": 4}  # Monday to Thursday
+
+
+def test_as_many_messages_lie_in_the_outbox_as_were_sent(told: tuple[DemoSummary, list[str]]) -> None:
+    summary, _ = told
+    lines = [json.loads(line) for line in (summary.outbox / "messages.jsonl").read_text().splitlines()]
+    assert len({line["id"] for line in lines}) == len(lines) == sum(c.account.sent for c in summary.campaigns)
+    assert all((summary.outbox / line["path"]).is_file() for line in lines)
+
+
+def test_the_variants_share_what_was_sent(told: tuple[DemoSummary, list[str]]) -> None:
+    newsletter = told[0].campaigns[1]
+    assert set(newsletter.variants) == {"plain", "question"}
+    assert sum(variant.sent for variant in newsletter.variants.values()) == newsletter.account.sent
+    assert sum(variant.opened for variant in newsletter.variants.values()) == newsletter.opened
+
+
+def test_the_example_is_a_real_message_with_its_reasons(told: tuple[DemoSummary, list[str]]) -> None:
+    summary, _ = told
+    example = summary.example
+    assert example is not None
+    assert example.file.is_file()
+    assert example.explanation.customer_id == example.customer_id
+    assert all(rule.held for rule in example.explanation.rules)
+    decision = example.explanation.decision
+    assert decision is not None
+    assert decision.coupon is None or decision.coupon in example.text
+
+
+def test_the_steps_are_told_as_they_begin(told: tuple[DemoSummary, list[str]]) -> None:
+    _, steps = told
+    assert steps[0] == "making up a shop of 500 customers"
+    assert steps[-5:] == [
+        "Monday 07 September",
+        "Tuesday 08 September",
+        "Wednesday 09 September",
+        "Thursday 10 September",
+        "counting what came of it",
+    ]
+
+
+def test_the_folder_is_a_project_with_the_shops_files(told: tuple[DemoSummary, list[str]]) -> None:
+    folder = told[0].folder
+    assert all((folder / part).exists() for part in PARTS)
+    assert {"mapping.yaml", "customers.csv", "products.csv", "events.csv", "events-2026-09-10.csv"} <= {
+        path.name for path in (folder / "data").iterdir()
+    }
+
+
+def test_the_starter_is_copied_whole_and_never_over_something(tmp_path: Path) -> None:
+    copy_starter(tmp_path / "shop")
+    copied = {path.relative_to(tmp_path / "shop") for path in (tmp_path / "shop").rglob("*") if path.is_file()}
+    source = {
+        path.relative_to(starter_folder())
+        for part in PARTS
+        for path in [starter_folder() / part, *(starter_folder() / part).rglob("*")]
+        if path.is_file()
+    }
+    assert copied == source
+    with pytest.raises(AutomationError, match=r"has a config\.yaml already; choose an empty folder"):
+        copy_starter(tmp_path / "shop")
