@@ -87,18 +87,15 @@ def _secret(engine: Engine) -> bytes:
 
 
 def insert_rows(
-    connection: Connection, model: type[SQLModel], columns: Sequence[str], rows: Sequence[Sequence[Any]]
+    connection: Connection, model: type[SQLModel], columns: Sequence[str], rows: list[tuple[Any, ...]]
 ) -> None:
-    """Insert many rows by the driver's own executemany; `rows` hold the values of `columns`."""
+    """Insert many rows by the driver's own executemany; `rows` hold the values of `columns`, in their order."""
     if not rows:
         return
-    statement = sa.insert(table(model)).compile(dialect=connection.dialect, column_keys=list(columns))
-    order = list(getattr(statement, "positiontup", None) or columns)
-    if order == list(columns):
-        connection.exec_driver_sql(str(statement), [tuple(row) for row in rows])
-        return
-    places = [list(columns).index(name) for name in order]
-    connection.exec_driver_sql(str(statement), [tuple(row[place] for place in places) for row in rows])
+    quote = connection.dialect.identifier_preparer.quote
+    names = ", ".join(quote(name) for name in columns)
+    places = ", ".join(["?" if connection.dialect.paramstyle == "qmark" else "%s"] * len(columns))
+    connection.exec_driver_sql(f"INSERT INTO {quote(table(model).name)} ({names}) VALUES ({places})", rows)  # noqa: S608
 
 
 def table(model: type[SQLModel]) -> sa.Table:

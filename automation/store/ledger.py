@@ -8,6 +8,7 @@ from datetime import datetime
 import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
+from sqlmodel import SQLModel
 
 from automation.clock import to_millis
 from automation.errors import StoreError
@@ -65,17 +66,27 @@ def plan(
     )
     if connection.execute(claimed).rowcount != 1:
         raise StoreError(f"batch {batch_no} of run {run_id} was planned already")
-    at = to_millis(now)
     first = (connection.execute(sa.select(sa.func.max(_decision.c.id))).scalar() or 0) + 1
     rows = rows.with_columns(
         pl.int_range(first, first + pl.len(), dtype=pl.Int64).alias("id"),
         (pl.lit(f"{run_id}|") + pl.col("customer_id") + "|").alias("entry"),
     )
-    _insert_decisions(connection, rows, run_id=run_id, batch_no=batch_no, campaign=campaign, at=at)
+    here = {"run_id": pl.lit(run_id), "batch_no": pl.lit(batch_no)}
+    decided = {name: name for name in ("id", "entry", *DECISION_COLUMNS)}
+    settled = {
+        "step": pl.lit(""),
+        "visit": pl.lit(0),
+        "campaign": pl.lit(campaign),
+        "decided_at": pl.lit(to_millis(now)),
+    }
+    _insert(connection, Decision, rows, **decided, **settled, **here)
     promised = _identify(rows.filter(pl.col("channel").is_not_null()), secret)
-    _insert_contacts(connection, promised, campaign=campaign, topic=topic)
+    contact = {"message_id": "message_id", "customer_id": "customer_id", "channel": "channel", "at": "due_at"}
+    _insert(connection, Contact, promised, **contact, topic=pl.lit(topic), campaign=pl.lit(campaign))
     messages = promised.filter(pl.col("outcome") == "message")
-    _insert_messages(connection, messages, run_id=run_id, batch_no=batch_no, topic=topic)
+    queued = {"topic": pl.lit(topic), "state": pl.lit(MessageState.QUEUED.value), "attempt": pl.lit(0)}
+    kept = {name: name for name in ("customer_id", *MESSAGE_COLUMNS) if name != "coupon"}
+    _insert(connection, Message, messages, id="message_id", decision_id="id", **kept, **queued, **here)
     coupons.reserve(connection, messages, campaign=campaign, secret=secret)
 
 
@@ -88,29 +99,12 @@ def _identify(rows: pl.DataFrame, secret: bytes) -> pl.DataFrame:
     return pl.concat(parts) if parts else rows.with_columns(pl.lit(None, dtype=pl.String).alias("message_id"))
 
 
-def _insert_decisions(
-    connection: Connection, rows: pl.DataFrame, *, run_id: int, batch_no: int, campaign: str, at: int
-) -> None:
-    columns = ("id", "entry", *DECISION_COLUMNS)
-    fixed = ("", 0, run_id, batch_no, campaign, at)
-    values = [(*row, *fixed) for row in rows.select(columns).iter_rows()]
-    insert_rows(
-        connection, Decision, (*columns, "step", "visit", "run_id", "batch_no", "campaign", "decided_at"), values
+def _insert(connection: Connection, model: type[SQLModel], rows: pl.DataFrame, **columns: str | pl.Expr) -> None:
+    """Insert the rows: each column of the table from the frame's column, or expression, that is given for it."""
+    taken = rows.select(
+        (pl.col(source) if isinstance(source, str) else source).alias(name) for name, source in columns.items()
     )
-
-
-def _insert_messages(connection: Connection, rows: pl.DataFrame, *, run_id: int, batch_no: int, topic: str) -> None:
-    taken = ("message_id", "id", "customer_id", "channel", "address", "lane", "due_at", "expires_at", "template")
-    columns = ("id", "decision_id", *taken[2:], "context", "run_id", "batch_no", "topic", "state", "attempt")
-    fixed = (run_id, batch_no, topic, MessageState.QUEUED.value, 0)
-    values = [(*row, *fixed) for row in rows.select(*taken, "context").iter_rows()]
-    insert_rows(connection, Message, columns, values)
-
-
-def _insert_contacts(connection: Connection, rows: pl.DataFrame, *, campaign: str, topic: str) -> None:
-    columns = ("message_id", "customer_id", "channel", "at", "topic", "campaign")
-    taken = rows.select("message_id", "customer_id", "channel", "due_at").iter_rows()
-    insert_rows(connection, Contact, columns, [(*row, topic, campaign) for row in taken])
+    insert_rows(connection, model, tuple(columns), taken.rows())
 
 
 def account(connection: Connection, run_id: int) -> Account:

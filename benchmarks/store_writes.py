@@ -1,0 +1,149 @@
+"""How fast a planned batch enters the ledger, against the driver's raw executemany of the same rows.
+
+Both write every decision, message and contact of the batches into the same tables with the same indexes, one durable
+transaction (WAL, synchronous=FULL) a batch of 1,000. Ours also numbers the decisions, makes the message ids and guards
+the batch; the rival gets finished tuples.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from measure import Measure, arguments, median_seconds, report, say
+
+from automation.clock import to_millis
+from automation.ids import message_ids
+from automation.store import launches, ledger, runs
+from automation.store.engine import Store, open_store
+from automation.types.run import RunKind
+
+NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
+BATCH = 1_000
+CONTEXT = '{"customer":{"first_name":"Ana","country":"DE","loyalty_tier":"gold"},"language":"de"}'
+ITEMS = '[{"product_id":"p1","score":0.5,"reason":"because_you_bought","because":["p2"],"by":"similar"}]'
+
+
+def rows(no: int) -> pl.DataFrame:
+    """A batch of messages as the pipeline hands it over."""
+    at = to_millis(NOW)
+    fixed = {
+        "outcome": "message", "reason": "selected", "detail": "", "variant": "plain", "offer": "pct10", "items": ITEMS,
+        "propensities": '{"arm":{"holdout":0.1,"contacted":0.9}}', "channel": "email", "lane": "email",
+        "due_at": at, "expires_at": at + 86_400_000, "template": "winback", "context": CONTEXT, "coupon": None,
+    }  # fmt: skip
+    ids = [f"c{no * BATCH + n:07d}" for n in range(BATCH)]
+    frame = pl.DataFrame({"customer_id": ids, "address": [f"{i}@shop.example" for i in ids]})
+    kinds = {**ledger.DECISION_COLUMNS, **ledger.MESSAGE_COLUMNS}
+    return frame.with_columns(pl.lit(value, dtype=kinds[name]).alias(name) for name, value in fixed.items())
+
+
+def frozen_run(store: Store, batches: int, key: str) -> int:
+    with store.transaction() as connection:
+        launch_id = launches.launch(
+            connection, campaign="winback", text="", templates={}, plugins={}, by="", approved_by=None, audience=None,
+            now=NOW,
+        )  # fmt: skip
+        run = runs.claim(
+            connection, campaign="winback", kind=RunKind.MANUAL, due_key=key, due_at=NOW, launch_id=launch_id, now=NOW
+        )
+        assert run is not None
+        runs.freeze(connection, run.id, [[str(n)] for n in range(batches)], as_of=NOW, versions={})
+    return run.id
+
+
+def ours(folder: Path, batches: list[pl.DataFrame]) -> None:
+    """Into an empty store, prepared outside the clock by `prepare`."""
+    store = open_store(folder / "store.db")
+    run_id = frozen_run(store, len(batches), "once")
+    for no, batch in enumerate(batches):
+        with store.transaction() as connection:
+            ledger.plan(
+                connection, run_id=run_id, batch_no=no, epoch=0, campaign="winback", topic="promotions", rows=batch,
+                products="{}", secret=store.secret, now=NOW,
+            )  # fmt: skip
+    store.close()
+
+
+DECISION = (
+    "INSERT INTO decision (id, entry, customer_id, outcome, reason, detail, variant, offer, items, propensities, step, "
+    "visit, run_id, batch_no, campaign, decided_at) VALUES (" + ",".join("?" * 16) + ")"
+)
+MESSAGE = (
+    "INSERT INTO message (id, decision_id, customer_id, channel, address, lane, due_at, expires_at, template, context, "
+    "run_id, batch_no, topic, state, attempt) VALUES (" + ",".join("?" * 15) + ")"
+)
+CONTACT = "INSERT INTO contact (message_id, customer_id, channel, at, topic, campaign) VALUES (?, ?, ?, ?, ?, ?)"
+
+
+def finished_tuples(batches: list[pl.DataFrame]) -> list[list[list[tuple[Any, ...]]]]:
+    """What raw executemany is given: every value settled."""
+    at, first = to_millis(NOW), 1
+    made: list[list[list[tuple[Any, ...]]]] = []
+    for no, batch in enumerate(batches):
+        decisions: list[tuple[Any, ...]] = []
+        messages: list[tuple[Any, ...]] = []
+        contacts: list[tuple[Any, ...]] = []
+        identities = message_ids(b"key", [f"1|{customer}|" for customer in batch["customer_id"]], "email")
+        for n, row in enumerate(batch.iter_rows(named=True)):
+            decisions.append((
+                first + n, f"1|{row['customer_id']}|", row["customer_id"], row["outcome"], row["reason"], row["detail"],
+                row["variant"], row["offer"], row["items"], row["propensities"], "", 0, 1, no, "winback", at,
+            ))  # fmt: skip
+            messages.append((
+                identities[n], first + n, row["customer_id"], "email", row["address"], "email", row["due_at"],
+                row["expires_at"], row["template"], row["context"], 1, no, "promotions", "queued", 0,
+            ))  # fmt: skip
+            contacts.append((identities[n], row["customer_id"], "email", row["due_at"], "promotions", "winback"))
+        made.append([decisions, messages, contacts])
+        first += batch.height
+    return made
+
+
+def raw(folder: Path, batches: list[list[list[tuple[Any, ...]]]]) -> None:
+    store = open_store(folder / "store.db")
+    frozen_run(store, len(batches), "once")
+    store.close()
+    connection = sqlite3.connect(folder / "store.db", isolation_level=None)
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 0"):
+        connection.execute(f"PRAGMA {pragma}")
+    for decisions, messages, contacts in batches:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany(DECISION, decisions)
+        connection.executemany(MESSAGE, messages)
+        connection.executemany(CONTACT, contacts)
+        connection.execute("COMMIT")
+    connection.close()
+
+
+def main() -> int:
+    chosen = arguments(__doc__ or "")
+    count = 20 if chosen.quick else 100
+    batches = [rows(no) for no in range(count)]
+    tuples = finished_tuples(batches)
+    with tempfile.TemporaryDirectory() as top:
+        folders = iter(Path(top) / str(n) for n in range(1_000))
+        rounds = 5
+        taken = median_seconds(
+            {"ours": lambda: ours(next(folders), batches), "raw": lambda: raw(next(folders), tuples)}, rounds
+        )
+    say(f"{count * BATCH:,} decisions with a message and a contact each, {rounds} rounds in turn, medians")
+    written = count * BATCH
+    return report(
+        [
+            Measure(
+                "ledger batch insert", written / taken["ours"], "decisions/s", written / taken["raw"],
+                taken["raw"] / taken["ours"], "ratio >= 0.6",
+            )
+        ],
+        chosen.format,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(main())
