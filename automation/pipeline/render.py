@@ -146,13 +146,16 @@ class Renderer:
         except TypeError as error:
             raise TemplateError(f"templates/{template}", None, str(error)) from error
         phrases = self._phrases(template, language)
-        done: dict[str, str] = {}
+        done: dict[str, str | None] = {}
 
         def text(name: str) -> str:
             if name not in done:
-                done[name] = ""  # a text that needs itself finds nothing
+                done[name] = None
                 done[name] = phrases[name].render(values)
-            return done[name]
+            rendered = done[name]
+            if rendered is None:
+                raise TemplateError(phrases[name].name, None, f"the text {name!r} needs itself")
+            return rendered
 
         values["language"] = language
         values["text"] = Texts(text, phrases)

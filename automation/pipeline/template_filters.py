@@ -122,7 +122,7 @@ def sentence(value: Any) -> str:
     return text[:1].upper() + text[1:]
 
 
-def batch(values: Any, size: int) -> list[list[Any]]:
+def batch(values: Any, size: Any) -> list[list[Any]]:
     """The values in rows of `size`; the last row may be shorter."""
     if isinstance(values, Undefined):
         str(values)  # raises, and names it

@@ -54,6 +54,8 @@ def compile_program(source: Source, name: str, environment: Sandbox) -> Program:
         return Program(name, constant=source.text)
     try:
         return Program(name, template=compile_template(environment, source.text, name), source=source)
+    except (SyntaxError, RecursionError) as error:
+        raise TemplateError(name, None, "loops, conditions or parentheses stand in each other too deeply") from error
     except TemplateSyntaxError as error:
         tag = source.origins.get(error.lineno) or source.origins.get(error.lineno + 1)
         what = error.message or "this is not Jinja"

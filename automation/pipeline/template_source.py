@@ -79,7 +79,10 @@ class _Join:
 
 def join(templates: Templates, path: str) -> list[Text | Tag]:
     """The file with its layouts and includes, flat. Raises `TemplateError`."""
-    return list(_joined(_Join(templates), path, None))
+    try:
+        return list(_joined(_Join(templates), path, None))
+    except RecursionError as error:
+        raise TemplateError(shown(path), None, "blocks stand in each other too deeply") from error
 
 
 def join_text(text: str, file: str, line: int = 1) -> list[Text | Tag]:
