@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
@@ -10,9 +11,11 @@ from typing import Any
 
 from automation.config.problems import KeyPath, spell, unknown_name
 from automation.config.reading import Reading
-from automation.config.settings import NAME
+from automation.config.settings import ADDRESS, NAME
 from automation.types.quantity import parse_percent
 from automation.types.schedule import WEEKDAYS, parse_at, parse_zone
+
+_BREAKS = ("Cc", "Zl", "Zp")  # control characters and line separators; emoji and narrow spaces are neither
 
 
 def check_campaign(reading: Reading) -> None:
@@ -201,11 +204,17 @@ def _check_send(reading: Reading) -> None:
         if key in send:
             what = "belongs to a step's send" if key == "name" else "stands at the top of the file, beside `send`"
             reading.report(("send", key), what, key=True)
-    for path in (
-        ("send", "subject"),
-        *((("experiment", "variants", name, "subject")) for name in _mapping(reading, "experiment", "variants")),
-    ):
-        subject = reading.source.get(path)
-        texts = subject.values() if isinstance(subject, dict) else [subject]
-        if any(isinstance(text, str) and not text.isprintable() for text in texts):
-            reading.report(path, "a subject is one line without control characters")
+    for key in ("from", "reply_to"):
+        address = send.get(key)
+        if isinstance(address, str) and not ADDRESS.fullmatch(address):
+            reading.report(("send", key), f"{address!r} is not an e-mail address")
+    _check_subject(reading, ("send", "subject"))
+    for name in _mapping(reading, "experiment", "variants"):
+        _check_subject(reading, ("experiment", "variants", name, "subject"))
+
+
+def _check_subject(reading: Reading, path: KeyPath) -> None:
+    subject = reading.source.get(path)
+    texts = [text for text in (subject.values() if isinstance(subject, dict) else [subject]) if isinstance(text, str)]
+    if any(unicodedata.category(character) in _BREAKS for text in texts for character in text):
+        reading.report(path, "a subject is one line without control characters")

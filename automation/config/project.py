@@ -60,9 +60,11 @@ def load_project(root: Path, registry: Registry, *, environment: Mapping[str, st
 
 
 def campaign_paths(root: Path) -> list[Path]:
-    """The campaign files, by name."""
+    """The campaign files, by name; an editor's hidden ones are not campaigns."""
     folder = root / CAMPAIGNS
-    return sorted(path for path in folder.glob("*") if path.suffix in (".yaml", ".yml")) if folder.is_dir() else []
+    if not folder.is_dir():
+        return []
+    return sorted(p for p in folder.iterdir() if p.suffix in (".yaml", ".yml") and not p.name.startswith("."))
 
 
 def _campaigns(root: Path, config: Source, settings: Settings | None, registry: Registry) -> dict[str, CampaignFile]:

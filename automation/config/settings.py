@@ -42,9 +42,8 @@ Zone = Annotated[str, _kept(parse_zone)]
 Url = Annotated[str, _matching(r"https?://[^\s/]+(/\S*)?", "is not a web address; write https://shop.example")]
 Currency = Annotated[str, _matching(r"[A-Z]{3}", "is not a currency; write its ISO code, such as EUR")]
 LanguageCode = Annotated[str, _matching(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*", "is not a language; write en or de-AT")]
-Address = Annotated[
-    str, _matching(r"[^@\s]+@[^@\s]+\.[^@\s]+|[^<>\r\n]* <[^@\s<>]+@[^@\s<>]+>", "is not an e-mail address")
-]
+ADDRESS = re.compile(r"[^@\s<>]+@[^@\s<>]+\.[^@\s<>]+|[^<>\x00-\x1f\x7f]+ <[^@\s<>]+@[^@\s<>]+\.[^@\s<>]+>")
+Address = Annotated[str, _matching(ADDRESS.pattern, "is not an e-mail address")]
 
 
 class Shop(Grammar):

@@ -231,6 +231,21 @@ def test_one_typo_gives_one_problem(written: str, expected: str, problems: Calla
     assert found[0].startswith(expected)
 
 
+@pytest.mark.parametrize("subject", ["Déjà vu\u202f?", "Für dich 👩\u200d🔧", "10\u00a0% off"])
+def test_spaces_and_emoji_of_real_subjects_are_fine(subject: str, sound: Callable[[str], Campaign]) -> None:
+    campaign = sound(HEAD.replace("hello}", f'hello, subject: "{subject}"}}'))
+    assert campaign.send is not None
+    assert campaign.send.subject == subject
+
+
+@pytest.mark.parametrize("subject", ["a\\nb", "a\\rBcc: x", "a\\0", "a\\Lb"])
+def test_a_subject_cannot_hold_a_header(subject: str, problems: Callable[[str], list[str]]) -> None:
+    found = problems(HEAD.replace("hello}", f'hello, subject: {{de: "{subject}"}}}}'))
+    assert [text.partition(": ")[2] for text in found] == [
+        "send.subject: a subject is one line without control characters"
+    ]
+
+
 def test_a_warning_does_not_refuse(parse: Parse) -> None:
     file = parse(HEAD + "experiment: {holdout: 10%}\n")
     assert file.campaign is not None
