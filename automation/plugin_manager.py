@@ -127,7 +127,7 @@ def load_plugins(
     except pluggy.PluginValidationError as error:
         plugin = registry.plugins[str(registry.manager.get_name(error.plugin))]
         problem = str(error).split(" in plugin ")[0]
-        raise PluginError(_refusal(plugin.name, plugin.location, problem)) from error
+        raise PluginError(_refusal(plugin.name, plugin.location, problem)) from None
     return registry
 
 
