@@ -109,9 +109,7 @@ def parse_comparison(text: object) -> Comparison:
     if isinstance(text, int | float) and not isinstance(text, bool):
         return Comparison("exactly", Decimal(str(text)))
     if isinstance(text, str) and (match := _COMPARISON.fullmatch(text.strip())):
-        return Comparison(
-            _OPERATORS[match[1] or "="], Decimal(match[2]), match[3].strip() if match[3] else None
-        )
+        return Comparison(_OPERATORS[match[1] or "="], Decimal(match[2]), match[3].strip() if match[3] else None)
     raise ValueError(
         f"{text!r} is not a comparison; write at least 2, at most 2, exactly 2, more than 2 or less than 2"
     )
@@ -130,9 +128,7 @@ Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
     PlainSerializer(format_duration, return_type=str),
-    WithJsonSchema(
-        {"type": "string", "pattern": r"^\d+\s*(s|min|m|h|d|w)$", "examples": ["90d", "2h", "30m"]}
-    ),
+    WithJsonSchema({"type": "string", "pattern": r"^\d+\s*(s|min|m|h|d|w)$", "examples": ["90d", "2h", "30m"]}),
 ]
 Amount = Annotated[
     Money,
