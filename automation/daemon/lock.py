@@ -32,8 +32,8 @@ def holding(data_dir: Path) -> Iterator[None]:
     try:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise Locked(data_dir, _pid(file)) from error
+        except OSError:
+            raise Locked(data_dir, _pid(file)) from None
         os.ftruncate(file, 0)
         os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
         yield

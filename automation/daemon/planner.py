@@ -1,0 +1,94 @@
+"""Freezes and plans claimed runs, one after the other, beside the clock and the sending."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import structlog
+
+from automation.clock import monotonic
+from automation.daemon.agenda import local_time
+from automation.runner.pinned import PinnedCampaigns
+from automation.runner.run import advance
+from automation.runner.workspace import Workspace
+from automation.store import launches, runs
+from automation.store.runs import RunRow
+from automation.types.run import RunState
+
+log = structlog.get_logger(__name__)
+
+_LOOK_EVERY = 1.0
+_TRY_AGAIN_AFTER = 30.0
+
+
+class _Halted(BaseException):
+    """The daemon stops between two batches: not a failure of the run, so no `except Exception` may take it for one."""
+
+
+class Planner(threading.Thread):
+    """Takes runs that are created or half planned, also those that an earlier process left."""
+
+    def __init__(self, workspace: Callable[[], Workspace], planned: Callable[[], None]) -> None:
+        super().__init__(name="planner", daemon=True)
+        self.planning: int | None = None
+        self._workspace = workspace
+        self._planned = planned
+        self._work = threading.Event()
+        self._stopping = threading.Event()
+        self._not_before: dict[int, float] = {}
+
+    def wake(self) -> None:
+        """A run was claimed."""
+        self._work.set()
+
+    def stop(self) -> None:
+        """Stop before the next batch; what is planned stays planned."""
+        self._stopping.set()
+        self._work.set()
+
+    def run(self) -> None:
+        while not self._stopping.is_set():
+            self._work.wait(_LOOK_EVERY)
+            self._work.clear()
+            try:
+                self._plan_all()
+            except _Halted:
+                return
+            except Exception:
+                log.exception("planning failed")
+
+    def _plan_all(self) -> None:
+        workspace = self._workspace()
+        pinned = PinnedCampaigns(workspace.project)
+        for run in self._waiting(workspace):
+            if self._stopping.is_set():
+                return
+            self._plan(workspace, pinned, run)
+            self._planned()
+
+    def _waiting(self, workspace: Workspace) -> list[RunRow]:
+        with workspace.store.reading() as connection:
+            stopped = launches.stopped(connection)
+            found = [] if launches.EVERYTHING in stopped else runs.find(connection, open_only=True, limit=1_000)
+        unplanned = [run for run in reversed(found) if run.state in (RunState.CREATED, RunState.PLANNING)]
+        now = monotonic()
+        return [run for run in unplanned if run.campaign not in stopped and self._not_before.get(run.id, 0) <= now]
+
+    def _plan(self, workspace: Workspace, pinned: PinnedCampaigns, run: RunRow) -> None:
+        self.planning = run.id
+        started = monotonic()
+        try:
+            with workspace.store.reading() as connection:
+                campaign = pinned.get(connection, run.launch_id).campaign
+            advance(workspace, pinned, run.id, local=local_time(run, campaign), progress=self._unless_stopping)
+            log.info("run planned", run=run.id, campaign=run.campaign, seconds=round(monotonic() - started, 1))
+        except Exception:
+            self._not_before[run.id] = monotonic() + _TRY_AGAIN_AFTER
+            log.exception("run can't be planned", run=run.id, campaign=run.campaign)
+        finally:
+            self.planning = None
+
+    def _unless_stopping(self, _stage: str, _done: int, _all: int) -> None:
+        if self._stopping.is_set():
+            raise _Halted

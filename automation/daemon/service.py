@@ -1,0 +1,171 @@
+"""The daemon: a clock, a planner, a sender and a watcher around one workspace, from start to a graceful stop."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import structlog
+
+from automation.clock import monotonic
+from automation.config.problems import Problem
+from automation.daemon.agenda import Entry, agenda, claim_due
+from automation.daemon.health import BEAT, Beat
+from automation.daemon.lock import holding
+from automation.daemon.merged import launch_merged
+from automation.daemon.planner import Planner
+from automation.daemon.reload import Watcher
+from automation.daemon.scheduler import Scheduler
+from automation.daemon.sender import Sender
+from automation.errors import AutomationError
+from automation.runner.pinned import PinnedCampaigns
+from automation.runner.workspace import Workspace, open_project
+from automation.store import launches
+
+log = structlog.get_logger(__name__)
+
+GRACE = 8.0
+"""Seconds that what is on its way may take after a stop was asked for."""
+_TICK = 0.25
+_SWEEP_EVERY = 60.0
+
+
+class Service:
+    """One life of the daemon. `serve` returns when `stopping` is set and everything has been brought to an end."""
+
+    def __init__(self, workspace: Workspace, stopping: threading.Event) -> None:
+        self._workspace = workspace
+        self._stopping = stopping
+        self._started_at = workspace.clock.now()
+        self._changed: list[str] = []
+        self._problems: tuple[str, ...] = ()
+        self._following: frozenset[int] | None = None
+        self.scheduler = Scheduler(self._claim)
+        self.sender = Sender(lambda: self._workspace)
+        self.planner = Planner(lambda: self._workspace, self.sender.wake)
+        self.watcher = Watcher(workspace.project.root, self._note)
+
+    def serve(self) -> bool:
+        """Work until told to stop; returns whether everything on its way was brought to an end in time."""
+        with holding(self._workspace.project.data_dir):
+            log.info("daemon started", pid=os.getpid(), project=str(self._workspace.project.root))
+            self._beat("starting")
+            self._report(self._workspace.project.problems)
+            for part in (self.scheduler, self.sender, self.planner, self.watcher):
+                part.start()
+            self._follow()
+            self._loop()
+            clean = self._bring_to_an_end()
+            self._beat("stopped")
+            log.info("daemon stopped", clean=clean, sent=self.sender.sent)
+        return clean
+
+    def _loop(self) -> None:
+        beaten = swept = monotonic()
+        self._beat("running")
+        while not self._stopping.wait(_TICK):
+            try:
+                if self._changed:
+                    self._reload()
+                self._follow()
+                if monotonic() - swept >= _SWEEP_EVERY:
+                    self.scheduler.sweep()
+                    swept = monotonic()
+            except Exception:
+                log.exception("the daemon's own round failed; the next one follows")
+            if monotonic() - beaten >= BEAT.total_seconds():
+                self._beat("running")
+                beaten = monotonic()
+
+    def _bring_to_an_end(self) -> bool:
+        self._beat("stopping")
+        log.info("stopping", because="told to")
+        self.scheduler.stop()
+        self.watcher.stop()
+        self.planner.stop()
+        self.sender.stop()
+        deadline = monotonic() + GRACE
+        for thread in (self.sender, self.planner, self.watcher):
+            thread.join(max(0.0, deadline - monotonic()))
+        late = [thread.name for thread in (self.sender, self.planner) if thread.is_alive()]
+        if late:
+            log.warning("not everything came to an end in time; the next start settles it", waited_for=late)
+        return not late
+
+    # The clock
+
+    def _claim(self, entry: Entry) -> None:
+        for run in claim_due(self._workspace, entry):
+            log.info("run claimed", run=run.id, campaign=run.campaign, due=run.due_key)
+            self.planner.wake()
+
+    def _follow(self) -> None:
+        """Take over launches and their ends, also those that another process made."""
+        with self._workspace.store.reading() as connection:
+            launched = frozenset(launch.id for launch in launches.launched(connection).values())
+        if launched == self._following:
+            return
+        entries = agenda(self._workspace, PinnedCampaigns(self._workspace.project))
+        self.scheduler.follow(entries, self._workspace.project.settings.holidays)
+        self._following = launched
+        log.info("following", campaigns={name: at.isoformat() for name, at in self.scheduler.next_times().items()})
+
+    # Files
+
+    def _note(self, names: list[str]) -> None:
+        self._changed += names
+
+    def _reload(self) -> None:
+        names, self._changed = self._changed, []
+        log.info("files changed", files=sorted(set(names)))
+        try:
+            project = open_project(self._workspace.project.root)
+        except AutomationError as error:
+            self._set_problems(tuple(str(error).splitlines()))
+            return
+        self._workspace = replace(self._workspace, project=project)
+        self._following = None
+        self._report(project.problems)
+        self.sender.renew()
+
+    def _report(self, problems: tuple[Problem, ...]) -> None:
+        self._set_problems(tuple(str(problem) for problem in problems if problem.refuses))
+        launch_merged(self._workspace)
+
+    def _set_problems(self, found: tuple[str, ...]) -> None:
+        for problem in found:
+            if problem not in self._problems:
+                log.error("invalid; everything else runs", problem=problem)
+        for problem in self._problems:
+            if problem not in found:
+                log.info("mended", problem=problem)
+        self._problems = found
+
+    # Being seen
+
+    def _beat(self, doing: str) -> None:
+        due: dict[str, datetime] = {} if doing == "starting" else self.scheduler.next_times()
+        beat = Beat(
+            pid=os.getpid(),
+            started_at=self._started_at,
+            at=self._workspace.clock.now(),
+            doing=doing,
+            sent=self.sender.sent,
+            planning=self.planner.planning,
+            invalid=self._problems,
+            next_due={name: at.isoformat() for name, at in due.items()},
+        )
+        beat.write(self._workspace.project.data_dir)
+
+
+def serve(root: Path, stopping: threading.Event) -> bool:
+    """Open the project and serve it. Raises `ConfigurationError`, and `Locked` where a daemon runs already."""
+    from automation.daemon.logs import log_to
+    from automation.runner.workspace import open_workspace
+
+    with open_workspace(root) as workspace:
+        log_to(workspace.project.data_dir / "logs")
+        return Service(workspace, stopping).serve()
