@@ -10,6 +10,8 @@ from support.shop_context import shop_context
 
 from automation.pipeline.preview import preview
 from automation.pipeline.render import Body, Renderer
+from automation.pipeline.template_filters import template_filters
+from automation.pipeline.template_texts import read_texts
 from automation.pipeline.templates import Templates, read_templates
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -48,6 +50,21 @@ class TestOwnTemplates:
         body = Renderer(self.TEMPLATES).render(name, "email", context, language="en")
         assert "None" not in body.text + body.html + body.subject
         assert "Hello there," in body.text
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_joining_layouts_gives_what_jinja_gives(self, name: str) -> None:
+        """The text version against Jinja's own inheritance, includes and attribute lookup."""
+        sources = {path: data.decode() for path, data in self.TEMPLATES.files.items()}
+        jinja = Environment(loader=DictLoader(sources), trim_blocks=True, lstrip_blocks=True)
+        jinja.filters |= template_filters()
+        context = shop_context(language="en")
+        context["text"] = {
+            key: jinja.from_string(phrase.text).render(context)
+            for key, phrase in read_texts(self.TEMPLATES, name, "en").items()
+        }
+        expected = jinja.get_template(f"{name}/email.txt").render(context)
+        found = Renderer(self.TEMPLATES).render(name, "email", shop_context(), language="en").text
+        assert found.split() == expected.split()
 
     def test_the_same_context_gives_the_same_bytes(self) -> None:
         first = Renderer(self.TEMPLATES).render("winback", "email", shop_context(), language="de")
