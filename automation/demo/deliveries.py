@@ -18,13 +18,16 @@ _INSTANT = pl.Datetime("us", "UTC")
 
 
 def delivered(connection: Connection, *, since: datetime = _BEGINNING) -> pl.DataFrame:
-    """The messages sent since then: message_id, customer_id, topic, sent_at, items (product ids), offer, variant."""
+    """The messages sent since then: message_id, customer_id, topic, sent_at, items (product ids), offer, variant.
+
+    In the order of their decisions: message ids differ from store to store, and a seed should tell one story.
+    """
     query = (
         sa.select(_message.c.id, _message.c.customer_id, _message.c.topic, _message.c.settled_at)
         .add_columns(*(_decision.c[name] for name in ("items", "offer", "variant")))
         .join(_decision, _decision.c.id == _message.c.decision_id)
         .where(_message.c.state == "sent", _message.c.settled_at >= to_millis(since))
-        .order_by(_message.c.id)
+        .order_by(_decision.c.id)
     )
     names = ("message_id", "customer_id", "topic", "sent_at", "items", "offer", "variant")
     schema = dict.fromkeys(names, pl.String) | {"sent_at": pl.Int64}

@@ -26,7 +26,14 @@ def test_every_member_of_every_audience_is_accounted_for(told: tuple[DemoSummary
         assert account.adds_up
         assert account.sent > 0
         assert account.sent + sum(campaign.reasons.values()) == account.audience
-        assert 0 < campaign.clicked + campaign.opened <= 2 * account.sent
+        assert campaign.orders <= campaign.clicked <= campaign.opened <= account.sent
+    assert summary.campaigns[1].clicked > 0
+
+
+def test_the_same_seed_tells_the_same_story(tmp_path: Path) -> None:
+    first, second = (tell(tmp_path / name, customers=400, days=2).campaigns for name in ("first", "second"))
+    assert first == second
+    assert sum(campaign.opened for campaign in first) > 0
 
 
 def test_one_run_a_due_day(told: tuple[DemoSummary, list[str]]) -> None:
