@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from jinja2 import DictLoader, Environment
 from support.rendering import Shape
 from support.shop_context import shop_context
 
@@ -55,7 +56,7 @@ class TestOwnTemplates:
     def test_joining_layouts_gives_what_jinja_gives(self, name: str) -> None:
         """The text version against Jinja's own inheritance, includes and attribute lookup."""
         sources = {path: data.decode() for path, data in self.TEMPLATES.files.items()}
-        jinja = Environment(loader=DictLoader(sources), trim_blocks=True, lstrip_blocks=True)
+        jinja = Environment(loader=DictLoader(sources), trim_blocks=True, lstrip_blocks=True)  # noqa: S701 - plain text
         jinja.filters |= template_filters()
         context = shop_context(language="en")
         context["text"] = {
