@@ -59,6 +59,11 @@ def as_pairs(matrix: sp.csr_array) -> Pairs:
     return Pairs(rows, matrix.indices, matrix.data)
 
 
+def ones_like(matrix: sp.csr_array) -> sp.csr_array:
+    """The same pattern, every value 1."""
+    return sp.csr_array((np.ones(matrix.nnz), matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
 def _nearest(pairs: Pairs, nearest: int) -> Pairs:
     chosen = places(pairs) < nearest
     return Pairs(pairs.rows[chosen], pairs.columns[chosen], pairs.values[chosen])

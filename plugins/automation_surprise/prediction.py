@@ -13,7 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from automation_surprise.baselines import row_numbers, user_biases
-from automation_surprise.neighbours import as_pairs, places
+from automation_surprise.neighbours import as_pairs, ones_like, places
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from automation_surprise.training import Learned
 
 _CELLS = 300_000  # of a block, 2 MB: MovieLens 100K takes 1.6 s, with 16 M cells 2.1 s
+_LEAST_ROWS = 256  # of x at a time, however many x' there are: 60 MB at 20,000
 
 
 class Sums(NamedTuple):
@@ -92,16 +93,17 @@ def _estimate(
 
 def sum_neighbours(near: sp.csr_array, y: sp.csr_array, values: NDArray[np.float64], neighbours: int) -> Sums:
     """near: similarities of the asked x (CSR, asked × all x). y: who rated what (CSR, y × all x); values beside it."""
-    shape, sizes = (y.shape[0], near.shape[0]), np.diff(y.indptr)
-    sums = Sums(np.zeros(shape), np.zeros(shape), np.zeros(shape))
+    sizes = np.diff(y.indptr)
     few, many = np.flatnonzero(sizes <= neighbours), np.flatnonzero(sizes > neighbours)
     few_values = values[sizes[row_numbers(y)] <= neighbours]
-    for first in range(0, shape[1], _step(near.shape[1])):
-        part = slice(first, first + _step(near.shape[1]))
+    sums = Sums(*(np.zeros((y.shape[0], near.shape[0])) for _ in Sums._fields))
+    for total, summed in zip(sums, _sum_all(near, y[few], few_values), strict=True):
+        total[few] = summed
+    step = max(_LEAST_ROWS, _CELLS // (near.shape[1] + 1))
+    for first in range(0, near.shape[0] if len(many) else 0, step):
+        part = slice(first, first + step)
         block = _Block.of(near[part])
-        for total, summed in zip(sums, _sum_all(block, y[few], few_values), strict=True):
-            total[few, part] = summed
-        for group in _groups(many, sizes, len(block.similarities)):
+        for group in _groups(many, sizes, len(block.places)):
             for total, summed in zip(sums, _sum_nearest(block, y, values, group, neighbours), strict=True):
                 total[group, part] = summed
     return sums
@@ -128,11 +130,12 @@ class _Block(NamedTuple):
         return cls(similarities, ranked)
 
 
-def _sum_all(block: _Block, y: sp.csr_array, values: NDArray[np.float64]) -> Sums:
+def _sum_all(near: sp.csr_array, y: sp.csr_array, values: NDArray[np.float64]) -> Sums:
     """For y that have rated no more than `neighbours`: all of them count."""
-    weights, ones = (sp.csr_array((data, y.indices, y.indptr), shape=y.shape) for data in (values, np.ones(y.nnz)))
-    similarities = block.similarities[:, :-1].T
-    return Sums(weights @ similarities, ones @ similarities, ones @ (similarities > 0).astype(np.float64))
+    similarities, ones = near.T.tocsr(), ones_like(y)
+    weights = sp.csr_array((values, y.indices, y.indptr), shape=y.shape)
+    parts = (weights @ similarities, ones @ similarities, ones @ ones_like(similarities))
+    return Sums(*(part.toarray() for part in parts))
 
 
 def _sum_nearest(
@@ -164,10 +167,6 @@ def _groups(rows: NDArray[np.int64], sizes: NDArray[np.int32], width: int) -> li
         groups.append(rows[first:last])
         first = last
     return groups
-
-
-def _step(size: int) -> int:
-    return max(1, _CELLS // (size + 1))
 
 
 def _columns(ratings: sp.csr_array, columns: NDArray[np.int64]) -> sp.csr_array:
