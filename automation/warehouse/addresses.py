@@ -32,7 +32,7 @@ def _phone(parsed: Parsed) -> Parsed:
     """Digits and a leading plus: 00 becomes +, the (0) of +49 (0)30 goes."""
     number = (
         parsed.values.str.replace(r"^(\+|00)(.*)\(0\)", "+$2")
-        .str.replace_all(r"[\s./()'-]", "")
+        .str.replace_all(r"[\s./()-]", "")
         .str.replace(r"^00", "+")
     )
     return Parsed(number, parsed.fault).refuse(~number.str.contains(_PHONE), "is not a phone number")

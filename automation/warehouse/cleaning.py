@@ -87,7 +87,10 @@ def _judged(faults: list[pl.DataFrame], refused: pl.Series) -> pl.DataFrame:
 
 
 def trim(frame: pl.DataFrame, mapping: Mapping) -> pl.DataFrame:
-    """Every text without blanks around it; nothing, and the words that mean nothing, as null."""
+    """Every text without blanks around it, or a spreadsheet's apostrophe before a number; nothing, and the words that
+    mean nothing, as null."""
+    if frame.select(pl.any_horizontal(pl.col(pl.String).str.starts_with("'").any(ignore_nulls=True))).item():
+        frame = frame.with_columns(pl.col(pl.String).str.replace(r"^'(\+?[\d\s()./-]+)$", "$1"))
     words = ["", *mapping.empty_words]
     trimmed = pl.col(pl.String).str.strip_chars()
     return frame.with_columns(pl.when(~trimmed.is_in(words)).then(trimmed).name.keep())

@@ -20,7 +20,9 @@ import polars as pl
 from automation.contracts import Snapshot
 from automation.errors import ConfigurationError
 from automation.types.schema import TABLES, TableName
+from automation.types.seen import Seen
 from automation.warehouse.profiles import profiles
+from automation.warehouse.seen import seen
 from automation.warehouse.staging import Staging, stage
 from automation.warehouse.tables import TableVersion, select_files, table_version
 from automation.warehouse.writing import Change, append, has_transaction, last_transaction, upsert, writing
@@ -79,6 +81,11 @@ class Warehouse:
     def table(self, name: TableName) -> ir.Table:
         """A whole table in its newest version."""
         return self._table(table_version(self.folder, name))
+
+    def seen(self) -> Seen:
+        """The event types and customer traits that there are, for warnings about words that there are not."""
+        version = table_version(self.folder, "customers")
+        return seen(self._table(version), self.table("events"), version.columns)
 
     def version(self) -> str:
         """Identifies what the tables hold now, such as `customers=3 products=1 events=12`."""

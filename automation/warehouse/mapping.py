@@ -92,9 +92,9 @@ def _parsed(name: str, source: Source) -> MappingFile:
 
 
 def _problem(source: Source, at: tuple[str | int, ...], fault: Any) -> str:
-    path = (*at, *fault["loc"])
-    while path and source.get(path) is None and path not in source.keys:
-        path = path[:-1]
+    path = at
+    for part in fault["loc"]:  # what pydantic names but nobody wrote is left out
+        path = (*path, part) if (*path, part) in source.values else path
     what = str(fault["msg"]).removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
         what = f"the key {fault['loc'][-1]!r} is not known here{did_you_mean(fault['loc'][-1], _KEYS)}"

@@ -81,8 +81,8 @@ def _parse_text(raw: pl.Series, _: FileMapping) -> Parsed:
 
 
 def _parse_id(parsed: Parsed) -> Parsed:
-    """An id that a spreadsheet disfigured gets its form back: 17850.0 and '17850 are 17850."""
-    ids = parsed.values.str.replace(r"^'?(\d+)(\.0)?$", "$1")
+    """An id that a spreadsheet turned into a number gets its form back: 17850.0 is 17850."""
+    ids = parsed.values.str.replace(r"^(\d+)\.0$", "$1")
     return Parsed(ids, parsed.fault).refuse(ids.str.len_chars() > 200, "is longer than 200 characters")
 
 

@@ -10,10 +10,15 @@ _CUT = "\x1f"
 
 
 def fill_down(frame: pl.DataFrame, rule: FillDown, before: pl.DataFrame | None) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Every line with its group's head values, and the last line, which the next frame needs as `before`."""
+    """Every line with its group's head values, and the last line, which the next frame needs as `before`.
+
+    A line whose `by` is empty belongs to the line above.
+    """
     columns = [name for name in rule.columns if name in frame.columns]
     joined = frame if before is None else pl.concat([before, frame], how="diagonal")
-    filled = joined.with_columns(pl.col(columns).forward_fill().over(rule.by))
+    filled = joined.with_columns(pl.col(rule.by).forward_fill()).with_columns(
+        pl.col(columns).forward_fill().over(rule.by)
+    )
     return filled.tail(frame.height), filled.tail(1)
 
 

@@ -185,7 +185,6 @@ def test_control_characters_never_reach_an_address_or_an_id() -> None:
     [
         ("phone", "+49 (0)30 / 1234-567", "+49301234567"),
         ("phone", "0049 30 1234567", "+49301234567"),
-        ("phone", "'+15417543000", "+15417543000"),
         ("phone", "030 1234567", "0301234567"),
         ("phone", "12", None),
         ("phone", "call me", None),
@@ -203,7 +202,6 @@ def test_control_characters_never_reach_an_address_or_an_id() -> None:
         ("url", "javascript:alert(1)", None),
         ("image_url", "//cdn.example/1.png", None),
         ("customer_id", "17850.0", "17850"),
-        ("customer_id", "'6940095742262", "6940095742262"),
         ("product_id", "1.0-b", "1.0-b"),
         ("order_id", "#1001", "#1001"),
         ("customer_id", "x" * 201, None),

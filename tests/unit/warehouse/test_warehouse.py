@@ -12,6 +12,7 @@ import pytest
 
 from automation.errors import AutomationError, ConfigurationError, ContractError
 from automation.types.schema import CUSTOMERS, EVENTS, PRODUCTS
+from automation.types.seen import SeenTrait
 from automation.warehouse.connect import Warehouse, open_warehouse
 from automation.warehouse.history import history
 from automation.warehouse.tables import POLARS_TYPES, table_version
@@ -208,6 +209,24 @@ def test_history_is_theirs_only_and_in_order(warehouse: Warehouse) -> None:
     assert frame["occurred_at"].to_list() == [day(2), day(3)]
     snapshot = warehouse.snapshot(day(9))
     assert history(snapshot, snapshot.profiles.filter(snapshot.profiles.frequency > 1)).equals(frame)
+
+
+def test_what_was_ever_seen(warehouse: Warehouse) -> None:
+    assert warehouse.seen().event_types == frozenset()
+    warehouse.append_events(events(("a", "c1", day(2), 1.0)))
+    warehouse.append_events(events(("b", "c1", day(2), 1.0), kind="view"))
+    ids = [f"c{number}" for number in range(200)]
+    tiers = ["gold", "silver", None, "gold"] * 50
+    frame = pl.DataFrame({"customer_id": ids, "tier": tiers, "vip": [True, None] * 100, "points": range(200)})
+    warehouse.upsert("customers", frame)
+    seen = warehouse.seen()
+    assert seen.event_types == {"purchase", "view"}
+    assert seen.traits["tier"] == SeenTrait("text", frozenset({"gold", "silver"}))
+    assert seen.traits["vip"] == SeenTrait("boolean", frozenset({True}))
+    assert seen.traits["points"] == SeenTrait("integer", None), "too many values to list"
+    assert seen.traits["customer_id"].values is None
+    assert seen.traits["birthday"] == SeenTrait("date", None)
+    assert seen.traits["city"] == SeenTrait("text", frozenset())
 
 
 def _append_while_told(folder: Path, first: int, count: int) -> None:
