@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import BaseModel, Field, InstanceOf, JsonValue, field_validator, model_validator
 
 from automation.contracts import Model, Options, Snapshot
 from automation.errors import ConfigurationError
-from automation.types.campaign import Group, Leaf
+from automation.types.campaign import Group, Leaf, Names
 from automation.types.offer import NO_DISCOUNT
 
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
+
+
+OfferName = Annotated[str, Names("offers")]
+"""Of config.yaml's `offers:`, or `no_message`, or `no_discount`."""
 
 
 class _Certain:
@@ -42,7 +46,7 @@ class _Certain:
 class FixedOptions(Options):
     """`{offer: pct10}`: the offer's name in config.yaml, `no_discount` or `no_message`."""
 
-    offer: str = Field(min_length=1)
+    offer: OfferName
 
 
 class Fixed(_Certain):
@@ -69,8 +73,8 @@ class Choice(Options):
     """`{if: <condition>, give: pct10}`, or last `{otherwise: no_discount}`."""
 
     if_: InstanceOf[Leaf] | InstanceOf[Group] | None = Field(default=None, alias="if")
-    give: str | None = Field(default=None, min_length=1)
-    otherwise: str | None = Field(default=None, min_length=1)
+    give: OfferName | None = None
+    otherwise: OfferName | None = None
 
     @model_validator(mode="after")
     def _has_one_form(self) -> Choice:
