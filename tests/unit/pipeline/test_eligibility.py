@@ -1,0 +1,169 @@
+"""Every reason not to send, in its order of precedence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import polars as pl
+import pytest
+from pydantic import BaseModel
+
+from automation.clock import to_millis
+from automation.contracts import Options
+from automation.errors import ContractError
+from automation.pipeline.eligibility import Terms, judge
+from automation.store import consent
+from automation.store.engine import Store, insert_rows, open_store
+from automation.store.tables import Contact, Decision, Message
+from automation.types.campaign import Cap
+
+NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
+TERMS = Terms("winback", 7, "promotions", True, {"email": "email"}, "always", None, ["promotions"])
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = open_store(tmp_path / "store.db")
+    with opened.transaction() as connection:
+        for channel in ("email", "sms"):
+            ids = [f"c{n}" for n in range(9)]
+            consent.record(connection, ids, channel=channel, topic="promotions", granted=True, at=NOW, source="")
+    yield opened
+    opened.close()
+
+
+def people(**emails: str | None) -> pl.DataFrame:
+    rows = [(customer, address, f"+49151000000{customer[1:]}") for customer, address in emails.items()]
+    return pl.DataFrame(rows, schema={"customer_id": pl.String, "email": pl.String, "phone": pl.String}, orient="row")
+
+
+def reasons(store: Store, batch: pl.DataFrame, terms: Terms = TERMS) -> dict[str, str | None]:
+    with store.reading() as connection:
+        judged = judge(batch, terms, connection, now=NOW)
+    assert judged["customer_id"].to_list() == batch["customer_id"].to_list()
+    assert (judged["outcome"].is_null() == judged["reason"].is_null()).all()
+    return dict(judged.select("customer_id", "reason").iter_rows())
+
+
+def insert_message(store: Store, customer: str, *, at: datetime, campaign: str = "winback", run_id: int = 7) -> None:
+    """A message that was promised, with its decision and contact."""
+    identity = f"{customer}{at}{run_id}"
+    millis = to_millis(at)
+    decision = {
+        "entry": identity, "run_id": run_id, "batch_no": 0, "campaign": campaign, "customer_id": customer,
+        "outcome": "message", "reason": "selected", "detail": "", "items": "[]", "propensities": "{}",
+        "decided_at": millis, "step": "", "visit": 0,
+    }  # fmt: skip
+    message = {
+        "id": identity, "decision_id": hash(identity) % 10**9, "run_id": run_id, "batch_no": 0, "customer_id": customer,
+        "channel": "email", "topic": "promotions", "address": f"{customer.upper()}@x.example", "lane": "email",
+        "due_at": millis, "state": "sent", "attempt": 1, "template": "winback", "context": "{}",
+    }  # fmt: skip
+    contact = {
+        "message_id": identity, "customer_id": customer, "channel": "email", "topic": "promotions",
+        "campaign": campaign, "at": millis,
+    }  # fmt: skip
+    with store.transaction() as connection:
+        for model, row in ((Decision, decision), (Message, message), (Contact, contact)):
+            insert_rows(connection, model, tuple(row), [tuple(row.values())])
+
+
+def test_marketing_needs_a_yes_and_service_only_no_no(store: Store) -> None:
+    with store.transaction() as connection:
+        consent.record(
+            connection, ["c2"], channel="email", topic="promotions", granted=False, at=NOW, source="unsubscribe"
+        )
+    batch = people(c1="a@x.example", c2="b@x.example", c99="c@x.example")
+    assert reasons(store, batch) == {"c1": None, "c2": "consent_withdrawn", "c99": "no_consent"}
+    assert reasons(store, batch, replace(TERMS, marketing=False)) == {
+        "c1": None,
+        "c2": "consent_withdrawn",
+        "c99": None,
+    }
+
+
+def test_addresses_that_are_missing_malformed_or_suppressed(store: Store) -> None:
+    with store.transaction() as connection:
+        consent.suppress(connection, ["Dead@X.example"], channel="email", reason="bounce", source="dsn", now=NOW)
+    batch = people(
+        c1=None, c2="no at sign", c3=" dead@x.EXAMPLE ", c4="two@x.example,three@x.example", c5="ok@x.example"
+    )
+    assert reasons(store, batch) == {
+        "c1": "no_address", "c2": "bad_address", "c3": "suppressed_address", "c4": "bad_address", "c5": None,
+    }  # fmt: skip
+
+
+def test_the_first_usable_channel_is_chosen(store: Store) -> None:
+    terms = replace(TERMS, channels={"email": "email", "sms": "phone"})
+    with store.reading() as connection:
+        judged = judge(people(c1="a@x.example", c2=None), terms, connection, now=NOW)
+    assert judged.select("channel", "address").rows() == [("email", "a@x.example"), ("sms", "+491510000002")]
+
+
+def test_one_person_gets_one_message_in_a_run(store: Store) -> None:
+    insert_message(store, "c4", at=NOW)
+    batch = people(c1="same@x.example", c2="SAME@x.example", c3="c4@x.example", c5="other@x.example")
+    assert reasons(store, batch) == {"c1": None, "c2": "duplicate_address", "c3": "duplicate_address", "c5": None}
+
+
+@pytest.mark.parametrize(
+    ("reentry", "expected"),
+    [("always", None), ("never", "reentry"), (timedelta(days=30), "reentry"), (timedelta(days=29), None)],
+)
+def test_re_entry(store: Store, reentry: Any, expected: str | None) -> None:
+    insert_message(store, "c1", at=NOW - timedelta(days=29, hours=12), run_id=1)
+    assert reasons(store, people(c1="a@x.example"), replace(TERMS, reentry=reentry)) == {"c1": expected}
+
+
+def test_the_cap_counts_every_campaign_of_its_kind_in_the_window(store: Store) -> None:
+    for days in (1, 3, 8):
+        insert_message(store, "c1", at=NOW - timedelta(days=days), campaign="newsletter", run_id=days)
+    batch = people(c1="a@x.example", c2="b@x.example")
+    week = timedelta(days=7)
+    assert reasons(store, batch, replace(TERMS, cap=Cap(contacts=2, window=week))) == {
+        "c1": "frequency_cap",
+        "c2": None,
+    }
+    assert reasons(store, batch, replace(TERMS, cap=Cap(contacts=3, window=week))) == {"c1": None, "c2": None}
+
+
+class Strikes:
+    """A suppression for tests: refuses whom it is told to."""
+
+    codes: ClassVar[Mapping[str, str]] = {"strike": "the post is on strike"}
+    Options: ClassVar[type[BaseModel]] = Options
+
+    def __init__(self, answer: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
+        self.answer = answer
+
+    def refuse(self, batch: pl.DataFrame, *, at: datetime, moment: Literal["decide", "send"]) -> pl.DataFrame:
+        return self.answer(batch)
+
+
+def refusal(*rows: tuple[str, str, str]) -> pl.DataFrame:
+    return pl.DataFrame(
+        list(rows), schema={"customer_id": pl.String, "code": pl.String, "detail": pl.String}, orient="row"
+    )
+
+
+def test_a_plugin_may_add_a_reason_and_never_take_one_away(store: Store) -> None:
+    strikes = Strikes(lambda batch: refusal(*((c, "strike", "Lyon") for c in batch["customer_id"])))
+    found = reasons(store, people(c1="a@x.example", c2=None), replace(TERMS, suppressions=[strikes]))
+    assert found == {"c1": "strike", "c2": "no_address"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "what"),
+    [
+        (lambda batch: batch.select("customer_id"), "columns must be customer_id, code, detail as String"),
+        (lambda batch: refusal(("c1", "flood", "")), r"codes that it does not declare: \['flood'\]"),
+        (lambda batch: refusal(("c1", "strike", ""), ("c1", "strike", "")), "a customer twice"),
+    ],
+)
+def test_a_suppression_that_breaks_its_contract_fails_the_batch(store: Store, answer: Any, what: str) -> None:
+    with store.reading() as connection, pytest.raises(ContractError, match=what):
+        judge(people(c1="a@x.example"), replace(TERMS, suppressions=[Strikes(answer)]), connection, now=NOW)
