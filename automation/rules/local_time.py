@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import calendar
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, available_timezones
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
+    from automation.contracts import Snapshot
 
-def local_days(as_of: datetime, shop: str) -> ir.Table:
-    """`zone`, `day`: the date that every zone has at `as_of`. Zones that have the shop's date are left out."""
+
+def local_days(data: Snapshot) -> ir.Table:
+    """`zone`, `day`: the date that every zone has, those with the shop's date left out.
+
+    That is all of them in a run that reaches every customer on the same day of their own.
+    """
     import ibis
     import polars as pl
 
-    home = as_of.astimezone(ZoneInfo(shop)).date()
-    days = {zone: as_of.astimezone(ZoneInfo(zone)).date() for zone in available_timezones()}
-    away = {zone: day for zone, day in sorted(days.items()) if day != home}
-    frame = pl.DataFrame({"zone": list(away), "day": list(away.values())}, schema={"zone": pl.String, "day": pl.Date})
+    home = data.as_of.astimezone(ZoneInfo(data.timezone)).date()
+    zones = () if data.today else sorted(available_timezones())
+    days = {zone: day for zone in zones if (day := data.as_of.astimezone(ZoneInfo(zone)).date()) != home}
+    frame = pl.DataFrame({"zone": list(days), "day": list(days.values())}, schema={"zone": pl.String, "day": pl.Date})
     return ibis.memtable(frame)
 
 

@@ -55,9 +55,9 @@ def _celebrating(attribute: Attribute, when: Upcoming, data: Snapshot) -> ir.Tab
     if attribute.kind != "date":
         raise ConfigurationError(f"{attribute.what} is not a date, so it has no anniversary")
     count = when.in_the_next // timedelta(days=1)
-    home = data.as_of.astimezone(ZoneInfo(data.timezone)).date()
+    home = data.today or data.as_of.astimezone(ZoneInfo(data.timezone)).date()
     born = data.customers.select("customer_id", zone="timezone", born=attribute.column)
-    born = born.left_join(local_days(data.as_of, data.timezone), "zone")
+    born = born.left_join(local_days(data), "zone")
     born = born.mutate(
         today=born.day.fill_null(ibis.literal(home)), month_day=born.born.month() * 100 + born.born.day()
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -177,6 +178,19 @@ def test_an_anniversary_is_seen_from_the_customers_own_day() -> None:
     assert matched(rule, shop_of(as_of=as_of, customers=customers)) == {"here31", "odd31", "west30", "east01"}
     home = shop_of(as_of=as_of, customers=customers, timezone="Pacific/Pago_Pago")
     assert matched(rule, home) == {"here30", "odd30", "west30", "east01"}
+
+
+def test_a_run_on_everyones_own_clock_has_one_day_for_all() -> None:
+    """Frozen when it is 30 December in most places, for 9 in the morning of 31 December everywhere."""
+    as_of = datetime(2026, 12, 30, 19, 0, tzinfo=UTC)
+    born = {"30": date(1990, 12, 30), "31": date(1990, 12, 31)}
+    zones = {"here": None, "west": "Pacific/Pago_Pago", "east": "Pacific/Kiritimati"}
+    people = [customer(f"{n}{d}", timezone=z, birthday=b) for n, z in zones.items() for d, b in born.items()]
+    registry = core_registry()
+    data = replace(snapshot_of(shop_of(as_of=as_of, customers=people)), today=date(2026, 12, 31))
+    wanted = evaluate([read({"trait": "birthday", "anniversary": "today"}, registry)], data, registry)
+    rows = ibis.duckdb.connect(threads=1).to_polars(wanted)
+    assert set(rows.filter(rows["holds_0"])["customer_id"]) == {"here31", "west31", "east31"}
 
 
 def test_a_date_compared_with_an_instant_is_that_whole_day_in_the_shop() -> None:
