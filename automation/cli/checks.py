@@ -12,16 +12,14 @@ from automation.errors import ConfigurationError
 if TYPE_CHECKING:
     from automation.config.campaigns import CampaignFile
     from automation.config.project import Project
+    from automation.plugin_manager import Registry
 
 
 def all_problems(root: Path) -> tuple[Project | None, tuple[Problem, ...]]:
     """The project, where config.yaml can be used, and every problem of every file. Raises `PluginError`."""
     from automation.config.project import load_project
-    from automation.config.settings_file import disabled_plugins
-    from automation.plugin_manager import load_plugins
-    from automation.rules import core
 
-    registry = load_plugins(root / "plugins", core=[core], disabled=disabled_plugins(root))
+    registry = registry_of(root)
     try:
         project = load_project(root, registry)
     except ConfigurationError as error:
@@ -30,6 +28,17 @@ def all_problems(root: Path) -> tuple[Project | None, tuple[Problem, ...]]:
     for file in project.campaigns.values():
         found += [*_templates(project, file), *_expectations(project, file)]
     return project, in_order(found)
+
+
+def registry_of(root: Path | None) -> Registry:
+    """Every plugin of the project, or without one those that are installed. Raises `PluginError`."""
+    from automation.config.settings_file import disabled_plugins
+    from automation.plugin_manager import load_plugins
+    from automation.rules import core
+
+    if root is None:
+        return load_plugins(core=[core])
+    return load_plugins(root / "plugins", core=[core], disabled=disabled_plugins(root))
 
 
 def _from_text(line: str) -> Problem:

@@ -37,6 +37,15 @@ class Invocation:
             f"or make one: automation init DIR"
         )
 
+    def root_or_none(self) -> Path | None:
+        """The project folder, for commands that also work without one."""
+        try:
+            return self.root()
+        except ConfigurationError:
+            if self.given is not None:
+                raise
+            return None
+
     def workspace(self) -> Workspace:
         """The project, opened for work; relative folders in its files are taken from its root from here on."""
         from automation.runner.workspace import open_workspace

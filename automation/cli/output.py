@@ -49,10 +49,14 @@ class Output:
     def show(self, payload: Mapping[str, Any], *blocks: Block) -> None:
         """The result: the payload to a program, the blocks to a person."""
         if self.as_json:
-            self._stream.write(json.dumps(payload, default=_plain, ensure_ascii=False, indent=2) + "\n")
-            self._stream.flush()
+            self.document(payload)
         else:
             self.tell(*blocks)
+
+    def document(self, value: Any) -> None:
+        """A result that is JSON in either format."""
+        self._stream.write(json.dumps(value, default=_plain, ensure_ascii=False, indent=2) + "\n")
+        self._stream.flush()
 
     def tell(self, *blocks: Block) -> None:
         """A part of the result that only a person needs, such as what a question is about."""

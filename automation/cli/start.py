@@ -1,0 +1,155 @@
+"""`automation demo` and `automation init`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from automation.cli.invocation import Invocation
+from automation.cli.output import Block, Table, Text
+
+if TYPE_CHECKING:
+    from automation.demo.results import CampaignResult
+    from automation.demo.story import DemoSummary
+
+
+def init(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="where to put it; made if need be", resolve_path=True)],
+) -> None:
+    """Make a new project folder with four campaigns to start from.
+
+    They are valid as they are, write to files only, and nothing runs before you launch it.
+
+    Example: automation init my-shop
+    """
+    from automation.demo.starter import copy_starter
+
+    invocation: Invocation = context.obj
+    copy_starter(folder)
+    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.yaml"))
+    told = f"a project is in {folder}; next:\n  cd {folder}\n  automation validate\n  automation import customers FILE"
+    invocation.output.show({"folder": folder, "files": files}, Text(told, "good"))
+
+
+def demo(
+    context: typer.Context,
+    folder: Annotated[
+        Path | None, typer.Option(help="where to put it; a temporary folder otherwise", resolve_path=True)
+    ] = None,
+    customers: Annotated[int, typer.Option(help="how many customers the shop has", min=200)] = 3_000,
+    seed: Annotated[int, typer.Option(help="another seed makes another shop")] = 7,
+) -> None:
+    """Make up a shop and run three campaigns in it, within a minute.
+
+    Two weeks pass on a clock of their own; customers open, click and buy. Nothing leaves this machine.
+
+    Example: automation demo --folder demo-shop
+    """
+    import tempfile
+
+    from automation.demo.story import tell
+
+    invocation: Invocation = context.obj
+    place = folder or Path(tempfile.mkdtemp(prefix="automation-demo-"))
+    summary = tell(place, seed=seed, customers=customers, step=invocation.output.note)
+    invocation.output.show(_payload(summary), *_blocks(summary))
+
+
+def _payload(summary: DemoSummary) -> dict[str, object]:
+    names = ("folder", "outbox", "first_day", "days", "customers", "products", "events", "seconds")
+    return {
+        **{name: getattr(summary, name) for name in names},
+        "models": [{"name": m.name, "admitted": m.admitted, "because": m.because} for m in summary.models],
+        "campaigns": [_campaign_payload(result) for result in summary.campaigns],
+    }
+
+
+def _campaign_payload(result: CampaignResult) -> dict[str, object]:
+    names = ("name", "runs", "opened", "clicked", "unsubscribed", "orders", "revenue")
+    return {
+        **{name: getattr(result, name) for name in names},
+        "account": vars(result.account).copy(),
+        "adds_up": result.account.adds_up,
+        "lift": vars(result.lift).copy() if result.lift else None,
+        "variants": {name: vars(variant).copy() for name, variant in result.variants.items()},
+    }
+
+
+def _blocks(summary: DemoSummary) -> list[Block]:
+    shop = f"{summary.customers:,} customers, {summary.products:,} products, {summary.events:,} events"
+    shown: list[Block] = [
+        Text(f"\nA shop of {shop}; {summary.days} days from {summary.first_day}", "loud"),
+        Table(("model", "used", "because"), [(m.name, m.admitted, m.because) for m in summary.models]),
+        _results(summary),
+        *(_lift(result) for result in summary.campaigns if result.lift),
+        *_variants(summary),
+        *_example(summary),
+        Text(f"\nThe whole project is in {summary.folder} (every message in {summary.outbox}); go on with\n"
+             f"  cd {summary.folder}\n  automation status\n  automation explain {_asked(summary)}"),
+        Text(f"{summary.seconds:.0f} s", "faint"),
+    ]  # fmt: skip
+    return shown
+
+
+def _results(summary: DemoSummary) -> Table:
+    columns = ("campaign", "runs", "audience", "held out", "sent", "opened", "clicked", "orders", "revenue")
+    rows = [
+        (
+            r.name,
+            r.runs,
+            r.account.audience,
+            r.account.holdout,
+            r.account.sent,
+            r.opened,
+            r.clicked,
+            r.orders,
+            r.revenue,
+        )
+        for r in summary.campaigns
+    ]
+    return Table(columns, rows)
+
+
+def _lift(result: CampaignResult) -> Text:
+    lift = result.lift
+    assert lift is not None
+    share = lift.contacted_bought / lift.contacted if lift.contacted else 0.0
+    without = lift.held_out_bought / lift.held_out if lift.held_out else 0.0
+    told = (
+        f"{result.name}: {share:.1%} of the contacted bought, {without:.1%} of the held out; "
+        f"{lift.difference:+.1%} (95 % interval {lift.low:+.1%} to {lift.high:+.1%})"
+    )
+    return Text(told if lift.low > 0 or lift.high < 0 else f"{told}: too few to be sure")
+
+
+def _variants(summary: DemoSummary) -> list[Block]:
+    rows = [
+        (result.name, name, variant.sent, variant.opened, variant.clicked)
+        for result in summary.campaigns
+        for name, variant in result.variants.items()
+    ]
+    return [Table(("campaign", "variant", "sent", "opened", "clicked"), rows)] if rows else []
+
+
+def _example(summary: DemoSummary) -> list[Block]:
+    from automation.cli.explain import blocks
+
+    if summary.example is None:
+        return []
+    example = summary.example
+    body = "\n".join(f"  | {line}" for line in example.text.strip().splitlines()[:14])
+    return [
+        Text(f"\nOne of the messages, to {example.to}: {example.subject}", "loud"),
+        Text(f"{body}\n  ({example.file})\n"),
+        Text("Why this customer got it:", "loud"),
+        *blocks(example.explanation),
+    ]
+
+
+def _asked(summary: DemoSummary) -> str:
+    if summary.example is None:
+        return "CAMPAIGN CUSTOMER"
+    return f"{summary.example.explanation.campaign} {summary.example.customer_id}"
