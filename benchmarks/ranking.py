@@ -16,13 +16,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
+from measure import Measure, arguments, report, say, shared_data
 
 from automation.contracts import Recommender
 from automation.warehouse.connect import open_warehouse
 from automation_popular.recommender import Popular, PopularOptions
 from automation_surprise.options import SurpriseKnnOptions
 from automation_surprise.recommender import SurpriseKnn
-from benchmarks.measure import Measure, arguments, report, say, shared_data
 
 TOP = 10
 AS_OF = datetime(1999, 1, 1, tzinfo=UTC)

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from measure import Measure, arguments, report, say, shared_data
 from numpy.typing import NDArray
 
 from automation_surprise.options import SurpriseKnnOptions
 from automation_surprise.prediction import estimate
 from automation_surprise.ratings import RATED, Ratings, tabulate
 from automation_surprise.training import surprise_trainset, train
-from benchmarks.measure import Measure, arguments, report, say, shared_data
 
 TOP = 10
 OPTIONS = SurpriseKnnOptions(rank_by="rating")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from plugins.surprise.rating_tables import AT, as_ratings, random_table, surprise_model
 
 from automation.errors import AutomationError, NotEnoughData
 from automation_surprise import training
@@ -16,7 +17,6 @@ from automation_surprise.options import SurpriseKnnOptions
 from automation_surprise.ratings import Ratings
 from automation_surprise.similarity import similarity_blocks
 from automation_surprise.training import dense_bytes, train
-from tests.plugins.surprise.rating_tables import AT, as_ratings, random_table, surprise_model
 
 TABLE = random_table(60, 40, 700)
 

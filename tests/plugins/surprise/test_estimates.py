@@ -11,6 +11,15 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plugins.surprise.rating_tables import (
+    AT,
+    Table,
+    as_events,
+    as_ratings,
+    random_table,
+    rating_tables,
+    surprise_model,
+)
 
 from automation.errors import AutomationError
 from automation.testing.toy_shop import toy_snapshot
@@ -20,15 +29,6 @@ from automation_surprise.prediction import estimate
 from automation_surprise.ratings import Ratings
 from automation_surprise.recommender import SurpriseKnn
 from automation_surprise.training import train
-from tests.plugins.surprise.rating_tables import (
-    AT,
-    Table,
-    as_events,
-    as_ratings,
-    random_table,
-    rating_tables,
-    surprise_model,
-)
 
 ALGORITHMS = ("KNNBasic", "KNNWithMeans", "KNNBaseline")
 SIMILARITIES = ("cosine", "msd", "pearson", "pearson_baseline")
