@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from automation.errors import NotEnoughData
 from automation.ids import shares
-from automation_churn.features import FEATURES, features, lapsed
+from automation_churn.features import FEATURES, features, known_customers, lapsed
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -58,7 +58,8 @@ def examples_at(events: ir.Table, cut: datetime, options: ChurnOptions) -> Examp
     table = features_at(events, cut, options)
     returned = lapsed(events, cut, horizon=options.horizon, bought=options.bought).mutate(returned=True)
     table = table.left_join(returned, "customer_id").drop("customer_id_right")
-    share = LARGEST_FIT / max(table.count().to_pyarrow().as_py(), 1)
+    customers = known_customers(events, cut, history=options.history, bought=options.bought).to_pyarrow().as_py()
+    share = LARGEST_FIT / max(customers, 1)
     batches = [_sampled(batch, share) for batch in frames(table)]
     if not batches:
         return Examples(np.empty((0, len(FEATURES))), np.empty(0, np.int64))

@@ -68,6 +68,12 @@ def features(
     return _ratios(table).select("customer_id", **{name: ibis._[name].cast("float64") for name in FEATURES})
 
 
+def known_customers(events: ir.Table, cut: datetime, *, history: timedelta, bought: Sequence[str]) -> ir.IntegerScalar:
+    """How many rows `features` has, without computing them."""
+    known = _between(events, cut - history, cut)
+    return known.filter(known.type.isin(list(bought))).customer_id.nunique()
+
+
 def lapsed(events: ir.Table, cut: datetime, *, horizon: timedelta, bought: Sequence[str]) -> ir.Table:
     """customer_id of those who did buy in [cut, cut + horizon): everybody else lapsed; lazy and distinct."""
     later = _between(events, cut, cut + horizon)
@@ -128,11 +134,12 @@ def _counts(purchases: ir.Table) -> ir.Table:
 
 
 def _other(known: ir.Table, visited: Sequence[str]) -> ir.Table:
-    visits = known.type.isin(list(visited))
-    return known.group_by("customer_id").aggregate(
-        returns=known.count(where=known.type == "return"),
-        visit_recency=known.ago.min(where=visits),
-        visits_30=known.count(where=visits & (known.ago < 30)),
+    others = known.filter(known.type.isin(["return", *visited]))
+    visits = others.type != "return"
+    return others.group_by("customer_id").aggregate(
+        returns=others.count(where=~visits),
+        visit_recency=others.ago.min(where=visits),
+        visits_30=others.count(where=visits & (others.ago < 30)),
     )
 
 
@@ -142,4 +149,6 @@ def _ratios(table: ir.Table) -> ir.Table:
         lateness=table.recency / table.gap_mean,
         trend=table.days_90 - table.before_90,
         basket=table.money / table.frequency,
+        returns=table.returns.fill_null(0),
+        visits_30=table.visits_30.fill_null(0),
     )

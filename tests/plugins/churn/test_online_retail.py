@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
 import pytest
 
+from automation.config.settings import ModelSettings
 from automation.learn import training
 from automation.plugin_manager import load_plugins
 from automation.warehouse.connect import Warehouse, open_warehouse
@@ -54,7 +54,7 @@ def test_the_default_is_not_worse_than_a_plain_logistic_regression(found: Lapse)
 
 def test_training_admits_it_and_its_words_are_those_of_a_shop(warehouse: Warehouse, tmp_path: Path) -> None:
     registry = load_plugins()
-    settings: Any = SimpleNamespace(name="churn_risk", kind="segmenters", using="churn", options=ChurnOptions(), seed=1)
+    settings = ModelSettings("churn_risk", "segmenters", "churn", ChurnOptions())
     last = warehouse.snapshot(datetime(2012, 1, 1, tzinfo=UTC)).events.occurred_at.max().to_pyarrow().as_py()
     known = warehouse.snapshot(last - HORIZON)
     card = training.train(settings, registry, known, tmp_path, now=last, parts={})

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
+from automation.config.settings import ModelSettings
 from automation.contracts import Snapshot
 from automation.errors import BadArtifact, NotEnoughData
 from automation.learn import training
@@ -155,9 +156,7 @@ def test_a_model_that_does_not_beat_recency_is_not_used(tmp_path: Path) -> None:
     registry = Registry()
     registry.plugins["churn"] = Plugin("churn", "installed", "churn 1", "1", ModuleType("churn"))
     registry.components["segmenters"]["churn"] = (Churn, "churn")
-    settings: Any = SimpleNamespace(
-        name="churn_risk", kind="segmenters", using="churn", options=ChurnOptions(model="decision_tree"), seed=1
-    )
+    settings = ModelSettings("churn_risk", "segmenters", "churn", ChurnOptions(model="decision_tree"))
     data = toy_snapshot(LAPSING_AS_OF, events=only_recency_matters())
     card = training.train(settings, registry, data, tmp_path, now=LAPSING_AS_OF, parts={})
     assert card.metrics["quality"] <= card.metrics["baseline"]
@@ -170,9 +169,7 @@ def test_a_model_that_does_not_beat_recency_is_not_used(tmp_path: Path) -> None:
 
 def test_is_kept_and_loaded_by_training(tmp_path: Path, shop: Snapshot) -> None:
     registry = load_plugins()
-    settings: Any = SimpleNamespace(
-        name="churn_risk", kind="segmenters", using="churn", options=ChurnOptions(horizon=timedelta(days=30)), seed=1
-    )
+    settings = ModelSettings("churn_risk", "segmenters", "churn", ChurnOptions(horizon=timedelta(days=30)))
     card = training.train(settings, registry, shop, tmp_path, now=LAPSING_AS_OF, parts={})
     assert card.admitted
     assert json.loads(json.dumps(card.options))["horizon"] == "30d"

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 from pydantic import BaseModel
 
+from automation.config.settings import ModelSettings
 from automation.contracts import Model, Options, Snapshot
 from automation.errors import BadArtifact, ContractError
 from automation.learn import training
@@ -48,16 +48,8 @@ class Guess:
         self.learned = float(arrays["learned"][0])
 
 
-@dataclass(frozen=True)
-class Settings:
-    """The fields of config.yaml's model that training reads."""
-
-    name: str = "churn_risk"
-    kind: str = "segmenters"
-    using: str = "guess"
-    options: GuessOptions = field(default_factory=GuessOptions)
-    seed: int = 3
-    parts: tuple[str, ...] = ()
+def settings(**options: Any) -> ModelSettings:
+    return ModelSettings("churn_risk", "segmenters", "guess", GuessOptions(**options), seed=3)
 
 
 @pytest.fixture
@@ -69,13 +61,11 @@ def registry() -> Registry:
 
 
 def train(registry: Registry, folder: Path, *, now: datetime = NOW, **options: Any) -> Card:
-    settings: Any = Settings(options=GuessOptions(**options))
-    return training.train(settings, registry, toy_snapshot(), folder, now=now, parts={})
+    return training.train(settings(**options), registry, toy_snapshot(), folder, now=now, parts={})
 
 
 def load(registry: Registry, folder: Path, version: str | None = None, **options: Any) -> Guess:
-    settings: Any = Settings(options=GuessOptions(**options))
-    model = training.load_model(settings, registry, folder, version=version, parts={})
+    model = training.load_model(settings(**options), registry, folder, version=version, parts={})
     assert isinstance(model, Guess)
     return model
 
@@ -122,10 +112,10 @@ def test_a_model_without_a_baseline_is_admitted(registry: Registry, tmp_path: Pa
 
 
 def test_evidence_is_told_and_judges_nothing(registry: Registry, tmp_path: Path) -> None:
-    settings: Any = Settings(options=GuessOptions(baseline=None, quality=0.5))
+    asked = settings(baseline=None, quality=0.5)
     registry.components["segmenters"]["guess"] = (type("Bare", (Guess,), {"fit": lambda *a, **k: {}}), "guessing")
     evidence = {"quality": 0.05, "baseline": 0.11}
-    card = training.train(settings, registry, toy_snapshot(), tmp_path, now=NOW, parts={}, evidence=evidence)
+    card = training.train(asked, registry, toy_snapshot(), tmp_path, now=NOW, parts={}, evidence=evidence)
     assert card.metrics == evidence
     assert (card.admitted, card.because) == (True, "admitted: NDCG@10 0.05 does not beat popularity, 0.11")
 
