@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import polars as pl
 
 from automation.clock import ManualClock
+from automation.daemon.agenda import agenda
+from automation.daemon.due import due_times
 from automation.demo.behaviour import everyday, reactions
 from automation.demo.deliveries import delivered
 from automation.demo.shop import Shop
-from automation.pipeline.timing import instant_of
 from automation.runner.delivery import Delivery
 from automation.runner.importing import import_data
 from automation.runner.pinned import PinnedCampaigns
 from automation.runner.run import Due, advance, claim, finish
 from automation.runner.workspace import Workspace
 from automation.store import consent, sending
-from automation.types.campaign import Schedule
-from automation.types.run import RunKind
-from automation.types.schedule import parse_every
 from automation.warehouse.mapping import MappingFile
-
-EASTERNMOST = ZoneInfo("Europe/Helsinki")
-"""Where the shop's day begins: a run of `timezone: customer` starts when it is due there."""
 
 
 @dataclass
@@ -45,24 +38,32 @@ class Simulation:
     pinned: PinnedCampaigns
     _waiting: list[pl.DataFrame] = field(default_factory=list)
 
-    def live(self, day: date, campaigns: Mapping[str, Schedule]) -> None:
+    def live(self, day: date) -> None:
         """One day of the shop, midnight to midnight UTC: what is due runs and leaves, and what happened is imported."""
-        for name, local in sorted(_due_on(day, campaigns), key=lambda due: due[1]):
-            self._run(name, local)
-        end = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
+        start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+        end = start + timedelta(days=1)
+        for campaign, due in self._due(start, end):
+            self._run(campaign, due)
         self._deliver(until=end)
         self.clock.set(end)
-        start = end - timedelta(days=1)
         self._waiting += [everyday(self.shop, start, end, seed=self.seed), self._react(start)]
         self._import(start, end)
 
-    def _run(self, campaign: str, local: datetime) -> None:
-        at = instant_of(local, EASTERNMOST)
-        self._deliver(until=at)
-        self.clock.set(at)
-        run = claim(self.workspace, campaign, Due(RunKind.SCHEDULE, local.isoformat(timespec="minutes"), at, local))
+    def _due(self, start: datetime, end: datetime) -> list[tuple[str, Due]]:
+        """The launched campaigns that are due on that day, in their order, as the daemon would find them."""
+        found = [
+            (entry.name, due)
+            for entry in agenda(self.workspace, self.pinned)
+            for due in due_times(entry.schedule, entry.zones, start, end)
+        ]
+        return sorted(found, key=lambda one: (one[1].at, one[0]))
+
+    def _run(self, campaign: str, due: Due) -> None:
+        self._deliver(until=due.at)
+        self.clock.set(due.at)
+        run = claim(self.workspace, campaign, due)
         if run is not None:
-            advance(self.workspace, self.pinned, run.id, local=local)
+            advance(self.workspace, self.pinned, run.id, local=due.local)
 
     def _deliver(self, *, until: datetime) -> None:
         """Let every message leave at the time at which it is due, wave by wave."""
@@ -108,13 +109,3 @@ class Simulation:
                     at=self.clock.now(),
                     source="unsubscribe link",
                 )
-
-
-def _due_on(day: date, campaigns: Mapping[str, Schedule]) -> Sequence[tuple[str, datetime]]:
-    """The campaigns due on that day, each with its wall time."""
-    found = []
-    for name, schedule in campaigns.items():
-        every = parse_every(schedule.every or "")
-        if day.weekday() in every.weekdays and every.time is not None:
-            found.append((name, datetime.combine(day, every.time)))
-    return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,6 @@ from automation.demo.results import CampaignResult, result
 from automation.demo.shop import Shop, generate, write
 from automation.demo.simulation import Simulation
 from automation.demo.starter import copy_starter
-from automation.errors import AutomationError
 from automation.learn.artifacts import Card
 from automation.reporting.explain import Explanation, explain
 from automation.runner.importing import import_data
@@ -27,7 +25,6 @@ from automation.runner.pinned import PinnedCampaigns
 from automation.runner.training import train_models
 from automation.runner.workspace import Workspace, open_workspace
 from automation.store import decisions
-from automation.types.campaign import Schedule
 from automation.warehouse.mapping import MappingFile, load_mapping
 
 FIRST_DAY = date(2026, 9, 7)  # a Monday
@@ -82,8 +79,7 @@ def tell(
     step(f"making up a shop of {customers:,} customers")
     shop = generate(seed, customers, until=until)
     mapping = _mapping(folder / "data")
-    # The file channel's folder is relative to where the daemon runs, which is the project.
-    with contextlib.chdir(folder), open_workspace(folder, clock=clock) as workspace:
+    with open_workspace(folder, clock=clock) as workspace:
         _import(workspace, shop, folder / "data", mapping, step)
         cards = train_models(workspace, progress=lambda name: step(f"training {name}"))
         for name in CAMPAIGNS:
@@ -126,17 +122,9 @@ def _import(workspace: Workspace, shop: Shop, data: Path, mapping: MappingFile, 
 
 
 def _simulate(simulation: Simulation, days: int, step: Step) -> None:
-    schedules = {name: _schedule(simulation.workspace, name) for name in CAMPAIGNS}
     for day in (FIRST_DAY + timedelta(days=number) for number in range(days)):
         step(f"{day:%A %d %B}")
-        simulation.live(day, schedules)
-
-
-def _schedule(workspace: Workspace, name: str) -> Schedule:
-    schedule = valid_campaign(workspace.project, name).schedule
-    if schedule is None:
-        raise AutomationError(f"the demo wants {name!r} to have a schedule")
-    return schedule
+        simulation.live(day)
 
 
 def _example(workspace: Workspace, events: pl.DataFrame, folder: Path) -> Example | None:

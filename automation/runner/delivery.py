@@ -23,7 +23,7 @@ import structlog
 from automation.contracts import Channel
 from automation.errors import AutomationError
 from automation.pipeline.compose import Letterhead, compose
-from automation.runner.materials import channel_kinds
+from automation.runner.channels import channel_kinds, make_channel
 from automation.runner.pinned import PinnedCampaigns
 from automation.runner.run import Progress, quiet
 from automation.runner.workspace import Workspace
@@ -181,13 +181,6 @@ def letterhead(workspace: Workspace) -> Letterhead:
 
 
 _SHOWN_OF_SHOP = {"name", "url", "currency", "language", "address", "email"}
-
-
-def make_channel(workspace: Workspace, name: str) -> Channel:
-    """The channel that config.yaml calls `name`."""
-    using = workspace.project.settings.channels[name]
-    channel: Channel = workspace.project.registry.find("channels", using.name)(using.options)
-    return channel
 
 
 async def _arrived(on_their_way: dict[asyncio.Task[list[Receipt]], Sequence[Grant]]) -> list[Receipt]:

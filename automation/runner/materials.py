@@ -18,8 +18,8 @@ from automation.pipeline.decide import Materials
 from automation.pipeline.eligibility import Terms
 from automation.pipeline.offer import Counter, offers_frame
 from automation.pipeline.recommend import Shelf, Source, shelf
-from automation.pipeline.render import Kind
 from automation.rules.segments import with_segments
+from automation.runner.channels import channel_kinds
 from automation.runner.workspace import Workspace
 from automation.store import decisions, models
 from automation.types.campaign import Campaign, Condition, Using, leaves
@@ -121,13 +121,6 @@ def terms(workspace: Workspace, campaign: Campaign, run_id: int) -> Terms:
         capped_topics=[topic for topic, kind in settings.topics.items() if (kind == "marketing") == marketing],
         suppressions=[registry.find("suppressions", using.name)(using.options) for using in settings.suppressions],
     )
-
-
-def channel_kinds(workspace: Workspace, names: tuple[str, ...] | None = None) -> dict[str, Kind]:
-    """The kind of address that each channel of config.yaml wants."""
-    channels, registry = workspace.project.settings.channels, workspace.project.registry
-    made = {name: registry.find("channels", channels[name].name)(channels[name].options) for name in names or channels}
-    return {name: channel.kind for name, channel in made.items()}
 
 
 def conditions(campaign: Campaign) -> list[Condition]:
