@@ -159,13 +159,13 @@ def _sum_nearest(
 def _groups(rows: NDArray[np.int64], sizes: NDArray[np.int32], width: int) -> list[NDArray[np.int64]]:
     """Rows of similar size together, so that little is padded, and no block exceeds `_CELLS`."""
     rows = rows[np.argsort(sizes[rows], kind="stable")]
-    groups, first = [], 0
+    groups: list[NDArray[np.int64]] = []
+    first = 0
     while first < len(rows):
-        last = first + 1
-        while last < len(rows) and (last + 1 - first) * int(sizes[rows[last]]) * width <= _CELLS:
-            last += 1
-        groups.append(rows[first:last])
-        first = last
+        reach = rows[first : first + 1 + _CELLS // (width * int(sizes[rows[first]]))]
+        cells = np.arange(1, len(reach) + 1) * sizes[reach] * width
+        groups.append(reach[: max(1, np.count_nonzero(cells <= _CELLS))])
+        first += len(groups[-1])
     return groups
 
 

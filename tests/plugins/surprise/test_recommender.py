@@ -173,7 +173,7 @@ class TestFit:
             "ratings": 17.0,
             "rating_signal": 1.0,
         }
-        assert metrics["memory_mb"] == pytest.approx((5 * 8 * 6**2 + 200 * 17) / 1e6)
+        assert metrics["memory_mb"] == pytest.approx((5 * 8 * 6**2 + 280 * 17) / 1e6)
 
     def test_purchases_made_once_still_give_recommendations(self) -> None:
         once = toy_events().filter(pl.col("type") == "purchase").unique(["customer_id", "product_id"])
