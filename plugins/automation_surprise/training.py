@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # n × n arrays of 8 bytes that surprise.similarities 1.1.5 holds at once, its result included
 _MATRICES = {"msd": 3, "cosine": 5, "pearson_baseline": 5, "pearson": 7}
-_TRAINSET_BYTES = 280  # a rating in Surprise's Trainset while it is built: two tuples, list slots, floats; measured: 272
+_TRAINSET_BYTES = 280  # a rating in Surprise's Trainset while it is built; measured: 272
 _BLOCK_BYTES = 64  # a cell of a block while its similarity is computed
 _KEPT_BYTES = 40  # a kept neighbour, while blocks are joined
 KEPT_FOR_RATING = 200  # neighbours kept per row when a rating is to be predicted from blocks
