@@ -44,8 +44,13 @@ class Staging:
             raise ContractError(f"{self.table}: a frame has other columns than the one before it")
         self.columns = kinds
         typed = frame.select(pl.col(name).cast(POLARS_TYPES[kind]) for name, kind in kinds.items())
+        numbered = typed.with_row_index(ORDER, self.rows)
+        if "occurred_at" in kinds:
+            # Row groups with a short span of time are skipped by most rules. Sorting a frame at a time gives nearly
+            # that: exports are in order of time already; sorting 2 M rows at once took 270 MB more.
+            numbered = numbered.sort("occurred_at")
         part = self.folder / f"rows-{self.rows:012d}.parquet"
-        typed.with_row_index(ORDER, self.rows).write_parquet(part, compression="lz4", row_group_size=100_000)
+        numbered.write_parquet(part, compression="lz4", row_group_size=100_000)
         self._parts.append(part)
         self.rows += frame.height
 

@@ -77,8 +77,7 @@ def append(sql: DuckDBPyConnection, folder: Path, staged: Staging, transaction: 
     added = _find_new_events(sql, version, staged)
     if added or transaction is not None:
         rows = sql.execute(
-            f"SELECT {listed_columns(columns, staged.columns)} FROM ({staged.sql}) SEMI JOIN fresh USING ({ORDER}) "
-            "ORDER BY occurred_at"
+            f"SELECT {listed_columns(columns, staged.columns)} FROM ({staged.sql}) SEMI JOIN fresh USING ({ORDER})"
         )
         _commit(path, rows, grown=_grown(version, columns), transaction=transaction)
     sql.execute("DROP TABLE fresh")
