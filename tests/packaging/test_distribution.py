@@ -1,0 +1,136 @@
+"""What pyproject.toml and constraints.txt promise, held against the tree and against each other."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = "marketing-automation-daemon"
+
+COMES_WITH = {"annotated_types": "pydantic", "pydantic_core": "pydantic", "markupsafe": "jinja2"}
+"""Imported directly, and part of the named dependency's own interface."""
+IMPORTED_BY_NAME = {
+    "sqlglot": "capped: see docs/explanation/dependencies.md",
+    "tzdata": "time zones, for machines that have none",
+}
+
+
+@pytest.fixture(scope="module")
+def project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+@pytest.fixture(scope="module")
+def pins() -> dict[str, str]:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    return dict(line.split("==") for line in lines if not line.startswith("#"))
+
+
+def requirements(project: dict[str, Any]) -> list[Requirement]:
+    extras = project["project"]["optional-dependencies"].values()
+    return [Requirement(text) for group in (project["project"]["dependencies"], *extras) for text in group]
+
+
+def test_constraints_are_pins_and_nothing_else() -> None:
+    for line in (ROOT / "constraints.txt").read_text().splitlines():
+        if not line.startswith("#"):
+            assert re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9][0-9a-z.]*", line), line
+        assert not re.search(r"://|@|\.whl|^-|\bfile:|index|(^|\s)/", line), line
+
+
+def test_every_requirement_is_pinned_within_its_bounds(project: dict[str, Any], pins: dict[str, str]) -> None:
+    pinned = {canonicalize_name(name): version for name, version in pins.items()}
+    for requirement in requirements(project):
+        assert requirement.specifier, f"{requirement.name} has no lower bound"
+        assert requirement.specifier.contains(pinned[canonicalize_name(requirement.name)]), requirement
+
+
+def test_the_pins_are_the_whole_tree_and_no_more(project: dict[str, Any], pins: dict[str, str]) -> None:
+    assert {canonicalize_name(name) for name in pins} == reached(requirements(project))
+
+
+def reached(roots: list[Requirement]) -> set[str]:
+    """Every distribution that the requirements bring into this environment."""
+    found: set[tuple[str, frozenset[str]]] = set()
+    waiting = [(canonicalize_name(root.name), frozenset(root.extras)) for root in roots]
+    while waiting:
+        name, extras = waiting.pop()
+        if (name, extras) in found:
+            continue
+        found.add((name, extras))
+        for text in importlib.metadata.requires(name) or ():
+            requirement = Requirement(text)
+            if requirement.marker is None or any(requirement.marker.evaluate({"extra": e}) for e in ("", *extras)):
+                waiting.append((canonicalize_name(requirement.name), frozenset(requirement.extras)))
+    return {name for name, _ in found}
+
+
+def test_what_is_imported_is_required_and_what_is_required_is_imported(project: dict[str, Any]) -> None:
+    required = {canonicalize_name(Requirement(text).name) for text in project["project"]["dependencies"]}
+    homes = importlib.metadata.packages_distributions()
+    used = {
+        canonicalize_name(COMES_WITH.get(name) or homes[name][0])
+        for name in imported(ROOT / "automation", ROOT / "plugins")
+    }
+    assert used - required == set()
+    assert required - used == set(IMPORTED_BY_NAME)
+
+
+def imported(*folders: Path) -> set[str]:
+    """The top names of every third-party module that is imported there, local imports included."""
+    ours = {"automation", *(path.name for path in (ROOT / "plugins").iterdir())}
+    names = {name for folder in folders for path in folder.rglob("*.py") for name in _imports(path)}
+    return names - set(sys.stdlib_module_names) - ours
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module.split(".")[0]
+
+
+def test_an_extra_exists_only_where_something_needs_it(project: dict[str, Any]) -> None:
+    assert set(project["project"]["optional-dependencies"]) == {"dev"}
+
+
+def test_the_licence_is_the_one_that_is_named(project: dict[str, Any]) -> None:
+    text = (ROOT / "LICENSE").read_text()
+    assert project["project"]["license"] == "Apache-2.0"
+    assert "Apache License" in text
+    assert "Version 2.0, January 2004" in text
+    assert "9. Accepting Warranty" in text
+
+
+def test_every_plugin_is_known_to_the_linters(project: dict[str, Any]) -> None:
+    plugins = {path.parent.name for path in (ROOT / "plugins").glob("*/__init__.py")}
+    lint = project["tool"]["importlinter"]
+    assert set(lint["root_packages"]) == {"automation"} | plugins
+    (never,) = (contract for contract in lint["contracts"] if contract["type"] == "forbidden")
+    assert set(never["forbidden_modules"]) == plugins
+
+
+def test_every_room_has_its_layer(project: dict[str, Any]) -> None:
+    (layers,) = (c["layers"] for c in project["tool"]["importlinter"]["contracts"] if c["type"] == "layers")
+    named = {name.strip() for layer in layers for name in re.split("[|:]", layer)}
+    rooms = {f"automation.{path.parent.name}" for path in (ROOT / "automation").glob("*/__init__.py")}
+    files = {f"automation.{path.stem}" for path in (ROOT / "automation").glob("*.py")} - {"automation.__init__"}
+    assert named == rooms | files
+
+
+def test_the_version_is_written_once(project: dict[str, Any]) -> None:
+    import automation
+
+    assert automation.__version__ == project["project"]["version"] == importlib.metadata.version(PROJECT)
