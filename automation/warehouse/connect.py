@@ -25,7 +25,7 @@ from automation.warehouse.profiles import profiles
 from automation.warehouse.seen import seen
 from automation.warehouse.staging import Staging, stage
 from automation.warehouse.tables import TableVersion, select_files, table_version
-from automation.warehouse.writing import Change, append, has_transaction, last_transaction, upsert, writing
+from automation.warehouse.writing import Change, append, has_transaction, last_transaction, tidy, upsert, writing
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -121,8 +121,11 @@ class Warehouse:
         """Bring staged rows into their table: events by `append_events`'s rules, others by `upsert`'s."""
         with writing(self.folder), self.cursor() as cursor:
             if staged.table == "events":
-                return append(cursor, self.folder, staged, transaction)
-            return upsert(cursor, self.folder, staged)
+                change = append(cursor, self.folder, staged, transaction)
+            else:
+                change = upsert(cursor, self.folder, staged)
+            tidy(self.folder, staged.table)
+            return change
 
     def last_transaction(self, app_id: str) -> int | None:
         """The highest transaction number that the events table carries of this application."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from deltalake import CommitProperties, Transaction, WriterProperties, write_deltalake
 
-from automation.types.schema import TABLES, ColumnType
+from automation.types.schema import TABLES, ColumnType, TableName
 from automation.warehouse.staging import ORDER, Staging
 from automation.warehouse.tables import (
     TableVersion,
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 # 100,000 rows a row group: small enough to skip by time, and to keep the writer's memory near 50 MB.
 _ROW_GROUP = 100_000
+_FILES_KEPT = 64
+_FILE_BYTES = 32_000_000
+_VERSIONS_A_SWEEP = 50
 
 
 @dataclass(frozen=True)
@@ -173,6 +176,17 @@ def _commit(
         writer_properties=WriterProperties(compression="ZSTD", max_row_group_size=_ROW_GROUP),
         commit_properties=CommitProperties(app_transactions=[Transaction(*transaction)] if transaction else None),
     )
+
+
+def tidy(folder: Path, name: TableName) -> None:
+    """Join the small files of flushes, and delete what no version of the last week needs; call within `writing`."""
+    delta = open_delta(folder, name)
+    if delta is None:
+        return
+    if len(delta.file_uris()) > _FILES_KEPT:
+        delta.optimize.compact(target_size=_FILE_BYTES, max_concurrent_tasks=1)
+    if delta.version() and delta.version() % _VERSIONS_A_SWEEP == 0:
+        delta.vacuum(dry_run=False)
 
 
 def _count(sql: DuckDBPyConnection, relation: str) -> int:

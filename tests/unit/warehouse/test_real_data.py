@@ -103,7 +103,9 @@ def test_complete_journey(warehouse: Warehouse, shared_data: Path) -> None:
     assert (baskets.rows, baskets.added, baskets.quarantined) == (75_000, 75_000, 0)
     raw = pl.read_csv(folder / "transactions_sample.csv.gz", infer_schema=False)
     snapshot = warehouse.snapshot(NOW)
-    assert warehouse.table("events").amount.sum().to_polars() == pytest.approx(raw["sales_value"].cast(pl.Float64).sum(), abs=0.01)
+    assert warehouse.table("events").amount.sum().to_polars() == pytest.approx(
+        raw["sales_value"].cast(pl.Float64).sum(), abs=0.01
+    )
     assert snapshot.profiles.count().to_polars() == raw["household_id"].n_unique()
     again = take(warehouse, "events", BASKETS, folder / "transactions_sample.csv.gz")
     assert (again.added, again.duplicates) == (0, 75_000)

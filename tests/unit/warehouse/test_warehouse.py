@@ -211,6 +211,21 @@ def test_history_is_theirs_only_and_in_order(warehouse: Warehouse) -> None:
     assert history(snapshot, snapshot.profiles.filter(snapshot.profiles.frequency > 1)).equals(frame)
 
 
+def test_small_files_are_joined_and_nothing_is_lost(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("automation.warehouse.writing._FILES_KEPT", 4)
+    monkeypatch.setattr("automation.warehouse.writing._VERSIONS_A_SWEEP", 3)
+    warehouse.append_events(events(("e0", "c1", day(2), 1.0)), ("inbox", 0))
+    before = warehouse.snapshot(day(9))
+    most = 0
+    for number in range(1, 12):
+        warehouse.append_events(events((f"e{number}", "c1", day(2), 1.0)), ("inbox", number))
+        most = max(most, len(table_version(warehouse.folder, "events").files))
+    assert most <= 5
+    assert warehouse.last_transaction("inbox") == 11
+    assert sorted(warehouse.table("events").event_id.to_polars()) == sorted(f"e{number}" for number in range(12))
+    assert before.events.event_id.to_polars().to_list() == ["e0"], "an older snapshot can still be read"
+
+
 def test_what_was_ever_seen(warehouse: Warehouse) -> None:
     assert warehouse.seen().event_types == frozenset()
     warehouse.append_events(events(("a", "c1", day(2), 1.0)))
