@@ -117,6 +117,12 @@ class Delivery:
             log.exception("channel failed", channel=channel, unreported=len(waiting))
         return receipts + [Receipt(i, a, Verdict.AMBIGUOUS, "the channel gave no receipt") for i, a in sorted(waiting)]
 
+    def render_again(self, message: str) -> Rendered:
+        """A message as it was sent, byte for byte. Raises `StoreError` and `TemplateError`."""
+        with self.workspace.store.reading() as connection:
+            grant = sending.grant_of(connection, message)
+        return self._compose(grant)
+
     def _compose(self, grant: Grant) -> Rendered:
         with self.workspace.store.reading() as connection:
             launch = self.pinned.get(connection, grant.launch_id)

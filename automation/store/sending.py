@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from automation.clock import from_millis, to_millis
+from automation.errors import StoreError
 from automation.ids import content_hash
 from automation.store import coupons
 from automation.store.engine import table
@@ -151,16 +152,21 @@ def _grant(connection: Connection, *, want: int, flight: int, now: datetime, mar
             .values(state=MessageState.SENDING.value, attempt=_message.c.attempt + 1, flight=flight, granted_at=at)
         )
         connection.execute(sending, [{"i": row["id"]} for row in granted])
-    grants = [
-        Grant(
-            granted_at=from_millis(at),
-            due_at=from_millis(row["due_at"]),
-            attempt=row["attempt"] + 1,
-            **{name: row[name] for name in _GRANTED},
-        )
-        for row in granted
-    ]
+    grants = [_as_grant(row, attempt=row["attempt"] + 1, granted_at=at) for row in granted]
     return Tick(grants, len(expired) + len(refused))
+
+
+def grant_of(connection: Connection, message: str) -> Grant:
+    """The last grant that a message had, for rendering it again. Raises `StoreError`."""
+    row = connection.execute(_ONE, {"id": message}).mappings().one_or_none()
+    if row is None or row["granted_at"] is None:
+        raise StoreError(f"message {message!r} " + ("is not in the store" if row is None else "was never sent"))
+    return _as_grant(row, attempt=row["attempt"], granted_at=row["granted_at"])
+
+
+def _as_grant(row: Mapping[Any, Any], *, attempt: int, granted_at: int) -> Grant:
+    kept = {name: row[name] for name in _GRANTED}
+    return Grant(attempt=attempt, due_at=from_millis(row["due_at"]), granted_at=from_millis(granted_at), **kept)
 
 
 def _may(row: Mapping[Any, Any], marketing: set[str]) -> bool:
@@ -184,11 +190,14 @@ _GRANTED = (
     "items",
     "coupon",
 )
-_DUE = sa.text(
-    """
+_COLUMNS = """
     SELECT m.id, m.run_id, m.batch_no, m.customer_id, m.channel, m.topic, m.address, m.template, m.context, m.attempt,
-           m.expires_at, m.due_at, r.campaign, r.launch_id, c.granted, k.code AS coupon, d.variant, d.offer, d.items,
-           s.address IS NOT NULL AS suppressed
+           m.expires_at, m.due_at, m.granted_at, r.campaign, r.launch_id, d.variant, d.offer, d.items, k.code AS coupon
+"""
+_DUE = sa.text(
+    _COLUMNS
+    + """
+         , c.granted, s.address IS NOT NULL AS suppressed
     FROM (SELECT q.* FROM message q JOIN run qr ON qr.id = q.run_id
           WHERE q.state = 'queued' AND q.due_at <= :now
             AND NOT EXISTS (SELECT 1 FROM control x WHERE x.scope IN ('*', qr.campaign))
@@ -198,6 +207,14 @@ _DUE = sa.text(
     LEFT JOIN consent c ON c.customer_id = m.customer_id AND c.channel = m.channel AND c.topic = m.topic
     LEFT JOIN suppression s ON s.channel = m.channel AND s.address = lower(trim(m.address))
     LEFT JOIN coupon k ON k.message_id = m.id
+    """
+)
+_ONE = sa.text(
+    _COLUMNS
+    + """
+    FROM message m JOIN run r ON r.id = m.run_id JOIN decision d ON d.id = m.decision_id
+    LEFT JOIN coupon k ON k.message_id = m.id
+    WHERE m.id = :id
     """
 )
 
