@@ -7,12 +7,12 @@ and scores the customers known at the cut. Beside it, on the same customers: rec
 regression on recency, tenure, frequency, money, purchase days in 30 and 90 days and mean gap (median where there is
 none), standardised, with scikit-learn's defaults.
 
-Nothing was chosen on these 60 days. Four sets of features, with and without logarithms, and nine settings of the models
-were compared on three earlier windows that end at or before the cut (predicting from 60, 80 and 100 days before it, each
-fitted another 60 days earlier; they overlap). Mean AUC with all features: logistic regression (C = 0.01) 0.757, with
-logarithms 0.760; a forest of 200 trees with large leaves 0.761, boosting 0.759, a single tree 0.742. The first three lie
-within 0.002, so the default is the simplest of them. A second, earlier cut added to the training customers gained up to
-0.002 and was left out. `--quick` measures the default alone, at the same size.
+Nothing was chosen on these 60 days. Four sets of features, with and without logarithms, and nine settings of the
+models were compared on three earlier windows that end at or before the cut (predicting from 60, 80 and 100 days before
+it, each fitted another 60 days earlier; they overlap). Mean AUC with all features: logistic regression (C = 0.01)
+0.757, with logarithms 0.760; a forest of 200 trees with large leaves 0.761, boosting 0.759, a single tree 0.742. The
+first three lie within 0.002, so the default is the simplest of them. A second, earlier cut added to the training
+customers gained up to 0.002 or so and was left out. `--quick` measures the default alone, at the same size.
 """
 
 from __future__ import annotations
