@@ -148,7 +148,12 @@ class Items(Grammar):
     between: str = ", "
     quantity: str = r"(\d+)× "
 
-    _regex = field_validator("quantity")(_valid_regex)
+    @field_validator("quantity")
+    @classmethod
+    def _one_group(cls, pattern: str) -> str:
+        if _valid_regex(pattern).count("(") != 1:
+            raise ValueError(f"{pattern!r} needs exactly one pair of brackets, around the number")
+        return pattern
 
 
 class Permission(Grammar):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import polars as pl
 
 from automation.warehouse.mapping_grammar import FillDown, Items
@@ -24,10 +26,9 @@ def fill_down(frame: pl.DataFrame, rule: FillDown, before: pl.DataFrame | None) 
 
 def split_items(frame: pl.DataFrame, rule: Items) -> pl.DataFrame:
     """A row for each item with item_quantity, item_name and item_share; a cell without items stays one row."""
-    begins = f"{rule.between}({rule.quantity})" if "(" not in rule.quantity else None
-    cell = pl.col(rule.column)
-    pattern = begins or f"{rule.between}({rule.quantity.replace('(', '(?:')})"
-    rows = frame.with_columns(cell.str.replace_all(pattern, f"{_CUT}${{1}}").str.split(_CUT).alias("_items"))
+    begins = f"{re.escape(rule.between)}({rule.quantity.replace('(', '(?:', 1)})"
+    items = pl.col(rule.column).str.replace_all(begins, f"{_CUT}${{1}}").str.split(_CUT)
+    rows = frame.with_columns(items.alias("_items"))
     whole = f"^{rule.quantity}(.+)$"
     rows = rows.with_columns(pl.col("_items").fill_null(pl.lit([None], pl.List(pl.String)))).explode("_items")
     quantity = pl.col("item_quantity").cast(pl.Float64)
