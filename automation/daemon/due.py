@@ -92,9 +92,8 @@ def _intervals(
     while (midnight := instant_of(datetime.combine(day, time()), zone)) <= until:
         end = instant_of(datetime.combine(day + _DAY, time()), zone)
         if _runs_on(schedule, day, holidays):
-            start = midnight + max(0, (after - midnight) // interval) * interval
-            at = start
-            while at < end and at <= until:
+            at = midnight + max(0, (after - midnight) // interval) * interval
+            while end - at > interval / 2 and at <= until:  # a day of 25 hours has no rest shorter than that
                 if at > after:
                     found.append(Due(RunKind.SCHEDULE, f"{at.astimezone(UTC):%Y-%m-%dT%H:%MZ}", at))
                 at += interval

@@ -1,0 +1,241 @@
+"""The daemon as a real process, with real signals: nothing lost, nothing doubled, whatever ends it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import sqlite3
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.project import CAMPAIGN, automation, command, delivered, json_of, launched_project, write_project
+
+from automation.clock import SystemClock
+from automation.store import ledger, runs
+from automation.store.engine import open_store
+from automation.types.run import Account
+
+PATIENCE = 60.0
+
+
+def an_hour_ago() -> datetime:
+    return SystemClock().now() - timedelta(hours=1)
+
+
+@contextmanager
+def running(root: Path) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(command(root, "daemon"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def wait_for(what: Callable[[], object], daemon: subprocess.Popen[str], *, patience: float = PATIENCE) -> None:
+    """Look until it is true; the daemon must not have ended meanwhile."""
+    until = time.monotonic() + patience
+    while time.monotonic() < until:
+        if what():
+            return
+        assert daemon.poll() is None, daemon.communicate()[0]
+        time.sleep(0.05)
+    raise AssertionError("it did not happen in time")
+
+
+def rows(root: Path, query: str) -> list[tuple[Any, ...]]:
+    """Read the store from outside, as it is committed."""
+    with contextlib.closing(sqlite3.connect(f"file:{root}/var/store.db?mode=ro", uri=True, timeout=10)) as store:
+        return store.execute(query).fetchall()
+
+
+def account(root: Path) -> Account:
+    """The only run's account."""
+    store = open_store(root / "var" / "store.db", migrate=False)
+    with store.reading() as connection:
+        (run,) = runs.find(connection)
+        found = ledger.account(connection, run.id)
+    store.close()
+    assert found.adds_up
+    return found
+
+
+def beat(root: Path) -> dict[str, Any]:
+    """What the daemon says of itself."""
+    file = root / "var" / "daemon.json"
+    return json.loads(file.read_text()) if file.exists() else {}
+
+
+def states(root: Path) -> Counter[str]:
+    return Counter(dict(rows(root, "SELECT state, count(*) FROM message GROUP BY state")))
+
+
+def log(root: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (root / "var" / "logs" / "daemon.jsonl").read_text().splitlines()]
+
+
+def end(process: subprocess.Popen[str]) -> float:
+    """SIGTERM; returns how many seconds the end took."""
+    started = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=10) == 0
+    return time.monotonic() - started
+
+
+def finished(root: Path) -> Callable[[], bool]:
+    return lambda: bool(rows(root, "SELECT 1 FROM run WHERE state = 'done'"))
+
+
+def test_a_missed_due_time_runs_once_and_a_second_daemon_is_refused(tmp_path: Path) -> None:
+    root = launched_project(tmp_path, customers=300, launched_at=an_hour_ago())
+    with running(root) as daemon:
+        wait_for(finished(root), daemon)
+        second = automation(root, "daemon")
+        assert second.returncode == 1
+        assert str(daemon.pid) in second.stderr
+        assert "Traceback" not in second.stderr
+        status = json_of(root, "status")
+        assert status["daemon"]["alive"]
+        assert status["daemon"]["pid"] == daemon.pid
+        assert end(daemon) < 10
+    (run,) = status["runs"]
+    assert run["account"]["sent"] == run["account"]["audience"] == 300
+    assert len(set(delivered(root))) == len(delivered(root)) == 300
+    assert beat(root)["doing"] == "stopped"
+
+
+def test_sigterm_while_sending_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    root = launched_project(tmp_path, customers=600, launched_at=an_hour_ago(), slow=0.02)
+    with running(root) as daemon:
+        wait_for(lambda: states(root)["sent"] >= 100, daemon)
+        took = end(daemon)
+    after = states(root)
+    assert took < 10
+    assert after["sending"] == after["ambiguous"] == 0  # what was on its way was waited for
+    assert 100 <= after["sent"] < 600
+    assert len(delivered(root)) == after["sent"]
+    with running(root) as daemon:
+        wait_for(finished(root), daemon)
+        end(daemon)
+    assert states(root) == {"sent": 600}
+    assert len(set(delivered(root))) == len(delivered(root)) == 600
+    assert not [line for line in log(root) if line["level"] == "error"]
+
+
+def test_a_channel_that_hangs_does_not_keep_the_daemon(tmp_path: Path) -> None:
+    root = launched_project(tmp_path, customers=5, launched_at=an_hour_ago(), slow=600)
+    with running(root) as daemon:
+        wait_for(lambda: states(root)["sending"] == 5, daemon)
+        assert end(daemon) < 10
+    with running(root) as daemon:
+        wait_for(finished(root), daemon)
+        end(daemon)
+    assert account(root).ambiguous == 5  # they may have arrived, so they are never sent again
+    assert delivered(root) == []
+
+
+def test_kill_9_while_sending_leaves_everybody_accounted_for(tmp_path: Path) -> None:
+    root = launched_project(tmp_path, customers=600, launched_at=an_hour_ago(), slow=0.02)
+    with running(root) as daemon:
+        wait_for(lambda: states(root)["sent"] >= 100, daemon)
+        daemon.kill()
+        daemon.wait()
+    with running(root) as daemon:
+        wait_for(finished(root), daemon)
+        end(daemon)
+    after = account(root)
+    assert after.sent + after.ambiguous == after.audience == 600
+    assert after.ambiguous <= 4 * 32  # at most what was on its way
+    arrived = delivered(root)
+    assert len(set(arrived)) == len(arrived)
+    assert after.sent <= len(arrived) <= 600
+
+
+def test_kill_9_while_planning_leaves_everybody_accounted_for(tmp_path: Path) -> None:
+    root = launched_project(tmp_path, customers=12_000, launched_at=an_hour_ago(), slow=0.5)
+    with running(root) as daemon:
+        planned = "SELECT count(*) FROM batch WHERE state = 'planned'"
+        wait_for(lambda: rows(root, planned)[0][0] >= 1, daemon)
+        daemon.kill()
+        daemon.wait()
+    assert 0 < rows(root, "SELECT count(*) FROM decision")[0][0] < 12_000
+    with running(root) as daemon:
+        wait_for(lambda: rows(root, planned) == [(12,)], daemon)
+        daemon.kill()
+        daemon.wait()
+    assert rows(root, "SELECT count(*), count(DISTINCT customer_id) FROM decision") == [(12_000, 12_000)]
+    assert rows(root, "SELECT count(*), count(DISTINCT decision_id) FROM message") == [(12_000, 12_000)]
+    after = account(root)
+    assert (after.audience, after.unplanned) == (12_000, 0)
+
+
+def test_stop_all_takes_effect_before_the_next_message(tmp_path: Path) -> None:
+    root = launched_project(tmp_path, customers=1_000, launched_at=an_hour_ago(), slow=0.02)
+    with running(root) as daemon:
+        wait_for(lambda: states(root)["sent"] >= 50, daemon)
+        assert automation(root, "stop", "--all").returncode == 0
+        wait_for(lambda: states(root)["sending"] == 0, daemon)
+        still = states(root)["sent"]
+        time.sleep(1.5)
+        assert states(root)["sent"] == still < 1_000
+        end(daemon)
+    with running(root) as daemon:  # a restart doesn't take it back
+        wait_for(lambda: beat(root).get("pid") == daemon.pid and beat(root)["doing"] == "running", daemon)
+        time.sleep(1.5)
+        assert states(root)["sent"] == still
+        assert automation(root, "resume", "--all").returncode == 0
+        wait_for(lambda: states(root)["sent"] > still, daemon)
+        end(daemon)
+
+
+def test_files_are_taken_over_while_it_runs_and_an_invalid_one_harms_nobody(tmp_path: Path) -> None:
+    root = launched_project(tmp_path, customers=50, launched_at=an_hour_ago())
+    with running(root) as daemon:
+        wait_for(finished(root), daemon)
+        (root / "campaigns" / "broken.yaml").write_text("name: broken\ntopic: promotion\n")
+        wait_for(lambda: [e for e in log(root) if "broken.yaml" in e.get("problem", "")], daemon)
+        wait_for(lambda: beat(root)["invalid"], daemon)
+        status = json_of(root, "status")
+        assert {c["name"]: c["standing"] for c in status["campaigns"]} == {"broken": "invalid", "hello": "launched"}
+        assert any("did you mean 'promotions'" in problem for problem in beat(root)["invalid"])
+        assert json_of(root, "run", "hello", "--request", "again")["account"]["sent"] == 50  # the daemon did it
+        (root / "campaigns" / "broken.yaml").write_text(CAMPAIGN % ("broken", "every: day 09:00"))
+        wait_for(lambda: [e for e in log(root) if e["event"] == "mended"], daemon)
+        text = (root / "config.yaml").read_text()
+        (root / "config.yaml").write_text("shop: {name: Toy\n")
+        wait_for(lambda: [e for e in log(root) if "config.yaml" in e.get("problem", "")], daemon)
+        (root / "config.yaml").write_text(text)
+        end(daemon)
+    assert len(delivered(root)) == 100
+
+
+def test_on_merge_launches_what_is_valid(tmp_path: Path) -> None:
+    root = write_project(tmp_path)
+    open_store(root / "var" / "store.db").close()
+    (root / "campaigns" / "broken.yaml").write_text("name: broken\n")
+    (root / "config.yaml").write_text((root / "config.yaml").read_text() + "launch: on_merge\n")
+    with running(root) as daemon:
+        wait_for(lambda: rows(root, "SELECT campaign FROM launch") == [("hello",)], daemon)
+        end(daemon)
+
+
+@pytest.mark.slow
+def test_a_due_time_fires_when_the_clock_reaches_it(tmp_path: Path) -> None:
+    now = SystemClock().now()
+    launched_at = now.replace(second=0, microsecond=0) if now.second < 50 else now + timedelta(seconds=15)
+    root = launched_project(tmp_path, customers=20, launched_at=launched_at, schedule="every: 1m")
+    with running(root) as daemon:
+        wait_for(finished(root), daemon, patience=80)
+        end(daemon)
+    due, created = rows(root, "SELECT due_at, created_at FROM run ORDER BY id LIMIT 1")[0]
+    assert datetime.fromtimestamp(due / 1000, UTC).second == 0
+    assert 0 <= created - due < 2_000  # claimed within two seconds of its instant
