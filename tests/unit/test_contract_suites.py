@@ -1,0 +1,57 @@
+"""Every component that we ship is held to its contract by the suite that third parties call."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from automation.plugin_manager import load_plugins
+from automation.rules import core
+
+TESTS = Path(__file__).resolve().parents[1]
+SUITES = {
+    "sources": "check_source",
+    "rules": "check_rule",
+    "segmenters": "check_segmenter",
+    "recommenders": "check_recommender",
+    "offer_policies": "check_offer_policy",
+    "channels": "check_channel",
+}
+WITHOUT = {"suppressions", "template_filters"}
+"""Kinds of which nothing is shipped yet."""
+
+
+def shipped() -> Iterator[tuple[str, str, str]]:
+    """Kind, name and class of every component."""
+    registry = load_plugins(core=[core])
+    for kind, named in registry.components.items():
+        yield from ((kind, name, component.__name__) for name, (component, _) in named.items())
+
+
+def test_every_kind_that_is_shipped_has_a_suite() -> None:
+    assert {kind for kind, _, _ in shipped()} == set(SUITES)
+    assert set(load_plugins().components) == set(SUITES) | WITHOUT
+
+
+@pytest.mark.parametrize(("kind", "name", "component"), list(shipped()))
+def test_the_component_is_held_to_its_contract(kind: str, name: str, component: str) -> None:
+    """Some test calls the suite of its kind and names the class, directly or as a parameter."""
+    assert any(calls(path, SUITES[kind]) and mentions(path, component) for path in TESTS.rglob("test_*.py")), (
+        f"no test calls {SUITES[kind]} for {component}"
+    )
+
+
+def calls(path: Path, function: str) -> bool:
+    names = (node.func for node in ast.walk(_tree(path)) if isinstance(node, ast.Call))
+    return any(isinstance(name, ast.Name) and name.id == function for name in names)
+
+
+def mentions(path: Path, name: str) -> bool:
+    return any(isinstance(node, ast.Name) and node.id == name for node in ast.walk(_tree(path)))
+
+
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
