@@ -65,7 +65,7 @@ class Output:
         if self._stream.isatty():
             self._show_rich(blocks)
         else:
-            self._stream.write("\n".join(_as_text(block) for block in blocks) + "\n")
+            self._stream.write(_in_plain(blocks))
         self._stream.flush()
 
     def error(self, text: str) -> None:
@@ -161,8 +161,10 @@ def _bars(stream: TextIO, unit: str) -> Iterator[Tick]:
         yield tick
 
 
-def _as_text(block: Block) -> str:
-    return block.text if isinstance(block, Text) else _plain_table(block)
+def _in_plain(blocks: Sequence[Block]) -> str:
+    """An empty line stands after every table."""
+    parts = [f"{block.text}\n" if isinstance(block, Text) else f"{_plain_table(block)}\n\n" for block in blocks]
+    return "".join(parts).removesuffix("\n") if isinstance(blocks[-1], Table) else "".join(parts)
 
 
 def _plain_table(block: Table) -> str:

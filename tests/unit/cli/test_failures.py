@@ -1,0 +1,67 @@
+"""No user ever sees a traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.project import write_project
+
+from automation.cli import failures
+from automation.cli.invocation import Invocation
+from automation.cli.main import main
+from automation.cli.output import Output
+from automation.errors import AutomationError, ConfigurationError, StoreError
+
+
+def invocation(root: Path, command: str = "run") -> Invocation:
+    return Invocation(command, str(root), Output())
+
+
+def chained() -> StoreError:
+    try:
+        try:
+            raise OSError("disk full")
+        except OSError as error:
+            raise RuntimeError("could not\nwrite") from error
+    except RuntimeError as error:
+        made = StoreError("the store can't be written: could not")
+        made.__cause__ = error
+        return made
+
+
+def test_the_chain_of_causes_is_told_without_repeating(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert failures.tell(chained(), invocation(write_project(tmp_path))) == 1
+    assert capsys.readouterr().err == (
+        "the store can't be written: could not\n  because OSError: disk full\n  next: automation status\n"
+    )
+
+
+def test_an_error_that_names_its_command_names_no_second_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = invocation(write_project(tmp_path))
+    assert failures.tell(ConfigurationError("make one: automation init DIR"), where) == 2
+    assert failures.tell(ConfigurationError("topic is missing"), where) == 2
+    assert failures.tell(AutomationError("no"), where) == 1
+    assert capsys.readouterr().err == (
+        "make one: automation init DIR\ntopic is missing\n  next: automation validate\nno\n"
+    )
+
+
+def test_what_nobody_expected_is_kept_in_the_projects_logs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_project(tmp_path)
+    (root / "config.yaml").write_text((root / "config.yaml").read_text() + "data_dir: data\n")
+
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr("automation.reporting.status.overview", broken)
+    monkeypatch.chdir(root)
+    assert main(["status"]) == 1
+    told = capsys.readouterr().err
+    (file,) = (root / "data" / "logs").iterdir()
+    assert told == f"ZeroDivisionError: division by zero\n  the details are in {file}\n"
+    assert "Traceback" in file.read_text()
