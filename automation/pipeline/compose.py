@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from zoneinfo import ZoneInfo
 
 from automation.ids import sign
@@ -43,11 +44,11 @@ def compose(
     valid_for = campaign.offer.valid_for if campaign.offer else None
     context = {
         "customer": kept["customer"],
-        "items": show_items(grant.items, products),
+        "items": [item | {"url": _tagged(item.get("url"), send.utm)} for item in show_items(grant.items, products)],
         "offer": offer_terms(
             head.offers.get(grant.offer or ""), grant.coupon, grant.due_at + valid_for if valid_for else None
         ),
-        "shop": dict(head.shop),
+        "shop": {**head.shop, "url": _tagged(head.shop["url"], send.utm)},
         "campaign": {"name": campaign.name},
         "links": {"unsubscribe": unsubscribe},
         "today": grant.granted_at.astimezone(head.zone).date().isoformat(),
@@ -76,6 +77,16 @@ def compose(
         language=body.language,
         headers=headers if kind == "email" else {},
     )
+
+
+def _tagged(url: object, utm: Mapping[str, str]) -> object:
+    """A link to the shop with the campaign's utm parameters; what the link says already stays."""
+    if not utm or not isinstance(url, str) or not url.startswith(("http://", "https://")):
+        return url
+    parts = urlsplit(url)
+    said = parse_qsl(parts.query, keep_blank_values=True)
+    tags = [(f"utm_{name}", value) for name, value in utm.items() if f"utm_{name}" not in dict(said)]
+    return urlunsplit(parts._replace(query=urlencode(said + tags)))
 
 
 def _subject(campaign: Campaign, variant: str | None) -> str | Mapping[str, str] | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 import polars as pl
 from sqlalchemy.engine import Connection
@@ -15,7 +16,7 @@ from automation.contracts import Snapshot
 from automation.pipeline import assign as arms
 from automation.pipeline import offer as offers
 from automation.pipeline import recommend as shelves
-from automation.pipeline.eligibility import Terms, capped, judge
+from automation.pipeline.eligibility import Terms, apply_cap, judge
 from automation.pipeline.timing import DEFAULT_LATENESS, due
 from automation.store.ledger import DECISION_COLUMNS, MESSAGE_COLUMNS
 from automation.types.campaign import Campaign
@@ -78,23 +79,34 @@ def decide(batch: pl.DataFrame, materials: Materials, connection: Connection, *,
     if materials.counter is not None and open_.height:
         open_ = offers.choose(open_, materials.counter, salt=f"{campaign.name}:{materials.terms.run_id}")
         open_ = _settle(open_, pl.col("offer") == NO_MESSAGE, Outcome.NO_OFFER, "no_message_chosen")
-    settled = _settle_arms(open_)
+    settled = _settle_arms(_time(open_, materials))
     return Decided(_rows(pl.concat([refused, settled], how="diagonal"), materials), products)
 
 
 def recheck_caps(decided: Decided, terms: Terms, connection: Connection, *, now: datetime) -> Decided:
     """Look at the caps again inside the planning transaction: another run may have promised a message since."""
-    over = capped(decided.rows.filter(pl.col("channel").is_not_null()), terms, connection, now)
-    if not over:
-        return decided
-    hit = pl.col("customer_id").is_in(over) & pl.col("channel").is_not_null()
-    nothing = [pl.when(~hit).then(name).alias(name) for name in MESSAGE_COLUMNS]
-    rows = decided.rows.with_columns(
-        pl.when(hit).then(pl.lit(Outcome.SUPPRESSED.value)).otherwise("outcome").alias("outcome"),
-        pl.when(hit).then(pl.lit("frequency_cap")).otherwise("reason").alias("reason"),
+    promised = pl.col("channel").is_not_null()
+    open_ = decided.rows.filter(promised).with_columns(pl.lit(None, dtype=pl.String).alias("outcome"))
+    again = apply_cap(open_, terms, connection, now).select(
+        "customer_id", pl.col("outcome").is_not_null().alias("over"), "not_before"
+    )
+    rows = decided.rows.join(again, on="customer_id", how="left", maintain_order="left")
+    over = pl.col("over").fill_null(value=False)
+    nothing = [
+        pl.when(~over).then(name).alias(name) for name in MESSAGE_COLUMNS if name not in {"due_at", "expires_at"}
+    ]
+    rows = rows.with_columns(
+        pl.when(over).then(pl.lit(Outcome.SUPPRESSED.value)).otherwise("outcome").alias("outcome"),
+        pl.when(over).then(pl.lit("frequency_cap")).otherwise("reason").alias("reason"),
+        pl.when(~over & promised).then(pl.max_horizontal("due_at", "not_before")).alias("due_at"),
+        pl.when(~over & promised).then(pl.col("expires_at") + _delay()).alias("expires_at"),
         *nothing,
     )
-    return replace(decided, rows=rows)
+    return replace(decided, rows=rows.drop("over", "not_before"))
+
+
+def _delay() -> pl.Expr:
+    return pl.max_horizontal(pl.col("not_before") - pl.col("due_at"), pl.lit(0))
 
 
 def _settle(batch: pl.DataFrame, condition: pl.Expr, outcome: Outcome, reason: str) -> pl.DataFrame:
@@ -103,6 +115,23 @@ def _settle(batch: pl.DataFrame, condition: pl.Expr, outcome: Outcome, reason: s
         pl.when(hit).then(pl.lit(outcome.value)).otherwise("outcome").alias("outcome"),
         pl.when(hit).then(pl.lit(reason)).otherwise("reason").alias("reason"),
     )
+
+
+def _time(batch: pl.DataFrame, materials: Materials) -> pl.DataFrame:
+    """The batch with `due_at` and `expires_at`; whom quiet hours would delay is refused where the file says drop."""
+    limits, schedule = materials.campaign.limits, materials.campaign.schedule
+    when_due = partial(due, batch, at=materials.due_at, local=materials.due_local, shop_zone=materials.shop_zone)
+    late = schedule.max_lateness if schedule and schedule.max_lateness else DEFAULT_LATENESS
+    timed = batch.with_columns(when_due(quiet=limits.quiet_hours))
+    if limits.quiet_hours and limits.when_quiet == "drop":
+        delayed = pl.col("due_at") != when_due(quiet=None).alias("undelayed")
+        timed = _settle(timed, delayed, Outcome.SUPPRESSED, "quiet_hours")
+    when = pl.max_horizontal("due_at", "not_before")
+    return timed.with_columns(when.alias("due_at"), (when + _millis(late)).alias("expires_at"))
+
+
+def _millis(length: timedelta) -> int:
+    return int(length.total_seconds() * 1000)
 
 
 def _settle_arms(batch: pl.DataFrame) -> pl.DataFrame:
@@ -115,12 +144,7 @@ def _rows(batch: pl.DataFrame, materials: Materials) -> pl.DataFrame:
     """The ledger's columns; those of the message are null for who is neither contacted nor held out."""
     batch = _with_missing(batch)
     promised = pl.col("outcome").is_in([Outcome.MESSAGE.value, Outcome.HOLDOUT.value])
-    lateness = materials.campaign.schedule.max_lateness if materials.campaign.schedule else None
-    quiet = materials.campaign.limits.quiet_hours
-    when = due(batch, at=materials.due_at, local=materials.due_local, shop_zone=materials.shop_zone, quiet=quiet)
     whole = batch.with_columns(
-        when,
-        (when + int((lateness or DEFAULT_LATENESS).total_seconds() * 1000)).alias("expires_at"),
         _template(materials.campaign).alias("template"),
         pl.col("channel").alias("lane"),
         _coupon(materials.offers).alias("coupon"),
@@ -141,6 +165,8 @@ def _with_missing(batch: pl.DataFrame) -> pl.DataFrame:
         "items": pl.lit("[]"),
         "offer": pl.lit(None, dtype=pl.String),
         "offer_probabilities": pl.lit(None, dtype=pl.String),
+        "due_at": pl.lit(None, dtype=pl.Int64),
+        "expires_at": pl.lit(None, dtype=pl.Int64),
     }
     filled = batch.with_columns(value.alias(name) for name, value in wanted.items() if name not in batch.columns)
     return filled.with_columns(pl.col("items").fill_null("[]"))
@@ -184,7 +210,15 @@ def _context(batch: pl.DataFrame, materials: Materials) -> pl.Expr:
 
 def _not_traits(columns: Sequence[str]) -> set[str]:
     """Columns of the batch that are ours, not the customer's."""
-    stages = {"arm", "item_count", "offer_propensity", "offer_probabilities", *DECISION_COLUMNS, *MESSAGE_COLUMNS}
+    stages = {
+        "arm",
+        "item_count",
+        "offer_propensity",
+        "offer_probabilities",
+        "not_before",
+        *DECISION_COLUMNS,
+        *MESSAGE_COLUMNS,
+    }
     leaves = {name for name in columns if name.startswith(("leaf_", "when_", "score_", "reasons_"))}
     return (stages | leaves) - set(CUSTOMERS.columns)
 

@@ -10,6 +10,7 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from automation.clock import to_millis
 from automation.contracts import Suppression
 from automation.errors import ContractError
 from automation.pipeline.render import Kind
@@ -34,28 +35,45 @@ class Terms:
     channels: Mapping[str, Kind]
     reentry: str | timedelta
     cap: Cap | None
+    cap_wait: timedelta | None
+    """How long a capped message may wait for its turn; none: it is dropped."""
     capped_topics: Sequence[str]
     suppressions: Sequence[Suppression] = field(default_factory=tuple)
 
 
 def judge(batch: pl.DataFrame, terms: Terms, connection: Connection, *, now: datetime) -> pl.DataFrame:
-    """The batch with `channel`, `address`, `outcome`, `reason` and `detail`; the last three null where eligible."""
+    """The batch with `channel`, `address`, `outcome`, `reason`, `detail` and `not_before`.
+
+    outcome, reason and detail are null where the customer is eligible; not_before (milliseconds) where a cap lets the
+    message leave only later.
+    """
     judged = _choose_channel(batch, terms, connection)
     judged = _refuse(judged, _repeated_addresses(judged, terms, connection), "suppressed", "duplicate_address")
     judged = _refuse(judged, _re_entered(judged, terms, connection, now), "suppressed", "reentry")
-    judged = _refuse(judged, capped(judged, terms, connection, now), "suppressed", "frequency_cap")
+    judged = apply_cap(judged, terms, connection, now)
     for suppression in terms.suppressions:
         judged = _ask(judged, suppression, now)
     return judged
 
 
-def capped(batch: pl.DataFrame, terms: Terms, connection: Connection, now: datetime) -> list[str]:
-    """Those of the batch who already had what the campaign's cap allows."""
+def apply_cap(batch: pl.DataFrame, terms: Terms, connection: Connection, now: datetime) -> pl.DataFrame:
+    """The batch with `not_before`: who had what the cap allows is refused, or waits as long as the file says."""
+    batch = batch.with_columns(pl.lit(None, dtype=pl.Int64).alias("not_before"))
     if terms.cap is None:
-        return []
-    ids = batch["customer_id"].to_list()
-    counts = decisions.contacts(connection, ids, since=now - terms.cap.window, topics=terms.capped_topics)
-    return [customer for customer, n in counts.items() if n >= terms.cap.contacts]
+        return batch
+    frees = decisions.under_cap_from(
+        connection, batch["customer_id"].to_list(), contacts=terms.cap.contacts, window=terms.cap.window, now=now,
+        topics=terms.capped_topics,
+    )  # fmt: skip
+    latest = to_millis(now + (terms.cap_wait or timedelta(0)))
+    refused = [customer for customer, at in frees.items() if terms.cap_wait is None or at > latest]
+    batch = _refuse(batch, refused, "suppressed", "frequency_cap")
+    waits = {customer: at for customer, at in frees.items() if customer not in set(refused)}
+    if not waits:
+        return batch
+    return batch.with_columns(
+        pl.col("customer_id").replace_strict(waits, default=None, return_dtype=pl.Int64).alias("not_before")
+    )
 
 
 def _choose_channel(batch: pl.DataFrame, terms: Terms, connection: Connection) -> pl.DataFrame:

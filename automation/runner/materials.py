@@ -22,7 +22,7 @@ from automation.rules.segments import with_segments
 from automation.runner.channels import channel_kinds
 from automation.runner.workspace import Workspace
 from automation.store import decisions, models
-from automation.types.campaign import Campaign, Condition, Using, leaves
+from automation.types.campaign import Campaign, Condition, Using, leaves, parse_when_capped
 from automation.warehouse.connect import Warehouse
 
 FIT_SEED = 1
@@ -118,6 +118,7 @@ def terms(workspace: Workspace, campaign: Campaign, run_id: int) -> Terms:
         channels=channel_kinds(workspace, campaign.send.channels),
         reentry=campaign.reentry,
         cap=campaign.limits.cap,
+        cap_wait=parse_when_capped(campaign.limits.when_capped),
         capped_topics=[topic for topic, kind in settings.topics.items() if (kind == "marketing") == marketing],
         suppressions=[registry.find("suppressions", using.name)(using.options) for using in settings.suppressions],
     )

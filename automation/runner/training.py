@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
-from automation.errors import ConfigurationError
+from automation.config.settings import ModelSettings
+from automation.contracts import Model
+from automation.errors import ConfigurationError, NotEnoughData
 from automation.learn import artifacts
 from automation.learn.artifacts import Card
+from automation.learn.backtest import backtest
 from automation.learn.training import train
 from automation.runner.flush import flush
 from automation.runner.materials import load, snapshot
 from automation.runner.workspace import Workspace
 from automation.store import models
+from automation.warehouse.connect import Warehouse
 
 
 def train_models(
@@ -34,7 +39,12 @@ def train_models(
             data = snapshot(workspace, warehouse, now, with_decisions=False, versions=versions)
             settings = workspace.project.settings.models[name]
             parts = {part: load(workspace, part, versions) for part in settings.parts}
-            card = train(settings, workspace.project.registry, data, workspace.models, now=now, parts=parts)
+            evidence = (
+                _backtest(workspace, warehouse, settings, versions, parts) if settings.kind == "recommenders" else {}
+            )
+            card = train(
+                settings, workspace.project.registry, data, workspace.models, now=now, parts=parts, evidence=evidence
+            )
             with workspace.store.transaction() as connection:
                 models.add(
                     connection,
@@ -48,6 +58,22 @@ def train_models(
     finally:
         warehouse.close()
     return cards
+
+
+def _backtest(
+    workspace: Workspace,
+    warehouse: Warehouse,
+    settings: ModelSettings,
+    versions: Mapping[str, str],
+    parts: Mapping[str, Model],
+) -> Mapping[str, float]:
+    """How well the recommender would have foreseen the last month; nothing where there is too little to ask about."""
+    cls = workspace.project.registry.find("recommenders", settings.using)
+    at = partial(snapshot, workspace, warehouse, with_decisions=False, versions=versions)
+    try:
+        return backtest(lambda: cls(settings.options), at, workspace.clock.now(), seed=settings.seed, parts=parts)
+    except NotEnoughData:
+        return {}
 
 
 def in_order(workspace: Workspace, names: Sequence[str]) -> list[str]:

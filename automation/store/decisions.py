@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -125,16 +125,27 @@ def entered(connection: Connection, customers: Sequence[str], campaign: str, *, 
     return set(connection.execute(query).scalars())
 
 
-def contacts(
-    connection: Connection, customers: Sequence[str], *, since: datetime, topics: Sequence[str]
+def under_cap_from(
+    connection: Connection,
+    customers: Sequence[str],
+    *,
+    contacts: int,
+    window: timedelta,
+    now: datetime,
+    topics: Sequence[str],
 ) -> dict[str, int]:
-    """How many messages of these topics each customer of a batch was promised since then."""
-    query = (
-        sa.select(_contact.c.customer_id, sa.func.count().label("n"))
-        .where(_contact.c.customer_id.in_(customers), _contact.c.at >= to_millis(since), _contact.c.topic.in_(topics))
-        .group_by(_contact.c.customer_id)
+    """Those of a batch who were promised at least `contacts` messages of these topics within `window`, each with the
+    milliseconds at which one more may be sent: when the `contacts`-th latest leaves the window."""
+    place = sa.func.row_number().over(partition_by=_contact.c.customer_id, order_by=_contact.c.at.desc())
+    ranked = (
+        sa.select(_contact.c.customer_id, _contact.c.at, place.label("place"))
+        .where(_contact.c.customer_id.in_(customers), _contact.c.topic.in_(topics))
+        .where(_contact.c.at > to_millis(now - window))
+        .subquery()
     )
-    return {row.customer_id: row.n for row in connection.execute(query)}
+    query = sa.select(ranked.c.customer_id, ranked.c.at).where(ranked.c.place == contacts)
+    length = int(window.total_seconds() * 1000)
+    return {row.customer_id: row.at + length for row in connection.execute(query)}
 
 
 def reasons(connection: Connection, run_id: int) -> dict[tuple[str, str], int]:

@@ -195,7 +195,7 @@ _COLUMNS = """
            m.expires_at, m.due_at, m.granted_at, r.campaign, r.launch_id, d.variant, d.offer, d.items, k.code AS coupon
 """
 _DUE = sa.text(
-    _COLUMNS
+    _COLUMNS  # noqa: S608  # two constants
     + """
          , c.granted, s.address IS NOT NULL AS suppressed
     FROM (SELECT q.* FROM message q JOIN run qr ON qr.id = q.run_id

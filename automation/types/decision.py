@@ -27,6 +27,7 @@ REASONS: dict[str, str] = {
     "bad_address": "the address can't be delivered to",
     "duplicate_address": "another customer of this run has the same address",
     "frequency_cap": "the campaign's cap on contacts was reached",
+    "quiet_hours": "due in the campaign's quiet hours, and the campaign does not wait",
     "reentry": "was in this campaign too recently",
     "too_few_recommendations": "fewer recommended products than the campaign demands",
     "no_message_chosen": "the offer policy chose to send nothing",

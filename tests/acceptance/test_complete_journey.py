@@ -16,6 +16,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from support.smtp import Mailbox, smtp_server
 
 from automation.clock import ManualClock
 from automation.reporting.explain import explain
@@ -32,7 +33,6 @@ from automation.store.decisions import DecisionRow
 from automation.types.run import Account, RunKind
 from automation.types.schema import TableName
 from automation.warehouse.mapping import load_mapping
-from support.smtp import Mailbox, smtp_server
 
 pytestmark = [pytest.mark.data, pytest.mark.slow]
 

@@ -22,7 +22,7 @@ from automation.store.tables import Contact, Decision, Message
 from automation.types.campaign import Cap
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
-TERMS = Terms("winback", 7, "promotions", True, {"email": "email"}, "always", None, ["promotions"])
+TERMS = Terms("winback", 7, "promotions", True, {"email": "email"}, "always", None, None, ["promotions"])
 
 
 @pytest.fixture
@@ -129,6 +129,21 @@ def test_the_cap_counts_every_campaign_of_its_kind_in_the_window(store: Store) -
         "c2": None,
     }
     assert reasons(store, batch, replace(TERMS, cap=Cap(contacts=3, window=week))) == {"c1": None, "c2": None}
+
+
+def test_a_capped_message_waits_until_it_fits(store: Store) -> None:
+    """Two in seven days: after those of 1 and 3 days ago, the next may leave when the older one is 7 days old."""
+    for days in (1, 3, 8):
+        insert_message(store, "c1", at=NOW - timedelta(days=days), campaign="newsletter", run_id=days)
+    cap = Cap(contacts=2, window=timedelta(days=7))
+    batch = people(c1="a@x.example", c2="b@x.example")
+    for wait, expected in (
+        (timedelta(days=4), (None, to_millis(NOW + timedelta(days=4)))),
+        (timedelta(days=3), ("frequency_cap", None)),
+    ):
+        with store.reading() as connection:
+            judged = judge(batch, replace(TERMS, cap=cap, cap_wait=wait), connection, now=NOW)
+        assert judged.select("reason", "not_before").rows() == [expected, (None, None)]
 
 
 class Strikes:

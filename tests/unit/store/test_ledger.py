@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from support.ledger import NOW
 
+from automation.clock import to_millis
 from automation.errors import StoreError
 from automation.store import consent, coupons, decisions, flights, launches, ledger, runs, sending
 from automation.store.engine import Store, table
@@ -230,10 +231,11 @@ def test_what_fails_no_longer_counts_for_caps_and_a_holdout_does(store: Store, r
         want=0,
     )
     with store.reading() as connection:
-        counts = decisions.contacts(
-            connection, ["c1", "c2", "c3"], since=NOW - timedelta(days=7), topics=["promotions"]
+        capped = decisions.under_cap_from(
+            connection, ["c1", "c2", "c3"], contacts=1, window=timedelta(days=7), now=NOW, topics=["promotions"]
         )
-    assert counts == {"c1": 1, "c3": 1}
+    week_later = to_millis(NOW + timedelta(days=7))
+    assert capped == {"c1": week_later, "c3": week_later}
 
 
 def test_what_a_dead_process_left_sending_is_ambiguous(store: Store, run_of: Run, plan: Plan) -> None:
