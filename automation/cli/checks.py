@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from automation.config.problems import Problem, in_order
-from automation.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from automation.config.campaigns import CampaignFile
@@ -17,14 +16,14 @@ if TYPE_CHECKING:
 
 def all_problems(root: Path) -> tuple[Project | None, tuple[Problem, ...]]:
     """The project, where config.yaml can be used, and every problem of every file. Raises `PluginError`."""
-    from automation.config.project import load_project
+    from automation.config.project import InvalidProject, load_project
 
     registry = registry_of(root)
     try:
         project = load_project(root, registry)
-    except ConfigurationError as error:
-        return None, tuple(_from_text(line) for line in str(error).splitlines())
-    found = list(project.problems)
+    except InvalidProject as error:
+        return None, error.problems
+    found = [*project.problems, *_plugins(root, registry), *_words(project)]
     for file in project.campaigns.values():
         found += [*_templates(project, file), *_expectations(project, file)]
     return project, in_order(found)
@@ -41,13 +40,30 @@ def registry_of(root: Path | None) -> Registry:
     return load_plugins(root / "plugins", core=[core], disabled=disabled_plugins(root))
 
 
-def _from_text(line: str) -> Problem:
-    """A problem told as `file:line:column: path: what`."""
-    place, _, rest = line.partition(": ")
-    parts = place.rsplit(":", 2)
-    if len(parts) == 3 and parts[1].isdecimal() and parts[2].isdecimal():
-        return Problem(parts[0], int(parts[1]), int(parts[2]), "", rest)
-    return Problem("config.yaml", 1, 1, "", line)
+def _plugins(root: Path, registry: Registry) -> Iterator[Problem]:
+    """What the project's own plugins get wrong; installed ones are their authors' to check."""
+    from automation.cli.plugin_checks import check_plugin
+
+    for plugin in registry.plugins.values():
+        if plugin.origin == "project":
+            place = Path(plugin.location).resolve().relative_to(root.resolve()).as_posix()
+            yield from (Problem(place, 1, 1, "", what) for what in check_plugin(registry, plugin))
+
+
+def _words(project: Project) -> tuple[Problem, ...]:
+    """Warnings about events and traits that the data has never held, where there is data."""
+    folder = project.data_dir / "warehouse"
+    if not (folder / "customers").exists() and not (folder / "events").exists():
+        return ()
+    from automation.config.data_checks import check_against
+    from automation.runner.seen import seen
+    from automation.warehouse.connect import open_warehouse
+
+    warehouse = open_warehouse(folder)
+    try:
+        return check_against(project, seen(warehouse))
+    finally:
+        warehouse.close()
 
 
 def _templates(project: Project, file: CampaignFile) -> Iterator[Problem]:

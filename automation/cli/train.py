@@ -20,6 +20,7 @@ def train(
     names: Annotated[
         list[str] | None, typer.Argument(help="models of config.yaml; all of them when none is named")
     ] = None,
+    list_: Annotated[bool, typer.Option("--list", help="train nothing; show every version kept")] = False,
 ) -> None:
     """Fit the models that config.yaml names.
 
@@ -31,6 +32,9 @@ def train(
     from automation.runner.training import in_order, train_models
 
     invocation: Invocation = context.obj
+    if list_:
+        _list(invocation)
+        return
     started = monotonic()
     with invocation.workspace() as workspace, invocation.output.progress("models") as tick:
         wanted = in_order(workspace, names or ())
@@ -38,6 +42,20 @@ def train(
         tick("training", 0, len(wanted))
         cards = train_models(workspace, names or (), progress=lambda name: tick(name, next(done), len(wanted)))
     invocation.output.show({"models": [payload(card) for card in cards]}, *_blocks(cards, monotonic() - started))
+
+
+def _list(invocation: Invocation) -> None:
+    """Every version of the models that config.yaml names, the newest first."""
+    from automation.learn.training import cards
+
+    with invocation.workspace() as workspace:
+        names = list(workspace.project.settings.models)
+        found = [card for name in names for card in cards(workspace.models, name)]
+    untrained = [name for name in names if name not in {card.name for card in found}]
+    rows = [(c.name, c.version, "yes" if c.admitted else "NO", c.because) for c in found]
+    never = [Text(f"never trained: {', '.join(untrained)}; automation train", "odd")] if untrained else []
+    shown = {"models": [payload(card) for card in found], "never_trained": untrained}
+    invocation.output.show(shown, Table(("model", "version", "may be used", "because"), rows), *never)
 
 
 def payload(card: Card) -> dict[str, object]:

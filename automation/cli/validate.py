@@ -75,7 +75,7 @@ def _tests(file: CampaignFile) -> int:
 
 
 def _line(problem: Problem) -> str:
-    place, _, _ = str(problem).partition(problem.what)
+    place = str(problem).removesuffix(problem.what)
     return f"{place}{_MARKS[problem.severity]}{problem.what}"
 
 
