@@ -1,0 +1,230 @@
+"""Writes docs/reference from the code: `python docs/generate.py`; with `--check` it only says what is out of date."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+
+DOCS = Path(__file__).resolve().parent
+sys.path.insert(0, str(DOCS))
+
+from keys import Key, allowed, default, keys  # noqa: E402 (beside this file, which is run as a script)
+
+from automation import hookspecs  # noqa: E402
+from automation.cli.commands import COMMANDS  # noqa: E402
+from automation.cli.main import main as automation  # noqa: E402
+from automation.config import not_built  # noqa: E402
+from automation.config.reading import fields  # noqa: E402
+from automation.config.settings import Settings  # noqa: E402
+from automation.contracts import Options  # noqa: E402
+from automation.plugin_manager import KINDS, OBSERVERS, Registry, load_plugins  # noqa: E402
+from automation.rules import core  # noqa: E402
+from automation.types.campaign import Campaign  # noqa: E402
+from automation.types.decision import REASONS, Outcome  # noqa: E402
+
+NOTE = "<!-- Written by docs/generate.py from the code; edit that. -->\n"
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of the reference."""
+
+    file: str
+    title: str
+    about: str
+    write: Callable[[Registry], str]
+
+
+def generate(registry: Registry) -> dict[str, str]:
+    """Every page's text by its file name."""
+    pages = {page.file: f"# {page.title}\n\n{NOTE}\n{page.about}\n\n{page.write(registry)}" for page in PAGES}
+    lines = [f"- [{page.title}]({page.file}): {page.about[0].lower()}{page.about[1:]}" for page in PAGES]
+    index = "What there is, page by page; written from the code, and checked by a test.\n"
+    return {"README.md": "\n".join(["# Reference", "", NOTE, index, *lines, ""]), **pages}
+
+
+# Files
+
+
+def campaign_page(_: Registry) -> str:
+    return "\n".join(_key_tables(Campaign, "campaign", not_built.KEYS))
+
+
+def settings_page(_: Registry) -> str:
+    return "\n".join(_key_tables(Settings, "settings", {}))
+
+
+def _key_tables(model: type[BaseModel], which: str, unbuilt: Mapping[Any, Any]) -> Iterator[str]:
+    """The keys at the top, then one table for each key that has keys of its own."""
+    meanings: dict[str, str] = yaml.safe_load((DOCS / "meanings.yaml").read_text())[which]
+    found = list(keys(model))
+    if wrong := {key.name for key in found} ^ set(meanings):
+        raise ValueError(f"docs/meanings.yaml, {which}: {', '.join(sorted(wrong))} missing or too many")
+    tops = [key for key in found if "." not in key.name]
+    yield from _table(tops, meanings, unbuilt)
+    for top in tops:
+        below = [key for key in found if key.name.startswith(f"{top.name}.")]
+        if below:
+            yield f"\n## `{top.name}`\n"
+            yield from _table(below, meanings, unbuilt)
+    yield ""
+
+
+def _table(rows: list[Key], meanings: Mapping[str, str], unbuilt: Mapping[Any, Any]) -> Iterator[str]:
+    yield "| key | meaning | what may stand there | otherwise |"
+    yield "|---|---|---|---|"
+    for key in rows:
+        yield _row(f"`{key.name}`", meanings[key.name] + _unbuilt(key.name, unbuilt), key.allowed, key.default)
+
+
+def _unbuilt(name: str, unbuilt: Mapping[Any, Any]) -> str:
+    path = tuple(name.split("."))
+    if any(path[:length] in unbuilt and unbuilt[path[:length]] is not_built.ANY for length in range(1, len(path) + 1)):
+        return " (*not built yet*)"
+    values = unbuilt.get(path)
+    return f" (*not built yet: {', '.join(f'`{value}`' for value in values)}*)" if values else ""
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+# Components
+
+
+def rules_page(registry: Registry) -> str:
+    lines = [
+        "Conditions join with `all`, `any` (each a list) and `not`; `everyone` holds for everybody. A rule is known by",
+        "its first key. Values are compared with one operator: `is`, `is_not`, `in`, `not_in`, `at_least`, `at_most`,",
+        "`between`, `contains`, `starts_with`, `exists`, `before`, `after` or `anniversary`.",
+        "",
+    ]
+    for name in registry.names("rules"):
+        lines += _component(registry, "rules", name, level=2)
+    return "\n".join(lines)
+
+
+def components_page(registry: Registry) -> str:
+    lines: list[str] = []
+    for kind, word in KINDS.items():
+        if kind == "rules":
+            continue
+        lines += [f"## {word.capitalize()}s" if word[-1] != "y" else f"## {word[:-1].capitalize()}ies", ""]
+        lines += [f"None is shipped; a plugin registers them with [`register_{kind}`](hooks.md).", ""] * (
+            not registry.names(kind)
+        )
+        for name in registry.names(kind):
+            lines += _component(registry, kind, name, level=3)
+    return "\n".join(lines)
+
+
+def _component(registry: Registry, kind: str, name: str, *, level: int) -> Iterator[str]:
+    component = registry.find(kind, name)
+    plugin = registry.owner(kind, name)
+    yield from (f"{'#' * level} `{name}`", "")
+    if kind != "rules":
+        yield from (f"From the plugin `{plugin.name}`.", "")
+    yield from (_prose(component), "")
+    if reasons := getattr(component, "reasons", None):
+        yield from (f"Reasons: {'; '.join(f'`{code}`, “{text}”' for code, text in reasons.items())}.", "")
+    options: type[BaseModel] = component.Options
+    if options is not Options and options.__doc__ and kind != "rules":
+        yield from (_prose(options), "")
+    if fields(options):
+        yield from ("| option | what may stand there | otherwise |", "|---|---|---|")
+        for key, info in fields(options).items():
+            said = f"{info.description}: {allowed(info)}" if info.description else allowed(info)
+            yield _row(f"`{key}`", said, default(info))
+        yield ""
+
+
+def _prose(subject: Any) -> str:
+    return inspect.cleandoc(vars(subject).get("__doc__") or "")
+
+
+# Hooks, commands, reasons
+
+
+def hooks_page(_: Registry) -> str:
+    lines = ["A plugin implements a hook as a function of that name, marked with `automation.hookspecs.hookimpl`.", ""]
+    for name, spec in vars(hookspecs).items():
+        if not hasattr(spec, "automation_spec"):
+            continue
+        signature = inspect.signature(spec)
+        kind = "Observes" if name in OBSERVERS else "Contributes"
+        lines += [f"## `{name}({', '.join(signature.parameters)})`", "", f"{kind}. {_docstring(spec)}", ""]
+        lines += [f"- `{parameter}`: `{part.annotation}`" for parameter, part in signature.parameters.items()]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _docstring(subject: Any) -> str:
+    return inspect.cleandoc(subject.__doc__ or "")
+
+
+def commands_page(_: Registry) -> str:
+    lines = ["```text", _help(), "```", ""]
+    for command in COMMANDS:
+        lines += [f"## `automation {command.name}`", "", "```text", _help(command.name), "```", ""]
+    return "\n".join(lines)
+
+
+def _help(*command: str) -> str:
+    """What the command prints for `--help`, a hundred letters wide."""
+    os.environ["COLUMNS"] = "100"
+    printed = StringIO()
+    with redirect_stdout(printed):
+        automation([*command, "--help"])
+    return "\n".join(line.rstrip() for line in printed.getvalue().strip().splitlines())
+
+
+def reasons_page(registry: Registry) -> str:
+    lines = ["Every member of a run's audience ends with exactly one outcome:", ""]
+    lines += [f"- `{outcome}`" for outcome in Outcome]
+    lines += ["", "and one reason:", "", "| reason | meaning |", "|---|---|"]
+    lines += [_row(f"`{code}`", text) for code, text in REASONS.items()]
+    for name in registry.names("suppressions"):
+        codes = registry.find("suppressions", name).codes
+        lines += [_row(f"`{code}`", f"{text} (`{name}`)") for code, text in codes.items()]
+    return "\n".join([*lines, ""])
+
+
+PAGES = (
+    Page("campaign-file.md", "A campaign file", "Every key of a file in `campaigns/`.", campaign_page),
+    Page("config.md", "config.yaml", "Every key of the project's configuration.", settings_page),
+    Page("rules.md", "Rules", "The conditions of an audience, a segment or an offer.", rules_page),
+    Page("components.md", "Components", "What `using:` can name, with its options.", components_page),
+    Page("commands.md", "Commands", "What `automation COMMAND --help` says.", commands_page),
+    Page("reasons.md", "Outcomes and reasons", "The codes that decisions carry.", reasons_page),
+    Page("hooks.md", "Hooks", "What a plugin can take part in.", hooks_page),
+)
+
+
+def main() -> int:
+    """Write the pages, or with `--check` say which differ; ends with 1 where one does."""
+    os.environ.pop("AUTOMATION_PLUGINS", None)
+    stale = []
+    for name, text in generate(load_plugins(core=[core])).items():
+        path, whole = DOCS / "reference" / name, text.rstrip("\n") + "\n"
+        if not path.exists() or path.read_text() != whole:
+            stale.append(name)
+            if "--check" not in sys.argv:
+                path.write_text(whole)
+    if stale and "--check" in sys.argv:
+        sys.stderr.write(f"out of date: {', '.join(stale)}; run: python docs/generate.py\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
