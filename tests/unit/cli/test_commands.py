@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from support.project import CAMPAIGN, write_project
 
+from automation.cli.commands import COMMANDS
 from automation.cli.main import main
+from automation.cli.shapes import SHAPES
 
 Run = Callable[..., Any]
 MAPPING = """
@@ -38,9 +40,27 @@ def run(root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monk
         code = main([*arguments, "--format", "json"])
         printed = capsys.readouterr()
         assert code == ends, printed.out + printed.err
-        return json.loads(printed.out)
+        found = json.loads(printed.out)
+        if arguments[0] != "schema":
+            assert list(found) == list(SHAPES["error" if list(found) == ["error"] else form(arguments)])
+        return found
 
     return call
+
+
+def form(arguments: tuple[str, ...]) -> str:
+    """Which of `SHAPES` a call has."""
+    command, *rest = arguments
+    if command == "plugins":
+        return f"plugins {rest[0]}"
+    if command == "status" and rest and rest[0].isdecimal():
+        return "status RUN"
+    return "train --list" if command == "train" and "--list" in rest else command
+
+
+def test_every_command_but_two_has_a_shape() -> None:
+    """`daemon` prints nothing, and `schema` a JSON Schema."""
+    assert {name.split()[0] for name in SHAPES} - {"error"} == {c.name for c in COMMANDS} - {"daemon", "schema"}
 
 
 @pytest.fixture
@@ -239,3 +259,20 @@ def test_init_makes_a_project_that_is_valid(run: Run, tmp_path: Path) -> None:
     assert "config.yaml" in made["files"]
     assert run("validate", "--project", str(tmp_path / "new"))["valid"]
     assert "already" in run("init", str(tmp_path / "new"), ends=1)["error"]["message"]
+
+
+def test_train_fits_and_lists(filled: Run, root: Path) -> None:
+    from automation.runner.workspace import open_workspace
+    from automation.testing.toy_shop import toy_events
+
+    with (root / "config.yaml").open("a") as config:
+        config.write("models:\n  best: {using: popular}\n")
+    assert filled("train", "--list") == {"models": [], "never_trained": ["best"]}
+    with open_workspace(root) as workspace:
+        warehouse = workspace.warehouse()
+        warehouse.append_events(toy_events())
+        warehouse.close()
+    (card,) = filled("train")["models"]
+    assert (card["name"], card["using"], card["admitted"]) == ("best", "popular", True)
+    assert [model["version"] for model in filled("train", "--list")["models"]] == [card["version"]]
+    assert "has no model 'worst'" in filled("train", "worst", ends=2)["error"]["message"]
