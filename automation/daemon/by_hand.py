@@ -30,12 +30,14 @@ def request(workspace: Workspace, campaign: str, key: str | None) -> tuple[RunRo
 
 
 def work(workspace: Workspace, run_id: int, progress: Progress = quiet) -> None:
-    """Bring the run as far as it comes now; where another process holds the lock, watch that one do it."""
-    try:
-        with holding(workspace.project.data_dir):
-            _work_here(workspace, run_id, progress)
-    except Locked:
-        _watch(workspace, run_id, progress)
+    """Bring the run as far as it comes now; while another process holds the lock, watch, and take over if it ends."""
+    while not _comes_no_further(workspace, run_id, progress):
+        try:
+            with holding(workspace.project.data_dir):
+                _work_here(workspace, run_id, progress)
+            return
+        except Locked:
+            time.sleep(_LOOK_EVERY)
 
 
 def _work_here(workspace: Workspace, run_id: int, progress: Progress) -> None:
@@ -52,16 +54,13 @@ def _of_run(workspace: Workspace, run_id: int, progress: Progress) -> Progress:
     return lambda stage, done, _all: progress(stage, min(done, total), total)
 
 
-def _watch(workspace: Workspace, run_id: int, progress: Progress) -> None:
-    while True:
-        now = workspace.clock.now()
-        with workspace.store.reading() as connection:
-            run = runs.get(connection, run_id)
-            account = ledger.account(connection, run_id)
-            due = schedules.next_of_run(connection, run_id)
-        open_ = account.unplanned + account.queued + account.sending
-        progress(run.state.value, account.audience - open_, account.audience)
-        later = run.state is RunState.SENDING and account.sending == 0 and (due is None or due > now)
-        if run.state in _OVER or later:
-            return
-        time.sleep(_LOOK_EVERY)
+def _comes_no_further(workspace: Workspace, run_id: int, progress: Progress) -> bool:
+    """Whether it is over, or waits for a time that is still to come."""
+    with workspace.store.reading() as connection:
+        run = runs.get(connection, run_id)
+        account = ledger.account(connection, run_id)
+        due = schedules.next_of_run(connection, run_id)
+    open_ = account.unplanned + account.queued + account.sending
+    progress(run.state.value, account.audience - open_, account.audience)
+    waits = due is not None and due > workspace.clock.now()
+    return run.state in _OVER or (run.state is RunState.SENDING and account.sending == 0 and waits)
