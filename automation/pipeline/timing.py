@@ -23,7 +23,7 @@ def due(batch: pl.DataFrame, *, at: datetime, local: datetime | None, shop_zone:
     """
     zones = _zones(batch, shop_zone)
     instants = {zone: to_millis(_leave(zone, shop_zone, at, local, quiet)) for zone in zones.unique()}
-    return zones.replace_strict(instants, return_dtype=pl.Int64).alias("due_at")
+    return zones.replace_strict(instants, return_dtype=pl.Int64).cast(pl.Int64).alias("due_at")
 
 
 def _zones(batch: pl.DataFrame, shop_zone: str) -> pl.Series:
