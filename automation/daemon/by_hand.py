@@ -31,12 +31,14 @@ def request(workspace: Workspace, campaign: str, key: str | None) -> tuple[RunRo
 
 def work(workspace: Workspace, run_id: int, progress: Progress = quiet) -> None:
     """Bring the run as far as it comes now; while another process holds the lock, watch, and take over if it ends."""
-    while not _comes_no_further(workspace, run_id, progress):
+    look: Progress = quiet
+    while not _comes_no_further(workspace, run_id, look):
         try:
             with holding(workspace.project.data_dir):
                 _work_here(workspace, run_id, progress)
             return
         except Locked:
+            look = progress
             time.sleep(_LOOK_EVERY)
 
 

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from automation.cli.output import Output, Table, Text
 
 
@@ -68,6 +70,16 @@ def test_a_failure_for_programs() -> None:
     Output(as_json=True, stream=stream).failure("it broke", ["OSError: disk full"], "", 2)
     told = {"message": "it broke", "causes": ["OSError: disk full"], "mend": "", "exit_code": 2}
     assert json.loads(stream.getvalue()) == {"error": told}
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer"), [("y\n", True), ("Yes\n", True), ("\n", False), ("n\n", False), ("", False)]
+)
+def test_a_question_takes_only_a_yes_for_one(typed: str, answer: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal(typed))
+    aside = io.StringIO()
+    assert Output(stream=io.StringIO(), aside=aside).ask("Launch winback?") is answer
+    assert aside.getvalue() == "Launch winback? [y/N] "
 
 
 def test_progress_shows_the_rate_on_a_terminal() -> None:
