@@ -20,8 +20,8 @@ from automation_churn.features import FEATURES, features, known_customers, lapse
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
+    from automation_churn.options import ChurnOptions
     from automation_churn.preparation import Matrix
-    from automation_churn.segmenter import ChurnOptions
 
 BATCH = 50_000
 LARGEST_FIT = 200_000

@@ -1,16 +1,14 @@
-"""The `churn` segmenter: registration, options and the order of its steps; nothing heavy until it fits or scores."""
+"""The `churn` segmenter: the order of its steps; nothing heavy until it fits or scores."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel
 
-from automation.contracts import Options
 from automation.errors import BadArtifact
-from automation.types.quantity import Duration
+from automation_churn.options import ChurnOptions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,36 +16,6 @@ if TYPE_CHECKING:
 
     from automation.contracts import Model, Snapshot
     from automation_churn.model import Fitted
-
-
-class ChurnOptions(Options):
-    """What "lapsed" means, what is looked at, and how it is learned.
-
-    horizon: a customer lapses who buys nothing for this long after the cut. history: how far back is looked; who bought
-    nothing in it is absent. bought, visited: the event types that count as a purchase, and as interest without one.
-    labels: each label's least score; a customer gets the highest one reached.
-    """
-
-    horizon: Duration = timedelta(days=60)
-    history: Duration = timedelta(days=730)
-    model: Literal["logistic", "decision_tree", "random_forest", "gradient_boosting"] = "logistic"
-    bought: tuple[str, ...] = Field(default=("purchase",), min_length=1)
-    visited: tuple[str, ...] = ("view", "search", "add_to_cart")
-    labels: Mapping[str, float] = Field(
-        default={"likely to lapse": 0.7, "may lapse": 0.4, "likely to buy again": 0.0}, min_length=1
-    )
-
-    @model_validator(mode="after")
-    def _make_sense(self) -> ChurnOptions:
-        if self.horizon < timedelta(days=1):
-            raise ValueError("horizon must be at least 1d")
-        if self.history < 2 * self.horizon:
-            raise ValueError("history must be at least twice the horizon")
-        if not all(0 <= least <= 1 for least in self.labels.values()):
-            raise ValueError("labels: a least score is a probability, from 0 to 1")
-        if len(set(self.labels.values())) < len(self.labels):
-            raise ValueError("labels: two labels have the same least score")
-        return self
 
 
 class Churn:

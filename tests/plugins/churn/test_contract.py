@@ -13,7 +13,8 @@ from pydantic import BaseModel
 from automation.contracts import Model, Options, Snapshot
 from automation.errors import BadArtifact, NotEnoughData
 from automation.testing.segmenter import check_segmenter
-from automation_churn.segmenter import Churn, ChurnOptions
+from automation_churn.options import ChurnOptions
+from automation_churn.segmenter import Churn
 
 MODELS = ("logistic", "decision_tree", "random_forest", "gradient_boosting")
 

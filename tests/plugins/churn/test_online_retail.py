@@ -19,7 +19,7 @@ from automation.plugin_manager import load_plugins
 from automation.warehouse.connect import Warehouse, open_warehouse
 from automation.warehouse.importing import import_files
 from automation.warehouse.mapping import load_mapping
-from automation_churn.segmenter import ChurnOptions
+from automation_churn.options import ChurnOptions
 
 pytestmark = [pytest.mark.data, pytest.mark.slow]
 BENCHMARKS = Path(__file__).resolve().parents[3] / "benchmarks"

@@ -19,7 +19,8 @@ from automation.learn.metrics import auc
 from automation.plugin_manager import Plugin, Registry, load_plugins
 from automation.testing.lapsing_shop import LAPSING_AS_OF, lapsing_events, lapsing_shop
 from automation.testing.toy_shop import toy_events, toy_snapshot
-from automation_churn.segmenter import Churn, ChurnOptions
+from automation_churn.options import ChurnOptions
+from automation_churn.segmenter import Churn
 
 
 @pytest.fixture(scope="module")

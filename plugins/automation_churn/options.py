@@ -1,0 +1,42 @@
+"""The `churn` segmenter's options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from automation.contracts import Options
+from automation.types.quantity import Duration
+
+
+class ChurnOptions(Options):
+    """What "lapsed" means, what is looked at, and how it is learned.
+
+    horizon: a customer lapses who buys nothing for this long after the cut. history: how far back is looked; who bought
+    nothing in it is absent. bought, visited: the event types that count as a purchase, and as interest without one.
+    labels: each label's least score; a customer gets the highest one reached.
+    """
+
+    horizon: Duration = timedelta(days=60)
+    history: Duration = timedelta(days=730)
+    model: Literal["logistic", "decision_tree", "random_forest", "gradient_boosting"] = "logistic"
+    bought: tuple[str, ...] = Field(default=("purchase",), min_length=1)
+    visited: tuple[str, ...] = ("view", "search", "add_to_cart")
+    labels: Mapping[str, float] = Field(
+        default={"likely to lapse": 0.7, "may lapse": 0.4, "likely to buy again": 0.0}, min_length=1
+    )
+
+    @model_validator(mode="after")
+    def _make_sense(self) -> ChurnOptions:
+        if self.horizon < timedelta(days=1):
+            raise ValueError("horizon must be at least 1d")
+        if self.history < 2 * self.horizon:
+            raise ValueError("history must be at least twice the horizon")
+        if not all(0 <= least <= 1 for least in self.labels.values()):
+            raise ValueError("labels: a least score is a probability, from 0 to 1")
+        if len(set(self.labels.values())) < len(self.labels):
+            raise ValueError("labels: two labels have the same least score")
+        return self
