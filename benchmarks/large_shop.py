@@ -1,4 +1,4 @@
-"""A made-up shop of any size, written fast: the same folder for the same seed, for benchmarks of audiences and profiles.
+"""A made-up shop of any size, written fast: the same folder for the same seed, for benchmarks.
 
 Customers arrive over two years that end with `END` and leave after a while; of 100 events 60 are views, 10 carts,
 12 purchases, 12 sent e-mails, 5 opens and 1 is a click. Events are written in time order, as imports bring them.
@@ -36,23 +36,27 @@ _ROW_GROUP = 100_000
 _CUSTOMERS = f"""
 SELECT format('c{{:07d}}', i) AS customer_id, format('c{{:07d}}@shop.example', i) AS email, NULL::VARCHAR AS phone,
   format('Name{{}}', i % 977) AS first_name, format('Family{{}}', i % 9973) AS last_name,
-  if(country % 10 < 3, 'de', 'en') AS language, {list(COUNTRIES)}[country + 1] AS country, format('City {{}}', i % 211) AS city,
+  if(country % 10 < 3, 'de', 'en') AS language, {list(COUNTRIES)}[country + 1] AS country,
+  format('City {{}}', i % 211) AS city,
   format('{{:05d}}', i % 90000) AS postcode, if(i % 50 = 0, NULL, {list(ZONES)}[country + 1]) AS timezone,
   DATE '1950-01-01' + (i * 7919 % 20000)::INTEGER AS birthday, joined AT TIME ZONE 'UTC' AS created_at FROM rows
 """
 _PRODUCTS = f"""
 SELECT format('p{{:05d}}', i) AS product_id, format('Product {{}}', i) AS name,
-  format('category {{:02d}}', (i * i // 7) % {CATEGORIES}) AS category, format('brand {{:03d}}', i * 31 % {BRANDS}) AS brand,
+  format('category {{:02d}}', (i * i // 7) % {CATEGORIES}) AS category,
+  format('brand {{:03d}}', i * 31 % {BRANDS}) AS brand,
   price, 'EUR' AS currency, format('https://shop.example/p{{:05d}}', i) AS url, NULL::VARCHAR AS image_url,
   (i * 13 % 100)::DOUBLE AS stock, TIMESTAMPTZ '2020-01-01 00:00:00+00' AS created_at FROM rows
 """
 _EVENTS = f"""
-SELECT format('e{{:09d}}', no) AS event_id, format('c{{:07d}}', customer) AS customer_id, {list(TYPES)}[kind + 1] AS type,
-  make_timestamp(micros) AT TIME ZONE 'UTC' AS occurred_at, if(kind <= 2, format('p{{:05d}}', product), NULL) AS product_id,
+SELECT format('e{{:09d}}', no) AS event_id, format('c{{:07d}}', customer) AS customer_id,
+  {list(TYPES)}[kind + 1] AS type, make_timestamp(micros) AT TIME ZONE 'UTC' AS occurred_at,
+  if(kind <= 2, format('p{{:05d}}', product), NULL) AS product_id,
   if(kind = 2, format('o{{:07d}}-{{}}', customer, micros // 3600000000), NULL) AS order_id,
   if(kind = 2, pieces::DOUBLE, NULL) AS quantity,
   if(kind = 2, round(pieces * (5 + product * 7919 % 19500 / 100) * (1 - reduced / 100), 2), NULL) AS amount,
-  if(kind = 2, 'EUR', NULL) AS currency, if(kind >= 3, format('m{{:07d}}-{{}}', customer, micros // 604800000000), NULL) AS message_id,
+  if(kind = 2, 'EUR', NULL) AS currency,
+  if(kind >= 3, format('m{{:07d}}-{{}}', customer, micros // 604800000000), NULL) AS message_id,
   if(kind = 2, reduced / 100, NULL) AS discount FROM rows
 """
 
