@@ -15,6 +15,7 @@ from automation.config.campaigns import parse_campaign
 from automation.config.project import load_project
 from automation.plugin_manager import load_plugins
 from automation.rules import core
+from automation.warehouse.mapping import load_mapping
 
 NAMES = [page.relative_to(ROOT).as_posix() for page in PAGES]
 
@@ -72,6 +73,16 @@ def test_the_readme_s_campaign_is_valid() -> None:
     settings = load_project(ROOT, registry).settings
     read = parse_campaign(block.text, "README.md", settings, registry)
     assert read.problems == ()
+
+
+def test_the_mapping_shown_is_valid(tmp_path: Path) -> None:
+    (block,) = (block for block in blocks(ROOT / "docs/how-to/import-your-shop.md") if block.language == "yaml")
+    (tmp_path / "mapping.yaml").write_text(block.text)
+    assert [mapping.table for mapping in load_mapping(tmp_path / "mapping.yaml").mappings] == [
+        "customers",
+        "products",
+        "events",
+    ]
 
 
 def test_the_readme_has_two_commands_and_each_is_one_line() -> None:
