@@ -22,10 +22,6 @@ _LOOK_EVERY = 1.0
 _TRY_AGAIN_AFTER = 30.0
 
 
-class _Halted(BaseException):
-    """The daemon stops between two batches: not a failure of the run, so no `except Exception` may take it for one."""
-
-
 class Planner(threading.Thread):
     """Takes runs that are created or half planned, also those that an earlier process left."""
 
@@ -53,8 +49,6 @@ class Planner(threading.Thread):
             self._work.clear()
             try:
                 self._plan_all()
-            except _Halted:
-                return
             except Exception:
                 log.exception("planning failed")
 
@@ -73,7 +67,10 @@ class Planner(threading.Thread):
             found = [] if launches.EVERYTHING in stopped else runs.find(connection, open_only=True, limit=1_000)
         unplanned = [run for run in reversed(found) if run.state in (RunState.CREATED, RunState.PLANNING)]
         now = monotonic()
-        return [run for run in unplanned if run.campaign not in stopped and self._not_before.get(run.id, 0) <= now]
+        ready = [run for run in unplanned if run.campaign not in stopped and self._not_before.get(run.id, 0) <= now]
+        return sorted(
+            ready, key=lambda run: -_priority(workspace, run)
+        )  # the first to plan is the first under the caps
 
     def _plan(self, workspace: Workspace, pinned: PinnedCampaigns, run: RunRow) -> None:
         self.planning = run.id
@@ -81,7 +78,9 @@ class Planner(threading.Thread):
         try:
             with workspace.store.reading() as connection:
                 campaign = pinned.get(connection, run.launch_id).campaign
-            advance(workspace, pinned, run.id, local=local_time(run, campaign), progress=self._unless_stopping)
+            local = local_time(run, campaign)
+            if not advance(workspace, pinned, run.id, local=local, halted=self._stopping.is_set):
+                return
             log.info("run planned", run=run.id, campaign=run.campaign, seconds=round(monotonic() - started, 1))
         except Exception:
             self._not_before[run.id] = monotonic() + _TRY_AGAIN_AFTER
@@ -89,6 +88,8 @@ class Planner(threading.Thread):
         finally:
             self.planning = None
 
-    def _unless_stopping(self, _stage: str, _done: int, _all: int) -> None:
-        if self._stopping.is_set():
-            raise _Halted
+
+def _priority(workspace: Workspace, run: RunRow) -> int:
+    """The campaign's, as its file stands now."""
+    file = workspace.project.campaigns.get(run.campaign)
+    return file.campaign.priority if file is not None and file.campaign is not None else 50

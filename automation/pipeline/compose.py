@@ -36,7 +36,7 @@ class Letterhead:
 def compose(
     grant: Grant, campaign: Campaign, renderer: Renderer, head: Letterhead, products: Mapping[str, Mapping[str, object]]
 ) -> Rendered:
-    """Render one grant. Raises `TemplateError`."""
+    """Render one grant; `products` are the batch's, from `tag_links`. Raises `TemplateError`."""
     assert campaign.send is not None
     send = campaign.send
     kept = json.loads(grant.context)
@@ -44,7 +44,7 @@ def compose(
     valid_for = campaign.offer.valid_for if campaign.offer else None
     context = {
         "customer": kept["customer"],
-        "items": [item | {"url": _tagged(item.get("url"), send.utm)} for item in show_items(grant.items, products)],
+        "items": show_items(grant.items, products),
         "offer": offer_terms(
             head.offers.get(grant.offer or ""), grant.coupon, grant.due_at + valid_for if valid_for else None
         ),
@@ -77,6 +77,12 @@ def compose(
         language=body.language,
         headers=headers if kind == "email" else {},
     )
+
+
+def tag_links(products: Mapping[str, Mapping[str, object]], campaign: Campaign) -> Mapping[str, Mapping[str, object]]:
+    """A batch's products as the campaign's messages link to them; once a batch, not once a message."""
+    utm = campaign.send.utm if campaign.send else {}
+    return {name: {**shown, "url": _tagged(shown.get("url"), utm)} for name, shown in products.items()}
 
 
 def _tagged(url: object, utm: Mapping[str, str]) -> object:

@@ -7,6 +7,7 @@ group; a group is rendered and handed to its channel only after that commit.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import platform
 from collections import defaultdict
@@ -14,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -22,9 +22,9 @@ import structlog
 
 from automation.contracts import Channel
 from automation.errors import AutomationError
-from automation.pipeline.compose import Letterhead, compose
+from automation.pipeline.compose import Letterhead, compose, tag_links
 from automation.runner.channels import channel_kinds, make_channel
-from automation.runner.pinned import PinnedCampaigns
+from automation.runner.pinned import Pinned, PinnedCampaigns
 from automation.runner.run import Progress, quiet
 from automation.runner.workspace import Workspace
 from automation.store import flights, runs, sending
@@ -36,6 +36,9 @@ log = structlog.get_logger(__name__)
 GROUP = 32
 GROUPS_AT_ONCE = 4
 _TICKS_A_CHECKPOINT = 500
+_LONGEST_WAIT = 0.25
+
+Products = Mapping[str, Mapping[str, object]]
 
 
 @dataclass
@@ -46,76 +49,99 @@ class Delivery:
     pinned: PinnedCampaigns
     progress: Progress = quiet
     sent: int = 0
+    settled: int = 0
     _stopping: bool = False
+    _on_their_way: int = 0
+    _receipts: list[Receipt] = field(default_factory=list)
     _channels: dict[str, Channel] = field(default_factory=dict)
-    _products: dict[tuple[int, int], Mapping[str, Any]] = field(default_factory=dict)
+    _products: dict[tuple[int, int], Products] = field(default_factory=dict)
 
     async def deliver_due(self) -> int:
         """Send until nothing more is due or `stop` is called; returns how many messages were settled."""
-        settled = 0
         flight = self._take_off()
-        on_their_way: dict[asyncio.Task[list[Receipt]], Sequence[Grant]] = {}
-        results: list[Receipt] = []
+        groups: set[asyncio.Task[None]] = set()
         try:
-            for tick in range(10**12):
-                room = 0 if self._stopping else (GROUPS_AT_ONCE - len(on_their_way)) * GROUP
-                done = await self._commit(results, want=room, flight=flight)
-                settled += len(results) + done.refused
-                self._report(results, settled)
-                results = []
-                for start in range(0, len(done.grants), GROUP):
-                    group = done.grants[start : start + GROUP]
-                    on_their_way[asyncio.create_task(self._send(group))] = group
-                if not on_their_way and not done.refused:
-                    return settled
-                results = await _arrived(on_their_way)
-                if tick % _TICKS_A_CHECKPOINT == 0:
+            for number in itertools.count(1):
+                done = self._commit(flight)
+                groups |= {
+                    asyncio.create_task(self._send(done.grants[start : start + GROUP]))
+                    for start in range(0, len(done.grants), GROUP)
+                }
+                if not groups and not self._receipts and not done.refused:
+                    break
+                groups = await self._wait(groups)
+                if number % _TICKS_A_CHECKPOINT == 0:
                     self.workspace.store.checkpoint()
         finally:
-            await self._land(flight, on_their_way)
-        return settled
+            await self._land(flight, groups)
+        return self.settled
 
     def stop(self) -> None:
         """Grant nothing more; what is on its way is waited for."""
         self._stopping = True
 
-    async def _commit(self, results: list[Receipt], *, want: int, flight: int) -> sending.Tick:
-        topics = self.workspace.project.settings.topics
-        marketing = [topic for topic, kind in topics.items() if kind == "marketing"]
+    def _commit(self, flight: int) -> sending.Tick:
+        """One tick: the receipts that came in, and the next groups where there is room for one."""
+        results, self._receipts = self._receipts, []
+        self._on_their_way -= len(results)
+        room = GROUPS_AT_ONCE * GROUP - self._on_their_way
         with self.workspace.store.transaction() as connection:
-            return sending.tick(
+            done = sending.tick(
                 connection,
                 results=results,
-                want=want,
+                want=0 if self._stopping or room < GROUP else room,
                 flight=flight,
                 now=self.workspace.clock.now(),
-                marketing=marketing,
+                marketing=self._marketing,
             )
+        self._on_their_way += len(done.grants)
+        self._report(results, done.refused)
+        return done
 
-    async def _send(self, grants: Sequence[Grant]) -> list[Receipt]:
+    @cached_property
+    def _marketing(self) -> list[str]:
+        topics = self.workspace.project.settings.topics
+        return [topic for topic, kind in topics.items() if kind == "marketing"]
+
+    async def _wait(self, groups: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
+        """Until a group is through, or for a moment: receipts of a slow channel are not kept waiting for the others."""
+        if groups:
+            done, groups = await asyncio.wait(groups, timeout=_LONGEST_WAIT, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        return groups
+
+    async def _send(self, grants: Sequence[Grant]) -> None:
         """Render the group and hand it to its channels; every grant gets one receipt."""
         by_channel: dict[str, list[Rendered]] = defaultdict(list)
-        receipts: list[Receipt] = []
         for grant in grants:
             try:
                 by_channel[grant.channel].append(self._compose(grant))
             except AutomationError as error:
-                receipts.append(Receipt(grant.id, grant.attempt, Verdict.FAILED, f"can't be rendered: {error}"))
-        for channel, messages in by_channel.items():
-            receipts += await self._deliver(channel, messages)
-        return receipts
+                self._receipts.append(Receipt(grant.id, grant.attempt, Verdict.FAILED, f"can't be rendered: {error}"))
+        for name, messages in by_channel.items():
+            try:
+                channel = self._channel(name)
+            except Exception as error:
+                log.exception("channel can't be made", channel=name)
+                why = f"channel {name} can't be made: {error}"
+                self._receipts += [Receipt(m.id, m.attempt, Verdict.RETRY, why) for m in messages]
+            else:
+                await self._hand_over(channel, name, messages)
 
-    async def _deliver(self, channel: str, messages: list[Rendered]) -> list[Receipt]:
+    async def _hand_over(self, channel: Channel, name: str, messages: Sequence[Rendered]) -> None:
+        """What the channel doesn't report, whatever ends it, may have arrived."""
         waiting = {(message.id, message.attempt) for message in messages}
-        receipts: list[Receipt] = []
         try:
-            async for receipt in self._channel(channel).deliver(messages):
+            async for receipt in channel.deliver(messages):
                 if (receipt.id, receipt.attempt) in waiting:
                     waiting.discard((receipt.id, receipt.attempt))
-                    receipts.append(receipt)
+                    self._receipts.append(receipt)
         except Exception:
-            log.exception("channel failed", channel=channel, unreported=len(waiting))
-        return receipts + [Receipt(i, a, Verdict.AMBIGUOUS, "the channel gave no receipt") for i, a in sorted(waiting)]
+            log.exception("channel failed", channel=name, unreported=len(waiting))
+        finally:
+            unreported = "the channel gave no receipt"
+            self._receipts += [Receipt(i, attempt, Verdict.AMBIGUOUS, unreported) for i, attempt in sorted(waiting)]
 
     def render_again(self, message: str) -> Rendered:
         """A message as it was sent, byte for byte. Raises `StoreError` and `TemplateError`."""
@@ -124,14 +150,20 @@ class Delivery:
         return self._compose(grant)
 
     def _compose(self, grant: Grant) -> Rendered:
-        with self.workspace.store.reading() as connection:
-            launch = self.pinned.get(connection, grant.launch_id)
-            key = (grant.run_id, grant.batch_no)
-            if key not in self._products:
-                if len(self._products) >= GROUP:
-                    del self._products[next(iter(self._products))]
-                self._products[key] = runs.products(connection, *key)
-        return compose(grant, launch.campaign, launch.renderer, self.letterhead, self._products[key])
+        launch, products = self._kept(grant)
+        return compose(grant, launch.campaign, launch.renderer, self.letterhead, products)
+
+    def _kept(self, grant: Grant) -> tuple[Pinned, Products]:
+        """What was launched and what the batch shows, read once; the batches used last are kept."""
+        launch, key = self.pinned.found.get(grant.launch_id), (grant.run_id, grant.batch_no)
+        if launch is None or key not in self._products:
+            with self.workspace.store.reading() as connection:
+                launch = self.pinned.get(connection, grant.launch_id)
+                shown = runs.products(connection, *key)
+            if len(self._products) >= GROUP:
+                del self._products[next(iter(self._products))]
+            self._products[key] = tag_links(shown, launch.campaign)
+        return launch, self._products[key]
 
     @cached_property
     def letterhead(self) -> Letterhead:
@@ -142,9 +174,10 @@ class Delivery:
             self._channels[name] = make_channel(self.workspace, name)
         return self._channels[name]
 
-    def _report(self, results: Sequence[Receipt], settled: int) -> None:
+    def _report(self, results: Sequence[Receipt], refused: int) -> None:
+        self.settled += len(results) + refused
         self.sent += sum(receipt.verdict is Verdict.SENT for receipt in results)
-        self.progress("sending", settled, settled)
+        self.progress("sending", self.settled, self.settled)
         if results:
             rows = [(r.id, r.verdict.value, r.detail) for r in results]
             frame = pl.DataFrame(rows, schema=["message_id", "verdict", "detail"], orient="row")
@@ -156,12 +189,12 @@ class Delivery:
                 connection, host=platform.node(), boot_id=_boot_id(), pid=os.getpid(), now=self.workspace.clock.now()
             )
 
-    async def _land(self, flight: int, on_their_way: dict[asyncio.Task[list[Receipt]], Sequence[Grant]]) -> None:
-        """After an error: wait for what was handed over, and write down what came of it."""
-        rest = [receipt for task in on_their_way for receipt in await task]
+    async def _land(self, flight: int, groups: set[asyncio.Task[None]]) -> None:
+        """After an error: wait for what was handed over. Then write down what came of everything."""
+        await asyncio.gather(*groups, return_exceptions=True)
         now = self.workspace.clock.now()
         with self.workspace.store.transaction() as connection:
-            sending.settle(connection, rest, now=now)
+            sending.settle(connection, self._receipts, now=now)
             flights.land(connection, flight, now=now)
         for channel in self._channels.values():
             await channel.close()
@@ -187,16 +220,6 @@ def letterhead(workspace: Workspace) -> Letterhead:
 
 
 _SHOWN_OF_SHOP = {"name", "url", "currency", "language", "address", "email"}
-
-
-async def _arrived(on_their_way: dict[asyncio.Task[list[Receipt]], Sequence[Grant]]) -> list[Receipt]:
-    """Wait for at least one group; take the receipts of all that are done."""
-    if not on_their_way:
-        return []
-    done, _ = await asyncio.wait(on_their_way, return_when=asyncio.FIRST_COMPLETED)
-    for task in done:
-        del on_their_way[task]
-    return [receipt for task in done for receipt in task.result()]
 
 
 def _boot_id() -> str:

@@ -15,7 +15,7 @@ import polars as pl
 from automation.clock import from_millis
 from automation.errors import AutomationError
 from automation.pipeline.audience import Frozen, freeze
-from automation.pipeline.compose import compose
+from automation.pipeline.compose import compose, tag_links
 from automation.pipeline.decide import Decided, Materials, decide
 from automation.runner.delivery import letterhead
 from automation.runner.launch import template_files, valid_campaign
@@ -208,7 +208,7 @@ def _samples(
     campaign = found.campaign
     rows = decided.rows.sort(pl.col("outcome") != "message", maintain_order=True).head(wanted)
     make = renderer(workspace.project, template_files(workspace.project, campaign))
-    head, products = letterhead(workspace), json.loads(decided.products)
+    head, products = letterhead(workspace), tag_links(json.loads(decided.products), campaign)
     shown = []
     for row in rows.iter_rows(named=True):
         rendered = None

@@ -75,20 +75,29 @@ def advance(
     *,
     local: datetime | None = None,
     progress: Progress = quiet,
-) -> None:
-    """Freeze the audience if it isn't, then plan every batch that isn't planned. A failure is kept with the run."""
+    halted: Callable[[], bool] = lambda: False,
+) -> bool:
+    """Freeze the audience if it isn't, then plan every batch that isn't planned; returns whether all of them are.
+
+    halted: asked between two batches whether to leave the rest for another time. A failure that trying again can't mend
+    (an `AutomationError`) ends the run; any other is kept with it and may pass.
+    """
     with workspace.store.reading() as connection:
         run = runs.get(connection, run_id)
-        launch = pinned.get(connection, run.launch_id)
+    state = run.state
     warehouse = workspace.warehouse()
     try:
-        if run.state is RunState.CREATED:
+        with workspace.store.reading() as connection:
+            launch = pinned.get(connection, run.launch_id)
+        if state is RunState.CREATED:
             _freeze(workspace, warehouse, run, launch, local)
-        if run.state in {RunState.CREATED, RunState.PLANNING}:
-            _plan_batches(workspace, warehouse, run_id, launch, progress)
+            state = RunState.PLANNING
+        return state is not RunState.PLANNING or _plan_batches(workspace, warehouse, run_id, launch, progress, halted)
     except Exception as error:
+        over = isinstance(error, AutomationError)
         with workspace.store.transaction() as connection:
-            runs.set_state(connection, run_id, RunState.FAILED, now=workspace.clock.now(), error=str(error))
+            now = workspace.clock.now() if over else None
+            runs.set_state(connection, run_id, RunState.FAILED if over else state, now=now, error=str(error))
         raise
     finally:
         warehouse.close()
@@ -116,7 +125,14 @@ def _freeze(workspace: Workspace, warehouse: Warehouse, run: RunRow, launch: Pin
     workspace.project.registry.observe("run_started", campaign=campaign.name, run_id=str(run.id), audience=audience)
 
 
-def _plan_batches(workspace: Workspace, warehouse: Warehouse, run_id: int, launch: Pinned, progress: Progress) -> None:
+def _plan_batches(
+    workspace: Workspace,
+    warehouse: Warehouse,
+    run_id: int,
+    launch: Pinned,
+    progress: Progress,
+    halted: Callable[[], bool],
+) -> bool:
     with workspace.store.reading() as connection:
         run = runs.get(connection, run_id)
         waiting = runs.unplanned_batches(connection, run_id)
@@ -128,10 +144,13 @@ def _plan_batches(workspace: Workspace, warehouse: Warehouse, run_id: int, launc
             runs.set_offer_plan(connection, run_id, plan)
     total = run.audience or 0
     for no in waiting:
+        if halted():
+            return False
         _plan_batch(workspace, found, run_id, no, frozen.batch(no))
         progress("planning", min((no + 1) * 1_000, total), total)
     with workspace.store.transaction() as connection:
         runs.set_state(connection, run_id, RunState.SENDING)
+    return True
 
 
 def run_materials(workspace: Workspace, warehouse: Warehouse, run: RunRow, launch: Pinned) -> Materials:

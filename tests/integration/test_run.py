@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import email
 import email.policy
 from collections.abc import Iterator
@@ -112,8 +113,6 @@ def test_a_message_can_be_rendered_again_byte_for_byte(toy: Workspace) -> None:
         return seen[grant.id]
 
     delivery._compose = watch  # type: ignore[method-assign]
-    import asyncio
-
     asyncio.run(delivery.deliver_due())
     assert isinstance(toy.clock, ManualClock)
     toy.clock.advance(timedelta(days=30))
@@ -195,24 +194,18 @@ def test_a_due_time_runs_once(toy: Workspace) -> None:
     assert runs.claim(toy, "toy", runs.Due(RunKind.MANUAL, "1", TOY_AS_OF)) is None
 
 
-def test_planning_goes_on_where_it_was_killed(toy: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Batches of two; the process dies inside the second batch, after its reading and before its writing."""
+def test_planning_goes_on_where_it_stopped(toy: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches of two; the planner stops after the first."""
     monkeypatch.setattr("automation.pipeline.audience.freeze.__kwdefaults__", {"batch_size": 2})
     launching.launch(toy, "toy", by="test", audience=None)
     row = runs.claim(toy, "toy", runs.Due(RunKind.MANUAL, "1", TOY_AS_OF))
     assert row is not None
 
-    class Killed(BaseException):
-        pass
-
-    def die(_stage: str, done: int, _all: int) -> None:
-        raise Killed
-
-    with pytest.raises(Killed):
-        runs.advance(toy, PinnedCampaigns(toy.project), row.id, progress=die)
+    calls = iter([False, True])
+    assert not runs.advance(toy, PinnedCampaigns(toy.project), row.id, halted=lambda: next(calls))
     half = account(toy, row.id)
     assert (half.audience, half.unplanned) == (6, 4)
-    runs.advance(toy, PinnedCampaigns(toy.project), row.id)
+    assert runs.advance(toy, PinnedCampaigns(toy.project), row.id)
     whole = account(toy, row.id)
     assert whole == Account(audience=6, unreachable=1, queued=5)
     deliver(toy)
@@ -284,6 +277,71 @@ def test_a_channel_that_misbehaves_leaves_nothing_unaccounted(
     run_id = start(toy)
     deliver(toy)
     assert account(toy, run_id) == expected
+
+
+def test_a_channel_that_cannot_be_made_loses_nothing(toy: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise OSError("no route to host")
+
+    run_id = start(toy)
+    with monkeypatch.context() as patched:
+        patched.setattr("automation.runner.delivery.make_channel", broken)
+        assert deliver(toy).sent == 0
+    assert account(toy, run_id) == Account(audience=6, unreachable=1, queued=5)
+    assert deliver(toy, after=timedelta(minutes=5)).sent == 5
+
+
+def test_what_a_dying_delivery_already_heard_is_kept(toy: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two receipts come, then the channel hangs and the process is told to end: three may have arrived."""
+    heard = asyncio.Event()
+
+    class Hanging:
+        kind = "email"
+
+        async def deliver(self, messages: Any) -> Any:
+            for message in messages[:2]:
+                yield Receipt(message.id, 1, Verdict.SENT)
+            heard.set()
+            await asyncio.sleep(60)
+
+        async def close(self) -> None: ...
+
+    monkeypatch.setattr("automation.runner.delivery.make_channel", lambda workspace, name: Hanging())
+    run_id = start(toy)
+
+    async def live_and_die() -> None:
+        life = asyncio.create_task(Delivery(toy, PinnedCampaigns(toy.project)).deliver_due())
+        await heard.wait()
+        await asyncio.sleep(0.6)  # the receipts are committed without waiting for the group
+        assert account(toy, run_id) == Account(audience=6, unreachable=1, sent=2, sending=3)
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await life
+
+    asyncio.run(live_and_die())
+    assert account(toy, run_id) == Account(audience=6, unreachable=1, sent=2, ambiguous=3)
+
+
+@pytest.mark.parametrize(
+    ("error", "state"), [(OSError("disk is slow"), RunState.CREATED), (AutomationError("no model"), RunState.FAILED)]
+)
+def test_a_failure_that_may_pass_does_not_end_the_run(
+    toy: Workspace, monkeypatch: pytest.MonkeyPatch, error: Exception, state: RunState
+) -> None:
+    launching.launch(toy, "toy", by="test", audience=None)
+    row = runs.claim(toy, "toy", runs.Due(RunKind.MANUAL, "1", TOY_AS_OF))
+    assert row is not None
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(runs, "freeze", fail)
+        with pytest.raises(type(error)):
+            runs.advance(toy, PinnedCampaigns(toy.project), row.id)
+    status = run_status(toy, row.id).run
+    assert (status.state, status.error) == (state, str(error))
 
 
 def test_events_reach_the_warehouse_once_whatever_crashes(toy: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
