@@ -5,13 +5,13 @@ in its set and false for everybody else, never unknown. A missing value is in no
 or smaller), and so `not` of such a rule is true. `all`, `any` and `not` are plain Boolean algebra over these columns,
 the same on every engine, because no null ever reaches them.
 
-Every leaf's set is joined to the customers once, so the frozen audience keeps the value of every leaf for `explain`.
+The members of an audience keep the value of every leaf, for `explain`.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import reduce
 from operator import and_, or_
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from automation.errors import ConfigurationError
 from automation.ids import shares
 from automation.plugin_manager import Registry
 from automation.rules.attributes import find_attribute, near_misses
+from automation.rules.leaf_set import Identity, identity, leaf_sets, mark
 from automation.types.campaign import Audience, Condition, Group, Leaf, leaves
 
 if TYPE_CHECKING:
@@ -32,24 +33,15 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    conditions: Sequence[Condition], data: Snapshot, registry: Registry, *, among: pl.Series | None = None
+    conditions: Sequence[Condition], data: Snapshot, registry: Registry, *, among: pl.Series | ir.Table | None = None
 ) -> ir.Table:
     """`customer_id`, `leaf_<n>` for all leaves of all conditions in their order, `holds_<i>` for every condition.
 
     One row for every customer, or for those of `among` that exist; Boolean columns without nulls. Lazy. Raises
     `ConfigurationError` naming the leaf's place.
     """
-    customers = data.customers.select("customer_id")
-    if among is not None:
-        wanted = ibis.memtable(pl.DataFrame({"customer_id": among.cast(pl.String)}))
-        customers = customers.semi_join(wanted, "customer_id")
     found = [leaf for condition in conditions for leaf in leaves(condition)]
-    sets = _sets(found, data, registry)
-    marked = _mark(customers, list(sets.values()))
-    marks = {identity: f"set_{n}" for n, identity in enumerate(sets)}
-    marked = marked.select("customer_id", **{f"leaf_{n}": marks[_identity(leaf)] for n, leaf in enumerate(found)})
-    numbers = iter(range(len(found)))
-    return marked.mutate(**{f"holds_{i}": _truth(condition, marked, numbers) for i, condition in enumerate(conditions)})
+    return _evaluate(conditions, found, data, registry, among, {})
 
 
 def audience(
@@ -60,14 +52,58 @@ def audience(
     top: the highest by a segment's score, a profile field or a numeric trait; equal ones by customer_id; who has no
     score is not ranked and so not a member. sample: those whose `ids.shares(salt, customer_id)` lies below the share.
     """
-    marked = evaluate([wanted.condition], data, registry, among=among)
-    members = marked.filter(marked.holds_0).drop("holds_0")
+    members = members_of(wanted.condition, data, registry, among=among)
     if wanted.sample is not None:
         members = members.filter(_share(ibis.literal(salt), members.customer_id) < wanted.sample)
     if wanted.top is not None:
         assert wanted.by is not None
         members = _top(members, wanted.top, _score(wanted.by, data))
     return members
+
+
+def members_of(condition: Condition, data: Snapshot, registry: Registry, *, among: pl.Series | None = None) -> ir.Table:
+    """`customer_id` and the value of every leaf, of those for whom the condition holds."""
+    required, possible = _required(condition)
+    marked = _evaluate([condition], list(leaves(condition)), data, registry, among, required)
+    return marked.filter(marked.holds_0 if possible else ibis.literal(False)).drop("holds_0")
+
+
+def _evaluate(
+    conditions: Sequence[Condition],
+    found: Sequence[Leaf],
+    data: Snapshot,
+    registry: Registry,
+    among: pl.Series | ir.Table | None,
+    required: dict[Identity, bool],
+) -> ir.Table:
+    customers = data.customers
+    if among is not None:
+        some = (
+            ibis.memtable(pl.DataFrame({"customer_id": among.cast(pl.String)}))
+            if isinstance(among, pl.Series)
+            else among
+        )
+        customers = customers.semi_join(some, "customer_id")
+    people, values = mark(customers, leaf_sets(found, registry), data, required)
+    marked = people.select("customer_id", **{f"leaf_{n}": values[identity(leaf)] for n, leaf in enumerate(found)})
+    numbers = iter(range(len(found)))
+    return marked.mutate(**{f"holds_{i}": _truth(condition, marked, numbers) for i, condition in enumerate(conditions)})
+
+
+def _required(condition: Condition, truth: bool = True) -> tuple[dict[Identity, bool], bool]:
+    """The leaves whose value every member shares; False beside them where they contradict each other."""
+    if isinstance(condition, Leaf):
+        return {identity(condition): truth}, True
+    if condition.kind == "not":
+        return _required(condition.parts[0], not truth)
+    required: dict[Identity, bool] = {}
+    possible = True
+    if (condition.kind == "all") == truth:
+        for part in condition.parts:
+            more, sound = _required(part, truth)
+            possible = possible and sound and all(required.get(key, value) == value for key, value in more.items())
+            required.update(more)
+    return required, possible
 
 
 def audience_batches(members: ir.Table, size: int) -> Iterator[pl.DataFrame]:
@@ -95,34 +131,6 @@ def _stream(members: ir.Table, size: int) -> Iterator[pa.RecordBatch]:
     if first is not None:
         yield first
         yield from reader
-
-
-def _sets(found: Sequence[Leaf], data: Snapshot, registry: Registry) -> Mapping[tuple[str, str], ir.Table]:
-    """Every leaf's set of ids; leaves that say the same share one."""
-    sets: dict[tuple[str, str], ir.Table] = {}
-    for leaf in found:
-        if _identity(leaf) not in sets:
-            rule = registry.find("rules", leaf.key)(leaf.options)
-            try:
-                sets[_identity(leaf)] = rule.matching(data)
-            except ConfigurationError as error:
-                raise ConfigurationError(f"{leaf.path}: {error}") from error
-    return sets
-
-
-def _identity(leaf: Leaf) -> tuple[str, str]:
-    return leaf.key, repr(leaf.options)
-
-
-def _mark(customers: ir.Table, sets: Sequence[ir.Table]) -> ir.Table:
-    """`set_<n>`: whether the customer is in the set.
-
-    `IN` marks each customer once, whatever the set repeats; what a null in the set leaves unknown counts as false.
-    """
-    return customers.select(
-        "customer_id",
-        **{f"set_{n}": customers.customer_id.isin(ids.customer_id).fill_null(False) for n, ids in enumerate(sets)},
-    )
 
 
 def _truth(condition: Condition, marked: ir.Table, numbers: Iterator[int]) -> Any:

@@ -12,7 +12,7 @@ import polars as pl
 from automation.contracts import Snapshot
 from automation.errors import ConfigurationError, ContractError
 from automation.plugin_manager import Registry
-from automation.rules.compiler import evaluate
+from automation.rules.compiler import members_of
 from automation.types.campaign import Condition, leaves
 
 if TYPE_CHECKING:
@@ -106,8 +106,7 @@ def referred_segments(conditions: Sequence[Condition]) -> list[str]:
 
 
 def _select_members(condition: Condition, data: Snapshot, registry: Registry) -> ir.Table:
-    marked = evaluate([condition], data, registry)
-    return marked.filter(marked.holds_0).select(
+    return members_of(condition, data, registry).select(
         "customer_id",
         label=ibis.null("string"),
         score=ibis.null("float64"),

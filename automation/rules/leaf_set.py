@@ -1,0 +1,101 @@
+"""One rule as the compiler uses it: a test of the customer's own row, or a set of ids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import ibis
+
+from automation.contracts import Rule, Snapshot
+from automation.errors import ConfigurationError
+from automation.plugin_manager import Registry
+from automation.types.campaign import Leaf
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+TABLES = frozenset({"customers", "products", "events", "profiles", "decisions", "segments"})
+Identity = tuple[str, str]
+"""What a leaf says; leaves that say the same are asked once."""
+
+
+@dataclass(frozen=True)
+class LeafSet:
+    """`rule.predicate`, or else the ids: those for whom it holds or, `negated`, the others.
+
+    A rule may do without `predicate` and `complement_of`: both spare a join of all customers with themselves.
+    """
+
+    leaf: Leaf
+    rule: Rule
+
+    def test(self, data: Snapshot, customers: ir.Table) -> ir.BooleanValue | None:
+        """The rule as a column of `customers`, never null; None where it is a set."""
+        predicate = getattr(self.rule, "predicate", None)
+        found = None if predicate is None else self._ask(predicate, data, customers)
+        return None if found is None else found.fill_null(False)
+
+    def ids(self, data: Snapshot) -> tuple[ir.Table, bool]:
+        """The set, and whether it is of those for whom the rule does not hold."""
+        complement = getattr(self.rule, "complement_of", None)
+        others = None if complement is None else self._ask(complement, data)
+        if others is not None:
+            return others.select("customer_id"), True
+        return self._ask(self.rule.matching, data).select("customer_id"), False
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The Snapshot's tables that the rule may look at."""
+        return frozenset(getattr(self.rule, "reads", TABLES))
+
+    def _ask(self, question: Any, *about: Any) -> Any:
+        try:
+            return question(*about)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{self.leaf.path}: {error}") from error
+
+
+def identity(leaf: Leaf) -> Identity:
+    return leaf.key, repr(leaf.options)
+
+
+def leaf_sets(found: Sequence[Leaf], registry: Registry) -> dict[Identity, LeafSet]:
+    """Every different leaf with its rule, in the order in which they come first."""
+    sets: dict[Identity, LeafSet] = {}
+    for leaf in found:
+        if identity(leaf) not in sets:
+            sets[identity(leaf)] = LeafSet(leaf, registry.find("rules", leaf.key)(leaf.options))
+    return sets
+
+
+def mark(
+    customers: ir.Table, sets: dict[Identity, LeafSet], data: Snapshot, required: dict[Identity, bool]
+) -> tuple[ir.Table, dict[Identity, Any]]:
+    """`customer_id` of those who meet what is `required`, and every leaf's value as a column or a known truth.
+
+    What must hold is a filter or a join, as one would write it by hand; what may hold is a mark: `IN` marks each
+    customer once, whatever the set repeats, and what a null in the set leaves unknown counts as false.
+    """
+    tests = {key: test for key, one in sets.items() if (test := one.test(data, customers)) is not None}
+    must = [tests[key] if truth else ~tests[key] for key, truth in required.items() if key in tests]
+    names = {key: f"set_{n}" for n, key in enumerate(sets)}
+    people = customers.filter(*must) if must else customers
+    people = people.select("customer_id", **{names[key]: tests[key] for key in tests if key not in required})
+    wanted = [key for key in sets if key not in tests]
+    ids = {key: sets[key].ids(data) for key in wanted}
+    for key in wanted:
+        if key in required:
+            table, negated = ids[key]
+            join = people.semi_join if required[key] != negated else people.anti_join
+            people = join(table, "customer_id")
+    marks = {names[key]: _marked(people, *ids[key]) for key in wanted if key not in required}
+    people = people.mutate(**marks) if marks else people
+    values: dict[Identity, Any] = {key: people[names[key]] for key in sets if key not in required}
+    return people, {**values, **{key: ibis.literal(truth) for key, truth in required.items()}}
+
+
+def _marked(people: ir.Table, ids: ir.Table, negated: bool) -> ir.BooleanValue:
+    held = people.customer_id.isin(ids.customer_id).fill_null(False)
+    return ~held if negated else held
