@@ -66,10 +66,12 @@ def settings_page(_: Registry) -> str:
 
 def _key_tables(model: type[BaseModel], which: str, unbuilt: Mapping[Any, Any]) -> Iterator[str]:
     """The keys at the top, then one table for each key that has keys of its own."""
-    meanings: dict[str, str] = yaml.safe_load((DOCS / "meanings.yaml").read_text())[which]
+    written: dict[str, str] = yaml.safe_load((DOCS / "meanings.yaml").read_text())[which]
     found = list(keys(model))
+    meanings = written | {key.name: key.meaning for key in found if key.meaning}
     if wrong := {key.name for key in found} ^ set(meanings):
-        raise ValueError(f"docs/meanings.yaml, {which}: {', '.join(sorted(wrong))} missing or too many")
+        listed = ", ".join(sorted(wrong))
+        raise SystemExit(f"docs/meanings.yaml, {which}: say what these are for, or remove what is gone: {listed}")
     tops = [key for key in found if "." not in key.name]
     yield from _table(tops, meanings, unbuilt)
     for top in tops:

@@ -54,9 +54,13 @@ _NAMED: Mapping[str, str] = types.MappingProxyType(
 
 @dataclass(frozen=True)
 class Key:
-    """One key; `name` is its dotted path, in which NAME stands for names that people choose."""
+    """One key; `name` is its dotted path, in which NAME stands for names that people choose.
+
+    meaning: what the model says of it, if anything.
+    """
 
     name: str
+    meaning: str | None
     allowed: str
     default: str
 
@@ -69,7 +73,7 @@ def keys(model: type[BaseModel]) -> Iterator[Key]:
 def _keys(model: type[BaseModel], above: str, listed: set[type[BaseModel]]) -> Iterator[Key]:
     for key, info in fields(model).items():
         name = f"{above}{key}"
-        yield Key(name, allowed(info), default(info))
+        yield Key(name, info.description, allowed(info), default(info))
         for form in field_forms(info):
             below = _written_as(form)
             if below is not None and below not in listed:
