@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 def all_problems(root: Path) -> tuple[Project | None, tuple[Problem, ...]]:
     """The project, where config.yaml can be used, and every problem of every file. Raises `PluginError`."""
     from automation.config.project import InvalidProject, load_project
+    from automation.runner.plugins import registry_of
 
     registry = registry_of(root)
     try:
@@ -27,17 +28,6 @@ def all_problems(root: Path) -> tuple[Project | None, tuple[Problem, ...]]:
     for file in project.campaigns.values():
         found += [*_templates(project, file), *_expectations(project, file)]
     return project, in_order(found)
-
-
-def registry_of(root: Path | None) -> Registry:
-    """Every plugin of the project, or without one those that are installed. Raises `PluginError`."""
-    from automation.config.settings_file import disabled_plugins
-    from automation.plugin_manager import load_plugins
-    from automation.rules import core
-
-    if root is None:
-        return load_plugins(core=[core])
-    return load_plugins(root / "plugins", core=[core], disabled=disabled_plugins(root))
 
 
 def _plugins(root: Path, registry: Registry) -> Iterator[Problem]:

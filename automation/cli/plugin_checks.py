@@ -15,9 +15,9 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from automation import contracts
-from automation.cli.checks import registry_of
 from automation.errors import ConfigurationError
 from automation.plugin_manager import KINDS, Plugin, Registry, load_plugins
+from automation.runner.plugins import registry_of
 
 _CONTRACTS: Mapping[str, type] = MappingProxyType(
     {
@@ -38,8 +38,6 @@ def load_one(which: str, root: Path | None) -> tuple[Registry, Plugin, list[str]
 
     Raises `PluginError` where it can't be loaded, and `ConfigurationError` where there is none of that name.
     """
-    from automation.cli.plugins import named_file
-
     file = named_file(which)
     before = set(sys.modules)
     registry = registry_of(root) if file is None else _with_file(file)
@@ -49,6 +47,14 @@ def load_one(which: str, root: Path | None) -> tuple[Registry, Plugin, list[str]
     heavy = sorted(_HEAVY & (set(sys.modules) - before)) if file is not None else []
     told = [f"loading it loads {lib}: import it inside the functions that use it" for lib in heavy]
     return registry, registry.plugins[name], told
+
+
+def named_file(which: str) -> Path | None:
+    """The plugin's file, where a file was named."""
+    path = Path(which)
+    if path.suffix == ".py" and path.is_file():
+        return path.parent / "__init__.py" if path.name == "__init__.py" else path
+    return path / "__init__.py" if (path / "__init__.py").is_file() else None
 
 
 def _with_file(file: Path) -> Registry:

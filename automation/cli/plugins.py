@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from automation.cli.checks import registry_of
 from automation.cli.invocation import Invocation
 from automation.cli.output import Table, Text
 from automation.errors import ConfigurationError
@@ -38,6 +36,7 @@ def plugins(
 
 def _list(invocation: Invocation) -> None:
     from automation.config.settings_file import disabled_plugins
+    from automation.runner.plugins import registry_of
 
     root = invocation.root_or_none()
     registry = registry_of(root)
@@ -94,11 +93,3 @@ def _check(invocation: Invocation, which: str) -> None:
     )
     if problems:
         raise typer.Exit(2)
-
-
-def named_file(which: str) -> Path | None:
-    """The plugin's file, where a file was named."""
-    path = Path(which)
-    if path.suffix == ".py" and path.is_file():
-        return path.parent / "__init__.py" if path.name == "__init__.py" else path
-    return path / "__init__.py" if (path / "__init__.py").is_file() else None

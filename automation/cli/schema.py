@@ -21,9 +21,9 @@ def schema(
 
     Example: automation schema campaign > campaign.schema.json
     """
-    from automation.cli.checks import registry_of
     from automation.config.json_schema import campaign_schema, settings_schema
     from automation.config.project import load_project
+    from automation.runner.plugins import registry_of
 
     invocation: Invocation = context.obj
     root = invocation.root_or_none()

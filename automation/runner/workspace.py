@@ -7,9 +7,7 @@ from pathlib import Path
 
 from automation.clock import Clock, SystemClock
 from automation.config.project import Project, load_project
-from automation.config.settings_file import disabled_plugins
-from automation.plugin_manager import load_plugins
-from automation.rules import core
+from automation.runner.plugins import registry_of
 from automation.store.engine import Store, open_store
 from automation.warehouse.connect import Warehouse, open_warehouse
 
@@ -43,8 +41,7 @@ class Workspace:
 
 def open_project(root: Path) -> Project:
     """Load the plugins, then every file. Raises `ConfigurationError` with every problem."""
-    registry = load_plugins(root / "plugins", core=[core], disabled=disabled_plugins(root))
-    return load_project(root, registry)
+    return load_project(root, registry_of(root))
 
 
 def open_workspace(root: Path, *, clock: Clock | None = None) -> Workspace:
