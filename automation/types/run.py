@@ -42,6 +42,5 @@ class Account:
 
     @property
     def adds_up(self) -> bool:
-        parts = vars(self).copy()
-        audience: int = parts.pop("audience")
-        return audience == sum(parts.values())
+        parts: dict[str, int] = vars(self).copy()
+        return parts.pop("audience") == sum(parts.values())
