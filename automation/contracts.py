@@ -35,8 +35,8 @@ class Snapshot:
     """The warehouse strictly before `as_of`, as lazy Ibis tables on one connection.
 
     customers, products, events: the columns of `automation.types.schema`, further ones beside them.
-    profiles: customer_id, recency_days Float64 (days since the last purchase), frequency Int64 (distinct purchase
-    days), monetary Float64, first_purchase_at, last_purchase_at; one row per customer who ever bought.
+    profiles: the columns of `automation.types.profile.PROFILE_COLUMNS`, as they are at as_of; one row per customer. Who
+    never bought has none of the figures about buying, and the lifecycle never_bought.
     decisions: customer_id, campaign, run_id, outcome, decided_at, variant.
     segments: by name, each customer_id, label String?, score Float64?, reasons array<string>; computed when first asked.
     version: identifies the data read; replayable: whether `version` can be read again.

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, Field, InstanceOf
 from automation.types.campaign import Grammar
 from automation.types.condition import Group, Leaf, Names, Using
 from automation.types.offer import Offer
+from automation.types.profile import Lifecycle
 from automation.types.quantity import Percent
 from automation.types.schedule import parse_zone
 
@@ -94,6 +95,7 @@ class Settings(Grammar):
     senders: Senders = Senders()
     holidays: tuple[date, ...] = ()
     global_holdout: Percent | None = None
+    lifecycle: Lifecycle = Lifecycle()
     links: Links = Links()
     launch: Literal["by_hand", "on_merge"] = "by_hand"
     plugins: Plugins = Plugins()

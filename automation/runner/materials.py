@@ -47,8 +47,7 @@ def snapshot(
         with workspace.store.reading() as connection:
             mirrored = decisions.mirror(connection)
     bare = replace(
-        warehouse.snapshot(as_of, decisions=mirrored),
-        timezone=settings.shop.timezone,
+        warehouse.snapshot(as_of, decisions=mirrored, timezone=settings.shop.timezone, lifecycle=settings.lifecycle),
         today=None if today is None else today.date(),
     )
     scored = {

@@ -152,6 +152,8 @@ def toy_snapshot(
     """
     import polars as pl
 
+    from automation.warehouse.profiles import profiles
+
     customers = toy_customers() if customers is None else customers
     products = toy_products() if products is None else products
     before = (toy_events() if events is None else events).filter(pl.col("occurred_at") < as_of)
@@ -160,12 +162,12 @@ def toy_snapshot(
         "customers": customers,
         "products": products,
         "events": before,
-        "profiles": _profiles(before, as_of),
         "decisions": _no_decisions(),
     }
     for name, frame in tables.items():
         connection.create_table(name, frame.to_arrow())
     made = {name: connection.table(name) for name in tables}
+    made["profiles"] = profiles(made["customers"], made["products"], made["events"], as_of)
     return Snapshot(as_of=as_of, version="toy", replayable=True, segments={}, **made)
 
 
@@ -193,24 +195,6 @@ def _polars_schema(table: TableSchema) -> dict[str, pl.DataType]:
         "time": pl.Datetime("us", "UTC"),
     }
     return {name: types[kind] for name, kind in table.columns.items()}
-
-
-def _profiles(events: pl.DataFrame, as_of: datetime) -> pl.DataFrame:
-    import polars as pl
-
-    at = pl.col("occurred_at")
-    return (
-        events.filter(pl.col("type") == "purchase")
-        .group_by("customer_id")
-        .agg(
-            ((pl.lit(as_of) - at.max()).dt.total_microseconds() / 86_400e6).alias("recency_days"),
-            at.dt.date().n_unique().cast(pl.Int64).alias("frequency"),
-            pl.col("amount").sum().alias("monetary"),
-            at.min().alias("first_purchase_at"),
-            at.max().alias("last_purchase_at"),
-        )
-        .sort("customer_id")
-    )
 
 
 def _no_decisions() -> pl.DataFrame:

@@ -19,6 +19,7 @@ import polars as pl
 
 from automation.contracts import Snapshot
 from automation.errors import ConfigurationError
+from automation.types.profile import Lifecycle
 from automation.types.schema import TABLES, TableName
 from automation.types.seen import Seen
 from automation.warehouse.profiles import profiles
@@ -60,22 +61,27 @@ class Warehouse:
         *,
         decisions: pl.DataFrame | None = None,
         segments: Mapping[str, ir.Table] | None = None,
+        timezone: str = "UTC",
+        lifecycle: Lifecycle | None = None,
     ) -> Snapshot:
         """Everything strictly before `as_of` in the newest version of every table."""
         versions = self._versions()
         customers, products, events = (self._table(versions[name]) for name in TABLES)
         cut = ibis.literal(as_of)
+        customers = customers.filter(customers.created_at.isnull() | (customers.created_at < cut))
+        products = products.filter(products.created_at.isnull() | (products.created_at < cut))
         events = events.filter(events.occurred_at < cut)
         return Snapshot(
             as_of=as_of,
             version=_version_text(versions),
             replayable=True,
-            customers=customers.filter(customers.created_at.isnull() | (customers.created_at < cut)),
-            products=products.filter(products.created_at.isnull() | (products.created_at < cut)),
+            customers=customers,
+            products=products,
             events=events,
-            profiles=profiles(events, as_of),
+            profiles=profiles(customers, products, events, as_of, timezone=timezone, terms=lifecycle),
             decisions=ibis.memtable(DECISIONS.to_frame() if decisions is None else decisions.select(DECISIONS)),
             segments=MappingProxyType(dict(segments)) if segments is not None else MappingProxyType({}),
+            timezone=timezone,
         )
 
     def table(self, name: TableName) -> ir.Table:

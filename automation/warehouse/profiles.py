@@ -1,4 +1,4 @@
-"""What follows from a customer's purchases."""
+"""Who a customer is by what they did: computed as of an instant from the events before it."""
 
 from __future__ import annotations
 
@@ -7,25 +7,34 @@ from datetime import datetime
 import ibis
 import ibis.expr.types as ir
 
+from automation.types.profile import Lifecycle
+from automation.warehouse.profiling.cuts import cuts
+from automation.warehouse.profiling.deriving import derive
+from automation.warehouse.profiling.facts import facts
+from automation.warehouse.profiling.measures import Sources, measures
+from automation.warehouse.profiling.offsets import offsets
 
-def profiles(events: ir.Table, as_of: datetime) -> ir.Table:
-    """One row per customer who ever bought before `as_of`; columns as in `contracts.Snapshot`.
 
-    A purchase is an event of type `purchase`; an amount that is missing counts as nothing in `monetary`.
+def profiles(
+    customers: ir.Table,
+    products: ir.Table,
+    events: ir.Table,
+    as_of: datetime,
+    *,
+    timezone: str = "UTC",
+    terms: Lifecycle | None = None,
+) -> ir.Table:
+    """A profile of every customer, and of everybody else who bought or was written to.
+
+    The tables hold what was known before `as_of`; columns as in `types.profile.PROFILE_COLUMNS`. `timezone` stands
+    in for a customer's unknown one.
     """
-    bought = events.filter(events.type == "purchase", events.occurred_at < ibis.literal(as_of))
-    found = bought.group_by("customer_id").aggregate(
-        frequency=bought.occurred_at.date().nunique(),
-        monetary=bought.amount.sum().fill_null(0.0),
-        first_purchase_at=bought.occurred_at.min(),
-        last_purchase_at=bought.occurred_at.max(),
-    )
-    microseconds = ibis.literal(as_of).delta(found.last_purchase_at, unit="microsecond")
-    return found.select(
-        "customer_id",
-        recency_days=microseconds / 86_400_000_000.0,
-        frequency=found.frequency.cast("int64"),
-        monetary=found.monetary.cast("float64"),
-        first_purchase_at=found.first_purchase_at,
-        last_purchase_at=found.last_purchase_at,
-    )
+    found = facts(events)
+    named = customers.select(customer=customers.customer_id, zone=customers.timezone.fill_null(timezone))
+    others = found.select("customer").distinct().anti_join(named, "customer")
+    people = named.union(others.mutate(zone=ibis.literal(timezone)))
+    shelf = products.select(product=products.product_id, category=products.category, brand=products.brand)
+    known = customers.select("timezone").distinct().to_polars()["timezone"].drop_nulls()
+    hours = ibis.memtable(offsets(sorted({*known, timezone}), as_of))
+    measured = measures(Sources(found, people, shelf, hours))
+    return derive(measured, cuts(measured), as_of, terms or Lifecycle())

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import polars as pl
 
+from automation.types.profile import PROFILE_COLUMNS
 from automation.warehouse.connect import open_warehouse
+from automation.warehouse.tables import POLARS_TYPES
 
 
 def at(text: str) -> datetime:
@@ -36,15 +38,9 @@ def test_profiles_by_hand(tmp_path: Path) -> None:
     warehouse = open_warehouse(tmp_path)
     warehouse.append_events(pl.DataFrame(rows, schema=schema, orient="row"))
     frame = warehouse.snapshot(at("2024-01-10 00:00:00")).profiles.to_polars().sort("customer_id")
-    assert frame.schema == {
-        "customer_id": pl.String(),
-        "recency_days": pl.Float64(),
-        "frequency": pl.Int64,
-        "monetary": pl.Float64(),
-        "first_purchase_at": pl.Datetime("us", "UTC"),
-        "last_purchase_at": pl.Datetime("us", "UTC"),
-    }
-    assert frame.rows() == [
+    assert dict(frame.schema) == {name: POLARS_TYPES[kind] for name, kind in PROFILE_COLUMNS.items()}
+    names = ("customer_id", "recency_days", "frequency", "monetary", "first_purchase_at", "last_purchase_at")
+    assert frame.select(names).rows() == [
         ("ana", 7.25, 2, 15.5, at("2024-01-01 23:59:00"), at("2024-01-02 18:00:00")),
         ("ben", 1.5, 1, 0.0, at("2024-01-08 12:00:00"), at("2024-01-08 12:00:00")),
     ]
