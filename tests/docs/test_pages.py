@@ -30,7 +30,7 @@ def test_the_reference_is_what_the_code_says() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_link_leads_somewhere(name: str) -> None:
     page = ROOT / name
-    text = re.sub(r"^```.*?^```$|`[^`\n]+`", "", page.read_text(), flags=re.M | re.S)
+    text = re.sub(r"^```.*?^```$|`[^`\n]+`|^ {4}.*?$", "", page.read_text(), flags=re.M | re.S)
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
         if not re.match(r"https?://", target):
             path, _, anchor = target.partition("#")
@@ -49,7 +49,7 @@ def anchors(page: Path) -> set[str]:
 def test_every_command_exists(name: str) -> None:
     text = (ROOT / name).read_text()
     shown = "\n".join(block.text for block in blocks(ROOT / name) if block.language in ("sh", "console"))
-    spoken = re.findall(r"`automation ([\w-]+)", text)
+    spoken = re.findall(r"`automation ([a-z][\w-]*)", text)
     for word in [*spoken, *re.findall(r"(?:^\$ |/|^)automation ([a-z][\w-]*)", shown, flags=re.M)]:
         assert find(word), f"{name} speaks of automation {word}"
 
