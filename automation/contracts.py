@@ -1,7 +1,7 @@
 """What a plugin's component must do. Frames are Polars, ids `String`, instants aware UTC; columns are exact.
 
-A wrong column, dtype, id, duplicate or NaN in an answer is a `ContractError`: the batch fails whole, it is never patched.
-No component reads the clock, the store, or the project; everything it may know is handed to it.
+A wrong column, dtype, id, duplicate or NaN in an answer is a `ContractError`: the batch fails whole, it is never
+patched. No component reads the clock, the store, or the project; everything it may know is handed to it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Snapshot:
     profiles: the columns of `automation.types.profile.PROFILE_COLUMNS`, as they are at as_of; one row per customer. Who
     never bought has none of the figures about buying, and the lifecycle never_bought.
     decisions: customer_id, campaign, run_id, outcome, decided_at, variant.
-    segments: by name, each customer_id, label String?, score Float64?, reasons array<string>; computed when first asked.
+    segments: by name, each customer_id, label String?, score Float64?, reasons array<string>; made when first asked.
     version: identifies the data read; replayable: whether `version` can be read again.
     timezone: the shop's IANA zone, in which dates are meant and which stands in for a customer's unknown one.
     today: everybody's own date, in a run that reaches each customer at the same wall time; else it follows from as_of.
@@ -115,7 +115,7 @@ class Recommender(Model, Protocol):
         """At most k products for each customer of the batch.
 
         customers: String. history: customer_id, product_id, type, occurred_at, amount (theirs only).
-        allowed: product_id String, the products that may be shown. blocked: customer_id, product_id, pairs that may not.
+        allowed: product_id String, products that may be shown. blocked: customer_id, product_id, pairs that may not.
         Returns customer_id String, product_id String, score Float64, reason String (a code), because List[String]
         (product ids that the reason refers to). An unknown customer is absent. The core orders by (-score, product_id).
         """
@@ -130,9 +130,7 @@ class OfferPolicy(Model, Protocol):
         """Once a run, over the whole audience in batches; what it returns is stored and given to every `choose`."""
         ...
 
-    def choose(
-        self, batch: pl.DataFrame, offers: pl.DataFrame, plan: Mapping[str, JsonValue]
-    ) -> pl.DataFrame:
+    def choose(self, batch: pl.DataFrame, offers: pl.DataFrame, plan: Mapping[str, JsonValue]) -> pl.DataFrame:
         """A probability for every customer of the batch × every offer; they sum to 1 within 1e-9 per customer.
 
         batch: customer_id, the customer's traits, and one Boolean column `when_<n>` (n from 0) for every `Condition` in
@@ -158,7 +156,7 @@ class Channel(Component, Protocol):
     kind: ClassVar[str]
 
     def deliver(self, messages: Sequence[Rendered]) -> AsyncIterator[Receipt]:
-        """A small slice whose `sending` is already committed: one receipt each, in any order; unreported = ambiguous."""
+        """A small slice whose `sending` is committed already: one receipt each, in any order; unreported = ambiguous."""
         ...
 
     async def close(self) -> None: ...

@@ -1,8 +1,8 @@
 """Everything that a plugin can take part in, on one page.
 
 Two kinds only. *Contribute*, once, at load: call `register(name, cls)` for each component. *Observe*: frozen values, a
-batch at a time; what an observer raises is logged and counted, never fatal. No hook may change a decision: change happens
-only through a component that the campaign names, so that `explain` can say who decided.
+batch at a time; what an observer raises is logged and counted, never fatal. No hook may change a decision: change
+happens only through a component that the campaign names, so that `explain` can say who decided.
 """
 
 from __future__ import annotations

@@ -106,9 +106,10 @@ def load_plugins(
     files: set[Path] = set()
     for point in importlib.metadata.entry_points(group=GROUP):
         if point.name in found:
+            both = importlib.metadata.entry_points(group=GROUP, name=point.name)
             raise PluginError(
                 f"two installed plugins are called {point.name!r}; uninstall one of them: "
-                f"{', '.join(sorted(_distribution(p) for p in importlib.metadata.entry_points(group=GROUP, name=point.name)))}"
+                f"{', '.join(sorted(_distribution(one) for one in both))}"
             )
         found[point.name] = lambda point=point: _load_installed(point)  # type: ignore[misc]
         files |= _installed_file(point)
