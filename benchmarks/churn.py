@@ -41,7 +41,8 @@ from automation_churn.calibration import calibration_error
 from automation_churn.classifiers import Kind
 from automation_churn.examples import Examples, examples_at
 from automation_churn.features import FEATURES
-from automation_churn.segmenter import Churn, ChurnOptions
+from automation_churn.options import ChurnOptions
+from automation_churn.segmenter import Churn
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
