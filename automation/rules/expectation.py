@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -15,12 +16,14 @@ from automation.contracts import Snapshot
 from automation.errors import ConfigurationError
 from automation.plugin_manager import Registry
 from automation.rules.attributes import Kind, day_start
+from automation.rules.behaviour import Behaviour
 from automation.rules.compiler import evaluate
-from automation.rules.did import Behaviour
-from automation.rules.operators import Operators, parse_day
+from automation.rules.operators import Operators
 from automation.rules.segments import referred_segments, with_segments
 from automation.rules.trait import TraitOptions
+from automation.rules.values import parse_day
 from automation.types.campaign import Campaign, Condition, Expectation, Leaf, leaves
+from automation.types.quantity import Money
 from automation.types.schema import CUSTOMERS, EVENTS, PRODUCTS
 
 if TYPE_CHECKING:
@@ -41,9 +44,16 @@ _PROFILES = {
     "monetary": "number",
     "first_purchase_at": "time",
     "last_purchase_at": "time",
+    **dict.fromkeys(("average_basket", "lifetime_days", "top_category_share", "top_brand_share"), "number"),
+    **dict.fromkeys(("discount_share", "usual_discount", "email_open_rate", "email_click_rate"), "number"),
+    **dict.fromkeys(("r_quintile", "f_quintile", "m_quintile"), "integer"),
+    **dict.fromkeys(("usual_hour_buying", "usual_weekday_buying"), "integer"),
+    **dict.fromkeys(("usual_hour_opening", "usual_weekday_opening"), "integer"),
+    **dict.fromkeys(("rfm", "lifecycle", "top_category", "top_brand"), "text"),
+    "outlier": "boolean",
 }
 _DECISIONS = {
-    **dict.fromkeys(("customer_id", "campaign", "run_id", "outcome", "variant"), "text"),
+    **dict.fromkeys(("customer_id", "campaign", "run_id", "outcome", "variant", "message_id"), "text"),
     "decided_at": "time",
 }
 
@@ -156,18 +166,26 @@ def _event_attributes(found: Sequence[Leaf]) -> dict[str, str]:
     kinds: dict[str, str] = {"campaign": "text"}
     for leaf in found:
         if isinstance(leaf.options, Behaviour):
-            kinds |= {n: evident_kind(test) for n, test in leaf.options.where.items() if n not in PRODUCTS.columns}
-            if leaf.options.sum is not None:
-                kinds[leaf.options.sum.attribute] = "number"
-    return kinds
+            kinds |= {name: _attribute_kind(name, leaf.options) for name in leaf.options.attributes()}
+    return {name: kind for name, kind in kinds.items() if name not in PRODUCTS.columns}
+
+
+def _attribute_kind(name: str, options: Behaviour) -> Kind:
+    after = [part.where for part in (options.then, options.then_not) if part is not None]
+    tests = [where[name] for where in (options.where, *after) if name in where]
+    if name in options.numbers():
+        return "number"
+    if options.most is not None and name == options.most.column:
+        return _kind_of(options.most.values[0])
+    return evident_kind(tests[0]) if tests else "text"
 
 
 def evident_kind(operators: Operators) -> Kind:
     """The kind of value that the comparison is meant for, as far as it shows."""
     match operators.operator:
-        case "at_least" | "at_most":
+        case "at_least" | "at_most" | "more_than" | "less_than":
             return "number"
-        case "before" | "after" | "anniversary":
+        case "before" | "after" | "within" | "older_than" | "anniversary":
             return "date"
         case "is" | "is_not":
             return _kind_of(operators.operand)
@@ -179,7 +197,7 @@ def evident_kind(operators: Operators) -> Kind:
 def _kind_of(value: object) -> Kind:
     if isinstance(value, bool):
         return "boolean"
-    if isinstance(value, int | float):
+    if isinstance(value, int | float | Decimal | Money | timedelta):
         return "number"
     return "date" if isinstance(value, date) else "text"
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from types import MappingProxyType
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from automation.contracts import Options, Snapshot
 from automation.errors import ConfigurationError
-from automation.rules.window import Lookback, within
+from automation.rules.window import Lookback, Span, within
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -20,28 +21,47 @@ _EVENTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 
 
+class Goal(Options):
+    """The event that makes a message worth it, and how soon after the message it must come."""
+
+    did: str = Field(default="purchase", min_length=1)
+    within: Lookback = timedelta(days=7)
+
+
 class Mailing(Options):
     """Which campaign (without one, any), and what happened."""
 
     campaign: str | None = Field(default=None, min_length=1)
-    was: Literal["received", "opened", "clicked"]
+    was: Literal["received", "opened", "clicked", "converted"]
+    goal: Goal | None = None
+
+    @model_validator(mode="after")
+    def _goal_of_a_conversion(self) -> Mailing:
+        if self.goal is not None and self.was != "converted":
+            raise ValueError("goal says what a conversion is; it stands beside was: converted only")
+        return self
 
 
-class MessageOptions(Options):
+class MessageOptions(Span):
     message: Mailing
-    in_the_last: Lookback | None = None
 
 
 class Message:
-    """Customers who received, opened or clicked a message of a campaign, or of any.
+    """Customers who received, opened or clicked a message of a campaign, or of any, or did what it was for.
 
         {message: {campaign: winback, was: opened}, in_the_last: 30d}
+        {message: {campaign: winback, was: converted, goal: {did: purchase, within: 14d}}}
 
     *Received* means that the campaign decided to send a message, counted from the decision. Opens and clicks are
-    events (`email_open`; `email_click`, `click`); to tell by campaign, they need the attribute `campaign`.
+    events (`email_open`; `email_click`, `click`), counted from when they happened; they are a campaign's if the message
+    that they name (`message_id`) is, or if their attribute `campaign` says so. *Converted* means that the `goal` (a
+    purchase within 7 days, unless said otherwise) came after a received message, strictly later and no later than
+    `within`; it is counted from the message. That says what followed, not what the message caused.
+    The span is `in_the_last`, `between`, `before` or `after`, as in `did`.
     """
 
     key: ClassVar[str] = "message"
+    reads: ClassVar[frozenset[str]] = frozenset({"events", "decisions"})
 
     Options: ClassVar[type[BaseModel]] = MessageOptions
 
@@ -50,17 +70,43 @@ class Message:
 
     def matching(self, data: Snapshot) -> ir.Table:
         """Raises `ConfigurationError` where events can't be told apart by campaign."""
-        if self.options.message.was == "received":
-            rows, at = data.decisions.filter(data.decisions.outcome == "message"), "decided_at"
+        said = self.options.message
+        if said.was in _EVENTS:
+            answers = _of_campaign(data.events.filter(data.events.type.isin(_EVENTS[said.was])), said, data)
+            rows = within(answers, "occurred_at", self.options, data)
         else:
-            rows, at = data.events.filter(data.events.type.isin(_EVENTS[self.options.message.was])), "occurred_at"
-        campaign = self.options.message.campaign
-        if campaign is not None:
-            if "campaign" not in rows.columns:
-                raise ConfigurationError(
-                    f"what was {self.options.message.was} can't be told by campaign: "
-                    "the events have no attribute 'campaign'; leave campaign out, or import it with the events"
-                )
-            rows = rows.filter(rows.campaign == campaign)
-        rows = within(rows, at, data, in_the_last=self.options.in_the_last, between=None)
+            rows = within(received(data, said.campaign), "decided_at", self.options, data)
+            rows = rows if said.was == "received" else _converted(rows, said.goal or Goal(), data)
         return rows.select("customer_id").distinct()
+
+
+def received(data: Snapshot, campaign: str | None) -> ir.Table:
+    """The decisions to send a message, of one campaign or of all."""
+    rows = data.decisions.filter(data.decisions.outcome == "message")
+    return rows if campaign is None else rows.filter(rows.campaign == campaign)
+
+
+def _of_campaign(answers: ir.Table, said: Mailing, data: Snapshot) -> ir.Table:
+    if said.campaign is None:
+        return answers
+    tests: list[Any] = []
+    if "message_id" in data.decisions.columns and "message_id" in answers.columns:
+        sent = received(data, said.campaign)
+        tests.append(answers.message_id.isin(sent.filter(sent.message_id.notnull()).message_id).fill_null(False))
+    if "campaign" in answers.columns:
+        tests.append((answers.campaign == said.campaign).fill_null(False))
+    if not tests:
+        raise ConfigurationError(
+            f"what was {said.was} can't be told by campaign: the events have neither a message_id nor an attribute "
+            "'campaign'; leave campaign out, or import one of them with the events"
+        )
+    return answers.filter(tests[0] | tests[1] if len(tests) > 1 else tests[0])
+
+
+def _converted(messages: ir.Table, goal: Goal, data: Snapshot) -> ir.Table:
+    import ibis
+
+    events = data.events.filter(data.events.type == goal.did).select("customer_id", "occurred_at")
+    joined = messages.inner_join(events, "customer_id")
+    span = ibis.interval(seconds=int(goal.within.total_seconds()))
+    return joined.filter(joined.occurred_at > joined.decided_at, joined.occurred_at <= joined.decided_at + span)

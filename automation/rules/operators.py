@@ -3,64 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    Field,
-    PlainSerializer,
-    StrictBool,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, Field, StrictBool, model_validator
 
 from automation.contracts import Options
+from automation.rules.values import Day, Items, Number, Pattern, Range, SomeTime, Text, Value, Values
 from automation.types.quantity import Duration, format_duration
 
 Scalar = bool | int | float | str
-
-
-def parse_scalar(value: object) -> object:
-    """A text, a number, or true/false, as the YAML had it."""
-    if isinstance(value, bool | int | float | str):
-        return value
-    if value is None:
-        raise ValueError("there is no value here; to ask whether one is known, write exists: true or exists: false")
-    raise ValueError(f"{value!r} is not a single value; write a text, a number, true or false")
-
-
-def parse_number(value: object) -> object:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return value
-    raise ValueError(f"{value!r} is not a number; write it without quotes or unit: 100 or 19.90")
-
-
-def parse_day(value: object) -> date:
-    """`2026-11-20`."""
-    if isinstance(value, str):
-        try:
-            return date.fromisoformat(value)
-        except ValueError:
-            pass
-    elif type(value) is date:
-        return value
-    raise ValueError(f"{value!r} is not a date; write year-month-day: 2026-11-20")
-
-
-def parse_range(value: object) -> object:
-    """Two numbers or two dates, the smaller one first."""
-    if not isinstance(value, list | tuple) or len(value) != 2:
-        raise ValueError(f"{value!r} is not a range; write its two ends, both included: [10, 20]")
-    ends = tuple(parse_day(end) if isinstance(end, str | date) else parse_number(end) for end in value)
-    low, high = ends
-    if isinstance(low, date) != isinstance(high, date):
-        raise ValueError(f"{value!r} mixes a date with a number")
-    if low > high:  # type: ignore[operator]
-        raise ValueError(f"the range ends before it starts; write [{high}, {low}]")
-    return ends
 
 
 def parse_anniversary(value: object) -> object:
@@ -70,18 +22,6 @@ def parse_anniversary(value: object) -> object:
     if isinstance(value, Mapping | Upcoming):
         return value
     raise ValueError(f"{value!r} is not an anniversary; write today or {{in_the_next: 7d}}")
-
-
-def parse_list(value: object) -> object:
-    if isinstance(value, list | tuple):
-        return value
-    raise ValueError(f"{value!r} is not a list; write [{value}], or use is")
-
-
-def _some(values: tuple[object, ...]) -> tuple[object, ...]:
-    if not values:
-        raise ValueError("the list is empty, so nothing could be in it")
-    return values
 
 
 class Upcoming(Options):
@@ -97,29 +37,17 @@ class Upcoming(Options):
         return self
 
 
-_SCALAR_SCHEMA = WithJsonSchema({"type": ["string", "number", "boolean"]})
-Value = Annotated[Any, BeforeValidator(parse_scalar), _SCALAR_SCHEMA]
-Values = Annotated[
-    tuple[Value, ...],
-    BeforeValidator(parse_list),
-    AfterValidator(_some),
-    Field(json_schema_extra={"minItems": 1}),
-]
-Number = Annotated[Any, BeforeValidator(parse_number), WithJsonSchema({"type": "number"})]
-Day = Annotated[
-    date,
-    BeforeValidator(parse_day),
-    PlainSerializer(date.isoformat, return_type=str),
-    WithJsonSchema({"type": "string", "format": "date", "examples": ["2026-11-20"]}),
-]
-Range = Annotated[
-    Any,
-    BeforeValidator(parse_range),
-    WithJsonSchema(
-        {"type": "array", "items": {"type": ["number", "string"]}, "minItems": 2, "maxItems": 2, "examples": [[10, 20]]}
-    ),
-]
-Text = Annotated[str, Field(min_length=1, strict=True)]
+class Around(Options):
+    """A span that ends or begins now: `{in_the_last: 30d}` or `{in_the_next: 30d}`."""
+
+    in_the_last: Annotated[Duration, SomeTime] | None = None
+    in_the_next: Annotated[Duration, SomeTime] | None = None
+
+    @model_validator(mode="after")
+    def _one_side(self) -> Around:
+        if (self.in_the_last is None) == (self.in_the_next is None):
+            raise ValueError("within wants one span: {in_the_last: 30d} or {in_the_next: 30d}")
+        return self
 
 
 class Operators(Options):
@@ -130,8 +58,9 @@ class Operators(Options):
     """
 
     NAMES: ClassVar[tuple[str, ...]] = (
-        *("is", "is_not", "in", "not_in", "at_least", "at_most", "between"),
-        *("contains", "starts_with", "exists", "before", "after"),
+        *("is", "is_not", "in", "not_in", "at_least", "at_most", "more_than", "less_than", "between"),
+        *("contains", "contains_any", "contains_all", "starts_with", "ends_with", "matches", "exists"),
+        *("before", "after", "within", "older_than"),
     )
 
     is_: Value = Field(default=None, alias="is")
@@ -140,12 +69,20 @@ class Operators(Options):
     not_in: Values = ()
     at_least: Number = None
     at_most: Number = None
+    more_than: Number = None
+    less_than: Number = None
     between: Range = None
     contains: Text = ""
+    contains_any: Items = ()
+    contains_all: Items = ()
     starts_with: Text = ""
+    ends_with: Text = ""
+    matches: Pattern = ""
     exists: StrictBool | None = None
     before: Day | None = None
     after: Day | None = None
+    within: Around | None = None
+    older_than: Annotated[Duration, SomeTime] | None = None
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Operators:

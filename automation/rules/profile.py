@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel, Field
 
 from automation.contracts import Snapshot
-from automation.rules.attributes import Attribute, find_attribute, holds
+from automation.rules.attributes import find_attribute
+from automation.rules.comparing import holds
 from automation.rules.operators import Operators
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ class Profile:
     """
 
     key: ClassVar[str] = "profile"
+    reads: ClassVar[frozenset[str]] = frozenset({"customers", "profiles"})
 
     Options: ClassVar[type[BaseModel]] = ProfileOptions
 
@@ -39,5 +42,5 @@ class Profile:
         found = find_attribute(data.profiles, self.options.profile, "profile field")
         fields = data.profiles.select("customer_id", field=found.column)
         profiled = data.customers.select("customer_id").left_join(fields, "customer_id")
-        attribute = Attribute(found.what, profiled.field, found.kind)
-        return profiled.filter(holds(attribute, self.options, data.timezone)).select("customer_id")
+        attribute = replace(found, column=profiled.field, currency=None)
+        return profiled.filter(holds(attribute, self.options, data)).select("customer_id")

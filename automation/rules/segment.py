@@ -31,6 +31,7 @@ class Segment:
     """
 
     key: ClassVar[str] = "segment"
+    reads: ClassVar[frozenset[str]] = frozenset({"segments"})
 
     Options: ClassVar[type[BaseModel]] = SegmentOptions
 

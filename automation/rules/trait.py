@@ -10,7 +10,8 @@ from pydantic import BaseModel, Field
 
 from automation.contracts import Snapshot
 from automation.errors import ConfigurationError
-from automation.rules.attributes import Attribute, find_attribute, holds
+from automation.rules.attributes import Attribute, find_attribute
+from automation.rules.comparing import holds
 from automation.rules.local_time import celebrated, local_days
 from automation.rules.operators import CustomerOperators, Upcoming
 
@@ -27,14 +28,37 @@ class Trait:
 
         {trait: country, in: [DE, AT]}
         {trait: birthday, anniversary: {in_the_next: 7d}}
+        {trait: email, matches: ".*@example[.](com|org)"}
+        {trait: tags, contains_any: [vip, wholesale]}
+        {trait: created_at, within: {in_the_last: 30d}}
+        {trait: credit, at_least: 100 EUR}
 
-    Texts are compared letter by letter, upper and lower case told apart. Dates are written 2026-11-20; compared with a
-    point in time, a date means that whole day in the shop's zone. An anniversary is seen from the customer's own today
-    (from the shop's where the time zone is unknown), and 29 February is celebrated on 28 February in common years.
+    | operator | holds when the value |
+    |---|---|
+    | `is`, `is_not` | equals it, or doesn't; texts are compared letter by letter, upper and lower case told apart |
+    | `in`, `not_in` | is one of the list, or none of it |
+    | `at_least`, `at_most`, `more_than`, `less_than` | is a number of that size |
+    | `between` | is a number or a date of the range, both ends included |
+    | `contains`, `starts_with`, `ends_with` | is a text with that part |
+    | `matches` | is a text that the regular expression matches as a whole |
+    | `contains_any`, `contains_all` | is a list, or a text with items between commas, that has one of them, or all |
+    | `exists` | is known (`true`) or missing (`false`) |
+    | `before`, `after` | is a date or a point in time before or after that day |
+    | `within` | lies `{in_the_last: 30d}` or `{in_the_next: 30d}`; of dates, today is the first day of either |
+    | `older_than` | lies further back than that: what is older than 30d is not `within: {in_the_last: 30d}` |
+    | `anniversary` | is a date whose day and month are celebrated `today` or `{in_the_next: 7d}`, today included |
+
+    A number is written as it is, as money (`100 EUR`; rows marked with another currency are not compared), as a share
+    (`20%` is 0.2) or, of columns named `…_days`, `…_hours`, `…_minutes` and `…_seconds`, as a duration (`30d`).
+    Dates are written 2026-11-20; compared with a point in time, a date means that whole day in the shop's zone. An
+    anniversary is seen from the customer's own today (from the shop's where the time zone is unknown), and 29 February
+    is celebrated on 28 February in common years. `address.city` is the column `address_city`, or the field `city` of a
+    column `address` where the database has such columns.
     A missing trait is never equal, greater or smaller; `is_not`, `not_in` and `exists: false` hold for it.
     """
 
     key: ClassVar[str] = "trait"
+    reads: ClassVar[frozenset[str]] = frozenset({"customers"})
 
     Options: ClassVar[type[BaseModel]] = TraitOptions
 
@@ -43,10 +67,16 @@ class Trait:
 
     def matching(self, data: Snapshot) -> ir.Table:
         """Raises `ConfigurationError` for an unknown trait, or one that the operator can't compare."""
-        attribute = find_attribute(data.customers, self.options.trait, "trait")
         if self.options.anniversary is not None:
+            attribute = find_attribute(data.customers, self.options.trait, "trait")
             return _celebrating(attribute, self.options.anniversary, data)
-        return data.customers.filter(holds(attribute, self.options, data.timezone)).select("customer_id")
+        return data.customers.filter(self.predicate(data, data.customers)).select("customer_id")
+
+    def predicate(self, data: Snapshot, customers: ir.Table) -> ir.BooleanValue | None:
+        """The same as a column of `customers`, without nulls; None where it takes more than the customer's own row."""
+        if self.options.anniversary is not None:
+            return None
+        return holds(find_attribute(customers, self.options.trait, "trait"), self.options, data).fill_null(False)
 
 
 def _celebrating(attribute: Attribute, when: Upcoming, data: Snapshot) -> ir.Table:

@@ -2,49 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from automation.contracts import Snapshot
 from automation.errors import ConfigurationError
-from automation.rules.attributes import find_attribute, holds, near_misses
+from automation.rules.attributes import Attribute, find_attribute, has_attribute, near_misses
+from automation.rules.comparing import holds
 from automation.rules.operators import Operators
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 _PRODUCT = "product__"
+_CURRENCY = f"{_PRODUCT}_currency"
+
+
+def with_products(events: ir.Table, names: Collection[str], data: Snapshot) -> ir.Table:
+    """The events, and those attributes of their products that they don't have themselves.
+
+    An attribute of both events and products is the event's. Without a (known) product, an event's product attributes
+    are missing. Raises `ConfigurationError` for a name that neither has.
+    """
+    wanted = {name for name in names if not has_attribute(events, name)}
+    for name in sorted(wanted):
+        if not has_attribute(data.products, name):
+            known = {*events.columns, *data.products.columns} - {"customer_id"}
+            raise ConfigurationError(f"where: neither events nor products have {name!r}{near_misses(name, known)}")
+    if not wanted:
+        return events
+    columns = {_PRODUCT + name: find_attribute(data.products, name, "").column for name in sorted(wanted)}
+    if "currency" in data.products.columns:
+        columns[_CURRENCY] = data.products.currency
+    products = data.products.select("product_id", **columns)
+    return events.left_join(products, "product_id").drop("product_id_right")
+
+
+def find_event_attribute(events: ir.Table, name: str, data: Snapshot) -> Attribute:
+    """The attribute as a column of what `with_products` gave."""
+    if _PRODUCT + name not in events.columns:
+        return find_attribute(events, name, "attribute")
+    found = find_attribute(data.products, name, "product attribute")
+    currency = None if found.currency is None else events[_CURRENCY]
+    return replace(found, column=events[_PRODUCT + name], currency=currency)
 
 
 def filter_events(events: ir.Table, where: Mapping[str, Operators], data: Snapshot) -> ir.Table:
-    """The events whose attributes pass every test. An attribute of both events and products is the event's.
-
-    Without a (known) product, an event's product attributes are missing. Raises `ConfigurationError`.
-    """
-    of_product = [name for name in where if name not in events.columns]
-    known = {*events.columns, *data.products.columns}
-    for name in of_product:
-        if name not in data.products.columns:
-            raise ConfigurationError(
-                f"where: neither events nor products have {name!r}{near_misses(name, known - {'customer_id'})}"
-            )
-    own = [
-        holds(find_attribute(events, name, "attribute"), test, data.timezone)
-        for name, test in where.items()
-        if name not in of_product
-    ]
-    events = events.filter(*own) if own else events
-    return _filter_by_product(events, {name: where[name] for name in of_product}, data)
-
-
-def _filter_by_product(events: ir.Table, where: Mapping[str, Operators], data: Snapshot) -> ir.Table:
-    if not where:
-        return events
-    products = data.products.select("product_id", **{_PRODUCT + name: name for name in where})
-    joined = events.left_join(products, "product_id")
-    tests = []
-    for name, test in where.items():
-        attribute = find_attribute(data.products, name, "product attribute")
-        column = joined[_PRODUCT + name]
-        tests.append(holds(type(attribute)(attribute.what, column, attribute.kind), test, data.timezone))
-    return joined.filter(*tests).select(events.columns)
+    """The events whose attributes pass every test. Raises `ConfigurationError`."""
+    tests = [holds(find_event_attribute(events, name, data), test, data) for name, test in where.items()]
+    return events.filter(*tests) if tests else events

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+from pydantic import BeforeValidator, WithJsonSchema, model_validator
 
-from automation.contracts import Snapshot
-from automation.rules.attributes import day_end, day_start
-from automation.rules.operators import parse_day
+from automation.contracts import Options, Snapshot
+from automation.rules.attributes import day_end, day_start, earlier
+from automation.rules.values import Day, SomeTime, parse_day
 from automation.types.quantity import Duration
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
+
+_SPANS = ("in_the_last", "between", "before", "after")
 
 
 def parse_days(value: object) -> tuple[date, date]:
@@ -26,13 +28,7 @@ def parse_days(value: object) -> tuple[date, date]:
     return first, last
 
 
-def _some_time(value: timedelta) -> timedelta:
-    if not value:
-        raise ValueError("nothing happens in no time; write a longer one, such as 30d")
-    return value
-
-
-Lookback = Annotated[Duration, AfterValidator(_some_time)]
+Lookback = Annotated[Duration, SomeTime]
 """A duration that ends at `as_of` and is longer than nothing."""
 
 Days = Annotated[
@@ -51,26 +47,61 @@ Days = Annotated[
 """The first and the last day, both included, in the shop's zone."""
 
 
-def within(
-    events: ir.Table, column: str, data: Snapshot, *, in_the_last: timedelta | None, between: tuple[date, date] | None
-) -> ir.Table:
-    """The rows of the half-open span [as_of - in_the_last, as_of), or of the days `between`."""
+class Span(Options):
+    """At most one of: `in_the_last` a duration, `between` two days, `before` or `after` a day."""
+
+    in_the_last: Lookback | None = None
+    between: Days | None = None
+    before: Day | None = None
+    after: Day | None = None
+
+    @model_validator(mode="after")
+    def _one_span(self) -> Span:
+        given = [name for name in _SPANS if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} stand together; keep one span of time")
+        return self
+
+
+class SomeSpan(Span):
+    """Exactly one of: `in_the_last` a duration, `between` two days, `before` or `after` a day."""
+
+    @model_validator(mode="after")
+    def _not_none(self) -> SomeSpan:
+        if all(getattr(self, name) is None for name in _SPANS):
+            raise ValueError(f"say when; one of {', '.join(_SPANS)}")
+        return self
+
+
+def bounds(span: Span, data: Snapshot) -> tuple[datetime | None, datetime | None]:
+    """The half-open span [start, end) in UTC; None where it is open."""
+    if span.in_the_last is not None:
+        return earlier(data.as_of, span.in_the_last), None
+    if span.between is not None:
+        return day_start(span.between[0], data.timezone), day_end(span.between[1], data.timezone)
+    if span.before is not None:
+        return None, day_start(span.before, data.timezone)
+    return (day_end(span.after, data.timezone) if span.after is not None else None), None
+
+
+def lies_within(instant: Any, span: Span, data: Snapshot) -> Any:
+    """Whether the column's instant is in the span."""
     import ibis
 
-    if in_the_last is not None:
-        return events.filter(events[column] >= ibis.literal(_earlier(data.as_of, in_the_last)))
-    if between is not None:
-        start, end = day_start(between[0], data.timezone), day_end(between[1], data.timezone)
-        return events.filter(events[column] >= ibis.literal(start), events[column] < ibis.literal(end))
-    return events
+    start, end = bounds(span, data)
+    tests = [] if start is None else [instant >= ibis.literal(start)]
+    return ibis.and_(*tests, *([] if end is None else [instant < ibis.literal(end)]))
 
 
-def has_closed(between: tuple[date, date] | None, data: Snapshot) -> bool:
-    """Whether the span is over, so that an absence can be told."""
-    return between is None or day_end(between[1], data.timezone) <= data.as_of
+def within(rows: ir.Table, column: str, span: Span, data: Snapshot) -> ir.Table:
+    """The rows of the span."""
+    return rows if bounds(span, data) == (None, None) else rows.filter(lies_within(rows[column], span, data))
 
 
-def _earlier(as_of: datetime, by: timedelta) -> datetime:
-    """`as_of - by`, or the earliest instant there is."""
-    earliest = datetime(1, 1, 2, tzinfo=as_of.tzinfo)
-    return as_of - by if as_of - earliest > by else earliest
+def has_closed(span: Span, data: Snapshot) -> bool:
+    """Whether the span is over, so that an absence can be told: what has not happened may still happen.
+
+    What has no end of its own ends at `as_of`, and must have begun.
+    """
+    start, end = bounds(span, data)
+    return (end or start or data.as_of) <= data.as_of

@@ -14,6 +14,7 @@ from automation.contracts import Rule
 from automation.errors import ConfigurationError
 from automation.rules.did import Did, DidNot
 from automation.rules.message import Message
+from automation.rules.not_contacted import NotContacted
 from automation.rules.profile import Profile
 from automation.rules.segment import Segment
 from automation.rules.trait import Trait
@@ -47,6 +48,30 @@ ALL = {f"c{n}" for n in range(1, 9)}
         (Did, {"did": "purchase", "sum": {"quantity": "at least 4"}}, {"c1", "c2", "c3"}),
         (DidNot, {"did_not": "purchase", "in_the_last": "90d"}, {"c5", "c6", "c8"}),
         (DidNot, {"did_not": "purchase", "times": "at least 2"}, {"c4", "c5", "c6", "c8"}),
+        (Trait, {"trait": "email", "matches": "[a-c].*"}, {"c1", "c2", "c3"}),
+        (Trait, {"trait": "city", "ends_with": "r"}, {"c7"}),
+        (Trait, {"trait": "points", "more_than": "120 EUR"}, {"c1", "c3"}),
+        (Trait, {"trait": "points", "less_than": 5}, {"c4"}),
+        (Trait, {"trait": "created_at", "within": {"in_the_last": "100d"}}, {"c6", "c8"}),
+        (Trait, {"trait": "created_at", "older_than": "400d"}, {"c1", "c2", "c5"}),
+        (Did, {"did": "purchase", "average": "at least 13 EUR"}, {"c2", "c3", "c4"}),  # c4: (14 + 12) / 2
+        (Did, {"did": "purchase", "average": {"price": "at least 13 EUR"}}, {"c4"}),
+        (Did, {"did": "purchase", "distinct": {"product": "at least 3"}}, {"c1", "c3"}),
+        (Did, {"did": "purchase", "distinct": {"category": 2}}, {"c1", "c3", "c7"}),
+        (Did, {"did": "purchase", "first": {"after": "2025-12-01"}}, {"c2", "c3", "c4"}),
+        (Did, {"did": "purchase", "last": {"in_the_last": "30d"}}, {"c1", "c2", "c3", "c4"}),
+        (Did, {"did": "purchase", "most": {"of": "category", "is": "tea"}}, {"c1", "c2", "c5", "c7"}),  # c7: as mugs
+        (Did, {"did": "purchase", "every": "30d", "for": 3}, {"c3"}),
+        (Did, {"did": "view", "then": {"did": "view", "within": "1d"}}, {"c6"}),
+        (Did, {"did": "view", "then_not": {"did": "view", "within": "1d"}}, {"c1", "c6"}),
+        (Did, {"did": "view", "then_not": {"did": "view", "within": "2d"}}, {"c6"}),  # c1's two days aren't over
+        (Did, {"did": "purchase", "then": {"did": "purchase", "product": "same"}}, {"c1", "c3"}),
+        (Did, {"did": "purchase", "weekday": "Monday"}, {"c1", "c4"}),  # c4: half past midnight in Pune
+        (Did, {"did": "purchase", "time_of_day": "00:00-05:00"}, {"c2", "c4"}),
+        (Did, {"did": "add_to_cart", "time_of_day": "03:30-03:31", "weekday": ["Sunday"]}, {"c2"}),
+        (DidNot, {"did_not": "purchase", "after": "2026-03-01"}, ALL - {"c1", "c3", "c4"}),
+        (DidNot, {"did_not": "purchase", "before": "2026-04-01"}, set()),
+        (NotContacted, {"not_contacted": "30d"}, ALL),
         (Message, {"message": {"was": "opened"}, "in_the_last": "10d"}, {"c1", "c5"}),
         (Message, {"message": {"was": "received", "campaign": "winback"}}, set()),
     ],
@@ -81,6 +106,8 @@ def test_received_counts_messages_of_the_campaign_alone() -> None:
     check_rule(Message, {"message": {"campaign": "winback", "was": "received"}}, expected={"c1", "c4"}, data=data)
     written = {"message": {"was": "received"}, "in_the_last": "30d"}
     check_rule(Message, written, expected={"c1", "c3"}, data=data)
+    check_rule(NotContacted, {"not_contacted": "30d"}, expected=ALL - {"c1", "c3"}, data=data)
+    check_rule(NotContacted, {"not_contacted": "30d", "campaign": "winback"}, expected=ALL - {"c1"}, data=data)
 
 
 def test_a_segment_is_narrowed_by_score_and_label() -> None:
@@ -102,7 +129,7 @@ def test_a_segment_is_narrowed_by_score_and_label() -> None:
             Trait,
             {"trait": "country", "at_least": 3},
             "trait 'country' is a text, which at_least can't compare; "
-            "use is, is_not, in, not_in, exists, contains, starts_with",
+            "use is, is_not, in, not_in, exists, contains, contains_any, contains_all, starts_with, ends_with, matches",
         ),
         (
             Trait,
@@ -154,8 +181,8 @@ def test_a_segment_is_narrowed_by_score_and_label() -> None:
         (
             Message,
             {"message": {"campaign": "winback", "was": "opened"}},
-            "what was opened can't be told by campaign: the events have no attribute 'campaign'; "
-            "leave campaign out, or import it with the events",
+            "what was opened can't be told by campaign: the events have neither a message_id nor an attribute "
+            "'campaign'; leave campaign out, or import one of them with the events",
         ),
     ],
 )

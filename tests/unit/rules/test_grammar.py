@@ -8,7 +8,10 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 from unit.rules.written import core_registry
 
-NAMES = "is, is_not, in, not_in, at_least, at_most, between, contains, starts_with, exists, before, after"
+NAMES = (
+    "is, is_not, in, not_in, at_least, at_most, more_than, less_than, between, contains, contains_any, contains_all, "
+    "starts_with, ends_with, matches, exists, before, after, within, older_than"
+)
 
 
 @pytest.mark.parametrize(
@@ -31,9 +34,9 @@ NAMES = "is, is_not, in, not_in, at_least, at_most, between, contains, starts_wi
         ("trait", {"trait": "country", "in": []}, ("in",), "the list is empty, so nothing could be in it"),
         (
             "trait",
-            {"trait": "points", "at_least": "100 EUR"},
+            {"trait": "points", "at_least": "100 euros"},
             ("at_least",),
-            "'100 EUR' is not a number; write it without quotes or unit: 100 or 19.90",
+            "'100 euros' is not a number; write 100, 19.90, 100 EUR, 20% or 30d",
         ),
         (
             "trait",
@@ -99,8 +102,8 @@ NAMES = "is, is_not, in, not_in, at_least, at_most, between, contains, starts_wi
         (
             "did",
             {"did": "purchase", "in_the_last": "3d", "between": ["2026-01-01", "2026-01-31"]},
-            ("between",),
-            "in_the_last and between are two spans of time; keep one",
+            (),
+            "in_the_last and between stand together; keep one span of time",
         ),
         (
             "did",
@@ -112,7 +115,7 @@ NAMES = "is, is_not, in, not_in, at_least, at_most, between, contains, starts_wi
             "did",
             {"did": "purchase", "sum": {"amount": "at least 1", "quantity": 2}},
             ("sum",),
-            "sum wants one attribute, such as {amount: at least 100}",
+            "write what it comes to, at least 100 EUR, or one attribute, such as {quantity: at least 3}",
         ),
         (
             "did",
@@ -157,7 +160,7 @@ def test_a_wrong_key_or_value_is_one_error_at_its_place(key: str, written: Any, 
 def test_every_rule_has_a_schema_and_an_example() -> None:
     registry = core_registry()
 
-    assert registry.names("rules") == ["did", "did_not", "message", "profile", "segment", "trait"]
+    assert registry.names("rules") == ["did", "did_not", "message", "not_contacted", "profile", "segment", "trait"]
     for key in registry.names("rules"):
         rule = registry.find("rules", key)
         schema = TypeAdapter(rule.Options).json_schema()

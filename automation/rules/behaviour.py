@@ -1,0 +1,222 @@
+"""What `did` and `did_not` can say: how often, when, with what, how much, in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+
+from automation.contracts import Options
+from automation.rules.operators import Tested
+from automation.rules.values import SomeTime, Value, Values
+from automation.rules.window import Lookback, SomeSpan, Span
+from automation.types.quantity import Comparison, NumberComparison, parse_comparison, parse_duration
+from automation.types.schedule import WEEKDAYS, Quiet, parse_quiet_hours
+
+_PRICED = ("amount", "price")
+_PERIODS: Mapping[str, timedelta] = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
+_COLUMNS = {"product": "product_id", "order": "order_id"}
+_MOST_PERIODS = 60
+
+
+@dataclass(frozen=True)
+class Total:
+    """What the events' values of one attribute come to together."""
+
+    attribute: str
+    comparison: Comparison
+
+
+def parse_total(written: object) -> Total:
+    """`at least 100 EUR` (of the amounts), or one attribute: `{quantity: at least 3}`."""
+    if isinstance(written, Total):
+        return written
+    if not isinstance(written, Mapping):
+        return Total("amount", parse_comparison(written))
+    if len(written) != 1:
+        raise ValueError("write what it comes to, at least 100 EUR, or one attribute, such as {quantity: at least 3}")
+    ((attribute, comparison),) = written.items()
+    total = Total(str(attribute), parse_comparison(comparison))
+    if total.comparison.currency and attribute not in _PRICED:
+        raise ValueError(f"only amounts have a currency; write {{{attribute}: {_without_currency(total.comparison)}}}")
+    return total
+
+
+def parse_distinct(written: object) -> object:
+    """`{product: at least 3}`: the attribute whose different values are counted."""
+    if isinstance(written, Total):
+        return written
+    if not isinstance(written, Mapping) or len(written) != 1:
+        raise ValueError("distinct wants one attribute, such as {product: at least 3}")
+    ((attribute, comparison),) = written.items()
+    count = _whole(parse_comparison(comparison), "distinct counts values")
+    return Total(_COLUMNS.get(str(attribute), str(attribute)), count)
+
+
+def parse_period(written: object) -> timedelta:
+    """`hour`, `day`, `week`, or a duration."""
+    if isinstance(written, str) and written in _PERIODS:
+        return _PERIODS[written]
+    if written in ("month", "year"):
+        raise ValueError(f"{written}s differ in length; write 30d or 365d")
+    return parse_duration(written)
+
+
+def parse_weekdays(written: object) -> tuple[int, ...]:
+    """`Saturday`, or a list of days; 0 is Monday."""
+    names = written if isinstance(written, list | tuple) else [written]
+    days = {day.lower(): number for number, day in enumerate(WEEKDAYS)}
+    for name in names:
+        if name not in range(7) and str(name).lower() not in days:
+            raise ValueError(f"{name!r} is not a weekday; write {', '.join(WEEKDAYS)}, or a list of them")
+    if not names:
+        raise ValueError("the list of weekdays is empty, so nothing could be on one")
+    return tuple(sorted({name if isinstance(name, int) else days[str(name).lower()] for name in names}))
+
+
+def parse_hours(written: object) -> Quiet:
+    """`18:00-22:00`, past midnight when it ends before it starts."""
+    if isinstance(written, Quiet):
+        return written
+    try:
+        return parse_quiet_hours(str(written))
+    except ValueError as error:
+        raise ValueError(f"{written!r} is not a time of day; write 18:00-22:00") from error
+
+
+def _occasions(times: Comparison) -> Comparison:
+    if times.currency:
+        raise ValueError(f"times counts occasions, not money; write {_without_currency(times)}, or use sum")
+    if times.number != times.number.to_integral_value():
+        raise ValueError(f"nobody does something {times.number} times; write a whole number")
+    if times.number < 0 or (times.holds(0) and not times.holds(1)):
+        raise ValueError("times counts from 1; to say that it never happened, use did_not")
+    return times
+
+
+def _whole(comparison: Comparison, what: str) -> Comparison:
+    number = comparison.number
+    if comparison.currency or number != number.to_integral_value() or number < 0:
+        raise ValueError(f"{what}; write a whole number, such as at least 3")
+    return comparison
+
+
+def _without_currency(comparison: Comparison) -> Comparison:
+    return Comparison(comparison.operator, comparison.number)
+
+
+_COMPARISON: dict[str, Any] = {"type": ["string", "number"]}
+_ONE_ATTRIBUTE: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": _COMPARISON,
+    "minProperties": 1,
+    "maxProperties": 1,
+}
+_TOTAL = WithJsonSchema(
+    {"anyOf": [_COMPARISON, _ONE_ATTRIBUTE], "examples": ["at least 100 EUR", {"quantity": "at least 3"}]}
+)
+_WEEKDAY: dict[str, Any] = {"enum": [*WEEKDAYS, *map(str.lower, WEEKDAYS)]}
+AnyTotal = Annotated[Any, BeforeValidator(parse_total), _TOTAL]
+Distinct = Annotated[
+    Any, BeforeValidator(parse_distinct), WithJsonSchema({**_ONE_ATTRIBUTE, "examples": [{"product": "at least 3"}]})
+]
+Period = Annotated[
+    timedelta,
+    BeforeValidator(parse_period),
+    SomeTime,
+    WithJsonSchema({"type": "string", "pattern": r"^(hour|day|week|\d+\s*(s|min|m|h|d|w))$", "examples": ["week"]}),
+]
+Weekdays = Annotated[
+    Any,
+    BeforeValidator(parse_weekdays),
+    WithJsonSchema({"anyOf": [_WEEKDAY, {"type": "array", "items": _WEEKDAY, "minItems": 1}]}),
+]
+Hours = Annotated[
+    Any,
+    BeforeValidator(parse_hours),
+    WithJsonSchema({"type": "string", "pattern": r"^\d\d:\d\d-\d\d:\d\d$", "examples": ["18:00-22:00"]}),
+]
+
+
+class Most(Options):
+    """The attribute's value that a customer's events have most often: `{of: category, is: tea}`."""
+
+    of: str = Field(min_length=1)
+    is_: Value = Field(default=None, alias="is")
+    in_: Values = Field(default=(), alias="in")
+
+    @model_validator(mode="after")
+    def _one_test(self) -> Most:
+        if (self.is_ is None) == (not self.in_):
+            raise ValueError("most wants one of is and in, such as {of: category, is: tea}")
+        return self
+
+    @property
+    def column(self) -> str:
+        return _COLUMNS.get(self.of, self.of)
+
+    @property
+    def values(self) -> tuple[Any, ...]:
+        return self.in_ or (self.is_,)
+
+
+class Then(Options):
+    """What follows, strictly later, and no later than `within` where that is given."""
+
+    did: str = Field(min_length=1)
+    within: Lookback | None = None
+    where: Mapping[str, Tested] = Field(default_factory=dict)
+    product: Literal["same"] | None = None
+
+
+class ThenNot(Then):
+    """What does not follow within that time, which must have passed."""
+
+    within: Lookback
+
+
+class Behaviour(Span):
+    """The part that `did` and `did_not` share."""
+
+    times: Annotated[NumberComparison, AfterValidator(_occasions)] | None = None
+    where: Mapping[str, Tested] = Field(default_factory=dict)
+    weekday: Weekdays = None
+    time_of_day: Hours = None
+    sum: AnyTotal = None
+    average: AnyTotal = None
+    distinct: Distinct = None
+    first: SomeSpan | None = None
+    last: SomeSpan | None = None
+    most: Most | None = None
+    every: Period | None = None
+    for_: Annotated[int, Field(ge=1, le=_MOST_PERIODS)] | None = Field(default=None, alias="for")
+    then: Then | None = None
+    then_not: ThenNot | None = None
+    product: Literal["same"] | None = None
+
+    @model_validator(mode="after")
+    def _whole_streak(self) -> Behaviour:
+        if (self.every is None) != (self.for_ is None):
+            raise ValueError("every and for belong together: every: week, for: 4 is once in each of the last 4 weeks")
+        if self.then is not None and self.then_not is not None:
+            raise ValueError("then and then_not stand together; give each a rule of its own under all: or any:")
+        return self
+
+    def numbers(self) -> Iterator[str]:
+        """The attributes that must be numbers."""
+        yield from (total.attribute for total in (self.sum, self.average) if total is not None)
+
+    def attributes(self) -> set[str]:
+        """Every attribute of the events, or of their products, that the rule reads."""
+        after = [part for part in (self.then, self.then_not) if part is not None]
+        named = {*self.where, *(name for part in after for name in part.where), *self.numbers()}
+        if self.distinct is not None:
+            named.add(self.distinct.attribute)
+        return named | ({self.most.column} if self.most is not None else set())
+
+
+ONCE = Comparison("at_least", Decimal(1))

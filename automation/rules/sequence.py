@@ -1,0 +1,51 @@
+"""One event after another: `then` and `then_not`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from automation.contracts import Snapshot
+from automation.rules.attributes import earlier
+from automation.rules.behaviour import Then
+from automation.rules.where import filter_events
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+
+def filter_followed(events: ir.Table, known: ir.Table, after: Then, data: Snapshot, *, absent: bool) -> ir.Table:
+    """Those of `events` that one of `known` follows as `after` says; or that none does, once its time has passed.
+
+    Both are laid in order of time, what follows before what it could follow at the same instant, so that the nearest
+    later one is a window's minimum: a self-join would be quadratic in a customer's events.
+    """
+    import ibis
+
+    following = filter_events(known.filter(known.type == after.did), after.where, data)
+    if after.product is not None:
+        events, following = events.filter(events.product_id.notnull()), following.filter(following.product_id.notnull())
+    instant = following.occurred_at
+    laid = ibis.union(
+        following.select(known.columns).mutate(turn=ibis.literal(0), follows_at=instant),
+        events.select(known.columns).mutate(turn=ibis.literal(1), follows_at=ibis.null(instant.type())),
+    )
+    ahead = ibis.window(
+        group_by=["customer_id", *(["product_id"] if after.product else [])],
+        order_by=["occurred_at", "turn"],
+        rows=(0, None),
+    )
+    laid = laid.mutate(next_at=laid.follows_at.min().over(ahead))
+    mine = laid.filter(laid.turn == 1)
+    return mine.filter(_passes(mine, after, data, absent=absent)).select(known.columns)
+
+
+def _passes(mine: ir.Table, after: Then, data: Snapshot, *, absent: bool) -> Any:
+    import ibis
+
+    if after.within is None:
+        return mine.next_at.notnull()
+    followed = mine.next_at <= mine.occurred_at + ibis.interval(seconds=int(after.within.total_seconds()))
+    if not absent:
+        return followed
+    over = mine.occurred_at < ibis.literal(earlier(data.as_of, after.within))
+    return over & ~followed.fill_null(False)
