@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, JsonValue
@@ -171,3 +172,17 @@ class Source(Component, Protocol):
     def read(self, path: Path, table: TableName) -> Iterator[pl.DataFrame]:
         """At most 100,000 rows a frame, every column raw String, and _row Int64 from 1. Raises `SourceError`."""
         ...
+
+
+BY_KIND: Mapping[str, type] = MappingProxyType(
+    {
+        "sources": Source,
+        "rules": Rule,
+        "segmenters": Segmenter,
+        "recommenders": Recommender,
+        "offer_policies": OfferPolicy,
+        "suppressions": Suppression,
+        "channels": Channel,
+    }
+)
+"""The contract of each kind of component, by the name that its registering hook bears."""

@@ -180,15 +180,7 @@ def _shape_problem(kind: str, component: Any) -> str | None:
         return "the class needs `Options`, a pydantic model (contracts.Options is one)"
     if not (options.model_config.get("frozen") and options.model_config.get("extra") == "forbid"):
         return 'its Options must be frozen and extra="forbid" (inherit contracts.Options)'
-    contract = {
-        "sources": contracts.Source,
-        "rules": contracts.Rule,
-        "segmenters": contracts.Segmenter,
-        "recommenders": contracts.Recommender,
-        "offer_policies": contracts.OfferPolicy,
-        "suppressions": contracts.Suppression,
-        "channels": contracts.Channel,
-    }[kind]
+    contract = contracts.BY_KIND[kind]
     wanted = {
         name
         for base in contract.__mro__

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -19,17 +18,6 @@ from automation.errors import ConfigurationError
 from automation.plugin_manager import KINDS, Plugin, Registry, load_plugins
 from automation.runner.plugins import registry_of
 
-_CONTRACTS: Mapping[str, type] = MappingProxyType(
-    {
-        "sources": contracts.Source,
-        "rules": contracts.Rule,
-        "segmenters": contracts.Segmenter,
-        "recommenders": contracts.Recommender,
-        "offer_policies": contracts.OfferPolicy,
-        "suppressions": contracts.Suppression,
-        "channels": contracts.Channel,
-    }
-)
 _HEAVY = frozenset({"numpy", "pandas", "polars", "pyarrow", "scipy", "sklearn", "surprise", "ibis", "duckdb", "torch"})
 
 
@@ -70,12 +58,12 @@ def check_plugin(registry: Registry, plugin: Plugin) -> Iterator[str]:
     """What is wrong with what it contributes, one line each."""
     for kind, named in registry.components.items():
         for name, (component, owner) in named.items():
-            if owner == plugin.name and kind in _CONTRACTS:
+            if owner == plugin.name and kind in contracts.BY_KIND:
                 yield from (f"{KINDS[kind]} {name!r}: {what}" for what in _check(kind, name, component))
 
 
 def _check(kind: str, name: str, component: Any) -> Iterator[str]:
-    yield from _check_methods(_CONTRACTS[kind], component)
+    yield from _check_methods(contracts.BY_KIND[kind], component)
     if kind == "rules" and component.key != name:
         yield f"its key is {component.key!r}, but it is registered as {name!r}"
     if kind == "channels" and component.kind not in ("email", "phone", "push"):
