@@ -102,6 +102,13 @@ def _imports(path: Path) -> Iterator[str]:
             yield node.module.split(".")[0]
 
 
+def test_every_cap_is_explained(project: dict[str, Any]) -> None:
+    page = (ROOT / "docs" / "explanation" / "dependencies.md").read_text()
+    needed = [Requirement(text) for text in project["project"]["dependencies"]]
+    caps = {f"{needs.name}{bound}" for needs in needed for bound in needs.specifier if bound.operator.startswith("<")}
+    assert caps == set(re.findall(r"^\| `([\w-]+<[\d.]+)` \|", page, flags=re.M))
+
+
 def test_an_extra_exists_only_where_something_needs_it(project: dict[str, Any]) -> None:
     assert set(project["project"]["optional-dependencies"]) == {"dev"}
 
