@@ -157,7 +157,7 @@ class Channel(Component, Protocol):
     kind: ClassVar[str]
 
     def deliver(self, messages: Sequence[Rendered]) -> AsyncIterator[Receipt]:
-        """A small slice whose `sending` is committed already: one receipt each, in any order; unreported = ambiguous."""
+        """A small slice whose `sending` is committed: one receipt each, in any order; unreported = ambiguous."""
         ...
 
     async def close(self) -> None: ...
