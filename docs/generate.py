@@ -13,25 +13,22 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from keys import Key, allowed, default, keys
 from pydantic import BaseModel
 
+from automation import hookspecs
+from automation.cli.commands import COMMANDS
+from automation.cli.main import main as automation
+from automation.config import not_built
+from automation.config.reading import fields
+from automation.config.settings import Settings
+from automation.contracts import Options
+from automation.plugin_manager import KINDS, OBSERVERS, Registry, load_plugins
+from automation.rules import core
+from automation.types.campaign import Campaign
+from automation.types.decision import REASONS, Outcome
+
 DOCS = Path(__file__).resolve().parent
-sys.path.insert(0, str(DOCS))
-
-from keys import Key, allowed, default, keys  # noqa: E402 (beside this file, which is run as a script)
-
-from automation import hookspecs  # noqa: E402
-from automation.cli.commands import COMMANDS  # noqa: E402
-from automation.cli.main import main as automation  # noqa: E402
-from automation.config import not_built  # noqa: E402
-from automation.config.reading import fields  # noqa: E402
-from automation.config.settings import Settings  # noqa: E402
-from automation.contracts import Options  # noqa: E402
-from automation.plugin_manager import KINDS, OBSERVERS, Registry, load_plugins  # noqa: E402
-from automation.rules import core  # noqa: E402
-from automation.types.campaign import Campaign  # noqa: E402
-from automation.types.decision import REASONS, Outcome  # noqa: E402
-
 NOTE = "<!-- Written by docs/generate.py from the code; edit that. -->\n"
 
 
