@@ -103,7 +103,8 @@ def load_plugins(
     only = os.environ.get("AUTOMATION_PLUGINS")
     wanted = None if only is None else {name.strip() for name in only.split(",") if name.strip()}
     found: dict[str, Callable[[], Plugin]] = {}
-    files: set[Path] = set()
+    names: dict[str, str] = {}
+    contents: set[str] = set()
     for point in importlib.metadata.entry_points(group=GROUP):
         if point.name in found:
             both = importlib.metadata.entry_points(group=GROUP, name=point.name)
@@ -112,10 +113,12 @@ def load_plugins(
                 f"{', '.join(sorted(_distribution(one) for one in both))}"
             )
         found[point.name] = lambda point=point: _load_installed(point)  # type: ignore[misc]
-        files |= _installed_file(point)
+        names[point.module] = point.name
+        contents |= {_content(path) for path in _installed_file(point)}
     for path in _project_files(folder):
-        name = path.parent.name if path.name == "__init__.py" else path.stem
-        if path.resolve() in files:
+        own = path.parent.name if path.name == "__init__.py" else path.stem
+        name = names.get(own, own)  # a plugin's own source, beside what was installed from it
+        if _content(path) in contents:
             continue
         if name in found:
             log.warning("project plugin replaces an installed one", plugin=name, file=str(path))
@@ -212,6 +215,12 @@ def _installed_file(point: importlib.metadata.EntryPoint) -> set[Path]:
     return {Path(spec.origin).resolve()} if spec and spec.origin else set()
 
 
+def _content(path: Path) -> str:
+    """What tells one plugin's source from another's: a file's, or that of a whole package."""
+    sources = sorted(path.parent.rglob("*.py")) if path.name == "__init__.py" else [path]
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+
+
 def _load_installed(point: importlib.metadata.EntryPoint) -> Plugin:
     try:
         module = point.load()
@@ -240,9 +249,7 @@ def _load_project(name: str, path: Path) -> Plugin:
         if not isinstance(error, Exception) and not isinstance(error, SystemExit):
             raise
         raise PluginError(_refusal(name, str(path), error)) from error
-    sources = sorted(path.parent.rglob("*.py")) if package else [path]
-    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:12]
-    return Plugin(name, "project", str(path), digest, module)
+    return Plugin(name, "project", str(path), _content(path)[:12], module)
 
 
 def _distribution(point: importlib.metadata.EntryPoint) -> str:

@@ -32,6 +32,7 @@ def flush(workspace: Workspace, warehouse: Warehouse) -> int:
                 rows = inbox.rows_of(connection, no)
             warehouse.append_events(_frame(rows), transaction=(APP, no))
             moved += len(rows)
+            workspace.project.registry.observe("events_recorded", table="events", rows=len(rows), quarantined=0)
         with workspace.store.transaction() as connection:
             inbox.finish_flush(connection, no, now=now)
 

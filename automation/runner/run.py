@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -142,6 +142,7 @@ def _plan_batches(
         plan = plan_offers(found, frozen.batches(), None)
         with workspace.store.transaction() as connection:
             runs.set_offer_plan(connection, run_id, plan)
+        found = replace(found, counter=replace(found.counter, plan=plan))
     total = run.audience or 0
     for no in waiting:
         if halted():

@@ -158,6 +158,27 @@ def test_the_same_file_is_not_loaded_twice(shelf: Shelf) -> None:
     assert logs == []
 
 
+def test_a_copy_of_what_is_installed_is_not_loaded_beside_it(shelf: Shelf) -> None:
+    """As in a checkout whose wheel is installed."""
+    shelf.install("tall", RULE.format(key="taller_than"))
+    shelf.drop("tall_plugin.py", RULE.format(key="taller_than"))
+    with capture_logs() as logs:
+        registry = shelf.load()
+    assert registry.plugins["tall"].origin == "installed"
+    assert "tall_plugin" not in registry.plugins
+    assert logs == []
+
+
+def test_a_changed_copy_replaces_what_is_installed_under_its_name(shelf: Shelf) -> None:
+    shelf.install("tall", RULE.format(key="taller_than"))
+    shelf.drop("tall_plugin.py", RULE.format(key="tallest"))
+    with capture_logs() as logs:
+        registry = shelf.load()
+    assert registry.plugins["tall"].origin == "project"
+    assert registry.names("rules") == ["tallest"]
+    assert [log["plugin"] for log in logs] == ["tall"]
+
+
 def test_the_repository_s_own_plugin_folder_adds_nothing_to_what_is_installed(shelf: Shelf) -> None:
     here = Path(__file__).resolve().parents[2] / "plugins"
     shelf.folder.rmdir()
