@@ -10,7 +10,7 @@ import ibis
 import pytest
 from hypothesis import HealthCheck, given, settings
 from unit.rules.oracle import Shop, members
-from unit.rules.test_oracle import conditions, shops
+from unit.rules.strategies import conditions, shops
 from unit.rules.written import core_registry, read, snapshot_of
 
 from automation.rules.compiler import evaluate, members_of

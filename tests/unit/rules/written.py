@@ -21,21 +21,37 @@ CUSTOMERS = {
     "country": TEXT,
     "timezone": TEXT,
     "points": NUMBER,
+    "currency": TEXT,
     "vip": pl.Boolean(),
     "birthday": DAY,
     "created_at": INSTANT,
+    "tags": TEXT,
+    "home_city": TEXT,
+    "interests": pl.List(TEXT),
+    "address": pl.Struct({"city": TEXT}),
 }
-PRODUCTS = {"product_id": TEXT, "category": TEXT, "price": NUMBER, "stock": NUMBER}
+PRODUCTS = {
+    **dict.fromkeys(("product_id", "category", "brand"), TEXT),
+    "price": NUMBER,
+    "currency": TEXT,
+    "stock": NUMBER,
+}
 EVENTS = {
     **dict.fromkeys(("event_id", "customer_id", "type"), TEXT),
     "occurred_at": INSTANT,
     **dict.fromkeys(("product_id", "order_id"), TEXT),
     "quantity": NUMBER,
     "amount": NUMBER,
-    **dict.fromkeys(("currency", "campaign"), TEXT),
+    **dict.fromkeys(("currency", "campaign", "message_id"), TEXT),
 }
-PROFILES = {"customer_id": TEXT, "recency_days": NUMBER, "frequency": pl.Int64(), "monetary": NUMBER}
-DECISIONS = {**dict.fromkeys(("customer_id", "campaign", "outcome"), TEXT), "decided_at": INSTANT}
+PROFILES = {
+    "customer_id": TEXT,
+    "recency_days": NUMBER,
+    "frequency": pl.Int64(),
+    "monetary": NUMBER,
+    "discount_share": NUMBER,
+}
+DECISIONS = {**dict.fromkeys(("customer_id", "campaign", "outcome", "message_id"), TEXT), "decided_at": INSTANT}
 SEGMENT = {"customer_id": TEXT, "label": TEXT, "score": NUMBER}
 
 
