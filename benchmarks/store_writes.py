@@ -35,7 +35,8 @@ def rows(no: int) -> pl.DataFrame:
     fixed = {
         "outcome": "message", "reason": "selected", "detail": "", "variant": "plain", "offer": "pct10", "items": ITEMS,
         "propensities": '{"arm":{"holdout":0.1,"contacted":0.9}}', "channel": "email", "lane": "email",
-        "due_at": at, "expires_at": at + 86_400_000, "template": "winback", "context": CONTEXT, "coupon": None,
+        "due_at": at, "expires_at": at + 86_400_000, "quiet_from": None, "quiet_until": None,
+        "template": "winback", "context": CONTEXT, "coupon": None,
     }  # fmt: skip
     ids = [f"c{no * BATCH + n:07d}" for n in range(BATCH)]
     frame = pl.DataFrame({"customer_id": ids, "address": [f"{i}@shop.example" for i in ids]})
@@ -75,8 +76,9 @@ DECISION = (
     "visit, run_id, batch_no, campaign, decided_at) VALUES (" + ",".join("?" * 16) + ")"
 )
 MESSAGE = (
-    "INSERT INTO message (id, decision_id, customer_id, channel, address, lane, due_at, expires_at, template, context, "
-    "run_id, batch_no, topic, state, attempt) VALUES (" + ",".join("?" * 15) + ")"
+    "INSERT INTO message (id, decision_id, customer_id, channel, address, lane, due_at, expires_at, quiet_from, "
+    "quiet_until, template, context, "
+    "run_id, batch_no, topic, state, attempt) VALUES (" + ",".join("?" * 17) + ")"
 )
 CONTACT = "INSERT INTO contact (message_id, customer_id, channel, at, topic, campaign) VALUES (?, ?, ?, ?, ?, ?)"
 
@@ -97,7 +99,7 @@ def finished_tuples(batches: list[pl.DataFrame]) -> list[list[list[tuple[Any, ..
             ))  # fmt: skip
             messages.append((
                 identities[n], first + n, row["customer_id"], "email", row["address"], "email", row["due_at"],
-                row["expires_at"], row["template"], row["context"], 1, no, "promotions", "queued", 0,
+                row["expires_at"], None, None, row["template"], row["context"], 1, no, "promotions", "queued", 0,
             ))  # fmt: skip
             contacts.append((identities[n], row["customer_id"], "email", row["due_at"], "promotions", "winback"))
         made.append([decisions, messages, contacts])

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from automation.ids import sign
 from automation.pipeline.decide import offer_terms, show_items
 from automation.pipeline.render import Kind, Renderer
-from automation.store.sending import Grant
+from automation.store.granting import Grant
 from automation.types.campaign import Campaign
 from automation.types.message import Rendered
 from automation.types.offer import Offer

@@ -17,7 +17,7 @@ from automation.pipeline import assign as arms
 from automation.pipeline import offer as offers
 from automation.pipeline import recommend as shelves
 from automation.pipeline.eligibility import Terms, apply_cap, judge
-from automation.pipeline.timing import DEFAULT_LATENESS, due
+from automation.pipeline.timing import DEFAULT_LATENESS, due, quiet_hours
 from automation.store.ledger import DECISION_COLUMNS, MESSAGE_COLUMNS
 from automation.types.campaign import Campaign
 from automation.types.decision import Outcome
@@ -126,6 +126,13 @@ def _time(batch: pl.DataFrame, materials: Materials) -> pl.DataFrame:
     if limits.quiet_hours and limits.when_quiet == "drop":
         delayed = pl.col("due_at") != when_due(quiet=None).alias("undelayed")
         timed = _settle(timed, delayed, Outcome.SUPPRESSED, "quiet_hours")
+    if limits.quiet_hours:
+        timed = timed.with_columns(
+            quiet_hours(
+                timed, at=materials.due_at, local=materials.due_local, shop_zone=materials.shop_zone,
+                quiet=limits.quiet_hours,
+            )
+        )  # fmt: skip
     when = pl.max_horizontal("due_at", "not_before")
     return timed.with_columns(when.alias("due_at"), (when + _millis(late)).alias("expires_at"))
 
@@ -167,6 +174,8 @@ def _with_missing(batch: pl.DataFrame) -> pl.DataFrame:
         "offer_probabilities": pl.lit(None, dtype=pl.String),
         "due_at": pl.lit(None, dtype=pl.Int64),
         "expires_at": pl.lit(None, dtype=pl.Int64),
+        "quiet_from": pl.lit(None, dtype=pl.Int64),
+        "quiet_until": pl.lit(None, dtype=pl.Int64),
     }
     filled = batch.with_columns(value.alias(name) for name, value in wanted.items() if name not in batch.columns)
     return filled.with_columns(pl.col("items").fill_null("[]"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Literal
 
 import polars as pl
 import sqlalchemy as sa
@@ -145,16 +146,24 @@ def _re_entered(batch: pl.DataFrame, terms: Terms, connection: Connection, now: 
     return list(decisions.entered(connection, batch["customer_id"].to_list(), terms.campaign, since=since))
 
 
-def _ask(batch: pl.DataFrame, suppression: Suppression, now: datetime) -> pl.DataFrame:
-    """A plugin may add reasons not to send; it can't take one away."""
-    open_ = batch.filter(pl.col("outcome").is_null())
-    answer = suppression.refuse(open_, at=now, moment="decide")
+def refusals(
+    batch: pl.DataFrame, suppression: Suppression, *, at: datetime, moment: Literal["decide", "send"]
+) -> pl.DataFrame:
+    """A suppression plugin's answer, held to its contract: customer_id, code, detail."""
+    answer = suppression.refuse(batch, at=at, moment=moment)
+    name = f"{type(suppression).__name__}.refuse"
     if answer.schema != {"customer_id": pl.String, "code": pl.String, "detail": pl.String}:
-        raise ContractError(f"{type(suppression).__name__}.refuse: columns must be customer_id, code, detail as String")
+        raise ContractError(f"{name}: columns must be customer_id, code, detail as String")
     unknown = set(answer["code"]) - set(suppression.codes)
     if unknown or answer["customer_id"].is_duplicated().any():
         what = f"codes that it does not declare: {sorted(unknown)}" if unknown else "a customer twice"
-        raise ContractError(f"{type(suppression).__name__}.refuse: {what}")
+        raise ContractError(f"{name}: {what}")
+    return answer
+
+
+def _ask(batch: pl.DataFrame, suppression: Suppression, now: datetime) -> pl.DataFrame:
+    """A plugin may add reasons not to send; it can't take one away."""
+    answer = refusals(batch.filter(pl.col("outcome").is_null()), suppression, at=now, moment="decide")
     joined = batch.join(answer.rename({"detail": "its_detail"}), on="customer_id", how="left", maintain_order="left")
     hit = pl.col("outcome").is_null() & pl.col("code").is_not_null()
     return joined.with_columns(

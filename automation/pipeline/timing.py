@@ -26,6 +26,32 @@ def due(batch: pl.DataFrame, *, at: datetime, local: datetime | None, shop_zone:
     return zones.replace_strict(instants, return_dtype=pl.Int64).cast(pl.Int64).alias("due_at")
 
 
+def quiet_hours(
+    batch: pl.DataFrame, *, at: datetime, local: datetime | None, shop_zone: str, quiet: str
+) -> tuple[pl.Series, pl.Series]:
+    """`quiet_from` and `quiet_until`: the first quiet hours after each customer's message is due, in milliseconds."""
+    zones = _zones(batch, shop_zone)
+    found = {
+        zone: next_quiet(_leave(zone, shop_zone, at, local, quiet), zone_or(zone, shop_zone), quiet)
+        for zone in zones.unique()
+    }
+    sides = [{zone: to_millis(window[side]) for zone, window in found.items()} for side in (0, 1)]
+    start, end = (zones.replace_strict(side, return_dtype=pl.Int64).cast(pl.Int64) for side in sides)
+    return start.alias("quiet_from"), end.alias("quiet_until")
+
+
+def next_quiet(instant: datetime, zone: ZoneInfo, quiet: str) -> tuple[datetime, datetime]:
+    """The start and end of the first quiet hours that begin at or after the instant."""
+    start = time.fromisoformat(quiet.split("-", maxsplit=1)[0])
+    day = instant.astimezone(zone).date()
+    begins = next(
+        begin
+        for ahead in range(3)
+        if (begin := instant_of(datetime.combine(day + timedelta(days=ahead), start), zone)) >= instant
+    )
+    return begins, after_quiet(begins, zone, quiet)
+
+
 def _zones(batch: pl.DataFrame, shop_zone: str) -> pl.Series:
     if "timezone" not in batch.columns:
         return pl.Series("timezone", [shop_zone] * batch.height, dtype=pl.String)

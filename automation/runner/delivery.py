@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import os
 import platform
 from collections import defaultdict
@@ -20,15 +21,17 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import structlog
 
-from automation.contracts import Channel
+from automation.contracts import Channel, Suppression
 from automation.errors import AutomationError
 from automation.pipeline.compose import Letterhead, compose, tag_links
+from automation.pipeline.eligibility import refusals
 from automation.runner.channels import channel_kinds, make_channel
+from automation.runner.materials import suppressions
 from automation.runner.pinned import Pinned, PinnedCampaigns
 from automation.runner.run import Progress, quiet
 from automation.runner.workspace import Workspace
-from automation.store import flights, runs, sending
-from automation.store.sending import Grant
+from automation.store import flights, granting, runs, sending
+from automation.store.granting import Grant
 from automation.types.message import Receipt, Rendered, Verdict
 
 log = structlog.get_logger(__name__)
@@ -80,19 +83,20 @@ class Delivery:
         """Grant nothing more; what is on its way is waited for."""
         self._stopping = True
 
-    def _commit(self, flight: int) -> sending.Tick:
+    def _commit(self, flight: int) -> granting.Tick:
         """One tick: the receipts that came in, and the next groups where there is room for one."""
         results, self._receipts = self._receipts, []
         self._on_their_way -= len(results)
         room = GROUPS_AT_ONCE * GROUP - self._on_their_way
         with self.workspace.store.transaction() as connection:
-            done = sending.tick(
+            done = granting.tick(
                 connection,
                 results=results,
                 want=0 if self._stopping or room < GROUP else room,
                 flight=flight,
                 now=self.workspace.clock.now(),
                 marketing=self._marketing,
+                refuse=self._refused,
             )
         self._on_their_way += len(done.grants)
         self._report(results, done.refused)
@@ -102,6 +106,29 @@ class Delivery:
     def _marketing(self) -> list[str]:
         topics = self.workspace.project.settings.topics
         return [topic for topic, kind in topics.items() if kind == "marketing"]
+
+    @cached_property
+    def _suppressions(self) -> list[Suppression]:
+        return suppressions(self.workspace)
+
+    def _refused(self, grants: Sequence[Grant]) -> dict[str, str]:
+        """What the suppression plugins say at the moment of sending: message → reason code."""
+        if not self._suppressions:
+            return {}
+        people = pl.DataFrame([json.loads(grant.context)["customer"] for grant in grants], infer_schema_length=None)
+        batch = people.with_columns(
+            pl.Series(name, [getattr(grant, name) for grant in grants], dtype=pl.String)
+            for name in ("customer_id", "channel", "address", "topic", "campaign")
+        )
+        now = self.workspace.clock.now()
+        codes = {
+            customer: code
+            for suppression in reversed(self._suppressions)
+            for customer, code in refusals(batch, suppression, at=now, moment="send")
+            .select("customer_id", "code")
+            .rows()
+        }
+        return {grant.id: codes[grant.customer_id] for grant in grants if grant.customer_id in codes}
 
     async def _wait(self, groups: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
         """Until a group is through, or for a moment: receipts of a slow channel are not kept waiting for the others."""
@@ -146,7 +173,7 @@ class Delivery:
     def render_again(self, message: str) -> Rendered:
         """A message as it was sent, byte for byte. Raises `StoreError` and `TemplateError`."""
         with self.workspace.store.reading() as connection:
-            grant = sending.grant_of(connection, message)
+            grant = granting.grant_of(connection, message)
         return self._compose(grant)
 
     def _compose(self, grant: Grant) -> Rendered:

@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from automation.contracts import Model, Snapshot
+from automation.contracts import Model, Snapshot, Suppression
 from automation.errors import ConfigurationError
 from automation.learn.training import load_model
 from automation.pipeline.decide import Materials
@@ -106,7 +106,7 @@ def materials(
 
 
 def terms(workspace: Workspace, campaign: Campaign, run_id: int) -> Terms:
-    settings, registry = workspace.project.settings, workspace.project.registry
+    settings = workspace.project.settings
     assert campaign.send is not None
     marketing = settings.topics[campaign.topic] == "marketing"
     return Terms(
@@ -119,8 +119,14 @@ def terms(workspace: Workspace, campaign: Campaign, run_id: int) -> Terms:
         cap=campaign.limits.cap,
         cap_wait=parse_when_capped(campaign.limits.when_capped),
         capped_topics=[topic for topic, kind in settings.topics.items() if (kind == "marketing") == marketing],
-        suppressions=[registry.find("suppressions", using.name)(using.options) for using in settings.suppressions],
+        suppressions=suppressions(workspace),
     )
+
+
+def suppressions(workspace: Workspace) -> list[Suppression]:
+    """The suppression plugins that config.yaml names, in their order."""
+    found = workspace.project.settings.suppressions
+    return [workspace.project.registry.find("suppressions", using.name)(using.options) for using in found]
 
 
 def conditions(campaign: Campaign) -> list[Condition]:

@@ -21,11 +21,12 @@ from automation.runner.delivery import letterhead
 from automation.runner.launch import template_files, valid_campaign
 from automation.runner.materials import active_versions, conditions, materials, plan_offers, reads_decisions, snapshot
 from automation.runner.pinned import renderer
+from automation.runner.profiling import refresh_for
 from automation.runner.run import Progress, quiet
 from automation.runner.workspace import Workspace
 from automation.store import decisions, runs
 from automation.store.coupons import coupon_code
-from automation.store.sending import Grant
+from automation.store.granting import Grant
 from automation.types.campaign import Campaign
 from automation.types.message import Rendered
 from automation.types.run import RunState
@@ -120,6 +121,7 @@ def _freeze(
 ) -> tuple[Frozen, Materials, list[list[str]]]:
     versions = active_versions(workspace)
     now = workspace.clock.now()
+    refresh_for(workspace, warehouse, campaign)
     data = snapshot(workspace, warehouse, now, with_decisions=reads_decisions(campaign), versions=versions)
     path = folder / "audience.parquet"
     members = freeze(

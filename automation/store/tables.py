@@ -185,6 +185,8 @@ class Message(SQLModel, table=True):
     lane: str
     due_at: int = Field(sa_type=BigInteger)
     expires_at: int | None = Field(default=None, sa_type=BigInteger)
+    quiet_from: int | None = Field(default=None, sa_type=BigInteger)  # the first quiet hours after it is due
+    quiet_until: int | None = Field(default=None, sa_type=BigInteger)
     state: str
     attempt: int = 0
     flight: int | None = None

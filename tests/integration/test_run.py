@@ -33,6 +33,30 @@ from automation.types.message import Receipt, Verdict
 from automation.types.run import Account, RunKind, RunState
 from automation.warehouse.connect import Warehouse
 
+STRIKE = """
+import polars as pl
+
+from automation.contracts import Options
+from automation.hookspecs import hookimpl
+
+
+class Strike:
+    Options = Options
+    codes = {"strike": "the post in Portugal is on strike"}
+
+    def __init__(self, options):
+        self.options = options
+
+    def refuse(self, batch, *, at, moment):
+        hit = batch.filter((pl.col("country") == "PT") & (pl.lit(moment) == "send"))
+        return hit.select("customer_id", pl.lit("strike").alias("code"), pl.lit("").alias("detail"))
+
+
+@hookimpl
+def register_suppressions(register):
+    register("strike", Strike)
+"""
+
 
 @pytest.fixture
 def toy(tmp_path: Path) -> Iterator[Workspace]:
@@ -221,6 +245,19 @@ def test_an_unsubscribe_during_the_run_is_respected(toy: Workspace) -> None:
         )  # fmt: skip
     deliver(toy)
     assert account(toy, run_id) == Account(audience=6, unreachable=1, suppressed=1, sent=4)
+
+
+def test_a_suppression_plugin_is_asked_again_when_a_message_leaves(tmp_path: Path) -> None:
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "strike.py").write_text(STRIKE)
+    with toy_project(tmp_path, config=CONFIG + "suppressions: [{using: strike}]\n") as toy:
+        run_id = start(toy)
+        assert account(toy, run_id).suppressed == 0
+        deliver(toy)
+        assert account(toy, run_id) == Account(audience=6, unreachable=1, suppressed=1, sent=4)
+        found = explain(toy, "toy", "c1")
+        assert found.decision is not None
+        assert found.decision.state_reason == "strike"
 
 
 def test_re_entry_is_kept_from_run_to_run(tmp_path: Path) -> None:

@@ -31,6 +31,8 @@ def batch_rows(customers: list[str], outcomes: dict[str, str], **columns: object
             "lane": "email",
             "due_at": to_millis(NOW),
             "expires_at": to_millis(NOW) + 86_400_000,
+            "quiet_from": None,
+            "quiet_until": None,
             "template": "winback",
             "context": "{}",
             "coupon": None,

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from automation.clock import from_millis
-from automation.pipeline.timing import after_quiet, due, instant_of
+from automation.pipeline.timing import after_quiet, due, instant_of, next_quiet
 
 BERLIN, NEW_YORK = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")
 AT = datetime(2026, 11, 24, 7, tzinfo=UTC)
@@ -70,3 +70,16 @@ def test_quiet_hours_within_a_day() -> None:
 def test_quiet_hours_are_the_customers_own() -> None:
     found = instants(["Europe/Berlin", "America/New_York"], quiet="22:00-08:30")
     assert found == [datetime(2026, 11, 24, 7, 30, tzinfo=UTC), datetime(2026, 11, 24, 13, 30, tzinfo=UTC)]
+
+
+@pytest.mark.parametrize(
+    ("instant", "begins", "ends"),
+    [
+        ("2026-11-24T08:00", "2026-11-24T19:00", "2026-11-25T08:00"),
+        ("2026-11-24T19:00", "2026-11-24T19:00", "2026-11-25T08:00"),
+        ("2026-10-24T09:00", "2026-10-24T18:00", "2026-10-25T08:00"),  # the clocks go back that night
+    ],
+)
+def test_the_next_quiet_hours(instant: str, begins: str, ends: str) -> None:
+    at, start, end = (datetime.fromisoformat(f"{text}+00:00") for text in (instant, begins, ends))
+    assert next_quiet(at, BERLIN, "20:00-09:00") == (start, end)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import pytest
@@ -12,9 +12,10 @@ from support.ledger import NOW
 
 from automation.clock import to_millis
 from automation.errors import StoreError
-from automation.store import consent, coupons, decisions, flights, launches, ledger, runs, sending
+from automation.store import consent, coupons, decisions, flights, granting, launches, ledger, runs, sending
 from automation.store.engine import Store, table
-from automation.store.sending import MAX_ATTEMPTS, Tick
+from automation.store.granting import Refuse, Tick
+from automation.store.sending import MAX_ATTEMPTS
 from automation.store.tables import Coupon, Message
 from automation.types.message import Receipt, Verdict
 from automation.types.run import Account, RunKind
@@ -31,12 +32,21 @@ def allow(store: Store, customers: list[str] = CUSTOMERS) -> None:
         )
 
 
+def nobody(grants: Sequence[granting.Grant]) -> dict[str, str]:
+    return {}
+
+
 def tick(
-    store: Store, *, results: list[Receipt] | None = None, want: int = 100, after: timedelta = timedelta(0)
+    store: Store,
+    *,
+    results: Sequence[Receipt] = (),
+    want: int = 100,
+    after: timedelta = timedelta(0),
+    refuse: Refuse = nobody,
 ) -> Tick:
     with store.transaction() as connection:
-        return sending.tick(
-            connection, results=results or [], want=want, flight=1, now=NOW + after, marketing=["promotions"]
+        return granting.tick(
+            connection, results=results, want=want, flight=1, now=NOW + after, marketing=["promotions"], refuse=refuse
         )
 
 
@@ -174,6 +184,58 @@ def test_nothing_is_granted_without_consent_at_the_moment_of_sending(store: Stor
     done = tick(store)
     assert (len(done.grants), done.refused) == (0, 3)
     assert account(store, run_id) == Account(audience=3, suppressed=3)
+
+
+def test_a_plugin_may_forbid_a_message_at_the_moment_of_sending(store: Store, run_of: Run, plan: Plan) -> None:
+    run_id = run_of(["c1", "c2"])
+    plan(run_id, 0, ["c1", "c2"])
+    allow(store)
+    done = tick(store, refuse=lambda grants: {g.id: "strike" for g in grants if g.customer_id == "c1"})
+    assert ([grant.customer_id for grant in done.grants], done.refused) == (["c2"], 1)
+    assert account(store, run_id) == Account(audience=2, suppressed=1, sending=1)
+
+
+def test_nobody_is_sent_while_a_plugin_cannot_answer(store: Store, run_of: Run, plan: Plan) -> None:
+    run_id = run_of(["c1", "c2"])
+    plan(run_id, 0, ["c1", "c2"])
+    allow(store)
+
+    def broken(grants: Sequence[granting.Grant]) -> dict[str, str]:
+        raise RuntimeError("no answer")
+
+    assert not tick(store, refuse=broken).grants
+    assert account(store, run_id).queued == 2
+    assert not tick(store, after=timedelta(seconds=59)).grants
+    assert len(tick(store, after=timedelta(seconds=60)).grants) == 2
+
+
+def test_quiet_hours_hold_a_backlog_until_they_end(store: Store, run_of: Run, plan: Plan) -> None:
+    """Due at 9:00 with quiet hours from 20:00 to 8:00: what could not leave by 20:00 leaves at 8:00, on any day."""
+    run_id = run_of(["c1", "c2"])
+    hour = 3_600_000
+    start = to_millis(NOW) + 11 * hour
+    plan(run_id, 0, ["c1", "c2"], expires_at=None, quiet_from=start, quiet_until=start + 12 * hour)
+    allow(store)
+    assert len(tick(store, want=1, after=timedelta(hours=10, minutes=59)).grants) == 1
+    assert not tick(store, after=timedelta(hours=11)).grants
+    assert account(store, run_id) == Account(audience=2, sending=1, queued=1)
+    assert not tick(store, after=timedelta(hours=22, minutes=59)).grants
+    assert len(tick(store, after=timedelta(hours=23)).grants) == 1
+
+
+def test_quiet_hours_come_back_every_day(store: Store, run_of: Run, plan: Plan) -> None:
+    plan(
+        run_of(["c1"]),
+        0,
+        ["c1"],
+        expires_at=None,
+        quiet_from=to_millis(NOW) + 1,
+        quiet_until=to_millis(NOW) + 3_600_000,
+    )
+    allow(store)
+    assert not tick(store, after=timedelta(days=3, minutes=30)).grants
+    assert not tick(store, after=timedelta(days=3, minutes=59)).grants
+    assert len(tick(store, after=timedelta(days=3, hours=1)).grants) == 1
 
 
 def test_a_message_that_is_too_late_expires(store: Store, run_of: Run, plan: Plan) -> None:

@@ -1,0 +1,209 @@
+"""How messages may leave the ledger: by ticks of one committer.
+
+A tick commits the results of the last group and the intents of the next. A message is granted only in the commit that
+makes it `sending`, after everything that may forbid it was looked at once more; nothing is handed to a channel before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.engine import Connection
+
+from automation.clock import from_millis, to_millis
+from automation.errors import StoreError
+from automation.store.engine import table
+from automation.store.sending import release, settle
+from automation.store.tables import Message
+from automation.types.message import MessageState, Receipt
+
+log = structlog.get_logger(__name__)
+_message = table(Message)
+
+LOOK_AGAIN = timedelta(minutes=1)
+_DAY = 86_400_000
+
+Refuse = Callable[[Sequence["Grant"]], Mapping[str, str]]
+"""Asks the suppression plugins: message id → reason code of those that must not leave. An error is nobody's yes."""
+
+
+@dataclass(frozen=True)
+class Grant:
+    """One message that may leave now: its `sending` is committed."""
+
+    id: str
+    attempt: int
+    run_id: int
+    batch_no: int
+    campaign: str
+    launch_id: int
+    customer_id: str
+    channel: str
+    topic: str
+    address: str
+    template: str
+    context: str
+    variant: str | None
+    offer: str | None
+    items: str
+    coupon: str | None
+    due_at: datetime
+    granted_at: datetime
+
+
+@dataclass(frozen=True)
+class Tick:
+    """What one commit did: the messages that may leave, and how many were settled without leaving."""
+
+    grants: Sequence[Grant]
+    refused: int
+
+
+def tick(
+    connection: Connection,
+    *,
+    results: Sequence[Receipt],
+    want: int,
+    flight: int,
+    now: datetime,
+    marketing: Iterable[str],
+    refuse: Refuse = lambda grants: {},
+) -> Tick:
+    """Take the last group's results and grant the next group's intents; the caller commits, then sends.
+
+    `refuse` may forbid some of them. If it raises, none of the group leaves and all are looked at again in a minute.
+    """
+    settle(connection, results, now=now)
+    if not want:
+        return Tick((), 0)
+    at = to_millis(now)
+    rows = connection.execute(_DUE, {"now": at, "want": want}).mappings().all()
+    standing = {row["id"]: _standing(row, at, set(marketing)) for row in rows}
+    asked = [_as_grant(row, row["attempt"] + 1, at) for row in rows if standing[row["id"]] is None]
+    try:
+        forbidden = refuse(asked) if asked else {}
+    except Exception:
+        log.exception("suppressions could not be asked; nobody of the group is sent", messages=len(asked))
+        _put_off(connection, {grant.id: to_millis(now + LOOK_AGAIN) for grant in asked})
+        asked, forbidden = [], {}
+    standing |= {message: (MessageState.SUPPRESSED, code) for message, code in forbidden.items()}
+    _put_off(connection, {row["id"]: _quiet_until(row, at) for row in rows if standing[row["id"]] == _QUIET})
+    _settle_refused(connection, standing, at)
+    grants = [grant for grant in asked if grant.id not in forbidden]
+    _begin(connection, grants, flight, at)
+    return Tick(grants, len(rows) - len(grants))
+
+
+_QUIET = (MessageState.QUEUED, "quiet_hours")
+
+
+def _standing(row: Mapping[Any, Any], at: int, marketing: set[str]) -> tuple[MessageState, str] | None:
+    """What forbids the message now, and the state that it gets; None where nothing does."""
+    if row["expires_at"] is not None and row["expires_at"] <= at:
+        return MessageState.EXPIRED, "late"
+    if row["suppressed"]:
+        return MessageState.SUPPRESSED, "suppressed_address"
+    if not _may(row, marketing):
+        return MessageState.SUPPRESSED, "no_consent"
+    return _QUIET if _quiet_until(row, at) > at else None
+
+
+def _may(row: Mapping[Any, Any], marketing: set[str]) -> bool:
+    return bool(row["granted"]) if row["topic"] in marketing else row["granted"] is not False and row["granted"] != 0
+
+
+def _quiet_until(row: Mapping[Any, Any], at: int) -> int:
+    """The end of the quiet hours that this instant falls into, on any day; else the instant itself."""
+    if row["quiet_from"] is None or at < row["quiet_from"]:
+        return at
+    into, length = (at - row["quiet_from"]) % _DAY, row["quiet_until"] - row["quiet_from"]
+    return at - into + length if into < length else at
+
+
+def _put_off(connection: Connection, until: Mapping[str, int]) -> None:
+    if until:
+        later = sa.update(_message).where(_message.c.id == sa.bindparam("i")).values(due_at=sa.bindparam("d"))
+        connection.execute(later, [{"i": message, "d": at} for message, at in until.items()])
+
+
+def _settle_refused(connection: Connection, standing: Mapping[str, tuple[MessageState, str] | None], at: int) -> None:
+    for state, reason in {found for found in standing.values() if found not in (None, _QUIET)}:
+        ids = [message for message, found in standing.items() if found == (state, reason)]
+        values = {"state": state.value, "reason": reason, "settled_at": at}
+        connection.execute(sa.update(_message).where(_message.c.id.in_(ids)).values(values))
+        release(connection, ids)
+
+
+def _begin(connection: Connection, grants: Sequence[Grant], flight: int, at: int) -> None:
+    if grants:
+        sending = (
+            sa.update(_message)
+            .where(_message.c.id == sa.bindparam("i"))
+            .values(state=MessageState.SENDING.value, attempt=_message.c.attempt + 1, flight=flight, granted_at=at)
+        )
+        connection.execute(sending, [{"i": grant.id} for grant in grants])
+
+
+def grant_of(connection: Connection, message: str) -> Grant:
+    """The last grant that a message had, for rendering it again. Raises `StoreError`."""
+    row = connection.execute(_ONE, {"id": message}).mappings().one_or_none()
+    if row is None or row["granted_at"] is None:
+        raise StoreError(f"message {message!r} " + ("is not in the store" if row is None else "was never sent"))
+    return _as_grant(row, row["attempt"], row["granted_at"])
+
+
+def _as_grant(row: Mapping[Any, Any], attempt: int, granted_at: int) -> Grant:
+    kept = {name: row[name] for name in _GRANTED}
+    return Grant(attempt=attempt, due_at=from_millis(row["due_at"]), granted_at=from_millis(granted_at), **kept)
+
+
+_GRANTED = (
+    "id",
+    "run_id",
+    "batch_no",
+    "campaign",
+    "launch_id",
+    "customer_id",
+    "channel",
+    "topic",
+    "address",
+    "template",
+    "context",
+    "variant",
+    "offer",
+    "items",
+    "coupon",
+)
+_COLUMNS = """
+    SELECT m.id, m.run_id, m.batch_no, m.customer_id, m.channel, m.topic, m.address, m.template, m.context, m.attempt,
+           m.expires_at, m.due_at, m.granted_at, m.quiet_from, m.quiet_until,
+           r.campaign, r.launch_id, d.variant, d.offer, d.items, k.code AS coupon
+"""
+_DUE = sa.text(
+    _COLUMNS  # noqa: S608  # two constants
+    + """
+         , c.granted, s.address IS NOT NULL AS suppressed
+    FROM (SELECT q.* FROM message q JOIN run qr ON qr.id = q.run_id
+          WHERE q.state = 'queued' AND q.due_at <= :now
+            AND NOT EXISTS (SELECT 1 FROM control x WHERE x.scope IN ('*', qr.campaign))
+          ORDER BY q.due_at LIMIT :want) m
+    JOIN run r ON r.id = m.run_id
+    JOIN decision d ON d.id = m.decision_id
+    LEFT JOIN consent c ON c.customer_id = m.customer_id AND c.channel = m.channel AND c.topic = m.topic
+    LEFT JOIN suppression s ON s.channel = m.channel AND s.address = lower(trim(m.address))
+    LEFT JOIN coupon k ON k.message_id = m.id
+    """
+)
+_ONE = sa.text(
+    _COLUMNS
+    + """
+    FROM message m JOIN run r ON r.id = m.run_id JOIN decision d ON d.id = m.decision_id
+    LEFT JOIN coupon k ON k.message_id = m.id
+    WHERE m.id = :id
+    """
+)
