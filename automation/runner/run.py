@@ -22,6 +22,7 @@ from automation.runner.materials import (
     snapshot,
 )
 from automation.runner.pinned import Pinned, PinnedCampaigns
+from automation.runner.profiling import refresh_for
 from automation.runner.workspace import Workspace
 from automation.store import launches, ledger, runs
 from automation.store.runs import RunRow
@@ -105,6 +106,7 @@ def advance(
 
 def _freeze(workspace: Workspace, warehouse: Warehouse, run: RunRow, launch: Pinned, local: datetime | None) -> None:
     flush(workspace, warehouse)
+    refresh_for(workspace, warehouse, launch.campaign)
     campaign, as_of = launch.campaign, workspace.clock.now()
     versions = active_versions(workspace)
     data = snapshot(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -22,7 +22,9 @@ from automation.errors import ConfigurationError
 from automation.types.profile import Lifecycle
 from automation.types.schema import TABLES, TableName
 from automation.types.seen import Seen
-from automation.warehouse.profiles import profiles
+from automation.warehouse.profiles import kept_profiles, profiles
+from automation.warehouse.profiling.kept import Built, built
+from automation.warehouse.profiling.refreshing import Refreshed, Standing, refresh, usable
 from automation.warehouse.seen import seen
 from automation.warehouse.staging import Staging, stage
 from automation.warehouse.tables import TableVersion, select_files, table_version
@@ -44,6 +46,7 @@ DECISIONS = pl.Schema(
     }
 )
 _UNUSABLE = re.compile(r"[\[\]^|]|%[0-9A-Fa-f]{2}")  # deltalake 1.6 panics or looks elsewhere
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _VIEWS_KEPT = 100  # versions of a table that a long-lived connection can still read
 
 
@@ -71,6 +74,7 @@ class Warehouse:
         customers = customers.filter(customers.created_at.isnull() | (customers.created_at < cut))
         products = products.filter(products.created_at.isnull() | (products.created_at < cut))
         events = events.filter(events.occurred_at < cut)
+        kept = self._kept_profiles(versions, as_of, timezone)
         return Snapshot(
             as_of=as_of,
             version=_version_text(versions),
@@ -78,7 +82,9 @@ class Warehouse:
             customers=customers,
             products=products,
             events=events,
-            profiles=profiles(customers, products, events, as_of, timezone=timezone, terms=lifecycle),
+            profiles=profiles(customers, products, events, as_of, timezone=timezone, terms=lifecycle)
+            if kept is None
+            else kept_profiles(self.connection, self.folder, kept, as_of, lifecycle),
             decisions=ibis.memtable(DECISIONS.to_frame() if decisions is None else decisions.select(DECISIONS)),
             segments=MappingProxyType(dict(segments)) if segments is not None else MappingProxyType({}),
             timezone=timezone,
@@ -92,6 +98,10 @@ class Warehouse:
         """The event types and customer traits that there are, for warnings about words that there are not."""
         version = table_version(self.folder, "customers")
         return seen(self._table(version), self.table("events"), version.columns)
+
+    def refresh_profiles(self, *, timezone: str = "UTC", anew: bool = False) -> Refreshed:
+        """Bring the kept profiles up to the newest versions; `anew` measures everybody again."""
+        return refresh(Standing(self.connection, self.folder, self._versions(), timezone), anew=anew)
 
     def version(self) -> str:
         """Identifies what the tables hold now, such as `customers=3 products=1 events=12`."""
@@ -149,6 +159,15 @@ class Warehouse:
 
     def close(self) -> None:
         self.connection.disconnect()
+
+    def _kept_profiles(
+        self, versions: Mapping[TableName, TableVersion], as_of: datetime, timezone: str
+    ) -> Built | None:
+        """None where they aren't of these versions, or hold anything that is not before `as_of`."""
+        found = built(self.folder)
+        if found is None or not usable(found, Standing(self.connection, self.folder, versions, timezone)):
+            return None
+        return found if found.latest < (as_of - _EPOCH) // timedelta(microseconds=1) else None
 
     def _versions(self) -> dict[TableName, TableVersion]:
         return {name: table_version(self.folder, name) for name in TABLES}

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 
 import ibis
 import ibis.expr.types as ir
+from ibis.backends.duckdb import Backend
 
 from automation.types.profile import Lifecycle
-from automation.warehouse.profiling.cuts import cuts
+from automation.warehouse.profiling.cuts import CUTS, cuts
 from automation.warehouse.profiling.deriving import derive
 from automation.warehouse.profiling.facts import facts
+from automation.warehouse.profiling.kept import PROFILES, Built, select_kept
 from automation.warehouse.profiling.measures import Sources, measures
 from automation.warehouse.profiling.offsets import offsets
+
+
+def kept_profiles(
+    connection: Backend, folder: Path, built: Built, as_of: datetime, terms: Lifecycle | None = None
+) -> ir.Table:
+    """The kept profiles as of an instant after everything in them."""
+    rows = connection.sql(select_kept(folder, PROFILES))
+    cuts = {name: ibis.literal(built.cuts[name], type="float64") for name in CUTS}
+    return derive(rows, cuts, as_of, terms or Lifecycle())
 
 
 def profiles(
@@ -37,4 +49,5 @@ def profiles(
     known = customers.select("timezone").distinct().to_polars()["timezone"].drop_nulls()
     hours = ibis.memtable(offsets(sorted({*known, timezone}), as_of))
     measured = measures(Sources(found, people, shelf, hours))
-    return derive(measured, cuts(measured), as_of, terms or Lifecycle())
+    found = measured.cross_join(cuts(measured)).rename(customer_id="customer")
+    return derive(found, {name: found[name] for name in CUTS}, as_of, terms or Lifecycle())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import ibis
 import ibis.expr.types as ir
 
@@ -11,35 +9,39 @@ ENOUGH = 30  # of anything, below which its quantiles say nothing
 FIFTHS = (0.2, 0.4, 0.6, 0.8)
 GAPS = {"at_risk_after": 0.75, "lapsed_after": 0.9, "lost_after": 0.98}
 WINSORISED = (0.01, 0.99)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+CUTS = (
+    *(f"{name}{n}" for name in "rfm" for n in range(1, len(FIFTHS) + 1)),
+    *("low", "high", "spent_fence", "basket_fence", *GAPS, "gaps_seen"),
+)
+_QUARTERS = (0.25, 0.75)
 _FENCE = 3.0  # Tukey's "far out", on the logarithm: Exploratory Data Analysis, 1977
 
 
 def cuts(measures: ir.Table) -> ir.Table:
-    """One row over `profiling.measures`: `r1 … r4`, `f1 …`, `m1 …`, `low`, `high`, the gaps' quantiles, the fences."""
+    """One row over `profiling.measures`, with the columns of `CUTS`."""
     bought = measures.filter(measures.frequency.notnull())
-    values = {"r": micros(bought.last_at), "f": bought.frequency, "m": bought.spent.fill_null(0)}
-    columns = {
-        f"{name}{n}": _quantile(value, share) for name, value in values.items() for n, share in enumerate(FIFTHS, 1)
-    }
-    low, high = (_quantile(bought.spent.fill_null(0), share) for share in WINSORISED)
-    shop = bought.aggregate(
-        **columns,
-        low=low,
-        high=high,
-        **_fence("spent_fence", magnitude(bought.spent)),
-        **_fence("basket_fence", magnitude(bought.spent / bought.orders)),
+    spent = bought.spent.fill_null(0)
+    found = bought.aggregate(
+        r=_quantiles(bought.last_at.epoch_seconds(), FIFTHS),
+        f=_quantiles(bought.frequency, FIFTHS),
+        m=_quantiles(spent, (*FIFTHS, *WINSORISED)),
+        spent_fence=_quantiles(magnitude(bought.spent), _QUARTERS),
+        spent_known=magnitude(bought.spent).count(),
+        basket_fence=_quantiles(magnitude(bought.spent / bought.orders), _QUARTERS),
+        basket_known=magnitude(bought.spent / bought.orders).count(),
     )
     gaps = bought.select(gap=bought.gaps.unnest())
-    times = gaps.aggregate(
-        **{name: _quantile(gaps.gap, share) for name, share in GAPS.items()}, gaps_seen=gaps.gap.count()
+    times = gaps.aggregate(gap=_quantiles(gaps.gap, tuple(GAPS.values())), gaps_seen=gaps.gap.count())
+    row = found.cross_join(times)
+    return row.select(
+        **{f"{name}{n + 1}": _exactly(row[name][n], 5) for name in "rfm" for n in range(len(FIFTHS))},
+        low=_exactly(row.m[len(FIFTHS)], 100),
+        high=_exactly(row.m[len(FIFTHS) + 1], 100),
+        spent_fence=_fence(row.spent_fence, row.spent_known),
+        basket_fence=_fence(row.basket_fence, row.basket_known),
+        **{name: _exactly(row.gap[n], 100) for n, name in enumerate(GAPS)},
+        gaps_seen=row.gaps_seen,
     )
-    return shop.cross_join(times)
-
-
-def micros(at: ir.Value) -> ir.Value:
-    """Microseconds since 1970."""
-    return at.delta(ibis.literal(_EPOCH), unit="microsecond")
 
 
 def magnitude(units: ir.Value) -> ir.Value:
@@ -47,11 +49,17 @@ def magnitude(units: ir.Value) -> ir.Value:
     return units.nullif(0).cast("float64").log()
 
 
-def _quantile(value: ir.Value, share: float) -> ir.Value:
-    return value.cast("float64").quantile(share)
+def _quantiles(value: ir.Value, shares: tuple[float, ...]) -> ir.Value:
+    """All in one pass: an array, of which an empty table has none."""
+    return value.cast("float64").quantile(list(shares))
 
 
-def _fence(name: str, value: ir.Value) -> dict[str, ir.Value]:
-    lower, upper = value.quantile(0.25), value.quantile(0.75)
-    usual = ibis.and_(value.count() >= ENOUGH, upper > lower)
-    return {name: usual.ifelse(upper + _FENCE * (upper - lower), ibis.null("float64"))}
+def _exactly(value: ir.Value, parts: int) -> ir.Value:
+    """An interpolated quantile of whole numbers lies on a part of one; floats miss it by a hair, on either side."""
+    return (value * parts).round() / float(parts)
+
+
+def _fence(quartiles: ir.Value, known: ir.Value) -> ir.Value:
+    lower, upper = quartiles[0], quartiles[1]
+    usual = (known >= ENOUGH) & (upper > lower)
+    return usual.ifelse(upper + _FENCE * (upper - lower), ibis.null("float64"))

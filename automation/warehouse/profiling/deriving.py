@@ -2,41 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import ibis
 import ibis.expr.types as ir
 
 from automation.types.profile import PROFILE_COLUMNS, RISING, Lifecycle
-from automation.warehouse.profiling.cuts import ENOUGH, FIFTHS, magnitude, micros
+from automation.warehouse.profiling.cuts import ENOUGH, FIFTHS, magnitude
 from automation.warehouse.profiling.facts import UNITS
 
+Cuts = Mapping[str, ir.Value]
+"""By the names in `profiling.cuts.CUTS`."""
 _DAY = 86_400_000_000
 _USUAL = {"at_risk_after": 90, "lapsed_after": 180, "lost_after": 365}  # days, where a shop has too few gaps of its own
 
 
-def derive(measures: ir.Table, cuts: ir.Table, as_of: datetime, terms: Lifecycle) -> ir.Table:
-    """The columns of `types.profile.PROFILE_COLUMNS`; `cuts` is one row of `profiling.cuts`."""
-    found = measures.cross_join(cuts)
+def derive(found: ir.Table, cuts: Cuts, as_of: datetime, terms: Lifecycle) -> ir.Table:
+    """The columns of `types.profile.PROFILE_COLUMNS` from measures that have a `customer_id`."""
     bought = found.frequency.notnull()
     spent = found.spent.fill_null(0)
     found = found.mutate(
-        customer_id=found.customer,
         recency_days=_days_since(found.last_at, as_of),
         monetary=bought.ifelse(spent / float(UNITS), None),
-        monetary_winsorised=bought.ifelse(spent.clip(found.low, found.high) / float(UNITS), None),
+        monetary_winsorised=bought.ifelse(
+            ibis.greatest(ibis.least(spent, cuts["high"]), cuts["low"]) / float(UNITS), None
+        ),
         first_purchase_at=found.first_at,
         last_purchase_at=found.last_at,
         average_basket=found.spent / (found.orders.nullif(0) * float(UNITS)),
         lifetime_days=_days_since(found.first_at, as_of),
-        r_quintile=_quintile(found, "r", micros(found.last_at)),
-        f_quintile=_quintile(found, "f", found.frequency),
-        m_quintile=_quintile(found, "m", bought.ifelse(spent, None)),
+        r_quintile=_quintile(cuts, "r", found.last_at.epoch_seconds()),
+        f_quintile=_quintile(cuts, "f", found.frequency),
+        m_quintile=_quintile(cuts, "m", bought.ifelse(spent, None)),
         **_affinities(found),
-        outlier=_outlier(found),
+        outlier=_outlier(found, cuts),
     )
     rfm = ibis.literal("").concat(*(found[f"{name}_quintile"].cast("string") for name in "rfm"))
-    return found.mutate(rfm=rfm, lifecycle=_stage(found, terms)).select(*PROFILE_COLUMNS)
+    return found.mutate(rfm=rfm, lifecycle=_stage(found, cuts, terms)).select(*PROFILE_COLUMNS)
 
 
 def _affinities(found: ir.Table) -> dict[str, ir.Value]:
@@ -60,9 +63,9 @@ def _days_since(at: ir.Value, as_of: datetime) -> ir.Value:
     return ibis.literal(as_of).delta(at, unit="microsecond") / float(_DAY)
 
 
-def _quintile(found: ir.Table, name: str, value: ir.Value) -> ir.Value:
+def _quintile(cuts: Cuts, name: str, value: ir.Value) -> ir.Value:
     """5 is best. Equal values share a quintile, so quintiles needn't be equally full."""
-    above = [(value > found[f"{name}{n}"]).cast("int64") for n in range(1, len(FIFTHS) + 1)]
+    above = [(value > cuts[f"{name}{n}"]).cast("int64") for n in range(1, len(FIFTHS) + 1)]
     return 1 + above[0] + above[1] + above[2] + above[3]
 
 
@@ -71,14 +74,14 @@ def _rate(done: ir.Value, sent: ir.Value) -> ir.Value:
     return ibis.least(done, sent) / sent.nullif(0).cast("float64")
 
 
-def _outlier(found: ir.Table) -> ir.Value:
-    spent = magnitude(found.spent) > found.spent_fence
-    basket = magnitude(found.spent / found.orders.nullif(0)) > found.basket_fence
+def _outlier(found: ir.Table, cuts: Cuts) -> ir.Value:
+    spent = magnitude(found.spent) > cuts["spent_fence"]
+    basket = magnitude(found.spent / found.orders.nullif(0)) > cuts["basket_fence"]
     return spent.fill_null(False) | basket.fill_null(False)
 
 
-def _stage(found: ir.Table, terms: Lifecycle) -> ir.Value:
-    at_risk, lapsed, lost = limits(found, terms)
+def _stage(found: ir.Table, cuts: Cuts, terms: Lifecycle) -> ir.Value:
+    at_risk, lapsed, lost = limits(cuts, terms)
     new_for = at_risk if terms.new_for is None else ibis.literal(_days(terms.new_for))
     return ibis.cases(
         (found.frequency.isnull(), "never_bought"),
@@ -91,7 +94,7 @@ def _stage(found: ir.Table, terms: Lifecycle) -> ir.Value:
     )
 
 
-def limits(cuts: ir.Table, terms: Lifecycle) -> list[ir.Value]:
+def limits(cuts: Cuts, terms: Lifecycle) -> list[ir.Value]:
     """at_risk_after, lapsed_after and lost_after in days: as written, or the shop's own."""
     found: list[ir.Value] = []
     for name in RISING:
@@ -99,7 +102,7 @@ def limits(cuts: ir.Table, terms: Lifecycle) -> list[ir.Value]:
         if written is not None:
             found.append(ibis.literal(_days(written)))
             continue
-        own = ibis.ifelse(cuts.gaps_seen >= ENOUGH, cuts[name], float(_USUAL[name]))
+        own = ibis.ifelse(cuts["gaps_seen"] >= ENOUGH, cuts[name], float(_USUAL[name]))
         found.append(ibis.greatest(own, found[-1] if found else 1.0))
     return found
 

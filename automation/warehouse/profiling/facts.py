@@ -11,9 +11,10 @@ UNITS = 10_000  # money is summed in whole ten-thousandths, so that no order of 
 
 
 def facts(events: ir.Table) -> ir.Table:
-    """customer, kind, at, day, purchase (an order, or a day where there is none), product, units, discount, message.
+    """customer, kind, at, day (UTC), act, product, units, discount.
 
-    `discount` is the share of the price that was let off, 0 to 1; null throughout where events have no such column.
+    `act` is the order of a purchase, or its day where it has none, and the message of everything else. `discount` is
+    the share of the price that was let off, 0 to 1; null throughout where events have no such column.
     """
     found = events.filter(events.type.isin(list(KINDS)))
     day = found.occurred_at.date()
@@ -23,9 +24,12 @@ def facts(events: ir.Table) -> ir.Table:
         kind=found.type.cases(*KINDS.items()).cast("int64"),
         at=found.occurred_at,
         day=day,
-        purchase=ibis.coalesce(found.order_id, day.cast("string")),
+        act=ibis.ifelse(
+            found.type == "purchase",
+            ibis.coalesce(found.order_id, day.cast("string")),
+            ibis.coalesce(found.message_id, found.event_id),
+        ),
         product=found.product_id,
         units=(found.amount * UNITS).round().cast("int64"),
         discount=found.discount.cast("float64") if has_discount else ibis.null("float64"),
-        message=ibis.coalesce(found.message_id, found.event_id),
     )

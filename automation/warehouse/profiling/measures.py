@@ -36,7 +36,7 @@ def measures(sources: Sources) -> ir.Table:
     """One row for every one of `people`; who never did something has nothing there."""
     bought = sources.facts.filter(sources.facts.kind == PURCHASE)
     opened = sources.facts.filter(sources.facts.kind == OPEN)
-    orders = bought.group_by("customer", "purchase").aggregate(at=bought["at"].min(), priced=bought.units.count() > 0)
+    orders = bought.group_by("customer", "act").aggregate(at=bought["at"].min(), priced=bought.units.count() > 0)
     parts = [
         _purchases(bought),
         _orders(orders),
@@ -121,7 +121,7 @@ def _most(counted: ir.Table, doing: str) -> ir.Table:
 def _engagement(facts: ir.Table) -> ir.Table:
     told = facts.filter(facts.kind != PURCHASE)
     return told.group_by("customer").aggregate(
-        sent=told.message.nunique(where=told.kind == SENT),
-        opened=told.message.nunique(where=told.kind == OPEN),
-        clicked=told.message.nunique(where=told.kind == CLICK),
+        sent=told.act.nunique(where=told.kind == SENT),
+        opened=told.act.nunique(where=told.kind == OPEN),
+        clicked=told.act.nunique(where=told.kind == CLICK),
     )

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-FIRST_YEAR = 2000
+FIRST_YEAR, LAST_YEAR = 2000, 2100
 _STEP = timedelta(days=10)  # no zone changes its offset twice within ten days
 
 OFFSETS = pl.Schema(
@@ -24,7 +24,7 @@ def offsets(zones: Iterable[str], until: datetime) -> pl.DataFrame:
     A row per zone and UTC month (counted from the year 0): the offset in seconds, and between which instants (seconds
     since 1970) it holds; a month in which clocks change has two rows.
     """
-    rows = [row for zone in zones for row in _of_zone(zone, max(until.year, FIRST_YEAR))]
+    rows = [row for zone in zones for row in _of_zone(zone, min(max(until.year, FIRST_YEAR), LAST_YEAR))]
     return pl.DataFrame(rows, schema=OFFSETS, orient="row")
 
 

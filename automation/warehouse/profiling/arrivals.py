@@ -1,0 +1,26 @@
+"""Which files of events came since a version, from the Delta log."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from urllib.parse import unquote
+
+
+def arrived(table: Path, since: int, until: int) -> list[str] | None:
+    """The files that the commits after `since` added; None where something else happened, or its trace is gone.
+
+    Joining small files changes no data and is passed over; what it joined is still on disk, by its first name.
+    """
+    found: list[str] = []
+    for version in range(since + 1, until + 1):
+        entry = table / "_delta_log" / f"{version:020}.json"
+        if not entry.is_file():
+            return None
+        for line in entry.read_text(encoding="utf-8").splitlines():
+            action = json.loads(line)
+            if action.get("remove", {}).get("dataChange"):
+                return None
+            if action.get("add", {}).get("dataChange"):
+                found.append(str(table / unquote(action["add"]["path"])))
+    return found if all(Path(path).is_file() for path in found) else None

@@ -1,0 +1,175 @@
+"""Bringing the kept profiles up to the warehouse: only whom something touched is measured again."""
+
+# ruff: noqa: S608 (SQL can't take names as parameters: tables are ours, texts are quoted by `text`)
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import ibis
+import ibis.expr.types as ir
+import polars as pl
+from duckdb import DuckDBPyConnection
+from ibis.backends.duckdb import Backend
+
+from automation.types.schema import TABLES, TableName
+from automation.warehouse.profiling import kept
+from automation.warehouse.profiling.arrivals import arrived
+from automation.warehouse.profiling.cuts import cuts
+from automation.warehouse.profiling.kept import FACTS, PROFILES, SHELF, Built
+from automation.warehouse.profiling.measures import Sources, measures
+from automation.warehouse.profiling.numbering import Before, Shop, drop, gone, number
+from automation.warehouse.profiling.offsets import offsets
+from automation.warehouse.tables import TableVersion, select_files, text
+
+_ARRIVED = "SELECT * FROM profiling_arrived"
+_SHELVED = "SELECT product, product_id, category, brand FROM profiling_shelf"
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """What a refresh did: nothing, the touched customers only, or everybody; and how many were measured."""
+
+    how: Literal["nothing", "touched", "everybody"]
+    customers: int
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A warehouse folder as it stands: its connection, its tables' versions, and the zone of customers without one."""
+
+    connection: Backend
+    folder: Path
+    versions: Mapping[TableName, TableVersion]
+    timezone: str
+
+    def table(self, version: TableVersion) -> ir.Table:
+        return self.connection.sql(select_files(version))
+
+    def number(self, name: TableName) -> int:
+        return self.versions[name].number
+
+
+def refresh(standing: Standing, *, anew: bool = False) -> Refreshed:
+    """Make the kept profiles those of the warehouse as it stands; `anew` measures everybody."""
+    with _refreshing(standing.folder):
+        built = kept.built(standing.folder)
+        if built is not None and not anew and usable(built, standing):
+            return Refreshed("nothing", 0)
+        try:
+            touched = None if built is None or anew else _refresh_touched(standing, built)
+            done = touched or _refresh_everybody(standing)
+        finally:
+            drop(standing.connection)
+        kept.tidy(standing.folder)
+        return done
+
+
+def usable(built: Built, standing: Standing) -> bool:
+    """Whether the kept profiles are of the warehouse as it stands."""
+    same = all(built.versions[name] == version.number for name, version in standing.versions.items())
+    return same and built.timezone == standing.timezone
+
+
+def _refresh_everybody(standing: Standing) -> Refreshed:
+    shop = _shop(standing, standing.versions["events"])
+    number(standing.connection, shop, None)
+    facts = kept.write(_rows(standing, _ARRIVED), standing.folder, FACTS, anew=True)
+    shelf = kept.write(_rows(standing, _SHELVED), standing.folder, SHELF, anew=True)
+    _measure(standing, kept.select_kept(standing.folder, FACTS))
+    return _write(standing, shop, {"facts": facts, "shelf": shelf}, latest=0, others="")
+
+
+def _refresh_touched(standing: Standing, built: Built) -> Refreshed | None:
+    """None where the kept tables can't be carried on from."""
+    folder, sql = standing.folder, standing.connection.raw_sql
+    files = arrived(folder / "events", built.versions["events"], standing.number("events"))
+    if files is None or built.timezone != standing.timezone:
+        return None
+    for name in (FACTS, SHELF):
+        kept.forget_after(folder, name, built.versions[name])
+    profiles = kept.select_kept(folder, PROFILES)
+    changed = built.versions["customers"] != standing.number("customers")
+    before = Before(profiles, kept.select_kept(folder, FACTS), kept.select_kept(folder, SHELF), changed)
+    shop = _shop(standing, replace(standing.versions["events"], files=tuple(files)))
+    if changed and _one(standing, gone(shop, before)):
+        return None
+    number(standing.connection, shop, before)
+    facts = kept.write(_rows(standing, _ARRIVED), folder, FACTS, anew=False)
+    shelf = kept.write(_rows(standing, _SHELVED), folder, SHELF, anew=True)
+    everything = kept.select_kept(folder, FACTS)
+    sql(f"CREATE TEMP TABLE profiling_touched AS {everything} SEMI JOIN profiling_people USING (customer)")
+    _measure(standing, "SELECT * FROM profiling_touched")
+    others = f"UNION ALL BY NAME {profiles} ANTI JOIN profiling_people USING (customer)"
+    return _write(standing, shop, {"facts": facts, "shelf": shelf}, latest=built.latest, others=others)
+
+
+def _shop(standing: Standing, events: TableVersion) -> Shop:
+    customers, products = (standing.table(standing.versions[name]) for name in ("customers", "products"))
+    return Shop(customers, products, standing.table(events), standing.timezone)
+
+
+def _measure(standing: Standing, facts: str) -> None:
+    """Make the table `profiling_measured` of all in `profiling_people`."""
+    connection = standing.connection
+    zones = sorted(row[0] for row in connection.raw_sql("SELECT DISTINCT zone FROM profiling_people").fetchall())
+    until = datetime.fromtimestamp(_one(standing, f'SELECT epoch(max("at")) FROM ({facts})'), UTC)
+    hours = offsets(zones, until).with_columns(pl.col("zone").replace_strict(zones, range(len(zones))).cast(pl.Int64))
+    connection.create_table("profiling_offsets", hours.to_arrow(), temp=True)
+    listed = f"[{', '.join(map(text, zones))}]::VARCHAR[]"
+    sources = Sources(
+        facts=connection.sql(facts),
+        people=connection.sql(f"SELECT customer, list_position({listed}, zone) - 1 AS zone FROM profiling_people"),
+        shelf=connection.sql("SELECT product, category, brand FROM profiling_shelf"),
+        offsets=connection.sql("SELECT * FROM profiling_offsets"),
+    )
+    found = measures(sources).drop("zone")
+    # DuckDB adds integers up to 128 bits, which Ibis takes for 64.
+    typed = ", ".join(f"{name}::BIGINT AS {name}" if kind.is_int64() else name for name, kind in found.schema().items())
+    connection.raw_sql(
+        f"CREATE TEMP TABLE profiling_measured AS SELECT {typed} FROM ({ibis.to_sql(found, dialect='duckdb')})"
+    )
+
+
+def _write(standing: Standing, shop: Shop, made: Mapping[str, int], *, latest: int, others: str) -> Refreshed:
+    """The measured customers and the others, with what they were made of, as one commit."""
+    rows = f"SELECT * FROM profiling_people JOIN profiling_measured USING (customer) {others}"
+    found = cuts(standing.connection.sql(rows)).to_polars().row(0, named=True)
+    newest = [
+        _one(standing, f"SELECT epoch_us(max({column})) FROM ({source})")
+        for column, source in (
+            ('"at"', "FROM profiling_raw"),
+            ("created_at", ibis.to_sql(shop.customers, dialect="duckdb")),
+            ("created_at", ibis.to_sql(shop.products, dialect="duckdb")),
+        )
+    ]
+    versions = {name: standing.number(name) for name in TABLES} | {FACTS: made["facts"], SHELF: made["shelf"]}
+    note = Built(versions, standing.timezone, max(latest, *newest), found)
+    kept.write(_rows(standing, rows), standing.folder, PROFILES, anew=True, note=note)
+    how: Literal["touched", "everybody"] = "touched" if others else "everybody"
+    return Refreshed(how, _one(standing, "SELECT count(*) FROM profiling_people"))
+
+
+def _rows(standing: Standing, query: str) -> DuckDBPyConnection:
+    found: DuckDBPyConnection = standing.connection.raw_sql(query)
+    return found
+
+
+def _one(standing: Standing, query: str) -> int:
+    row = standing.connection.raw_sql(query).fetchone()
+    return int(row[0] or 0)
+
+
+@contextmanager
+def _refreshing(folder: Path) -> Iterator[None]:
+    """One refresh at a time over all processes; writers of events needn't wait for it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".profiles.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
