@@ -44,6 +44,7 @@ _NAMED: Mapping[str, str] = types.MappingProxyType(
         "offers": "an offer",
         "channels": "a channel",
         "segments": "a segment",
+        "conditions": "a condition",
         "recommenders": "a recommender or model",
         "segmenters": "a segmenter or model",
         "offer_policies": "an offer policy",

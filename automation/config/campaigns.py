@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from automation.config.campaign_checks import check_campaign
@@ -62,5 +63,8 @@ def from_source(source: Source, text: str, names: Known, registry: Registry) -> 
 
 def known_in(settings: Settings) -> Known:
     """What a campaign may name."""
-    sections = {name: list(getattr(settings, name)) for name in ("topics", "offers", "channels", "segments")}
-    return known(sections, {name: model.kind for name, model in settings.models.items()})
+    sections: dict[str, Collection[str]] = {
+        name: list(getattr(settings, name)) for name in ("topics", "offers", "channels", "segments")
+    }
+    queries = {name: condition.sql for name, condition in settings.conditions.items()}
+    return known({**sections, "conditions": queries}, {name: model.kind for name, model in settings.models.items()})

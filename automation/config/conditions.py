@@ -78,7 +78,8 @@ def _leaf(reading: Reading, raw: dict[str, Any], path: KeyPath) -> Leaf | Broken
     segment = getattr(options, key) if key == "segment" else None
     if isinstance(segment, str) and segment not in reading.names["segments"]:
         return reading.report((*path, key), unknown_name("segment", segment, reading.names["segments"]))
-    return Leaf(key, options, spell(path), spell_rule(raw))
+    resolve = getattr(options, "resolved", None)
+    return Leaf(key, resolve(reading.names["conditions"]) if resolve else options, spell(path), spell_rule(raw))
 
 
 def _refusal(name: str, value: Any) -> str:

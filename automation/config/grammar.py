@@ -21,6 +21,7 @@ _NOUNS = {
     "offers": "offer",
     "channels": "channel",
     "segments": "segment",
+    "conditions": "condition",
 }
 _SCALARS: dict[type, tuple[tuple[type, ...], str]] = {
     str: ((str,), "must be text; put it in quotes"),

@@ -15,6 +15,7 @@ from automation.types.condition import Group, Leaf, Names, Using
 from automation.types.offer import Offer
 from automation.types.profile import Lifecycle
 from automation.types.quantity import Percent
+from automation.types.query import check_query
 from automation.types.schedule import parse_zone
 
 ModelKind = Literal["segmenters", "recommenders", "offer_policies"]
@@ -82,6 +83,12 @@ class ModelSettings:
     parts: tuple[str, ...] = ()
 
 
+class SqlCondition(Grammar):
+    """One entry of `conditions:`: a SELECT of customer ids, for what the rules can't say."""
+
+    sql: Annotated[str, AfterValidator(check_query)]
+
+
 class Settings(Grammar):
     """config.yaml, validated."""
 
@@ -91,6 +98,7 @@ class Settings(Grammar):
     offers: Mapping[str, InstanceOf[Offer]] = Field(default_factory=dict)
     models: Mapping[str, InstanceOf[ModelSettings]] = Field(default_factory=dict)
     segments: Mapping[str, InstanceOf[Leaf] | InstanceOf[Group]] = Field(default_factory=dict)
+    conditions: Mapping[str, SqlCondition] = Field(default_factory=dict)
     channels: Mapping[str, Annotated[InstanceOf[Using], Names("channels")]] = Field(default_factory=dict)
     senders: Senders = Senders()
     holidays: tuple[date, ...] = ()

@@ -41,8 +41,11 @@ def known(sections: Mapping[str, Collection[str]], models: Mapping[str, str]) ->
 
 def known_as_written(source: Source, registry: Registry) -> Known:
     """What config.yaml names, whether or not the entries are sound."""
-    sections = {name: _keys(source, name) for name in ("topics", "offers", "channels", "segments")}
-    return known(sections, _model_kinds(source, registry))
+    sections: dict[str, Collection[str]] = {
+        name: _keys(source, name) for name in ("topics", "offers", "channels", "segments")
+    }
+    queries = {name: str(source.get(("conditions", name, "sql"))) for name in _keys(source, "conditions")}
+    return known({**sections, "conditions": queries}, _model_kinds(source, registry))
 
 
 def disabled_plugins(root: Path) -> tuple[str, ...]:
@@ -89,7 +92,7 @@ def _model_kinds(source: Source, registry: Registry) -> dict[str, str]:
 
 
 def _check_names(reading: Reading) -> None:
-    for section in ("topics", "offers", "models", "segments", "channels"):
+    for section in ("topics", "offers", "models", "segments", "conditions", "channels"):
         for name in _keys(reading.source, section):
             if not NAME.fullmatch(name):
                 what = "a name begins with a letter and has only letters, digits, - and _"

@@ -9,7 +9,15 @@ from typing import Literal
 from pydantic import BaseModel
 
 Named = Literal[
-    "topics", "offers", "channels", "segments", "recommenders", "segmenters", "offer_policies", "suppressions"
+    "topics",
+    "offers",
+    "channels",
+    "segments",
+    "conditions",
+    "recommenders",
+    "segmenters",
+    "offer_policies",
+    "suppressions",
 ]
 
 

@@ -160,7 +160,9 @@ def test_a_wrong_key_or_value_is_one_error_at_its_place(key: str, written: Any, 
 def test_every_rule_has_a_schema_and_an_example() -> None:
     registry = core_registry()
 
-    assert registry.names("rules") == ["did", "did_not", "message", "not_contacted", "profile", "segment", "trait"]
+    assert registry.names("rules") == [
+        *("condition", "did", "did_not", "message", "not_contacted", "profile", "segment", "trait")
+    ]
     for key in registry.names("rules"):
         rule = registry.find("rules", key)
         schema = TypeAdapter(rule.Options).json_schema()

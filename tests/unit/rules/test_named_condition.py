@@ -1,0 +1,127 @@
+"""An admin's SQL: what is refused as it is read, and whom it selects."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from automation.errors import ConfigurationError
+from automation.rules.named_condition import NamedCondition, NamedConditionOptions, NamedQuery
+from automation.testing.toy_shop import toy_snapshot
+from automation.types.query import check_query
+
+
+@pytest.mark.parametrize(
+    ("sql", "text"),
+    [
+        ("", "it begins with 'nothing'; write one SELECT"),
+        ("DROP TABLE customers", "it begins with 'DROP'; write one SELECT"),
+        ("COPY customers TO 'x.csv'", "it begins with 'COPY'; write one SELECT"),
+        ("ATTACH 'x.db'", "it begins with 'ATTACH'; write one SELECT"),
+        ("SELECT customer_id FROM customers; DROP TABLE customers", "it has 2 statements; write one SELECT"),
+        ("SELECT customer_id FROM (customers", "it is not SQL: Expecting ). Line 1, Col: 34."),
+        ("SELECT customer_id INTO copied FROM customers", "INTO is not allowed; write one SELECT"),
+        (
+            "WITH gone AS (DELETE FROM events RETURNING customer_id) SELECT customer_id FROM gone",
+            "DELETE is not allowed; write one SELECT",
+        ),
+        (
+            "SELECT customer_id FROM read_csv('/etc/passwd')",
+            "READ_CSV('/etc/passwd') can't be read; there are customers, products, events",
+        ),
+        ("SELECT customer_id FROM glob('*')", "GLOB('*') can't be read; there are customers, products, events"),
+        ("SELECT customer_id FROM 'a.parquet'", '"a.parquet" can\'t be read; there are customers, products, events'),
+        (
+            "SELECT customer_id FROM information_schema.tables",
+            "information_schema.tables can't be read; there are customers, products, events",
+        ),
+        (
+            "SELECT customer_id FROM customers WHERE (SELECT count(*) FROM read_blob('x')) > 1",
+            "READ_BLOB('x') can't be read; there are customers, products, events",
+        ),
+        (
+            "WITH events AS (SELECT 1) SELECT customer_id FROM events",
+            "events is a table of the warehouse; give the WITH another name",
+        ),
+        ("SELECT getenv('HOME') AS customer_id", "the function GETENV is not allowed"),
+        ("SELECT current_user AS customer_id", "the function CURRENT_USER is not allowed"),
+        ("SELECT customer_id FROM customers WHERE random() < 0.5", "the function RAND is not allowed"),
+        (
+            "SELECT customer_id FROM events WHERE occurred_at > now() - INTERVAL 1 DAY",
+            "NOW reads the clock; :as_of is the instant of the audience",
+        ),
+        (
+            "SELECT customer_id FROM events WHERE occurred_at > :since",
+            "$since is not known; :as_of is the instant of the audience",
+        ),
+        (
+            "SELECT customer_id FROM customers TABLESAMPLE 10%",
+            "TABLESAMPLE SYSTEM (10 PERCENT) is a different set each time; write sample: 10% in the campaign",
+        ),
+        ("SELECT * FROM customers", "it must select customer_id alone; it selects *"),
+        (
+            "SELECT customer_id, country FROM customers",
+            "it must select customer_id alone; it selects customer_id, country",
+        ),
+    ],
+)
+def test_what_is_not_one_select_over_the_three_tables_is_refused(sql: str, text: str) -> None:
+    with pytest.raises(ValueError, match=rf"^{re.escape(text)}"):
+        check_query(sql)
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("SELECT customer_id FROM customers WHERE tier = 'gold'", {"c1", "c3"}),
+        ("SELECT customer_id FROM events WHERE type = 'purchase' GROUP BY 1 HAVING sum(amount) > 50", {"c3"}),
+        (
+            "WITH late AS (SELECT * FROM events WHERE occurred_at >= :as_of - INTERVAL 10 DAY) "
+            "SELECT late.customer_id FROM late WHERE type = 'purchase'",
+            set(),
+        ),
+        (
+            "SELECT customer_id FROM events WHERE type = 'purchase' AND occurred_at > :as_of - INTERVAL 11 DAY",
+            {"c1"},
+        ),
+        (
+            "SELECT e.customer_id FROM events e JOIN products USING (product_id) "
+            "WHERE e.type = 'view' AND products.brand = 'Clay'",
+            {"c1"},
+        ),
+        (
+            "SELECT customer_id FROM customers WHERE tier = 'gold' "
+            "UNION SELECT customer_id FROM events WHERE type = 'add_to_cart'",
+            {"c1", "c2", "c3"},
+        ),
+        ("SELECT customer_id FROM (VALUES (NULL::VARCHAR), ('c1'), ('c1')) AS t(customer_id)", {"c1"}),
+    ],
+)
+def test_it_selects_whom_it_says(sql: str, expected: set[str]) -> None:
+    found = NamedCondition(NamedQuery(condition="x", sql=sql)).matching(toy_snapshot()).to_polars()
+
+    assert found.columns == ["customer_id"]
+    assert sorted(found["customer_id"].to_list()) == sorted(expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (NamedConditionOptions(condition="x"), "config.yaml has no condition 'x'"),
+        (
+            NamedQuery(condition="x", sql="SELECT nobody AS customer_id FROM customers"),
+            "the SQL of condition 'x' fails: Binder Error: Referenced column",
+        ),
+        (
+            NamedQuery(condition="x", sql="SELECT 1 AS customer_id FROM customers"),
+            "condition 'x' gives customer_id as int32, not as text; write CAST(… AS VARCHAR) AS customer_id",
+        ),
+    ],
+)
+def test_what_the_database_cannot_answer_is_said(options: Any, text: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        NamedCondition(options).matching(toy_snapshot())
+
+    assert str(caught.value).startswith(text)
