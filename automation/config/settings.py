@@ -17,6 +17,7 @@ from automation.types.profile import Lifecycle
 from automation.types.quantity import Percent
 from automation.types.query import check_query
 from automation.types.schedule import parse_zone
+from automation.types.shop_warehouse import ShopWarehouse
 
 ModelKind = Literal["segmenters", "recommenders", "offer_policies"]
 MODEL_KINDS: tuple[ModelKind, ...] = ("segmenters", "recommenders", "offer_policies")
@@ -94,6 +95,7 @@ class Settings(Grammar):
 
     shop: Shop
     data_dir: str = "var"
+    warehouse: ShopWarehouse | None = None
     topics: Mapping[str, Literal["marketing", "service"]] = Field(default_factory=dict)
     offers: Mapping[str, InstanceOf[Offer]] = Field(default_factory=dict)
     models: Mapping[str, InstanceOf[ModelSettings]] = Field(default_factory=dict)

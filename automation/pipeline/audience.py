@@ -13,6 +13,7 @@ from automation.contracts import Snapshot
 from automation.ids import stable_hash
 from automation.plugin_manager import Registry
 from automation.rules.compiler import audience, evaluate
+from automation.rules.engines import customers_here, home
 from automation.types.campaign import Audience, Condition, leaves
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def freeze(
 
     The order is a hash of run and customer, so that a limited budget isn't spent on low ids.
     """
-    connection = data.customers.get_backend()
+    connection = home(data)
     wanted_rows = _with_conditions(audience(wanted, data, registry, salt=salt), when, data, registry)
     members = connection.create_table(
         f"members_{path.stem}", _with_scores(wanted_rows, wanted, data), temp=True, overwrite=True
@@ -62,7 +63,7 @@ def freeze(
     try:
         order = _order(members, salt, batch_size)
         placed = connection.create_table(f"order_{path.stem}", order.to_arrow(), temp=True, overwrite=True)
-        rows = members.inner_join(placed, "customer_id").inner_join(data.customers, "customer_id")
+        rows = members.inner_join(placed, "customer_id").inner_join(customers_here(data), "customer_id")
         _write(rows.order_by("batch", "customer_id"), path)
         connection.drop_table(f"order_{path.stem}")
     finally:

@@ -25,6 +25,7 @@ from automation.errors import ConfigurationError
 from automation.ids import shares
 from automation.plugin_manager import Registry
 from automation.rules.attributes import find_attribute, near_misses
+from automation.rules.engines import away, mark_apart
 from automation.rules.leaf_set import Identity, identity, leaf_sets, mark
 from automation.types.campaign import Audience, Condition, Group, Leaf, leaves
 
@@ -84,7 +85,8 @@ def _evaluate(
             else among
         )
         customers = customers.semi_join(some, "customer_id")
-    people, values = mark(customers, leaf_sets(found, registry), data, required)
+    sets = leaf_sets(found, registry)
+    people, values = (mark_apart if away(data) else mark)(customers, sets, data, required)
     marked = people.select("customer_id", **{f"leaf_{n}": values[identity(leaf)] for n, leaf in enumerate(found)})
     numbers = iter(range(len(found)))
     return marked.mutate(**{f"holds_{i}": _truth(condition, marked, numbers) for i, condition in enumerate(conditions)})

@@ -71,9 +71,14 @@ def leaf_sets(found: Sequence[Leaf], registry: Registry) -> dict[Identity, LeafS
 
 
 def mark(
-    customers: ir.Table, sets: dict[Identity, LeafSet], data: Snapshot, required: dict[Identity, bool]
+    customers: ir.Table,
+    sets: dict[Identity, LeafSet],
+    data: Snapshot,
+    required: dict[Identity, bool],
+    *,
+    kept: tuple[str, ...] = (),
 ) -> tuple[ir.Table, dict[Identity, Any]]:
-    """`customer_id` of those who meet what is `required`, and every leaf's value as a column or a known truth.
+    """`customer_id`, and `kept`, of those who meet what is `required`; every leaf's value as a column or a known truth.
 
     What must hold is a filter or a join, as one would write it by hand; what may hold is a mark: `IN` marks each
     customer once, whatever the set repeats, and what a null in the set leaves unknown counts as false.
@@ -82,7 +87,7 @@ def mark(
     must = [tests[key] if truth else ~tests[key] for key, truth in required.items() if key in tests]
     names = {key: f"set_{n}" for n, key in enumerate(sets)}
     people = customers.filter(*must) if must else customers
-    people = people.select("customer_id", **{names[key]: tests[key] for key in tests if key not in required})
+    people = people.select("customer_id", *kept, **{names[key]: tests[key] for key in tests if key not in required})
     wanted = [key for key in sets if key not in tests]
     ids = {key: sets[key].ids(data) for key in wanted}
     for key in wanted:

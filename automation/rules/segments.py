@@ -13,6 +13,7 @@ from automation.contracts import Snapshot
 from automation.errors import ConfigurationError, ContractError
 from automation.plugin_manager import Registry
 from automation.rules.compiler import members_of
+from automation.rules.engines import home
 from automation.types.campaign import Condition, leaves
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def _select_members(condition: Condition, data: Snapshot, registry: Registry) ->
 
 def _keep(name: str, frames: Iterator[pl.DataFrame], data: Snapshot) -> ir.Table:
     """Write the frames as they come, on a cursor of its own: the model may still be reading from the snapshot."""
-    backend = data.customers.get_backend()
+    backend = home(data)
     table = ibis.util.gen_name("segment")
     cursor = backend.con.cursor()
     try:

@@ -30,7 +30,12 @@ class Workspace:
 
     def warehouse(self) -> Warehouse:
         """A connection of its own; the caller closes it."""
-        return open_warehouse(self.project.data_dir / "warehouse")
+        folder, shop = self.project.data_dir / "warehouse", self.project.settings.warehouse
+        if shop is None:
+            return open_warehouse(folder)
+        from automation.warehouse.remote import open_shop_warehouse
+
+        return open_shop_warehouse(folder, shop)
 
     def __enter__(self) -> Workspace:
         return self

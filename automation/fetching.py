@@ -1,0 +1,31 @@
+"""Rows from a shop's engine into our DuckDB, as Arrow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+    import pyarrow as pa
+    from ibis.backends.duckdb import Backend
+
+
+def fetch(table: ir.Table, here: Backend) -> ir.Table:
+    """The rows of another engine's table as one of ours, a batch at a time; it goes with the connection."""
+    import ibis
+
+    name = ibis.util.gen_name("fetched")
+    here.con.register(f"{name}_rows", _rows(table))
+    try:
+        here.con.execute(f"CREATE TEMP TABLE {name} AS FROM {name}_rows")
+    finally:
+        here.con.unregister(f"{name}_rows")
+    return here.table(name)
+
+
+def _rows(table: ir.Table) -> pa.RecordBatchReader | pa.Table:
+    shop = table.get_backend()
+    if shop.name == "pyspark":  # ibis 12 goes by pandas, which turns instants and missing Booleans into objects
+        shop._run_pre_execute_hooks(table)
+        return shop.raw_sql(shop.compile(table)).toArrow()
+    return shop.to_pyarrow_batches(table, chunk_size=100_000)

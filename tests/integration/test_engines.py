@@ -1,0 +1,151 @@
+"""The same rules give the same customers where a shop's own tables lie: on PostgreSQL and on Spark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import ibis
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from support import postgres, spark
+from unit.rules.oracle import Shop, members
+from unit.rules.strategies import LEAF, conditions, shops
+from unit.rules.written import CUSTOMERS, EVENTS, PRODUCTS, core_registry, read, snapshot_of
+
+from automation.contracts import Snapshot
+from automation.rules.compiler import evaluate, members_of
+from automation.types.schema import TableName
+from automation.types.shop_warehouse import TablePlace
+from automation.warehouse.remote import shop_table
+
+if TYPE_CHECKING:
+    from ibis.backends.duckdb import Backend
+
+SCHEMAS: Mapping[TableName, Mapping[str, pl.DataType]] = {
+    "customers": CUSTOMERS,
+    "products": PRODUCTS,
+    "events": EVENTS,
+}
+PLACES: Mapping[TableName, TablePlace] = {
+    "customers": TablePlace(table="people", columns={"customer_id": "id", "country": "land"}),
+    "products": TablePlace(table="wares"),
+    "events": TablePlace(table="deeds", columns={"customer_id": "person", "occurred_at": "at", "type": "what"}),
+}
+POSTGRES_COLUMN: Mapping[str, Callable[[str], str]] = {
+    "String": "{} text".format,
+    "Float64": "{} float8".format,
+    "Boolean": "{} boolean".format,
+    "Date": "{} date".format,
+    "Datetime(time_unit='us', time_zone='UTC')": "{} timestamptz".format,
+    "List(String)": "{} text[]".format,
+    "Struct({'city': String})": "{}_city text".format,
+}
+PHASES = [Phase.explicit, Phase.reuse, Phase.generate]  # shrinking takes minutes here
+SLOW = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A shop's engine, and the DuckDB beside it."""
+
+    shop: Any
+    here: Backend
+
+    def snapshot(self, shop: Shop) -> Snapshot:
+        """The oracle's shop, its own tables on the engine under the shop's names."""
+        data = snapshot_of(shop)
+        rows = {"customers": shop.customers, "products": shop.products, "events": shop.events}
+        tables: dict[str, Any] = {}
+        for name, place in PLACES.items():
+            self.fill(name, rows[name])
+            tables[name] = shop_table(self.shop, name, place)
+        profiles = self.here.create_table(ibis.util.gen_name("profiles"), data.profiles.to_pyarrow(), temp=True)
+        return replace(data, profiles=profiles, **tables)
+
+    def fill(self, name: TableName, rows: Sequence[Mapping[str, Any]]) -> None:
+        raise NotImplementedError
+
+    def theirs(self, name: TableName) -> dict[str, pl.DataType]:
+        """The table's columns as the shop calls them."""
+        return {PLACES[name].columns.get(column, column): dtype for column, dtype in SCHEMAS[name].items()}
+
+
+class Postgres(Engine):
+    def fill(self, name: TableName, rows: Sequence[Mapping[str, Any]]) -> None:
+        table, columns = PLACES[name].table, list(SCHEMAS[name])
+        marks = ", ".join(["%s"] * len(columns))
+        values = [[_flat(row.get(column)) for column in columns] for row in rows]
+        with self.shop.con.cursor() as cursor:
+            cursor.execute(f"TRUNCATE {table}")
+            cursor.executemany(f"INSERT INTO {table} VALUES ({marks})", values)
+
+
+def _flat(value: Any) -> Any:
+    """PostgreSQL's tables hold no structures that Ibis reads: `address` is a column `address_city` there."""
+    return value["city"] if isinstance(value, dict) else value
+
+
+class Spark(Engine):
+    def fill(self, name: TableName, rows: Sequence[Mapping[str, Any]]) -> None:
+        frame = pl.DataFrame([dict(row) for row in rows], schema=dict(SCHEMAS[name]))
+        frame = frame.rename(dict(PLACES[name].columns))
+        session = self.shop._session
+        session.createDataFrame(frame.to_arrow()).createOrReplaceTempView(PLACES[name].table)
+
+
+@pytest.fixture(scope="module")
+def here() -> Iterator[Backend]:
+    made = ibis.duckdb.connect(threads=1)
+    yield made
+    made.disconnect()
+
+
+@pytest.fixture(scope="module")
+def on_postgres(here: Backend) -> Iterator[Engine]:
+    from automation.warehouse.remote import connect_shop
+
+    with postgres.server() as url:
+        shop = connect_shop(url, None)
+        engine = Postgres(shop, here)
+        for name, place in PLACES.items():
+            columns = ", ".join(POSTGRES_COLUMN[str(kind)](column) for column, kind in engine.theirs(name).items())
+            shop.con.execute(f"CREATE TABLE {place.table} ({columns})")
+        yield engine
+        shop.disconnect()
+
+
+@pytest.fixture(scope="module")
+def on_spark(here: Backend) -> Iterator[Engine]:
+    shop = ibis.pyspark.connect(spark.session())
+    yield Spark(shop, here)
+    shop._session.stop()
+
+
+def agree(engine: Engine, shop: Shop, written: Sequence[Any]) -> None:
+    registry = core_registry()
+    data = engine.snapshot(shop)
+    rows = evaluate([read(one, registry) for one in written], data, registry).to_polars()
+    assert sorted(rows["customer_id"]) == sorted(customer["customer_id"] for customer in shop.customers)
+    for n, one in enumerate(written):
+        assert set(rows.filter(rows[f"holds_{n}"])["customer_id"]) == members(one, shop), one
+    found = members_of(read(written[-1], registry), data, registry).to_polars()
+    assert set(found["customer_id"]) == members(written[-1], shop), written[-1]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=SLOW, phases=PHASES)
+@given(shop=shops(), written=st.lists(LEAF, min_size=2, max_size=4), nested=conditions(2))
+def test_postgresql_agrees_with_the_oracle(on_postgres: Engine, shop: Shop, written: list[Any], nested: Any) -> None:
+    agree(on_postgres, shop, [*written, nested])
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning")
+@settings(max_examples=8, deadline=timedelta(minutes=2), suppress_health_check=SLOW, phases=PHASES)
+@given(shop=shops(), written=st.lists(LEAF, min_size=2, max_size=4), nested=conditions(1))
+def test_spark_agrees_with_the_oracle(on_spark: Engine, shop: Shop, written: list[Any], nested: Any) -> None:
+    agree(on_spark, shop, [*written, nested])
