@@ -38,8 +38,10 @@ skip:
   - {column: pieces, at_most: 0, reason: return}
 """
 TYPED = """
-COPY (SELECT customer, "at"::TIMESTAMP AS "at", product, pieces::DOUBLE AS pieces, pieces::DOUBLE * price::DOUBLE AS amount
-FROM read_csv('{source}', all_varchar = true, header = true, nullstr = '')) TO '{target}' (FORMAT parquet, COMPRESSION zstd)
+COPY (SELECT customer, "at"::TIMESTAMP AS "at", product, pieces::DOUBLE AS pieces,
+  pieces::DOUBLE * price::DOUBLE AS amount
+FROM read_csv('{source}', all_varchar = true, header = true, nullstr = ''))
+TO '{target}' (FORMAT parquet, COMPRESSION zstd)
 """
 
 
