@@ -38,7 +38,7 @@ class Snapshot:
     customers, products, events: the columns of `automation.types.schema`, further ones beside them.
     profiles: the columns of `automation.types.profile.PROFILE_COLUMNS`, as they are at as_of; one row per customer. Who
     never bought has none of the figures about buying, and the lifecycle never_bought.
-    decisions: customer_id, campaign, run_id, outcome, decided_at, variant.
+    decisions: customer_id, campaign, run_id, outcome, decided_at, variant, message_id String?; a row for each message.
     segments: by name, each customer_id, label String?, score Float64?, reasons array<string>; made when first asked.
     version: identifies the data read; replayable: whether `version` can be read again.
     timezone: the shop's IANA zone, in which dates are meant and which stands in for a customer's unknown one.

@@ -27,6 +27,8 @@ from automation.warehouse.connect import Warehouse
 
 FIT_SEED = 1
 
+_BLIND_TO_DECISIONS = frozenset({"trait", "profile", "did", "did_not", "condition"})
+
 
 def snapshot(
     workspace: Workspace,
@@ -136,9 +138,9 @@ def conditions(campaign: Campaign) -> list[Condition]:
 
 
 def reads_decisions(campaign: Campaign) -> bool:
-    """Whether any rule of the campaign looks at earlier messages."""
+    """Whether any rule of the campaign may look at earlier messages: a segment's condition or a plugin's rule might."""
     every = [campaign.audience.condition, *conditions(campaign)]
-    return any(leaf.key == "message" for condition in every for leaf in leaves(condition))
+    return any(leaf.key not in _BLIND_TO_DECISIONS for condition in every for leaf in leaves(condition))
 
 
 def _conditions(value: Any) -> Iterator[Condition]:

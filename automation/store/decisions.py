@@ -89,9 +89,10 @@ def find(
 
 
 def mirror(connection: Connection) -> pl.DataFrame:
-    """Every decision, for the audience rules: the columns of `Snapshot.decisions`."""
-    query = sa.select(*(_decision.c[name] for name in ("customer_id", "campaign", "run_id", "outcome", "decided_at")))
-    rows = connection.execute(query.add_columns(_decision.c.variant)).fetchall()
+    """Every decision, for the audience rules: the columns of `Snapshot.decisions`, a row for each of its messages."""
+    names = ("customer_id", "campaign", "run_id", "outcome", "decided_at", "variant")
+    query = sa.select(*(_decision.c[name] for name in names), _message.c.id)
+    rows = connection.execute(query.outerjoin(_message, _message.c.decision_id == _decision.c.id)).fetchall()
     frame = pl.DataFrame([tuple(row) for row in rows], schema=_MIRROR, orient="row")
     return frame.with_columns(
         pl.col("run_id").cast(pl.String),
@@ -106,6 +107,7 @@ _MIRROR = {
     "outcome": pl.String,
     "decided_at": pl.Int64,
     "variant": pl.String,
+    "message_id": pl.String,
 }
 
 

@@ -201,4 +201,5 @@ def _no_decisions() -> pl.DataFrame:
     import polars as pl
 
     text = dict.fromkeys(("customer_id", "campaign", "run_id", "outcome"), pl.String())
-    return pl.DataFrame(schema={**text, "decided_at": pl.Datetime("us", "UTC"), "variant": pl.String()})
+    last = {"variant": pl.String(), "message_id": pl.String()}
+    return pl.DataFrame(schema={**text, "decided_at": pl.Datetime("us", "UTC"), **last})

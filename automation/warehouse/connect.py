@@ -43,6 +43,7 @@ DECISIONS = pl.Schema(
         "outcome": pl.String(),
         "decided_at": pl.Datetime("us", "UTC"),
         "variant": pl.String(),
+        "message_id": pl.String(),
     }
 )
 _UNUSABLE = re.compile(r"[\[\]^|]|%[0-9A-Fa-f]{2}")  # deltalake 1.6 panics or looks elsewhere
