@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from automation.config.campaigns import CampaignFile, known_in
@@ -11,10 +12,25 @@ from automation.config.project import Project
 from automation.config.settings_file import FILE
 from automation.config.source_map import Source, read_file, read_source
 from automation.config.wording import show
-from automation.types.seen import Seen
+from automation.types.profile import PROFILE_COLUMNS, STAGES
+from automation.types.seen import Seen, SeenTrait
 
-PROFILE = ("recency_days", "frequency", "monetary", "first_purchase_at", "last_purchase_at")
+PROFILE = {name: SeenTrait(kind) for name, kind in PROFILE_COLUMNS.items() if name != "customer_id"} | {
+    "lifecycle": SeenTrait("text", frozenset(STAGES))
+}
 _EQUALS = ("is", "is_not", "in", "not_in")
+_AMOUNTS = (*_EQUALS, "at_least", "at_most", "more_than", "less_than", "between")
+_ATTRIBUTES = ("where", "sum", "average", "distinct")
+_NUMBERS, _MOMENTS = ("number", "integer"), ("date", "time")
+_SUITED: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("at_least", "at_most", "more_than", "less_than"), _NUMBERS),
+    **dict.fromkeys(("contains", "contains_any", "contains_all", "starts_with", "ends_with", "matches"), ("text",)),
+    **dict.fromkeys(("before", "after", "within", "older_than"), _MOMENTS),
+    "between": (*_NUMBERS, *_MOMENTS),
+    "anniversary": ("date",),
+}
+_UNIT = re.compile(r"\d+(\.\d+)? ?([A-Z]{3}|%|s|min|m|h|d|w)")
+_WORDS: Mapping[str, str] = {"number": "a number", "integer": "a whole number", "time": "a point in time"}
 _TYPES: Mapping[str, tuple[type, ...]] = {"text": (str,), "number": (int, float), "integer": (int,), "boolean": (bool,)}
 
 
@@ -22,7 +38,9 @@ def check_against(project: Project, seen: Seen) -> tuple[Problem, ...]:
     """Warnings with near misses for every event type, trait and trait value that the data has never held."""
     found: list[Problem] = []
     _, settings = read_file(project.root / FILE, FILE)
-    found += _check(settings, settings.get(("segments",)), ("segments",), seen)
+    segments = settings.get(("segments",))
+    found += _check(settings, segments, ("segments",), seen)
+    found += _check_currency(settings, segments, ("segments",), project.settings.shop.currency, seen)
     for file in project.campaigns.values():
         found += _check_campaign(project, file, seen)
     return in_order(found)
@@ -31,6 +49,8 @@ def check_against(project: Project, seen: Seen) -> tuple[Problem, ...]:
 def _check_campaign(project: Project, file: CampaignFile, seen: Seen) -> Iterator[Problem]:
     source = read_source(file.text, file.path)
     yield from _check(source, source.value, (), seen)
+    yield from _check_campaigns(source, source.value, (), project.campaigns)
+    yield from _check_currency(source, source.value, (), project.settings.shop.currency, seen)
     by, path = source.get(("audience", "by")), ("audience", "by")
     known = {*known_in(project.settings).names["segments"], *PROFILE, *seen.traits}
     if isinstance(by, str) and by not in known:
@@ -43,9 +63,41 @@ def _check(source: Source, value: Any, path: KeyPath, seen: Seen) -> Iterator[Pr
             yield from _check(source, item, (*path, number), seen)
     elif isinstance(value, dict):
         yield from _check_events(source, value, path, seen)
-        yield from _check_trait(source, value, path, seen)
+        yield from _check_column(source, value, path, "trait", seen.traits)
+        yield from _check_column(source, value, path, "profile", PROFILE)
+        if seen.attributes:
+            yield from _check_attributes(source, value, path, seen.attributes)
         for key, item in value.items():
             yield from _check(source, item, (*path, key), seen)
+
+
+def _check_currency(source: Source, value: Any, path: KeyPath, shop: str, seen: Seen) -> Iterator[Problem]:
+    """Money in another currency than the shop's, compared with a number that no currency stands beside."""
+    for key, part in _parts(value):
+        yield from _check_currency(source, part, (*path, key), shop, seen)
+    if not isinstance(value, dict) or not ("profile" in value or ("trait" in value and "currency" not in seen.traits)):
+        return
+    for operator, operand in value.items():
+        for written in operand if isinstance(operand, list) else [operand]:
+            money = re.fullmatch(r"[\d.]+ ?([A-Z]{3})", written) if isinstance(written, str) else None
+            if operator in _AMOUNTS and money is not None and money[1] != shop:
+                what = f"{written} can't be compared: the amounts are in the shop's currency, {shop}"
+                yield source.problem((*path, operator), what, severity="warning")
+
+
+def _parts(value: Any) -> Iterator[tuple[str | int, Any]]:
+    yield from enumerate(value) if isinstance(value, list) else value.items() if isinstance(value, dict) else ()
+
+
+def _check_campaigns(source: Source, value: Any, path: KeyPath, known: Collection[str]) -> Iterator[Problem]:
+    """The campaigns that rules about messages name; one of a deleted file may still have sent some."""
+    for key, part in _parts(value):
+        said = part if key == "message" else value if key == "not_contacted" else None
+        name = said.get("campaign") if isinstance(said, dict) else None
+        if isinstance(name, str) and name not in known:
+            place = (*path, "message", "campaign") if key == "message" else (*path, "campaign")
+            yield source.problem(place, unknown_name("campaign", name, known), severity="warning")
+        yield from _check_campaigns(source, part, (*path, key), known)
 
 
 def _check_events(source: Source, rule: dict[str, Any], path: KeyPath, seen: Seen) -> Iterator[Problem]:
@@ -56,32 +108,78 @@ def _check_events(source: Source, rule: dict[str, Any], path: KeyPath, seen: See
             yield source.problem((*path, key), what, severity="warning")
 
 
-def _check_trait(source: Source, rule: dict[str, Any], path: KeyPath, seen: Seen) -> Iterator[Problem]:
-    name = rule.get("trait")
+def _check_column(
+    source: Source, rule: dict[str, Any], path: KeyPath, key: str, columns: Mapping[str, SeenTrait]
+) -> Iterator[Problem]:
+    """A rule that compares the column that it names: `trait: country, is: DE`."""
+    name = rule.get(key)
     if not isinstance(name, str):
         return
-    trait = seen.traits.get(name)
-    if trait is None:
-        what = f"the data has no trait {name!r}; {_known(name, seen.traits)}"
-        yield source.problem((*path, "trait"), what, severity="warning")
+    column = columns.get(name, columns.get(name.replace(".", "_")))
+    if column is None:
+        what = f"the data has no {key} {name!r}; {_known(name, columns)}"
+        yield source.problem((*path, key), what, severity="warning")
         return
+    yield from _check_test(source, rule, path, f"the {key} {name!r}", column)
+
+
+def _check_attributes(
+    source: Source, rule: dict[str, Any], path: KeyPath, attributes: Mapping[str, SeenTrait]
+) -> Iterator[Problem]:
+    """`where`, and what is added up, counted or most frequent."""
+    known = {*attributes, "product", "order"}
+    most = rule.get("most")
+    named = [(name, (*path, key, name)) for key in _ATTRIBUTES for name in _keys(rule.get(key))]
+    if isinstance(most, dict) and isinstance(most.get("of"), str):
+        named.append((most["of"], (*path, "most", "of")))
+    for name, place in named:
+        if name not in known:
+            what = f"neither events nor products have {name!r}; {_known(name, known)}"
+            yield source.problem(place, what, key="most" not in place, severity="warning")
+    where = rule.get("where")
+    for name, test in where.items() if isinstance(where, dict) else ():
+        if name in attributes:
+            yield from _check_where(source, test, (*path, "where", name), name, attributes[name])
+
+
+def _check_where(source: Source, test: Any, path: KeyPath, name: str, column: SeenTrait) -> Iterator[Problem]:
+    """One test of `where`, in its short forms too."""
+    what = f"the attribute {name!r}"
+    if isinstance(test, dict):
+        yield from _check_test(source, test, path, what, column)
+    else:
+        yield from _check_values(source, test, path, what, column)
+
+
+def _keys(value: Any) -> list[str]:
+    return list(value) if isinstance(value, dict) else []
+
+
+def _check_test(source: Source, test: dict[str, Any], path: KeyPath, what: str, column: SeenTrait) -> Iterator[Problem]:
+    for operator, suited in _SUITED.items():
+        if operator in test and column.type not in suited:
+            text = f"{what} is {_WORDS.get(column.type, column.type)}, which {operator} can't compare"
+            yield source.problem((*path, operator), text, key=True, severity="warning")
     for operator in _EQUALS:
-        written = rule.get(operator)
-        for number, value in enumerate(written if isinstance(written, list) else [written]):
-            here = (*path, operator, number) if isinstance(written, list) else (*path, operator)
-            if value is None:
-                continue
-            if not _fits(value, trait.type):
-                what = f"the trait {name!r} is {trait.type}, and {show(value)} is not"
-                yield source.problem(here, what, severity="warning")
-            elif trait.values is not None and value not in trait.values:
-                what = (
-                    f"the trait {name!r} has never been {show(value)}; {_known(value, {str(v) for v in trait.values})}"
-                )
-                yield source.problem(here, what, severity="warning")
+        yield from _check_values(source, test.get(operator), (*path, operator), what, column)
+
+
+def _check_values(source: Source, written: Any, path: KeyPath, what: str, column: SeenTrait) -> Iterator[Problem]:
+    for number, value in enumerate(written if isinstance(written, list) else [written]):
+        here = (*path, number) if isinstance(written, list) else path
+        if value is None:
+            continue
+        if not _fits(value, column.type):
+            text = f"{what} is {_WORDS.get(column.type, column.type)}, and {show(value)} is not"
+            yield source.problem(here, text, severity="warning")
+        elif column.values is not None and value not in column.values:
+            text = f"{what} has never been {show(value)}; {_known(value, {str(v) for v in column.values})}"
+            yield source.problem(here, text, severity="warning")
 
 
 def _fits(value: object, column: str) -> bool:
+    if column in _NUMBERS and isinstance(value, str):
+        return _UNIT.fullmatch(value) is not None
     wanted = _TYPES.get(column, (object,))
     return isinstance(value, wanted) and (column == "boolean" or not isinstance(value, bool))
 

@@ -23,6 +23,7 @@ from automation.rules.segments import referred_segments, with_segments
 from automation.rules.trait import TraitOptions
 from automation.rules.values import parse_day
 from automation.types.campaign import Campaign, Condition, Expectation, Leaf, leaves
+from automation.types.profile import PROFILE_COLUMNS
 from automation.types.quantity import Money
 from automation.types.schema import CUSTOMERS, EVENTS, PRODUCTS
 
@@ -36,21 +37,6 @@ _TYPES: Mapping[str, pl.DataType] = {
     "boolean": pl.Boolean(),
     "date": pl.Date(),
     "time": pl.Datetime("us", "UTC"),
-}
-_PROFILES = {
-    "customer_id": "text",
-    "recency_days": "number",
-    "frequency": "integer",
-    "monetary": "number",
-    "first_purchase_at": "time",
-    "last_purchase_at": "time",
-    **dict.fromkeys(("average_basket", "lifetime_days", "top_category_share", "top_brand_share"), "number"),
-    **dict.fromkeys(("discount_share", "usual_discount", "email_open_rate", "email_click_rate"), "number"),
-    **dict.fromkeys(("r_quintile", "f_quintile", "m_quintile"), "integer"),
-    **dict.fromkeys(("usual_hour_buying", "usual_weekday_buying"), "integer"),
-    **dict.fromkeys(("usual_hour_opening", "usual_weekday_opening"), "integer"),
-    **dict.fromkeys(("rfm", "lifecycle", "top_category", "top_brand"), "text"),
-    "outlier": "boolean",
 }
 _DECISIONS = {
     **dict.fromkeys(("customer_id", "campaign", "run_id", "outcome", "variant", "message_id"), "text"),
@@ -144,7 +130,7 @@ def _imagine(expectation: Expectation, conditions: Sequence[Condition], connecti
         "customers": _customer(expectation.customer, found, timezone),
         "products": _nothing(PRODUCTS.columns),
         "events": _nothing({**_event_attributes(found), **EVENTS.columns}),
-        "profiles": _nothing(_PROFILES),
+        "profiles": _nothing(PROFILE_COLUMNS),
         "decisions": _nothing(_DECISIONS),
     }
     made = {name: connection.create_table(ibis.util.gen_name(name), frame.to_arrow()) for name, frame in tables.items()}

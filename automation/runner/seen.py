@@ -12,17 +12,25 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 _FEW = 200
-_MANY_VALUED = frozenset({"customer_id", "email", "phone", "first_name", "last_name", "postcode", "city"})
+_MANY_VALUED = frozenset({"customer_id", "email", "phone", "first_name", "last_name", "postcode", "city"}) | {
+    *("product_id", "name", "url", "image_url"),
+}
 
 
 def seen(warehouse: Warehouse) -> Seen:
-    """The event types, and every trait with its distinct values where they are few."""
-    types = warehouse.table("events").select("type").distinct().to_polars()["type"]
-    customers = warehouse.table("customers")
-    traits = {
-        name: SeenTrait(_kind(dtype), _values(customers, name, dtype)) for name, dtype in customers.schema().items()
-    }
-    return Seen(frozenset(types.to_list()), traits)
+    """The event types, and every trait and product attribute with its distinct values where they are few."""
+    events = warehouse.table("events")
+    types = events.select("type").distinct().to_polars()["type"]
+    of_events = {name: SeenTrait(_kind(dtype)) for name, dtype in events.schema().items()}
+    return Seen(
+        frozenset(types.to_list()),
+        _columns(warehouse.table("customers")),
+        {**_columns(warehouse.table("products")), **of_events},
+    )
+
+
+def _columns(table: ir.Table) -> dict[str, SeenTrait]:
+    return {name: SeenTrait(_kind(dtype), _values(table, name, dtype)) for name, dtype in table.schema().items()}
 
 
 def _kind(dtype: Any) -> ColumnType:
@@ -36,8 +44,8 @@ def _kind(dtype: Any) -> ColumnType:
     return next((kind for holds, kind in tests if holds), "text")
 
 
-def _values(customers: ir.Table, name: str, dtype: Any) -> frozenset[str | int | float | bool] | None:
+def _values(table: ir.Table, name: str, dtype: Any) -> frozenset[str | int | float | bool] | None:
     if name in _MANY_VALUED or not (dtype.is_string() or dtype.is_boolean()):
         return None
-    found = customers.select(name).distinct().limit(_FEW + 2).to_polars()[name].drop_nulls().to_list()
+    found = table.select(name).distinct().limit(_FEW + 2).to_polars()[name].drop_nulls().to_list()
     return frozenset(found) if len(found) <= _FEW else None

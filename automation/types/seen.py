@@ -10,7 +10,7 @@ from automation.types.schema import ColumnType
 
 @dataclass(frozen=True)
 class SeenTrait:
-    """A column of customers: its type, and its distinct values where they are few (None where they are many)."""
+    """A column: its type, and its distinct values where they are few (None where they are many)."""
 
     type: ColumnType
     values: frozenset[str | int | float | bool] | None = None
@@ -18,7 +18,11 @@ class SeenTrait:
 
 @dataclass(frozen=True)
 class Seen:
-    """The warehouse's event types and customer traits."""
+    """The warehouse's event types, customer traits, and attributes of events or else of their products.
+
+    No attributes at all means that they are not known.
+    """
 
     event_types: frozenset[str] = frozenset()
     traits: Mapping[str, SeenTrait] = field(default_factory=dict)
+    attributes: Mapping[str, SeenTrait] = field(default_factory=dict)

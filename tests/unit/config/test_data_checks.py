@@ -17,6 +17,13 @@ SEEN = Seen(
         "country": SeenTrait("text", frozenset({"DE", "AT", "CH"})),
         "postcode": SeenTrait("text"),
         "children": SeenTrait("integer", frozenset({0, 1, 2})),
+        "address_city": SeenTrait("text"),
+        "birthday": SeenTrait("date"),
+    },
+    {
+        "category": SeenTrait("text", frozenset({"tea", "mugs"})),
+        "price": SeenTrait("number"),
+        "product_id": SeenTrait("text"),
     },
 )
 
@@ -39,7 +46,7 @@ SEEN = Seen(
         ),
         (
             "audience: {trait: county, is: DE}",
-            ["audience.trait: the data has no trait 'county'; it has: children, country, postcode (did you mean"],
+            ["audience.trait: the data has no trait 'county'; it has: address_city, birthday, children, country"],
         ),
         (
             "audience: {trait: country, in: [DE, Austria]}",
@@ -48,6 +55,63 @@ SEEN = Seen(
         ("audience: {trait: postcode, is: 10115}", ["audience.is: the trait 'postcode' is text, and 10115 is not"]),
         ("audience: {trait: children, is: 7}", ["audience.is: the trait 'children' has never been 7; it has: 0, 1, 2"]),
         ("audience: {trait: children, is: 2}", []),
+        ("audience: {trait: address.city, starts_with: B}", []),
+        (
+            "audience: {trait: postcode, at_least: 5}",
+            ["audience.at_least: the trait 'postcode' is text, which at_least can't compare"],
+        ),
+        (
+            "audience: {trait: children, contains: two}",
+            ["audience.contains: the trait 'children' is a whole number, which contains can't compare"],
+        ),
+        ("audience: {trait: birthday, older_than: 30d}", []),
+        ("audience: {trait: children, at_least: 2 EUR}", []),
+        (
+            "audience: {trait: children, at_least: 2 USD}",
+            ["audience.at_least: 2 USD can't be compared: the amounts are in the shop's currency, EUR"],
+        ),
+        (
+            "audience: {profile: monetry, at_least: 100}",
+            ["audience.profile: the data has no profile 'monetry'; it has: "],
+        ),
+        (
+            "audience: {profile: lifecycle, is: lapst}",
+            ["audience.is: the profile 'lifecycle' has never been 'lapst'; it has: "],
+        ),
+        ("audience: {profile: discount_share, at_least: 20%}", []),
+        (
+            "audience: {did: view, then_not: {did: purchas, within: 2d}}",
+            ["audience.then_not.did: the data has no event 'purchas' yet; it has: click, purchase, view (did you mean"],
+        ),
+        (
+            "audience: {did: view, where: {categori: tea}}",
+            ["audience.where.categori: neither events nor products have 'categori'; it has: "],
+        ),
+        (
+            "audience: {did: view, where: {category: [tea, mug]}}",
+            ["audience.where.category[2]: the attribute 'category' has never been 'mug'; it has: mugs, tea (did you"],
+        ),
+        (
+            "audience: {did: view, where: {price: {at_least: 20 EUR}, category: {is: coffee}}}",
+            ["audience.where.category.is: the attribute 'category' has never been 'coffee'; it has: mugs, tea"],
+        ),
+        (
+            "audience: {did: view, where: {price: {starts_with: '2'}}}",
+            ["audience.where.price.starts_with: the attribute 'price' is a number, which starts_with can't compare"],
+        ),
+        (
+            "audience: {did: view, most: {of: brnd, is: Leaf}}",
+            ["audience.most.of: neither events nor products have 'brnd'; it has: "],
+        ),
+        ("audience: {did: view, distinct: {product: at least 3}}", []),
+        (
+            "audience: {message: {campaign: helo, was: opened}}",
+            ["audience.message.campaign: there is no campaign 'helo'; there are: hello (did you mean 'hello'?)"],
+        ),
+        (
+            "audience: {not_contacted: 30d, campaign: helo}",
+            ["audience.campaign: there is no campaign 'helo'; there are: hello (did you mean 'hello'?)"],
+        ),
         ("audience: {top: 5, by: clv}", []),
         ("audience: {top: 5, by: monetary}", []),
         (
