@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import polars as pl
+import pyarrow as pa
 from deltalake import CommitProperties, Transaction, WriterProperties, write_deltalake
 
 from automation.types.schema import TABLES, ColumnType, TableName
 from automation.warehouse.staging import ORDER, Staging
 from automation.warehouse.tables import (
+    POLARS_TYPES,
     TableVersion,
     listed_columns,
     merged_columns,
@@ -79,12 +82,30 @@ def append(sql: DuckDBPyConnection, folder: Path, staged: Staging, transaction: 
     columns = merged_columns(version, staged.columns)
     added = _find_new_events(sql, version, staged)
     if added or transaction is not None:
-        rows = sql.execute(
-            f"SELECT {listed_columns(columns, staged.columns)} FROM ({staged.sql}) SEMI JOIN fresh USING ({ORDER})"
-        )
-        _commit(path, rows, grown=_grown(version, columns), transaction=transaction)
+        _commit(path, _new_events(sql, columns, staged, added), grown=_grown(version, columns), transaction=transaction)
     sql.execute("DROP TABLE fresh")
     return Change(added=added, duplicates=staged.rows - added)
+
+
+def _new_events(
+    sql: DuckDBPyConnection, columns: Mapping[str, ColumnType], staged: Staging, added: int
+) -> pa.RecordBatchReader:
+    """The rows to append, in the order in which they were staged, which a query on two threads would mix up."""
+    if staged.renumbered:
+        wanted = listed_columns(columns, staged.columns)
+        rows = sql.execute(f"SELECT {wanted} FROM ({staged.sql}) SEMI JOIN fresh USING ({ORDER})")
+        return rows.to_arrow_reader(_ROW_GROUP)
+    fresh = None if added == staged.rows else sql.execute("SELECT * FROM fresh").pl()
+    filled = [
+        (pl.col(name) if name in staged.columns else pl.lit(None).alias(name)).cast(POLARS_TYPES[kind])
+        for name, kind in columns.items()
+    ]
+    schema = pl.DataFrame(schema={name: POLARS_TYPES[kind] for name, kind in columns.items()}).to_arrow().schema
+    frames = (frame if fresh is None else frame.join(fresh, on=ORDER, how="semi") for frame in staged.frames())
+    tables = (frame.select(filled).to_arrow() for frame in frames)
+    return pa.RecordBatchReader.from_batches(
+        schema, (batch for table in tables for batch in table.combine_chunks().to_batches())
+    )
 
 
 def _find_new_events(sql: DuckDBPyConnection, version: TableVersion, staged: Staging) -> int:
@@ -160,7 +181,7 @@ def _set(version: TableVersion, columns: Mapping[str, ColumnType], staged: Stagi
 
 def _commit(
     path: Path,
-    rows: DuckDBPyConnection,
+    rows: DuckDBPyConnection | pa.RecordBatchReader,
     *,
     mode: Literal["append", "overwrite"] = "append",
     grown: bool = False,
@@ -169,7 +190,7 @@ def _commit(
     """Stream a query's rows into one Delta commit; `grown` says that there are columns the table doesn't have yet."""
     write_deltalake(
         path,
-        rows.to_arrow_reader(_ROW_GROUP),
+        rows if isinstance(rows, pa.RecordBatchReader) else rows.to_arrow_reader(_ROW_GROUP),
         mode=mode,
         schema_mode=("overwrite" if mode == "overwrite" else "merge") if grown else None,
         name=path.name,
