@@ -5,6 +5,8 @@ from __future__ import annotations
 import ibis
 import ibis.expr.types as ir
 
+from automation.warehouse.profiling.facts import seconds
+
 ENOUGH = 30  # of anything, below which its quantiles say nothing
 FIFTHS = (0.2, 0.4, 0.6, 0.8)
 GAPS = {"at_risk_after": 0.75, "lapsed_after": 0.9, "lost_after": 0.98}
@@ -22,7 +24,7 @@ def cuts(measures: ir.Table) -> ir.Table:
     bought = measures.filter(measures.frequency.notnull())
     spent = bought.spent.fill_null(0)
     found = bought.aggregate(
-        r=_quantiles(bought.last_at.epoch_seconds(), FIFTHS),
+        r=_quantiles(seconds(bought.last_at), FIFTHS),
         f=_quantiles(bought.frequency, FIFTHS),
         m=_quantiles(spent, (*FIFTHS, *WINSORISED)),
         spent_fence=_quantiles(magnitude(bought.spent), _QUARTERS),
@@ -45,8 +47,8 @@ def cuts(measures: ir.Table) -> ir.Table:
 
 
 def magnitude(units: ir.Value) -> ir.Value:
-    """The logarithm, on which amounts of money are roughly symmetric; nothing has none."""
-    return units.nullif(0).cast("float64").log()
+    """The logarithm, on which amounts of money are roughly symmetric; nothing and debts have none."""
+    return (units > 0).ifelse(units, None).cast("float64").log()
 
 
 def _quantiles(value: ir.Value, shares: tuple[float, ...]) -> ir.Value:

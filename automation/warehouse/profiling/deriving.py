@@ -10,7 +10,7 @@ import ibis.expr.types as ir
 
 from automation.types.profile import PROFILE_COLUMNS, RISING, Lifecycle
 from automation.warehouse.profiling.cuts import ENOUGH, FIFTHS, magnitude
-from automation.warehouse.profiling.facts import UNITS
+from automation.warehouse.profiling.facts import UNITS, seconds
 
 Cuts = Mapping[str, ir.Value]
 """By the names in `profiling.cuts.CUTS`."""
@@ -32,7 +32,7 @@ def derive(found: ir.Table, cuts: Cuts, as_of: datetime, terms: Lifecycle) -> ir
         last_purchase_at=found.last_at,
         average_basket=found.spent / (found.orders.nullif(0) * float(UNITS)),
         lifetime_days=_days_since(found.first_at, as_of),
-        r_quintile=_quintile(cuts, "r", found.last_at.epoch_seconds()),
+        r_quintile=_quintile(cuts, "r", seconds(found.last_at)),
         f_quintile=_quintile(cuts, "f", found.frequency),
         m_quintile=_quintile(cuts, "m", bought.ifelse(spent, None)),
         **_affinities(found),

@@ -7,6 +7,7 @@ import ibis.expr.types as ir
 
 PURCHASE, OPEN, CLICK, SENT = range(4)
 KINDS = {"purchase": PURCHASE, "email_open": OPEN, "email_click": CLICK, "click": CLICK, "email_sent": SENT}
+MOST = 1e10  # an amount beyond it is a mistake and counts as missing
 UNITS = 10_000  # money is summed in whole ten-thousandths, so that no order of adding changes a sum
 
 
@@ -30,6 +31,11 @@ def facts(events: ir.Table) -> ir.Table:
             ibis.coalesce(found.message_id, found.event_id),
         ),
         product=found.product_id,
-        units=(found.amount * UNITS).round().cast("int64"),
+        units=found.amount.between(-MOST, MOST).ifelse((found.amount * UNITS).round(), None).cast("int64"),
         discount=found.discount.cast("float64") if has_discount else ibis.null("float64"),
     )
+
+
+def seconds(at: ir.Value) -> ir.Value:
+    """Whole seconds since 1970, rounded down: DuckDB's own way rounds the last half second up."""
+    return at.truncate("s").epoch_seconds()

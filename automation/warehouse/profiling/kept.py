@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -24,6 +24,12 @@ from automation.warehouse.tables import read_parquet
 PROFILES, FACTS, SHELF = "profiles", "profiles_facts", "profiles_shelf"
 FORM = 1  # raised when measures change their meaning: what was kept in another form is built anew
 _KEY = "automation.profiles"
+_NOTHING = {
+    FACTS: 'SELECT NULL::INTEGER AS customer, NULL::TINYINT AS kind, NULL::TIMESTAMPTZ AS "at", NULL::DATE AS day, '
+    "NULL::BIGINT AS act, NULL::INTEGER AS product, NULL::BIGINT AS units, NULL::DOUBLE AS discount WHERE false",
+    SHELF: "SELECT NULL::INTEGER AS product, NULL::VARCHAR AS product_id, NULL::VARCHAR AS category, "
+    "NULL::VARCHAR AS brand WHERE false",
+}  # DuckDB reads no table out of no files
 _ROW_GROUP = 100_000
 _FILES_KEPT = 64
 _VERSIONS_A_SWEEP = 10
@@ -42,16 +48,17 @@ class Built:
     latest: int
     cuts: Mapping[str, float | None]
     form: int = FORM
+    number: int = -1  # of the commit of `profiles` that carries it
 
 
 def built(folder: Path) -> Built | None:
     """What the newest kept table was made of; None where there is none in today's form."""
     delta = _open(folder, PROFILES)
-    if delta is None:
+    if delta is None or not delta.file_uris():
         return None
     written = delta.history(1)[0].get(_KEY)
     found = Built(**json.loads(written)) if written else None
-    return found if found is not None and found.form == FORM else None
+    return replace(found, number=delta.version()) if found is not None and found.form == FORM else None
 
 
 def select_kept(folder: Path, name: str, version: int | None = None) -> str:
@@ -60,7 +67,8 @@ def select_kept(folder: Path, name: str, version: int | None = None) -> str:
     assert delta is not None
     if version is not None:
         delta.load_as_version(version)
-    return f"SELECT * FROM {read_parquet(map(unquote, delta.file_uris()))}"  # noqa: S608
+    files = delta.file_uris()
+    return f"SELECT * FROM {read_parquet(map(unquote, files))}" if files else _NOTHING[name]  # noqa: S608
 
 
 def version_of(folder: Path, name: str) -> int:

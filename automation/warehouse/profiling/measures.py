@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import ibis
 import ibis.expr.types as ir
 
-from automation.warehouse.profiling.facts import CLICK, OPEN, PURCHASE, SENT
+from automation.warehouse.profiling.facts import CLICK, OPEN, PURCHASE, SENT, seconds
 from automation.warehouse.profiling.offsets import FIRST_YEAR
 
 _MANY = 2**31  # more than there are categories, brands, or purchases of one customer
@@ -97,7 +97,7 @@ def _favourite(bought: ir.Table, shelf: ir.Table, what: str) -> ir.Table:
 def _rhythm(done: ir.Table, sources: Sources, doing: str) -> ir.Table:
     first = FIRST_YEAR * 12
     month = ibis.greatest(done["at"].year().cast("int64") * 12 + done["at"].month() - 1, first)
-    placed = done.select("customer", seconds=done["at"].epoch_seconds(), month=month)
+    placed = done.select("customer", seconds=seconds(done["at"]), month=month)
     zoned = placed.inner_join(sources.people.select("customer", "zone"), "customer")
     found = zoned.inner_join(sources.offsets, ["zone", "month"])
     found = found.select("customer", "seconds", "month", "starts", "ends", "offset")

@@ -1,8 +1,8 @@
 """Ids to numbers, so that finding the touched customers' facts reads narrow columns: 0.8 s of 5.8 M facts, not 2 s.
 
-The tables made here are temporary and begin with `profiling_`. raw: facts of the events that are new. shelf: product,
-product_id, category, brand. people: customer, customer_id, zone and named (whether `customers` has them) of everybody
-who is to be measured. arrived: the new facts with numbers.
+The tables made here are gone after a refresh and begin with `profiling_`. raw: facts of the events that are new.
+shelf: product, product_id, category, brand. people: customer, customer_id, zone and named (whether `customers` has
+them) of everybody who is to be measured. arrived: the new facts with numbers.
 """
 
 # ruff: noqa: S608 (SQL can't take names as parameters: tables are ours, texts are quoted by `text`)
@@ -45,15 +45,21 @@ def number(connection: Backend, shop: Shop, before: Before | None) -> None:
     """Make the tables: of everybody, or of those whom the new events or changed customers and products touch."""
     drop(connection)
     sql = connection.raw_sql
-    sql(f"CREATE OR REPLACE TEMP VIEW profiling_raw AS {_sql(facts(shop.events))}")
-    sql(f"CREATE TEMP TABLE profiling_shelf AS {_shelf(shop, before)}")
-    sql(f"CREATE TEMP TABLE profiling_people AS {_everybody(shop) if before is None else _touched(shop, before)}")
+    sql(f"CREATE OR REPLACE VIEW profiling_raw AS {_sql(facts(shop.events))}")
+    sql(f"CREATE TABLE profiling_shelf AS {_shelf(shop, before)}")
+    sql(f"CREATE TABLE profiling_people AS {_everybody(shop) if before is None else _touched(shop, before)}")
     sql(
-        "CREATE OR REPLACE TEMP VIEW profiling_arrived AS "
+        "CREATE OR REPLACE VIEW profiling_arrived AS "
         'SELECT p.customer, kind::TINYINT AS kind, "at", day, (md5_number_lower(act) >> 1)::BIGINT AS act, '
         "s.product, units, discount FROM profiling_raw f JOIN profiling_people p ON p.customer_id = f.customer "
         "LEFT JOIN profiling_shelf s ON s.product_id = f.product"
     )
+
+
+def view(connection: Backend, name: str, query: str) -> ir.Table:
+    """The query as a table of the connection; Ibis' own way warns of something that DuckDB gives up."""
+    connection.raw_sql(f"CREATE OR REPLACE VIEW {name} AS {query}")
+    return connection.table(name)
 
 
 def drop(connection: Backend) -> None:

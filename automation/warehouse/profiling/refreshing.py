@@ -24,7 +24,7 @@ from automation.warehouse.profiling.arrivals import arrived
 from automation.warehouse.profiling.cuts import cuts
 from automation.warehouse.profiling.kept import FACTS, PROFILES, SHELF, Built
 from automation.warehouse.profiling.measures import Sources, measures
-from automation.warehouse.profiling.numbering import Before, Shop, drop, gone, number
+from automation.warehouse.profiling.numbering import Before, Shop, drop, gone, number, view
 from automation.warehouse.profiling.offsets import offsets
 from automation.warehouse.tables import TableVersion, select_files, text
 
@@ -50,7 +50,7 @@ class Standing:
     timezone: str
 
     def table(self, version: TableVersion) -> ir.Table:
-        return self.connection.sql(select_files(version))
+        return view(self.connection, f"profiling_{version.name}", select_files(version))
 
     def number(self, name: TableName) -> int:
         return self.versions[name].number
@@ -104,7 +104,7 @@ def _refresh_touched(standing: Standing, built: Built) -> Refreshed | None:
     facts = kept.write(_rows(standing, _ARRIVED), folder, FACTS, anew=False)
     shelf = kept.write(_rows(standing, _SHELVED), folder, SHELF, anew=True)
     everything = kept.select_kept(folder, FACTS)
-    sql(f"CREATE TEMP TABLE profiling_touched AS {everything} SEMI JOIN profiling_people USING (customer)")
+    sql(f"CREATE TABLE profiling_touched AS {everything} SEMI JOIN profiling_people USING (customer)")
     _measure(standing, "SELECT * FROM profiling_touched")
     others = f"UNION ALL BY NAME {profiles} ANTI JOIN profiling_people USING (customer)"
     return _write(standing, shop, {"facts": facts, "shelf": shelf}, latest=built.latest, others=others)
@@ -121,26 +121,30 @@ def _measure(standing: Standing, facts: str) -> None:
     zones = sorted(row[0] for row in connection.raw_sql("SELECT DISTINCT zone FROM profiling_people").fetchall())
     until = datetime.fromtimestamp(_one(standing, f'SELECT epoch(max("at")) FROM ({facts})'), UTC)
     hours = offsets(zones, until).with_columns(pl.col("zone").replace_strict(zones, range(len(zones))).cast(pl.Int64))
-    connection.create_table("profiling_offsets", hours.to_arrow(), temp=True)
+    connection.create_table("profiling_offsets", hours.to_arrow())
     listed = f"[{', '.join(map(text, zones))}]::VARCHAR[]"
     sources = Sources(
-        facts=connection.sql(facts),
-        people=connection.sql(f"SELECT customer, list_position({listed}, zone) - 1 AS zone FROM profiling_people"),
-        shelf=connection.sql("SELECT product, category, brand FROM profiling_shelf"),
-        offsets=connection.sql("SELECT * FROM profiling_offsets"),
+        facts=view(connection, "profiling_facts", facts),
+        people=view(
+            connection,
+            "profiling_zoned",
+            f"SELECT customer, list_position({listed}, zone) - 1 AS zone FROM profiling_people",
+        ),
+        shelf=connection.table("profiling_shelf"),
+        offsets=connection.table("profiling_offsets"),
     )
     found = measures(sources).drop("zone")
     # DuckDB adds integers up to 128 bits, which Ibis takes for 64.
     typed = ", ".join(f"{name}::BIGINT AS {name}" if kind.is_int64() else name for name, kind in found.schema().items())
     connection.raw_sql(
-        f"CREATE TEMP TABLE profiling_measured AS SELECT {typed} FROM ({ibis.to_sql(found, dialect='duckdb')})"
+        f"CREATE TABLE profiling_measured AS SELECT {typed} FROM ({ibis.to_sql(found, dialect='duckdb')})"
     )
 
 
 def _write(standing: Standing, shop: Shop, made: Mapping[str, int], *, latest: int, others: str) -> Refreshed:
     """The measured customers and the others, with what they were made of, as one commit."""
     rows = f"SELECT * FROM profiling_people JOIN profiling_measured USING (customer) {others}"
-    found = cuts(standing.connection.sql(rows)).to_polars().row(0, named=True)
+    found = cuts(view(standing.connection, "profiling_next", rows)).to_polars().row(0, named=True)
     newest = [
         _one(standing, f"SELECT epoch_us(max({column})) FROM ({source})")
         for column, source in (
