@@ -86,7 +86,7 @@ class Warehouse:
             profiles=profiles(customers, products, events, as_of, timezone=timezone, terms=lifecycle)
             if kept is None
             else kept_profiles(self.connection, self.folder, kept, as_of, lifecycle),
-            decisions=ibis.memtable(DECISIONS.to_frame() if decisions is None else decisions.select(DECISIONS)),
+            decisions=ibis.memtable(DECISIONS.to_frame() if decisions is None else decisions.select(DECISIONS.names())),
             segments=MappingProxyType(dict(segments)) if segments is not None else MappingProxyType({}),
             timezone=timezone,
         )
