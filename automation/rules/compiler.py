@@ -65,7 +65,10 @@ def audience(
 def members_of(condition: Condition, data: Snapshot, registry: Registry, *, among: pl.Series | None = None) -> ir.Table:
     """`customer_id` and the value of every leaf, of those for whom the condition holds."""
     required, possible = _required(condition)
-    marked = _evaluate([condition], list(leaves(condition)), data, registry, among, required)
+    found = list(leaves(condition))
+    if possible and _only_required(condition):
+        return _evaluate([], found, data, registry, among, required)  # nothing is left to ask
+    marked = _evaluate([condition], found, data, registry, among, required)
     return marked.filter(marked.holds_0 if possible else ibis.literal(False)).drop("holds_0")
 
 
@@ -89,6 +92,8 @@ def _evaluate(
     people, values = (mark_apart if away(data) else mark)(customers, sets, data, required)
     marked = people.select("customer_id", **{f"leaf_{n}": values[identity(leaf)] for n, leaf in enumerate(found)})
     numbers = iter(range(len(found)))
+    if not conditions:
+        return marked
     return marked.mutate(**{f"holds_{i}": _truth(condition, marked, numbers) for i, condition in enumerate(conditions)})
 
 
@@ -133,6 +138,15 @@ def _stream(members: ir.Table, size: int) -> Iterator[pa.RecordBatch]:
     if first is not None:
         yield first
         yield from reader
+
+
+def _only_required(condition: Condition, truth: bool = True) -> bool:
+    """Whether what `_required` found is the whole condition."""
+    if isinstance(condition, Leaf):
+        return True
+    if condition.kind == "not":
+        return _only_required(condition.parts[0], not truth)
+    return (condition.kind == "all") == truth and all(_only_required(part, truth) for part in condition.parts)
 
 
 def _truth(condition: Condition, marked: ir.Table, numbers: Iterator[int]) -> Any:

@@ -42,8 +42,8 @@ class LeafSet:
         complement = getattr(self.rule, "complement_of", None)
         others = None if complement is None else self._ask(complement, data)
         if others is not None:
-            return others.select("customer_id"), True
-        return self._ask(self.rule.matching, data).select("customer_id"), False
+            return others, True
+        return self._ask(self.rule.matching, data), False
 
     @property
     def reads(self) -> frozenset[str]:
@@ -87,7 +87,9 @@ def mark(
     must = [tests[key] if truth else ~tests[key] for key, truth in required.items() if key in tests]
     names = {key: f"set_{n}" for n, key in enumerate(sets)}
     people = customers.filter(*must) if must else customers
-    people = people.select("customer_id", *kept, **{names[key]: tests[key] for key in tests if key not in required})
+    marks = {names[key]: tests[key] for key in tests if key not in required}
+    if marks or not required:
+        people = people.select("customer_id", *kept, **marks)
     wanted = [key for key in sets if key not in tests]
     ids = {key: sets[key].ids(data) for key in wanted}
     for key in wanted:
