@@ -31,6 +31,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("status", "status:status", "Show campaigns, runs and whether the daemon is alive.", _RUN),
     Command("explain", "explain:explain", "Say why a customer got a message, or none.", _RUN),
     Command("import", "importing:import_", "Bring customers, products or events into the warehouse.", _DATA),
+    Command("customers", "customers:customers", "Show everything about one customer.", _DATA),
+    Command("profiles", "profiles:profiles", "Show how profiles are spread, or bring them up to date.", _DATA),
     Command("train", "train:train", "Fit the models that config.yaml names.", _DATA),
     Command("plugins", "plugins:plugins", "List the plugins, or check one.", _PROJECT),
     Command("schema", "schema:schema", "Print the JSON Schema of a campaign file or of config.yaml.", _PROJECT),
