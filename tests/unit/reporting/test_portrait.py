@@ -1,0 +1,114 @@
+"""A customer's portrait over a small project, as a person reads it and as a program does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from support.project import launched_project
+
+from automation.cli.customers import blocks
+from automation.cli.main import main
+from automation.cli.output import Table, Text
+from automation.clock import ManualClock
+from automation.errors import AutomationError
+from automation.reporting.portrait import Portrait, portrait
+from automation.runner.pinned import PinnedCampaigns
+from automation.runner.run import Due, advance, claim
+from automation.runner.workspace import Workspace, open_workspace
+from automation.store import consent
+from automation.types.run import RunKind
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
+    """c00000 bought twice, c00001 never, and c00002 has the first one's address."""
+    root = launched_project(tmp_path / "shop", customers=3, launched_at=NOON)
+    with open_workspace(root, clock=ManualClock(NOON)) as made:
+        warehouse = made.warehouse()
+        shared = pl.DataFrame({"customer_id": ["c00002"], "email": ["c00000@toy.example"]})
+        warehouse.upsert("customers", shared)
+        days = [NOON - timedelta(days=10), NOON - timedelta(days=4)]
+        rows = {"event_id": ["1", "2"], "customer_id": "c00000", "type": "purchase", "occurred_at": days}
+        warehouse.append_events(pl.DataFrame({**rows, "amount": [20.0, 40.5]}))
+        warehouse.close()
+        yield made
+
+
+def told(found: Portrait) -> str:
+    parts = []
+    for block in blocks(found, "EUR"):
+        match block:
+            case Text(text):
+                parts.append(text)
+            case Table(rows=rows):
+                parts += [" | ".join(str(cell) for cell in row) for row in rows]
+    return "\n".join(parts)
+
+
+def test_shows_how_a_customer_buys(workspace: Workspace) -> None:
+    found = portrait(workspace, "c00000")
+    assert found.profile["recency_days"] == 4.0
+    assert (found.profile["frequency"], found.profile["monetary"]) == (2, 60.5)
+    text = told(found)
+    assert "C00000 (c00000)" in text
+    assert "active; last purchase 4 days ago, RFM " in text
+    assert "purchases | on 2 days, since 2026-02-20" in text
+    assert "spent | 60.50 EUR" in text
+    assert "average basket | 30.25 EUR" in text
+    assert "usually buys | around 13:00, on Thursdays, their own time" in text  # Berlin; of equals the earlier weekday
+    assert "email | promotions | yes" in text
+    assert "no campaign has decided on this customer yet" in text
+
+
+def test_says_what_there_is_not(workspace: Workspace) -> None:
+    found = portrait(workspace, "c00001")
+    assert found.profile == {"customer_id": "c00001", "lifecycle": "never_bought", "outlier": False}
+    assert "never bought" in told(found)
+    assert "purchases | none" in told(found)
+
+
+def test_finds_by_address_in_any_case_and_names_the_namesakes(workspace: Workspace) -> None:
+    found = portrait(workspace, " C00000@Toy.example")
+    assert (found.customer_id, found.namesakes) == ("c00000", ["c00002"])
+    assert portrait(workspace, "c00002").namesakes == ["c00000"]
+    assert "the same e-mail address belongs to c00002" in told(found)
+
+
+def test_shows_the_decisions_of_all_ids_with_the_address(workspace: Workspace) -> None:
+    run = claim(workspace, "hello", Due(RunKind.MANUAL, "by-hand", NOON))
+    assert run is not None
+    advance(workspace, PinnedCampaigns(workspace.project), run.id)
+    found = portrait(workspace, "c00000")
+    assert sorted(row.customer_id for row in found.decisions) == ["c00000", "c00002"]
+    assert "2026-03-02 12:00 | hello | message | selected | email | queued | " in told(found)
+
+
+def test_shows_a_suppression(workspace: Workspace) -> None:
+    with workspace.store.transaction() as connection:
+        consent.suppress(
+            connection, ["c00000@toy.example"], channel="email", reason="hard_bounce", source="test", now=NOON
+        )
+    assert "the e-mail address is suppressed: hard_bounce" in told(portrait(workspace, "c00000"))
+
+
+def test_nobody_is_a_failure_that_says_what_to_do(workspace: Workspace) -> None:
+    with pytest.raises(AutomationError, match="no customer with the id or e-mail address 'eve'; automation import"):
+        portrait(workspace, "eve")
+
+
+def test_a_program_reads_it_as_json(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(workspace.project.root)
+    assert main(["customers", "show", "c00000", "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["customer_id"], found["namesakes"], found["profile"]["monetary"]) == ("c00000", ["c00002"], 60.5)
+    assert main(["customers", "show", "eve"]) == 1
+    assert "no customer with the id or e-mail address 'eve'" in capsys.readouterr().err
