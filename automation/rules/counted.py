@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import add
 from typing import TYPE_CHECKING, Any
 
 from automation.contracts import Snapshot
@@ -84,9 +86,7 @@ def _periods(events: ir.Table, options: Behaviour, data: Snapshot) -> Any:
     assert options.every is not None
     assert options.for_ is not None
     starts = [ibis.literal(earlier(data.as_of, options.every * n)) for n in range(1, options.for_ + 1)]
-    number = ibis.literal(0)
-    for start in starts[:-1]:
-        number += (events.occurred_at < start).cast("int64")
+    number = reduce(add, [(events.occurred_at < start).cast("int64") for start in starts])
     return number.nunique(where=events.occurred_at >= starts[-1])
 
 

@@ -33,10 +33,10 @@ def local_days(data: Snapshot) -> ir.Table:
     import polars as pl
 
     home = data.as_of.astimezone(ZoneInfo(data.timezone)).date()
-    zones = () if data.today else sorted(available_timezones())
-    days = {zone: day for zone in zones if (day := data.as_of.astimezone(ZoneInfo(zone)).date()) != home}
-    frame = pl.DataFrame({"zone": list(days), "day": list(days.values())}, schema={"zone": pl.String, "day": pl.Date})
-    return ibis.memtable(frame)
+    now = pl.lit(data.as_of)
+    clocks = local_offsets(data.as_of.year, data.as_of.year).filter(pl.col("since") <= now, now < pl.col("until"))
+    days = clocks.select("zone", day=(now + pl.duration(seconds="utc_offset")).dt.date())
+    return ibis.memtable(days.filter((pl.col("day") != home) & (data.today is None)))
 
 
 def celebrated(today: date, days: int) -> set[tuple[int, int]]:
@@ -70,10 +70,10 @@ def _with_local_second(events: ir.Table, start: datetime | None, data: Snapshot)
     """`local_second`: since 1970 on the customer's own clock, or the shop's where the zone is unknown."""
     import ibis
 
-    zones = data.customers.timezone
-    known = zones.isin(sorted(available_timezones())).fill_null(False)
-    people = data.customers.select("customer_id", zone=ibis.ifelse(known, zones, ibis.literal(data.timezone)))
-    periods = ibis.memtable(local_offsets(_OLDEST_RULES if start is None else start.year, data.as_of.year))
+    offsets = local_offsets(_OLDEST_RULES if start is None else start.year, data.as_of.year)
+    periods, known = ibis.memtable(offsets), ibis.memtable(offsets.select(timezone="zone").unique())
+    people = data.customers.select("customer_id", "timezone").left_join(known, "timezone")
+    people = people.select("customer_id", zone=people.timezone_right.fill_null(data.timezone))
     placed = events.inner_join(people, "customer_id")
     placed = placed.inner_join(
         periods,

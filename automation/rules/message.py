@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
 from automation.contracts import Options, Snapshot
-from automation.errors import ConfigurationError
 from automation.rules.window import Lookback, Span, within
 
 if TYPE_CHECKING:
@@ -69,7 +68,6 @@ class Message:
         self.options = options
 
     def matching(self, data: Snapshot) -> ir.Table:
-        """Raises `ConfigurationError` where events can't be told apart by campaign."""
         said = self.options.message
         if said.was in _EVENTS:
             answers = _of_campaign(data.events.filter(data.events.type.isin(_EVENTS[said.was])), said, data)
@@ -89,18 +87,11 @@ def received(data: Snapshot, campaign: str | None) -> ir.Table:
 def _of_campaign(answers: ir.Table, said: Mailing, data: Snapshot) -> ir.Table:
     if said.campaign is None:
         return answers
-    tests: list[Any] = []
-    if "message_id" in data.decisions.columns and "message_id" in answers.columns:
-        sent = received(data, said.campaign)
-        tests.append(answers.message_id.isin(sent.filter(sent.message_id.notnull()).message_id).fill_null(False))
+    sent = received(data, said.campaign)
+    theirs = answers.message_id.isin(sent.filter(sent.message_id.notnull()).message_id).fill_null(False)
     if "campaign" in answers.columns:
-        tests.append((answers.campaign == said.campaign).fill_null(False))
-    if not tests:
-        raise ConfigurationError(
-            f"what was {said.was} can't be told by campaign: the events have neither a message_id nor an attribute "
-            "'campaign'; leave campaign out, or import one of them with the events"
-        )
-    return answers.filter(tests[0] | tests[1] if len(tests) > 1 else tests[0])
+        theirs |= (answers.campaign == said.campaign).fill_null(False)
+    return answers.filter(theirs)
 
 
 def _converted(messages: ir.Table, goal: Goal, data: Snapshot) -> ir.Table:

@@ -169,7 +169,7 @@ def _attribute(name: str, event: Row, shop: Shop) -> tuple[Any, str | None]:
 
 
 def _on_the_clock(rule: Written, event: Row, customer: Row, shop: Shop) -> bool:
-    there = event["occurred_at"].astimezone(_zone(customer, shop))
+    there: datetime = event["occurred_at"].astimezone(_zone(customer, shop))
     days = rule.get("weekday", WEEKDAYS)
     if WEEKDAYS[there.weekday()] not in ([days] if isinstance(days, str) else days):
         return False
@@ -177,7 +177,8 @@ def _on_the_clock(rule: Written, event: Row, customer: Row, shop: Shop) -> bool:
         return True
     start, end = str(rule["time_of_day"]).split("-")
     clock = there.strftime("%H:%M:%S.%f")
-    return start <= clock < end if start < end else clock >= start or clock < end
+    begun, ended = clock >= start, clock < end
+    return (begun and ended) if start < end else (begun or ended)
 
 
 def _followed(rule: Written, event: Row, shop: Shop) -> bool:

@@ -6,7 +6,9 @@ What a row holds besides its customer, kind and instant comes from tables made o
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from hypothesis import strategies as st
@@ -137,7 +139,7 @@ def instants(draw: st.DrawFn, as_of: datetime, others: list[datetime]) -> dateti
 @st.composite
 def shops(draw: st.DrawFn) -> Shop:
     as_of = draw(st.sampled_from(INSTANTS))
-    who = WHO[: draw(st.integers(1, 4))]
+    who = WHO[: draw(st.sampled_from([1, 2, 3, 4, 4]))]
     home = draw(st.sampled_from(ZONES))
     today = as_of.date()
     days = [*BIRTHDAYS, *(today - day + shift for day in DAYS for shift in (timedelta(0), timedelta(days=1)))]
@@ -167,12 +169,12 @@ def shops(draw: st.DrawFn) -> Shop:
 def events_of(draw: st.DrawFn, as_of: datetime) -> list[dict[str, Any]]:
     """Some of them twice, with another id."""
     events: list[dict[str, Any]] = []
-    for n in range(draw(st.integers(0, 10))):
+    for n in range(draw(st.sampled_from([0, 3, 6, 8, 10, 12]))):
         if events and draw(st.integers(0, 7)) == 0:
             events.append({**draw(st.sampled_from(events)), "event_id": f"e{n}"})
             continue
         at = draw(instants(as_of, [event["occurred_at"] for event in events]))
-        row = {"event_id": f"e{n}", "customer_id": draw(st.sampled_from(["c1", *WHO])), "occurred_at": at}
+        row = {"event_id": f"e{n}", "customer_id": draw(st.sampled_from(["c1", "c1", "c1", *WHO])), "occurred_at": at}
         events.append({**row, "type": draw(st.sampled_from(KINDS)), **draw(st.sampled_from(DETAILS))})
     return events
 
@@ -187,18 +189,25 @@ def decisions_of(draw: st.DrawFn, as_of: datetime, others: list[datetime]) -> li
             "message_id": draw(maybe(["m1", "m2"])),
             "decided_at": draw(instants(as_of, others)),
         }
-        for _ in range(draw(st.integers(0, 3)))
+        for _ in range(draw(st.sampled_from([0, 1, 2, 3])))
     ]
 
 
 # Rules
 
 
-DATES = sorted(
-    {(at + timedelta(days=shift)).date().isoformat() for at in INSTANTS for shift in (-8, -7, -3, -2, *range(-1, 3))}
-)
-_day = st.sampled_from(DATES)
-_days = st.lists(_day, min_size=2, max_size=2).map(sorted)
+def dates_near(instants: Sequence[datetime]) -> tuple[str, ...]:
+    """As they are written: those at which spans begin and end, and their neighbours."""
+    shifts = (-8, -7, -6, -3, -2, -1, 0, 1, 2)
+    return tuple(sorted({(at + timedelta(days=shift)).date().isoformat() for at in instants for shift in shifts}))
+
+
+DATES = dates_near(INSTANTS)
+
+
+def either(*choices: Strategy) -> Strategy:
+    """Each with the same chance, however many alternatives it has itself (`one_of` counts those)."""
+    return st.integers(0, len(choices) - 1).flatmap(choices.__getitem__)
 
 
 def one(operator: str, operand: Strategy) -> Strategy:
@@ -211,80 +220,83 @@ def joined(*parts: Strategy) -> Strategy:
 
 def compared(numbers: list[Any], unit: str = "") -> Strategy:
     said = [f"{how} {number}{unit}" for how, number in itertools.product(COMPARISONS, numbers)]
-    return st.sampled_from([*said, *numbers] if not unit else said)
+    return st.sampled_from(said if unit else [*said, *numbers])
 
 
-def spans() -> Strategy:
-    return st.one_of(
-        one("in_the_last", st.sampled_from(SPANS)), one("between", _days), one("before", _day), one("after", _day)
+def pairs(values: Sequence[Any]) -> Strategy:
+    return st.lists(st.sampled_from(values), min_size=2, max_size=2).map(sorted)
+
+
+def several(values: list[Any]) -> Strategy:
+    return st.lists(st.sampled_from(values), min_size=1, max_size=2)
+
+
+def spans(days: tuple[str, ...]) -> Strategy:
+    day = st.sampled_from(days)
+    return either(
+        one("in_the_last", st.sampled_from(SPANS)), one("between", pairs(days)), one("before", day), one("after", day)
     )
 
 
-def texts(values: list[str], pattern: list[str]) -> Strategy:
+def texts(values: list[str], patterns: list[str]) -> Strategy:
     value = st.sampled_from(values)
-    several = st.lists(value, min_size=1, max_size=2)
     part = st.sampled_from([values[0][:1], values[0], values[0][-1:], "%", "e"])
-    return st.one_of(
-        one("is", value),
-        one("is_not", value),
-        one("in", several),
-        one("not_in", several),
-        one("contains", part),
-        one("starts_with", part),
-        one("ends_with", part),
-        one("matches", st.sampled_from(pattern)),
+    return either(
+        *(one(operator, value) for operator in ("is", "is_not")),
+        *(one(operator, several(values)) for operator in ("in", "not_in")),
+        *(one(operator, part) for operator in ("contains", "starts_with", "ends_with")),
+        one("matches", st.sampled_from(patterns)),
         one("exists", st.booleans()),
     )
 
 
 def numbers(values: list[Any], units: tuple[str, ...] = ()) -> Strategy:
     value = st.sampled_from([*values, *(f"{number}{unit}" for number in values for unit in units)])
-    pair = st.lists(st.sampled_from(values), min_size=2, max_size=2).map(sorted)
-    operators = ["is", "is_not", "at_least", "at_most", "more_than", "less_than"]
-    return st.one_of(
+    operators = ("is", "is_not", "at_least", "at_most", "more_than", "less_than")
+    return either(
         *(one(operator, value) for operator in operators),
-        one("not_in", st.lists(st.sampled_from(values), min_size=1, max_size=2)),
-        one("in", st.lists(st.sampled_from(values), min_size=1, max_size=2)),
-        one("between", pair),
+        *(one(operator, several(values)) for operator in ("in", "not_in")),
+        one("between", pairs(values)),
         one("exists", st.booleans()),
     )
 
 
-def dates() -> Strategy:
-    span = st.sampled_from(["1d", "2d", "7d", "14d"])
+def dates(days: tuple[str, ...]) -> Strategy:
+    span, day = st.sampled_from(["1d", "2d", "7d", "14d"]), st.sampled_from(days)
     around = one("in_the_last", span) | one("in_the_next", span)
-    return st.one_of(
-        one("before", _day),
-        one("after", _day),
-        one("between", _days),
+    return either(
+        one("before", day),
+        one("after", day),
+        one("between", pairs(days)),
         one("within", around),
         one("older_than", span),
         one("exists", st.booleans()),
     )
 
 
-def lists(values: list[str]) -> Strategy:
-    several = st.lists(st.sampled_from(values), min_size=1, max_size=2)
-    return st.one_of(one("contains_any", several), one("contains_all", several), one("exists", st.booleans()))
+def lists(values: list[Any]) -> Strategy:
+    return either(
+        one("contains_any", several(values)), one("contains_all", several(values)), one("exists", st.booleans())
+    )
 
 
-def _named(key: str, name: str, test: Strategy) -> Strategy:
-    return test.map(lambda said: {key: name, **said})
+def _trait(name: str, test: Strategy) -> Strategy:
+    return test.map(lambda said: {"trait": name, **said})
 
 
-def traits() -> Strategy:
-    born = st.sampled_from(["1992-02-29", "1990-02-28", "2000-12-31"])
+def traits(days: tuple[str, ...]) -> Strategy:
+    born = st.sampled_from([day.isoformat() for day in BIRTHDAYS])
     ahead = st.sampled_from([1, 2, 7, 366]).map(lambda count: {"in_the_next": f"{count}d"})
     truth = one("is", st.booleans()) | one("is_not", st.booleans())
-    return st.one_of(
-        _named("trait", "country", texts(["DE", "AT", "FR"], ["DE", "[A-Z]{2}", "D.", "(DE|AT)?", "\\w", "\\w+"])),
-        _named("trait", "points", numbers([0, 5, 19.9], (" EUR", " USD"))),
-        _named("trait", "vip", truth),
-        _named("trait", "birthday", one("anniversary", st.just("today") | ahead)),
-        _named("trait", "birthday", one("is", born) | one("after", born) | one("is_not", born) | dates()),
-        _named("trait", "created_at", dates()),
-        _named("trait", "tags", lists(["vip", "gold", "x"])),
-        _named("trait", "home.city", one("is", st.sampled_from(["Bonn", "Graz"])) | one("exists", st.booleans())),
+    return either(
+        _trait("country", texts(["DE", "AT", "FR"], ["DE", "[A-Z]{2}", "D.", "D|DE|A", "(DE|AT)?", "\\w", "\\w+"])),
+        _trait("points", numbers([0, 5, 19.9], (" EUR", " USD"))),
+        _trait("vip", truth),
+        _trait("birthday", one("anniversary", st.just("today") | ahead)),
+        _trait("birthday", either(one("is", born), one("after", born), one("is_not", born), dates(days), dates(days))),
+        _trait("created_at", dates(days)),
+        _trait("tags", lists(["vip", "gold", "x"])),
+        _trait("home.city", one("is", st.sampled_from(["Bonn", "Graz"])) | one("exists", st.booleans())),
     )
 
 
@@ -292,126 +304,141 @@ def structured_traits() -> Strategy:
     """Of columns that only some engines have: lists, and fields of structs."""
     has = lists(["tea", "mugs"]) | one("contains", st.just("tea"))
     city = one("is", st.just("Bonn")) | one("is_not", st.just("Graz")) | one("exists", st.booleans())
-    return _named("trait", "interests", has) | _named("trait", "address.city", city)
+    return either(_trait("interests", has), _trait("address.city", city))
 
 
 def attributes() -> Strategy:
     """`where`, in its short forms too."""
     category = st.sampled_from(["shoes", "hats"])
-    single = st.one_of(
-        one("category", category | st.lists(category, min_size=1, max_size=2) | texts(["shoes", "hats"], ["s.*"])),
+    single = either(
+        one("category", either(category, several(["shoes", "hats"]), texts(["shoes", "hats"], ["s.*"]))),
         one("price", numbers([0.1, 7.5], (" EUR", " USD"))),
         one("stock", numbers([0.0, 3.0])),
-        one("quantity", numbers([1.0, 2.0]) | st.just(1)),
+        one("quantity", either(numbers([1.0, 2.0]), st.just(1))),
         one("amount", numbers([0.1, 0.3], (" EUR",))),
         one("currency", texts(["EUR", "USD"], ["E.R"])),
     )
-    return single | single | joined(single, single)
+    return either(single, single, joined(single, single))
 
 
 def counts() -> Strategy:
     return compared([1, 2, 3]).filter(lambda said: said not in ("less than 1", "at most 0"))
 
 
-def together() -> Strategy:
+def together(days: tuple[str, ...]) -> Strategy:
     """What looks at a customer's events together."""
-    totals = st.one_of(
+    totals = either(
         compared([*CENTS[:5], 0.8, 1.0]),
         compared([0.3, 7.5], " EUR"),
         one("quantity", compared([1, 2, 3])),
-        one("price", compared([0.1, 0.2, 7.5]) | compared([0.2, 7.5], " EUR")),
+        one("price", either(compared([0.1, 0.2, 7.5]), compared([0.2, 7.5], " EUR"))),
     )
     kinds = st.sampled_from(["product", "order", "category", "brand", "amount"])
     distinct = st.tuples(kinds, compared([0, 1, 2])).map(lambda said: {said[0]: said[1]})
-    tea = st.sampled_from(["shoes", "hats"])
-    most = one("is", tea) | one("in", st.lists(tea, min_size=1, max_size=2))
+    most = one("is", st.sampled_from(["shoes", "hats"])) | one("in", several(["shoes", "hats"]))
     popular = st.sampled_from([{"of": "product", "is": "p0"}, {"of": "brand", "is": "Alma"}])
-    streak = joined(one("every", st.sampled_from(["day", "week", "24h", "2d"])), one("for", st.integers(1, 3)))
-    return st.one_of(
+    return either(
         one("times", counts()),
         one("sum", totals),
         one("average", totals),
         one("distinct", distinct),
-        one("first", spans()),
-        one("last", spans()),
-        one("most", most.map(lambda said: {"of": "category", **said}) | popular),
-        streak,
+        one("first", spans(days)),
+        one("last", spans(days)),
+        one("most", either(most.map(lambda said: {"of": "category", **said}), popular)),
+        joined(one("every", st.sampled_from(["day", "week", "24h", "2d"])), one("for", st.integers(1, 3))),
     )
 
 
-def chosen() -> Strategy:
+def chosen(days: tuple[str, ...]) -> Strategy:
     """What chooses the events."""
     hours = ["00:00-05:00", "22:00-02:00", "02:00-03:00", "03:00-03:01", "09:30-17:00", "23:59-00:01"]
     weekdays = ["Sunday", "Saturday", ["Sunday", "Monday"], ["Tuesday", "Thursday"]]
-    follower = joined(
-        one("did", st.sampled_from(["purchase", "view"])),
-        one("within", st.sampled_from(GAPS)),
-        st.just({}) | st.just({"product": "same"}) | one("where", attributes()),
-    )
-    ever = joined(one("did", st.sampled_from(["purchase", "view"])), st.just({}) | st.just({"product": "same"}))
-    return st.one_of(
+    kind = one("did", st.sampled_from(["purchase", "view"]))
+    more = either(st.just({}), st.just({"product": "same"}), one("where", attributes()))
+    soon = joined(kind, one("within", st.sampled_from(GAPS)), more)
+    return either(
         one("where", attributes()),
         one("time_of_day", st.sampled_from(hours)),
         one("weekday", st.sampled_from(weekdays)),
-        one("then", follower | ever),
-        one("then_not", follower),
-        spans(),
-        spans(),
+        one("then", either(soon, joined(kind, more))),
+        one("then_not", soon),
+        spans(days),
     )
 
 
-def behaviours() -> Strategy:
-    kind = st.sampled_from(["purchase", "purchase", "purchase", "view", "view", "never_seen"])
-    head = kind.map(lambda name: {"did": name}) | kind.map(lambda name: {"did_not": name})
+def behaviours(days: tuple[str, ...]) -> Strategy:
+    kind = st.sampled_from(["purchase"] * 5 + ["view"] * 3 + ["never_seen"])
+    head = st.tuples(st.sampled_from(["did", "did", "did_not"]), kind).map(lambda said: {said[0]: said[1]})
     none: Strategy = st.just({})
-    return joined(head, none | chosen() | chosen(), none | together()).filter(_one_span) | joined(
-        head, chosen(), chosen(), none | together()
-    ).filter(_one_span)
+    choice, tests = chosen(days), together(days)
+    return either(
+        joined(head, either(none, choice)),
+        joined(head, choice),
+        joined(head, tests),
+        joined(head, choice, tests),
+        joined(head, choice, choice).filter(_one_span),
+    )
 
 
 def _one_span(rule: dict[str, Any]) -> bool:
-    spans_given = sum(name in rule for name in ("in_the_last", "between", "before", "after"))
-    return spans_given <= 1 and not ("then" in rule and "then_not" in rule)
+    given = sum(name in rule for name in ("in_the_last", "between", "before", "after"))
+    return given <= 1 and not ("then" in rule and "then_not" in rule)
 
 
-def others() -> Strategy:
+def profiles() -> Strategy:
     fields = st.sampled_from(["recency_days", "frequency", "monetary", "discount_share"])
-    profile = st.tuples(fields, numbers([0.2, 1, 7])).map(lambda said: {"profile": said[0], **said[1]})
-    units = st.sampled_from(
-        [
-            {"profile": "recency_days", "at_most": "7d"},
-            {"profile": "recency_days", "between": ["12h", "1w"]},
-            {"profile": "discount_share", "at_least": "20%"},
-            {"profile": "discount_share", "less_than": "100%"},
-            {"profile": "monetary", "more_than": "0.10 EUR"},
-        ]
-    )
-    asked = st.fixed_dictionaries(
-        {}, optional={"score": compared([0.0, 0.6]), "label": st.sampled_from(["hot", "warm"])}
-    )
-    segment = joined(
-        st.sampled_from([{"segment": "churn_risk"}, {"segment": "churn_risk"}, {"segment": "nobody"}]), asked
-    )
-    quiet = st.fixed_dictionaries({"not_contacted": st.sampled_from(SPANS)}, optional={"campaign": st.just("winback")})
-    return st.one_of(profile, units, segment, messages(), messages(), quiet)
+    units: list[dict[str, Any]] = [
+        {"profile": "recency_days", "at_most": "7d"},
+        {"profile": "recency_days", "between": ["12h", "1w"]},
+        {"profile": "discount_share", "at_least": "20%"},
+        {"profile": "discount_share", "less_than": "100%"},
+        {"profile": "monetary", "more_than": "0.10 EUR"},
+    ]
+    plain = st.tuples(fields, numbers([0.2, 1, 7])).map(lambda said: {"profile": said[0], **said[1]})
+    return either(plain, st.sampled_from(units))
 
 
-def messages() -> Strategy:
-    campaign = st.fixed_dictionaries({}, optional={"campaign": st.sampled_from(["winback", "other"])})
+def segments() -> Strategy:
+    asked: dict[str, Strategy] = {"score": compared([0.0, 0.6]), "label": st.sampled_from(["hot", "warm"])}
+    names = [{"segment": "churn_risk"}, {"segment": "churn_risk"}, {"segment": "nobody"}]
+    return joined(st.sampled_from(names), st.fixed_dictionaries({}, optional=asked))
+
+
+def messages(days: tuple[str, ...]) -> Strategy:
+    campaign = st.sampled_from([{}, {"campaign": "winback"}, {"campaign": "winback"}, {"campaign": "other"}])
     goal = st.fixed_dictionaries({}, optional={"did": st.just("view"), "within": st.sampled_from(GAPS)})
     was = st.sampled_from(["received", "opened", "clicked", "converted"]).map(lambda word: {"was": word})
     converted = st.just({"was": "converted"})
-    mailing = joined(campaign, was) | joined(campaign, converted, one("goal", goal))
-    return joined(one("message", mailing), st.just({}) | spans())
+    mailing = either(joined(campaign, was), joined(campaign, converted, one("goal", goal)))
+    quiet = joined(one("not_contacted", st.sampled_from(SPANS)), campaign)
+    said = one("message", mailing)
+    return either(said, joined(said, spans(days)), quiet)
 
 
-LEAF = st.one_of(
-    traits(), traits(), behaviours(), behaviours(), behaviours(), behaviours(), others(), structured_traits()
-)
+@lru_cache
+def leaves(days: tuple[str, ...] = DATES) -> Strategy:
+    return either(
+        traits(days),
+        behaviours(days),
+        behaviours(days),
+        behaviours(days),
+        messages(days),
+        either(profiles(), segments(), structured_traits()),
+    )
 
 
-def conditions(depth: int = 4) -> Strategy:
+@lru_cache
+def conditions(depth: int = 4, days: tuple[str, ...] = DATES) -> Strategy:
     """Groups nested to that depth, a group at the top."""
-    inner = LEAF if depth == 1 else LEAF | conditions(depth - 1)
-    parts = st.lists(inner, max_size=2)
-    return st.one_of(one("all", parts), one("any", parts), one("not", inner))
+    inner = leaves(days) if depth == 1 else either(leaves(days), conditions(depth - 1, days))
+    count = st.sampled_from([0, 1, 2, 2, 2, 3])
+    parts = count.flatmap(lambda number: st.lists(inner, min_size=number, max_size=number))
+    return either(one("all", parts), one("any", parts), one("not", inner))
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[Shop, dict[str, Any]]:
+    """A shop, and a rule that speaks of its days."""
+    shop = draw(shops())
+    days = dates_near([shop.as_of])
+    return shop, draw(conditions(4, days))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import ibis
@@ -19,7 +19,7 @@ from automation.rules.profile import Profile
 from automation.rules.segment import Segment
 from automation.rules.trait import Trait
 from automation.testing.rule import check_rule
-from automation.testing.toy_shop import TOY_AS_OF, toy_snapshot
+from automation.testing.toy_shop import TOY_AS_OF, toy_events, toy_snapshot
 
 ALL = {f"c{n}" for n in range(1, 9)}
 
@@ -62,6 +62,8 @@ ALL = {f"c{n}" for n in range(1, 9)}
         (Did, {"did": "purchase", "last": {"in_the_last": "30d"}}, {"c1", "c2", "c3", "c4"}),
         (Did, {"did": "purchase", "most": {"of": "category", "is": "tea"}}, {"c1", "c2", "c5", "c7"}),  # c7: as mugs
         (Did, {"did": "purchase", "every": "30d", "for": 3}, {"c3"}),
+        (Did, {"did": "purchase", "every": "week", "for": 1}, set()),
+        (Did, {"did": "purchase", "every": "2w", "for": 1}, {"c1"}),  # c4's was at 19:00 on the 15th, 14.6 days ago
         (Did, {"did": "view", "then": {"did": "view", "within": "1d"}}, {"c6"}),
         (Did, {"did": "view", "then_not": {"did": "view", "within": "1d"}}, {"c1", "c6"}),
         (Did, {"did": "view", "then_not": {"did": "view", "within": "2d"}}, {"c6"}),  # c1's two days aren't over
@@ -108,6 +110,47 @@ def test_received_counts_messages_of_the_campaign_alone() -> None:
     check_rule(Message, written, expected={"c1", "c3"}, data=data)
     check_rule(NotContacted, {"not_contacted": "30d"}, expected=ALL - {"c1", "c3"}, data=data)
     check_rule(NotContacted, {"not_contacted": "30d", "campaign": "winback"}, expected=ALL - {"c1"}, data=data)
+
+
+def test_an_answer_belongs_to_the_campaign_of_the_message_that_it_names() -> None:
+    sent = [("c1", "m1", "winback"), ("c1", "m2", "welcome"), ("c5", None, "winback"), ("c5", "m3", "winback")]
+    decisions = pl.DataFrame(
+        [
+            {"customer_id": who, "campaign": name, "outcome": "message", "message_id": message, "decided_at": TOY_AS_OF}
+            for who, message, name in sent
+        ]
+    )
+    opens = toy_events().with_columns(
+        message_id=pl.when(pl.col("event_id") == "e34")
+        .then(pl.lit("m2"))
+        .when(pl.col("event_id") == "e36")
+        .then(pl.lit("m3"))
+    )
+    data = replace(toy_snapshot(events=opens), decisions=ibis.memtable(decisions))
+
+    check_rule(Message, {"message": {"campaign": "winback", "was": "opened"}}, expected={"c5"}, data=data)
+    check_rule(Message, {"message": {"campaign": "welcome", "was": "opened"}}, expected={"c1"}, data=data)
+    check_rule(Message, {"message": {"campaign": "other", "was": "opened"}}, expected=set(), data=data)
+
+
+def test_a_conversion_is_a_goal_soon_after_the_message() -> None:
+    """Ana bought on 20 March at 8:15; Dev on 15 March at 19:00."""
+    sent = [("c1", datetime(2026, 3, 19, 8, 15, tzinfo=UTC)), ("c4", datetime(2026, 3, 8, 19, 0, tzinfo=UTC))]
+    decisions = pl.DataFrame(
+        [
+            {"customer_id": who, "campaign": "winback", "outcome": "message", "message_id": None, "decided_at": at}
+            for who, at in sent
+        ]
+    )
+    data = replace(toy_snapshot(), decisions=ibis.memtable(decisions))
+
+    def converted(**goal: str) -> dict[str, Any]:
+        return {"message": {"campaign": "winback", "was": "converted", **({"goal": goal} if goal else {})}}
+
+    check_rule(Message, converted(), expected={"c1", "c4"}, data=data)  # exactly 7 days after
+    check_rule(Message, converted(within="1d"), expected={"c1"}, data=data)
+    check_rule(Message, converted(within="23h"), expected=set(), data=data)
+    check_rule(Message, converted(did="view", within="10d"), expected={"c1"}, data=data)
 
 
 def test_a_segment_is_narrowed_by_score_and_label() -> None:
@@ -178,12 +221,6 @@ def test_a_segment_is_narrowed_by_score_and_label() -> None:
             "product: same needs a campaign that starts with a product, which is not built yet",
         ),
         (Segment, {"segment": "vip"}, "there is no segment 'vip'; there are none"),
-        (
-            Message,
-            {"message": {"campaign": "winback", "was": "opened"}},
-            "what was opened can't be told by campaign: the events have neither a message_id nor an attribute "
-            "'campaign'; leave campaign out, or import one of them with the events",
-        ),
     ],
 )
 def test_what_the_data_cannot_answer_is_said(rule: type[Rule], written: dict[str, Any], text: str) -> None:
