@@ -24,9 +24,13 @@ class Profile:
     """A feature derived from behaviour, compared with exactly one operator.
 
         {profile: monetary, at_least: 100}
+        {profile: lifecycle, in: [at_risk, lapsed]}
+        {profile: recency_days, at_most: 30d}
 
-    `recency_days` (since the last purchase), `frequency` (days with a purchase), `monetary`, `first_purchase_at`,
-    `last_purchase_at`. Who never bought has none of them: never greater or smaller, but `exists: false` holds.
+    Every column of the profiles is a field: what and when a customer buys (`recency_days`, `frequency`, `monetary`,
+    `average_basket`, `lifecycle`, `rfm` …), what they like (`top_category`, `top_brand` …), how they answer. Shares are
+    written as such (`at_least: 20%`), amounts are in the shop's currency.
+    A missing field is never greater or smaller, but `exists: false` holds.
     """
 
     key: ClassVar[str] = "profile"
