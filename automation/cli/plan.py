@@ -58,6 +58,7 @@ def payload(found: Plan) -> dict[str, object]:
         "leaving": found.leaving,
         "unrenderable": dict(found.unrenderable),
         "samples": [asdict(sample) for sample in found.samples],
+        "rules": [asdict(rule) for rule in found.rules],
         "warnings": list(found.warnings),
         "seconds": found.seconds,
     }
@@ -65,7 +66,7 @@ def payload(found: Plan) -> dict[str, object]:
 
 def blocks(workspace: Workspace, found: Plan) -> list[Block]:
     """The plan as a person reads it."""
-    shown: list[Block] = [_funnel(workspace, found), *_people(found)]
+    shown: list[Block] = [_funnel(workspace, found), *_people(found), *_rules(found)]
     if found.variants:
         rows = [(variant, outcome, n) for (variant, outcome), n in sorted(found.variants.items())]
         shown.append(Table(("variant", "outcome", "customers"), rows, title="Variants"))
@@ -87,6 +88,20 @@ def _funnel(workspace: Workspace, found: Plan) -> Table:
     for (outcome, reason), n in sorted(found.outcomes.items(), key=lambda item: (item[0][0] == "message", -item[1])):
         rows.append((outcome, n, reason_text(workspace, reason)))
     return Table(("funnel", "customers", "why"), rows, title=f"{found.campaign}, if it ran now")
+
+
+def _rules(found: Plan) -> list[Block]:
+    """What each rule takes by itself: the first line is the one to mend when a plan is slow."""
+    rows = [
+        (
+            rule.rule,
+            rule.customers,
+            "" if rule.estimated is None else f"{rule.estimated:,}",
+            f"{rule.seconds * 1000:,.0f} ms",
+        )
+        for rule in found.rules
+    ]
+    return [Table(("rule", "customers", "expected", "takes"), rows, title="Rules, each asked alone")] if rows else []
 
 
 def _people(found: Plan) -> list[Block]:

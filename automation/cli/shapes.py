@@ -38,6 +38,7 @@ _PLAN = {
     "leaving": "customers gone since the last run; null where it never ran",
     "unrenderable": "customers by what is wrong with their message",
     "samples": "list of customer_id, outcome, reason, variant, offer, rendered",
+    "rules": "list of path, rule, estimated, customers, seconds: each rule asked alone, the dearest first",
     "warnings": "list of texts",
     "seconds": "how long planning took",
 }

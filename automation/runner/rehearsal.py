@@ -17,6 +17,7 @@ from automation.errors import AutomationError
 from automation.pipeline.audience import Frozen, freeze
 from automation.pipeline.compose import compose, tag_links
 from automation.pipeline.decide import Decided, Materials, decide
+from automation.rules.costs import RuleCost, costs
 from automation.runner.delivery import letterhead
 from automation.runner.launch import template_files, valid_campaign
 from automation.runner.materials import active_versions, conditions, materials, plan_offers, reads_decisions, snapshot
@@ -65,6 +66,8 @@ class Plan:
     leaving: int | None
     seconds: float
     warnings: Sequence[str] = field(default_factory=tuple)
+    rules: Sequence[RuleCost] = ()
+    """Every rule of the audience asked alone, the dearest first."""
 
 
 def plan(workspace: Workspace, name: str, *, samples: int = SAMPLES, progress: Progress = quiet) -> Plan:
@@ -75,7 +78,9 @@ def plan(workspace: Workspace, name: str, *, samples: int = SAMPLES, progress: P
     try:
         with tempfile.TemporaryDirectory() as folder:
             frozen, found, members = _freeze(workspace, warehouse, campaign, Path(folder))
-            return _rehearse(workspace, found, frozen, members, samples, started, progress)
+            found_costs = costs([campaign.audience.condition], found.data, workspace.project.registry)
+            made = _rehearse(workspace, found, frozen, members, samples, started, progress)
+            return replace(made, rules=found_costs)
     finally:
         warehouse.close()
 
