@@ -29,6 +29,7 @@ from automation.plugin_manager import Registry
 from automation.rules import core
 from automation.rules.compiler import audience
 from automation.types.campaign import Audience, Condition, Group, Leaf
+from automation.types.schema import TableName
 from automation.warehouse.connect import Warehouse, open_warehouse
 
 COUNTRIES = ["DE", "AT"]
@@ -103,7 +104,7 @@ def sqlite(path: Path, warehouse: Warehouse) -> None:
     with closing(sqlite3.connect(path)) as connection, warehouse.cursor() as cursor:
         connection.execute("PRAGMA journal_mode = OFF")
         connection.execute("PRAGMA synchronous = OFF")
-        columns = {
+        columns: dict[TableName, str] = {
             "customers": "customer_id, country",
             "products": "product_id, category",
             "events": "event_id, customer_id, type, occurred_at, product_id, order_id, amount",
@@ -111,7 +112,7 @@ def sqlite(path: Path, warehouse: Warehouse) -> None:
         for name, listed in columns.items():
             key = listed.split(",", maxsplit=1)[0]
             connection.execute(f"CREATE TABLE {name} ({listed.replace(key, key + ' PRIMARY KEY', 1)}) WITHOUT ROWID")
-            warehouse.connection.create_view("source", warehouse.table(name), overwrite=True)  # type: ignore[arg-type]
+            warehouse.connection.create_view("source", warehouse.table(name), overwrite=True)
             wanted = listed.replace("occurred_at", "epoch_us(occurred_at)")
             rows = cursor.execute(f"SELECT {wanted} FROM source ORDER BY {key}")
             marks = ", ".join("?" * len(listed.split(",")))
@@ -173,7 +174,7 @@ def rules() -> tuple[Registry, dict[str, Condition]]:
     core.register_rules(lambda name, rule: registry.components["rules"].__setitem__(name, (rule, "core")))
     found: dict[str, Condition] = {}
     for name, written in RULES.items():
-        parts = []
+        parts: list[Condition] = []
         for one in written:
             key = next(iter(one))
             options = registry.find("rules", key).Options.model_validate(one)
@@ -201,7 +202,7 @@ def ours(warehouse: Warehouse, data: Snapshot) -> dict[str, Callable[[], int]]:
 def by_hand(warehouse: Warehouse, data: Snapshot) -> dict[str, Callable[[], int]]:
     """The same questions in DuckDB's own SQL, over the same views."""
     for name in ("customers", "products", "events"):
-        warehouse.connection.create_view(name, warehouse.table(name), overwrite=True)  # type: ignore[arg-type]
+        warehouse.connection.create_view(name, warehouse.table(name), overwrite=True)
 
     def asked(name: str) -> int:
         text = query(name, aware, DUCKDB_DAY)
