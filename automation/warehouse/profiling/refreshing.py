@@ -104,7 +104,7 @@ def _refresh_touched(standing: Standing, built: Built) -> Refreshed | None:
     facts = kept.write(_rows(standing, _ARRIVED), folder, FACTS, anew=False)
     shelf = kept.write(_rows(standing, _SHELVED), folder, SHELF, anew=True)
     everything = kept.select_kept(folder, FACTS)
-    sql(f"CREATE TABLE profiling_touched AS {everything} SEMI JOIN profiling_people USING (customer)")
+    sql(f"CREATE TABLE profiling_touched AS FROM ({everything}) SEMI JOIN profiling_people USING (customer)")
     _measure(standing, "SELECT * FROM profiling_touched")
     others = f"UNION ALL BY NAME {profiles} ANTI JOIN profiling_people USING (customer)"
     return _write(standing, shop, {"facts": facts, "shelf": shelf}, latest=built.latest, others=others)

@@ -138,3 +138,10 @@ def test_offsets_change_where_the_clocks_do() -> None:
 def test_thresholds_must_rise() -> None:
     with pytest.raises(ValueError, match="`lost_after` must be longer than `at_risk_after`"):
         Lifecycle(at_risk_after=timedelta(days=30), lost_after=timedelta(days=30))
+
+
+def test_customers_who_come_before_any_event_are_carried_on(warehouse: Warehouse) -> None:
+    assert warehouse.refresh_profiles().how == "everybody"
+    warehouse.upsert("customers", pl.DataFrame({"customer_id": ["eve"], "timezone": ["UTC"]}))
+    assert warehouse.refresh_profiles().how == "touched"
+    assert profile(warehouse, "eve", MONDAY)["lifecycle"] == "never_bought"
