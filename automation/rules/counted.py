@@ -86,7 +86,8 @@ def _periods(events: ir.Table, options: Behaviour, data: Snapshot) -> Any:
     assert options.every is not None
     assert options.for_ is not None
     starts = [ibis.literal(earlier(data.as_of, options.every * n)) for n in range(1, options.for_ + 1)]
-    number = reduce(add, [(events.occurred_at < start).cast("int64") for start in starts])
+    # PostgreSQL casts no Boolean to a bigint.
+    number = reduce(add, [ibis.ifelse(events.occurred_at < start, 1, 0) for start in starts])
     return number.nunique(where=events.occurred_at >= starts[-1])
 
 

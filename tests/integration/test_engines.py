@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from support import postgres, spark
 from unit.rules.oracle import Shop, members
-from unit.rules.strategies import LEAF, conditions, shops
+from unit.rules.strategies import conditions, leaves, shops
 from unit.rules.written import CUSTOMERS, EVENTS, PRODUCTS, core_registry, read, snapshot_of
 
 from automation.contracts import Snapshot
@@ -138,7 +138,7 @@ def agree(engine: Engine, shop: Shop, written: Sequence[Any]) -> None:
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=SLOW, phases=PHASES)
-@given(shop=shops(), written=st.lists(LEAF, min_size=2, max_size=4), nested=conditions(2))
+@given(shop=shops(), written=st.lists(leaves(), min_size=2, max_size=4), nested=conditions(2))
 def test_postgresql_agrees_with_the_oracle(on_postgres: Engine, shop: Shop, written: list[Any], nested: Any) -> None:
     agree(on_postgres, shop, [*written, nested])
 
@@ -146,6 +146,6 @@ def test_postgresql_agrees_with_the_oracle(on_postgres: Engine, shop: Shop, writ
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning")
 @settings(max_examples=8, deadline=timedelta(minutes=2), suppress_health_check=SLOW, phases=PHASES)
-@given(shop=shops(), written=st.lists(LEAF, min_size=2, max_size=4), nested=conditions(1))
+@given(shop=shops(), written=st.lists(leaves(), min_size=2, max_size=4), nested=conditions(1))
 def test_spark_agrees_with_the_oracle(on_spark: Engine, shop: Shop, written: list[Any], nested: Any) -> None:
     agree(on_spark, shop, [*written, nested])
