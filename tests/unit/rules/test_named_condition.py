@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+from pydantic import BaseModel
 
 from automation.errors import ConfigurationError
 from automation.rules.named_condition import NamedCondition, NamedConditionOptions, NamedQuery
+from automation.testing.rule import check_rule
 from automation.testing.toy_shop import toy_snapshot
 from automation.types.query import check_query
 
@@ -125,3 +127,14 @@ def test_what_the_database_cannot_answer_is_said(options: Any, text: str) -> Non
         NamedCondition(options).matching(toy_snapshot())
 
     assert str(caught.value).startswith(text)
+
+
+class Resolved(NamedCondition):
+    """The rule as config hands it over: with the SQL of its name."""
+
+    Options: ClassVar[type[BaseModel]] = NamedQuery
+
+
+def test_it_keeps_the_contract_of_a_rule() -> None:
+    espresso = "SELECT customer_id FROM events WHERE product_id = 'p3' AND type = 'purchase' AND occurred_at < :as_of"
+    check_rule(Resolved, {"condition": "espresso", "sql": espresso}, expected={"c3", "c4"})

@@ -53,7 +53,7 @@ def test_an_empty_warehouse_has_typed_tables_and_writes_nothing(warehouse: Wareh
         assert dict(frame.schema) == {name: POLARS_TYPES[kind] for name, kind in declared.columns.items()}
     assert snapshot.profiles.to_polars().height == 0
     assert snapshot.decisions.to_polars().columns == [
-        "customer_id", "campaign", "run_id", "outcome", "decided_at", "variant",
+        "customer_id", "campaign", "run_id", "outcome", "decided_at", "variant", "message_id",
     ]  # fmt: skip
     assert warehouse.version() == snapshot.version == "customers=-1 products=-1 events=-1"
     assert not warehouse.folder.exists()
