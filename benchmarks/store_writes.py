@@ -25,6 +25,7 @@ from automation.types.run import RunKind
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 BATCH = 1_000
+ROUNDS = 5
 CONTEXT = '{"customer":{"first_name":"Ana","country":"DE","loyalty_tier":"gold"},"language":"de"}'
 ITEMS = '[{"product_id":"p1","score":0.5,"reason":"because_you_bought","because":["p2"],"by":"similar"}]'
 
@@ -58,17 +59,19 @@ def frozen_run(store: Store, batches: int, key: str) -> int:
     return run.id
 
 
-def ours(folder: Path, batches: list[pl.DataFrame]) -> None:
-    """Into an empty store, prepared outside the clock by `prepare`."""
+def prepared(folder: Path, batches: int) -> tuple[Store, int]:
+    """An empty store with a frozen run."""
     store = open_store(folder / "store.db")
-    run_id = frozen_run(store, len(batches), "once")
+    return store, frozen_run(store, batches, "once")
+
+
+def ours(store: Store, run_id: int, batches: list[pl.DataFrame]) -> None:
     for no, batch in enumerate(batches):
         with store.transaction() as connection:
             ledger.plan(
                 connection, run_id=run_id, batch_no=no, epoch=0, campaign="winback", topic="promotions", rows=batch,
                 products="{}", secret=store.secret, now=NOW,
             )  # fmt: skip
-    store.close()
 
 
 DECISION = (
@@ -107,11 +110,8 @@ def finished_tuples(batches: list[pl.DataFrame]) -> list[list[list[tuple[Any, ..
     return made
 
 
-def raw(folder: Path, batches: list[list[list[tuple[Any, ...]]]]) -> None:
-    store = open_store(folder / "store.db")
-    frozen_run(store, len(batches), "once")
-    store.close()
-    connection = sqlite3.connect(folder / "store.db", isolation_level=None)
+def raw(path: Path, batches: list[list[list[tuple[Any, ...]]]]) -> None:
+    connection = sqlite3.connect(path, isolation_level=None)
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 0"):
         connection.execute(f"PRAGMA {pragma}")
     for decisions, messages, contacts in batches:
@@ -129,12 +129,18 @@ def main() -> int:
     batches = [rows(no) for no in range(count)]
     tuples = finished_tuples(batches)
     with tempfile.TemporaryDirectory() as top:
-        folders = iter(Path(top) / str(n) for n in range(1_000))
-        rounds = 5
+        stores = [prepared(Path(top) / str(n), count) for n in range(2 * ROUNDS)]  # outside the clock
+        for_us, for_raw = iter(stores[:ROUNDS]), iter(stores[ROUNDS:])
         taken = median_seconds(
-            {"ours": lambda: ours(next(folders), batches), "raw": lambda: raw(next(folders), tuples)}, rounds
+            {
+                "ours": lambda: ours(*next(for_us), batches),
+                "raw": lambda: raw(Path(str(next(for_raw)[0].engine.url.database)), tuples),
+            },
+            ROUNDS,
         )
-    say(f"{count * BATCH:,} decisions with a message and a contact each, {rounds} rounds in turn, medians")
+        for store, _ in stores:
+            store.close()
+    say(f"{count * BATCH:,} decisions with a message and a contact each, {ROUNDS} rounds in turn, medians")
     written = count * BATCH
     return report(
         [
