@@ -215,7 +215,9 @@ def test_files_are_taken_over_while_it_runs_and_an_invalid_one_harms_nobody(tmp_
         wait_for(lambda: [e for e in log(root) if "config.yaml" in e.get("problem", "")], daemon)
         (root / "config.yaml").write_text(text)
         end(daemon)
-    assert len(delivered(root)) == 100
+    ids = delivered(root)
+    assert len(ids) == len(set(ids))
+    assert len(ids) in (100, 150)  # a quarter of an hour may have begun meanwhile: then it ran once more
 
 
 def test_on_merge_launches_what_is_valid(tmp_path: Path) -> None:
