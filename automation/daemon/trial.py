@@ -22,7 +22,7 @@ def send_trial(workspace: Workspace, rendered: Rendered, to: str) -> Receipt:
 async def _deliver(workspace: Workspace, message: Rendered) -> Receipt:
     channel = make_channel(workspace, message.channel)
     try:
-        receipts = [receipt async for receipt in channel.deliver([message])]
+        receipts = [receipt async for receipt in channel.deliver([message], lambda _: None)]
     finally:
         await channel.close()
     return receipts[0] if receipts else Receipt(message.id, message.attempt, Verdict.AMBIGUOUS, "no receipt was given")

@@ -15,6 +15,7 @@ from automation.contracts import Snapshot
 from automation.errors import ConfigurationError
 from automation.rules.attributes import WORDS, Attribute, Kind, day_end, day_start, earlier, later
 from automation.rules.operators import Around, Operators
+from automation.rules.patterns import portable
 from automation.rules.values import parse_day, parse_quantity
 from automation.types.quantity import Money, format_duration
 
@@ -85,7 +86,8 @@ _COMPARE: Mapping[str, Callable[[Any, Any], Any]] = MappingProxyType(
         "contains": lambda column, part: column.contains(part),
         "starts_with": lambda column, text: column.startswith(text),
         "ends_with": lambda column, text: column.endswith(text),
-        "matches": lambda column, pattern: column.re_search(f"^(?:{pattern})$"),
+        # Java's $ stands before a last line break too, but not before a semicolon.
+        "matches": lambda column, pattern: (column + ";").re_search(f"^(?:{portable(pattern)});$"),
         "before": lambda column, day: column < day,
         "after": lambda column, day: column > day,
     }
@@ -199,7 +201,8 @@ def _compare_items(attribute: Attribute, name: str, items: tuple[str, ...]) -> A
     if attribute.kind == "list":
         tests = [attribute.column.contains(item) for item in items]
     else:
-        listed = ibis.literal(",") + attribute.column.re_replace(r"\s*,\s*", ",").strip() + ","
+        # Not strip(): the blanks that ibis names to Spark are taken for letters there, \v for v.
+        listed = (ibis.literal(",") + attribute.column + ",").re_replace(r"[ \t\r\n]*,[ \t\r\n]*", ",")
         tests = [listed.contains(f",{item},") for item in items]
     return reduce(and_ if name == "contains_all" else or_, tests)
 

@@ -157,18 +157,21 @@ class Delivery:
                 await self._hand_over(channel, name, messages)
 
     async def _hand_over(self, channel: Channel, name: str, messages: Sequence[Rendered]) -> None:
-        """What the channel doesn't report, whatever ends it, may have arrived."""
+        """What was handed over and isn't reported, whatever ends the channel, may have arrived."""
         waiting = {(message.id, message.attempt) for message in messages}
+        handed_over: set[str] = set()
         try:
-            async for receipt in channel.deliver(messages):
+            async for receipt in channel.deliver(messages, lambda message: handed_over.add(message.id)):
                 if (receipt.id, receipt.attempt) in waiting:
                     waiting.discard((receipt.id, receipt.attempt))
                     self._receipts.append(receipt)
         except Exception:
             log.exception("channel failed", channel=name, unreported=len(waiting))
         finally:
-            unreported = "the channel gave no receipt"
-            self._receipts += [Receipt(i, attempt, Verdict.AMBIGUOUS, unreported) for i, attempt in sorted(waiting)]
+            self._receipts += [
+                Receipt(i, attempt, Verdict.AMBIGUOUS if i in handed_over else Verdict.RETURNED, _UNREPORTED)
+                for i, attempt in sorted(waiting)
+            ]
 
     def render_again(self, message: str) -> Rendered:
         """A message as it was sent, byte for byte. Raises `StoreError` and `TemplateError`."""
@@ -246,6 +249,7 @@ def letterhead(workspace: Workspace) -> Letterhead:
     )
 
 
+_UNREPORTED = "the channel gave no receipt"
 _SHOWN_OF_SHOP = {"name", "url", "currency", "language", "address", "email"}
 
 

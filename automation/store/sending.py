@@ -35,7 +35,7 @@ def settle(connection: Connection, results: Sequence[Receipt], *, now: datetime)
             "reason": sa.bindparam("r"),
         }
         if state is MessageState.QUEUED:
-            values["due_at"] = sa.bindparam("d")
+            values |= {"due_at": sa.bindparam("d"), "attempt": _message.c.attempt - sa.bindparam("u")}
         changed = (
             sa.update(_message)
             .where(
@@ -49,7 +49,7 @@ def settle(connection: Connection, results: Sequence[Receipt], *, now: datetime)
         )
         rows = [
             {"i": r.id, "a": r.attempt, "p": r.provider_id or None, "r": r.detail or None}
-            | ({"d": to_millis(now + backoff(r))} if state is MessageState.QUEUED else {})
+            | (_again(r, now) if state is MessageState.QUEUED else {})
             for r in receipts
         ]
         connection.execute(changed, rows)
@@ -63,17 +63,27 @@ def _settled_state(result: Receipt) -> MessageState:
     if result.verdict is Verdict.RETRY:
         return MessageState.FAILED if result.attempt >= MAX_ATTEMPTS else MessageState.QUEUED
     return {
+        Verdict.RETURNED: MessageState.QUEUED,
         Verdict.SENT: MessageState.SENT,
         Verdict.FAILED: MessageState.FAILED,
         Verdict.AMBIGUOUS: MessageState.AMBIGUOUS,
     }[result.verdict]
 
 
+def _again(result: Receipt, now: datetime) -> dict[str, int]:
+    """When the next attempt is due, and by how much the count goes back."""
+    return {"d": to_millis(now + backoff(result)), "u": int(result.verdict is Verdict.RETURNED)}
+
+
 def backoff(result: Receipt) -> timedelta:
-    """How long to wait before the next attempt: doubling, with a jitter that is the message's own."""
+    """How long to wait before the next attempt: doubling, with a jitter that is the message's own.
+
+    What the provider asked for is kept to. What was returned says nothing about the message, and so doesn't double.
+    """
     jitter = 0.5 + int(content_hash(result.id, str(result.attempt))[:8], 16) / 2**32
-    doubled: timedelta = min(FIRST_RETRY * 2 ** (result.attempt - 1), LONGEST_RETRY)
-    return doubled * jitter
+    doublings = 0 if result.verdict is Verdict.RETURNED else result.attempt - 1
+    doubled: timedelta = min(FIRST_RETRY * 2**doublings, LONGEST_RETRY)
+    return max(doubled * jitter, result.retry_after or timedelta(0))
 
 
 def release(connection: Connection, ids: Sequence[str]) -> None:

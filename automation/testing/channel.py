@@ -15,6 +15,7 @@ from automation.types.message import Receipt, Rendered, Verdict
 
 KINDS = ("email", "phone", "push")
 _ADDRESSES = {"email": "ana@example.org", "phone": "+4940123456", "push": "device-token-1"}
+_MAY_ARRIVE = (Verdict.SENT, Verdict.AMBIGUOUS)
 _FORGED = "x\r\nBcc: victim@example.org"
 
 
@@ -24,7 +25,8 @@ def check_channel(make: Callable[[], Channel], *, to: str | None = None, verdict
     make: gives a new channel each time, on a target that takes messages for `to` and answers with `verdict`.
 
     Checked: options are frozen and strict; the module imports nothing heavy; one receipt for each message, in any
-    order, with its id and attempt, a short detail and no address in it; no receipt for no message; a further attempt is
+    order, with its id and attempt, a short detail and no address in it; what arrived was handed over first, once an
+    attempt; no receipt for no message; a further attempt is
     answered again; a line break in the address or in a header (for e-mail also in the subject and the sender) is
     answered FAILED; `close` may be called twice, and before anything was delivered. Raises AssertionError.
     """
@@ -58,7 +60,14 @@ def example_messages(to: str, count: int = 3) -> list[Rendered]:
 
 async def receipts(channel: Channel, messages: Sequence[Rendered]) -> list[Receipt]:
     """Everything that `deliver` answers, as a list."""
-    return [receipt async for receipt in channel.deliver(messages)]
+    return (await exchange(channel, messages))[0]
+
+
+async def exchange(channel: Channel, messages: Sequence[Rendered]) -> tuple[list[Receipt], list[str]]:
+    """Everything that `deliver` answers, and the ids that it handed over, in their order."""
+    handed_over: list[str] = []
+    answers = [receipt async for receipt in channel.deliver(messages, lambda message: handed_over.append(message.id))]
+    return answers, handed_over
 
 
 def _check_options(channel: Channel) -> None:
@@ -80,13 +89,14 @@ async def _check_delivery(make: Callable[[], Channel], messages: list[Rendered],
     assert await receipts(channel, []) == [], "no message, no receipt"
     for attempt in (1, 2):
         again = [replace(message, attempt=attempt) for message in messages]
-        answers = await receipts(channel, again)
+        answers, handed_over = await exchange(channel, again)
         wanted = sorted((message.id, attempt) for message in messages)
         found = sorted((answer.id, answer.attempt) for answer in answers)
         assert found == wanted, f"one receipt a message with its id and attempt: wanted {wanted}, found {found}"
         for answer in answers:
             assert answer.verdict is verdict, f"expected {verdict.value}, found {answer.verdict} ({answer.detail})"
             _check_detail(answer, messages[0].to)
+        _check_hand_over(answers, handed_over)
     await channel.close()
     await channel.close()
 
@@ -98,6 +108,13 @@ async def _check_hostile(make: Callable[[], Channel], to: str) -> None:
         assert [answer.verdict for answer in answers] == [Verdict.FAILED], f"{what} must be refused, found {answers}"
         _check_detail(answers[0], to)
     await channel.close()
+
+
+def _check_hand_over(answers: Sequence[Receipt], handed_over: Sequence[str]) -> None:
+    """What arrived, or may have, was handed over before; nothing is handed over twice in one attempt."""
+    assert len(handed_over) == len(set(handed_over)), "a message was handed over twice in one attempt"
+    unannounced = [a.id for a in answers if a.verdict in _MAY_ARRIVE and a.id not in set(handed_over)]
+    assert not unannounced, f"hand_over(message) must come before it may arrive: not called for {unannounced}"
 
 
 def _hostile(kind: str, to: str) -> Iterator[tuple[str, Rendered]]:

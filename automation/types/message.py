@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 
@@ -31,6 +31,7 @@ class Verdict(StrEnum):
 
     SENT = "sent"
     RETRY = "retry"  # definitely not delivered; may be tried again
+    RETURNED = "returned"  # never left, for a reason that says nothing about it: the attempt is not counted
     FAILED = "failed"  # definitely not delivered; never will be
     AMBIGUOUS = "ambiguous"  # may have arrived
 
@@ -60,10 +61,16 @@ class Rendered:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What the channel answered for one message. `detail` is short and holds no address."""
+    """What the channel answered for one message. `detail` is short and holds no address.
+
+    retry_after: how long the provider asked to be left alone, for RETRY and RETURNED. suppress: the reason code with
+    which the address itself is put on the suppression list (hard_bounce, complaint, unsubscribed, dead_token), else "".
+    """
 
     id: str
     attempt: int
     verdict: Verdict
     detail: str = ""
     provider_id: str = ""
+    retry_after: timedelta | None = None
+    suppress: str = ""

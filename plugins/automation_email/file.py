@@ -12,6 +12,7 @@ from typing import ClassVar
 from pydantic import BaseModel, Field
 
 from automation import contracts
+from automation.contracts import HandOver
 from automation.types.message import Receipt, Rendered, Verdict
 from automation_email.address import MimeError, refuse_control
 from automation_email.mime import build
@@ -38,8 +39,10 @@ class FileChannel:
     def __init__(self, options: FileOptions) -> None:
         self.options = options
 
-    async def deliver(self, messages: Sequence[Rendered]) -> AsyncIterator[Receipt]:
+    async def deliver(self, messages: Sequence[Rendered], hand_over: HandOver) -> AsyncIterator[Receipt]:
         """One receipt for each message, in their order."""
+        for message in messages:
+            hand_over(message)
         for receipt in await asyncio.to_thread(self._write_all, messages):
             yield receipt
 

@@ -12,6 +12,7 @@ import re
 from collections import deque
 from dataclasses import dataclass
 
+from automation.contracts import HandOver
 from automation.types.message import Receipt, Rendered, Verdict
 
 MAX_REPLY = 64 * 1024
@@ -113,7 +114,7 @@ class Session(asyncio.Protocol):
 
     # One message
 
-    async def deliver(self, message: Rendered, envelope: Envelope) -> Receipt:
+    async def deliver(self, message: Rendered, envelope: Envelope, hand_over: HandOver) -> Receipt:
         """The server's verdict. Raises `Disconnected` or `TimeoutError` only while nothing can have been delivered."""
         if self._replies:
             raise Disconnected("the server spoke unasked")
@@ -128,6 +129,7 @@ class Session(asyncio.Protocol):
         if not self.usable or self._replies:
             raise Disconnected("the connection broke within the message")
         self.delivered += 1
+        hand_over(message)
         self._write(b".\r\n")
         try:
             return (await self._answer(self.answer_timeout)).receipt(message)

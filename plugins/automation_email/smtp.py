@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, Field, model_validator
 
 from automation import contracts
+from automation.contracts import HandOver
 from automation.types.message import Receipt, Rendered, Verdict
 from automation.types.secret import Secret
 from automation_email.address import MimeError, read_address
@@ -67,13 +68,13 @@ class SmtpChannel:
         self._idle: list[Session] = []
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def deliver(self, messages: Sequence[Rendered]) -> AsyncIterator[Receipt]:
+    async def deliver(self, messages: Sequence[Rendered], hand_over: HandOver) -> AsyncIterator[Receipt]:
         """One receipt for each message, in the order in which the answers come."""
         self._forget_other_loop()
         waiting = iter(messages)
         answers: asyncio.Queue[Receipt | BaseException] = asyncio.Queue()
         workers = [
-            asyncio.create_task(self._work(waiting, answers))
+            asyncio.create_task(self._work(waiting, answers, hand_over))
             for _ in range(min(self.options.connections, len(messages)))
         ]
         try:
@@ -93,15 +94,17 @@ class SmtpChannel:
         idle, self._idle = self._idle, []
         await asyncio.gather(*(session.quit() for session in idle))
 
-    async def _work(self, waiting: Iterator[Rendered], answers: asyncio.Queue[Receipt | BaseException]) -> None:
+    async def _work(
+        self, waiting: Iterator[Rendered], answers: asyncio.Queue[Receipt | BaseException], hand_over: HandOver
+    ) -> None:
         try:
             for message in waiting:
-                answers.put_nowait(await self._deliver_one(message))
+                answers.put_nowait(await self._deliver_one(message, hand_over))
         except BaseException as error:
             answers.put_nowait(error)
             raise
 
-    async def _deliver_one(self, message: Rendered) -> Receipt:
+    async def _deliver_one(self, message: Rendered, hand_over: HandOver) -> Receipt:
         try:
             envelope = self._envelope(message)
         except MimeError as error:
@@ -111,19 +114,19 @@ class SmtpChannel:
             fresh = session is None
             try:
                 session = session or await self._connect()
-                return await self._converse(session, message, envelope)
+                return await self._converse(session, message, envelope, hand_over)
             except (Disconnected, TimeoutError, OSError) as error:
                 if fresh or not isinstance(error, Disconnected):
                     return Receipt(message.id, message.attempt, Verdict.RETRY, _detail(error))
 
-    async def _converse(self, session: Session, message: Rendered, envelope: Envelope) -> Receipt:
+    async def _converse(self, session: Session, message: Rendered, envelope: Envelope, hand_over: HandOver) -> Receipt:
         if envelope.utf8 and not {"smtputf8", "8bitmime"} <= session.extensions:
             self._idle.append(session)
             return Receipt(
                 message.id, message.attempt, Verdict.FAILED, "address_unsupported: the server lacks SMTPUTF8"
             )
         try:
-            receipt = await session.deliver(message, envelope)
+            receipt = await session.deliver(message, envelope, hand_over)
         except BaseException:
             session.abort()
             raise

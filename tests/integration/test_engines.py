@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import ibis
@@ -15,7 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from support import postgres, spark
 from unit.rules.oracle import Shop, members
-from unit.rules.strategies import conditions, leaves, shops
+from unit.rules.strategies import INSTANTS, TRAITS, conditions, leaves, shops
 from unit.rules.written import CUSTOMERS, EVENTS, PRODUCTS, core_registry, read, snapshot_of
 
 from automation.contracts import Snapshot
@@ -48,6 +46,49 @@ POSTGRES_COLUMN: Mapping[str, Callable[[str], str]] = {
 }
 PHASES = [Phase.explicit, Phase.reuse, Phase.generate]  # shrinking takes minutes here
 SLOW = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+
+
+TEXTS = ["DE", "DE\n", "D\nE", "D\rE", "D\u2028E", "DÉ", "d3", "٣", " ", "\t", "\v", "a;", "v.f", "", None]
+TAGS = ["vip", "\tvip \r\n,gold", "\vvip", "vip\f", "fvip,vipv", "gold,, vip", ",", "gold vip", "", None]
+PATTERNS = [
+    "DE",
+    "D.",
+    "D.E",
+    "..",
+    r"\w+",
+    r"D\w",
+    r"[\d\w]+",
+    r"\d",
+    r"D\s",
+    r"\s",
+    r"\S+",
+    r"D\DE",
+    r"[^E]+",
+    "a;?",
+    r"v\.f",
+]
+OPERATORS: Mapping[str, Sequence[dict[str, Any]]] = {
+    "country": [
+        *({"matches": pattern} for pattern in PATTERNS),
+        *({name: text} for name in ("is", "is_not") for text in ("DE", "", "d3")),
+        *({name: ["DE", "a;"]} for name in ("in", "not_in")),
+        *({name: part} for name in ("contains", "starts_with", "ends_with") for part in ("D", "E", "%", "_", ".")),
+        *({"exists": known} for known in (True, False)),
+    ],
+    "tags": [{name: items} for name in ("contains_any", "contains_all") for items in (["vip"], ["gold", "vip"], ["f"])],
+    "interests": [
+        {"contains": "tea"},
+        *({name: ["tea", "mugs"]} for name in ("contains_any", "contains_all")),
+        *({"exists": known} for known in (True, False)),
+    ],
+    "points": [
+        *({name: 5} for name in ("is", "is_not", "at_least", "at_most", "more_than", "less_than")),
+        *({"between": ends} for ends in ([0, 5], [-1, 19.9])),
+        *({"at_least": f"0.5 {currency}"} for currency in ("EUR", "USD")),
+    ],
+    "vip": [{name: value} for name in ("is", "is_not") for value in (True, False)],
+    "address.city": [{"is": "Bonn"}, {"is_not": "Graz"}, {"exists": True}],
+}
 
 
 @dataclass(frozen=True)
@@ -138,6 +179,20 @@ def agree(engine: Engine, shop: Shop, written: Sequence[Any]) -> None:
     assert set(found["customer_id"]) == members(written[-1], shop), written[-1]
 
 
+def agree_on_every_operator(engine: Engine) -> None:
+    """All traits that there are, compared in all ways, in one query."""
+    people = [
+        {**row, "customer_id": f"c{n}", "country": TEXTS[n % len(TEXTS)], "tags": TAGS[n % len(TAGS)]}
+        for n, row in enumerate(TRAITS)
+    ]
+    said = [{"trait": trait, **test} for trait, tests in OPERATORS.items() for test in tests]
+    agree(engine, Shop(INSTANTS[0], "Europe/Berlin", people), [*said, {"any": said[:2]}])
+
+
+def test_postgresql_has_every_operator(on_postgres: Engine) -> None:
+    agree_on_every_operator(on_postgres)
+
+
 @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=SLOW, phases=PHASES)
 @given(shop=shops(), written=st.lists(leaves(), min_size=2, max_size=4), nested=conditions(2))
 def test_postgresql_agrees_with_the_oracle(on_postgres: Engine, shop: Shop, written: list[Any], nested: Any) -> None:
@@ -145,12 +200,14 @@ def test_postgresql_agrees_with_the_oracle(on_postgres: Engine, shop: Shop, writ
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    "AUTOMATION_TEST_SPARK" not in os.environ,
-    reason="on Spark `contains_all` misses a list kept as text; AUTOMATION_TEST_SPARK=1 shows it",
-)
 @pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning")
-@settings(max_examples=8, deadline=timedelta(minutes=2), suppress_health_check=SLOW, phases=PHASES)
-@given(shop=shops(), written=st.lists(leaves(), min_size=2, max_size=4), nested=conditions(1))
+def test_spark_has_every_operator(on_spark: Engine) -> None:
+    agree_on_every_operator(on_spark)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning")
+@settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=SLOW, phases=PHASES)
+@given(shop=shops(), written=st.lists(leaves(), min_size=6, max_size=8), nested=conditions(1))
 def test_spark_agrees_with_the_oracle(on_spark: Engine, shop: Shop, written: list[Any], nested: Any) -> None:
     agree(on_spark, shop, [*written, nested])

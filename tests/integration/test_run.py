@@ -289,6 +289,7 @@ def test_what_cannot_be_rendered_fails_alone_and_says_why(tmp_path: Path) -> Non
     ("behaviour", "expected"),
     [
         ("raises", Account(audience=6, unreachable=1, ambiguous=5)),
+        ("raises at once", Account(audience=6, unreachable=1, queued=5)),
         ("forgets", Account(audience=6, unreachable=1, ambiguous=4, sent=1)),
         ("lies", Account(audience=6, unreachable=1, ambiguous=5)),
     ],
@@ -299,7 +300,11 @@ def test_a_channel_that_misbehaves_leaves_nothing_unaccounted(
     class Odd:
         kind = "email"
 
-        async def deliver(self, messages: Any) -> Any:
+        async def deliver(self, messages: Any, hand_over: Any) -> Any:
+            if behaviour == "raises at once":
+                raise RuntimeError("the provider's library broke")
+            for message in messages:
+                hand_over(message)
             if behaviour == "forgets":
                 yield Receipt(messages[0].id, 1, Verdict.SENT)
             if behaviour == "lies":
@@ -335,7 +340,9 @@ def test_what_a_dying_delivery_already_heard_is_kept(toy: Workspace, monkeypatch
     class Hanging:
         kind = "email"
 
-        async def deliver(self, messages: Any) -> Any:
+        async def deliver(self, messages: Any, hand_over: Any) -> Any:
+            for message in messages:
+                hand_over(message)
             for message in messages[:2]:
                 yield Receipt(message.id, 1, Verdict.SENT)
             heard.set()

@@ -43,10 +43,10 @@ from automation_email.file import FileChannel, FileOptions
 class Slow(FileChannel):
     Options = FileOptions
 
-    async def deliver(self, messages):
+    async def deliver(self, messages, hand_over):
         for message in messages:
             await asyncio.sleep(%s)
-            async for receipt in super().deliver([message]):
+            async for receipt in super().deliver([message], hand_over):
                 yield receipt
 
 

@@ -16,7 +16,10 @@ def session() -> Any:
     from pyspark.sql import SparkSession
 
     builder = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
-    builder = builder.config("spark.sql.session.timeZone", "UTC").config("spark.sql.shuffle.partitions", "2")
+    builder = builder.config("spark.sql.session.timeZone", "UTC").config("spark.sql.shuffle.partitions", "1")
+    # A few rows a table: to compile a query's Java takes longer than to interpret it.
+    builder = builder.config("spark.sql.codegen.wholeStage", "false").config("spark.sql.adaptive.enabled", "false")
+    builder = builder.config("spark.sql.codegen.factoryMode", "NO_CODEGEN")
     made = builder.config("spark.driver.bindAddress", "127.0.0.1").getOrCreate()
     made.sparkContext.setLogLevel("ERROR")
     return made

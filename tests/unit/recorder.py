@@ -143,8 +143,9 @@ class Listed:
     def __init__(self, options: Any) -> None:
         self.options = options
 
-    async def deliver(self, messages: Any) -> Any:
+    async def deliver(self, messages: Any, hand_over: Any) -> Any:
         for message in messages:
+            hand_over(message)
             DELIVERED.append(message)
             yield Receipt(message.id, message.attempt, Verdict.SENT, "listed")
 

@@ -233,7 +233,7 @@ def test_plugins_check_names_what_breaks_the_contract(run: Run, root: Path) -> N
         "    kind = 'mail'\n"
         "    class Options(contracts.Options): pass\n"
         "    def __init__(self, options): raise RuntimeError('no')\n"
-        "    async def deliver(self, letters): yield\n"
+        "    async def deliver(self, letters, hand_over): yield\n"
         "    async def close(self): ...\n"
         "@hookimpl\n"
         "def register_channels(register): register('mine', Mine)\n"

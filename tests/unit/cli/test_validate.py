@@ -61,7 +61,7 @@ def test_the_projects_own_plugins_are_checked(root: Path, capsys: pytest.Capture
         "    kind = 'letter'\n"
         "    class Options(contracts.Options): pass\n"
         "    def __init__(self, options): pass\n"
-        "    async def deliver(self, messages): yield\n"
+        "    async def deliver(self, messages, hand_over): yield\n"
         "    async def close(self): ...\n"
         "@hookimpl\n"
         "def register_channels(register): register('mine', Mine)\n"

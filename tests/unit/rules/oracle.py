@@ -384,7 +384,7 @@ def _test_date(operator: str, operand: Any, value: date, shop: Shop) -> bool:
 
 
 def _test_list(operator: str, operand: Any, value: Any) -> bool:
-    items = [item.strip(" \t\n\r\v\f") for item in value.split(",")] if isinstance(value, str) else value
+    items = [item.strip(" \t\r\n") for item in value.split(",")] if isinstance(value, str) else value
     wanted = [operand] if isinstance(operand, str) else operand
     found = [item in items for item in wanted]
     return any(found) if operator == "contains_any" else all(found)

@@ -149,6 +149,30 @@ def test_a_retry_waits_longer_each_time_and_gives_up(store: Store, run_of: Run, 
     assert account(store, run_id).failed == 1
 
 
+def test_what_was_returned_does_not_count_as_an_attempt(store: Store, run_of: Run, plan: Plan) -> None:
+    run_id = run_of(["c1"])
+    plan(run_id, 0, ["c1"], expires_at=None)
+    allow(store)
+    waited = timedelta(0)
+    for _ in range(2 * MAX_ATTEMPTS):
+        (grant,) = tick(store, after=waited).grants
+        assert grant.attempt == 1
+        assert not tick(store, results=[Receipt(grant.id, 1, Verdict.RETURNED, "421 later")], after=waited).grants
+        waited += timedelta(minutes=1)
+    assert account(store, run_id).queued == 1
+
+
+@pytest.mark.parametrize("verdict", [Verdict.RETRY, Verdict.RETURNED])
+def test_a_provider_that_asks_to_be_left_alone_is(store: Store, run_of: Run, plan: Plan, verdict: Verdict) -> None:
+    plan(run_of(["c1"]), 0, ["c1"], expires_at=None)
+    allow(store)
+    (grant,) = tick(store).grants
+    receipt = Receipt(grant.id, 1, verdict, "429 slow down", retry_after=timedelta(hours=3))
+    tick(store, results=[receipt], want=0)
+    assert not tick(store, after=timedelta(hours=3) - timedelta(seconds=1)).grants
+    assert tick(store, after=timedelta(hours=3)).grants
+
+
 def test_an_old_attempt_cannot_settle_a_newer_one(store: Store, run_of: Run, plan: Plan) -> None:
     run_id = run_of(["c1"])
     plan(run_id, 0, ["c1"], expires_at=None)
