@@ -18,6 +18,7 @@ from automation.pipeline.render import Kind
 from automation.store import consent, decisions
 from automation.store.engine import table
 from automation.store.tables import Message
+from automation.types.address import normalised
 from automation.types.campaign import Cap
 
 ADDRESS_COLUMN: Mapping[str, str] = {"email": "email", "phone": "phone", "push": "push_token"}
@@ -98,15 +99,18 @@ def _judge_channel(
     frame = batch.select("customer_id", address.str.strip_chars().alias("address")).join(
         words.select("customer_id", "granted"), on="customer_id", how="left", maintain_order="left"
     )
-    known = frame["address"].drop_nulls().str.to_lowercase().unique().to_list()
-    blocked = list(consent.suppressed(connection, known, channel))
+    known = frame["address"].drop_nulls().unique().to_list()
+    blocked = consent.suppressed(connection, known, channel, terms.topic)
+    closed = pl.col("address").replace_strict(
+        list(blocked), [f"suppressed|{row.code}" for row in blocked.values()], default=None, return_dtype=pl.String
+    )
     shape = _ADDRESS_SHAPE.get(kind, "")
     refusal = (
         pl.when(pl.col("granted").eq(False)).then(pl.lit("suppressed|consent_withdrawn"))
         .when(pl.col("granted").is_null() & terms.marketing).then(pl.lit("suppressed|no_consent"))
         .when(pl.col("address").is_null()).then(pl.lit("unreachable|no_address"))
         .when(~pl.col("address").str.contains(shape)).then(pl.lit("unreachable|bad_address"))
-        .when(pl.col("address").str.to_lowercase().is_in(blocked)).then(pl.lit("suppressed|suppressed_address"))
+        .otherwise(closed)
     )  # fmt: skip
     parts = frame.with_columns(refusal.str.split("|").alias("refusal"))
     return parts.select(
@@ -130,13 +134,15 @@ def _refuse(batch: pl.DataFrame, customers: Sequence[str], outcome: str, reason:
 
 def _repeated_addresses(batch: pl.DataFrame, terms: Terms, connection: Connection) -> list[str]:
     """Customers whose address an earlier member of the run already has: in this batch, or in one planned before."""
-    open_ = batch.filter(pl.col("outcome").is_null()).with_columns(pl.col("address").str.to_lowercase())
-    again = open_.filter(~pl.struct("channel", "address").is_first_distinct())["customer_id"].to_list()
-    normal = sa.func.lower(_message.c.address)
+    open_ = batch.filter(pl.col("outcome").is_null())
+    open_ = open_.with_columns(normalised(open_["address"]).alias("recipient"))
+    again = open_.filter(~pl.struct("channel", "recipient").is_first_distinct())["customer_id"].to_list()
     taken = connection.execute(
-        sa.select(normal).where(_message.c.run_id == terms.run_id, normal.in_(open_["address"].to_list()))
+        sa.select(_message.c.recipient).where(
+            _message.c.run_id == terms.run_id, _message.c.recipient.in_(open_["recipient"].to_list())
+        )
     )
-    return again + open_.filter(pl.col("address").is_in(list(taken.scalars())))["customer_id"].to_list()
+    return again + open_.filter(pl.col("recipient").is_in(list(taken.scalars())))["customer_id"].to_list()
 
 
 def _re_entered(batch: pl.DataFrame, terms: Terms, connection: Connection, now: datetime) -> list[str]:

@@ -91,7 +91,7 @@ def portrait(workspace: Workspace, wanted: str) -> Portrait:
         segments=segments,
         unknown=unknown,
         permissions=permissions,
-        suppressed=next(iter(suppressed.values()), None),
+        suppressed=next((row.reason for row in suppressed.values()), None),
         decisions=sorted(found, key=lambda row: row.decided_at, reverse=True)[:_DECISIONS],
     )
 

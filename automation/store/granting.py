@@ -19,6 +19,7 @@ from automation.clock import from_millis, to_millis
 from automation.errors import StoreError
 from automation.store.engine import table
 from automation.store.sending import release, settle
+from automation.store.suppressions import forbidden as forbidden_addresses
 from automation.store.tables import Message
 from automation.types.message import MessageState, Receipt
 
@@ -83,7 +84,8 @@ def tick(
         return Tick((), 0)
     at = to_millis(now)
     rows = connection.execute(_DUE, {"now": at, "want": want}).mappings().all()
-    standing = {row["id"]: _standing(row, at, set(marketing)) for row in rows}
+    closed = forbidden_addresses(connection, rows)
+    standing = {row["id"]: _standing(row, at, set(marketing), closed.get(row["id"])) for row in rows}
     asked = [_as_grant(row, row["attempt"] + 1, at) for row in rows if standing[row["id"]] is None]
     try:
         forbidden = refuse(asked) if asked else {}
@@ -102,14 +104,18 @@ def tick(
 _QUIET = (MessageState.QUEUED, "quiet_hours")
 
 
-def _standing(row: Mapping[Any, Any], at: int, marketing: set[str]) -> tuple[MessageState, str] | None:
+def _standing(
+    row: Mapping[Any, Any], at: int, marketing: set[str], closed: str | None
+) -> tuple[MessageState, str] | None:
     """What forbids the message now, and the state that it gets; None where nothing does."""
     if row["expires_at"] is not None and row["expires_at"] <= at:
         return MessageState.EXPIRED, "late"
-    if row["suppressed"]:
-        return MessageState.SUPPRESSED, "suppressed_address"
     if not _may(row, marketing):
-        return MessageState.SUPPRESSED, "no_consent"
+        return MessageState.SUPPRESSED, "no_consent" if row["granted"] is None else "consent_withdrawn"
+    if closed is not None:
+        return MessageState.SUPPRESSED, closed
+    if row["doubled"]:
+        return MessageState.SUPPRESSED, "duplicate_address"
     return _QUIET if _quiet_until(row, at) > at else None
 
 
@@ -187,7 +193,10 @@ _COLUMNS = """
 _DUE = sa.text(
     _COLUMNS  # noqa: S608  # two constants
     + """
-         , c.granted, s.address IS NOT NULL AS suppressed
+         , m.recipient, c.granted,
+         EXISTS (SELECT 1 FROM message o WHERE o.recipient = m.recipient AND o.run_id = m.run_id AND o.recipient <> ''
+                 AND o.customer_id <> m.customer_id AND o.channel = m.channel
+                 AND (o.state IN ('sending', 'sent', 'ambiguous') OR (o.state = 'queued' AND o.id < m.id))) AS doubled
     FROM (SELECT q.* FROM message q JOIN run qr ON qr.id = q.run_id
           WHERE q.state = 'queued' AND q.due_at <= :now
             AND NOT EXISTS (SELECT 1 FROM control x WHERE x.scope IN ('*', qr.campaign))
@@ -195,7 +204,6 @@ _DUE = sa.text(
     JOIN run r ON r.id = m.run_id
     JOIN decision d ON d.id = m.decision_id
     LEFT JOIN consent c ON c.customer_id = m.customer_id AND c.channel = m.channel AND c.topic = m.topic
-    LEFT JOIN suppression s ON s.channel = m.channel AND s.address = lower(trim(m.address))
     LEFT JOIN coupon k ON k.message_id = m.id
     """
 )

@@ -16,6 +16,7 @@ from automation.ids import message_ids
 from automation.store import coupons
 from automation.store.engine import insert_rows, table
 from automation.store.tables import Batch, Contact, Decision, Message
+from automation.types.address import normalised
 from automation.types.message import MessageState
 from automation.types.run import Account
 
@@ -83,11 +84,12 @@ def plan(
     }
     _insert(connection, Decision, rows, **decided, **settled, **here)
     promised = _identify(rows.filter(pl.col("channel").is_not_null()), secret)
-    contact = {"message_id": "message_id", "customer_id": "customer_id", "channel": "channel", "at": "due_at"}
+    promised = promised.with_columns(normalised(promised["address"]).fill_null("").alias("recipient"))
+    contact = {name: name for name in ("message_id", "customer_id", "recipient", "channel")} | {"at": "due_at"}
     _insert(connection, Contact, promised, **contact, topic=pl.lit(topic), campaign=pl.lit(campaign))
     messages = promised.filter(pl.col("outcome") == "message")
     queued = {"topic": pl.lit(topic), "state": pl.lit(MessageState.QUEUED.value), "attempt": pl.lit(0)}
-    kept = {name: name for name in ("customer_id", *MESSAGE_COLUMNS) if name != "coupon"}
+    kept = {name: name for name in ("customer_id", "recipient", *MESSAGE_COLUMNS) if name != "coupon"}
     _insert(connection, Message, messages, id="message_id", decision_id="id", **kept, **queued, **here)
     coupons.reserve(connection, messages, campaign=campaign, secret=secret)
 

@@ -9,6 +9,7 @@ from sqlalchemy import BigInteger, Index, LargeBinary, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 _LIVE = "state IN ('queued', 'sending', 'sent', 'ambiguous')"
+_OPEN_REQUEST = "state IN ('pending', 'asked')"
 
 
 class Fact(SQLModel, table=True):
@@ -73,13 +74,49 @@ class ConsentRecord(SQLModel, table=True):
     at: int = Field(sa_type=BigInteger)
     source: str
     text_version: str = ""
+    method: str = ""  # how it was given: form, checkout, double opt-in, unsubscribe link, import, by hand
+    recorded_by: str = ""  # who or what wrote it down
+    recorded_at: int = Field(default=0, sa_type=BigInteger)
+    address: str = Field(default="", index=True)  # normalised, where it was known
+
+
+class ConsentRequest(SQLModel, table=True):
+    """A consent that grants nothing before its owner confirms it (double opt-in)."""
+
+    __tablename__ = "consent_request"
+    __table_args__ = (
+        Index(
+            "ix_consent_request_open",
+            "customer_id",
+            "channel",
+            "topic",
+            unique=True,
+            sqlite_where=text(_OPEN_REQUEST),
+            postgresql_where=text(_OPEN_REQUEST),
+        ),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    customer_id: str
+    channel: str
+    topic: str
+    address: str  # as it was given
+    language: str = ""
+    requested_at: int = Field(sa_type=BigInteger)
+    source: str
+    method: str = ""
+    text_version: str = ""
+    state: str  # pending, asked, confirmed, expired, withdrawn
+    message_id: str | None = Field(default=None, index=True)  # the message that asks for it
+    settled_at: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class Suppression(SQLModel, table=True):
-    """An address that nothing may be sent to."""
+    """An address that nothing may be sent to, or nothing of one topic."""
 
-    channel: str = Field(primary_key=True)
-    address: str = Field(primary_key=True)  # normalised
+    address: str = Field(primary_key=True)  # normalised; `@example.org` is a whole domain
+    channel: str = Field(primary_key=True)  # "" is every channel
+    topic: str = Field(primary_key=True)  # "" is every topic
     reason: str
     at: int = Field(sa_type=BigInteger)
     source: str
@@ -172,6 +209,7 @@ class Message(SQLModel, table=True):
             postgresql_where=text("state = 'sending'"),
         ),
         Index("ix_message_run", "run_id", "state"),
+        Index("ix_message_recipient", "recipient", "run_id"),
     )
 
     id: str = Field(primary_key=True)
@@ -182,6 +220,7 @@ class Message(SQLModel, table=True):
     channel: str
     topic: str
     address: str
+    recipient: str = Field(default="", sa_column_kwargs={"server_default": ""})  # the address as it is compared
     lane: str
     due_at: int = Field(sa_type=BigInteger)
     expires_at: int | None = Field(default=None, sa_type=BigInteger)
@@ -201,10 +240,16 @@ class Message(SQLModel, table=True):
 class Contact(SQLModel, table=True):
     """What counts for caps and for re-entry: a message promised to a customer."""
 
-    __table_args__ = (Index("ix_contact_customer", "customer_id", "at"),)
+    __table_args__ = (
+        Index("ix_contact_customer", "customer_id", "at"),
+        Index("ix_contact_recipient", "recipient", "at"),
+    )
 
     message_id: str = Field(primary_key=True)
     customer_id: str
+    recipient: str = Field(
+        default="", sa_column_kwargs={"server_default": ""}
+    )  # the address as it is compared: ids that share it are one person
     channel: str
     topic: str
     campaign: str

@@ -23,6 +23,8 @@ REASONS: dict[str, str] = {
     "no_consent": "no consent for this channel and topic",
     "consent_withdrawn": "consent for this channel and topic was withdrawn",
     "suppressed_address": "the address is on the suppression list",
+    "suppressed_domain": "the address's whole domain is on the suppression list",
+    "unsubscribed": "the owner of the address unsubscribed, perhaps under another customer id",
     "no_address": "no address for any of the campaign's channels",
     "bad_address": "the address can't be delivered to",
     "duplicate_address": "another customer of this run has the same address",

@@ -60,7 +60,8 @@ def insert_message(store: Store, customer: str, *, at: datetime, campaign: str =
     }  # fmt: skip
     message = {
         "id": identity, "decision_id": hash(identity) % 10**9, "run_id": run_id, "batch_no": 0, "customer_id": customer,
-        "channel": "email", "topic": "promotions", "address": f"{customer.upper()}@x.example", "lane": "email",
+        "channel": "email", "topic": "promotions", "address": f"{customer.upper()}@x.example",
+        "recipient": f"{customer}@x.example", "lane": "email",
         "due_at": millis, "state": "sent", "attempt": 1, "template": "winback", "context": "{}",
     }  # fmt: skip
     contact = {

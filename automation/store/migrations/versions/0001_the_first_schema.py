@@ -53,15 +53,48 @@ def upgrade() -> None:
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("source", sa.String(), nullable=False),
         sa.Column("text_version", sa.String(), nullable=False),
+        sa.Column("method", sa.String(), nullable=False),
+        sa.Column("recorded_by", sa.String(), nullable=False),
+        sa.Column("recorded_at", sa.BigInteger(), nullable=False),
+        sa.Column("address", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     with op.batch_alter_table("consent_record", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_consent_record_address"), ["address"], unique=False)
         batch_op.create_index(batch_op.f("ix_consent_record_customer_id"), ["customer_id"], unique=False)
+
+    op.create_table(
+        "consent_request",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("customer_id", sa.String(), nullable=False),
+        sa.Column("channel", sa.String(), nullable=False),
+        sa.Column("topic", sa.String(), nullable=False),
+        sa.Column("address", sa.String(), nullable=False),
+        sa.Column("language", sa.String(), nullable=False),
+        sa.Column("requested_at", sa.BigInteger(), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("method", sa.String(), nullable=False),
+        sa.Column("text_version", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("message_id", sa.String(), nullable=True),
+        sa.Column("settled_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("consent_request", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_consent_request_message_id"), ["message_id"], unique=False)
+        batch_op.create_index(
+            "ix_consent_request_open",
+            ["customer_id", "channel", "topic"],
+            unique=True,
+            sqlite_where=sa.text("state IN ('pending', 'asked')"),
+            postgresql_where=sa.text("state IN ('pending', 'asked')"),
+        )
 
     op.create_table(
         "contact",
         sa.Column("message_id", sa.String(), nullable=False),
         sa.Column("customer_id", sa.String(), nullable=False),
+        sa.Column("recipient", sa.String(), server_default="", nullable=False),
         sa.Column("channel", sa.String(), nullable=False),
         sa.Column("topic", sa.String(), nullable=False),
         sa.Column("campaign", sa.String(), nullable=False),
@@ -70,6 +103,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("contact", schema=None) as batch_op:
         batch_op.create_index("ix_contact_customer", ["customer_id", "at"], unique=False)
+        batch_op.create_index("ix_contact_recipient", ["recipient", "at"], unique=False)
 
     op.create_table(
         "content",
@@ -192,6 +226,7 @@ def upgrade() -> None:
         sa.Column("channel", sa.String(), nullable=False),
         sa.Column("topic", sa.String(), nullable=False),
         sa.Column("address", sa.String(), nullable=False),
+        sa.Column("recipient", sa.String(), server_default="", nullable=False),
         sa.Column("lane", sa.String(), nullable=False),
         sa.Column("due_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=True),
@@ -231,6 +266,7 @@ def upgrade() -> None:
             sqlite_where=sa.text("state IN ('queued', 'sending', 'sent', 'ambiguous')"),
             postgresql_where=sa.text("state IN ('queued', 'sending', 'sent', 'ambiguous')"),
         )
+        batch_op.create_index("ix_message_recipient", ["recipient", "run_id"], unique=False)
         batch_op.create_index("ix_message_run", ["run_id", "state"], unique=False)
 
     op.create_table(
@@ -264,12 +300,13 @@ def upgrade() -> None:
     )
     op.create_table(
         "suppression",
-        sa.Column("channel", sa.String(), nullable=False),
         sa.Column("address", sa.String(), nullable=False),
+        sa.Column("channel", sa.String(), nullable=False),
+        sa.Column("topic", sa.String(), nullable=False),
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("source", sa.String(), nullable=False),
-        sa.PrimaryKeyConstraint("channel", "address"),
+        sa.PrimaryKeyConstraint("address", "channel", "topic"),
     )
 
 
@@ -279,6 +316,7 @@ def downgrade() -> None:
     op.drop_table("model_version")
     with op.batch_alter_table("message", schema=None) as batch_op:
         batch_op.drop_index("ix_message_run")
+        batch_op.drop_index("ix_message_recipient")
         batch_op.drop_index(
             "ix_message_live",
             sqlite_where=sa.text("state IN ('queued', 'sending', 'sent', 'ambiguous')"),
@@ -317,11 +355,22 @@ def downgrade() -> None:
     op.drop_table("control")
     op.drop_table("content")
     with op.batch_alter_table("contact", schema=None) as batch_op:
+        batch_op.drop_index("ix_contact_recipient")
         batch_op.drop_index("ix_contact_customer")
 
     op.drop_table("contact")
+    with op.batch_alter_table("consent_request", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_consent_request_open",
+            sqlite_where=sa.text("state IN ('pending', 'asked')"),
+            postgresql_where=sa.text("state IN ('pending', 'asked')"),
+        )
+        batch_op.drop_index(batch_op.f("ix_consent_request_message_id"))
+
+    op.drop_table("consent_request")
     with op.batch_alter_table("consent_record", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_consent_record_customer_id"))
+        batch_op.drop_index(batch_op.f("ix_consent_record_address"))
 
     op.drop_table("consent_record")
     op.drop_table("consent")
