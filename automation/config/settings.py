@@ -17,6 +17,7 @@ from automation.types.profile import Lifecycle
 from automation.types.quantity import Percent
 from automation.types.query import check_query
 from automation.types.schedule import parse_zone
+from automation.types.secret import Secret
 from automation.types.shop_warehouse import ShopWarehouse
 
 ModelKind = Literal["segmenters", "recommenders", "offer_policies"]
@@ -39,6 +40,12 @@ def _kept(parse: Callable[[str], object]) -> AfterValidator:
         return text
 
     return AfterValidator(check)
+
+
+def _long_enough(key: Secret) -> Secret:
+    if len(key.get_secret_value()) < 16:
+        raise ValueError("is too short to be a key; make one: openssl rand -hex 32")
+    return key
 
 
 Zone = Annotated[str, _kept(parse_zone)]
@@ -66,6 +73,17 @@ class Senders(Grammar):
 
 class Links(Grammar):
     base_url: Url | None = None
+    track: bool = Field(default=True, description="whether e-mails count opens and clicks, where `base_url` is set")
+
+
+ApiKey = Annotated[Secret, AfterValidator(_long_enough)]
+
+
+class Web(Grammar):
+    host: str = Field(default="127.0.0.1", description="where the web app listens; a proxy with TLS stands before it")
+    port: int = Field(default=8080, ge=0, le=65535, description="its port; 0 takes a free one")
+    api_keys: tuple[ApiKey, ...] = Field(default=(), description="who may post events; each of 16 characters or more")
+    in_daemon: bool = Field(default=True, description="whether the daemon serves it; else `automation web` does")
 
 
 class Plugins(Grammar):
@@ -107,6 +125,7 @@ class Settings(Grammar):
     global_holdout: Percent | None = None
     lifecycle: Lifecycle = Lifecycle()
     links: Links = Links()
+    web: Web | None = None
     launch: Literal["by_hand", "on_merge"] = "by_hand"
     plugins: Plugins = Plugins()
     suppressions: tuple[Annotated[InstanceOf[Using], Names("suppressions")], ...] = ()

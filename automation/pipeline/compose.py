@@ -9,8 +9,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from zoneinfo import ZoneInfo
 
 from automation.ids import sign
+from automation.pipeline import links
 from automation.pipeline.decide import offer_terms, show_items
-from automation.pipeline.render import Kind, Renderer
+from automation.pipeline.render import Body, Kind, Renderer
 from automation.store.granting import Grant
 from automation.types.campaign import Campaign
 from automation.types.message import Rendered
@@ -31,6 +32,8 @@ class Letterhead:
     """Channel name → kind of address."""
     offers: Mapping[str, Offer]
     secret: bytes
+    track: bool = False
+    """Whether an e-mail's links lead through `base_url` and it carries the open pixel."""
 
 
 def compose(
@@ -39,29 +42,10 @@ def compose(
     """Render one grant; `products` are the batch's, from `tag_links`. Raises `TemplateError`."""
     assert campaign.send is not None
     send = campaign.send
-    kept = json.loads(grant.context)
-    unsubscribe, headers = _unsubscribe(grant, head)
-    valid_for = campaign.offer.valid_for if campaign.offer else None
-    context = {
-        "customer": kept["customer"],
-        "items": show_items(grant.items, products),
-        "offer": offer_terms(
-            head.offers.get(grant.offer or ""), grant.coupon, grant.due_at + valid_for if valid_for else None
-        ),
-        "shop": {**head.shop, "url": _tagged(head.shop["url"], send.utm)},
-        "campaign": {"name": campaign.name},
-        "links": {"unsubscribe": unsubscribe},
-        "today": grant.granted_at.astimezone(head.zone).date().isoformat(),
-    }
     kind = head.kinds[grant.channel]
-    body = renderer.render(
-        grant.template,
-        kind,
-        context,
-        language=kept["language"],
-        otherwise=head.shop["language"],
-        subject=_subject(campaign, grant.variant),
-    )
+    body = _body(grant, campaign, renderer, head, products)
+    if head.track and head.base_url is not None and kind == "email":
+        body = links.track(body, head.base_url, head.secret, grant.id)
     return Rendered(
         id=grant.id,
         attempt=grant.attempt,
@@ -75,7 +59,42 @@ def compose(
         sender=send.from_ or head.sender,
         reply_to=send.reply_to or head.reply_to,
         language=body.language,
-        headers=headers if kind == "email" else {},
+        headers=_headers(grant, head) if kind == "email" else {},
+    )
+
+
+def linked(
+    grant: Grant, campaign: Campaign, renderer: Renderer, head: Letterhead, products: Mapping[str, Mapping[str, object]]
+) -> list[str]:
+    """Where the message's click links lead, by their number. Raises `TemplateError`."""
+    return links.links(_body(grant, campaign, renderer, head, products), head.base_url or "")
+
+
+def _body(
+    grant: Grant, campaign: Campaign, renderer: Renderer, head: Letterhead, products: Mapping[str, Mapping[str, object]]
+) -> Body:
+    """What the message says, with its links as the template has them."""
+    assert campaign.send is not None
+    kept = json.loads(grant.context)
+    valid_for = campaign.offer.valid_for if campaign.offer else None
+    context = {
+        "customer": kept["customer"],
+        "items": show_items(grant.items, products),
+        "offer": offer_terms(
+            head.offers.get(grant.offer or ""), grant.coupon, grant.due_at + valid_for if valid_for else None
+        ),
+        "shop": {**head.shop, "url": _tagged(head.shop["url"], campaign.send.utm)},
+        "campaign": {"name": campaign.name},
+        "links": _own_links(grant, head),
+        "today": grant.granted_at.astimezone(head.zone).date().isoformat(),
+    }
+    return renderer.render(
+        grant.template,
+        head.kinds[grant.channel],
+        context,
+        language=kept["language"],
+        otherwise=head.shop["language"],
+        subject=_subject(campaign, grant.variant),
     )
 
 
@@ -101,12 +120,30 @@ def _subject(campaign: Campaign, variant: str | None) -> str | Mapping[str, str]
     return chosen.subject if chosen is not None and chosen.subject is not None else campaign.send.subject
 
 
-def _unsubscribe(grant: Grant, head: Letterhead) -> tuple[str, dict[str, str]]:
-    """The link in the body and the RFC 2369 and RFC 8058 headers; by mail where the shop serves no links yet."""
-    token = sign(head.secret, "unsubscribe", grant.id)
-    mail = f"mailto:{head.unsubscribe_to}?subject=unsubscribe%20{token}"
+def _own_links(grant: Grant, head: Letterhead) -> dict[str, str]:
+    """The shop's own pages for this message; where it serves none, unsubscribing is by mail."""
     if head.base_url is None:
-        return mail, {"List-Unsubscribe": f"<{mail}>"}
-    link = f"{head.base_url.rstrip('/')}/u/{token}"
-    both = {"List-Unsubscribe": f"<{link}>, <{mail}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
-    return link, both
+        return dict.fromkeys(("unsubscribe", "preferences"), _unsubscribe_mail(grant, head))
+    return {name: _own_link(grant, head, name) for name in ("unsubscribe", "preferences", "confirm")}
+
+
+_PATHS = {"unsubscribe": "u", "preferences": "p", "confirm": "confirm"}
+
+
+def _own_link(grant: Grant, head: Letterhead, purpose: str) -> str:
+    assert head.base_url is not None
+    return f"{head.base_url.rstrip('/')}/{_PATHS[purpose]}/{sign(head.secret, purpose, grant.id)}"
+
+
+def _headers(grant: Grant, head: Letterhead) -> dict[str, str]:
+    """RFC 2369 and RFC 8058; without one click where the shop serves no links."""
+    mail = _unsubscribe_mail(grant, head)
+    if head.base_url is None:
+        return {"List-Unsubscribe": f"<{mail}>"}
+    link = _own_link(grant, head, "unsubscribe")
+    return {"List-Unsubscribe": f"<{link}>, <{mail}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
+
+
+def _unsubscribe_mail(grant: Grant, head: Letterhead) -> str:
+    token = sign(head.secret, "unsubscribe", grant.id)
+    return f"mailto:{head.unsubscribe_to}?subject=unsubscribe%20{token}"

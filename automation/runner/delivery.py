@@ -246,6 +246,7 @@ def letterhead(workspace: Workspace) -> Letterhead:
         kinds=channel_kinds(workspace),
         offers=settings.offers,
         secret=workspace.store.secret,
+        track=settings.links.track,
     )
 
 

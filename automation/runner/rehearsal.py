@@ -215,7 +215,8 @@ def _samples(
     campaign = found.campaign
     rows = decided.rows.sort(pl.col("outcome") != "message", maintain_order=True).head(wanted)
     make = renderer(workspace.project, template_files(workspace.project, campaign))
-    head, products = letterhead(workspace), tag_links(json.loads(decided.products), campaign)
+    head = replace(letterhead(workspace), track=False)  # a message that is not in the ledger has no links to click
+    products = tag_links(json.loads(decided.products), campaign)
     shown = []
     for row in rows.iter_rows(named=True):
         rendered = None
