@@ -24,18 +24,16 @@ KEEP = timedelta(days=7)
 
 def take(connection: Connection, events: Sequence[Mapping[str, JsonValue]], *, now: datetime) -> int:
     """Accept events (each with `event_id`); returns how many were new."""
-    before = connection.execute(sa.select(sa.func.count()).select_from(_inbox)).scalar_one()
+    at = to_millis(now)
+    rows = [(event["event_id"], json.dumps(dict(event), ensure_ascii=False), at) for event in events]
+    if not rows:
+        return 0
+    place = "?" if connection.dialect.paramstyle == "qmark" else "%s"
     statement = (
-        "INSERT INTO inbox (event_id, body, received_at) VALUES (:event_id, :body, :received_at) "
+        f"INSERT INTO inbox (event_id, body, received_at) VALUES ({place}, {place}, {place}) "  # noqa: S608
         "ON CONFLICT (event_id) DO NOTHING"
     )
-    rows = [
-        {"event_id": event["event_id"], "body": json.dumps(dict(event)), "received_at": to_millis(now)}
-        for event in events
-    ]
-    if rows:
-        connection.execute(sa.text(statement), rows)
-    return int(connection.execute(sa.select(sa.func.count()).select_from(_inbox)).scalar_one() - before)
+    return connection.exec_driver_sql(statement, rows).rowcount
 
 
 def begin_flush(connection: Connection, *, now: datetime, limit: int = 100_000) -> int | None:
