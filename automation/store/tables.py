@@ -38,15 +38,17 @@ class Launch(SQLModel, table=True):
     templates: str  # JSON: path -> sha256
     plugins: str  # JSON: name -> version
     audience: int | None = None  # as planned when it was launched
+    on_ambiguous: str = Field(default="hold", sa_column_kwargs={"server_default": "hold"})  # or resend, resolve
     ended_at: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class Control(SQLModel, table=True):
-    """What an admin stopped: a campaign by name, or everything (`*`)."""
+    """What was stopped: a campaign by name, a channel (`channel:email`), or everything (`*`)."""
 
     scope: str = Field(primary_key=True)
     stopped_at: int = Field(sa_type=BigInteger)
     stopped_by: str
+    reason: str = Field(default="", sa_column_kwargs={"server_default": ""})  # why the daemon paused it by itself
 
 
 class Consent(SQLModel, table=True):
@@ -141,6 +143,9 @@ class Run(SQLModel, table=True):
     versions: str = "{}"  # JSON: warehouse version and each model's
     offer_plan: str = "{}"
     error: str | None = None
+    hold: str | None = None  # JSON: guard, what, since; while it is held
+    confirmed: str = Field(default="{}", sa_column_kwargs={"server_default": "{}"})  # JSON: guard -> by whom
+    test: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})  # planned under redirect_all
 
 
 class Batch(SQLModel, table=True):
@@ -198,6 +203,7 @@ class Message(SQLModel, table=True):
         ),
         Index(
             "ix_message_due",
+            "lane",
             "due_at",
             sqlite_where=text("state = 'queued'"),
             postgresql_where=text("state = 'queued'"),
@@ -207,6 +213,12 @@ class Message(SQLModel, table=True):
             "flight",
             sqlite_where=text("state = 'sending'"),
             postgresql_where=text("state = 'sending'"),
+        ),
+        Index(
+            "ix_message_ambiguous",
+            "settled_at",
+            sqlite_where=text("state = 'ambiguous'"),
+            postgresql_where=text("state = 'ambiguous'"),
         ),
         Index("ix_message_run", "run_id", "state"),
         Index("ix_message_recipient", "recipient", "run_id"),
@@ -221,13 +233,14 @@ class Message(SQLModel, table=True):
     topic: str
     address: str
     recipient: str = Field(default="", sa_column_kwargs={"server_default": ""})  # the address as it is compared
-    lane: str
+    lane: str  # the queue that it waits in: channel, run and, where many share it, the recipient's domain
     due_at: int = Field(sa_type=BigInteger)
     expires_at: int | None = Field(default=None, sa_type=BigInteger)
     quiet_from: int | None = Field(default=None, sa_type=BigInteger)  # the first quiet hours after it is due
     quiet_until: int | None = Field(default=None, sa_type=BigInteger)
     state: str
     attempt: int = 0
+    provider: int = Field(default=0, sa_column_kwargs={"server_default": "0"})  # of the channel: 1 is the other one
     flight: int | None = None
     granted_at: int | None = Field(default=None, sa_type=BigInteger)
     settled_at: int | None = Field(default=None, sa_type=BigInteger)
@@ -254,6 +267,20 @@ class Contact(SQLModel, table=True):
     topic: str
     campaign: str
     at: int = Field(sa_type=BigInteger)
+    priority: int = Field(default=50, sa_column_kwargs={"server_default": "50"})  # its campaign's, for arbitration
+    expected_value: float | None = None  # what the offer policy expects of it
+    wait_until: int | None = Field(default=None, sa_type=BigInteger)  # how far it may be deferred; none: not at all
+
+
+class Seed(SQLModel, table=True):
+    """A copy of a run's message for an address of the seed list, written down before it leaves: at most one each."""
+
+    run_id: int = Field(primary_key=True)
+    address: str = Field(primary_key=True)
+    variant: str = Field(primary_key=True)  # "" where there is none
+    language: str = Field(primary_key=True)
+    at: int = Field(sa_type=BigInteger)
+    verdict: str = ""  # what the channel answered
 
 
 class Coupon(SQLModel, table=True):
@@ -268,12 +295,13 @@ class Coupon(SQLModel, table=True):
 
 
 class Flight(SQLModel, table=True):
-    """A delivering process's life."""
+    """A delivering process's life. `pid_started` tells it from a later process with the same number."""
 
     id: int | None = Field(default=None, primary_key=True)
     host: str
     boot_id: str
     pid: int
+    pid_started: str = Field(default="", sa_column_kwargs={"server_default": ""})
     epoch: int
     started_at: int = Field(sa_type=BigInteger)
     lease_until: int | None = Field(default=None, sa_type=BigInteger)
@@ -281,11 +309,15 @@ class Flight(SQLModel, table=True):
 
 
 class Lane(SQLModel, table=True):
-    """A rate that messages share; the next one may leave at `next_at`."""
+    """A rate that messages share: of a provider, a recipient's domain or a campaign."""
 
     name: str = Field(primary_key=True)
-    per_second: float
-    next_at: int = Field(sa_type=BigInteger)
+    per_second: float | None = None  # the pace now, where it is slower than what the files allow; None is theirs
+    next_at: int = Field(default=0, sa_type=BigInteger)  # microseconds: when the next message may leave
+    held_until: int = Field(default=0, sa_type=BigInteger)  # microseconds: nothing leaves before
+    changed_at: int = Field(default=0, sa_type=BigInteger)  # microseconds: when the pace was changed last
+    day: str = ""  # the day of `day_count`, in the shop's time zone
+    day_count: int = 0  # how many left on it, while a provider is warmed up
 
 
 class Budget(SQLModel, table=True):

@@ -99,6 +99,9 @@ def upgrade() -> None:
         sa.Column("topic", sa.String(), nullable=False),
         sa.Column("campaign", sa.String(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("priority", sa.Integer(), server_default="50", nullable=False),
+        sa.Column("expected_value", sa.Float(), nullable=True),
+        sa.Column("wait_until", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("message_id"),
     )
     with op.batch_alter_table("contact", schema=None) as batch_op:
@@ -116,6 +119,7 @@ def upgrade() -> None:
         sa.Column("scope", sa.String(), nullable=False),
         sa.Column("stopped_at", sa.BigInteger(), nullable=False),
         sa.Column("stopped_by", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("scope"),
     )
     op.create_table(
@@ -166,6 +170,7 @@ def upgrade() -> None:
         sa.Column("host", sa.String(), nullable=False),
         sa.Column("boot_id", sa.String(), nullable=False),
         sa.Column("pid", sa.Integer(), nullable=False),
+        sa.Column("pid_started", sa.String(), server_default="", nullable=False),
         sa.Column("epoch", sa.Integer(), nullable=False),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
         sa.Column("lease_until", sa.BigInteger(), nullable=True),
@@ -195,8 +200,12 @@ def upgrade() -> None:
     op.create_table(
         "lane",
         sa.Column("name", sa.String(), nullable=False),
-        sa.Column("per_second", sa.Float(), nullable=False),
+        sa.Column("per_second", sa.Float(), nullable=True),
         sa.Column("next_at", sa.BigInteger(), nullable=False),
+        sa.Column("held_until", sa.BigInteger(), nullable=False),
+        sa.Column("changed_at", sa.BigInteger(), nullable=False),
+        sa.Column("day", sa.String(), nullable=False),
+        sa.Column("day_count", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
     op.create_table(
@@ -210,6 +219,7 @@ def upgrade() -> None:
         sa.Column("templates", sa.String(), nullable=False),
         sa.Column("plugins", sa.String(), nullable=False),
         sa.Column("audience", sa.Integer(), nullable=True),
+        sa.Column("on_ambiguous", sa.String(), server_default="hold", nullable=False),
         sa.Column("ended_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
@@ -234,6 +244,7 @@ def upgrade() -> None:
         sa.Column("quiet_until", sa.BigInteger(), nullable=True),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("provider", sa.Integer(), server_default="0", nullable=False),
         sa.Column("flight", sa.Integer(), nullable=True),
         sa.Column("granted_at", sa.BigInteger(), nullable=True),
         sa.Column("settled_at", sa.BigInteger(), nullable=True),
@@ -246,8 +257,15 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("message", schema=None) as batch_op:
         batch_op.create_index(
+            "ix_message_ambiguous",
+            ["settled_at"],
+            unique=False,
+            sqlite_where=sa.text("state = 'ambiguous'"),
+            postgresql_where=sa.text("state = 'ambiguous'"),
+        )
+        batch_op.create_index(
             "ix_message_due",
-            ["due_at"],
+            ["lane", "due_at"],
             unique=False,
             sqlite_where=sa.text("state = 'queued'"),
             postgresql_where=sa.text("state = 'queued'"),
@@ -295,8 +313,21 @@ def upgrade() -> None:
         sa.Column("versions", sa.String(), nullable=False),
         sa.Column("offer_plan", sa.String(), nullable=False),
         sa.Column("error", sa.String(), nullable=True),
+        sa.Column("hold", sa.String(), nullable=True),
+        sa.Column("confirmed", sa.String(), server_default="{}", nullable=False),
+        sa.Column("test", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("campaign", "kind", "due_key"),
+    )
+    op.create_table(
+        "seed",
+        sa.Column("run_id", sa.Integer(), nullable=False),
+        sa.Column("address", sa.String(), nullable=False),
+        sa.Column("variant", sa.String(), nullable=False),
+        sa.Column("language", sa.String(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("verdict", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("run_id", "address", "variant", "language"),
     )
     op.create_table(
         "suppression",
@@ -312,6 +343,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("suppression")
+    op.drop_table("seed")
     op.drop_table("run")
     op.drop_table("model_version")
     with op.batch_alter_table("message", schema=None) as batch_op:
@@ -331,6 +363,11 @@ def downgrade() -> None:
             "ix_message_due",
             sqlite_where=sa.text("state = 'queued'"),
             postgresql_where=sa.text("state = 'queued'"),
+        )
+        batch_op.drop_index(
+            "ix_message_ambiguous",
+            sqlite_where=sa.text("state = 'ambiguous'"),
+            postgresql_where=sa.text("state = 'ambiguous'"),
         )
 
     op.drop_table("message")
