@@ -18,7 +18,7 @@ from automation.clock import from_millis, to_millis
 from automation.store import suppressions
 from automation.store.engine import insert_rows, table
 from automation.store.suppressions import suppress, suppressed, unsuppress
-from automation.store.tables import Consent, ConsentRecord
+from automation.store.tables import Consent, ConsentRecord, ConsentRequest
 from automation.types.address import normalise, normalised
 
 __all__ = [
@@ -35,7 +35,7 @@ __all__ = [
     "write",
 ]
 
-_consent, _record = table(Consent), table(ConsentRecord)
+_consent, _record, _request = table(Consent), table(ConsentRecord), table(ConsentRequest)
 
 WORDS = pl.Schema(
     {
@@ -81,6 +81,7 @@ def write(connection: Connection, said: pl.DataFrame, *, by: str, now: datetime)
     if news.is_empty():
         return 0
     connection.execute(_UPSERT, news.sort("at").select(_LATEST).to_dicts())
+    _close_requests(connection, news.filter(~pl.col("granted")), now)
     kept = news.with_columns(recorded_by=pl.lit(by), recorded_at=pl.lit(to_millis(now)))
     insert_rows(connection, ConsentRecord, tuple(kept.columns), kept.rows())
     for (channel, topic), part in news.filter(pl.col("address") != "").group_by("channel", "topic"):
@@ -191,6 +192,25 @@ def _follow(connection: Connection, addresses: Sequence[str], channel: str, topi
         )
         latest = connection.execute(sa.select(words).where(words.c.place == 1)).fetchall()
         suppressions.follow(connection, [tuple(row)[:4] for row in latest], channel=channel, topic=topic)
+
+
+def _close_requests(connection: Connection, withdrawn: pl.DataFrame, now: datetime) -> None:
+    """Who said no since is not asked to confirm a yes."""
+    if withdrawn.is_empty():
+        return
+    closed = (
+        sa.update(_request)
+        .where(
+            *(_request.c[name] == sa.bindparam(f"the_{name}") for name in ("customer_id", "channel", "topic")),
+            _request.c.state.in_(["pending", "asked"]),
+            _request.c.requested_at <= sa.bindparam("said_at"),
+        )
+        .values(state="withdrawn", settled_at=to_millis(now))
+    )
+    rows = withdrawn.select("customer_id", "channel", "topic", "at").rows()
+    connection.execute(
+        closed, [{"the_customer_id": c, "the_channel": ch, "the_topic": t, "said_at": at} for c, ch, t, at in rows]
+    )
 
 
 def _chunks(values: Sequence[str], size: int = 5_000) -> Iterable[Sequence[str]]:

@@ -1,0 +1,153 @@
+"""Consents that grant nothing before the owner of the address confirms them.
+
+A request is never lost: it waits as `pending` until a message asks for its confirmation (`asked`), and ends as
+`confirmed`, `withdrawn`, `expired`, or `refused` where no message could be sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import polars as pl
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection
+
+from automation.clock import from_millis, to_millis
+from automation.store import consent
+from automation.store.engine import table
+from automation.store.tables import ConsentRequest
+from automation.types.address import normalise
+
+_request = table(ConsentRequest)
+
+METHOD = "double opt-in"
+VALID = timedelta(days=30)
+"""How long a request may be confirmed."""
+_OPEN = ("pending", "asked")
+
+
+@dataclass(frozen=True)
+class Request:
+    """One consent that was asked for; `message_id` is the message that asks its owner to confirm."""
+
+    id: int
+    customer_id: str
+    channel: str
+    topic: str
+    address: str
+    language: str
+    requested_at: datetime
+    source: str
+    method: str
+    text_version: str
+    state: str
+    message_id: str | None
+    settled_at: datetime | None
+
+
+def request(connection: Connection, said: pl.DataFrame) -> int:
+    """Take a batch of words (`consent.WORDS`, all granted, with addresses) that wait to be confirmed.
+
+    Who agreed already or has an open request is not asked again; returns how many requests are new.
+    """
+    rows = []
+    for (channel, topic), part in said.group_by("channel", "topic", maintain_order=True):
+        known = consent.states(connection, part["customer_id"].to_list(), [str(channel)], str(topic))
+        agreed = known.filter("granted").select("customer_id")
+        rows += part.join(agreed, on="customer_id", how="anti", maintain_order="left").to_dicts()
+    before = connection.execute(sa.select(sa.func.count()).select_from(_request)).scalar_one()
+    if rows:
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        connection.execute(dialect.insert(_request).on_conflict_do_nothing(), [_as_pending(row) for row in rows])
+    after = connection.execute(sa.select(sa.func.count()).select_from(_request)).scalar_one()
+    return int(after - before)
+
+
+def _as_pending(word: Mapping[str, Any]) -> dict[str, Any]:
+    kept = ("customer_id", "channel", "topic", "address", "source", "method", "text_version")
+    return {name: word[name] or "" for name in kept} | {
+        "requested_at": word["at"],
+        "language": word.get("language") or "",
+        "state": "pending",
+    }
+
+
+def waiting(connection: Connection, topic: str, *, now: datetime, limit: int = 1_000) -> list[Request]:
+    """Requests of a topic that nobody was asked about yet, the oldest first; those too old to confirm expire."""
+    _expire(connection, now)
+    query = sa.select(_request).where(_request.c.state == "pending", _request.c.topic == topic)
+    return [_row(row) for row in connection.execute(query.order_by(_request.c.id).limit(limit))]
+
+
+def pending(connection: Connection, *, limit: int | None = None) -> list[Request]:
+    """Every request that is not confirmed yet, and those that could not be asked: the oldest first."""
+    query = sa.select(_request).where(_request.c.state.in_([*_OPEN, "refused"])).order_by(_request.c.id).limit(limit)
+    return [_row(row) for row in connection.execute(query)]
+
+
+def of(connection: Connection, customers: Sequence[str]) -> list[Request]:
+    """Every request of these customers, the oldest first."""
+    query = sa.select(_request).where(_request.c.customer_id.in_(customers)).order_by(_request.c.id)
+    return [_row(row) for row in connection.execute(query)]
+
+
+def asked(connection: Connection, messages: Mapping[int, str]) -> None:
+    """Which message asks about which requests: request → message."""
+    changed = (
+        sa.update(_request)
+        .where(_request.c.id == sa.bindparam("i"), _request.c.state == "pending")
+        .values(state="asked", message_id=sa.bindparam("m"))
+    )
+    if messages:
+        connection.execute(changed, [{"i": request_id, "m": message} for request_id, message in messages.items()])
+
+
+def refuse(connection: Connection, message_ids: Sequence[str], *, now: datetime) -> None:
+    """These messages were never made or will never leave."""
+    named = _request.c.message_id.in_(message_ids) & (_request.c.state == "asked")
+    connection.execute(sa.update(_request).where(named).values(state="refused", settled_at=to_millis(now)))
+
+
+def confirm(connection: Connection, message_id: str, *, at: datetime, source: str = "confirm link") -> list[Request]:
+    """The owner of the address confirmed by the link in this message: grant what it asked about.
+
+    Returns the requests that are confirmed, also where they were before; empty where they expired or were withdrawn.
+    """
+    _expire(connection, at)
+    query = sa.select(_request).where(_request.c.message_id == message_id, _request.c.state.in_(["asked", "confirmed"]))
+    found = [_row(row) for row in connection.execute(query)]
+    new = [one for one in found if one.state == "asked"]
+    if new:
+        consent.write(connection, _granted(new, at), by=f"{source}, message {message_id}", now=at)
+        settled = _request.c.id.in_([one.id for one in new])
+        connection.execute(sa.update(_request).where(settled).values(state="confirmed", settled_at=to_millis(at)))
+    return found
+
+
+def _granted(requests: Sequence[Request], at: datetime) -> pl.DataFrame:
+    rows = [
+        (r.customer_id, r.channel, r.topic, True, to_millis(at), r.source, r.text_version, METHOD, normalise(r.address))
+        for r in requests
+    ]
+    return pl.DataFrame(rows, schema=consent.WORDS, orient="row")
+
+
+def _expire(connection: Connection, now: datetime) -> None:
+    old = _request.c.state.in_(_OPEN) & (_request.c.requested_at < to_millis(now - VALID))
+    connection.execute(sa.update(_request).where(old).values(state="expired", settled_at=to_millis(now)))
+
+
+def _row(row: Any) -> Request:
+    values = dict(row._mapping)
+    settled = values["settled_at"]
+    return Request(
+        **{
+            **values,
+            "requested_at": from_millis(values["requested_at"]),
+            "settled_at": None if settled is None else from_millis(settled),
+        }
+    )
