@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 
 from automation.ids import sign
 from automation.pipeline import links
-from automation.pipeline.decide import offer_terms, show_items
 from automation.pipeline.render import Body, Kind, Renderer
-from automation.store.granting import Grant
+from automation.pipeline.shown import offer_terms, show_items
 from automation.types.campaign import Campaign
+from automation.types.grant import Grant
 from automation.types.message import Rendered
 from automation.types.offer import Offer
 

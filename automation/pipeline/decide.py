@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -21,7 +20,7 @@ from automation.pipeline.timing import DEFAULT_LATENESS, due, quiet_hours
 from automation.store.ledger import DECISION_COLUMNS, MESSAGE_COLUMNS
 from automation.types.campaign import Campaign
 from automation.types.decision import Outcome
-from automation.types.offer import NO_DISCOUNT, NO_MESSAGE, Offer
+from automation.types.offer import NO_MESSAGE, Offer
 from automation.types.schema import CUSTOMERS
 from automation.warehouse.history import history
 
@@ -240,26 +239,3 @@ def _language(batch: pl.DataFrame, materials: Materials) -> pl.Expr:
     otherwise = wanted.otherwise if wanted is not None else materials.shop_language
     trait = wanted.use.removeprefix("customer.") if wanted is not None else "language"
     return pl.col(trait).fill_null(otherwise) if trait in batch.columns else pl.lit(otherwise)
-
-
-def offer_terms(offer: Offer | None, coupon: str | None, valid_until: datetime | None) -> dict[str, object] | None:
-    """What a template sees of an offer: name, label, kind, value, code, valid_until; None for no discount."""
-    if offer is None or offer.name in {NO_DISCOUNT, NO_MESSAGE}:
-        return None
-    code = coupon if offer.coupon == "unique" else offer.code
-    return {
-        "name": offer.name,
-        "label": offer.label,
-        "kind": offer.kind,
-        "value": float(offer.value),
-        "code": code,
-        "valid_until": None if valid_until is None else valid_until.date().isoformat(),
-    }
-
-
-def show_items(items: str, products: Mapping[str, Mapping[str, object]]) -> list[dict[str, object]]:
-    """What a template sees of each recommended product, in their order."""
-    return [
-        {"product_id": item["product_id"], **products[item["product_id"]], "reason": item["sentence"]}
-        for item in json.loads(items)
-    ]

@@ -21,7 +21,10 @@ from automation.store.engine import table
 from automation.store.sending import release, settle
 from automation.store.suppressions import forbidden as forbidden_addresses
 from automation.store.tables import Message
+from automation.types.grant import Grant
 from automation.types.message import MessageState, Receipt
+
+__all__ = ["Grant", "Refuse", "Tick", "grant_of", "tick"]
 
 log = structlog.get_logger(__name__)
 _message = table(Message)
@@ -29,32 +32,8 @@ _message = table(Message)
 LOOK_AGAIN = timedelta(minutes=1)
 _DAY = 86_400_000
 
-Refuse = Callable[[Sequence["Grant"]], Mapping[str, str]]
+Refuse = Callable[[Sequence[Grant]], Mapping[str, str]]
 """Asks the suppression plugins: message id → reason code of those that must not leave. An error is nobody's yes."""
-
-
-@dataclass(frozen=True)
-class Grant:
-    """One message that may leave now: its `sending` is committed."""
-
-    id: str
-    attempt: int
-    run_id: int
-    batch_no: int
-    campaign: str
-    launch_id: int
-    customer_id: str
-    channel: str
-    topic: str
-    address: str
-    template: str
-    context: str
-    variant: str | None
-    offer: str | None
-    items: str
-    coupon: str | None
-    due_at: datetime
-    granted_at: datetime
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,36 @@
+"""What a delivering process is given: one message whose `sending` is committed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+
+class Grant(NamedTuple):
+    """One message that may leave now.
+
+    `provider` is which of the channel's providers it goes to (1 is the one to fail over to), `wait` how many seconds
+    after the commit its time slot begins.
+    """
+
+    id: str
+    attempt: int
+    run_id: int
+    batch_no: int
+    campaign: str
+    launch_id: int
+    customer_id: str
+    channel: str
+    topic: str
+    address: str
+    template: str
+    context: str
+    variant: str | None
+    offer: str | None
+    items: str
+    coupon: str | None
+    due_at: datetime
+    granted_at: datetime
+    provider: int = 0
+    wait: float = 0.0
+    flight: int = 0
