@@ -124,6 +124,20 @@ class Suppression(SQLModel, table=True):
     source: str
 
 
+class MovingIn(SQLModel, table=True):
+    """A file brought over from the sender used before, or the waiver of that."""
+
+    __tablename__ = "moving_in"
+
+    id: int | None = Field(default=None, primary_key=True)
+    what: str  # suppressions, consents, contacts, waived
+    by: str
+    at: int = Field(sa_type=BigInteger)
+    detail: str  # the file's name and mapping; of a waiver, the reason
+    sha256: str = ""
+    rows: int = 0
+
+
 class Run(SQLModel, table=True):
     """One execution of a campaign; the unique due key makes it exist once."""
 

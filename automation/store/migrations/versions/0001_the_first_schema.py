@@ -298,6 +298,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", "version"),
     )
     op.create_table(
+        "moving_in",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("what", sa.String(), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("detail", sa.String(), nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("rows", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
         "run",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("campaign", sa.String(), nullable=False),
@@ -345,6 +356,7 @@ def downgrade() -> None:
     op.drop_table("suppression")
     op.drop_table("seed")
     op.drop_table("run")
+    op.drop_table("moving_in")
     op.drop_table("model_version")
     with op.batch_alter_table("message", schema=None) as batch_op:
         batch_op.drop_index("ix_message_run")
