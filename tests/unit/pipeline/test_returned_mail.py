@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from email.message import EmailMessage, MIMEPart
 
 import pytest
@@ -125,7 +126,7 @@ def test_what_the_standard_library_writes_is_read() -> None:
     original["Message-ID"] = f"<{ID}@toy.example>"
     original.set_content("Hello")
     mail.add_attachment(original)
-    status = MIMEPart()
+    status = EmailMessage()
     status["Content-Type"] = "message/delivery-status"
     status.set_payload([MIMEPart(), _block("Action: failed\nStatus: 5.1.10")])
     mail.attach(status)
@@ -191,13 +192,12 @@ def test_deep_nesting_is_refused_or_read_but_never_breaks() -> None:
 
 def test_damaged_mail_never_breaks() -> None:
     """Every answer is a report, nothing, or `ValueError`: 2,000 damaged mails, always the same."""
-    draw = random.Random(1)  # noqa: S311  # damage, not a secret
+    draw = random.Random(1)  # damage, not a secret
     for number in range(2_000):
         data = bytearray(dsn() if number % 2 else arf())
         for _ in range(draw.randint(1, 30)):
             place = draw.randrange(len(data))
             data[place : place + draw.randint(0, 4)] = bytes(draw.choices(range(256), k=draw.randint(0, 6)))
-        try:
-            read(bytes(data))
-        except ValueError as error:
-            assert str(error)
+        with suppress(ValueError):
+            found = read(bytes(data))
+            assert found is None or found.kind in ("bounce", "complaint", "unsubscribe")
