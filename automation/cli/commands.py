@@ -27,6 +27,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("stop", "launch:stop", "Stop a campaign, or everything, before the next message.", _CAMPAIGNS),
     Command("resume", "launch:resume", "Take a stop back.", _CAMPAIGNS),
     Command("daemon", "daemon:daemon", "Run launched campaigns when they are due, until told to stop.", _RUN),
+    Command("web", "web:web", "Serve the web app, until told to stop.", _RUN),
     Command("run", "run:run", "Run a launched campaign once, now.", _RUN),
     Command("status", "status:status", "Show campaigns, runs and whether the daemon is alive.", _RUN),
     Command("explain", "explain:explain", "Say why a customer got a message, or none.", _RUN),

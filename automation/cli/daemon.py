@@ -17,6 +17,7 @@ def daemon(context: typer.Context) -> None:
     """Run launched campaigns when they are due, until told to stop.
 
     Stays in the foreground. SIGTERM or Ctrl-C lets what is on its way arrive and ends within 10 seconds.
+    Serves the web app too where config.yaml has `web:`.
     The log is data_dir/logs/daemon.jsonl; `automation status` shows from elsewhere what it does.
 
     Example: automation daemon --project my-shop
@@ -28,11 +29,12 @@ def daemon(context: typer.Context) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
+    from automation.cli.web import companion
     from automation.daemon.service import serve
 
     invocation: Invocation = context.obj
     root = invocation.root().resolve()
     os.chdir(root)
-    if not serve(root, stopping):
+    if not serve(root, stopping, companion):
         sys.stderr.flush()
         os._exit(0)  # a thread that hangs in a library must not keep the process; the ledger is committed

@@ -98,6 +98,7 @@ SHAPES: Mapping[str, Mapping[str, str]] = MappingProxyType(
         },
         "stop": {"stopped": "the campaign, or *"},
         "resume": {"resumed": "the campaign, or *", "was_stopped": "whether it was"},
+        "web": {"address": "where the web app is served, printed when it listens"},
         "run": {**_RUN, "new": "false where the request had made the run already"},
         "status": {
             "daemon": _DAEMON,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
@@ -33,10 +35,28 @@ _TICK = 0.25
 _SWEEP_EVERY = 60.0
 
 
+class Companion(Protocol):
+    """Something that the edge lets live as long as the daemon: the web app."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def join(self, timeout: float | None = None) -> None: ...
+
+
+Accompany = Callable[[Callable[[], Workspace]], Companion | None]
+"""Makes the companion of a daemon, which may be asked for its workspace as it is now; None where there is none."""
+
+
+def alone(_workspace: Callable[[], Workspace]) -> None:
+    """No companion."""
+
+
 class Service:
     """One life of the daemon. `serve` returns when `stopping` is set and everything has been brought to an end."""
 
-    def __init__(self, workspace: Workspace, stopping: threading.Event) -> None:
+    def __init__(self, workspace: Workspace, stopping: threading.Event, accompany: Accompany = alone) -> None:
         self._workspace = workspace
         self._stopping = stopping
         self._started_at = workspace.clock.now()
@@ -47,6 +67,8 @@ class Service:
         self.sender = Sender(lambda: self._workspace)
         self.planner = Planner(lambda: self._workspace, self.sender.wake)
         self.watcher = Watcher(workspace.project.root, self._note)
+        self._accompany = accompany
+        self._companion: Companion | None = None
 
     def serve(self) -> bool:
         """Work until told to stop; returns whether everything on its way was brought to an end in time."""
@@ -54,6 +76,11 @@ class Service:
             log.info("daemon started", pid=os.getpid(), project=str(self._workspace.project.root))
             self._beat("starting")
             self._report(self._workspace.project.problems)
+            self._companion = self._accompany(
+                lambda: self._workspace
+            )  # before anything is sent: its links must lead there
+            if self._companion is not None:
+                self._companion.start()
             for part in (self.scheduler, self.sender, self.planner, self.watcher):
                 part.start()
             self._follow()
@@ -90,6 +117,9 @@ class Service:
         deadline = monotonic() + GRACE
         for thread in (self.sender, self.planner, self.watcher):
             thread.join(max(0.0, deadline - monotonic()))
+        if self._companion is not None:  # last: recipients may answer until the end
+            self._companion.stop()
+            self._companion.join(max(1.0, deadline - monotonic()))
         late = [thread.name for thread in (self.sender, self.planner) if thread.is_alive()]
         if late:
             log.warning("not everything came to an end in time; the next start settles it", waited_for=late)
@@ -161,11 +191,11 @@ class Service:
         beat.write(self._workspace.project.data_dir)
 
 
-def serve(root: Path, stopping: threading.Event) -> bool:
+def serve(root: Path, stopping: threading.Event, accompany: Accompany = alone) -> bool:
     """Open the project and serve it. Raises `ConfigurationError`, and `Locked` where a daemon runs already."""
     from automation.daemon.logs import log_to
     from automation.runner.workspace import open_workspace
 
     with open_workspace(root) as workspace:
         log_to(workspace.project.data_dir / "logs")
-        return Service(workspace, stopping).serve()
+        return Service(workspace, stopping, accompany).serve()

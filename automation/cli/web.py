@@ -1,0 +1,67 @@
+"""`automation web`."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from automation.cli.invocation import Invocation
+from automation.cli.output import Text
+
+if TYPE_CHECKING:
+    from automation.runner.workspace import Workspace
+    from automation.web.server import WebServer
+
+
+def web(
+    context: typer.Context,
+    host: Annotated[str | None, typer.Option(help="instead of config.yaml's web.host")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="instead of config.yaml's web.port")] = None,
+) -> None:
+    """Serve the web app, until told to stop.
+
+    Opens, clicks, unsubscribing, preferences and events. The daemon serves it too where config.yaml has `web:`; this
+    command is for a process of its own. A proxy with TLS stands before it.
+
+    Example: automation web --port 8080
+    """
+    stopping = threading.Event()
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    from automation.config.settings import Web
+    from automation.web.server import WebServer
+
+    invocation: Invocation = context.obj
+    with invocation.workspace() as workspace:
+        settings = workspace.project.settings.web or Web()
+        server = WebServer(
+            lambda: workspace,
+            settings.host if host is None else host,
+            settings.port if port is None else port,
+            checkpoints=True,
+        )
+        server.start()
+        invocation.output.show({"address": server.address}, Text(f"serving {server.address}; Ctrl-C ends it"))
+        while server.is_alive() and not stopping.wait(0.25):
+            pass
+        server.stop()
+        server.join()
+
+
+def companion(workspace: Callable[[], Workspace]) -> WebServer | None:
+    """The web app inside the daemon, where config.yaml wants it there."""
+    settings = workspace().project.settings.web
+    if settings is None or not settings.in_daemon:
+        return None
+    from automation.web.server import WebServer
+
+    return WebServer(workspace, settings.host, settings.port)

@@ -1,0 +1,1 @@
+"""The web app: what recipients and shops tell us, over HTTP."""

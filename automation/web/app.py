@@ -1,0 +1,50 @@
+"""The web app: each file's routes, one OpenAPI document, and pages for what leads nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from automation.web import confirming, events, health, preferences, tracking, unsubscribing
+from automation.web.endpoint import Endpoint
+from automation.web.hardening import Hardened
+from automation.web.openapi import document
+from automation.web.site import Site
+
+PARTS: tuple[Callable[[Site], Iterator[Endpoint]], ...] = (
+    tracking.endpoints,
+    unsubscribing.endpoints,
+    preferences.endpoints,
+    confirming.endpoints,
+    events.endpoints,
+    health.endpoints,
+)
+"""Every file of routes. A new one is a line here."""
+
+
+def make_app(site: Site) -> Starlette:
+    """The app over one site."""
+    endpoints = [endpoint for part in PARTS for endpoint in part(site)]
+    described = document(endpoints)
+
+    async def openapi(_request: Request) -> Response:
+        return JSONResponse(described)
+
+    routes = [endpoint.route() for endpoint in (*endpoints, Endpoint("/openapi.json", {"GET": openapi}))]
+
+    async def refused(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        if error.status_code == 404:
+            return site.nowhere()
+        return PlainTextResponse(f"{error.detail}\n", error.status_code, headers=error.headers)
+
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(Hardened)],
+        exception_handlers={HTTPException: refused},
+    )

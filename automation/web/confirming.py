@@ -1,0 +1,64 @@
+"""`/confirm/<token>`: double opt-in. Looking confirms nothing; pressing the button does, and is the proof."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy.engine import Connection
+from starlette.requests import Request
+from starlette.responses import Response
+
+from automation.store import feedback
+from automation.store.feedback import Answered
+from automation.web.endpoint import Endpoint, operation, read_body
+from automation.web.site import Site
+
+LIMIT = 16_384
+
+
+def endpoints(site: Site) -> Iterator[Endpoint]:
+    def show(request: Request) -> Response:
+        reference = site.read_token("confirm", request.path_params["token"])
+        if reference is None:
+            return site.nowhere()
+        with site.workspace.store.reading() as connection:
+            message = feedback.answered(connection, reference.message_id)
+        if message is None:
+            return site.nowhere()
+        return site.page("confirm", message, topic=message.topic, channel=message.channel, action=request.url.path)
+
+    async def confirm(request: Request) -> Response:
+        await read_body(request, LIMIT)
+        reference = site.read_token("confirm", request.path_params["token"])
+        if reference is None:
+            return site.nowhere()
+        message = await site.intake.commit(lambda connection: _confirm(site, connection, reference.message_id))
+        if message is None:
+            return site.nowhere()
+        return site.page("confirmed", message, topic=message.topic, channel=message.channel,
+                         other=site.link("preferences", "p", message))  # fmt: skip
+
+    yield Endpoint(
+        "/confirm/{token}",
+        {"GET": show, "POST": confirm},
+        {
+            "GET": operation("A page with a button to confirm a subscription; looking at it changes nothing.",
+                             token=True, answers={200: "the page", 404: "no such message"}),
+            "POST": operation("Confirm the subscription that the message asked for.", token=True,
+                              body={"application/x-www-form-urlencoded": {"schema": {"type": "object"}}},
+                              answers={200: "confirmed", 404: "no such message", 408: "the body did not arrive",
+                                       413: "too long"}),
+        },
+    )  # fmt: skip
+
+
+def _confirm(site: Site, connection: Connection, message_id: str) -> Answered | None:
+    """The message's topic is granted, with when, how, the wording and where from."""
+    message = feedback.answered(connection, message_id)
+    if message is not None:
+        words = {(message.channel, message.topic): True}
+        version = site.pages.text_version("confirm", message.language)
+        feedback.speak(
+            connection, message, words, at=site.now, source="confirm link", method="double opt-in", text_version=version
+        )
+    return message

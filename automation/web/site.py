@@ -1,0 +1,82 @@
+"""What every route works with: the project as it is now, its pages, and the one writer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from starlette.responses import HTMLResponse, Response
+
+from automation.config.project import Project
+from automation.config.settings import Settings
+from automation.ids import sign
+from automation.runner.rerender import Rerendering
+from automation.runner.workspace import Workspace
+from automation.store.feedback import Answered
+from automation.web.intake import Intake
+from automation.web.pages import Pages
+from automation.web.tokens import Purpose, Reference, read_token
+
+
+@dataclass(frozen=True)
+class _Derived:
+    """What is made of one project's files."""
+
+    project: Project
+    pages: Pages
+    rerendering: Rerendering
+
+
+@dataclass
+class Site:
+    """The app's state. The workspace is asked for each time: the daemon takes changed files over while it runs."""
+
+    workspace_now: Callable[[], Workspace]
+    intake: Intake
+    _derived: _Derived | None = field(default=None, repr=False)
+
+    @property
+    def workspace(self) -> Workspace:
+        return self.workspace_now()
+
+    @property
+    def settings(self) -> Settings:
+        return self.workspace.project.settings
+
+    @property
+    def now(self) -> datetime:
+        return self.workspace.clock.now()
+
+    @property
+    def pages(self) -> Pages:
+        return self._current().pages
+
+    @property
+    def rerendering(self) -> Rerendering:
+        return self._current().rerendering
+
+    def read_token(self, purpose: Purpose, token: str) -> Reference | None:
+        return read_token(self.workspace.store.secret, purpose, token)
+
+    def link(self, purpose: Purpose, path: str, message: Answered) -> str:
+        """The address of another page for the same message, on this site."""
+        return f"/{path}/{sign(self.workspace.store.secret, purpose, message.id)}"
+
+    def page(self, name: str, message: Answered | None = None, *, status: int = 200, **shown: object) -> Response:
+        """A page in the recipient's language."""
+        language = message.language if message else ""
+        html = self.pages.render(name, language, **shown)
+        return HTMLResponse(html, status_code=status, headers=self.pages.headers)
+
+    def nowhere(self) -> Response:
+        """For every address that leads nowhere, whatever the reason: forged, of another purpose, no longer known."""
+        return self.page("nowhere", status=404)
+
+    def _current(self) -> _Derived:
+        workspace = self.workspace
+        derived = self._derived
+        if derived is None or derived.project is not workspace.project:
+            derived = _Derived(workspace.project, Pages(workspace.project), Rerendering(workspace))
+            self._derived = derived
+        return derived
