@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, Field, InstanceOf
 
 from automation.types.campaign import Grammar
 from automation.types.condition import Group, Leaf, Names, Using
+from automation.types.consent import ConsentSettings
 from automation.types.offer import Offer
 from automation.types.profile import Lifecycle
 from automation.types.quantity import Percent
@@ -120,6 +121,7 @@ class Settings(Grammar):
     segments: Mapping[str, InstanceOf[Leaf] | InstanceOf[Group]] = Field(default_factory=dict)
     conditions: Mapping[str, SqlCondition] = Field(default_factory=dict)
     channels: Mapping[str, Annotated[InstanceOf[Using], Names("channels")]] = Field(default_factory=dict)
+    consent: ConsentSettings = ConsentSettings()
     senders: Senders = Senders()
     holidays: tuple[date, ...] = ()
     global_holdout: Percent | None = None

@@ -68,6 +68,7 @@ def read_settings(
     if not isinstance(settings, Broken):
         _check_segments(reading, settings)
         _check_parts(reading, settings)
+        _check_consent(reading, settings)
     problems = in_order((*source.problems, *reading.problems))
     made = None if isinstance(settings, Broken) or any(problem.refuses for problem in problems) else settings
     return made, problems
@@ -150,3 +151,21 @@ def _check_parts(reading: Reading, settings: Settings) -> None:
     for loop in _loops(built_on):
         path = ("models", loop[0], "parts")
         reading.report(path, f"the model is built on itself: {' → '.join(loop)}", key=True)
+
+
+def _check_consent(reading: Reading, settings: Settings) -> None:
+    """Who is asked to confirm gets a message that needs no consent, with a link that leads somewhere."""
+    for topic, asked in settings.consent.double_opt_in.items():
+        path = ("consent", "double_opt_in", topic)
+        if topic not in settings.topics:
+            reading.report(path, unknown_name("topic", topic, list(settings.topics)), key=True)
+        if settings.topics.get(asked.topic) == "marketing":
+            what = f"{asked.topic!r} is marketing, which needs the very consent that is asked for; name a service topic"
+            reading.report((*path, "topic"), what)
+        if settings.links.base_url is None:
+            what = "needs `links: {base_url: …}`: the link that confirms leads there"
+            reading.report(path, what, key=True)
+    for topic in settings.consent.text_versions:
+        if topic not in settings.topics:
+            what = unknown_name("topic", topic, list(settings.topics))
+            reading.report(("consent", "text_versions", topic), what, key=True)
