@@ -34,6 +34,7 @@ class FileChannel:
     """
 
     kind: ClassVar[str] = "email"
+    live: ClassVar[bool] = False  # nothing leaves this machine
     Options: ClassVar[type[BaseModel]] = FileOptions
 
     def __init__(self, options: FileOptions) -> None:
