@@ -25,7 +25,7 @@ def endpoints(site: Site) -> Iterator[Endpoint]:
             message = feedback.answered(connection, reference.message_id)
         if message is None:
             return site.nowhere()
-        return site.page("confirm", message, topic=message.topic, channel=message.channel, action=request.url.path)
+        return site.page("confirm", message, topic=message.topic, channel=message.channel)
 
     async def confirm(request: Request) -> Response:
         await read_body(request, LIMIT)

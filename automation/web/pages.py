@@ -94,7 +94,7 @@ class Pages:
         for name in NAMES:
             for language in self._texts:
                 try:
-                    self.render(name, language, topic="news", channel="email", action="/", choices=(choice,))
+                    self.render(name, language, topic="news", channel="email", choices=(choice,))
                 except TemplateError as error:
                     where = f"{OWN}/{getattr(error, 'name', None) or name + '.html'}"
                     raise ConfigurationError(f"{where} ({language}): {error.message}") from error
@@ -113,7 +113,7 @@ def _compiled(texts: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, Tem
     return compiled
 
 
-_SHOWN = {"topic": "", "channel": "", "action": "", "other": "", "saved": False, "choices": ()}
+_SHOWN = {"topic": "", "channel": "", "other": "", "saved": False, "choices": ()}
 
 
 def _style(own: Path) -> str:

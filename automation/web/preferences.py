@@ -32,7 +32,7 @@ def endpoints(site: Site) -> Iterator[Endpoint]:
         with site.workspace.store.reading() as connection:
             message = feedback.answered(connection, message_id)
             choices = {} if message is None else _choices(site, connection, message)
-        return site.nowhere() if message is None else _page(site, request, message, choices)
+        return site.nowhere() if message is None else _page(site, message, choices)
 
     async def save(request: Request) -> Response:
         form = _parsed(await read_body(request, LIMIT))
@@ -40,7 +40,7 @@ def endpoints(site: Site) -> Iterator[Endpoint]:
         if message_id is None:
             return site.nowhere()
         saved = await site.intake.commit(lambda connection: _save(site, connection, message_id, form))
-        return site.nowhere() if saved is None else _page(site, request, *saved, saved=True)
+        return site.nowhere() if saved is None else _page(site, *saved, saved=True)
 
     yield Endpoint(
         "/p/{token}",
@@ -64,12 +64,12 @@ def _message_id(site: Site, request: Request) -> str | None:
     return reference.message_id if reference else None
 
 
-def _page(site: Site, request: Request, message: Answered, choices: Choices, *, saved: bool = False) -> Response:
+def _page(site: Site, message: Answered, choices: Choices, *, saved: bool = False) -> Response:
     rows = tuple(
         {"value": f"{channel}.{topic}", "topic": topic, "channel": channel, "checked": wanted}
         for (channel, topic), wanted in choices.items()
     )
-    return site.page("preferences", message, action=request.url.path, choices=rows, saved=saved)
+    return site.page("preferences", message, choices=rows, saved=saved)
 
 
 def _choices(site: Site, connection: Connection, message: Answered) -> Choices:

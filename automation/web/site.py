@@ -60,8 +60,8 @@ class Site:
         return read_token(self.workspace.store.secret, purpose, token)
 
     def link(self, purpose: Purpose, path: str, message: Answered) -> str:
-        """The address of another page for the same message, on this site."""
-        return f"/{path}/{sign(self.workspace.store.secret, purpose, message.id)}"
+        """Another page for the same message, seen from its neighbour: wherever a proxy puts the site."""
+        return f"../{path}/{sign(self.workspace.store.secret, purpose, message.id)}"
 
     def page(self, name: str, message: Answered | None = None, *, status: int = 200, **shown: object) -> Response:
         """A page in the recipient's language."""

@@ -14,6 +14,7 @@ from automation.web.endpoint import Endpoint, operation, read_body
 from automation.web.site import Site
 
 LIMIT = 16_384
+ONE_CLICK = "one click"
 _FORM = {"schema": {"type": "object", "properties": {"List-Unsubscribe": {"type": "string"}}}}
 
 
@@ -23,7 +24,7 @@ def endpoints(site: Site) -> Iterator[Endpoint]:
         if message is None:
             return site.nowhere()
         return site.page("unsubscribe", message, topic=message.topic, channel=message.channel,
-                         action=request.url.path, other=site.link("preferences", "p", message))  # fmt: skip
+                         other=site.link("preferences", "p", message))  # fmt: skip
 
     async def unsubscribe(request: Request) -> Response:
         """Whatever the form says: a mail program's one click, our button, or a program that sends nothing at all."""
@@ -31,7 +32,7 @@ def endpoints(site: Site) -> Iterator[Endpoint]:
         reference = site.read_token("unsubscribe", request.path_params["token"])
         if reference is None:
             return site.nowhere()
-        method = "one click" if b"One-Click" in form else "unsubscribe page"
+        method = ONE_CLICK if b"One-Click" in form else "unsubscribe page"
         message = await site.intake.commit(lambda connection: _stop(site, connection, reference.message_id, method))
         if message is None:
             return site.nowhere()
@@ -66,5 +67,8 @@ def _stop(site: Site, connection: Connection, message_id: str, method: str) -> A
     message = feedback.answered(connection, message_id)
     if message is not None:
         words = {(message.channel, message.topic): False}
-        feedback.speak(connection, message, words, at=site.now, source="unsubscribe link", method=method)
+        version = site.pages.text_version("unsubscribe", message.language) if method != ONE_CLICK else ""
+        feedback.speak(
+            connection, message, words, at=site.now, source="unsubscribe link", method=method, text_version=version
+        )
     return message
