@@ -30,6 +30,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("web", "web:web", "Serve the web app, until told to stop.", _RUN),
     Command("run", "run:run", "Run a launched campaign once, now.", _RUN),
     Command("status", "status:status", "Show campaigns, runs and whether the daemon is alive.", _RUN),
+    Command("mailbox", "mailbox:mailbox", "Take in bounces, complaints and unsubscribes that came by mail.", _RUN),
     Command("explain", "explain:explain", "Say why a customer got a message, or none.", _RUN),
     Command("import", "importing:import_", "Bring customers, products or events into the warehouse.", _DATA),
     Command("customers", "customers:customers", "Show everything about one customer.", _DATA),

@@ -108,6 +108,15 @@ SHAPES: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "next_message": "when the earliest waiting message is due, or null",
         },
         "status RUN": _RUN,
+        "mailbox": {
+            "mails": "how many were read",
+            "dead_addresses": "bounces that put an address on the suppression list",
+            "other_bounces": "bounces that don't",
+            "complaints": "how many",
+            "unsubscribes": "how many",
+            "unknown": "mails about no message of ours, left there",
+            "unreadable": "mails that could not be read, left there",
+        },
         "explain": {
             "campaign": "its name",
             "customer": "the customer's id",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, InstanceOf
+from pydantic import AfterValidator, BaseModel, Field, InstanceOf, model_validator
 
 from automation.types.campaign import Grammar
 from automation.types.condition import Group, Leaf, Names, Using
@@ -87,6 +87,26 @@ class Web(Grammar):
     in_daemon: bool = Field(default=True, description="whether the daemon serves it; else `automation web` does")
 
 
+class Imap(Grammar):
+    host: str = Field(description="the mail server's name")
+    port: int = Field(default=993, ge=1, le=65535, description="993, or 143 without TLS")
+    tls: bool = Field(default=True, description="whether the connection is encrypted from its start")
+    username: str = Field(description="whose mailbox it is")
+    password: Secret = Field(description="from the environment: `${IMAP_PASSWORD}`")
+    folder: str = Field(default="INBOX", pattern=r'[^"\\\x00-\x1f\x7f]+', description="the folder that is read")
+
+
+class Mailbox(Grammar):
+    maildir: str | None = Field(default=None, description="a Maildir on this machine; from the project's folder on")
+    imap: Imap | None = Field(default=None, description="or a mailbox on a server")
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Mailbox:
+        if (self.maildir is None) == (self.imap is None):
+            raise ValueError("write either `maildir: FOLDER` or `imap: {host, username, password}`")
+        return self
+
+
 class Plugins(Grammar):
     disable: tuple[str, ...] = ()
 
@@ -129,5 +149,8 @@ class Settings(Grammar):
     links: Links = Links()
     web: Web | None = None
     launch: Literal["by_hand", "on_merge"] = "by_hand"
+    mailbox: Mailbox | None = Field(
+        default=None, description="where bounces, complaints and unsubscribes by mail arrive, to be taken in"
+    )
     plugins: Plugins = Plugins()
     suppressions: tuple[Annotated[InstanceOf[Using], Names("suppressions")], ...] = ()

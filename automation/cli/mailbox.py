@@ -1,0 +1,25 @@
+"""`automation mailbox`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import typer
+
+from automation.cli.invocation import Invocation
+from automation.cli.output import Text
+
+
+def mailbox(context: typer.Context) -> None:
+    """Take in bounces, complaints and unsubscribes that came by mail.
+
+    Reads the mailbox of config.yaml once; the daemon does it every minute. What speaks of no message stays there.
+
+    Example: automation mailbox
+    """
+    from automation.runner.mailbox import read_mailbox
+
+    invocation: Invocation = context.obj
+    with invocation.workspace() as workspace:
+        taken = read_mailbox(workspace)
+    invocation.output.show(asdict(taken), Text(f"read {taken.mails:,}: {taken}" if taken.mails else "no new mail"))

@@ -1,0 +1,169 @@
+"""Mail that comes back for messages that were really sent, from a Maildir and from an IMAP server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from support.project import automation
+from support.toy_project import CONFIG, deliver, outbox, start, toy_project
+
+from automation.ids import sign
+from automation.runner.flush import flush
+from automation.runner.mailbox import MailboxError, Taken, read_mailbox
+from automation.runner.workspace import Workspace
+from automation.store import consent
+
+DSN = """To: bounces@toy.example
+Content-Type: multipart/report; report-type=delivery-status; boundary="b"
+
+--b
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mx.example
+
+Action: {action}
+Status: {status}
+
+--b
+Content-Type: text/rfc822-headers
+
+Message-ID: <{message}@toy.example>
+
+--b--
+"""
+ARF = """Content-Type: multipart/report; report-type=feedback-report; boundary="b"
+
+--b
+Content-Type: message/feedback-report
+
+Feedback-Type: abuse
+
+--b
+Content-Type: message/rfc822
+
+Message-ID: <{message}@toy.example>
+
+Hello
+--b--
+"""
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Iterator[Workspace]:
+    """Five customers have their message; the Maildir for what comes back is empty."""
+    (tmp_path / "var/back/new").mkdir(parents=True)
+    with toy_project(tmp_path, config=CONFIG + "mailbox: {maildir: var/back}\n") as toy:
+        start(toy)
+        assert deliver(toy).sent == 5
+        yield toy
+
+
+def message_to(toy: Workspace, customer: str) -> tuple[str, str]:
+    """The message's id and the address that it went to."""
+    return next((line["id"], line["to"]) for line in outbox(toy) if line["to"].startswith(customer))
+
+
+def put(toy: Workspace, name: str, text: str) -> None:
+    (toy.project.root / "var/back/new" / name).write_text(text)
+
+
+def suppressed(toy: Workspace, address: str) -> dict[str, str]:
+    with toy.store.reading() as connection:
+        return {a: found.reason for a, found in consent.suppressed(connection, [address], "email").items()}
+
+
+def events(toy: Workspace, type_: str) -> pl.DataFrame:
+    """What the warehouse holds of one type, after everything was moved there."""
+    warehouse = toy.warehouse()
+    try:
+        flush(toy, warehouse)
+        found = warehouse.snapshot(toy.clock.now() + timedelta(days=1)).events
+        return pl.from_arrow(found.filter(found.type == type_).to_pyarrow())  # type: ignore[return-value]
+    finally:
+        warehouse.close()
+
+
+def test_a_dead_address_is_never_written_to_again(toy: Workspace) -> None:
+    message, address = message_to(toy, "ana")
+    put(toy, "1", DSN.format(action="failed", status="5.1.1", message=message))
+    assert read_mailbox(toy) == Taken(mails=1, dead_addresses=1)
+    assert suppressed(toy, address) == {address: "hard_bounce"}
+    found = events(toy, "email_bounce")
+    assert found.select("customer_id", "kind", "status", "message_id").rows() == [
+        ("c1", "dead_address", "5.1.1", message)
+    ]
+    assert [path.name for path in (toy.project.root / "var/back/cur").iterdir()] == ["1:2,S"]
+
+
+def test_a_full_mailbox_is_written_to_again(toy: Workspace) -> None:
+    message, address = message_to(toy, "ana")
+    put(toy, "1", DSN.format(action="failed", status="5.2.2", message=message))
+    put(toy, "2", DSN.format(action="delayed", status="4.4.1", message=message))
+    assert read_mailbox(toy) == Taken(mails=2, other_bounces=2)
+    assert suppressed(toy, address) == {}
+    assert sorted(events(toy, "email_bounce")["kind"]) == ["delayed", "refused"]
+
+
+def test_the_same_bounce_twice_is_one(toy: Workspace) -> None:
+    message, _ = message_to(toy, "ana")
+    for name in ("1", "2"):
+        put(toy, name, DSN.format(action="failed", status="5.1.1", message=message))
+        read_mailbox(toy)
+    assert events(toy, "email_bounce").height == 1
+
+
+def test_a_complaint_stops_everything(toy: Workspace) -> None:
+    message, address = message_to(toy, "ana")
+    put(toy, "1", ARF.format(message=message))
+    assert read_mailbox(toy) == Taken(mails=1, complaints=1)
+    assert suppressed(toy, address) == {address: "complaint"}
+    assert events(toy, "email_complaint")["message_id"].to_list() == [message]
+
+
+def test_unsubscribing_by_mail(toy: Workspace) -> None:
+    message, _ = message_to(toy, "ana")
+    token = sign(toy.store.secret, "unsubscribe", message)
+    put(toy, "1", f"From: somebody@else.example\nSubject: unsubscribe {token}\n\n")
+    assert read_mailbox(toy) == Taken(mails=1, unsubscribes=1)
+    with toy.store.reading() as connection:
+        states = consent.states(connection, ["c1", "c2"], ["email"], "promotions")
+    assert dict(states.select("customer_id", "granted").rows()) == {"c1": False, "c2": True}
+
+
+@pytest.mark.parametrize("purpose", ["open", "click", "preferences", "confirm", "bounce"])
+def test_a_token_for_another_purpose_is_nothing(toy: Workspace, purpose: str) -> None:
+    message, _ = message_to(toy, "ana")
+    put(toy, "1", f"Subject: unsubscribe {sign(toy.store.secret, purpose, message)}\n\n")
+    assert read_mailbox(toy) == Taken(mails=1, unknown=1)
+
+
+def test_what_is_not_about_us_stays_to_be_looked_at(toy: Workspace) -> None:
+    put(toy, "1", "Subject: A question\n\nWhere is my order?\n")
+    put(toy, "2", DSN.format(action="failed", status="5.1.1", message="f" * 32))
+    put(toy, "3", "Content-Type: multipart/report; boundary=b\n\n" + "--b\n\nx\n" * 300 + "--b--\n")
+    assert read_mailbox(toy) == Taken(mails=3, unknown=2, unreadable=1)
+    assert sorted(path.name for path in (toy.project.root / "var/back/cur").iterdir()) == ["1:2,", "2:2,", "3:2,"]
+    assert read_mailbox(toy) == Taken()
+
+
+def test_the_command(toy: Workspace) -> None:
+    message, _ = message_to(toy, "ana")
+    put(toy, "1", DSN.format(action="failed", status="5.1.1", message=message))
+    root = toy.project.root
+    assert automation(root, "mailbox").stdout == "read 1: 1 mails, 1 dead addresses\n"
+    assert automation(root, "mailbox").stdout == "no new mail\n"
+
+
+def test_a_folder_that_is_no_maildir(toy: Workspace) -> None:
+    (toy.project.root / "var/back/new").rmdir()
+    with pytest.raises(MailboxError, match=r"var/back is not a Maildir: it has no folder `new`"):
+        read_mailbox(toy)
+
+
+def test_a_project_without_a_mailbox(tmp_path: Path) -> None:
+    with toy_project(tmp_path) as toy, pytest.raises(MailboxError, match="add `mailbox: {maildir: FOLDER}`"):
+        read_mailbox(toy)
