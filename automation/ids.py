@@ -104,6 +104,21 @@ def sign(secret: bytes, purpose: str, value: str) -> str:
     return f"{value}.{digest[:32]}"
 
 
+def bounce_token(secret: bytes, message: str) -> str:
+    """A token for the return path of a message: short, since a local part holds 64 characters, and lower case."""
+    return f"{message}.{_bounce_signature(secret, message)}"
+
+
+def bounced_message(secret: bytes, token: str) -> str | None:
+    """The message of a token that `bounce_token` made, whatever became of its case on the way back; else None."""
+    message, _, signature = token.lower().rpartition(".")
+    return message if hmac.compare_digest(_bounce_signature(secret, message), signature) else None
+
+
+def _bounce_signature(secret: bytes, message: str) -> str:
+    return hmac.new(secret, f"bounce|{message}".encode(), hashlib.sha256).hexdigest()[:16]
+
+
 def verify(secret: bytes, purpose: str, token: str) -> str | None:
     """The value of a token that `sign` made for this purpose, else None."""
     value, _, _ = token.rpartition(".")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from zoneinfo import ZoneInfo
 
-from automation.ids import sign
+from automation.ids import bounce_token, sign
 from automation.pipeline import links
 from automation.pipeline.render import Body, Kind, Renderer
 from automation.pipeline.shown import offer_terms, show_items
@@ -60,6 +60,7 @@ def compose(
         reply_to=send.reply_to or head.reply_to,
         language=body.language,
         headers=_headers(grant, head) if kind == "email" else {},
+        bounce_token=bounce_token(head.secret, grant.id) if kind == "email" else "",
     )
 
 

@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 
 from automation.config.settings import Imap
 from automation.errors import AutomationError
-from automation.ids import verify
+from automation.ids import bounced_message, verify
 from automation.pipeline.returned_mail import MAX_SIZE, Returned, read
 from automation.runner.workspace import Workspace
 from automation.store import consent, feedback, inbox
@@ -93,8 +93,10 @@ def _take(connection: Connection, workspace: Workspace, key: str, data: bytes, t
 
 def _message(connection: Connection, secret: bytes, returned: Returned) -> Answered | None:
     """The message that it speaks of: by a token that we signed, else by the id of the message that it returns."""
-    purpose = "unsubscribe" if returned.kind == "unsubscribe" else "bounce"
-    signed = [verify(secret, purpose, token) for token in returned.tokens]
+    if returned.kind == "unsubscribe":
+        signed = [verify(secret, "unsubscribe", token) for token in returned.tokens]
+    else:
+        signed = [bounced_message(secret, token) for token in returned.tokens]
     for identity in (*filter(None, signed), *returned.message_ids):
         if found := feedback.answered(connection, identity):
             return found

@@ -37,11 +37,21 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
+class Attachment:
+    """A file that goes with an e-mail. media_type such as `application/pdf`."""
+
+    name: str
+    media_type: str
+    content: bytes
+
+
+@dataclass(frozen=True)
 class Rendered:
     """One message, ready for its channel.
 
     `id` is the ledger's message id; `sent_at` the instant its sending was granted (for the Date header, so that a
     rendering repeats byte for byte). E-mail: subject, text and html. SMS and push: text (and subject as the title).
+    `bounce_token` is for the return path: what comes back to it says which message bounced (`ids.bounced_message`).
     """
 
     id: str
@@ -57,6 +67,8 @@ class Rendered:
     reply_to: str = ""
     language: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    bounce_token: str = ""
+    attachments: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True)

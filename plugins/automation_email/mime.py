@@ -10,11 +10,12 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from automation.types.message import Rendered
 from automation_email.address import Address, MimeError, read_address, refuse_control
+from automation_email.dkim import Signer, signatures
 
 _NOT_PLAIN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]|[^\n]{990}")
 _HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,70}")
@@ -41,20 +42,37 @@ _LINE = 76
 _WORD = 45  # bytes in one encoded word: 60 characters of base64 and 12 around them
 
 
-def build(message: Rendered) -> bytes:
-    """The whole message, CRLF line ends. Raises `MimeError` for what could not be sent, or would forge a header.
+def build(message: Rendered, signers: Sequence[Signer] = ()) -> bytes:
+    """The whole message, signed, CRLF line ends. Raises `MimeError` for what can't be sent, or would forge a header.
 
     The same message gives the same bytes: Message-ID, boundary and Date come from `message` alone. Only a recipient
     whose local part is not ASCII makes a header that is not ASCII (RFC 6532).
     """
-    lines = list(_headers(message, read_address(message.sender), read_address(message.to)))
+    headers, body = assemble(message)
+    if signers:
+        headers = [*signatures(signers, headers, body, message.sent_at), *headers]
+    return "\r\n".join([*headers, "", ""]).encode() + body
+
+
+def assemble(message: Rendered) -> tuple[list[str], bytes]:
+    """The headers, each folded with CRLF, and what follows the empty line after them."""
+    headers = list(_headers(message, read_address(message.sender), read_address(message.to)))
+    *kind, _, body = _content(message)
+    return headers + kind, body.encode()
+
+
+def _content(message: Rendered) -> list[str]:
+    """The text, or text and HTML as alternatives: header lines, an empty line, the body."""
     text = _part("plain", message.text)
     if not message.html:
-        return _joined([*lines, *text])
-    html = _part("html", message.html)
-    boundary = _boundary(message.id, (text[-1], html[-1]))
-    lines += [f'Content-Type: multipart/alternative; boundary="{boundary}"', ""]
-    return _joined([*lines, f"--{boundary}", *text, f"--{boundary}", *html, f"--{boundary}--", ""])
+        return text
+    return _multipart("alternative", message.id, [text, _part("html", message.html)])
+
+
+def _multipart(kind: str, message_id: str, parts: Sequence[list[str]]) -> list[str]:
+    boundary = _boundary(f"{message_id}{kind}", [part[-1] for part in parts])
+    inner = [line for part in parts for line in (f"--{boundary}", *part)]
+    return [f'Content-Type: multipart/{kind}; boundary="{boundary}"', "", "\r\n".join([*inner, f"--{boundary}--", ""])]
 
 
 def _headers(message: Rendered, sender: Address, to: Address) -> Iterator[str]:
@@ -162,14 +180,10 @@ def _base64(data: bytes) -> str:
     return "\r\n".join(base64.b64encode(data[start : start + 57]).decode() for start in range(0, len(data), 57))
 
 
-def _boundary(message_id: str, bodies: tuple[str, ...]) -> str:
+def _boundary(message_id: str, bodies: Sequence[str]) -> str:
     """`=_` stands in no quoted-printable or base64 text; a plain body that holds the boundary gets another one."""
     for salt in range(100):
         boundary = f"=_{hashlib.sha256(f'{message_id}{salt}'.encode()).hexdigest()[:24]}"
         if not any(boundary in body for body in bodies):
             return boundary
     raise MimeError("no boundary is free")
-
-
-def _joined(lines: list[str]) -> bytes:
-    return "\r\n".join(lines).encode()

@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from automation.ids import (
+    bounce_token,
+    bounced_message,
     content_hash,
     message_id,
     message_ids,
@@ -116,6 +118,16 @@ def test_a_signed_value_comes_back_only_for_its_purpose_and_unchanged() -> None:
     assert verify(b"other", "unsubscribe", token) is None
     for changed in ("", "c1", token[:-1], "c2" + token[2:], token + "0"):
         assert verify(b"key", "unsubscribe", changed) is None
+
+
+def test_a_bounce_token_fits_into_a_local_part_and_survives_a_change_of_case() -> None:
+    message = message_id(b"key", "7:c1", "email")
+    token = bounce_token(b"key", message)
+    assert len(f"bounces+{token}") == 57
+    assert bounced_message(b"key", token) == bounced_message(b"key", token.upper()) == message
+    for changed in ("", message, token[:-1], "0" + token[1:], token + "0"):
+        assert bounced_message(b"key", changed) is None
+    assert bounced_message(b"other", token) is None
 
 
 def test_request_ids_differ() -> None:

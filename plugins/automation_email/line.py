@@ -1,0 +1,106 @@
+"""The line to a mail server: commands out, complete replies in, each paired with the command that it answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from automation_email.deadline import Deadline
+from automation_email.reply import Reply, ReplyReader
+
+
+class Line(asyncio.Protocol):
+    """A connection whose transport it takes over. A subclass says what follows from a reply, and from the end.
+
+    timeout: seconds for each answer; answer_timeout: for the answer to a whole message. Part of an answer prolongs
+    nothing, and neither does a body of which nothing leaves.
+    """
+
+    def __init__(self, transport: asyncio.Transport, *, timeout: float, answer_timeout: float) -> None:
+        self.transport = transport
+        self.over = False
+        self.expected: deque[str] = deque()
+        self.more = False
+        """While a reply is heard: whether the server has said something after it already."""
+        self._timeout = timeout
+        self._answer_timeout = answer_timeout
+        self._reader = ReplyReader()
+        self._deadline = Deadline(asyncio.get_running_loop(), self._late)
+        self._unsent = 0
+        transport.set_write_buffer_limits(0)  # so that `resume_writing` means that everything has left
+        transport.set_protocol(self)
+
+    def heard(self, verb: str, reply: Reply) -> None:
+        """The answer to `verb`; "" where nothing was asked."""
+        raise NotImplementedError
+
+    def ended(self, why: str, *, lost: bool) -> None:
+        """Nothing more will be heard."""
+        raise NotImplementedError
+
+    def body_left(self) -> None:
+        """What `write_body` was given is on its way."""
+        raise NotImplementedError
+
+    def command(self, verb: str, data: bytes) -> None:
+        self.expected.append(verb)
+        self.transport.write(data)
+
+    def write_body(self, data: bytes) -> None:
+        self.transport.write(data)
+        self._unsent = self.transport.get_write_buffer_size()
+        if not self._unsent:
+            self.body_left()
+
+    def watch(self) -> None:
+        """Start the clock for the next answer, or stop it where none is awaited."""
+        if self.over or not (self.expected or self._unsent):
+            self._deadline.clear()
+        elif self.expected and self.expected[0] == "DOT":
+            self._deadline.set(self._answer_timeout)
+        else:
+            self._deadline.set(self._timeout)
+
+    def fail(self, why: str, *, lost: bool = False) -> None:
+        """The end; `lost`: it came from the other side."""
+        if not self.over:
+            self.over = True
+            self._deadline.clear()
+            self.transport.abort()
+            self.ended(why, lost=lost)
+
+    # asyncio.Protocol
+
+    def data_received(self, data: bytes) -> None:
+        replies = self._reader.feed(data)
+        last = len(replies) - 1
+        for number, reply in enumerate(replies):
+            if self.over:
+                return
+            self.more = number < last or bool(self._reader.rest or self._reader.broken)
+            self.heard(self.expected.popleft() if self.expected else "", reply)
+        if self._reader.broken:
+            self.fail(self._reader.broken)
+        elif replies:
+            self.watch()
+
+    def resume_writing(self) -> None:
+        if self._unsent and not self.over:
+            self._unsent = 0
+            self.body_left()
+            self.watch()
+
+    def eof_received(self) -> bool:
+        self.fail("the connection broke", lost=True)
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.fail("the connection broke", lost=True)
+
+    def _late(self) -> None:
+        left = self.transport.get_write_buffer_size()
+        if self._unsent and left < self._unsent:
+            self._unsent = left
+            self.watch()
+        else:
+            self.fail("timed out")

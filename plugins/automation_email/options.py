@@ -1,0 +1,76 @@
+"""What config.yaml says of a mail server."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from automation import contracts
+from automation.types.secret import Secret
+from automation_email.address import MimeError, read_address
+
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?)*")
+
+
+class DkimKey(contracts.Options):
+    """One signature (RFC 6376); the kind of the key, RSA or ed25519, says the algorithm."""
+
+    domain: str = Field(description="the domain that signs; for DMARC the one in `senders.from`")
+    selector: str = Field(description="the public key stands in DNS at `SELECTOR._domainkey.DOMAIN`")
+    key_file: Path | None = Field(default=None, description="the private key, PEM")
+    key: Secret | None = Field(default=None, description="instead of `key_file`: the PEM text, from the environment")
+
+    @field_validator("domain", "selector")
+    @classmethod
+    def _plain(cls, name: str) -> str:
+        if not _NAME.fullmatch(name.lower()):
+            raise ValueError(f"{name!r} is not a name in DNS")
+        return name.lower()
+
+    @model_validator(mode="after")
+    def _one_key(self) -> DkimKey:
+        if (self.key is None) == (self.key_file is None):
+            raise ValueError("either key_file or key is needed")
+        return self
+
+
+class SmtpOptions(contracts.Options):
+    """How to reach the mail server. The password comes from the environment: `password: ${SMTP_PASSWORD}`."""
+
+    host: str = Field(description="the mail server's name")
+    port: Annotated[int, Field(ge=1, le=65535)] | None = Field(default=None, description="25, 587 or 465 by `tls`")
+    tls: Literal["none", "starttls", "implicit"] = "starttls"
+    username: str | None = None
+    password: Secret | None = None
+    connections: Annotated[int, Field(ge=1, le=100)] = 4
+    timeout: Annotated[float, Field(gt=0, le=600)] = Field(default=60, description="seconds for each command")
+    answer_timeout: Annotated[float, Field(gt=0, le=1800)] = Field(
+        default=600, description="seconds to wait for the answer to a whole message"
+    )
+    messages_per_connection: Annotated[int, Field(ge=1)] = 1000
+    local_hostname: str | None = Field(default=None, description="the name said in EHLO; this machine's by default")
+    return_path: str | None = Field(
+        default=None,
+        description="where bounces go, the sender's address by default; `bounces+{token}@…` says which message bounced",
+    )
+    dkim: tuple[DkimKey, ...] = Field(default=(), description="the signatures that each message gets")
+    ca_file: Path | None = Field(default=None, description="certificates to trust instead of the system's")
+
+    @model_validator(mode="after")
+    def _login_is_whole(self) -> SmtpOptions:
+        if (self.username is None) != (self.password is None):
+            raise ValueError("username and password belong together")
+        return self
+
+    @field_validator("return_path")
+    @classmethod
+    def _is_address(cls, text: str | None) -> str | None:
+        if text is not None:
+            try:
+                read_address(text.replace("{token}", "t" * 49, 1))
+            except MimeError as error:
+                raise ValueError(f"return_path is a {error}") from error
+        return text
