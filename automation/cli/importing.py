@@ -12,33 +12,64 @@ from automation.cli.output import Block, Table, Text
 from automation.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from automation.types.schema import TableName
     from automation.warehouse.importing import ImportReport
 
 
 def import_(
     context: typer.Context,
-    table: Annotated[Literal["customers", "products", "events"], typer.Argument(help="what the files hold")],
+    table: Annotated[
+        Literal["customers", "products", "events", "suppressions", "consents", "contacts"],
+        typer.Argument(help="what the files hold; contacts are messages that another sender sent lately"),
+    ],
     files: Annotated[
         list[Path], typer.Argument(help="CSV, JSON Lines or Parquet, gzipped or not", exists=True, resolve_path=True)
     ],
     mapping: Annotated[
-        Path | None, typer.Option(help="a YAML file that says which column means what", resolve_path=True)
+        str | None, typer.Option(help="a YAML file that says which column means what, or a preset's name")
     ] = None,
-    preset: Annotated[str | None, typer.Option(help="a ready mapping: shopify or woocommerce")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="a ready mapping: shopify, woocommerce; klaviyo, braze for what was sent before")
+    ] = None,
+    topic: Annotated[
+        list[str] | None, typer.Option(help="what consents and contacts are about; by default every marketing topic")
+    ] = None,
+    confirmed: Annotated[bool, typer.Option(help="consents: they were confirmed by double opt-in already")] = False,
 ) -> None:
-    """Bring customers, products or events into the warehouse.
+    """Bring in the data of a shop, or what another sender knows.
 
     Importing the same file again changes nothing. What can't be used goes to a quarantine file with its row and reason.
 
     Example: automation import customers customers_export.csv --preset shopify
     """
+    from automation.cli.moving_in import take_over
+
+    invocation: Invocation = context.obj
+    if mapping is not None and preset is not None:
+        raise ConfigurationError("say which column means what once: either --mapping FILE or --preset NAME")
+    wanted = preset or _placed(mapping)
+    if table == "suppressions" or table == "consents" or table == "contacts":  # noqa: PLR1714  # mypy narrows only this
+        take_over(invocation, table, files, wanted, topics=topic or (), confirmed=confirmed)
+        return
+    if wanted is None:
+        raise ConfigurationError("say which column means what: either --mapping FILE, or --preset shopify|woocommerce")
+    if topic or confirmed:
+        raise ConfigurationError(f"--topic and --confirmed belong to consents and contacts, not to {table}")
+    _import(invocation, table, files, wanted)
+
+
+def _placed(mapping: str | None) -> str | None:
+    """A file's whole path, since the command goes on in the project's folder; a preset's name as it is."""
+    if mapping is None or not Path(mapping).exists():
+        return mapping
+    return str(Path(mapping).resolve())
+
+
+def _import(invocation: Invocation, table: TableName, files: list[Path], wanted: str) -> None:
     from automation.runner.importing import import_data
     from automation.warehouse.mapping import load_mapping
 
-    invocation: Invocation = context.obj
-    if (mapping is None) == (preset is None):
-        raise ConfigurationError("say which column means what: either --mapping FILE, or --preset shopify|woocommerce")
-    chosen = load_mapping(mapping or str(preset))
+    chosen = load_mapping(wanted)
     with invocation.workspace() as workspace, invocation.output.progress("rows") as tick:
         report = import_data(workspace, table, files, chosen, progress=lambda lines: tick("importing", lines, 0))
     invocation.output.show(_payload(table, report), *_blocks(table, report))

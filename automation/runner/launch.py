@@ -9,6 +9,7 @@ from automation.config.campaigns import CampaignFile
 from automation.config.project import Project
 from automation.errors import AutomationError, ConfigurationError
 from automation.pipeline.templates import read_templates
+from automation.runner.moving_in.gate import channels_of, refuse_before_move
 from automation.runner.workspace import Workspace
 from automation.store import launches
 from automation.store.launches import Launched
@@ -49,9 +50,11 @@ def template_files(project: Project, campaign: Campaign) -> dict[str, bytes]:
 def launch(workspace: Workspace, name: str, *, by: str, audience: int | None, approved_by: str | None = None) -> int:
     """Pin the campaign as it stands and let the daemon run it.
 
-    Raises `AutomationError` where the audience is above `approve_above` and nobody approved.
+    Raises `AutomationError` where the audience is above `approve_above` and nobody approved, and before the first real
+    message where nothing was moved in.
     """
     campaign = valid_campaign(workspace.project, name)
+    refuse_before_move(workspace, channels_of(campaign))
     limit = campaign.limits.approve_above
     if limit is not None and approved_by is None and (audience is None or audience > limit):
         size = "not known" if audience is None else f"{audience:,}"

@@ -21,6 +21,7 @@ from automation.runner.materials import (
     reads_decisions,
     snapshot,
 )
+from automation.runner.moving_in.gate import channels_of, refuse_before_move
 from automation.runner.pinned import Pinned, PinnedCampaigns
 from automation.runner.profiling import refresh_for
 from automation.runner.workspace import Workspace
@@ -48,7 +49,13 @@ class Due:
 
 
 def claim(workspace: Workspace, campaign: str, due: Due) -> RunRow | None:
-    """Make the run exist, once; None when it existed already. Raises `AutomationError` where it was never launched."""
+    """Make the run exist, once; None when it existed already.
+
+    Raises `AutomationError` where the campaign was never launched, or really sends before anything was moved in.
+    """
+    file = workspace.project.campaigns.get(campaign)
+    if file is not None and file.campaign is not None:
+        refuse_before_move(workspace, channels_of(file.campaign))
     with workspace.store.transaction() as connection:
         launched = launches.launched(connection).get(campaign)
         if launched is None:

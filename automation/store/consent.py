@@ -202,7 +202,7 @@ def _close_requests(connection: Connection, withdrawn: pl.DataFrame, now: dateti
         sa.update(_request)
         .where(
             *(_request.c[name] == sa.bindparam(f"the_{name}") for name in ("customer_id", "channel", "topic")),
-            _request.c.state.in_(["pending", "asked"]),
+            sa.or_(_request.c.state == "pending", _request.c.state == "asked"),
             _request.c.requested_at <= sa.bindparam("said_at"),
         )
         .values(state="withdrawn", settled_at=to_millis(now))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from automation.errors import AutomationError, ConfigurationError
 from automation.runner.workspace import Workspace
 from automation.store import moving_in
+from automation.types.campaign import Campaign
 
 
 def refuse_before_move(workspace: Workspace, channels: Sequence[str]) -> None:
@@ -26,6 +27,12 @@ def refuse_before_move(workspace: Workspace, channels: Sequence[str]) -> None:
         f"  either bring it over:  automation import suppressions FILE --mapping klaviyo|braze|FILE\n"
         f"  or say who waives it:  automation waive moving-in --by NAME --because TEXT"
     )
+
+
+def channels_of(campaign: Campaign) -> tuple[str, ...]:
+    """Every channel that the campaign sends by."""
+    sends = [campaign.send, *(step.send for step in campaign.steps)]
+    return tuple(dict.fromkeys(name for send in sends if send is not None for name in send.channels))
 
 
 def _is_live(workspace: Workspace, channel: str) -> bool:

@@ -20,7 +20,7 @@ from automation.runner.moving_in import rows as reading
 from automation.runner.moving_in.mapping import Chosen, Kind, MovingFile, choose
 from automation.runner.moving_in.rows import House
 from automation.runner.workspace import Workspace
-from automation.store import contacts, moving_in, suppressions
+from automation.store import earlier_sends, moving_in, suppressions
 from automation.store.consent import WORDS
 from automation.types.address import normalised
 from automation.warehouse.quarantine import Quarantine
@@ -214,13 +214,13 @@ def _contacts(move: _Move, connection: Connection, rows: pl.DataFrame, report: M
         )
         .with_columns(pl.Series("message_id", _sent_ids(rows), dtype=pl.String))
     )
-    report.added += contacts.add(connection, sent.select(list(contacts.COLUMNS)))
+    report.added += earlier_sends.add(connection, sent.select(list(earlier_sends.COLUMNS)))
 
 
 def _sent_ids(rows: pl.DataFrame) -> list[str]:
     """An id that the same send always gets."""
     parts = rows.select(pl.col("address", "customer_id", "channel", "campaign").fill_null(""), "at")
-    return [f"{contacts.IMPORTED}{content_hash(*map(str, row))[:24]}" for row in parts.iter_rows()]
+    return [f"{earlier_sends.IMPORTED}{content_hash(*map(str, row))[:24]}" for row in parts.iter_rows()]
 
 
 _WRITE: dict[Kind, Callable[[_Move, Connection, pl.DataFrame, MoveReport], None]] = {

@@ -1,0 +1,36 @@
+"""What counts for caps and re-entry beside our own messages: sends by the sender used before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import polars as pl
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from automation.store.engine import insert_rows, table
+from automation.store.tables import Contact
+
+_contact = table(Contact)
+
+IMPORTED = "imported:"
+"""How the message id of a contact begins that was brought over."""
+COLUMNS: Mapping[str, pl.DataType] = {
+    "message_id": pl.String(),
+    "customer_id": pl.String(),
+    "recipient": pl.String(),
+    "channel": pl.String(),
+    "topic": pl.String(),
+    "campaign": pl.String(),
+    "at": pl.Int64(),
+}
+
+
+def add(connection: Connection, rows: pl.DataFrame) -> int:
+    """Keep a batch of contacts (`COLUMNS`); those that are there already stay. Returns how many are new."""
+    rows = rows.unique("message_id", keep="first", maintain_order=True)
+    query = sa.select(_contact.c.message_id).where(_contact.c.message_id.in_(rows["message_id"].to_list()))
+    known = list(connection.execute(query).scalars())
+    new = rows.filter(~pl.col("message_id").is_in(known))
+    insert_rows(connection, Contact, tuple(COLUMNS), new.select(list(COLUMNS)).rows())
+    return new.height
