@@ -15,7 +15,7 @@ import polars as pl
 from automation.clock import Clock, ManualClock
 from automation.runner.launch import launch
 from automation.runner.workspace import Workspace, open_workspace
-from automation.store import consent
+from automation.store import consent, moving_in
 
 CONFIG = """
 shop: {name: Toy, timezone: Europe/Berlin, email: hi@toy.example, address: Street 1}
@@ -88,6 +88,7 @@ def fill(workspace: Workspace, customers: int) -> None:
             at=datetime(2026, 1, 1, tzinfo=UTC),
             source="test",
         )
+        moving_in.record(connection, "waived", by="test", now=datetime(2026, 1, 1, tzinfo=UTC), detail="a test")
 
 
 def launched_project(

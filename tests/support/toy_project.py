@@ -15,7 +15,7 @@ from automation.runner.delivery import Delivery
 from automation.runner.launch import launch
 from automation.runner.pinned import PinnedCampaigns
 from automation.runner.workspace import Workspace, open_workspace
-from automation.store import consent
+from automation.store import consent, moving_in
 from automation.testing.toy_shop import TOY_AS_OF, toy_customers, toy_events, toy_products
 from automation.types.run import RunKind
 
@@ -69,6 +69,7 @@ def toy_project(root: Path, *, campaign: str = CAMPAIGN, config: str = CONFIG, b
         consent.record(
             connection, agreed, channel="email", topic="promotions", granted=True, at=TOY_AS_OF, source="test"
         )
+        moving_in.record(connection, "waived", by="test", now=TOY_AS_OF, detail="a test")
     return workspace
 
 
