@@ -1,0 +1,190 @@
+"""One request, one answer, and in between the instant from which the service may act on it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import JsonValue
+
+from automation.http.reach import NotAllowed, split_url
+
+if TYPE_CHECKING:
+    import httpcore
+
+MAX_ANSWER = 256 * 1024
+"""Bytes of an answer that are read; what is longer is cut off."""
+LONGEST_WAIT = timedelta(days=1)
+"""A Retry-After beyond this is cut."""
+KEPT_FOR = 4.0
+"""Seconds that a connection may lie idle: less than what services close them after (5 s and more)."""
+
+
+class NotSent(Exception):
+    """The body never left. The text is short and names no address."""
+
+
+class Unanswered(Exception):
+    """The body was handed over, and no answer came. The text is short and names no address."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is sent. Header names and values are ASCII without line breaks."""
+
+    url: str
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    method: str = "POST"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back: header names in lower case; `whole` where the body is complete, else what arrived of it."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    whole: bool = True
+
+    def json(self) -> JsonValue:
+        """The body as JSON; None where it is not JSON, or not whole."""
+        if not self.whole:
+            return None
+        try:
+            found: JsonValue = json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
+        return found
+
+    def retry_after(self, sent_at: datetime) -> timedelta | None:
+        """How long the service asks to be left alone (RFC 9110, 10.2.3), at most a day; None where it doesn't say.
+
+        A date is counted from the answer's own Date, or from `sent_at` where it has none.
+        """
+        said = self.headers.get("retry-after", "").strip()
+        if said.isascii() and said.isdecimal():
+            return min(timedelta(seconds=min(int(said[:10]), 10**6)), LONGEST_WAIT)
+        until = _instant(said)
+        if until is None:
+            return None
+        return min(max(until - (_instant(self.headers.get("date", "")) or sent_at), timedelta(0)), LONGEST_WAIT)
+
+
+@dataclass
+class Client:
+    """Calls services over HTTP/1.1. Follows no redirect, keeps no cookie, uses no proxy that the environment names.
+
+    `connections` are open at most; `timeout` seconds until the body is handed over, `answer_timeout` from then until
+    the answer is complete, however slowly it drips. `public_only`: private networks are refused, by the very address
+    that is connected to.
+    """
+
+    connections: int
+    timeout: float
+    answer_timeout: float
+    public_only: bool = False
+    ca_file: Path | None = None
+    _pool: httpcore.AsyncConnectionPool | None = None
+    _loop: asyncio.AbstractEventLoop | None = None
+
+    async def send(self, request: Request, hand_over: Callable[[], None]) -> Answer:
+        """The service's answer; `hand_over` is called once, right before the body is written.
+
+        Raises `NotSent` where that did not happen (`NotAllowed` where it must not), and `Unanswered` where no status
+        came after it.
+        """
+        try:
+            split_url(request.url)
+        except ValueError as error:
+            raise NotAllowed(str(error)) from None
+        handed_over = False
+
+        async def body() -> AsyncIterator[bytes]:
+            nonlocal handed_over
+            handed_over = True
+            hand_over()
+            deadline.reschedule(asyncio.get_running_loop().time() + self.answer_timeout)
+            yield request.body
+
+        try:
+            async with asyncio.timeout(self.timeout) as deadline:
+                return await self._exchange(request, body(), deadline)
+        except NotAllowed:
+            raise
+        except Exception as error:
+            raise (Unanswered if handed_over else NotSent)(_why(error, self.public_only)) from error
+
+    async def close(self) -> None:
+        """Close every connection; the client can be used again."""
+        pool, self._pool = self._pool, None
+        if pool is not None and self._loop is asyncio.get_running_loop():
+            await pool.aclose()
+
+    async def _exchange(self, request: Request, body: AsyncIterator[bytes], deadline: asyncio.Timeout) -> Answer:
+        headers = [("content-length", str(len(request.body))), *request.headers.items()]
+        limits = {"timeout": {"connect": self.timeout / 2}}  # each of TCP and TLS; a cancelled TLS leaks its socket
+        async with self._open().stream(
+            request.method, request.url, headers=headers, content=body, extensions=limits
+        ) as response:
+            until = deadline.when()
+            deadline.reschedule(None)
+            found = {name.decode("ascii").lower(): value.decode("latin-1") for name, value in response.headers}
+            content, whole = await _read(response, until)
+        return Answer(response.status, found, content, whole)
+
+    def _open(self) -> httpcore.AsyncConnectionPool:
+        """The connections belong to the event loop that opened them."""
+        import httpcore
+
+        loop = asyncio.get_running_loop()
+        if self._pool is None or self._loop is not loop:
+            from automation.http.pinned import PublicOnly
+
+            self._loop = loop
+            self._pool = httpcore.AsyncConnectionPool(
+                ssl_context=ssl.create_default_context(cafile=self.ca_file),
+                max_connections=self.connections,
+                keepalive_expiry=KEPT_FOR,
+                network_backend=PublicOnly() if self.public_only else None,
+            )
+        return self._pool
+
+
+async def _read(response: httpcore.Response, until: float | None) -> tuple[bytes, bool]:
+    """The answer's body as far as it came, and whether that is all: the status alone is an answer already."""
+    content = bytearray()
+    try:
+        async with asyncio.timeout_at(until):
+            async for part in response.aiter_stream():
+                content += part
+                if len(content) > MAX_ANSWER:
+                    return bytes(content[:MAX_ANSWER]), False
+    except Exception:
+        return bytes(content), False
+    return bytes(content), True
+
+
+def _instant(text: str) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError):
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _why(error: Exception, public_only: bool) -> str:
+    import httpcore
+
+    if isinstance(error, TimeoutError | httpcore.TimeoutException):
+        return "timed out"
+    if isinstance(error, httpcore.ConnectError):
+        return "no connection" if public_only else f"no connection: {str(error)[:100]}"
+    return f"the connection broke ({type(error).__name__})"

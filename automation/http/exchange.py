@@ -1,0 +1,148 @@
+"""Messages to a service over HTTP, several at once, each with the receipt that its answer deserves."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+
+from automation.contracts import HandOver
+from automation.http.client import Answer, Client, NotSent, Request, Unanswered
+from automation.http.reach import NotAllowed
+from automation.types.message import Receipt, Rendered, Verdict
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_LONG_NUMBER = re.compile(r"\+?\d[\d ().-]{5,}\d")
+_ADDRESS = re.compile(r"\S*@\S*")
+_LATER = (408, 425, 429, 503)
+_CREDENTIALS = (401, 403, 407)
+
+
+class Undeliverable(Exception):
+    """A message that can't be sent as it is: FAILED. `suppress` is the reason code where its address is dead."""
+
+    def __init__(self, detail: str, suppress: str = "") -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.suppress = suppress
+
+
+async def each(
+    messages: Sequence[Rendered], deliver_one: Callable[[Rendered], Awaitable[Receipt]], *, at_once: int
+) -> AsyncIterator[Receipt]:
+    """A receipt for each message as it comes, `at_once` on their way at a time.
+
+    A message whose delivery raises gets none; the others do, and then the first such error is raised.
+    """
+    waiting = iter(messages)
+    answers: asyncio.Queue[Receipt | Exception] = asyncio.Queue()
+    workers = [asyncio.create_task(_work(waiting, answers, deliver_one)) for _ in range(min(at_once, len(messages)))]
+    errors: list[Exception] = []
+    try:
+        for _ in messages:
+            answer = await answers.get()
+            if isinstance(answer, Exception):
+                errors.append(answer)
+            else:
+                yield answer
+    finally:
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+    if errors:
+        raise errors[0]
+
+
+async def _work(
+    waiting: Iterator[Rendered],
+    answers: asyncio.Queue[Receipt | Exception],
+    deliver_one: Callable[[Rendered], Awaitable[Receipt]],
+) -> None:
+    for message in waiting:
+        try:
+            answers.put_nowait(await deliver_one(message))
+        except Exception as error:
+            answers.put_nowait(error)
+
+
+async def call(
+    client: Client,
+    message: Rendered,
+    request: Callable[[Rendered], Request],
+    judge: Callable[[Rendered, Answer], Receipt],
+    hand_over: HandOver,
+) -> Receipt:
+    """One message: its request, and what `judge` makes of the answer.
+
+    What can't be sent as it is, or leads where nothing may go: FAILED. What never left: RETURNED. No answer: AMBIGUOUS.
+    """
+    try:
+        refuse_control(message)
+        made = request(message)
+        answer = await client.send(made, lambda: hand_over(message))
+    except Undeliverable as error:
+        return receipt(message, Verdict.FAILED, error.detail, suppress=error.suppress)
+    except NotAllowed as error:
+        return receipt(message, Verdict.FAILED, f"not allowed: {error}")
+    except NotSent as error:
+        return receipt(message, Verdict.RETURNED, f"not sent: {error}")
+    except Unanswered as error:
+        return receipt(message, Verdict.AMBIGUOUS, f"no answer: {error}")
+    return judge(message, answer)
+
+
+def refuse_control(message: Rendered) -> None:
+    """Raises `Undeliverable` for a line break or another control character where none belongs."""
+    for what, text in (("address", message.to), ("id", message.id), *message.headers.items()):
+        if _CONTROL.search(text):
+            raise Undeliverable(f"a control character in the {'address' if what == 'address' else 'headers'}")
+
+
+def verdict_of(status: int, *, repeatable: bool = False) -> Verdict:
+    """What a status says of the message by itself.
+
+    2xx: SENT. 408, 425, 429 and 503 say that nothing was done; 401, 403 and 407, that the credentials are wrong, which
+    an admin can mend: RETRY. Any other 3xx or 4xx: FAILED. Any other 5xx comes from a service that failed on the way,
+    or from a gateway before it, which can't know: AMBIGUOUS, or RETRY where the service takes a repeat for one.
+    """
+    if 200 <= status < 300:
+        return Verdict.SENT
+    if status in _LATER or status in _CREDENTIALS:
+        return Verdict.RETRY
+    if 300 <= status < 500:
+        return Verdict.FAILED
+    return Verdict.RETRY if repeatable else Verdict.AMBIGUOUS
+
+
+def receipt(
+    message: Rendered,
+    verdict: Verdict,
+    detail: str = "",
+    *,
+    answer: Answer | None = None,
+    provider_id: str = "",
+    suppress: str = "",
+) -> Receipt:
+    """A receipt with a short detail that holds no address; `retry_after` from the answer where it is to be repeated."""
+    again = answer is not None and verdict in (Verdict.RETRY, Verdict.RETURNED)
+    return Receipt(
+        message.id,
+        message.attempt,
+        verdict,
+        without_addresses(detail, message.to),
+        provider_id=_printable(provider_id)[:100],
+        retry_after=answer.retry_after(message.sent_at) if again and answer else None,
+        suppress=suppress,
+    )
+
+
+def without_addresses(text: str, to: str) -> str:
+    """At most 200 printable characters, with the address, and whatever looks like one, taken out."""
+    text = text.replace(to, "<address>") if to else text
+    text = _ADDRESS.sub("<address>", text)
+    text = _LONG_NUMBER.sub("<number>", text)
+    return _printable(text)[:200]
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in text)
