@@ -178,7 +178,11 @@ class Source(Component, Protocol):
     suffixes: ClassVar[tuple[str, ...]]
 
     def read(self, path: Path, table: TableName) -> Iterator[pl.DataFrame]:
-        """At most 100,000 rows a frame, every column raw String, and _row Int64 from 1. Raises `SourceError`."""
+        """At most 100,000 rows a frame: the file's columns, and _row Int64 from 1. Raises `SourceError`.
+
+        A column is String, as raw as it stands in the file; where the format itself states the type it may be an
+        integer, Float64, Boolean, Date, Datetime("us") for local time, or Datetime("us", "UTC").
+        """
         ...
 
 

@@ -12,20 +12,22 @@ from automation.errors import SourceError
 from automation.types.schema import TableName
 
 _MOST_ROWS = 100_000
+_TYPES = (pl.String(), pl.Float64(), pl.Boolean(), pl.Date(), pl.Datetime("us"), pl.Datetime("us", "UTC"))
 
 
 def check_source(
     source: Source,
     path: Path,
-    rows: Sequence[Mapping[str, str | None]],
+    rows: Sequence[Mapping[str, object]],
     *,
     table: TableName = "events",
 ) -> None:
-    """Read `path` and compare with `rows`, what the file holds as raw text, a key per column that has a value.
+    """Read `path` and compare with `rows`: text as it stands in the file, or what its own types mean, a key per column
+    that has a value.
 
-    Checked: suffixes; frames of 1 to 100,000 rows whose columns are all String beside _row Int64, which rises from 1
-    without repeating; the values; that reading again gives the same; that a missing file and a folder raise
-    `SourceError`. Raises AssertionError.
+    Checked: suffixes; frames of 1 to 100,000 rows whose columns have one of the contract's types, beside _row Int64,
+    which rises from 1 without repeating; the values; that reading again gives the same; that a missing file and a
+    folder raise `SourceError`. Raises AssertionError.
     """
     assert source.suffixes, "a source names at least one suffix"
     for suffix in source.suffixes:
@@ -55,9 +57,9 @@ def check_frame(frame: pl.DataFrame) -> None:
     """One frame of a source: its size and types. Raises AssertionError."""
     assert 1 <= frame.height <= _MOST_ROWS, f"a frame has {frame.height} rows; 1 to {_MOST_ROWS} are allowed"
     assert frame.schema.get("_row") == pl.Int64(), "_row must be Int64"
-    wrong = [name for name, dtype in frame.schema.items() if name != "_row" and dtype != pl.String()]
-    assert not wrong, f"columns that are not String: {wrong}"
+    wrong = [name for name, dtype in frame.schema.items() if dtype not in _TYPES and not dtype.is_integer()]
+    assert not wrong, f"columns whose type a source doesn't give: {wrong}"
 
 
-def _present(row: Mapping[str, str | None]) -> dict[str, str]:
+def _present(row: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in row.items() if value is not None}

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 import polars as pl
 
-from automation.warehouse.parsed import Parsed
+from automation.warehouse.parsed import Parsed, accept
 
 # One @, a dot in the domain, nothing that needs quoting: what mail systems deliver, not all that RFC 5322 allows.
 _EMAIL = (
@@ -17,6 +17,7 @@ _EMAIL = (
 )
 _PHONE = r"^\+?\d{6,15}$"
 _LANGUAGE = r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$"
+_REPEATED = 10  # times that a word must be there on average, to be worth looking for
 _LINK = r"^https?://[^\s/<>\"]+[^\s<>\"]*$"
 
 
@@ -65,14 +66,33 @@ def _link(parsed: Parsed) -> Parsed:
     return parsed.refuse(~parsed.values.str.contains(_LINK), "is not an http or https link")
 
 
+def _by_word(check: Callable[[Parsed], Parsed]) -> Callable[[Parsed], Parsed]:
+    """Check each of a few words once, however often it stands there."""
+
+    def checked(parsed: Parsed) -> Parsed:
+        words = parsed.values.unique()
+        if len(words) * _REPEATED > len(parsed.values) or parsed.fault.null_count() < len(parsed.fault):
+            return check(parsed)
+        found = check(accept(words))
+        if found.values.equals(words):
+            return parsed
+        known = pl.DataFrame({"word": words, "value": found.values, "fault": found.fault})
+        read = pl.DataFrame({"word": parsed.values}).join(
+            known, on="word", how="left", nulls_equal=True, maintain_order="left"
+        )
+        return Parsed(read["value"], read["fault"])
+
+    return checked
+
+
 CHECKS: Mapping[str, Callable[[Parsed], Parsed]] = MappingProxyType(
     {
         "email": _email,
         "phone": _phone,
-        "country": _country,
-        "currency": _currency,
-        "language": _language,
-        "timezone": _timezone,
+        "country": _by_word(_country),
+        "currency": _by_word(_currency),
+        "language": _by_word(_language),
+        "timezone": _by_word(_timezone),
         "url": _link,
         "image_url": _link,
     }

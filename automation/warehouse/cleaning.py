@@ -1,4 +1,4 @@
-"""One frame of raw text to clean rows: skipped by policy, quarantined for a reason, or fit for the warehouse."""
+"""One frame as it was read to clean rows: skipped by policy, quarantined for a reason, or fit for the warehouse."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from automation.warehouse.lookups import find
 from automation.warehouse.mapping_grammar import Mapping, Skip, Value
 from automation.warehouse.parsed import Parsed, accept
 from automation.warehouse.parsing import parse, parse_number
+from automation.warehouse.typed import keep_types, text_of
 
 FAULTS = pl.Schema(
     {"_row": pl.Int64(), "kind": pl.String(), "column": pl.String(), "reason": pl.String(), "value": pl.String()}
@@ -46,8 +47,8 @@ class _Frame:
     now: datetime
     known: Map[str, pl.DataFrame]
 
-    def parse(self, text: pl.Series, name: str) -> Parsed:
-        return parse(text, name, self.mapping.kinds[name], self.mapping, self.now)
+    def parse(self, raw: pl.Series, name: str) -> Parsed:
+        return parse(raw, name, self.mapping.kinds[name], self.mapping, self.now)
 
 
 def clean(raw: pl.DataFrame, mapping: Mapping, now: datetime, known: Map[str, pl.DataFrame]) -> Cleaned:
@@ -88,12 +89,21 @@ def _judged(faults: list[pl.DataFrame], refused: pl.Series) -> pl.DataFrame:
 
 def trim(frame: pl.DataFrame, mapping: Mapping) -> pl.DataFrame:
     """Every text without blanks around it, or a spreadsheet's apostrophe before a number; nothing, and the words that
-    mean nothing, as null."""
-    if frame.select(pl.any_horizontal(pl.col(pl.String).str.starts_with("'").any(ignore_nulls=True))).item():
-        frame = frame.with_columns(pl.col(pl.String).str.replace(r"^'(\+?[\d\s()./-]+)$", "$1"))
+    mean nothing, as null. Columns are text where the mapping doesn't want the type that the file gives them."""
+    frame = keep_types(frame, mapping)
+    quoted = _columns_with(frame, pl.col(pl.String).str.starts_with("'"))
+    frame = frame.with_columns(pl.col(quoted).str.replace(r"^'(\+?[\d\s()./-]+)$", "$1"))
     words = ["", *mapping.empty_words]
-    trimmed = pl.col(pl.String).str.strip_chars()
-    return frame.with_columns(pl.when(~trimmed.is_in(words)).then(trimmed).name.keep())
+    frame = frame.with_columns(pl.col(pl.String).str.strip_chars())
+    empty = _columns_with(frame, pl.col(pl.String).is_in(words))
+    frame = frame.with_columns(pl.when(~pl.col(empty).is_in(words)).then(pl.col(empty)).name.keep())
+    return frame.with_columns(pl.col(pl.Float64).fill_nan(None)) if "NaN" in words else frame
+
+
+def _columns_with(frame: pl.DataFrame, test: pl.Expr) -> list[str]:
+    """The columns in which the test holds anywhere: mostly none, and looking takes a tenth of changing."""
+    held = frame.select(test.any(ignore_nulls=True))
+    return [name for name in held.columns if held[name][0]]
 
 
 def _skip(raw: pl.DataFrame, mapping: Mapping) -> tuple[pl.DataFrame, dict[str, int]]:
@@ -208,6 +218,11 @@ def _with_default(frame: _Frame, values: pl.Series, name: str, value: Value) -> 
 
 def _faults(kept: pl.DataFrame, name: str, text: pl.Series, fault: pl.Series, lost: pl.Series) -> pl.DataFrame:
     found = kept.select(RECORD, "_row").with_columns(value=text, reason=fault, lost=lost)
-    return found.filter(pl.col("reason").is_not_null() | pl.col("lost")).select(
-        RECORD, "_row", pl.lit(name).alias("column"), pl.col("reason").fill_null("is missing"), "value"
+    found = found.filter(pl.col("reason").is_not_null() | pl.col("lost"))
+    return found.select(
+        RECORD,
+        "_row",
+        pl.lit(name).alias("column"),
+        pl.col("reason").fill_null("is missing"),
+        text_of("value", text.dtype),
     )

@@ -22,6 +22,7 @@ from automation.warehouse.mapping import MappingFile
 from automation.warehouse.mapping_grammar import Mapping as FileMapping
 from automation.warehouse.permissions import permissions, spool, spooled
 from automation.warehouse.quarantine import Quarantine
+from automation.warehouse.repeats import Repeats
 from automation.warehouse.reshaping import fill_down, split_items
 
 if TYPE_CHECKING:
@@ -66,16 +67,18 @@ class _Import:
         self.skipped: Counter[str] = Counter()
         self.warnings: list[str] = []
         self.known: Mapping[str, pl.DataFrame] = {}
+        self.repeats: Repeats | None = None
 
     def read(self, source: Source, path: Path, file: MappingFile, progress: Callable[[int], None]) -> None:
         """Stage one file."""
-        parts = self.staged.parts
         mapping: FileMapping | None = None
+        self.repeats = None
         last: pl.DataFrame | None = None
         for frame in source.read(path, self.staged.table):
             if mapping is None:
                 mapping = file.choose(self.staged.table, frame.drop("_row").columns, path)
                 self.known = lookups(self.warehouse, mapping)
+                self.repeats = Repeats() if mapping.repeats == "keep" and _hashed(mapping) else None
             trimmed = trim(_complete(frame, mapping), mapping)
             if mapping.fill_down:
                 trimmed, last = fill_down(trimmed, mapping.fill_down, last)
@@ -86,8 +89,6 @@ class _Import:
             progress(self.lines)
         if mapping is None:
             self.warnings.append(f"{path}: it has no rows")
-        elif mapping.repeats == "keep" and _hashed(mapping):
-            self.staged.number_repeats(self.sql, parts)
 
     def _take(self, path: Path, frame: pl.DataFrame, trimmed: pl.DataFrame, mapping: FileMapping) -> None:
         cleaned = clean(trimmed, mapping, self.now, self.known)
@@ -99,7 +100,9 @@ class _Import:
         for said in permissions(cleaned, mapping):
             spool(said, self.staged.folder)
         rows = cleaned.rows.drop(RECORD)
-        self.staged.add(with_event_ids(self.sql, rows, mapping.kinds) if mapping.table == "events" else rows)
+        if mapping.table == "events":
+            rows = with_event_ids(self.sql, rows, mapping.kinds)
+        self.staged.add(self.repeats.number(rows) if self.repeats else rows)
 
 
 def import_files(

@@ -16,9 +16,9 @@ class Parsed:
 
     def refuse(self, wrong: pl.Series, reason: str) -> Parsed:
         """Null the values that are wrong; the first reason given stays."""
-        wrong = wrong.fill_null(value=False) & self.fault.is_null()
         if not wrong.any():
             return self
+        wrong = wrong.fill_null(value=False) & self.fault.is_null()
         picked = pl.select(
             values=pl.when(~wrong).then(self.values),
             fault=pl.when(wrong).then(pl.lit(reason)).otherwise(self.fault),

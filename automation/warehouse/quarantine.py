@@ -9,6 +9,8 @@ from typing import IO, Self
 
 import polars as pl
 
+from automation.warehouse.typed import all_text
+
 _COLUMNS = ("file", "row", "kind", "column", "reason", "value", "line")
 
 
@@ -35,7 +37,7 @@ class Quarantine:
         if not faults.height:
             return
         names = [name for name in raw.columns if name != "_row"]
-        lines = raw.join(faults.select("_row").unique(), on="_row", how="semi").select(
+        lines = all_text(raw.join(faults.select("_row").unique(), on="_row", how="semi")).select(
             "_row", pl.struct(names).struct.json_encode().alias("line")
         )
         shown = faults.join(lines, on="_row", how="left", maintain_order="left").select(

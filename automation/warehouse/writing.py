@@ -5,25 +5,29 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+from uuid import uuid4
 
 import polars as pl
 import pyarrow as pa
-from deltalake import CommitProperties, Transaction, WriterProperties, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction, WriterProperties, write_deltalake
+from deltalake.transaction import AddAction, create_table_with_add_actions
+from pyarrow import parquet
 
 from automation.types.schema import TABLES, ColumnType, TableName
-from automation.warehouse.staging import ORDER, Staging
+from automation.warehouse.staging import ORDER, ROW_GROUP, StagedEvents, StagedRecords, Staging, filled
 from automation.warehouse.tables import (
-    POLARS_TYPES,
     TableVersion,
     listed_columns,
     merged_columns,
     open_delta,
     quoted,
+    read_parquet,
     select_files,
     table_version,
 )
@@ -31,8 +35,6 @@ from automation.warehouse.tables import (
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-# 100,000 rows a row group: small enough to skip by time, and to keep the writer's memory near 50 MB.
-_ROW_GROUP = 100_000
 _FILES_KEPT = 64
 _FILE_BYTES = 32_000_000
 _VERSIONS_A_SWEEP = 50
@@ -71,56 +73,76 @@ def has_transaction(folder: Path, app_id: str, number: int) -> bool:
 
 def append(sql: DuckDBPyConnection, folder: Path, staged: Staging, transaction: tuple[str, int] | None) -> Change:
     """Append the staged events whose id is new, in one commit that carries the transaction; call within `writing`."""
+    assert isinstance(staged, StagedEvents)
     if transaction is not None and has_transaction(folder, *transaction):
         return Change(duplicates=staged.rows)
     version = table_version(folder, "events")
-    path = folder / "events"
+    parts = staged.parts
     if not staged.rows:
         if transaction is not None:
-            _commit(path, sql.execute(f"{select_files(version)} LIMIT 0"), transaction=transaction)
+            _commit(folder / "events", sql.execute(f"{select_files(version)} LIMIT 0"), transaction=transaction)
         return Change()
     columns = merged_columns(version, staged.columns)
-    added = _find_new_events(sql, version, staged)
-    if added or transaction is not None:
-        _commit(path, _new_events(sql, columns, staged, added), grown=_grown(version, columns), transaction=transaction)
-    sql.execute("DROP TABLE fresh")
+    known = _find_known(sql, version, parts)
+    added = staged.fresh - known
+    if known or staged.stored != columns or _grown(version, columns):
+        if added or transaction is not None:
+            rows = _new_events(sql, columns, parts)
+            _commit(folder / "events", rows, grown=_grown(version, columns), transaction=transaction)
+    else:
+        _adopt(folder / "events", parts, transaction, new=version.number < 0)
+    sql.execute("DROP TABLE known")
     return Change(added=added, duplicates=staged.rows - added)
 
 
-def _new_events(
-    sql: DuckDBPyConnection, columns: Mapping[str, ColumnType], staged: Staging, added: int
-) -> pa.RecordBatchReader:
-    """The rows to append, in the order in which they were staged, which a query on two threads would mix up."""
-    if staged.renumbered:
-        wanted = listed_columns(columns, staged.columns)
-        rows = sql.execute(f"SELECT {wanted} FROM ({staged.sql}) SEMI JOIN fresh USING ({ORDER})")
-        return rows.to_arrow_reader(_ROW_GROUP)
-    fresh = None if added == staged.rows else sql.execute("SELECT * FROM fresh").pl()
-    filled = [
-        (pl.col(name) if name in staged.columns else pl.lit(None).alias(name)).cast(POLARS_TYPES[kind])
-        for name, kind in columns.items()
-    ]
-    schema = pl.DataFrame(schema={name: POLARS_TYPES[kind] for name, kind in columns.items()}).to_arrow().schema
-    frames = (frame if fresh is None else frame.join(fresh, on=ORDER, how="semi") for frame in staged.frames())
-    tables = (frame.select(filled).to_arrow() for frame in frames)
-    return pa.RecordBatchReader.from_batches(
-        schema, (batch for table in tables for batch in table.combine_chunks().to_batches())
-    )
-
-
-def _find_new_events(sql: DuckDBPyConnection, version: TableVersion, staged: Staging) -> int:
-    """Make the table `fresh` of staged rows to append: of each new id the first one."""
+def _find_known(sql: DuckDBPyConnection, version: TableVersion, parts: Sequence[Path]) -> int:
+    """Make the table `known` of staged ids that the events table has already, and count them."""
+    if not version.files:
+        sql.execute("CREATE OR REPLACE TEMP TABLE known (event_id VARCHAR)")
+        return 0
     # The left side of a semi join streams and the right one is held, so the whole events table never is.
     sql.execute(
         f"CREATE OR REPLACE TEMP TABLE known AS SELECT DISTINCT event_id FROM ({select_files(version)}) "
-        f"SEMI JOIN ({staged.sql}) USING (event_id)"
+        f"SEMI JOIN {read_parquet(map(str, parts))} USING (event_id)"
     )
-    sql.execute(
-        f"CREATE OR REPLACE TEMP TABLE fresh AS SELECT min({ORDER}) AS {ORDER} FROM ({staged.sql}) "
-        "ANTI JOIN known USING (event_id) GROUP BY event_id"
-    )
-    sql.execute("DROP TABLE known")
-    return _count(sql, "fresh")
+    return _count(sql, "known")
+
+
+def _new_events(
+    sql: DuckDBPyConnection, columns: Mapping[str, ColumnType], parts: Sequence[Path]
+) -> pa.RecordBatchReader:
+    """The rows to append, in the order in which they were staged, which a query on two threads would mix up."""
+    schema = filled(pl.DataFrame(), columns).to_arrow().schema
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for part in parts:
+            found = sql.execute(f"SELECT event_id FROM known SEMI JOIN {read_parquet([str(part)])} USING (event_id)")
+            fresh = pl.read_parquet(part, glob=False).join(found.pl(), on="event_id", how="anti", maintain_order="left")
+            yield from filled(fresh, columns).to_arrow().combine_chunks().to_batches()
+
+    return pa.RecordBatchReader.from_batches(schema, batches())
+
+
+def _adopt(path: Path, parts: Sequence[Path], transaction: tuple[str, int] | None, *, new: bool) -> None:
+    """Make the files part of the table, as one commit; until then they are nobody's."""
+    path.mkdir(exist_ok=True)
+    schema = Schema.from_arrow(parquet.read_schema(parts[0]))
+    added = [_moved(part, path) for part in parts]
+    properties = _properties(transaction)
+    if new:
+        create_table_with_add_actions(
+            str(path), schema, added, mode="append", name=path.name, commit_properties=properties
+        )
+    else:
+        DeltaTable(path).create_write_transaction([*added], "append", schema, [], commit_properties=properties)
+
+
+def _moved(part: Path, folder: Path) -> AddAction:
+    rows = parquet.read_metadata(part).num_rows
+    moved = part.rename(folder / f"part-{uuid4()}.parquet")
+    found = moved.stat()
+    written = int(found.st_mtime * 1_000)
+    return AddAction(moved.name, found.st_size, {}, written, data_change=True, stats=json.dumps({"numRecords": rows}))
 
 
 def upsert(sql: DuckDBPyConnection, folder: Path, staged: Staging) -> Change:
@@ -128,6 +150,7 @@ def upsert(sql: DuckDBPyConnection, folder: Path, staged: Staging) -> Change:
 
     The staged columns are set, also to nothing; columns that were not staged keep their value.
     """
+    assert isinstance(staged, StagedRecords)
     if not staged.rows:
         return Change()
     key = quoted(TABLES[staged.table].key)
@@ -146,7 +169,7 @@ def upsert(sql: DuckDBPyConnection, folder: Path, staged: Staging) -> Change:
     return Change(added, updated, distinct - added - updated, staged.rows - distinct)
 
 
-def _find_changes(sql: DuckDBPyConnection, version: TableVersion, staged: Staging, key: str) -> int:
+def _find_changes(sql: DuckDBPyConnection, version: TableVersion, staged: StagedRecords, key: str) -> int:
     """Make the table `change` of staged rows that are new or differ, and count the distinct keys staged."""
     same = " AND ".join(
         f"s.{quoted(name)} IS NOT DISTINCT FROM {f't.{quoted(name)}' if name in version.columns else 'NULL'}"
@@ -174,7 +197,7 @@ def _kept(version: TableVersion, columns: Mapping[str, ColumnType], key: str) ->
     return f"SELECT {kept} FROM ({select_files(version)}) ANTI JOIN change USING ({key})"
 
 
-def _set(version: TableVersion, columns: Mapping[str, ColumnType], staged: Staging, key: str) -> str:
+def _set(version: TableVersion, columns: Mapping[str, ColumnType], staged: StagedRecords, key: str) -> str:
     values = ", ".join(f"{'c' if name in staged.columns else 't'}.{quoted(name)} AS {quoted(name)}" for name in columns)
     return f"SELECT {values} FROM change c LEFT JOIN ({select_files(version)}) t USING ({key})"
 
@@ -190,13 +213,17 @@ def _commit(
     """Stream a query's rows into one Delta commit; `grown` says that there are columns the table doesn't have yet."""
     write_deltalake(
         path,
-        rows if isinstance(rows, pa.RecordBatchReader) else rows.to_arrow_reader(_ROW_GROUP),
+        rows if isinstance(rows, pa.RecordBatchReader) else rows.to_arrow_reader(ROW_GROUP),
         mode=mode,
         schema_mode=("overwrite" if mode == "overwrite" else "merge") if grown else None,
         name=path.name,
-        writer_properties=WriterProperties(compression="ZSTD", max_row_group_size=_ROW_GROUP),
-        commit_properties=CommitProperties(app_transactions=[Transaction(*transaction)] if transaction else None),
+        writer_properties=WriterProperties(compression="ZSTD", max_row_group_size=ROW_GROUP),
+        commit_properties=_properties(transaction),
     )
+
+
+def _properties(transaction: tuple[str, int] | None) -> CommitProperties:
+    return CommitProperties(app_transactions=[Transaction(*transaction)] if transaction else None)
 
 
 def tidy(folder: Path, name: TableName) -> None:

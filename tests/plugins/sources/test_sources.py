@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -186,18 +186,31 @@ def test_parquet(tmp_path: Path, ending: str) -> None:
         path,
         [
             {
-                "id": "17",
-                "price": "1.5",
-                "at": "2024-01-02T03:04:05.000000+00:00",
-                "local": "2024-01-02T03:04:05.000000",
-                "day": "2024-01-02",
-                "ok": "true",
+                "id": 17,
+                "price": 1.5,
+                "at": datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC),
+                "local": datetime(2024, 1, 2, 3, 4, 5),  # noqa: DTZ001 (a file's local time)
+                "day": date(2024, 1, 2),
+                "ok": True,
                 "tags": '["a","b"]',
                 "address": '{"city":"Ulm"}',
             },
-            {"id": "18", "ok": "false", "address": '{"city":null}'},
+            {"id": 18, "ok": False, "address": '{"city":null}'},
         ],
     )
+
+
+def test_parquet_gives_what_the_contract_has_no_type_for_as_text_or_another_type(tmp_path: Path) -> None:
+    at = datetime(2024, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
+    path = parquet(
+        tmp_path / "a.parquet",
+        at=pl.Series([at]).dt.cast_time_unit("ns").dt.convert_time_zone("Europe/Berlin"),
+        cents=pl.Series(["1.10"]).cast(pl.Decimal(10, 2)),
+        small=pl.Series([1.1], dtype=pl.Float32),
+        kind=pl.Series(["view"], dtype=pl.Categorical),
+        hour=pl.Series([time(9, 30)]),
+    )
+    check_source(PARQUET, path, [{"at": at, "cents": "1.10", "small": "1.1", "kind": "view", "hour": "09:30:00"}])
 
 
 def test_broken_parquet(tmp_path: Path) -> None:
@@ -219,7 +232,7 @@ class Faulty(JsonLines):
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        (lambda frame: frame.with_columns(pl.col("id").cast(pl.Int64)), "columns that are not String"),
+        (lambda frame: frame.with_columns(pl.struct("id").alias("id")), "columns whose type a source doesn't give"),
         (lambda frame: frame.with_columns(pl.col("_row") - 1), "_row counts from 1"),
         (lambda frame: frame.with_columns(pl.lit(1, pl.Int64).alias("_row")), "_row must rise and not repeat"),
         (lambda frame: frame.drop("_row"), "_row must be Int64"),
