@@ -15,8 +15,9 @@ from automation.types.condition import Group, Leaf, Names, Using
 from automation.types.consent import ConsentSettings
 from automation.types.offer import Offer
 from automation.types.profile import Lifecycle
-from automation.types.quantity import Percent
+from automation.types.quantity import Duration, Percent
 from automation.types.query import check_query
+from automation.types.safety import Caps, Guards
 from automation.types.schedule import parse_zone
 from automation.types.secret import Secret
 from automation.types.shop_warehouse import ShopWarehouse
@@ -87,6 +88,20 @@ class Web(Grammar):
     in_daemon: bool = Field(default=True, description="whether the daemon serves it; else `automation web` does")
 
 
+class Testing(Grammar):
+    """Trying a shop out without reaching its customers."""
+
+    redirect_all: Address | None = Field(
+        default=None, description="every message goes there instead of to the customer; nothing of it counts"
+    )
+    seeds: tuple[Address, ...] = Field(
+        default=(), description="get a copy of each run's message, one a variant and language; in no figure"
+    )
+    customers: tuple[str, ...] = Field(
+        default=(), description="ids of customers for tests, who are in no campaign's audience"
+    )
+
+
 class Imap(Grammar):
     host: str = Field(description="the mail server's name")
     port: int = Field(default=993, ge=1, le=65535, description="993, or 143 without TLS")
@@ -145,6 +160,12 @@ class Settings(Grammar):
     senders: Senders = Senders()
     holidays: tuple[date, ...] = ()
     global_holdout: Percent | None = None
+    caps: Caps = Field(default=Caps(), description="limits over all campaigns")
+    freshness: Mapping[str, Duration] = Field(
+        default_factory=dict, description="how old the newest event of a type may be for campaigns that look at it"
+    )
+    guards: Guards = Field(default=Guards(), description="what holds a run until somebody confirms it")
+    testing: Testing = Field(default=Testing(), description="redirecting, seeds and customers for tests")
     lifecycle: Lifecycle = Lifecycle()
     links: Links = Links()
     web: Web | None = None

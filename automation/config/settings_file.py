@@ -65,6 +65,7 @@ def read_settings(
     reading = Reading(source, registry, names.names, names.models, SETTINGS_READERS, environment)
     settings = build(reading, Settings, source.value, ())
     _check_names(reading)
+    _check_caps(reading)
     if not isinstance(settings, Broken):
         _check_segments(reading, settings)
         _check_parts(reading, settings)
@@ -103,6 +104,16 @@ def _check_names(reading: Reading) -> None:
             reading.report(("offers", name), "is always possible and can't be defined", key=True)
     for name in set(_keys(reading.source, "models")) & set(_keys(reading.source, "segments")):
         reading.report(("segments", name), "is also the name of a model; choose another", key=True)
+
+
+def _check_caps(reading: Reading) -> None:
+    """Caps are of channels and topics that exist."""
+    for section, noun in (("channels", "channel"), ("topics", "topic")):
+        caps = reading.source.get(("caps", section))
+        for name in caps if isinstance(caps, dict) else ():
+            if name not in _keys(reading.source, section):
+                what = unknown_name(noun, str(name), _keys(reading.source, section))
+                reading.report(("caps", section, name), what, key=True)
 
 
 def _check_segments(reading: Reading, settings: Settings) -> None:

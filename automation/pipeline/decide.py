@@ -15,10 +15,10 @@ from automation.contracts import Snapshot
 from automation.pipeline import assign as arms
 from automation.pipeline import offer as offers
 from automation.pipeline import recommend as shelves
-from automation.pipeline.eligibility import Terms, apply_cap, judge
+from automation.pipeline.eligibility import Terms, apply_caps, judge
 from automation.pipeline.timing import DEFAULT_LATENESS, due, quiet_hours
-from automation.store.ledger import DECISION_COLUMNS, MESSAGE_COLUMNS
-from automation.types.campaign import Campaign
+from automation.store.ledger import CONTACT_COLUMNS, DECISION_COLUMNS, MESSAGE_COLUMNS
+from automation.types.campaign import Campaign, parse_when_capped
 from automation.types.decision import Outcome
 from automation.types.offer import NO_MESSAGE, Offer
 from automation.types.schema import CUSTOMERS
@@ -60,7 +60,7 @@ def decide(batch: pl.DataFrame, materials: Materials, connection: Connection, *,
     Holdouts pass through the same stages as the contacted, so that the two stay comparable.
     """
     campaign, experiment = materials.campaign, materials.campaign.experiment
-    judged = judge(batch, materials.terms, connection, now=now)
+    judged = judge(_with_due(batch, materials), materials.terms, connection, now=now)
     assigned = arms.assign(
         judged,
         campaign=campaign.name,
@@ -82,26 +82,38 @@ def decide(batch: pl.DataFrame, materials: Materials, connection: Connection, *,
     return Decided(_rows(pl.concat([refused, settled], how="diagonal"), materials), products)
 
 
-def recheck_caps(decided: Decided, terms: Terms, connection: Connection, *, now: datetime) -> Decided:
-    """Look at the caps again inside the planning transaction: another run may have promised a message since."""
+def recheck_caps(
+    decided: Decided, terms: Terms, connection: Connection, *, now: datetime
+) -> tuple[Decided, pl.DataFrame]:
+    """Look at the caps again inside the planning transaction: another run may have promised a message since.
+
+    Returns what was decided, and the promises of other campaigns that give way to it (`places.give_way`).
+    """
     promised = pl.col("channel").is_not_null()
     open_ = decided.rows.filter(promised).with_columns(pl.lit(None, dtype=pl.String).alias("outcome"))
-    again = apply_cap(open_, terms, connection, now).select(
-        "customer_id", pl.col("outcome").is_not_null().alias("over"), "not_before"
+    again, displaced = apply_caps(open_, terms, connection, now, early=False)
+    over = pl.col("again").is_not_null()
+    verdict = again.select(
+        "customer_id", "not_before", "deferred", again=pl.col("outcome"), code="reason", why="detail"
     )
-    rows = decided.rows.join(again, on="customer_id", how="left", maintain_order="left")
-    over = pl.col("over").fill_null(value=False)
+    rows = decided.rows.join(verdict, on="customer_id", how="left", maintain_order="left")
     nothing = [
         pl.when(~over).then(name).alias(name) for name in MESSAGE_COLUMNS if name not in {"due_at", "expires_at"}
     ]
+    waits = ~over & pl.col("not_before").is_not_null()
     rows = rows.with_columns(
-        pl.when(over).then(pl.lit(Outcome.SUPPRESSED.value)).otherwise("outcome").alias("outcome"),
-        pl.when(over).then(pl.lit("frequency_cap")).otherwise("reason").alias("reason"),
+        pl.when(over).then("again").otherwise("outcome").alias("outcome"),
+        pl.when(over).then("code").when(waits & _is_message()).then("deferred").otherwise("reason").alias("reason"),
+        pl.when(over | waits).then("why").otherwise("detail").alias("detail"),
         pl.when(~over & promised).then(pl.max_horizontal("due_at", "not_before")).alias("due_at"),
         pl.when(~over & promised).then(pl.col("expires_at") + _delay()).alias("expires_at"),
         *nothing,
     )
-    return replace(decided, rows=rows.drop("over", "not_before"))
+    return replace(decided, rows=rows.drop("again", "code", "why", "not_before", "deferred")), displaced
+
+
+def _is_message() -> pl.Expr:
+    return pl.col("outcome") == Outcome.MESSAGE.value
 
 
 def _delay() -> pl.Expr:
@@ -116,14 +128,23 @@ def _settle(batch: pl.DataFrame, condition: pl.Expr, outcome: Outcome, reason: s
     )
 
 
+def _with_due(batch: pl.DataFrame, materials: Materials) -> pl.DataFrame:
+    """The batch with `due_at`, on each customer's own clock and outside quiet hours."""
+    limits = materials.campaign.limits
+    when_due = due(
+        batch, at=materials.due_at, local=materials.due_local, shop_zone=materials.shop_zone, quiet=limits.quiet_hours
+    )
+    return batch.with_columns(when_due)
+
+
 def _time(batch: pl.DataFrame, materials: Materials) -> pl.DataFrame:
     """The batch with `due_at` and `expires_at`; whom quiet hours would delay is refused where the file says drop."""
     limits, schedule = materials.campaign.limits, materials.campaign.schedule
-    when_due = partial(due, batch, at=materials.due_at, local=materials.due_local, shop_zone=materials.shop_zone)
+    clock = partial(due, batch, at=materials.due_at, local=materials.due_local, shop_zone=materials.shop_zone)
     late = schedule.max_lateness if schedule and schedule.max_lateness else DEFAULT_LATENESS
-    timed = batch.with_columns(when_due(quiet=limits.quiet_hours))
+    timed = batch
     if limits.quiet_hours and limits.when_quiet == "drop":
-        delayed = pl.col("due_at") != when_due(quiet=None).alias("undelayed")
+        delayed = pl.col("due_at") != clock(quiet=None).alias("undelayed")
         timed = _settle(timed, delayed, Outcome.SUPPRESSED, "quiet_hours")
     if limits.quiet_hours:
         timed = timed.with_columns(
@@ -143,13 +164,19 @@ def _millis(length: timedelta) -> int:
 def _settle_arms(batch: pl.DataFrame) -> pl.DataFrame:
     batch = _settle(batch, pl.col("arm") == arms.GLOBAL_HOLDOUT, Outcome.HOLDOUT, "global_holdout")
     batch = _settle(batch, pl.col("arm") == arms.HOLDOUT, Outcome.HOLDOUT, "holdout")
-    return _settle(batch, pl.lit(value=True), Outcome.MESSAGE, "selected")
+    deferred = pl.coalesce("deferred", pl.lit("selected"))
+    chosen = pl.col("outcome").is_null()
+    return batch.with_columns(
+        pl.when(chosen).then(pl.lit(Outcome.MESSAGE.value)).otherwise("outcome").alias("outcome"),
+        pl.when(chosen).then(deferred).otherwise("reason").alias("reason"),
+    )
 
 
 def _rows(batch: pl.DataFrame, materials: Materials) -> pl.DataFrame:
     """The ledger's columns; those of the message are null for who is neither contacted nor held out."""
     batch = _with_missing(batch)
     promised = pl.col("outcome").is_in([Outcome.MESSAGE.value, Outcome.HOLDOUT.value])
+    weight = _weight(materials)
     whole = batch.with_columns(
         _template(materials.campaign).alias("template"),
         pl.col("channel").alias("lane"),
@@ -161,8 +188,20 @@ def _rows(batch: pl.DataFrame, materials: Materials) -> pl.DataFrame:
     columns = [
         *(pl.col(name).cast(kind) for name, kind in DECISION_COLUMNS.items()),
         *(pl.when(promised).then(pl.col(name)).cast(kind).alias(name) for name, kind in MESSAGE_COLUMNS.items()),
+        *(pl.when(promised).then(value).cast(CONTACT_COLUMNS[name]).alias(name) for name, value in weight.items()),
     ]
     return whole.select(columns)
+
+
+def _weight(materials: Materials) -> dict[str, pl.Expr]:
+    """What arbitration weighs a promise by, and how far it may be put off."""
+    wait = parse_when_capped(materials.campaign.limits.when_capped)
+    until = pl.lit(None) if wait is None else pl.col("due_at") + _millis(wait)
+    return {
+        "priority": pl.lit(materials.campaign.priority),
+        "expected_value": pl.col("expected_value"),
+        "wait_until": until,
+    }
 
 
 def _with_missing(batch: pl.DataFrame) -> pl.DataFrame:
@@ -171,6 +210,7 @@ def _with_missing(batch: pl.DataFrame) -> pl.DataFrame:
         "items": pl.lit("[]"),
         "offer": pl.lit(None, dtype=pl.String),
         "offer_probabilities": pl.lit(None, dtype=pl.String),
+        "expected_value": pl.lit(None, dtype=pl.Float64),
         "due_at": pl.lit(None, dtype=pl.Int64),
         "expires_at": pl.lit(None, dtype=pl.Int64),
         "quiet_from": pl.lit(None, dtype=pl.Int64),
@@ -224,6 +264,8 @@ def _not_traits(columns: Sequence[str]) -> set[str]:
         "offer_propensity",
         "offer_probabilities",
         "not_before",
+        "deferred",
+        "expected_value",
         *DECISION_COLUMNS,
         *MESSAGE_COLUMNS,
     }

@@ -14,12 +14,13 @@ from sqlalchemy.engine import Connection
 from automation.clock import to_millis
 from automation.contracts import Suppression
 from automation.errors import ContractError
+from automation.pipeline.arbitration import verdicts
+from automation.pipeline.caps import Claims
 from automation.pipeline.render import Kind
 from automation.store import consent, decisions
 from automation.store.engine import table
 from automation.store.tables import Message
 from automation.types.address import normalised
-from automation.types.campaign import Cap
 
 ADDRESS_COLUMN: Mapping[str, str] = {"email": "email", "phone": "phone", "push": "push_token"}
 _ADDRESS_SHAPE: Mapping[str, str] = {"email": r"^[^\s@<>,;]+@[^\s@<>,;]+\.[^\s@<>,;]+$", "phone": r"^\+?\d{6,15}$"}
@@ -36,46 +37,48 @@ class Terms:
     marketing: bool
     channels: Mapping[str, Kind]
     reentry: str | timedelta
-    cap: Cap | None
-    cap_wait: timedelta | None
-    """How long a capped message may wait for its turn; none: it is dropped."""
-    capped_topics: Sequence[str]
+    claims: Claims | None = None
+    """What it may claim under the caps; none: there are no caps."""
     suppressions: Sequence[Suppression] = field(default_factory=tuple)
 
 
 def judge(batch: pl.DataFrame, terms: Terms, connection: Connection, *, now: datetime) -> pl.DataFrame:
-    """The batch with `channel`, `address`, `outcome`, `reason`, `detail` and `not_before`.
+    """The batch with `channel`, `address`, `outcome`, `reason`, `detail`, `not_before` and `deferred`.
 
-    outcome, reason and detail are null where the customer is eligible; not_before (milliseconds) where a cap lets the
-    message leave only later.
+    outcome and reason are null where the customer is eligible; not_before (milliseconds) and deferred (a reason) where
+    a cap lets the message leave only later.
     """
     judged = _choose_channel(batch, terms, connection)
     judged = _refuse(judged, _repeated_addresses(judged, terms, connection), "suppressed", "duplicate_address")
     judged = _refuse(judged, _re_entered(judged, terms, connection, now), "suppressed", "reentry")
-    judged = apply_cap(judged, terms, connection, now)
+    judged = apply_caps(judged, terms, connection, now, early=True)[0]
     for suppression in terms.suppressions:
         judged = _ask(judged, suppression, now)
     return judged
 
 
-def apply_cap(batch: pl.DataFrame, terms: Terms, connection: Connection, now: datetime) -> pl.DataFrame:
-    """The batch with `not_before`: who had what the cap allows is refused, or waits as long as the file says."""
-    batch = batch.with_columns(pl.lit(None, dtype=pl.Int64).alias("not_before"))
-    if terms.cap is None:
-        return batch
-    frees = decisions.under_cap_from(
-        connection, batch["customer_id"].to_list(), contacts=terms.cap.contacts, window=terms.cap.window, now=now,
-        topics=terms.capped_topics,
-    )  # fmt: skip
-    latest = to_millis(now + (terms.cap_wait or timedelta(0)))
-    refused = [customer for customer, at in frees.items() if terms.cap_wait is None or at > latest]
-    batch = _refuse(batch, refused, "suppressed", "frequency_cap")
-    waits = {customer: at for customer, at in frees.items() if customer not in set(refused)}
-    if not waits:
-        return batch
-    return batch.with_columns(
-        pl.col("customer_id").replace_strict(waits, default=None, return_dtype=pl.Int64).alias("not_before")
+def apply_caps(
+    batch: pl.DataFrame, terms: Terms, connection: Connection, now: datetime, *, early: bool
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The batch with `not_before` and `deferred` (a reason), and what other campaigns give up for it.
+
+    Who is over a cap is refused, or waits as long as the file says. early: see `arbitration.verdicts`.
+    """
+    open_ = batch.filter(pl.col("outcome").is_null())
+    ours = {"due_at": pl.lit(to_millis(now)), "expected_value": pl.lit(None, dtype=pl.Float64)}
+    open_ = open_.with_columns(value.alias(name) for name, value in ours.items() if name not in batch.columns)
+    claims = terms.claims or Claims(terms.campaign, terms.topic, 0, ())
+    found = verdicts(open_, claims, connection, now=now, early=early)
+    told = pl.concat([found.refused, found.waits], how="diagonal").rename({"reason": "cap", "detail": "why"})
+    batch = batch.join(told, on="customer_id", how="left", maintain_order="left")
+    refused = pl.col("cap").is_not_null() & pl.col("not_before").is_null()
+    batch = batch.with_columns(
+        pl.when(refused).then(pl.lit("suppressed")).otherwise("outcome").alias("outcome"),
+        pl.when(refused).then("cap").otherwise("reason").alias("reason"),
+        pl.when(pl.col("cap").is_not_null()).then("why").otherwise("detail").alias("detail"),
+        pl.when(~refused).then("cap").alias("deferred"),
     )
+    return batch.drop("cap", "why"), found.displaced
 
 
 def _choose_channel(batch: pl.DataFrame, terms: Terms, connection: Connection) -> pl.DataFrame:

@@ -46,7 +46,8 @@ def offers_frame(offers: Mapping[str, Offer], choose: Sequence[str]) -> pl.DataF
 
 
 def choose(batch: pl.DataFrame, counter: Counter, *, salt: str) -> pl.DataFrame:
-    """The batch with `offer`, `offer_propensity` and `offer_probabilities` (JSON of the whole distribution)."""
+    """The batch with `offer`, `offer_propensity`, `offer_probabilities` (JSON of the whole distribution) and
+    `expected_value`, the mean over that distribution."""
     answer = counter.policy.choose(batch, counter.offers, counter.plan)
     _check(answer, batch["customer_id"], counter)
     wide = answer.sort("customer_id", "offer").with_columns(
@@ -58,9 +59,13 @@ def choose(batch: pl.DataFrame, counter: Counter, *, salt: str) -> pl.DataFrame:
     drawn = possible.unique("customer_id", keep="first", maintain_order=True)
     spread = answer.filter(pl.col("probability") > 0).sort("customer_id", "offer").group_by(
         "customer_id", maintain_order=True
-    ).agg(pl.struct("offer", "probability", "expected_value", "expected_cost").alias("all"))  # fmt: skip
+    ).agg(
+        pl.struct("offer", "probability", "expected_value", "expected_cost").alias("all"),
+        (pl.col("probability") * pl.col("expected_value")).sum().alias("expected_value"),
+    )  # fmt: skip
     encoded = spread.select(
         "customer_id",
+        "expected_value",
         pl.struct("all").struct.json_encode().str.slice(len('{"all":')).str.head(-1).alias("offer_probabilities"),
     )
     chosen = drawn.select("customer_id", "offer", pl.col("probability").alias("offer_propensity"))

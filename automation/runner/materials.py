@@ -14,6 +14,7 @@ import polars as pl
 from automation.contracts import Model, Snapshot, Suppression
 from automation.errors import ConfigurationError
 from automation.learn.training import load_model
+from automation.pipeline.caps import Claims, cap_rules
 from automation.pipeline.decide import Materials
 from automation.pipeline.eligibility import Terms
 from automation.pipeline.offer import Counter, offers_frame
@@ -118,10 +119,20 @@ def terms(workspace: Workspace, campaign: Campaign, run_id: int) -> Terms:
         marketing=marketing,
         channels=channel_kinds(workspace, campaign.send.channels),
         reentry=campaign.reentry,
-        cap=campaign.limits.cap,
-        cap_wait=parse_when_capped(campaign.limits.when_capped),
-        capped_topics=[topic for topic, kind in settings.topics.items() if (kind == "marketing") == marketing],
+        claims=claims(workspace, campaign),
         suppressions=suppressions(workspace),
+    )
+
+
+def claims(workspace: Workspace, campaign: Campaign) -> Claims:
+    """What the campaign may claim under the caps, its rivals left out."""
+    settings = workspace.project.settings
+    return Claims(
+        campaign=campaign.name,
+        topic=campaign.topic,
+        priority=campaign.priority,
+        rules=cap_rules(campaign, settings.caps, settings.topics),
+        wait=parse_when_capped(campaign.limits.when_capped),
     )
 
 

@@ -25,7 +25,7 @@ from automation.runner.moving_in.gate import channels_of, refuse_before_move
 from automation.runner.pinned import Pinned, PinnedCampaigns
 from automation.runner.profiling import refresh_for
 from automation.runner.workspace import Workspace
-from automation.store import launches, ledger, runs
+from automation.store import launches, ledger, places, runs
 from automation.store.runs import RunRow
 from automation.types.run import Account, RunKind, RunState
 from automation.warehouse.connect import Warehouse
@@ -194,7 +194,8 @@ def _plan_batch(workspace: Workspace, found: Materials, run_id: int, no: int, ba
     with workspace.store.reading() as connection:
         decided = decide(batch, found, connection, now=now)
     with workspace.store.transaction() as connection:
-        decided = recheck_caps(decided, found.terms, connection, now=now)
+        decided, displaced = recheck_caps(decided, found.terms, connection, now=now)
+        places.give_way(connection, displaced, now=now)
         ledger.plan(
             connection,
             run_id=run_id,

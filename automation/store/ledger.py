@@ -48,6 +48,14 @@ MESSAGE_COLUMNS: Mapping[str, pl.DataType] = {
 its place under the caps as if it had been contacted, so that both groups are treated alike, but gets no message."""
 
 
+CONTACT_COLUMNS: Mapping[str, pl.DataType] = {
+    "priority": pl.Int64(),
+    "expected_value": pl.Float64(),
+    "wait_until": pl.Int64(),
+}
+"""What a promise weighs in arbitration, and how far it may be put off. A batch's frame may have them."""
+
+
 def plan(
     connection: Connection,
     *,
@@ -86,6 +94,7 @@ def plan(
     promised = _identify(rows.filter(pl.col("channel").is_not_null()), secret)
     promised = promised.with_columns(normalised(promised["address"]).fill_null("").alias("recipient"))
     contact = {name: name for name in ("message_id", "customer_id", "recipient", "channel")} | {"at": "due_at"}
+    contact |= {name: name for name in CONTACT_COLUMNS if name in promised.columns}
     _insert(connection, Contact, promised, **contact, topic=pl.lit(topic), campaign=pl.lit(campaign))
     messages = promised.filter(pl.col("outcome") == "message")
     queued = {"topic": pl.lit(topic), "state": pl.lit(MessageState.QUEUED.value), "attempt": pl.lit(0)}

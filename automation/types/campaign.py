@@ -247,6 +247,9 @@ class Limits(Grammar):
         None
     )
     when_quiet: Literal["wait", "drop"] = "wait"
+    freshness: Mapping[str, Duration] = Field(
+        default_factory=dict, description="another limit than config.yaml's for this campaign, by event type"
+    )
     rate: Cap | None = None
     approve_above: Annotated[int, Field(ge=0)] | None = None
     on_edit: Literal["stay", "move"] = "stay"

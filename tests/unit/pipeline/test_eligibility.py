@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from automation.clock import to_millis
 from automation.contracts import Options
 from automation.errors import ContractError
+from automation.pipeline.caps import CapRule, Claims
 from automation.pipeline.eligibility import Terms, judge
 from automation.store import consent
 from automation.store.engine import Store, insert_rows, open_store
@@ -22,7 +23,7 @@ from automation.store.tables import Contact, Decision, Message
 from automation.types.campaign import Cap
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
-TERMS = Terms("winback", 7, "promotions", True, {"email": "email"}, "always", None, None, ["promotions"])
+TERMS = Terms("winback", 7, "promotions", True, {"email": "email"}, "always")
 
 
 @pytest.fixture
@@ -39,6 +40,12 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def people(**emails: str | None) -> pl.DataFrame:
     rows = [(customer, address, f"+49151000000{customer[1:]}") for customer, address in emails.items()]
     return pl.DataFrame(rows, schema={"customer_id": pl.String, "email": pl.String, "phone": pl.String}, orient="row")
+
+
+def capped(cap: str, wait: timedelta | None = None) -> Terms:
+    limit = Cap.from_text(cap)
+    rule = CapRule(limit.contacts, limit.window, frozenset({"promotions"}))
+    return replace(TERMS, claims=Claims("winback", "promotions", 50, [rule], wait))
 
 
 def reasons(store: Store, batch: pl.DataFrame, terms: Terms = TERMS) -> dict[str, str | None]:
@@ -124,26 +131,21 @@ def test_the_cap_counts_every_campaign_of_its_kind_in_the_window(store: Store) -
     for days in (1, 3, 8):
         insert_message(store, "c1", at=NOW - timedelta(days=days), campaign="newsletter", run_id=days)
     batch = people(c1="a@x.example", c2="b@x.example")
-    week = timedelta(days=7)
-    assert reasons(store, batch, replace(TERMS, cap=Cap(contacts=2, window=week))) == {
-        "c1": "frequency_cap",
-        "c2": None,
-    }
-    assert reasons(store, batch, replace(TERMS, cap=Cap(contacts=3, window=week))) == {"c1": None, "c2": None}
+    assert reasons(store, batch, capped("2 per 7d")) == {"c1": "frequency_cap", "c2": None}
+    assert reasons(store, batch, capped("3 per 7d")) == {"c1": None, "c2": None}
 
 
 def test_a_capped_message_waits_until_it_fits(store: Store) -> None:
     """Two in seven days: after those of 1 and 3 days ago, the next may leave when the older one is 7 days old."""
     for days in (1, 3, 8):
         insert_message(store, "c1", at=NOW - timedelta(days=days), campaign="newsletter", run_id=days)
-    cap = Cap(contacts=2, window=timedelta(days=7))
     batch = people(c1="a@x.example", c2="b@x.example")
     for wait, expected in (
         (timedelta(days=4), (None, to_millis(NOW + timedelta(days=4)))),
         (timedelta(days=3), ("frequency_cap", None)),
     ):
         with store.reading() as connection:
-            judged = judge(batch, replace(TERMS, cap=cap, cap_wait=wait), connection, now=NOW)
+            judged = judge(batch, capped("2 per 7d", wait), connection, now=NOW)
         assert judged.select("reason", "not_before").rows() == [expected, (None, None)]
 
 

@@ -1,0 +1,214 @@
+"""Which campaign gives way where several want the same place under a cap.
+
+A cap holds where no span of its window, however it is laid over the calendar, has more messages than it allows. Where a
+message would break one, campaigns of less weight give up what they were promised and what hasn't begun to leave, the
+least of it first; if that is not enough, the message itself waits as long as its campaign allows, or is refused.
+Weight is the campaign's priority, and between equal ones the offer policy's expected value for the customer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import polars as pl
+from sqlalchemy.engine import Connection
+
+from automation.clock import from_millis, to_millis
+from automation.pipeline.caps import DEFERRED_BY_CAP, CapRule, Claims
+from automation.store import places
+from automation.types.address import normalised
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """refused: customer_id, reason, detail. waits: the same and not_before (milliseconds). displaced: message_id,
+    campaign, to, until (null: it is lost), the promises of other campaigns that give way."""
+
+    refused: pl.DataFrame
+    waits: pl.DataFrame
+    displaced: pl.DataFrame
+
+
+def verdicts(batch: pl.DataFrame, claims: Claims, connection: Connection, *, now: datetime, early: bool) -> Verdicts:
+    """What the caps say of a batch. One query, whatever the number of customers and of caps.
+
+    batch: customer_id, channel, address, due_at (milliseconds), expected_value Float64?. early: the expected value is
+    not known yet, so that an equal campaign may turn out to be of less weight; nobody is refused who might still go.
+    """
+    if not claims.rules or batch.is_empty():
+        return _nothing()
+    people = batch.select("customer_id", normalised(batch["address"]).fill_null("").alias("recipient"))
+    longest = max(rule.window for rule in claims.rules)
+    first = min(int(str(batch["due_at"].min())), to_millis(now))
+    found = places.of_people(connection, people, since=from_millis(first) - longest, now=now)
+    taken = pl.concat([found.filter(pl.col("campaign").is_not_null()), *_upcoming(batch, claims)])
+    asking = batch.select("customer_id", pl.col("due_at").alias("at"), "channel", "expected_value")
+    return _settle(asking, taken, claims, now=now, early=early)
+
+
+def _upcoming(batch: pl.DataFrame, claims: Claims) -> list[pl.DataFrame]:
+    """The places that runs still to come take, as if they were promised."""
+    frames = []
+    for run in claims.upcoming:
+        members = batch.filter(pl.col("customer_id").is_in(run.members.implode()))
+        frames.append(
+            members.select(
+                "customer_id", pl.lit(f"upcoming:{run.campaign}").alias("message_id"),
+                pl.lit(run.campaign).alias("campaign"), pl.lit(run.topic).alias("topic"),
+                pl.lit(run.channel).alias("channel"), pl.lit(to_millis(run.due_at)).alias("at"),
+                pl.lit(run.priority).alias("priority"), pl.lit(None).alias("expected_value"),
+                pl.lit(None).alias("wait_until"), pl.lit(value=True).alias("open"),
+            ).cast(places.SCHEMA)  # type: ignore[arg-type]  # a mapping of names to types is one
+        )  # fmt: skip
+    return frames
+
+
+def _settle(asking: pl.DataFrame, taken: pl.DataFrame, claims: Claims, *, now: datetime, early: bool) -> Verdicts:
+    whole, gone, stuck = taken, taken.clear(), asking.clear()
+    blocking = _blocking(asking, taken, claims.rules)
+    reasons = blocking.clear()
+    while not blocking.is_empty():
+        weighed = blocking.join(asking.select("customer_id", mine="expected_value"), on="customer_id").with_columns(
+            _yields(claims, early=early).alias("yields")
+        )
+        free = weighed.group_by("customer_id", "span").agg(pl.col("yields").any())
+        hopeless = free.filter(~pl.col("yields"))["customer_id"].unique()
+        stuck = pl.concat([stuck, asking.filter(pl.col("customer_id").is_in(hopeless.implode()))])
+        reasons = pl.concat([reasons, blocking.filter(pl.col("customer_id").is_in(hopeless.implode()))])
+        least = (
+            weighed.filter(pl.col("yields") & ~pl.col("customer_id").is_in(hopeless.implode()))
+            .sort("priority", pl.col("expected_value"), pl.col("at"), descending=[False, False, True], nulls_last=False)
+            .unique("customer_id", keep="first", maintain_order=True)
+        )
+        pairs = ["customer_id", "message_id"]
+        gone = pl.concat([gone, taken.join(least.select(pairs), on=pairs, how="semi")])
+        taken = taken.join(least.select(pairs), on=pairs, how="anti")
+        open_ = asking.filter(~pl.col("customer_id").is_in(stuck["customer_id"].implode()))
+        blocking = _blocking(open_, taken, claims.rules)
+    lost = stuck["customer_id"].implode()
+    gone = gone.filter(~pl.col("customer_id").is_in(lost))
+    taken = taken.filter(~pl.col("customer_id").is_in(lost))
+    displaced = _displaced(asking, gone, taken, claims)
+    return Verdicts(*_waits_or_not(stuck, reasons, whole, claims, now), displaced)
+
+
+def _yields(claims: Claims, *, early: bool) -> pl.Expr:
+    """Whether a contact gives its place up: it hasn't begun to leave, and is of less weight."""
+    other = (
+        pl.col("open") & (pl.col("campaign") != claims.campaign) & ~pl.col("message_id").str.starts_with("upcoming:")
+    )
+    known = pl.col("expected_value").is_not_null()
+    less_value = known if early else known & pl.col("mine").is_not_null() & (pl.col("expected_value") < pl.col("mine"))
+    return other & ((pl.col("priority") < claims.priority) | ((pl.col("priority") == claims.priority) & less_value))
+
+
+def _blocking(asking: pl.DataFrame, taken: pl.DataFrame, rules: Sequence[CapRule]) -> pl.DataFrame:
+    """The contacts that stand in each span which would have too many: the columns of `taken`, rule, span."""
+    parts = [_over(asking, taken, rule, number) for number, rule in enumerate(rules)]
+    return pl.concat(parts)
+
+
+def _over(asking: pl.DataFrame, taken: pl.DataFrame, rule: CapRule, number: int) -> pl.DataFrame:
+    """Every run of `contacts` + 1 consecutive messages around the asked one that fits into the window."""
+    its = asking if rule.channel is None else asking.filter(pl.col("channel") == rule.channel)
+    relevant = taken.filter(rule.counts()).join(its.select("customer_id"), on="customer_id", how="semi")
+    asked = its.join(relevant.select("customer_id").unique(), on="customer_id", how="semi")
+    mine = asked.select("customer_id", "at", pl.lit(value=True).alias("mine"))
+    rows = pl.concat([relevant.with_columns(pl.lit(value=False).alias("mine")), mine], how="diagonal").sort(
+        "customer_id", "at", "mine", "message_id"
+    )
+    place = pl.int_range(pl.len()).over("customer_id")
+    rows = rows.with_columns(
+        place.alias("place"),
+        (pl.col("at").shift(-rule.contacts).over("customer_id") - pl.col("at") < rule.millis).alias("full"),
+    ).with_columns(pl.col("place").filter("mine").first().over("customer_id").alias("mid"))
+    around = pl.col("place").is_between(pl.col("mid") - rule.contacts, pl.col("mid"))
+    spans = rows.filter(pl.col("full") & around).select("customer_id", pl.col("place").alias("start"))
+    inside = rows.filter(~pl.col("mine")).join(spans, on="customer_id").filter(
+        pl.col("place").is_between(pl.col("start"), pl.col("start") + rule.contacts)
+    )  # fmt: skip
+    span = pl.concat_str(pl.lit(f"{number}:"), pl.col("start").cast(pl.String)).alias("span")
+    return inside.select(*places.SCHEMA.keys(), pl.lit(number, dtype=pl.Int32).alias("rule"), span)
+
+
+def _waits_or_not(
+    stuck: pl.DataFrame, reasons: pl.DataFrame, taken: pl.DataFrame, claims: Claims, now: datetime
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Who is refused, and who waits for a place that comes free in time."""
+    frees = _frees(stuck, taken, claims.rules).join(_told_why(reasons, claims), on="customer_id", how="left")
+    frees = frees.join(stuck.select("customer_id", asked="at"), on="customer_id")
+    wait = int((claims.wait or timedelta(0)).total_seconds() * 1000)
+    latest = pl.max_horizontal("asked", pl.lit(to_millis(now))) + wait
+    in_time = pl.lit(value=False) if claims.wait is None else pl.col("not_before") <= latest
+    put_off = pl.when(pl.col("reason") == places.LOST).then(pl.lit(places.DEFERRED))
+    waits = frees.filter(in_time).with_columns(put_off.otherwise(pl.lit(DEFERRED_BY_CAP)).alias("reason"))
+    told = ["customer_id", "reason", "detail"]
+    return frees.filter(~in_time).select(told), waits.select([*told, "not_before"])
+
+
+def _told_why(reasons: pl.DataFrame, claims: Claims) -> pl.DataFrame:
+    """customer_id, reason and detail: the campaign that keeps the place, or else the cap that is full."""
+    codes = [rule.code for rule in claims.rules]
+    names = [rule.name for rule in claims.rules]
+    rival = pl.col("open") & (pl.col("campaign") != claims.campaign)
+    best = reasons.with_columns(
+        rival.alias("rival"),
+        pl.col("rule").replace_strict(list(range(len(codes))), codes, return_dtype=pl.String).alias("code"),
+        pl.col("rule").replace_strict(list(range(len(names))), names, return_dtype=pl.String).alias("name"),
+    ).sort("customer_id", ~pl.col("rival"), -pl.col("priority"), "rule")
+    first = best.unique("customer_id", keep="first", maintain_order=True)
+    return first.select(
+        "customer_id",
+        pl.when("rival").then(pl.lit(places.LOST)).otherwise("code").alias("reason"),
+        pl.when("rival").then("campaign").otherwise("name").alias("detail"),
+    )
+
+
+def _frees(asking: pl.DataFrame, taken: pl.DataFrame, rules: Sequence[CapRule]) -> pl.DataFrame:
+    """customer_id and not_before: from when on every cap has room, after all that was promised."""
+    parts = [asking.select("customer_id", pl.col("at").alias("not_before"))]
+    for rule in rules:
+        its = asking if rule.channel is None else asking.filter(pl.col("channel") == rule.channel)
+        relevant = taken.filter(rule.counts()).join(its.select("customer_id", asked="at"), on="customer_id")
+        near = relevant.filter(pl.col("at") > pl.col("asked") - rule.millis).sort("customer_id", -pl.col("at"))
+        last = near.with_columns(pl.int_range(pl.len()).over("customer_id").alias("nth")).filter(
+            pl.col("nth") == rule.contacts - 1
+        )
+        parts.append(last.select("customer_id", (pl.col("at") + rule.millis).alias("not_before")))
+    return pl.concat(parts).group_by("customer_id", maintain_order=True).agg(pl.col("not_before").max())
+
+
+def _displaced(asking: pl.DataFrame, gone: pl.DataFrame, taken: pl.DataFrame, claims: Claims) -> pl.DataFrame:
+    """What gives way. Of several of one customer the strongest may wait, if its campaign lets it; the rest is lost."""
+    schema = {"message_id": pl.String, "campaign": pl.String, "to": pl.String, "until": pl.Int64}
+    if gone.is_empty():
+        return pl.DataFrame(schema=schema)
+    mine = asking.join(gone.select("customer_id").unique(), on="customer_id", how="semi")
+    promised = mine.select(
+        "customer_id", pl.lit("mine").alias("message_id"), pl.lit(claims.campaign).alias("campaign"),
+        pl.lit(claims.topic).alias("topic"), "channel", "at",
+    )  # fmt: skip
+    whole = pl.concat([taken, promised], how="diagonal")
+    strongest = gone.sort("priority", "expected_value", descending=True, nulls_last=True).unique(
+        "customer_id", keep="first", maintain_order=True
+    )
+    until = []
+    for (campaign,), part in strongest.group_by("campaign"):
+        rules = claims.others.get(str(campaign), claims.rules)
+        frees = _frees(part.select("customer_id", "at", "channel"), whole, rules)
+        until.append(part.select("customer_id", "message_id", "wait_until").join(frees, on="customer_id"))
+    later = pl.concat(until).filter(pl.col("not_before") <= pl.col("wait_until"))
+    answer = gone.join(later.select("message_id", until="not_before"), on="message_id", how="left")
+    return answer.select("message_id", "campaign", pl.lit(claims.campaign).alias("to"), "until").unique("message_id")
+
+
+def _nothing() -> Verdicts:
+    told = {"customer_id": pl.String(), "reason": pl.String(), "detail": pl.String()}
+    displaced = {"message_id": pl.String, "campaign": pl.String, "to": pl.String, "until": pl.Int64}
+    return Verdicts(
+        pl.DataFrame(schema=told),
+        pl.DataFrame(schema={**told, "not_before": pl.Int64()}),
+        pl.DataFrame(schema=displaced),
+    )

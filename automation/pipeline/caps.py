@@ -1,0 +1,104 @@
+"""The frequency caps that a campaign's messages are under, and what it may claim there against others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from automation.types.campaign import Campaign, Cap
+from automation.types.safety import Caps
+
+CAPPED, TOO_SOON, DEFERRED_BY_CAP = "frequency_cap", "min_gap", "deferred_by_cap"
+
+
+@dataclass(frozen=True)
+class CapRule:
+    """At most `contacts` messages of `topics` in any `window`; `channel`: only those on it. `name` is for people."""
+
+    contacts: int
+    window: timedelta
+    topics: frozenset[str]
+    channel: str | None = None
+    code: str = CAPPED
+    name: str = ""
+
+    @property
+    def millis(self) -> int:
+        return int(self.window.total_seconds() * 1000)
+
+    def counts(self) -> pl.Expr:
+        """Whether a contact is one of those that the cap is about."""
+        of_topic = pl.col("topic").is_in(list(self.topics))
+        return of_topic if self.channel is None else of_topic & (pl.col("channel") == self.channel)
+
+
+@dataclass(frozen=True)
+class Upcoming:
+    """A run still to come that takes its places under the caps already."""
+
+    campaign: str
+    topic: str
+    channel: str
+    priority: int
+    due_at: datetime
+    members: pl.Series
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What a campaign may claim under the caps, and against whom.
+
+    wait: how long a message that is over a cap may wait; None: it is refused. others: the caps of every launched
+    campaign, by name, which one that is put off must still keep to.
+    """
+
+    campaign: str
+    topic: str
+    priority: int
+    rules: Sequence[CapRule]
+    wait: timedelta | None = None
+    others: Mapping[str, Sequence[CapRule]] = field(default_factory=dict)
+    upcoming: Sequence[Upcoming] = ()
+
+
+def cap_rules(campaign: Campaign, caps: Caps, topics: Mapping[str, str]) -> list[CapRule]:
+    """Every cap that this campaign's messages are under. topics: each one's kind, marketing or service."""
+    kind = topics[campaign.topic]
+    alike = frozenset(name for name, its_kind in topics.items() if its_kind == kind)
+    found = []
+    if campaign.limits.cap is not None:
+        found.append(_rule(campaign.limits.cap, alike, f"its own limit of {_told(campaign.limits.cap)}"))
+    found += [
+        _rule(cap, frozenset({campaign.topic}), f"{_told(cap)} of {campaign.topic}")
+        for cap in caps.topics.get(campaign.topic, ())
+    ]
+    if kind == "marketing":
+        found += [_rule(cap, alike, f"{_told(cap)} in all") for cap in caps.total]
+        found += [
+            CapRule(cap.contacts, cap.window, alike, channel, name=f"{_told(cap)} by {channel}")
+            for channel, of_channel in caps.channels.items()
+            for cap in of_channel
+        ]
+        if caps.min_gap is not None:
+            found.append(CapRule(1, caps.min_gap, alike, code=TOO_SOON, name=f"{_length(caps.min_gap)} between two"))
+    return found
+
+
+def _rule(cap: Cap, topics: frozenset[str], name: str) -> CapRule:
+    return CapRule(cap.contacts, cap.window, topics, name=name)
+
+
+def _told(cap: Cap) -> str:
+    return f"{cap.contacts} per {_length(cap.window)}"
+
+
+def _length(span: timedelta) -> str:
+    """`7d`, `20h` or `90m`, as people write it."""
+    seconds = int(span.total_seconds())
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds % size == 0:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
