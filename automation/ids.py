@@ -100,8 +100,8 @@ def _finalise(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 def sign(secret: bytes, purpose: str, value: str) -> str:
     """A token that carries `value` for one purpose: `value.signature`, safe in a URL."""
-    digest = hmac.new(secret, f"{purpose}|{value}".encode(), hashlib.sha256).hexdigest()
-    return f"{value}.{digest[:32]}"
+    digest = hmac.digest(secret, f"{purpose}|{value}".encode(), "sha256")  # 1.3 µs; through hmac.new 4.8
+    return f"{value}.{digest[:16].hex()}"
 
 
 def bounce_token(secret: bytes, message: str) -> str:
@@ -122,4 +122,6 @@ def _bounce_signature(secret: bytes, message: str) -> str:
 def verify(secret: bytes, purpose: str, token: str) -> str | None:
     """The value of a token that `sign` made for this purpose, else None."""
     value, _, _ = token.rpartition(".")
+    if not token.isascii():  # compare_digest takes no other text
+        return None
     return value if hmac.compare_digest(sign(secret, purpose, value), token) else None
