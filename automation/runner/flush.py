@@ -85,10 +85,10 @@ def _fitted(value: object, kind: ColumnType) -> object:
 
 
 def _number(value: object, *, whole: bool) -> float | int | None:
-    if not isinstance(value, int | float) or isinstance(value, bool) or abs(value) > _LARGEST:
+    if not isinstance(value, int | float) or isinstance(value, bool):
         return None
     if whole:
-        return int(value) if float(value).is_integer() else None
+        return int(value) if float(value).is_integer() and abs(value) <= _LARGEST_WHOLE else None
     return float(value)
 
 
@@ -102,7 +102,7 @@ def _instant(value: object, *, day: bool) -> datetime | date | None:
     return at.astimezone(UTC) if at.tzinfo else None
 
 
-_LARGEST = 2.0**53
+_LARGEST_WHOLE = 2**53
 _DTYPES = {"text": pl.String, "number": pl.Float64, "time": pl.String}
 
 

@@ -1,0 +1,90 @@
+"""A toy shop that has sent its messages, and the web app serving their links on a port of this machine."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import sqlalchemy as sa
+
+from automation.ids import sign
+from automation.runner.rerender import Rerendering
+from automation.runner.workspace import Workspace
+from automation.types.message import Rendered
+from automation.web.server import WebServer
+from support.toy_project import CONFIG, deliver, outbox, start, toy_project
+
+BASE = "https://news.toy.example"
+KEY = "a-key-of-the-shop-0123456789"
+SHOP_CONFIG = (
+    CONFIG.replace(
+        "promotions: marketing, service: service", "promotions: marketing, news_letter: marketing, service: service"
+    )
+    + f"links: {{base_url: '{BASE}'}}\nweb: {{api_keys: ['${{SHOP_KEY}}']}}\n"
+)
+BODY = """<html><body><p>Hello {{ customer.first_name }}</p>
+{% for item in items %}<p><a href="{{ item.url }}&amp;colour=r%C3%B6t">{{ item.name }}</a></p>{% endfor %}
+<p><a href="{{ shop.url }}">{{ shop.name }}</a> <a href="mailto:hi@toy.example">write</a> <a href="#top">up</a>
+<a href="{{ links.unsubscribe }}">unsubscribe</a> <a href="{{ links.preferences }}">choose</a></p></body></html>
+"""
+PERSON = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0"}
+
+
+@dataclass(frozen=True)
+class Shop:
+    """The app over a project whose messages were sent a minute ago, by its clock."""
+
+    workspace: Workspace
+    client: httpx.Client
+    messages: tuple[Rendered, ...]
+
+    def token(self, purpose: str, message: Rendered | None = None, *, link: int = 0) -> str:
+        identity = (message or self.messages[0]).id
+        return sign(self.workspace.store.secret, purpose, f"{identity}.{link}" if purpose == "click" else identity)
+
+    def rows(self, query: str) -> list[Any]:
+        with self.workspace.store.reading() as connection:
+            return [tuple(row) for row in connection.execute(sa.text(query))]
+
+    def events(self) -> list[dict[str, Any]]:
+        """What lies in the inbox, in its order."""
+        return [json.loads(body) for (body,) in self.rows("SELECT body FROM inbox ORDER BY id")]
+
+
+def sent(root: Path, *, config: str = SHOP_CONFIG, body: str = BODY) -> Workspace:
+    """The toy project with its run delivered; a minute has passed since. `SHOP_KEY` must be in the environment."""
+    workspace = toy_project(root, config=config, body=body)
+    start(workspace)
+    deliver(workspace)
+    workspace.clock.advance(timedelta(minutes=1))  # type: ignore[attr-defined]  # a ManualClock
+    return workspace
+
+
+def rendered(workspace: Workspace) -> tuple[Rendered, ...]:
+    again = Rerendering(workspace)
+    return tuple(again.message(line["id"]) for line in outbox(workspace))
+
+
+@contextmanager
+def serving(workspace: Workspace) -> Iterator[Shop]:
+    server = WebServer(lambda: workspace, "127.0.0.1", 0)
+    server.start()
+    try:
+        with httpx.Client(base_url=server.address, headers=PERSON, timeout=10) as client:
+            yield Shop(workspace, client, rendered(workspace))
+    finally:
+        server.stop()
+        server.join(timeout=10)
+        workspace.store.close()
+
+
+def paths(html: str) -> list[str]:
+    """Where a message's links into the app lead, in order."""
+    return re.findall(rf'"{re.escape(BASE)}(/[^"]*)"', html)
