@@ -65,8 +65,7 @@ SHAPES: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "events": "how many",
             "seconds": "how long it took",
             "models": "list of name, admitted, because",
-            "campaigns": "list of name, runs, opened, clicked, unsubscribed, orders, revenue, account, adds_up, lift, "
-            "variants",
+            "campaigns": "list of what `report` prints",
         },
         "init": {"folder": "the new project", "files": "its YAML files, relative to it"},
         "validate": {
@@ -116,6 +115,20 @@ SHAPES: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "unsubscribes": "how many",
             "unknown": "mails about no message of ours, left there",
             "unreadable": "mails that could not be read, left there",
+        },
+        "report": {
+            "campaign": "its name",
+            "goal": "did, within_seconds",
+            "attribution": "last, first or linear",
+            "runs": "how many",
+            "account": "customers by what became of them",
+            "adds_up": "whether they add up to the audience",
+            "reasons": "by reason code, who got no message",
+            "answers": "messages by answer; those of machines apart",
+            "credit": "conversions and revenue of the messages that left",
+            "held_out": "what the same attribution gives to the held out",
+            "variants": "by name: sent, answers, credit",
+            "lift": "contacted, contacted_converted, held_out, held_out_converted, difference, low, high; or null",
         },
         "explain": {
             "campaign": "its name",

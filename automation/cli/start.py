@@ -11,7 +11,6 @@ from automation.cli.invocation import Invocation
 from automation.cli.output import Block, Table, Text
 
 if TYPE_CHECKING:
-    from automation.demo.results import CampaignResult
     from automation.demo.story import DemoSummary
 
 
@@ -59,32 +58,25 @@ def demo(
 
 
 def _payload(summary: DemoSummary) -> dict[str, object]:
+    from automation.cli.report import payload
+
     names = ("folder", "outbox", "first_day", "days", "customers", "products", "events", "seconds")
     return {
         **{name: getattr(summary, name) for name in names},
         "models": [{"name": m.name, "admitted": m.admitted, "because": m.because} for m in summary.models],
-        "campaigns": [_campaign_payload(result) for result in summary.campaigns],
-    }
-
-
-def _campaign_payload(result: CampaignResult) -> dict[str, object]:
-    names = ("name", "runs", "opened", "clicked", "unsubscribed", "orders", "revenue")
-    return {
-        **{name: getattr(result, name) for name in names},
-        "account": vars(result.account).copy(),
-        "adds_up": result.account.adds_up,
-        "lift": vars(result.lift).copy() if result.lift else None,
-        "variants": {name: vars(variant).copy() for name, variant in result.variants.items()},
+        "campaigns": [payload(one) for one in summary.campaigns],
     }
 
 
 def _blocks(summary: DemoSummary) -> list[Block]:
+    from automation.cli.report import lift_told
+
     shop = f"{summary.customers:,} customers, {summary.products:,} products, {summary.events:,} events"
     shown: list[Block] = [
         Text(f"\nA shop of {shop}; {summary.days} days from {summary.first_day}", "loud"),
         Table(("model", "used", "because"), [(m.name, m.admitted, m.because) for m in summary.models]),
         _results(summary),
-        *(_lift(result) for result in summary.campaigns if result.lift),
+        *(Text(lift_told(one.name, one.lift)) for one in summary.campaigns if one.lift),
         *_variants(summary),
         *_example(summary),
         Text(f"\nThe whole project is in {summary.folder} (every message in {summary.outbox}); go on with\n"
@@ -98,38 +90,26 @@ def _results(summary: DemoSummary) -> Table:
     columns = ("campaign", "runs", "audience", "held out", "sent", "opened", "clicked", "orders", "revenue")
     rows = [
         (
-            r.name,
-            r.runs,
-            r.account.audience,
-            r.account.holdout,
-            r.account.sent,
-            r.opened,
-            r.clicked,
-            r.orders,
-            r.revenue,
+            one.name,
+            one.runs,
+            one.account.audience,
+            one.account.holdout,
+            one.account.sent,
+            one.answers["opened"],
+            one.answers["clicked"],
+            round(one.credit.conversions),
+            one.credit.revenue,
         )
-        for r in summary.campaigns
+        for one in summary.campaigns
     ]
     return Table(columns, rows)
 
 
-def _lift(result: CampaignResult) -> Text:
-    lift = result.lift
-    assert lift is not None
-    share = lift.contacted_bought / lift.contacted if lift.contacted else 0.0
-    without = lift.held_out_bought / lift.held_out if lift.held_out else 0.0
-    told = (
-        f"{result.name}: {share:.1%} of the contacted bought, {without:.1%} of the held out; "
-        f"{lift.difference:+.1%} (95 % interval {lift.low:+.1%} to {lift.high:+.1%})"
-    )
-    return Text(told if lift.low > 0 or lift.high < 0 else f"{told}: too few to be sure")
-
-
 def _variants(summary: DemoSummary) -> list[Block]:
     rows = [
-        (result.name, name, variant.sent, variant.opened, variant.clicked)
-        for result in summary.campaigns
-        for name, variant in result.variants.items()
+        (one.name, name, variant.sent, variant.answers["opened"], variant.answers["clicked"])
+        for one in summary.campaigns
+        for name, variant in one.variants.items()
     ]
     return [Table(("campaign", "variant", "sent", "opened", "clicked"), rows)] if rows else []
 

@@ -10,9 +10,9 @@ from sqlalchemy.engine import Connection
 
 from automation.clock import to_millis
 from automation.store.engine import table
-from automation.store.tables import Decision, Message, Run
+from automation.store.tables import Decision, Message
 
-_message, _decision, _run = table(Message), table(Decision), table(Run)
+_message, _decision = table(Message), table(Decision)
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _INSTANT = pl.Datetime("us", "UTC")
 
@@ -37,22 +37,6 @@ def delivered(connection: Connection, *, since: datetime = _BEGINNING) -> pl.Dat
         _instants("sent_at"),
         pl.col("items").str.json_decode(shown).list.eval(pl.element().struct.field("product_id")),
     )
-
-
-def members(connection: Connection, campaign: str) -> pl.DataFrame:
-    """Who was contacted or held out, in all runs: customer_id, outcome, variant, due_at, message_id, state."""
-    query = (
-        sa.select(_decision.c.customer_id, _decision.c.outcome, _decision.c.variant, _run.c.due_at)
-        .add_columns(_message.c.id, _message.c.state)
-        .join(_run, _run.c.id == _decision.c.run_id)
-        .outerjoin(_message, _message.c.decision_id == _decision.c.id)
-        .where(_decision.c.campaign == campaign, _decision.c.outcome.in_(["message", "holdout"]))
-        .order_by(_decision.c.id)
-    )
-    names = ("customer_id", "outcome", "variant", "due_at", "message_id", "state")
-    schema = dict.fromkeys(names, pl.String) | {"due_at": pl.Int64}
-    rows = pl.DataFrame([tuple(row) for row in connection.execute(query)], schema=schema, orient="row")
-    return rows.with_columns(_instants("due_at"))
 
 
 def _instants(column: str) -> pl.Expr:

@@ -13,14 +13,14 @@ from pathlib import Path
 import polars as pl
 
 from automation.clock import ManualClock, monotonic
-from automation.demo.results import CampaignResult, result
 from automation.demo.shop import Shop, generate, write
 from automation.demo.simulation import Simulation
 from automation.demo.starter import copy_starter
 from automation.learn.artifacts import Card
 from automation.reporting.explain import Explanation, explain
+from automation.reporting.report import Report, report
 from automation.runner.importing import import_data
-from automation.runner.launch import launch, valid_campaign
+from automation.runner.launch import launch
 from automation.runner.pinned import PinnedCampaigns
 from automation.runner.training import train_models
 from automation.runner.workspace import Workspace, open_workspace
@@ -57,7 +57,7 @@ class DemoSummary:
     products: int
     events: int
     models: Sequence[Card]
-    campaigns: Sequence[CampaignResult]
+    campaigns: Sequence[Report]
     example: Example | None
     seconds: float
 
@@ -88,7 +88,7 @@ def tell(
         simulation = Simulation(workspace, clock, shop, mapping, folder / "data", seed, shop.events.head(0), pinned)
         _simulate(simulation, days, step)
         step("counting what came of it")
-        results = [result(workspace, valid_campaign(workspace.project, name), simulation.events) for name in CAMPAIGNS]
+        results = [report(workspace, name) for name in CAMPAIGNS]
         example = _example(workspace, simulation.events, folder)
     return DemoSummary(
         folder=folder,

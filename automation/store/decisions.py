@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection
 from automation.clock import from_millis, to_millis
 from automation.store.engine import table
 from automation.store.tables import Contact, Coupon, Decision, Message, Run
+from automation.types.message import LIVE
 
 _decision, _message, _contact = table(Decision), table(Message), table(Contact)
 _coupon, _run = table(Coupon), table(Run)
@@ -108,6 +109,43 @@ _MIRROR = {
     "decided_at": pl.Int64,
     "variant": pl.String,
     "message_id": pl.String,
+}
+
+
+def reached(connection: Connection) -> pl.DataFrame:
+    """Who was contacted or held out, in all campaigns: touch (the decision), customer_id, campaign, variant, outcome,
+    due_at of the run, message_id and state of its live message, at, touched.
+
+    `touched` is true of a message that left, or may have, and of being held out; `at` is when.
+    """
+    names = ("id", "customer_id", "campaign", "variant", "outcome")
+    live = sa.and_(_message.c.decision_id == _decision.c.id, _message.c.state.in_([state.value for state in LIVE]))
+    query = (
+        sa.select(*(_decision.c[name] for name in names), _run.c.due_at, _message.c.id, _message.c.state)
+        .add_columns(sa.func.coalesce(_message.c.granted_at, _decision.c.decided_at))
+        .join(_run, _run.c.id == _decision.c.run_id)
+        .outerjoin(_message, live)
+        .where(_decision.c.outcome.in_(["message", "holdout"]))
+        .order_by(_decision.c.id)
+    )
+    frame = pl.DataFrame([tuple(row) for row in connection.execute(query)], schema=_REACHED, orient="row")
+    left = pl.col("state").is_in(["sent", "ambiguous"]) | (pl.col("outcome") == "holdout")
+    return frame.with_columns(
+        pl.from_epoch(name, time_unit="ms").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+        for name in ("due_at", "at")
+    ).with_columns(left.fill_null(value=False).alias("touched"))
+
+
+_REACHED = {
+    "touch": pl.Int64,
+    "customer_id": pl.String,
+    "campaign": pl.String,
+    "variant": pl.String,
+    "outcome": pl.String,
+    "due_at": pl.Int64,
+    "message_id": pl.String,
+    "state": pl.String,
+    "at": pl.Int64,
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from automation.demo.results import difference_interval
+from automation.experiment.analysis import difference_interval
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,151 @@
+"""A campaign's report over the toy shop, worked out by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from support.project import json_of
+from support.toy_project import deliver, outbox, start, toy_project
+
+from automation.clock import ManualClock
+from automation.errors import ConfigurationError
+from automation.experiment.analysis import Lift
+from automation.reporting.report import Credit, report
+from automation.runner.workspace import Workspace
+from automation.store import inbox
+
+CAMPAIGN = """
+name: {name}
+description: worked out by hand
+topic: promotions
+schedule: {{every: day 09:00}}
+reentry: always
+audience: {{did: purchase}}
+experiment: {{{holdout}goal: {{did: purchase, within: 3d, measure: revenue}}}}
+send: {{channels: [email], template: toy}}
+"""
+BODY = "<p>Hello {{ customer.first_name }}</p><a href='{{ links.unsubscribe }}'>unsubscribe</a>"
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Iterator[Workspace]:
+    """`toy` holds out some; a day later `other` writes to everybody. Both were sent."""
+    with toy_project(tmp_path, campaign=CAMPAIGN.format(name="toy", holdout="holdout: 40%, "), body=BODY) as toy:
+        yield toy
+
+
+def both(toy: Workspace) -> None:
+    start(toy)
+    deliver(toy)
+    (toy.project.root / "campaigns/other.yaml").write_text(CAMPAIGN.format(name="other", holdout=""))
+    reopened = toy_again(toy)
+    start(reopened, name="other")
+    deliver(reopened)
+
+
+def toy_again(toy: Workspace) -> Workspace:
+    from dataclasses import replace
+
+    from automation.runner.workspace import open_project
+
+    assert isinstance(toy.clock, ManualClock)
+    toy.clock.advance(timedelta(days=1))
+    return replace(toy, project=open_project(toy.project.root))
+
+
+def message_of(toy: Workspace, customer: str, campaign_number: int) -> str:
+    with toy.store.reading() as connection:
+        from automation.store import decisions
+
+        reached = decisions.reached(connection)
+    mine = reached.filter(pl.col("customer_id") == customer, pl.col("campaign") == ("toy", "other")[campaign_number])
+    return str(mine["message_id"].item())
+
+
+def happens(toy: Workspace, type_: str, customer: str, at: datetime, **columns: str | float) -> None:
+    event = {"event_id": f"{type_}-{customer}-{at:%d%H%M%S}-{columns}", "customer_id": customer, "type": type_}
+    with toy.store.transaction() as connection:
+        inbox.take(connection, [{**event, "occurred_at": at.isoformat(), **columns}], now=at)
+
+
+def arms(toy: Workspace) -> tuple[list[str], list[str]]:
+    """Who got `toy`, and who was held out of it."""
+    from automation.store import decisions
+
+    with toy.store.reading() as connection:
+        mine = decisions.reached(connection).filter(pl.col("campaign") == "toy")
+    return tuple(mine.filter(pl.col("outcome") == o)["customer_id"].to_list() for o in ("message", "holdout"))  # type: ignore[return-value]
+
+
+def test_purchases_are_tied_to_messages_and_to_having_been_held_out(toy: Workspace) -> None:
+    both(toy)
+    contacted, held_out = arms(toy)
+    assert contacted
+    assert held_out
+    now = toy.clock.now()  # a day after toy, just after other
+    buyer, kept_out = contacted[0], held_out[0]
+    for customer, euro in ((buyer, 10.0), (kept_out, 30.0)):
+        for line in (1, 2):  # one order of two lines is one purchase
+            at = now + timedelta(hours=1)
+            happens(toy, "purchase", customer, at, order_id=f"o-{customer}", amount=euro, product_id=f"p{line}")
+    happens(toy, "purchase", buyer, now + timedelta(days=2, hours=1), order_id="late", amount=5.0)  # past toy's 3 days
+    toy = toy_again(toy)
+    toy.clock.advance(timedelta(days=5))  # type: ignore[attr-defined]
+    last = {name: report(toy, name) for name in ("toy", "other")}
+    assert last["toy"].credit == Credit()
+    assert last["toy"].held_out == Credit()  # `other` came later, for the held out as for the contacted
+    assert last["other"].credit == Credit(3.0, 85.0)
+    first = {name: report(toy, name, model="first") for name in ("toy", "other")}
+    assert first["toy"].credit == Credit(1.0, 20.0)
+    assert first["toy"].held_out == Credit(1.0, 60.0)
+    assert first["other"].credit == Credit(1.0, 5.0)
+    linear = {name: report(toy, name, model="linear") for name in ("toy", "other")}
+    assert linear["toy"].credit == Credit(0.5, 10.0)
+    assert linear["toy"].held_out == Credit(0.5, 30.0)
+    assert linear["other"].credit == Credit(2.0, 45.0)
+    lift = last["toy"].lift
+    assert isinstance(lift, Lift)
+    assert (lift.contacted_converted, lift.held_out_converted) == (1, 1)
+    assert (lift.contacted, lift.held_out) == (len(contacted), len(held_out))
+    assert last["other"].lift is None
+
+
+def test_answers_are_counted_by_message_and_machines_apart(toy: Workspace) -> None:
+    both(toy)
+    (customer, *_), _ = arms(toy)
+    at, message = toy.clock.now(), message_of(toy, customer, 0)
+    for minute, type_ in enumerate(("email_open", "email_open", "email_click", "machine_open", "unsubscribe")):
+        happens(toy, type_, customer, at + timedelta(minutes=minute), message_id=message)
+    happens(toy, "email_open", customer, at, message_id="f" * 32)  # of nobody's message
+    toy = toy_again(toy)
+    told = report(toy, "toy")
+    assert {kind: n for kind, n in told.answers.items() if n} == {
+        "opened": 1, "clicked": 1, "opened_by_machines": 1, "unsubscribed": 1,
+    }  # fmt: skip
+    assert not any(report(toy, "other").answers.values())
+    assert told.account.adds_up
+    assert told.account.sent == len(arms(toy)[0])
+
+
+def test_a_campaign_that_never_ran(toy: Workspace) -> None:
+    told = report(toy, "toy")
+    assert (told.runs, told.account.audience, told.credit, told.lift) == (0, 0, Credit(), None)
+
+
+def test_an_unknown_campaign(toy: Workspace) -> None:
+    with pytest.raises(ConfigurationError, match="toyy"):
+        report(toy, "toyy")
+
+
+def test_the_command(toy: Workspace) -> None:
+    start(toy)
+    deliver(toy)
+    told = json_of(toy.project.root, "report", "toy", "--attribution", "linear")
+    assert told["attribution"] == "linear"
+    assert told["adds_up"] is True
+    assert told["account"]["sent"] == len(list(outbox(toy))) > 0
+    assert told["goal"] == {"did": "purchase", "within_seconds": 259_200.0}
