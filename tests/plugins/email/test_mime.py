@@ -8,14 +8,14 @@ import email.utils
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
-from email.message import EmailMessage
+from email.message import EmailMessage, Message
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from automation.testing.channel import example_messages
-from automation.types.message import Rendered
+from automation.types.message import Attachment, Rendered
 from automation_email.address import Address, MimeError, read_address
 from automation_email.mime import build, date_header
 
@@ -23,6 +23,8 @@ MESSAGE = example_messages("ana@example.org", 1)[0]
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 ANY = st.text(st.characters(codec="utf-8"), max_size=200)
 HEADER = ANY.map(lambda text: CONTROL.sub("", text))
+NAMES = HEADER.map(lambda text: " ".join(text.split())[:200]).filter(bool)
+SUBJECTS = HEADER.map(lambda text: " ".join(text.split()))
 LINES = st.lists(
     st.one_of(
         ANY,
@@ -59,6 +61,79 @@ def test_parse_equal(subject: str, text: str, html: str, name: str) -> None:
     bodies = [part for part in found.walk() if part.get_content_maintype() == "text"]
     contents = [part.get_payload(decode=True).decode() for part in bodies]  # type: ignore[union-attr]
     assert [lines(one) for one in contents] == [lines(text)] + ([lines(html)] if html else [])
+
+
+def by_the_standard_library(message: Rendered) -> EmailMessage:
+    """The same message, assembled by `email.message` and read back."""
+    made = EmailMessage(policy=email.policy.SMTP)
+    made["From"], made["To"], made["Subject"] = message.sender, message.to, message.subject
+    made["Date"], made["Message-ID"] = message.sent_at, f"<{message.id}@lindholm.example>"
+    for name, value in message.headers.items():
+        made[name] = value
+    made.set_content(lines(message.text) or "\n")
+    if message.html:
+        made.add_alternative(lines(message.html), subtype="html")
+    for one in message.attachments:
+        main, _, sub = one.media_type.partition("/")
+        made.add_attachment(one.content, main, sub, filename=one.name)
+    return email.message_from_bytes(made.as_bytes(), policy=email.policy.default)
+
+
+def shape(found: EmailMessage) -> list[tuple[str, str | None, bytes]]:
+    """Each part's kind, file name and content; a last line end is the standard library's own."""
+    return [
+        (
+            part.get_content_type(),
+            part.get_filename(),
+            b"" if part.is_multipart() else _content(part).rstrip(b"\n"),
+        )
+        for part in found.walk()
+    ]
+
+
+def _content(part: Message) -> bytes:
+    content = part.get_payload(decode=True)
+    assert isinstance(content, bytes)
+    return content.replace(b"\r\n", b"\n") if part.get_content_maintype() == "text" else content
+
+
+ATTACHMENTS = st.lists(
+    st.builds(
+        Attachment,
+        name=st.one_of(NAMES, st.sampled_from(["a.pdf", "Grüße aus Malmö.pdf", 'say "hi".txt', "🎁" * 30, "x" * 199])),
+        media_type=st.sampled_from(["application/pdf", "image/png", "application/octet-stream"]),
+        content=st.binary(max_size=300),
+    ),
+    max_size=3,
+).map(tuple)
+
+
+@settings(max_examples=150, deadline=None)
+@given(subject=SUBJECTS, text=LINES, html=LINES, attachments=ATTACHMENTS)
+def test_the_standard_library_makes_the_same_of_it(
+    subject: str, text: str, html: str, attachments: tuple[Attachment, ...]
+) -> None:
+    message = replace(MESSAGE, subject=subject, text=text, html=html, attachments=attachments)
+    ours, theirs = parsed(message), by_the_standard_library(message)
+    assert shape(ours) == shape(theirs)
+    for name in ("From", "To", "Subject", "Date", "Message-ID", "List-Unsubscribe"):
+        assert str(ours[name]) == str(theirs[name]), name
+
+
+@pytest.mark.parametrize(
+    ("one", "what"),
+    [
+        (Attachment("a\r\nX: y", "application/pdf", b""), "a control character in an attachment's name"),
+        (Attachment("", "application/pdf", b""), "an attachment's name has 1 to 200 characters"),
+        (Attachment("a", "text/html\r\nX: y", b""), "an attachment of the type 'text/html\\r\\nx: y' can't be sent"),
+        (Attachment("a", "message/rfc822", b""), "an attachment of the type 'message/rfc822' can't be sent"),
+        (Attachment("a", "text", b""), "an attachment of the type 'text' can't be sent"),
+    ],
+)
+def test_attachments_that_are_refused(one: Attachment, what: str) -> None:
+    with pytest.raises(MimeError) as refusal:
+        build(replace(MESSAGE, attachments=(one,)))
+    assert str(refusal.value) == what
 
 
 def test_the_whole_of_a_small_message() -> None:
