@@ -9,7 +9,7 @@ Weight is the campaign's priority, and between equal ones the offer policy's exp
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import polars as pl
@@ -38,7 +38,7 @@ def verdicts(batch: pl.DataFrame, claims: Claims, connection: Connection, *, now
     not known yet, so that an equal campaign may turn out to be of less weight; nobody is refused who might still go.
     """
     if not claims.rules or batch.is_empty():
-        return _nothing()
+        return nothing()
     people = batch.select("customer_id", normalised(batch["address"]).fill_null("").alias("recipient"))
     longest = max(rule.window for rule in claims.rules)
     first = min(int(str(batch["due_at"].min())), to_millis(now))
@@ -68,7 +68,7 @@ def _upcoming(batch: pl.DataFrame, claims: Claims) -> list[pl.DataFrame]:
 def _settle(asking: pl.DataFrame, taken: pl.DataFrame, claims: Claims, *, now: datetime, early: bool) -> Verdicts:
     whole, gone, stuck = taken, taken.clear(), asking.clear()
     blocking = _blocking(asking, taken, claims.rules)
-    reasons = blocking.clear()
+    reasons: list[pl.DataFrame] = []
     while not blocking.is_empty():
         weighed = blocking.join(asking.select("customer_id", mine="expected_value"), on="customer_id").with_columns(
             _yields(claims, early=early).alias("yields")
@@ -76,7 +76,7 @@ def _settle(asking: pl.DataFrame, taken: pl.DataFrame, claims: Claims, *, now: d
         free = weighed.group_by("customer_id", "span").agg(pl.col("yields").any())
         hopeless = free.filter(~pl.col("yields"))["customer_id"].unique()
         stuck = pl.concat([stuck, asking.filter(pl.col("customer_id").is_in(hopeless.implode()))])
-        reasons = pl.concat([reasons, blocking.filter(pl.col("customer_id").is_in(hopeless.implode()))])
+        reasons.append(weighed.join(free.filter(~pl.col("yields")), on=["customer_id", "span"], how="semi"))
         least = (
             weighed.filter(pl.col("yields") & ~pl.col("customer_id").is_in(hopeless.implode()))
             .sort("priority", pl.col("expected_value"), pl.col("at"), descending=[False, False, True], nulls_last=False)
@@ -91,7 +91,9 @@ def _settle(asking: pl.DataFrame, taken: pl.DataFrame, claims: Claims, *, now: d
     gone = gone.filter(~pl.col("customer_id").is_in(lost))
     taken = taken.filter(~pl.col("customer_id").is_in(lost))
     displaced = _displaced(asking, gone, taken, claims)
-    return Verdicts(*_waits_or_not(stuck, reasons, whole, claims, now), displaced)
+    if stuck.is_empty():
+        return replace(nothing(), displaced=displaced)
+    return Verdicts(*_waits_or_not(stuck, pl.concat(reasons), whole, claims, now), displaced)
 
 
 def _yields(claims: Claims, *, early: bool) -> pl.Expr:
@@ -154,10 +156,11 @@ def _told_why(reasons: pl.DataFrame, claims: Claims) -> pl.DataFrame:
     names = [rule.name for rule in claims.rules]
     rival = pl.col("open") & (pl.col("campaign") != claims.campaign)
     best = reasons.with_columns(
+        rival.any().over("customer_id", "span").alias("lost"),
         rival.alias("rival"),
         pl.col("rule").replace_strict(list(range(len(codes))), codes, return_dtype=pl.String).alias("code"),
         pl.col("rule").replace_strict(list(range(len(names))), names, return_dtype=pl.String).alias("name"),
-    ).sort("customer_id", ~pl.col("rival"), -pl.col("priority"), "rule")
+    ).sort("customer_id", "lost", ~pl.col("rival"), -pl.col("priority"), "rule")  # a full cap without a rival first
     first = best.unique("customer_id", keep="first", maintain_order=True)
     return first.select(
         "customer_id",
@@ -204,7 +207,7 @@ def _displaced(asking: pl.DataFrame, gone: pl.DataFrame, taken: pl.DataFrame, cl
     return answer.select("message_id", "campaign", pl.lit(claims.campaign).alias("to"), "until").unique("message_id")
 
 
-def _nothing() -> Verdicts:
+def nothing() -> Verdicts:
     told = {"customer_id": pl.String(), "reason": pl.String(), "detail": pl.String()}
     displaced = {"message_id": pl.String, "campaign": pl.String, "to": pl.String, "until": pl.Int64}
     return Verdicts(
