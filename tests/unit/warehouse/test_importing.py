@@ -7,11 +7,12 @@ import gzip
 import hashlib
 import io
 import json
+import math
 import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,9 @@ class Shop:
     def quarantined(self) -> list[dict[str, str]]:
         with (self.folder / "quarantine.csv").open(newline="") as stream:
             return list(csv.DictReader(stream))
+
+    def faults(self) -> list[tuple[str, ...]]:
+        return [tuple(row[name] for name in ("row", "column", "reason", "value")) for row in self.quarantined()]
 
     def rows(self, table: TableName, *columns: str) -> list[tuple[Any, ...]]:
         return sorted(self.warehouse.table(table).select(*columns).to_polars().rows(), key=repr)
@@ -252,6 +256,64 @@ def test_two_formats_one_table(shop: Shop) -> None:
         ("3", "c@x.example", None, None),
     ]
     assert shop.quarantined()[0]["reason"] == "is not a whole number"
+
+
+def test_types_of_the_file_mean_what_their_text_means(shop: Shop) -> None:
+    """Whatever a column is used for, and whatever counts as empty: Parquet gives what the same in JSON gives."""
+    mapping = """
+table: events
+columns:
+  event_id: {template: "{no}-{customer}"}
+  customer_id: customer
+  occurred_at: at
+  type: {column: kind, values: {"1": purchase, "2": view}}
+  quantity: pieces
+  amount: {multiply: [pieces, price], minus: off}
+  store: {first: [shop, branch]}
+  gift: gift
+  day: day
+  score: score
+types: {gift: boolean, day: date, score: integer}
+skip:
+  - {column: pieces, at_most: 0, reason: return}
+  - {column: kind, is: "3", reason: test}
+empty_words: ["NaN", WORDS]
+"""
+    frame = pl.DataFrame(
+        {
+            "no": [1, 2, 3, 4, 5, 6],
+            "customer": [7.0, 8.0, None, 9.0, 9.0, 10.0],
+            "at": [datetime(2024, 1, day, 10, 30, tzinfo=UTC) for day in (1, 2, 3, 4, 5, 6)],
+            "kind": [1, 2, 1, 3, 1, 2],
+            "pieces": [2, -1, 1, 1, 99, 4],
+            "price": [1.5, 2.0, math.nan, 1.0, math.inf, None],
+            "off": [0.5, None, None, None, None, math.nan],
+            "shop": [None, 4, 4, 4, None, 5],
+            "branch": [1.0, 2.0, 3.0, 4.0, 5.5, 6.0],
+            "gift": [True, False, None, True, True, False],
+            "day": [date(2024, 1, 2), None, date(2024, 1, 4), None, None, date(2024, 1, 5)],
+            "score": [1.0, 2.0, 3.5, 4.0, 5.5, -6.0],
+        },
+        strict=False,
+    )
+    frame.write_parquet(shop.folder / "e.parquet")
+    texts = [
+        {name: value if isinstance(value, bool | int | None) else str(value) for name, value in row.items()}
+        for row in frame.rows(named=True)
+    ]
+    lines = [json.dumps(row).replace('"nan"', '"NaN"') for row in texts]
+    written = shop.write("e.jsonl", "\n".join(lines))
+    found = []
+    for words in ('"99"', '"-6.0"', '"false"', '"5.5"', "x"):
+        for path in (shop.folder / "e.parquet", written):
+            folder = Path(tempfile.mkdtemp(dir=shop.folder))
+            fresh = Shop(folder, shop.registry)
+            report = fresh.take("events", mapping.replace("WORDS", words), path)
+            names = ("quantity", "amount", "store", "gift", "day", "score", "occurred_at", "type")
+            found.append((counts(report), report.skipped, fresh.rows("events", "event_id", *names), fresh.faults()))
+            fresh.warehouse.close()
+        assert found[-2] == found[-1]
+    assert len({repr(one) for one in found}) == 5, "each word means something"
 
 
 def test_values_from_templates_constants_and_words(shop: Shop) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -110,6 +111,44 @@ def test_times_in_the_mappings_zone(text: str, expected: datetime) -> None:
 def test_impossible_times(text: str, fault: str) -> None:
     assert read(text, "time") == (None, fault)
     assert read("2024-06-02 12:00:00", "time")[1] is None, "a day ahead is still a clock that is wrong"
+
+
+@pytest.mark.parametrize(
+    ("kind", "texts"),
+    [
+        ("time", ["2024-01-31 18:30:05", "2024-01-31T18:30:05Z", "2024-01-31", "2024-1-31 18:30:05", "never", None,
+                  "2024-03-31 02:30:00", "2024-01-31 18:30:05.5+02", "2024-01-31 18:30", "2024-02-30 00:00:00"]),
+        ("number", ["1", "1,234.50", "inf", "nan", "$3", "x", "1e3", None, "1e999", ".5"]),
+    ],
+)  # fmt: skip
+def test_a_value_is_read_the_same_whatever_stands_beside_it(kind: ColumnType, texts: list[str | None]) -> None:
+    alone = [read(text, kind, timezone="Europe/Berlin") for text in texts]
+    for first in range(len(texts)):  # the fast way is chosen by the first value
+        turned = texts[first:] + texts[:first]
+        parsed = parse(pl.Series(turned, dtype=pl.String), "x", kind, mapping(timezone="Europe/Berlin"), NOW)
+        assert list(zip(parsed.values, parsed.fault, strict=True)) == alone[first:] + alone[:first]
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype", "kind", "expected"),
+    [
+        (3, pl.Int8(), "number", 3.0),
+        (2**53, pl.Int64(), "integer", "is not a whole number"),
+        (3.0, pl.Float64(), "integer", 3),
+        (3.5, pl.Float64(), "integer", "is not a whole number"),
+        (math.inf, pl.Float64(), "number", "is not a number"),
+        (True, pl.Boolean(), "boolean", True),
+        (date(2024, 1, 31), pl.Date(), "date", date(2024, 1, 31)),
+        (datetime(2023, 10, 29, 2, 30), pl.Datetime("us"), "time", utc(2023, 10, 29, 0, 30)),  # noqa: DTZ001
+        (utc(2024, 1, 31, 18), pl.Datetime("us", "UTC"), "time", utc(2024, 1, 31, 18)),
+        (utc(2025, 1, 31, 18), pl.Datetime("us", "UTC"), "time", "is in the future"),
+    ],
+)
+def test_a_value_that_has_its_type_already(value: Any, dtype: pl.DataType, kind: ColumnType, expected: Any) -> None:
+    raw = pl.Series([value, None], dtype=dtype)
+    parsed = parse(raw, "x", kind, mapping(timezone="Europe/Berlin", decimal="comma"), NOW)
+    assert (parsed.fault[0] or parsed.values[0]) == expected
+    assert (parsed.values[1], parsed.fault[1]) == (None, None)
 
 
 @pytest.mark.parametrize(
