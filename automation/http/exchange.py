@@ -65,6 +65,22 @@ async def _work(
             answers.put_nowait(error)
 
 
+async def exchange(
+    client: Client,
+    messages: Sequence[Rendered],
+    request: Callable[[Rendered], Request],
+    judge: Callable[[Rendered, Answer], Receipt],
+    hand_over: HandOver,
+) -> AsyncIterator[Receipt]:
+    """`call` for each message, as many at once as the client has connections."""
+
+    async def deliver_one(message: Rendered) -> Receipt:
+        return await call(client, message, request, judge, hand_over)
+
+    async for answer in each(messages, deliver_one, at_once=client.connections):
+        yield answer
+
+
 async def call(
     client: Client,
     message: Rendered,

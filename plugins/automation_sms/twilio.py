@@ -1,0 +1,118 @@
+"""SMS through Twilio's REST API."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Annotated, ClassVar
+from urllib.parse import urlencode
+
+from pydantic import BaseModel, Field, model_validator
+
+from automation.contracts import HandOver
+from automation.http.client import Answer, Request
+from automation.http.exchange import exchange, receipt, verdict_of
+from automation.http.reach import ServiceUrl
+from automation.types.message import Receipt, Rendered, Verdict
+from automation.types.secret import Secret
+from automation_sms.text import SmsOptions, read_sms
+
+_OPTED_OUT = (21610,)
+_DEAD = (21211, 21214, 21217, 21614)
+"""No phone number, not reachable, not valid, not a mobile number."""
+_LATER = (14107, 20429, 20503, 21611, 30001)
+"""Rate exceeded, too many requests, unavailable, the sender's queue is full, queue overflow."""
+
+
+class TwilioOptions(SmsOptions):
+    """The account, and whom messages are from. The token comes from the environment: `auth_token: ${TWILIO_TOKEN}`."""
+
+    account_sid: Annotated[str, Field(pattern="^AC[0-9a-zA-Z]+$")] = Field(description="the account, `AC…`")
+    auth_token: Secret = Field(description="the account's token, or the secret of `api_key`")
+    api_key: Annotated[str, Field(pattern="^SK[0-9a-zA-Z]+$")] | None = Field(
+        default=None, description="an API key, `SK…`, to log in with instead of the account"
+    )
+    messaging_service: Annotated[str, Field(pattern="^MG[0-9a-zA-Z]+$")] | None = Field(
+        default=None, description="the messaging service that sends, `MG…`; it, or `sender`"
+    )
+    sender: str | None = Field(default=None, description="the number or name that sends; it, or `messaging_service`")
+    status_callback: ServiceUrl | None = Field(
+        default=None, description="where Twilio reports what became of a message; `{id}` stands for the message's id"
+    )
+    url: ServiceUrl = Field(default="https://api.twilio.com", description="another region's address of the API")
+
+    @model_validator(mode="after")
+    def _one_sender(self) -> TwilioOptions:
+        if (self.messaging_service is None) == (self.sender is None):
+            raise ValueError("write either messaging_service or sender")
+        return self
+
+
+class TwilioChannel:
+    """Twilio's Messages resource; it takes a message now and reports its delivery later, to `status_callback`.
+
+    SENT: Twilio took it and gave it an id, which is the receipt's `provider_id`; `detail` says how many segments it is.
+    RETRY: too many requests (429, with its Retry-After), unavailable (503), a full queue, or credentials that Twilio
+    doesn't take. FAILED: any other 4xx; the address is suppressed as `unsubscribed` where the customer has replied STOP
+    (21610), and as `hard_bounce` where it is no mobile number (21211, 21214, 21217, 21614). A text of more than
+    `max_segments`, or a number without its country: FAILED, and nothing is sent. RETURNED: no connection. AMBIGUOUS: no
+    answer, an answer that isn't Twilio's, or 500, 502 and 504: Twilio has no idempotency key, so that after these
+    nobody can know whether the message was taken, and a repeat could arrive twice.
+    """
+
+    kind: ClassVar[str] = "phone"
+    Options: ClassVar[type[BaseModel]] = TwilioOptions
+
+    def __init__(self, options: TwilioOptions) -> None:
+        self.options = options
+        self._client = options.client()
+
+    def deliver(self, messages: Sequence[Rendered], hand_over: HandOver) -> AsyncIterator[Receipt]:
+        """One receipt for each message, in the order in which the answers come."""
+        return exchange(self._client, messages, self._request, self._judge, hand_over)
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    def _request(self, message: Rendered) -> Request:
+        options, sms = self.options, read_sms(message, self.options)
+        form = {"To": sms.number, "Body": sms.text}
+        if options.messaging_service is not None:
+            form["MessagingServiceSid"] = options.messaging_service
+        else:
+            form["From"] = options.sender or ""
+        if options.status_callback is not None:
+            form["StatusCallback"] = options.status_callback.replace("{id}", message.id)
+        login = f"{options.api_key or options.account_sid}:{options.auth_token.get_secret_value()}"
+        headers = {
+            "Authorization": f"Basic {base64.b64encode(login.encode()).decode()}",
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Accept": "application/json",
+        }
+        url = f"{options.url.rstrip('/')}/2010-04-01/Accounts/{options.account_sid}/Messages.json"
+        return Request(url, urlencode(form).encode(), headers)
+
+    def _judge(self, message: Rendered, answer: Answer) -> Receipt:
+        said = answer.json()
+        fields = said if isinstance(said, dict) else {}
+        verdict = verdict_of(answer.status)
+        if verdict is Verdict.SENT:
+            return self._taken(message, fields)
+        code = fields.get("code")
+        if code in _LATER:
+            verdict = Verdict.RETRY
+        suppress = "unsubscribed" if code in _OPTED_OUT else "hard_bounce" if code in _DEAD else ""
+        detail = f"{code or answer.status} {fields.get('message') or ''}".strip()
+        if suppress:
+            verdict = Verdict.FAILED
+        return receipt(message, verdict, detail, answer=answer, suppress=suppress)
+
+    def _taken(self, message: Rendered, fields: Mapping[str, object]) -> Receipt:
+        identity = fields.get("sid")
+        if not isinstance(identity, str):
+            return receipt(message, Verdict.AMBIGUOUS, "taken, but the answer is not Twilio's")
+        if fields.get("status") == "failed":
+            detail = f"{fields.get('error_code') or 'failed'} {fields.get('error_message') or ''}".strip()
+            return receipt(message, Verdict.FAILED, detail, provider_id=identity)
+        counted = read_sms(message, self.options).segments
+        return receipt(message, Verdict.SENT, str(counted), provider_id=identity)

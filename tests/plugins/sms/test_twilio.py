@@ -1,0 +1,176 @@
+"""Twilio's answers, from a real server, and what each says of the message and of its address."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from support.channels import delivered, one, verdict_and_wait
+from support.http import Act, Call, Drip, Fault, Service, http_server, refused_port, reply
+
+from automation.testing.channel import check_channel, example_messages
+from automation.types.message import Receipt, Verdict
+from automation.types.secret import Secret
+from automation_sms.twilio import TwilioChannel, TwilioOptions
+
+TO = "+4930123456"
+
+
+def channel(port: int, **options: Any) -> TwilioChannel:
+    given = {
+        "account_sid": "AC0123",
+        "auth_token": Secret("s3cret"),
+        "sender": "+15005550006",
+        "url": f"http://127.0.0.1:{port}",
+        "timeout": 2,
+        "answer_timeout": 0.5,
+    }
+    return TwilioChannel(TwilioOptions(**given | options))
+
+
+def taken(call: Call) -> bytes:
+    return reply(201, {"sid": f"SM{len(call.form['Body'])}", "status": "queued", "error_code": None})
+
+
+def refusal(status: int, code: int, message: str = "", headers: dict[str, str] | None = None) -> bytes:
+    return reply(status, {"code": code, "message": message, "status": status}, headers)
+
+
+def answered(act: Act | Callable[[Call], Act], to: str = TO, **options: Any) -> tuple[Receipt, bool]:
+    with http_server(Service(act if callable(act) else lambda call: act)) as port:
+        return one(channel(port, **options), to)
+
+
+def test_contract() -> None:
+    with http_server(Service(taken)) as port:
+        check_channel(lambda: channel(port), to=TO)
+
+
+def test_what_arrives() -> None:
+    service = Service(taken)
+    with http_server(service) as port:
+        answer, _ = one(
+            channel(port, status_callback="https://shop.example/hook?message={id}"), "030 123456", text="Hi, 5 € off\n"
+        )
+        failed, handed_over = one(channel(port), "030 123456")
+        local, _ = one(channel(port, region="DE", messaging_service="MG1", sender=None), "030 123456", text="Hi")
+    assert (failed.verdict, failed.detail, handed_over) == (
+        Verdict.FAILED,
+        "not a phone number with its country code",
+        False,
+    )
+    assert answer.verdict is Verdict.FAILED
+    (call,) = service.calls
+    assert (call.method, call.path) == ("POST", "/2010-04-01/Accounts/AC0123/Messages.json")
+    assert call.headers["authorization"] == "Basic " + base64.b64encode(b"AC0123:s3cret").decode()
+    assert call.form == {"To": TO, "Body": "Hi", "MessagingServiceSid": "MG1"}
+    assert (local.provider_id, local.detail) == ("SM2", "1 segment, GSM-7")
+
+
+def test_sender_callback_key_and_footer() -> None:
+    service = Service(taken)
+    options = {
+        "status_callback": "https://shop.example/hook?message={id}",
+        "footer": "Reply STOP to opt out",
+        "api_key": "SK9",
+    }
+    with http_server(service) as port:
+        one(channel(port, **options), TO, text="Hi, 5 € off\n")
+        one(channel(port, **options), TO, text="Reply STOP to opt out. Hi")
+    assert service.calls[0].form == {
+        "To": TO,
+        "From": "+15005550006",
+        "Body": "Hi, 5 € off\nReply STOP to opt out",
+        "StatusCallback": f"https://shop.example/hook?message={1:032x}",
+    }
+    assert service.calls[1].form["Body"] == "Reply STOP to opt out. Hi"
+    assert service.calls[0].headers["authorization"] == "Basic " + base64.b64encode(b"SK9:s3cret").decode()
+
+
+@pytest.mark.parametrize(
+    ("act", "verdict", "suppress", "detail"),
+    [
+        (refusal(400, 21610, f"stopped by {TO}"), "failed", "unsubscribed", "21610 stopped by <address>"),
+        (refusal(400, 21211, "+49 30 123 is none"), "failed", "hard_bounce", "21211 <number> is none"),
+        (refusal(400, 21614), "failed", "hard_bounce", "21614"),
+        (refusal(400, 21612, "no route"), "failed", "", "21612 no route"),
+        (refusal(400, 30001, "queue overflow"), "retry", "", "30001 queue overflow"),
+        (refusal(401, 20003, "Authenticate"), "retry", "", "20003 Authenticate"),
+        (refusal(404, 20404), "failed", "", "20404"),
+        (refusal(500, 20500, "internal"), "ambiguous", "", "20500 internal"),
+        (reply(502, b"<html>bad gateway</html>"), "ambiguous", "", "502"),
+        (reply(504), "ambiguous", "", "504"),
+        (reply(307, headers={"Location": "https://elsewhere.example/"}), "failed", "", "307"),
+        (reply(200, b"<html>welcome to the hotel</html>"), "ambiguous", "", "taken, but the answer is not Twilio's"),
+        (reply(201, b'{"sid": "SM1', length=40), "ambiguous", "", "taken, but the answer is not Twilio's"),
+        (reply(201, {"sid": "SM1", "pad": "x" * 300_000}), "ambiguous", "", "taken, but the answer is not Twilio's"),
+        (reply(201, {"sid": "SM1", "status": "failed", "error_code": 30007}), "failed", "", "30007"),
+        (reply(400, [1]), "failed", "", "400"),
+        (Drip(reply(201, {"sid": "SM1"})), "ambiguous", "", "no answer: timed out"),
+        (Fault.STALL, "ambiguous", "", "no answer: timed out"),
+    ],
+)  # fmt: skip
+def test_answers(act: Act, verdict: str, suppress: str, detail: str) -> None:
+    answer, handed_over = answered(act)
+    assert (answer.verdict.value, answer.suppress, answer.detail) == (verdict, suppress, detail)
+    assert handed_over
+
+
+@pytest.mark.parametrize("fault", [Fault.RESET, Fault.CLOSE])
+def test_a_break_after_the_body_is_ambiguous(fault: Fault) -> None:
+    answer, handed_over = answered(fault)
+    assert (answer.verdict, handed_over) == (Verdict.AMBIGUOUS, True)
+    assert answer.detail.startswith("no answer: the connection broke")
+
+
+@pytest.mark.parametrize(
+    ("act", "seconds"),
+    [
+        (refusal(429, 20429, headers={"Retry-After": "17"}), 17),
+        (refusal(429, 20429), None),
+        (reply(503, headers={"Retry-After": "Mon, 02 Mar 2026 09:30:40 GMT"}), 40),
+    ],
+)
+def test_it_waits_as_long_as_twilio_asks(act: Act, seconds: float | None) -> None:
+    assert verdict_and_wait(answered(act)[0]) == (Verdict.RETRY, seconds)
+
+
+def test_what_never_left_is_returned() -> None:
+    answer, handed_over = one(channel(refused_port()), TO)
+    assert (answer.verdict, handed_over) == (Verdict.RETURNED, False)
+    assert answer.detail.startswith("not sent: no connection")
+
+
+def test_one_bad_number_does_not_touch_the_others() -> None:
+    def by_number(call: Call) -> bytes:
+        return refusal(400, 21610) if call.form["To"].endswith("2") else taken(call)
+
+    messages = [
+        message.__class__(**{**message.__dict__, "to": f"+493012345{index}"})
+        for index, message in enumerate(example_messages(TO, 5))
+    ]
+    with http_server(Service(by_number)) as port:
+        answers, handed_over = delivered(channel(port, connections=2), messages)
+    assert [answer.verdict.value for answer in answers] == ["sent", "sent", "failed", "sent", "sent"]
+    assert len(handed_over) == 5
+
+
+def test_a_long_text_fails_before_it_is_sent() -> None:
+    service = Service(taken)
+    with http_server(service) as port:
+        answer, handed_over = one(channel(port, max_segments=2), TO, text="’" * 135)
+        empty, _ = one(channel(port), TO, text=" \n")
+    assert (answer.verdict, handed_over) == (Verdict.FAILED, False)
+    assert answer.detail == "too long: 3 segments, UCS-2; max_segments is 2"
+    assert empty.detail == "the text is empty"
+    assert service.calls == []
+
+
+def test_options() -> None:
+    with pytest.raises(ValueError, match="either messaging_service or sender"):
+        channel(1, messaging_service="MG1")
+    with pytest.raises(ValueError, match="must begin with https://"):
+        channel(1, url="http://api.twilio.example")
+    assert "s3cret" not in repr(channel(1).options)
