@@ -1,0 +1,46 @@
+"""What a customer's reply to an SMS asks for: no more messages, or messages again."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_OUT = (
+    "stop", "stopall", "stop all", "quit", "end", "revoke", "optout", "opt out", "cancel", "unsubscribe",
+    "unsubscribe all", "remove me", "no more", "stop texting me", "stop messages", "leave me alone",
+    "stopp", "abmelden", "abbestellen", "abmeldung", "austragen", "beenden", "ende", "keine sms mehr", "keine werbung",
+    "arrêt", "arrêter", "désabonner", "me désabonner", "désabonnement", "désinscription",
+    "baja", "darme de baja", "parar", "alto", "detener", "cancelar", "no más",
+    "annulla", "cancella", "cancellami", "disiscrivimi", "basta", "sair", "remover", "afmelden", "stoppen",
+    "uitschrijven", "avsluta", "avregistrera", "avmeld", "afmeld", "lopeta", "wypisz", "rezygnuję", "konec",
+)  # fmt: skip
+"""English as the FCC (47 CFR 64.1200) and Twilio name them; German; French; Spanish; Italian and others."""
+_IN = ("start", "unstop", "yes", "optin", "opt in", "subscribe", "ja", "oui", "sí", "anmelden", "abonner", "alta")
+_BEFORE = re.compile(r"^(?:please|pls|bitte|por favor|svp) ")
+_BEHIND = re.compile(r" (?:please|pls|thanks|thank you|bitte|danke|por favor|gracias|svp|merci)$")
+
+
+def opt_out(text: str) -> bool:
+    """Whether an inbound text says that no more may be sent: the whole text is such a word, but for polite ones.
+
+    "Stop by tomorrow?" does not say it. Case, accents, punctuation and emoji don't count.
+    """
+    return _plain(text) in _WORDS_OUT
+
+
+def opt_in(text: str) -> bool:
+    """Whether an inbound text asks for messages again after an opt-out. It is no consent to anything new."""
+    return _plain(text) in _WORDS_IN
+
+
+def _plain(text: str) -> str:
+    """Lower case, without accents, with single spaces between words, and without politeness around them."""
+    letters = unicodedata.normalize("NFKD", text.casefold())
+    kept = "".join(
+        one if one.isalnum() else "" if unicodedata.combining(one) or one in "'’" else " " for one in letters
+    )
+    return _BEHIND.sub("", _BEFORE.sub("", " ".join(kept.split())))
+
+
+_WORDS_OUT = frozenset(_plain(word) for word in _OUT)
+_WORDS_IN = frozenset(_plain(word) for word in _IN)

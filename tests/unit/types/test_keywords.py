@@ -1,0 +1,40 @@
+"""What replies to an SMS ask for."""
+
+from __future__ import annotations
+
+import pytest
+
+from automation.types.keywords import opt_in, opt_out
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "STOP", "stop", " Stop. ", "\"STOP\"", "'stop'", "stop!!!", "STOP\n", "ｓｔｏｐ", "stop 🙏",
+        "Stopall", "stop all", "rezygnuję",
+        "quit", "END", "Revoke", "opt out", "Opt-Out", "optout", "cancel", "UNSUBSCRIBE", "please stop", "Stop please.",
+        "STOP, thank you", "Stopp bitte", "Abmelden", "Arrêt", "ARRÊTER", "désabonner", "Baja", "no más", "annulla",
+        "afmelden",
+    ],
+)  # fmt: skip
+def test_no_more(text: str) -> None:
+    assert opt_out(text)
+    assert not opt_in(text)
+
+
+@pytest.mark.parametrize("text", ["start", "UNSTOP", "Yes", "yes!", "opt-in", "Ja", "Sí", "start please"])
+def test_again(text: str) -> None:
+    assert opt_in(text)
+    assert not opt_out(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", " ", "🛑", "Stop by tomorrow?", "Can I stop the delivery?", "stopwatch", "the end", "please", "yes, stop",
+        "s t o p", "1",
+    ],
+)  # fmt: skip
+def test_neither(text: str) -> None:
+    assert not opt_out(text)
+    assert not opt_in(text)
