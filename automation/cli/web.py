@@ -26,7 +26,7 @@ def web(
     """Serve the web app, until told to stop.
 
     Opens, clicks, unsubscribing, preferences and events. The daemon serves it too where config.yaml has `web:`; this
-    command is for a process of its own. A proxy with TLS stands before it.
+    command is for a process of its own, whose log is data_dir/logs/web.jsonl. A proxy with TLS stands before it.
 
     Example: automation web --port 8080
     """
@@ -38,10 +38,12 @@ def web(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     from automation.config.settings import Web
+    from automation.daemon.logs import log_to
     from automation.web.server import WebServer
 
     invocation: Invocation = context.obj
     with invocation.workspace() as workspace:
+        log_to(workspace.project.data_dir / "logs", "web.jsonl")
         settings = workspace.project.settings.web or Web()
         server = WebServer(
             lambda: workspace,

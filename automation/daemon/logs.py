@@ -17,8 +17,8 @@ _KEPT = 5
 _CHATTY = ("alembic", "apscheduler", "watchfiles", "asyncio")
 
 
-def log_to(folder: Path) -> None:
-    """Send every log line of this process to the folder's file. Secrets are a type that prints stars."""
+def log_to(folder: Path, file_name: str = FILE) -> None:
+    """Send every log line of this process to a file in the folder. Secrets are a type that prints stars."""
     folder.mkdir(parents=True, exist_ok=True)
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -32,12 +32,14 @@ def log_to(folder: Path) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
-    file = RotatingFileHandler(folder / FILE, maxBytes=_LARGEST, backupCount=_KEPT, encoding="utf-8")
+    file = RotatingFileHandler(folder / file_name, maxBytes=_LARGEST, backupCount=_KEPT, encoding="utf-8")
     file.setFormatter(_formatter(shared, [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]))
     handlers: list[logging.Handler] = [file]
     if sys.stderr.isatty():
         terminal = logging.StreamHandler(sys.stderr)
-        terminal.setFormatter(_formatter(shared, [structlog.dev.ConsoleRenderer()]))
+        terminal.setFormatter(
+            _formatter(shared, [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)])
+        )
         handlers.append(terminal)
     logging.basicConfig(level=logging.INFO, handlers=handlers, force=True)
     for name in _CHATTY:

@@ -58,7 +58,7 @@ def open_store(url: str | Path, *, migrate: bool = True) -> Store:
     text = f"sqlite:///{url}" if isinstance(url, Path) else url
     if isinstance(url, Path):
         url.parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(text)
+    engine = sa.create_engine(text, hide_parameters=True)  # addresses are no part of an error
     if engine.dialect.name == "sqlite":
         _prepare_sqlite(engine)
     try:

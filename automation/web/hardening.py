@@ -19,6 +19,8 @@ HEADERS = {
     "Permissions-Policy": "interest-cohort=()",
 }
 """Set on every answer that does not set its own."""
+MOST_HEADERS = 16_384
+"""Bytes of names and values."""
 
 
 class Hardened:
@@ -30,6 +32,9 @@ class Hardened:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
+            return
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > MOST_HEADERS:
+            await PlainTextResponse("Too many headers.\n", 431)(scope, receive, send)
             return
         started = False
 

@@ -13,14 +13,13 @@ from automation.daemon.lock import holder
 from automation.errors import ConfigurationError
 from automation.runner.workspace import Workspace
 from automation.web.app import make_app
+from automation.web.hardening import MOST_HEADERS
 from automation.web.intake import Intake
 from automation.web.pages import Pages
 from automation.web.site import Site
 
 log = structlog.get_logger(__name__)
 
-MOST_HEADERS = 16_384
-"""Bytes of headers that a request may have."""
 MOST_AT_ONCE = 500
 """Connections; who comes above that is told to come back."""
 _GRACE = 3

@@ -16,7 +16,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from automation.errors import AutomationError
 from automation.store import feedback, inbox
 from automation.store.feedback import Answered
 from automation.web.endpoint import Endpoint, operation
@@ -109,10 +108,13 @@ def _target(site: Site, reference: Reference) -> str | None:
     """Where the link leads; the shop's home page where the message can't be made again."""
     home = site.settings.shop.url
     try:
+        with site.workspace.store.reading() as connection:
+            if feedback.answered(connection, reference.message_id) is None:
+                return home
         links = site.rerendering.links(reference.message_id)
         return links[reference.link] if reference.link < len(links) else home
-    except AutomationError as error:
-        log.warning("a link leads home", because="its message can't be made again", kind=type(error).__name__)
+    except Exception:
+        log.exception("a link leads home: its message can't be made again")
         return home
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,9 +15,11 @@ from typing import Any
 import httpx
 import sqlalchemy as sa
 
+from automation.clock import ManualClock
 from automation.ids import sign
 from automation.runner.rerender import Rerendering
-from automation.runner.workspace import Workspace
+from automation.runner.workspace import Workspace, open_workspace
+from automation.testing.toy_shop import TOY_AS_OF
 from automation.types.message import Rendered
 from automation.web.server import WebServer
 from support.toy_project import CONFIG, deliver, outbox, start, toy_project
@@ -65,6 +68,12 @@ def sent(root: Path, *, config: str = SHOP_CONFIG, body: str = BODY) -> Workspac
     deliver(workspace)
     workspace.clock.advance(timedelta(minutes=1))  # type: ignore[attr-defined]  # a ManualClock
     return workspace
+
+
+def reopened(root: Path, copy: Path) -> Workspace:
+    """What `sent` made, again, in a folder of its own."""
+    shutil.copytree(root, copy)
+    return open_workspace(copy, clock=ManualClock(TOY_AS_OF + timedelta(minutes=1)))
 
 
 def rendered(workspace: Workspace) -> tuple[Rendered, ...]:
