@@ -35,6 +35,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("explain", "explain:explain", "Say why a customer got a message, or none.", _RUN),
     Command("import", "importing:import_", "Bring in the data of a shop, or what another sender knows.", _DATA),
     Command("waive", "moving_in:waive", "Say by name that nothing has to be brought over before sending.", _DATA),
+    Command("consent", "consent:consent", "Show and record what people agreed to, and whom nothing is sent to.", _DATA),
     Command("customers", "customers:customers", "Show everything about one customer.", _DATA),
     Command("profiles", "profiles:profiles", "Show how profiles are spread, or bring them up to date.", _DATA),
     Command("train", "train:train", "Fit the models that config.yaml names.", _DATA),

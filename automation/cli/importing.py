@@ -47,7 +47,7 @@ def import_(
     invocation: Invocation = context.obj
     if mapping is not None and preset is not None:
         raise ConfigurationError("say which column means what once: either --mapping FILE or --preset NAME")
-    wanted = preset or _placed(mapping)
+    wanted = preset or placed(mapping)
     if table == "suppressions" or table == "consents" or table == "contacts":  # noqa: PLR1714  # mypy narrows only this
         take_over(invocation, table, files, wanted, topics=topic or (), confirmed=confirmed)
         return
@@ -58,7 +58,7 @@ def import_(
     _import(invocation, table, files, wanted)
 
 
-def _placed(mapping: str | None) -> str | None:
+def placed(mapping: str | None) -> str | None:
     """A file's whole path, since the command goes on in the project's folder; a preset's name as it is."""
     if mapping is None or not Path(mapping).exists():
         return mapping

@@ -172,6 +172,27 @@ SHAPES: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "waive": {"waived": "what", "by": "who said so", "because": "why"},
         "train": {"models": _MODELS},
         "train --list": {"models": _MODELS, "never_trained": "list of names"},
+        "consent show": {
+            "customers": "the customer ids of that person",
+            "addresses": "their addresses as they are compared, each with its kind",
+            "words": "list of customer_id, channel, topic, granted, at, source, method, text_version, recorded_by, "
+            "recorded_at, address: the oldest first",
+            "suppressions": "list of address, channel, topic, reason, at, source; an empty channel or topic is every one",
+            "requests": "list of consents that needed a confirmation, with their state",
+        },
+        "consent grant": {
+            "customers": "the customer ids that it holds for",
+            "channel": "by which channel",
+            "topics": "about what",
+            "granted": "true, or false for withdraw",
+            "recorded": "how many words are new on record",
+        },
+        "consent pending": {"pending": "list of consents that wait for their confirmation"},
+        "consent ask": {"runs": "the runs that ask", "asked": "how many people"},
+        "consent export": {"words": "every word on record, or how many were written to `file`"},
+        "consent suppressions list": {"suppressions": "list of address, channel, topic, reason, at, source"},
+        "consent suppressions add": {"suppressed": "list of addresses", "added": "how many rows are new"},
+        "consent suppressions remove": {"addresses": "list of addresses", "removed": "how many rows went"},
         "customers show": {
             "customer_id": "the shop's id",
             "as_of": "everything strictly before that was read",

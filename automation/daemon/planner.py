@@ -9,6 +9,7 @@ import structlog
 
 from automation.clock import monotonic
 from automation.daemon.agenda import local_time
+from automation.runner.confirming import ask_or_say_why_not
 from automation.runner.pinned import PinnedCampaigns
 from automation.runner.run import advance
 from automation.runner.workspace import Workspace
@@ -33,6 +34,7 @@ class Planner(threading.Thread):
         self._work = threading.Event()
         self._stopping = threading.Event()
         self._not_before: dict[int, float] = {}
+        self._unasked: str | None = None
 
     def wake(self) -> None:
         """A run was claimed."""
@@ -54,6 +56,7 @@ class Planner(threading.Thread):
 
     def _plan_all(self) -> None:
         workspace = self._workspace()
+        _made, self._unasked = ask_or_say_why_not(workspace, self._unasked)
         pinned = PinnedCampaigns(workspace.project)
         for run in self._waiting(workspace):
             if self._stopping.is_set():
@@ -65,12 +68,16 @@ class Planner(threading.Thread):
         with workspace.store.reading() as connection:
             stopped = launches.stopped(connection)
             found = [] if launches.EVERYTHING in stopped else runs.find(connection, open_only=True, limit=1_000)
-        unplanned = [run for run in reversed(found) if run.state in (RunState.CREATED, RunState.PLANNING)]
+        unplanned = [run for run in reversed(found) if run.state is not RunState.SENDING]
         now = monotonic()
-        ready = [run for run in unplanned if run.campaign not in stopped and self._not_before.get(run.id, 0) <= now]
+        ready = [run for run in unplanned if run.campaign not in stopped and self._is_ready(run, now)]
         return sorted(
             ready, key=lambda run: -_priority(workspace, run)
         )  # the first to plan is the first under the caps
+
+    def _is_ready(self, run: RunRow, now: float) -> bool:
+        released = run.state is not RunState.HELD and bool(run.confirmed)
+        return released or self._not_before.get(run.id, 0) <= now
 
     def _plan(self, workspace: Workspace, pinned: PinnedCampaigns, run: RunRow) -> None:
         self.planning = run.id
@@ -80,6 +87,7 @@ class Planner(threading.Thread):
                 campaign = pinned.get(connection, run.launch_id).campaign
             local = local_time(run, campaign)
             if not advance(workspace, pinned, run.id, local=local, halted=self._stopping.is_set):
+                self._note_hold(workspace, run)
                 return
             log.info("run planned", run=run.id, campaign=run.campaign, seconds=round(monotonic() - started, 1))
         except Exception:
@@ -87,6 +95,16 @@ class Planner(threading.Thread):
             log.exception("run can't be planned", run=run.id, campaign=run.campaign)
         finally:
             self.planning = None
+
+
+    def _note_hold(self, workspace: Workspace, run: RunRow) -> None:
+        """Look again at a held run after a while, or as soon as it is confirmed."""
+        with workspace.store.reading() as connection:
+            now = runs.get(connection, run.id)
+        if now.hold is not None:
+            self._not_before[run.id] = monotonic() + _TRY_AGAIN_AFTER
+            if run.hold is None:
+                log.warning("run held", run=run.id, campaign=run.campaign, because=now.hold["what"])
 
 
 def _priority(workspace: Workspace, run: RunRow) -> int:

@@ -15,6 +15,8 @@ from automation.store import launches
 from automation.store.launches import Launched
 from automation.types.campaign import Campaign
 
+OURS = "double opt-in"
+"""Who launches the campaigns that have no file: those that ask to confirm a consent."""
 Standing = Literal["invalid", "draft", "launched", "changed since launch", "stopped"]
 
 
@@ -111,6 +113,8 @@ def _standing(project: Project, file: CampaignFile | None, pinned: Launched | No
         return "invalid"
     if pinned is None:
         return "draft"
+    if file is None and pinned.launched_by == OURS:
+        return "launched"
     return "launched" if file is not None and _unchanged(project, file, pinned) else "changed since launch"
 
 

@@ -24,6 +24,7 @@ from automation.types.address import normalise, normalised
 __all__ = [
     "WORDS",
     "Word",
+    "every_word",
     "history",
     "normalise",
     "record",
@@ -150,6 +151,14 @@ def history(connection: Connection, customers: Sequence[str], addresses: Sequenc
         .order_by(_record.c.at, _record.c.id)
     )
     return [_word(row) for row in connection.execute(query)]
+
+
+def every_word(connection: Connection) -> pl.DataFrame:
+    """The whole record, the oldest first: `WORDS` with recorded_by and recorded_at (milliseconds)."""
+    names = (*WORDS, "recorded_by", "recorded_at")
+    rows = connection.execute(sa.select(*(_record.c[name] for name in names)).order_by(_record.c.id)).fetchall()
+    schema = {**WORDS, "recorded_by": pl.String(), "recorded_at": pl.Int64()}
+    return pl.DataFrame([tuple(row) for row in rows], schema=schema, orient="row")
 
 
 def word(connection: Connection, customer_id: str, channel: str, topic: str) -> Word | None:

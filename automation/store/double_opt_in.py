@@ -19,15 +19,16 @@ from sqlalchemy.engine import Connection
 from automation.clock import from_millis, to_millis
 from automation.store import consent
 from automation.store.engine import table
-from automation.store.tables import ConsentRequest
+from automation.store.tables import ConsentRequest, Message, Run
 from automation.types.address import normalise
 
-_request = table(ConsentRequest)
+_request, _message, _run = table(ConsentRequest), table(Message), table(Run)
 
 METHOD = "double opt-in"
 VALID = timedelta(days=30)
 """How long a request may be confirmed."""
 _OPEN = ("pending", "asked")
+_GONE = frozenset({"failed", "expired", "cancelled", "suppressed", "erased"})
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,29 @@ def asked(connection: Connection, messages: Mapping[int, str]) -> None:
     )
     if messages:
         connection.execute(changed, [{"i": request_id, "m": message} for request_id, message in messages.items()])
+
+
+def still_waiting(connection: Connection, ids: Sequence[int]) -> list[int]:
+    """Those of the requests that nobody was asked about yet."""
+    query = sa.select(_request.c.id).where(_request.c.id.in_(ids), _request.c.state == "pending")
+    return list(connection.execute(query).scalars())
+
+
+def about(connection: Connection, message_id: str) -> list[Request]:
+    """Everything that a message asks about, whatever became of it; empty where it asks about nothing."""
+    query = sa.select(_request).where(_request.c.message_id == message_id).order_by(_request.c.id)
+    return [_row(row) for row in connection.execute(query)]
+
+
+def refuse_unsent(connection: Connection, *, campaigns: str, now: datetime) -> None:
+    """Give up on requests whose message will never leave, or was never made by a run of these campaigns (a prefix)."""
+    standing = sa.select(_message.c.state).where(_message.c.id == _request.c.message_id).scalar_subquery()
+    open_ = _run.c.campaign.startswith(campaigns) & _run.c.state.in_(["created", "planning"])
+    never = _GONE if connection.execute(sa.select(_run.c.id).where(open_).limit(1)).scalar() else {*_GONE, None}
+    asked_ = sa.select(_request.c.message_id, standing).where(_request.c.state == "asked")
+    gone = [message for message, state in connection.execute(asked_) if state in never]
+    if gone:
+        refuse(connection, gone, now=now)
 
 
 def refuse(connection: Connection, message_ids: Sequence[str], *, now: datetime) -> None:

@@ -76,12 +76,21 @@ def add(connection: Connection, rows: Sequence[tuple[str, str, str, str, int, st
     return len(new)
 
 
-def unsuppress(connection: Connection, address: str, *, channel: str, topic: str | None = EVERY) -> bool:
-    """Take an address or domain off the list; a topic of None means every row of that channel. Whether it was on it."""
-    found = (_suppression.c.channel == channel) & (_suppression.c.address == normalise(address))
-    if topic is not None:
-        found &= _suppression.c.topic == topic
-    return connection.execute(sa.delete(_suppression).where(found)).rowcount > 0
+def unsuppress(connection: Connection, address: str, *, channel: str, topic: str = EVERY) -> bool:
+    """Take an address or domain off the list; returns whether it was on it."""
+    return remove(connection, address, channel=channel, topics=[topic]) > 0
+
+
+def remove(
+    connection: Connection, address: str, *, channel: str | None = None, topics: Sequence[str] | None = None
+) -> int:
+    """Take rows of an address or domain off the list: of this channel, of these topics, or all; returns how many."""
+    found = _suppression.c.address == normalise(address)
+    if channel is not None:
+        found &= _suppression.c.channel == channel
+    if topics is not None:
+        found &= _suppression.c.topic.in_(topics)
+    return connection.execute(sa.delete(_suppression).where(found)).rowcount
 
 
 def suppressed(

@@ -190,7 +190,8 @@ def _consents(move: _Move, connection: Connection, rows: pl.DataFrame, report: M
     nobody = said.filter(pl.col("customer_id").is_null())
     report.added += _withdrawals_of_strangers(connection, nobody)
     words = said.filter(pl.col("customer_id").is_not_null()).select(list(WORDS))
-    taken = take_words(move.workspace, connection, words, by=move.by, confirmed=move.confirmed)
+    settings, now = move.workspace.project.settings, move.house.now
+    taken = take_words(settings, connection, words, by=move.by, now=now, confirmed=move.confirmed)
     report.added += taken.recorded
     report.pending += taken.pending
 

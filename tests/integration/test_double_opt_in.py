@@ -1,0 +1,134 @@
+"""Double opt-in from the word to the confirmation, through the real ledger and a real channel."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from support.toy_project import CONFIG, deliver, outbox, toy_project
+
+from automation.clock import to_millis
+from automation.ids import verify
+from automation.pipeline.templates import TemplateError
+from automation.reporting.status import run_status
+from automation.runner.confirming import ask
+from automation.runner.consents import take_words
+from automation.runner.launch import standings
+from automation.runner.pinned import PinnedCampaigns
+from automation.runner.run import advance
+from automation.runner.workspace import Workspace
+from automation.store import consent, double_opt_in
+from automation.testing.toy_shop import TOY_AS_OF
+from automation.types.run import Account
+
+BODY = """<p>Hello {{ customer.first_name|default("you") }}: <a href="{{ links.confirm }}">yes</a></p>"""
+DOUBLE = """
+links: {base_url: "https://news.toy.example"}
+consent:
+  double_opt_in:
+    promotions: {template: confirm, topic: service}
+"""
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
+    folder = tmp_path / "templates/confirm"
+    folder.mkdir(parents=True)
+    (folder / "email.html").write_text(BODY)
+    (folder / "en.yaml").write_text("subject: Please confirm\n")
+    (folder / "de.yaml").write_text("subject: Bitte bestätigen\n")
+    with toy_project(tmp_path, config=CONFIG + DOUBLE) as made:
+        yield made
+
+
+def say_yes(workspace: Workspace, *people: tuple[str, str], topic: str = "promotions") -> None:
+    at = to_millis(TOY_AS_OF)
+    rows = [(c, "email", topic, True, at, "form", "2026-05", "sign-up form", address) for c, address in people]
+    with workspace.store.transaction() as connection:
+        take_words(
+            workspace.project.settings, connection, pl.DataFrame(rows, schema=consent.WORDS, orient="row"), by="test",
+            now=TOY_AS_OF,
+        )  # fmt: skip
+
+
+def work(workspace: Workspace) -> list[int]:
+    made = [run.id for run in ask(workspace)]
+    for run_id in made:
+        advance(workspace, PinnedCampaigns(workspace.project), run_id)
+    deliver(workspace)
+    return made
+
+
+def states(workspace: Workspace) -> list[tuple[str, str]]:
+    with workspace.store.reading() as connection:
+        return [(one.customer_id, one.state) for one in double_opt_in.pending(connection)]
+
+
+def test_a_yes_waits_is_asked_about_once_and_counts_when_confirmed(workspace: Workspace) -> None:
+    say_yes(workspace, ("new1", "new1@toy.example"))
+    with workspace.store.reading() as connection:
+        assert consent.word(connection, "new1", "email", "promotions") is None
+    assert states(workspace) == [("new1", "pending")]
+    (run_id,) = work(workspace)
+    assert work(workspace) == []
+    assert run_status(workspace, run_id).account == Account(audience=1, sent=1)
+    (sent,) = outbox(workspace)
+    assert (sent["to"], sent["subject"]) == ("new1@toy.example", "Please confirm")
+    body = next((workspace.project.root / "var/outbox/new").iterdir()).read_text()
+    (token,) = set(re.findall(r"/confirm/(\w+\.\w+)", body.replace("=\n", "")))
+    assert verify(workspace.store.secret, "confirm", token) == sent["id"]
+    with workspace.store.transaction() as connection:
+        (confirmed,) = double_opt_in.confirm(connection, sent["id"], at=TOY_AS_OF + timedelta(hours=1))
+        found = consent.word(connection, "new1", "email", "promotions")
+    assert (confirmed.customer_id, confirmed.topic) == ("new1", "promotions")
+    assert found is not None
+    assert found.granted
+    assert states(workspace) == []
+
+
+def test_two_ids_with_one_address_are_asked_once_and_both_confirmed(workspace: Workspace) -> None:
+    say_yes(workspace, ("new1", "Same@Toy.example"), ("new2", "same@toy.example "))
+    work(workspace)
+    (sent,) = outbox(workspace)
+    with workspace.store.transaction() as connection:
+        found = double_opt_in.confirm(connection, sent["id"], at=TOY_AS_OF)
+    assert [one.customer_id for one in found] == ["new1", "new2"]
+
+
+def test_topics_without_it_count_at_once(workspace: Workspace) -> None:
+    say_yes(workspace, ("new1", "new1@toy.example"), topic="service")
+    assert states(workspace) == []
+    with workspace.store.reading() as connection:
+        assert consent.word(connection, "new1", "email", "service") is not None
+
+
+def test_an_address_that_is_suppressed_is_not_asked_and_not_forgotten(workspace: Workspace) -> None:
+    say_yes(workspace, ("new1", "dead@toy.example"))
+    with workspace.store.transaction() as connection:
+        consent.suppress(
+            connection, ["dead@toy.example"], channel="email", reason="hard_bounce", source="dsn", now=TOY_AS_OF
+        )
+    (run_id,) = work(workspace)
+    assert run_status(workspace, run_id).account == Account(audience=1, suppressed=1)
+    assert list(outbox(workspace)) == []
+    assert work(workspace) == []
+    assert states(workspace) == [("new1", "refused")]
+
+
+def test_a_missing_template_leaves_the_request_pending(workspace: Workspace) -> None:
+    say_yes(workspace, ("new1", "new1@toy.example"))
+    for file in (workspace.project.root / "templates/confirm").iterdir():
+        file.unlink()
+    with pytest.raises(TemplateError, match="templates/confirm: there is no such template"):
+        ask(workspace)
+    assert states(workspace) == [("new1", "pending")]
+
+
+def test_the_campaign_that_asks_is_shown_as_launched(workspace: Workspace) -> None:
+    say_yes(workspace, ("new1", "new1@toy.example"))
+    work(workspace)
+    assert ("confirm-promotions-email", "launched") in [(s.name, s.standing) for s in standings(workspace)]
