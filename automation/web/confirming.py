@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy.engine import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from automation.store import feedback
+from automation.store import double_opt_in, feedback, inbox
+from automation.store.double_opt_in import Request as Asked
 from automation.store.feedback import Answered
 from automation.web.endpoint import Endpoint, operation, read_body
 from automation.web.site import Site
@@ -25,17 +26,20 @@ def endpoints(site: Site) -> Iterator[Endpoint]:
             message = feedback.answered(connection, reference.message_id)
         if message is None:
             return site.nowhere()
-        return site.page("confirm", message, topic=message.topic, channel=message.channel)
+        with site.workspace.store.reading() as connection:
+            topics = _topics(double_opt_in.about(connection, message.id), message)
+        return site.page("confirm", message, topic=topics, channel=message.channel)
 
     async def confirm(request: Request) -> Response:
         await read_body(request, LIMIT)
         reference = site.read_token("confirm", request.path_params["token"])
         if reference is None:
             return site.nowhere()
-        message = await site.intake.commit(lambda connection: _confirm(site, connection, reference.message_id))
-        if message is None:
+        found = await site.intake.commit(lambda connection: _confirm(site, connection, reference.message_id))
+        if found is None:
             return site.nowhere()
-        return site.page("confirmed", message, topic=message.topic, channel=message.channel,
+        message, topics = found
+        return site.page("confirmed", message, topic=topics, channel=message.channel,
                          other=site.link("preferences", "p", message))  # fmt: skip
 
     yield Endpoint(
@@ -52,13 +56,28 @@ def endpoints(site: Site) -> Iterator[Endpoint]:
     )  # fmt: skip
 
 
-def _confirm(site: Site, connection: Connection, message_id: str) -> Answered | None:
-    """The message's topic is granted, with when, how, the wording and where from."""
+def _confirm(site: Site, connection: Connection, message_id: str) -> tuple[Answered, str] | None:
+    """What the message asks about is granted, with when, how, the wording and where from.
+
+    A message that asks about no request, such as a campaign's own, asks about its topic.
+    """
     message = feedback.answered(connection, message_id)
-    if message is not None:
-        words = {(message.channel, message.topic): True}
-        version = site.pages.text_version("confirm", message.language)
-        feedback.speak(
-            connection, message, words, at=site.now, source="confirm link", method="double opt-in", text_version=version
-        )
-    return message
+    if message is None:
+        return None
+    if double_opt_in.about(connection, message_id):
+        confirmed = double_opt_in.confirm(connection, message_id, at=site.now)
+        for request in confirmed:
+            key = f"consent_given:{request.customer_id}.{request.topic}"
+            taken = feedback.event(message, "consent_given", at=request.settled_at or site.now, key=key, topic=request.topic)
+            inbox.take(connection, [{**taken, "customer_id": request.customer_id}], now=site.now)
+        return (message, _topics(confirmed, message)) if confirmed else None
+    words = {(message.channel, message.topic): True}
+    version = site.pages.text_version("confirm", message.language)
+    feedback.speak(
+        connection, message, words, at=site.now, source="confirm link", method="double opt-in", text_version=version
+    )
+    return message, message.topic
+
+
+def _topics(requests: Sequence[Asked], message: Answered) -> str:
+    return ", ".join(dict.fromkeys(request.topic for request in requests)) or message.topic

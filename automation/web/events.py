@@ -21,9 +21,12 @@ from pydantic import (
     StringConstraints,
     ValidationError,
 )  # fmt: skip
+from sqlalchemy.engine import Connection
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from automation.config.settings import Settings
+from automation.runner.consents import fault, take_events
 from automation.store import inbox
 from automation.types.schema import EVENTS
 from automation.web.endpoint import Endpoint, operation, read_body
@@ -100,9 +103,15 @@ def endpoints(site: Site) -> Iterator[Endpoint]:
         except ValueError as error:
             return JSONResponse({"error": str(error)}, 400)
         now = site.now
-        taken, refused = _checked(batch, now)
+        settings = site.settings
+        taken, refused = _checked(batch, settings, now)
+
+        def keep(connection: Connection) -> int:
+            take_events(settings, connection, taken, now=now)
+            return inbox.take(connection, taken, now=now)
+
         try:
-            new = await site.intake.commit(lambda connection: inbox.take(connection, taken, now=now))
+            new = await site.intake.commit(keep)
         except Overloaded as error:
             return JSONResponse({"error": str(error)}, 503, headers={"Retry-After": "2"})
         answer = Answer(accepted=len(taken), repeated=len(taken) - new, refused=refused)
@@ -156,7 +165,7 @@ def _batch(body: bytes) -> list[Any]:
     return document["events"]
 
 
-def _checked(batch: Sequence[Any], now: datetime) -> tuple[list[dict[str, JsonValue]], list[Refused]]:
+def _checked(batch: Sequence[Any], settings: Settings, now: datetime) -> tuple[list[dict[str, JsonValue]], list[Refused]]:
     """Inbox rows of the sound events, and what is wrong with the others: the first problem of each field."""
     taken: list[dict[str, JsonValue]] = []
     refused: list[Refused] = []
@@ -165,6 +174,7 @@ def _checked(batch: Sequence[Any], now: datetime) -> tuple[list[dict[str, JsonVa
             event = Event.model_validate(written)
             _check_time(event.occurred_at, now)
             _check_names(event.attributes)
+            _check_consent(settings, event)
             taken.append(_row(event))
         except ValidationError as error:
             refused += [Refused(index=index, field=_place(e["loc"]), what=_what(e["msg"])) for e in error.errors(
@@ -190,6 +200,13 @@ def _check_names(attributes: dict[str, Any]) -> None:
     for name in attributes:
         if name in EVENTS.columns:
             raise _Wrong(f"attributes.{name}", "is a field of the event itself")
+
+
+def _check_consent(settings: Settings, event: Event) -> None:
+    """A word on consent that could not count is not taken as if it did."""
+    wrong = fault(settings, event.type, event.attributes)
+    if wrong is not None:
+        raise _Wrong(f"attributes.{wrong[0]}", wrong[1])
 
 
 def _row(event: Event) -> dict[str, JsonValue]:

@@ -504,7 +504,7 @@ def test_a_body_that_is_too_long_is_refused(shop: Shop) -> None:
 
 def test_headers_that_are_too_long_are_refused(shop: Shop) -> None:
     assert shop.client.get("/health", headers={"X": "x" * 20_000}).status_code == 431
-    assert shop.client.get("/health", headers={"X": "x" * 100_000}).status_code == 400  # before it was read whole
+    assert shop.client.get("/health", headers={"X": "x" * 100_000}).status_code in (400, 431)  # 400: not read to its end
     assert shop.client.get("/health").json() == {"status": "ok"}
 
 
