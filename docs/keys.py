@@ -16,16 +16,19 @@ from pydantic import BaseModel, ByteSize, WithJsonSchema
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from automation.config.entries import ModelEntry, OfferEntry
+from automation.config.entries import ChannelEntry, ModelEntry, OfferEntry
 from automation.config.reading import Form, field_forms, fields, forms, is_model
 from automation.config.settings import ModelSettings
 from automation.types.condition import Audience, Group, Leaf, Text
 from automation.types.offer import Offer
+from automation.types.pace import ChannelSettings
 from automation.types.quantity import format_duration
 from automation.types.secret import Secret
 
 _LISTS = (tuple, list, set, frozenset, Sequence)
-_WRITTEN_AS: Mapping[type, type[BaseModel]] = types.MappingProxyType({Offer: OfferEntry, ModelSettings: ModelEntry})
+_WRITTEN_AS: Mapping[type, type[BaseModel]] = types.MappingProxyType(
+    {Offer: OfferEntry, ModelSettings: ModelEntry, ChannelSettings: ChannelEntry}
+)
 _SCALARS: Mapping[type, str] = types.MappingProxyType(
     {
         str: "text",

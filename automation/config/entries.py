@@ -1,21 +1,24 @@
-"""config.yaml's offers and models: one entry under one name each."""
+"""config.yaml's offers, models and channels: one entry under one name each."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, InstanceOf
 
-from automation.config.components import READERS, with_options
+from automation.config.components import READERS, named, with_options
 from automation.config.grammar import build
-from automation.config.problems import KeyPath, unknown_name
+from automation.config.problems import KeyPath, listing, unknown_name
 from automation.config.reading import BROKEN, Broken, Form, Reader, Reading
 from automation.config.settings import MODEL_KINDS, ModelKind, ModelSettings
 from automation.types.campaign import Grammar
+from automation.types.condition import Names, Using
 from automation.types.offer import Offer
+from automation.types.pace import ChannelSettings, PauseWhen, ProviderSettings, WarmUp
 from automation.types.quantity import Amount, parse_money, parse_percent
+from automation.types.rate import RateText
 
 
 class OfferEntry(Grammar):
@@ -38,6 +41,76 @@ class ModelEntry(Grammar):
     kind: ModelKind | None = None
     seed: int = Field(default=1, ge=0, lt=2**32)
     parts: tuple[str, ...] = ()
+
+
+class ProviderEntry(Grammar):
+    """Who delivers a channel's messages, and how fast."""
+
+    using: Annotated[InstanceOf[Using], Names("channels")]
+    rate: RateText | None = Field(default=None, description="how many messages it may get, evenly spread")
+    warm_up: WarmUp | None = Field(default=None, description="more from day to day, for a new provider or address")
+
+
+class ChannelEntry(ProviderEntry):
+    """A channel as config.yaml has it."""
+
+    rate_per_domain: Mapping[str, RateText] = Field(
+        default_factory=dict, description="how many messages a recipient's domain may get; `otherwise` is every other"
+    )
+    otherwise: ProviderEntry | None = Field(
+        default=None, description="another provider, for what the first one does not take"
+    )
+    pause_when: PauseWhen = Field(
+        default=PauseWhen(), description="what pauses a campaign, or the channel, until `automation resume`"
+    )
+
+
+def read_channel(
+    reading: Reading, form: Form, raw: Any, path: KeyPath, parent: Mapping[str, Any]
+) -> ChannelSettings | Broken:
+    """A channel's name alone, or its entry."""
+    if isinstance(raw, str):
+        using = named(reading, "channels", raw, path, (None, path))
+        return BROKEN if isinstance(using, Broken) else ChannelSettings(using.name, using.options)
+    if isinstance(raw, dict) and _is_no_entry(reading, raw, path):
+        return BROKEN
+    entry = build(reading, ChannelEntry, raw, path)
+    if isinstance(entry, Broken):
+        return BROKEN
+    other = entry.otherwise
+    if other is not None and _kind(reading, other.using) != _kind(reading, entry.using):
+        what = f"wants another kind of address than {entry.using.name!r}; a message can't change over to it"
+        return reading.report((*path, "otherwise", "using"), what)
+    domains = {domain.lower().removeprefix("@"): rate for domain, rate in entry.rate_per_domain.items()}
+    return ChannelSettings(
+        entry.using.name,
+        entry.using.options,
+        rate=entry.rate,
+        warm_up=entry.warm_up,
+        rate_per_domain=tuple(domains.items()),
+        otherwise=None if other is None else _provider(other),
+        pause_when=entry.pause_when,
+    )
+
+
+def _is_no_entry(reading: Reading, raw: Mapping[str, Any], path: KeyPath) -> bool:
+    """A component's own settings stand under its options, and it must be named."""
+    known = ["using", "options", *(key for key in ChannelEntry.model_fields if key != "using")]
+    extra = next((key for key in raw if key not in known), None)
+    if extra is not None:
+        what = f"unknown key; allowed: {', '.join(known)} (a component's settings stand under options)"
+        reading.report((*path, extra), what, key=True)
+    elif "using" not in raw:
+        reading.report(path, f"needs `using`: one of {listing(reading.registry.names('channels'))}", key=True)
+    return extra is not None or "using" not in raw
+
+
+def _provider(entry: ProviderEntry) -> ProviderSettings:
+    return ProviderSettings(entry.using.name, entry.using.options, rate=entry.rate, warm_up=entry.warm_up)
+
+
+def _kind(reading: Reading, using: Using) -> str:
+    return str(reading.registry.find("channels", using.name).kind)
 
 
 def read_offer(reading: Reading, form: Form, raw: Any, path: KeyPath, parent: Mapping[str, Any]) -> Offer | Broken:
@@ -110,4 +183,9 @@ def read_model(
     return ModelSettings(str(path[-1]), kind, entry.using, using.options, entry.seed, entry.parts)
 
 
-SETTINGS_READERS: Mapping[Any, Reader] = {**READERS, Offer: read_offer, ModelSettings: read_model}
+SETTINGS_READERS: Mapping[Any, Reader] = {
+    **READERS,
+    Offer: read_offer,
+    ModelSettings: read_model,
+    ChannelSettings: read_channel,
+}

@@ -12,13 +12,14 @@ from pydantic.fields import FieldInfo
 
 from automation.config.campaigns import known_in
 from automation.config.conditions import GROUPS
-from automation.config.entries import ModelEntry, OfferEntry
+from automation.config.entries import ChannelEntry, ModelEntry, OfferEntry
 from automation.config.reading import Form, field_forms, fields, forms, is_model
 from automation.config.settings import MODEL_KINDS, ModelSettings, Settings
 from automation.plugin_manager import Registry
 from automation.types.campaign import Campaign, OfferPlan, Schedule
 from automation.types.condition import Audience, Group, Leaf, Text, Using
 from automation.types.offer import Offer
+from automation.types.pace import ChannelSettings
 from automation.types.secret import Secret
 
 Json = dict[str, Any]
@@ -112,8 +113,14 @@ class _Writer:
             return self.define("audience", self.audience)
         if form.type is Using:
             return self.using(form)
+        return self.entry(form)
+
+    def entry(self, form: Form) -> Json:
+        """One of config.yaml's, under a name."""
         if form.type is Offer:
             return self.define("Offer", lambda: self.model(OfferEntry))
+        if form.type is ChannelSettings:
+            return _any_of([self.name(["channels"]), self.define("Channel", lambda: self.model(ChannelEntry))])
         if form.type is ModelSettings:
             return self.define("Model", self.model_entry)
         return self.ordinary(form)

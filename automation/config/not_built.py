@@ -23,8 +23,6 @@ KEYS: Mapping[KeyPath, object] = {
     ("offer", "per_customer"): ANY,
     ("send", "only_if"): ANY,
     ("send", "fallback"): ANY,
-    ("limits", "rate"): ANY,
-    ("limits", "on_ambiguous"): ("resend", "resolve"),
     ("limits", "on_edit"): ("move",),
 }
 """Paths of a campaign file: not built at all, or not for these values."""

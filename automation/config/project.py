@@ -11,7 +11,7 @@ from automation.config.campaigns import CampaignFile, from_source
 from automation.config.problems import Problem, in_order, refused
 from automation.config.settings import Settings
 from automation.config.settings_file import FILE, known_as_written, read_settings
-from automation.config.source_map import Source, read_file
+from automation.config.source_map import Source, read_file, read_source
 from automation.config.template_checks import check_templates
 from automation.errors import ConfigurationError
 from automation.plugin_manager import Registry
@@ -29,6 +29,8 @@ class Project:
     campaigns: Mapping[str, CampaignFile]
     registry: Registry
     problems: tuple[Problem, ...]
+    text: str = ""
+    """config.yaml as it was read."""
 
     @property
     def data_dir(self) -> Path:
@@ -50,13 +52,21 @@ def load_project(root: Path, registry: Registry, *, environment: Mapping[str, st
     """
     if not (root / FILE).exists():
         raise ConfigurationError(f"{root} is not a project: it has no {FILE}; `automation init` makes one")
-    _, source = read_file(root / FILE, FILE)
+    text, source = read_file(root / FILE, FILE)
     settings, problems = read_settings(source, registry, os.environ if environment is None else environment)
     campaigns = _campaigns(root, source, settings, registry) if source.value is not None else {}
     found = in_order((*problems, *(problem for file in campaigns.values() for problem in file.problems)))
     if settings is None:
         raise InvalidProject(found)
-    return Project(root, settings, campaigns, registry, found)
+    return Project(root, settings, campaigns, registry, found, text)
+
+
+def project_of_text(root: Path, text: str, registry: Registry) -> Project:
+    """The project without its campaigns, by a config.yaml that was read before. Raises `InvalidProject`."""
+    settings, problems = read_settings(read_source(text, FILE), registry, os.environ)
+    if settings is None:
+        raise InvalidProject(problems)
+    return Project(root, settings, {}, registry, problems, text)
 
 
 def campaign_paths(root: Path) -> list[Path]:

@@ -14,6 +14,7 @@ from automation.types.campaign import Grammar
 from automation.types.condition import Group, Leaf, Names, Using
 from automation.types.consent import ConsentSettings
 from automation.types.offer import Offer
+from automation.types.pace import ChannelSettings
 from automation.types.profile import Lifecycle
 from automation.types.quantity import Duration, Percent
 from automation.types.query import check_query
@@ -155,8 +156,11 @@ class Settings(Grammar):
     models: Mapping[str, InstanceOf[ModelSettings]] = Field(default_factory=dict)
     segments: Mapping[str, InstanceOf[Leaf] | InstanceOf[Group]] = Field(default_factory=dict)
     conditions: Mapping[str, SqlCondition] = Field(default_factory=dict)
-    channels: Mapping[str, Annotated[InstanceOf[Using], Names("channels")]] = Field(default_factory=dict)
+    channels: Mapping[str, InstanceOf[ChannelSettings]] = Field(default_factory=dict)
     consent: ConsentSettings = ConsentSettings()
+    workers: int | None = Field(
+        default=None, ge=0, le=64, description="delivering processes: one a core by default, 0 for the daemon alone"
+    )
     senders: Senders = Senders()
     holidays: tuple[date, ...] = ()
     global_holdout: Percent | None = None

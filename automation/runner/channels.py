@@ -1,28 +1,43 @@
-"""The channels that config.yaml names."""
+"""The channels that config.yaml names, and the providers behind them."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
+from automation.config.project import Project
 from automation.contracts import Channel
 from automation.pipeline.render import Kind
-from automation.runner.workspace import Workspace
+
+if TYPE_CHECKING:
+    from automation.runner.workspace import Workspace
 
 
 def make_channel(workspace: Workspace, name: str) -> Channel:
     """The channel that config.yaml calls `name`; relative paths in its options start at the project."""
-    using = workspace.project.settings.channels[name]
+    return channel_of(workspace.project, name)
+
+
+def channel_of(project: Project, name: str, provider: int = 0) -> Channel:
+    """The channel's first provider, or the other one that it fails over to."""
+    settings = project.settings.channels[name]
+    using = settings.provider(provider)
+    assert using is not None
     assert using.options is not None
-    options = _placed(using.options, workspace.project.root)
-    channel: Channel = workspace.project.registry.find("channels", using.name)(options)
+    channel: Channel = project.registry.find("channels", using.name)(_placed(using.options, project.root))
     return channel
 
 
 def channel_kinds(workspace: Workspace, names: tuple[str, ...] | None = None) -> dict[str, Kind]:
     """The kind of address that each channel wants."""
-    channels, registry = workspace.project.settings.channels, workspace.project.registry
+    return kinds_of(workspace.project, names)
+
+
+def kinds_of(project: Project, names: tuple[str, ...] | None = None) -> dict[str, Kind]:
+    """The kind of address that each channel of the project wants."""
+    channels, registry = project.settings.channels, project.registry
     return {name: registry.find("channels", channels[name].name).kind for name in names or channels}
 
 

@@ -1,106 +1,151 @@
-"""Delivers what is due: one committer, groups of 32, several groups on their way at once.
+"""Delivers what is due: one committer, groups of 32, several groups on their way to each delivering process.
 
 The committer alone writes to the ledger. Each tick commits the results that came back and the intents of the next
-group; a group is rendered and handed to its channel only after that commit.
+groups; a message is rendered and handed to its channel only after that commit.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
-import os
-import platform
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import polars as pl
 import structlog
 
-from automation.contracts import Channel, Suppression
-from automation.errors import AutomationError
-from automation.pipeline.compose import Letterhead, compose, tag_links
+from automation.clock import monotonic
+from automation.contracts import Suppression
+from automation.pipeline.compose import Letterhead
 from automation.pipeline.eligibility import refusals
-from automation.runner.channels import channel_kinds, make_channel
+from automation.runner.channels import channel_of
+from automation.runner.composing import Composer
+from automation.runner.executor import GROUP, Executor
+from automation.runner.ground import StoreGround
+from automation.runner.in_process import InProcess
+from automation.runner.letterhead import letterhead_of
 from automation.runner.materials import suppressions
-from automation.runner.pinned import Pinned, PinnedCampaigns
+from automation.runner.pinned import PinnedCampaigns
+from automation.runner.recovery import recorder_file, recover_all
 from automation.runner.run import Progress, quiet
+from automation.runner.traffic_control import TrafficControl
 from automation.runner.workspace import Workspace
-from automation.store import flights, granting, runs, sending
+from automation.store import flights, granting, sending
 from automation.store.granting import Grant
-from automation.types.message import Receipt, Rendered, Verdict
+from automation.store.sending import Result
+from automation.types.message import Receipt, Verdict
 
 log = structlog.get_logger(__name__)
 
-GROUP = 32
-GROUPS_AT_ONCE = 4
-_TICKS_A_CHECKPOINT = 500
+_CHECKPOINT_EVERY = 20.0
 _LONGEST_WAIT = 0.25
-
-Products = Mapping[str, Mapping[str, object]]
+_SLOT_WAIT = 0.05
+_GATHER = 0.008
+"""Seconds that a commit waits for more results, while everybody has work."""
 
 
 @dataclass
 class Delivery:
-    """One delivering life of this process, from take-off to landing."""
+    """One committer's life: takes over, recovers what an earlier one left, delivers, and lands."""
 
     workspace: Workspace
     pinned: PinnedCampaigns
     progress: Progress = quiet
+    executor: Executor | None = None
     sent: int = 0
     settled: int = 0
     _stopping: bool = False
-    _on_their_way: int = 0
-    _receipts: list[Receipt] = field(default_factory=list)
-    _channels: dict[str, Channel] = field(default_factory=dict)
-    _products: dict[tuple[int, int], Products] = field(default_factory=dict)
+    _results: list[Receipt] = field(default_factory=list)
+    _granted: dict[str, Grant] = field(default_factory=dict)
 
-    async def deliver_due(self) -> int:
-        """Send until nothing more is due or `stop` is called; returns how many messages were settled."""
-        flight = self._take_off()
-        groups: set[asyncio.Task[None]] = set()
+    async def deliver_due(self, *, linger: float = 0.0, idle: Callable[[], None] = lambda: None) -> int:
+        """Send until nothing more is due or `stop` is called; returns how many messages were settled.
+
+        linger: how many seconds to stay ready for more, `idle` being called whenever the queue ran dry.
+        """
+        executor = self.executor or self._in_process()
+        epoch = self._take_over()
+        last_work = checkpointed = monotonic()
         try:
-            for number in itertools.count(1):
-                done = self._commit(flight)
-                groups |= {
-                    asyncio.create_task(self._send(done.grants[start : start + GROUP]))
-                    for start in range(0, len(done.grants), GROUP)
-                }
-                if not groups and not self._receipts and not done.refused:
+            await executor.take_off(StoreGround(self.workspace, epoch))
+            while True:
+                self._results += executor.receipts()
+                done = self._commit(executor, epoch)
+                executor.hand(done.grants)
+                if executor.busy or self._results or done.grants or done.refused or done.held:
+                    last_work = monotonic()
+                elif self._stopping or monotonic() - last_work >= linger:
                     break
-                groups = await self._wait(groups)
-                if number % _TICKS_A_CHECKPOINT == 0:
+                else:
+                    idle()
+                if monotonic() - checkpointed >= _CHECKPOINT_EVERY:
                     self.workspace.store.checkpoint()
+                    checkpointed = monotonic()
+                if self._stopping and not executor.busy:
+                    break
+                await self._wait(executor, held=done.held)
         finally:
-            await self._land(flight, groups)
+            await self._land(executor)
         return self.settled
 
     def stop(self) -> None:
         """Grant nothing more; what is on its way is waited for."""
         self._stopping = True
 
-    def _commit(self, flight: int) -> granting.Tick:
-        """One tick: the receipts that came in, and the next groups where there is room for one."""
-        results, self._receipts = self._receipts, []
-        self._on_their_way -= len(results)
-        room = GROUPS_AT_ONCE * GROUP - self._on_their_way
+    def _take_over(self) -> int:
+        """Fence whoever was before, then settle what they left."""
         with self.workspace.store.transaction() as connection:
+            epoch = flights.begin_epoch(connection)
+        self.settled += recover_all(self.workspace)
+        return epoch
+
+    def _commit(self, executor: Executor, epoch: int) -> granting.Tick:
+        """One tick: the receipts that came in, and the next groups where there is room for one."""
+        receipts, now = self._results, self.workspace.clock.now()
+        seats = [seat for seat in executor.seats if seat.room >= GROUP] if not self._stopping else []
+        results = self._traffic.note(receipts, self._granted, now)
+        done = self._tick(results, seats, epoch)
+        self._results = []
+        for receipt in receipts:
+            self._granted.pop(receipt.id, None)
+        self._granted |= {grant.id: grant for grant in done.grants}
+        self._report(receipts, done.refused)
+        return done
+
+    def _tick(self, results: Sequence[Result], seats: Sequence[tuple[int, int]], epoch: int) -> granting.Tick:
+        now = self.workspace.clock.now()
+        with self.workspace.store.transaction() as connection:
+            traffic = self._traffic.begin(connection, now)
             done = granting.tick(
                 connection,
                 results=results,
-                want=0 if self._stopping or room < GROUP else room,
-                flight=flight,
-                now=self.workspace.clock.now(),
+                seats=seats,
+                now=now,
                 marketing=self._marketing,
                 refuse=self._refused,
+                traffic=traffic,
+                epoch=epoch,
             )
-        self._on_their_way += len(done.grants)
-        self._report(results, done.refused)
+            traffic.save(connection)
         return done
+
+    async def _wait(self, executor: Executor, *, held: bool) -> None:
+        """For results; a moment longer where everybody still has work, so that one commit takes many."""
+        await executor.wait(_SLOT_WAIT if held else _LONGEST_WAIT)
+        if executor.busy >= GROUP * len(executor.seats):
+            await asyncio.sleep(_GATHER)
+
+    def _in_process(self) -> InProcess:
+        return InProcess(
+            self.workspace.project,
+            Composer(self.letterhead),
+            lambda name, provider: channel_of(self.workspace.project, name, provider),
+        )
+
+    @cached_property
+    def _traffic(self) -> TrafficControl:
+        return TrafficControl(self.workspace, self.pinned)
 
     @cached_property
     def _marketing(self) -> list[str]:
@@ -130,130 +175,34 @@ class Delivery:
         }
         return {grant.id: codes[grant.customer_id] for grant in grants if grant.customer_id in codes}
 
-    async def _wait(self, groups: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
-        """Until a group is through, or for a moment: receipts of a slow channel are not kept waiting for the others."""
-        if groups:
-            done, groups = await asyncio.wait(groups, timeout=_LONGEST_WAIT, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        return groups
-
-    async def _send(self, grants: Sequence[Grant]) -> None:
-        """Render the group and hand it to its channels; every grant gets one receipt."""
-        by_channel: dict[str, list[Rendered]] = defaultdict(list)
-        for grant in grants:
-            try:
-                by_channel[grant.channel].append(self._compose(grant))
-            except AutomationError as error:
-                self._receipts.append(Receipt(grant.id, grant.attempt, Verdict.FAILED, f"can't be rendered: {error}"))
-        for name, messages in by_channel.items():
-            try:
-                channel = self._channel(name)
-            except Exception as error:
-                log.exception("channel can't be made", channel=name)
-                why = f"channel {name} can't be made: {error}"
-                self._receipts += [Receipt(m.id, m.attempt, Verdict.RETRY, why) for m in messages]
-            else:
-                await self._hand_over(channel, name, messages)
-
-    async def _hand_over(self, channel: Channel, name: str, messages: Sequence[Rendered]) -> None:
-        """What was handed over and isn't reported, whatever ends the channel, may have arrived."""
-        waiting = {(message.id, message.attempt) for message in messages}
-        handed_over: set[str] = set()
-        try:
-            async for receipt in channel.deliver(messages, lambda message: handed_over.add(message.id)):
-                if (receipt.id, receipt.attempt) in waiting:
-                    waiting.discard((receipt.id, receipt.attempt))
-                    self._receipts.append(receipt)
-        except Exception:
-            log.exception("channel failed", channel=name, unreported=len(waiting))
-        finally:
-            self._receipts += [
-                Receipt(i, attempt, Verdict.AMBIGUOUS if i in handed_over else Verdict.RETURNED, _UNREPORTED)
-                for i, attempt in sorted(waiting)
-            ]
-
-    def render_again(self, message: str) -> Rendered:
-        """A message as it was sent, byte for byte. Raises `StoreError` and `TemplateError`."""
-        with self.workspace.store.reading() as connection:
-            grant = granting.grant_of(connection, message)
-        return self._compose(grant)
-
-    def _compose(self, grant: Grant) -> Rendered:
-        launch, products = self._kept(grant)
-        return compose(grant, launch.campaign, launch.renderer, self.letterhead, products)
-
-    def _kept(self, grant: Grant) -> tuple[Pinned, Products]:
-        """What was launched and what the batch shows, read once; the batches used last are kept."""
-        launch, key = self.pinned.found.get(grant.launch_id), (grant.run_id, grant.batch_no)
-        if launch is None or key not in self._products:
-            with self.workspace.store.reading() as connection:
-                launch = self.pinned.get(connection, grant.launch_id)
-                shown = runs.products(connection, *key)
-            if len(self._products) >= GROUP:
-                del self._products[next(iter(self._products))]
-            self._products[key] = tag_links(shown, launch.campaign)
-        return launch, self._products[key]
-
     @cached_property
     def letterhead(self) -> Letterhead:
         return letterhead(self.workspace)
 
-    def _channel(self, name: str) -> Channel:
-        if name not in self._channels:
-            self._channels[name] = make_channel(self.workspace, name)
-        return self._channels[name]
-
-    def _report(self, results: Sequence[Receipt], refused: int) -> None:
-        self.settled += len(results) + refused
-        self.sent += sum(receipt.verdict is Verdict.SENT for receipt in results)
+    def _report(self, receipts: Sequence[Receipt], refused: int) -> None:
+        self.settled += len(receipts) + refused
+        self.sent += sum(receipt.verdict is Verdict.SENT for receipt in receipts)
         self.progress("sending", self.settled, self.settled)
-        if results:
-            rows = [(r.id, r.verdict.value, r.detail) for r in results]
+        if receipts:
+            rows = [(r.id, r.verdict.value, r.detail) for r in receipts]
             frame = pl.DataFrame(rows, schema=["message_id", "verdict", "detail"], orient="row")
             self.workspace.project.registry.observe("messages_sent", receipts=frame)
 
-    def _take_off(self) -> int:
-        with self.workspace.store.transaction() as connection:
-            return flights.take_off(
-                connection, host=platform.node(), boot_id=_boot_id(), pid=os.getpid(), now=self.workspace.clock.now()
-            )
-
-    async def _land(self, flight: int, groups: set[asyncio.Task[None]]) -> None:
-        """After an error: wait for what was handed over. Then write down what came of everything."""
-        await asyncio.gather(*groups, return_exceptions=True)
+    async def _land(self, executor: Executor) -> None:
+        """Also after an error: wait for what was handed over, and write down what came of everything."""
+        landed = await executor.land()
+        self._results += executor.receipts()
         now = self.workspace.clock.now()
         with self.workspace.store.transaction() as connection:
-            sending.settle(connection, self._receipts, now=now)
-            flights.land(connection, flight, now=now)
-        for channel in self._channels.values():
-            await channel.close()
-        self._channels.clear()
+            sending.settle(connection, self._results, now=now)
+            flights.land(connection, landed, now=now)
+        self._report(self._results, 0)
+        self._results = []
+        for flight in landed:
+            recorder_file(self.workspace, flight).unlink(missing_ok=True)
         self.workspace.store.checkpoint()
 
 
 def letterhead(workspace: Workspace) -> Letterhead:
     """What every message of this project carries."""
-    settings = workspace.project.settings
-    shop = settings.shop
-    return Letterhead(
-        shop={key: str(value or "") for key, value in shop.model_dump(include=_SHOWN_OF_SHOP).items()},
-        zone=ZoneInfo(shop.timezone),
-        sender=settings.senders.from_ or f"{shop.name} <{shop.email or 'no-reply@localhost'}>",
-        reply_to=settings.senders.reply_to or "",
-        base_url=settings.links.base_url,
-        unsubscribe_to=shop.email or "no-reply@localhost",
-        kinds=channel_kinds(workspace),
-        offers=settings.offers,
-        secret=workspace.store.secret,
-        track=settings.links.track,
-    )
-
-
-_UNREPORTED = "the channel gave no receipt"
-_SHOWN_OF_SHOP = {"name", "url", "currency", "language", "address", "email"}
-
-
-def _boot_id() -> str:
-    path = Path("/proc/sys/kernel/random/boot_id")
-    return path.read_text().strip() if path.exists() else ""
+    return letterhead_of(workspace.project, workspace.store.secret)

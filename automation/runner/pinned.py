@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.engine import Connection
 
-from automation.config.campaigns import parse_campaign
 from automation.config.project import Project
-from automation.errors import ConfigurationError
 from automation.pipeline.render import Renderer
-from automation.pipeline.templates import Templates
+from automation.runner.composing import parse_pinned
+from automation.runner.composing import renderer_of as renderer
 from automation.store import launches
 from automation.store.launches import Launched
 from automation.types.campaign import Campaign
+
+__all__ = ["Pinned", "PinnedCampaigns", "renderer"]
 
 
 @dataclass(frozen=True)
@@ -41,16 +42,8 @@ class PinnedCampaigns:
 
     def _read(self, connection: Connection, launch: Launched) -> Pinned:
         text = launches.content(connection, launch.campaign_sha256).decode()
-        parsed = parse_campaign(text, f"campaigns/{launch.campaign}.yaml", self.project.settings, self.project.registry)
-        if parsed.campaign is None:
-            problems = "\n".join(str(problem) for problem in parsed.problems)
-            raise ConfigurationError(f"campaign {launch.campaign!r} as launched no longer fits:\n{problems}")
-        return Pinned(launch, parsed.campaign, renderer(self.project, _files(connection, launch.templates)))
-
-
-def renderer(project: Project, files: Mapping[str, bytes]) -> Renderer:
-    """A renderer over these template files, with the plugins' filters."""
-    return Renderer(Templates.from_content(files), filters=project.registry.filters())
+        campaign = parse_pinned(self.project, launch.campaign, text)
+        return Pinned(launch, campaign, renderer(self.project, _files(connection, launch.templates)))
 
 
 def _files(connection: Connection, manifest: Mapping[str, str]) -> dict[str, bytes]:

@@ -7,9 +7,9 @@ makes it `sending`, after everything that may forbid it was looked at once more;
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 import structlog
@@ -17,54 +17,100 @@ from sqlalchemy.engine import Connection
 
 from automation.clock import from_millis, to_millis
 from automation.errors import StoreError
+from automation.store import flights, lanes, pauses
 from automation.store.engine import table
-from automation.store.sending import release, settle
+from automation.store.lanes import Queue
+from automation.store.sending import Result, release, settle
 from automation.store.suppressions import forbidden as forbidden_addresses
 from automation.store.tables import Message
 from automation.types.grant import Grant
-from automation.types.message import MessageState, Receipt
+from automation.types.message import MessageState
 
-__all__ = ["Grant", "Refuse", "Tick", "grant_of", "tick"]
+__all__ = ["Grant", "Refuse", "Tick", "Traffic", "grant_of", "tick"]
 
 log = structlog.get_logger(__name__)
 _message = table(Message)
 
 LOOK_AGAIN = timedelta(minutes=1)
+GROUP = 32
 _DAY = 86_400_000
+_QUEUES_A_TICK = 64
 
 Refuse = Callable[[Sequence[Grant]], Mapping[str, str]]
 """Asks the suppression plugins: message id → reason code of those that must not leave. An error is nobody's yes."""
 
 
+class Traffic(Protocol):
+    """The rates that the messages of a tick share."""
+
+    def room(self, connection: Connection, queue: Queue) -> int:
+        """How many messages of the queue may leave now."""
+        ...
+
+    def slot(self, grant: Grant) -> Grant | int | None:
+        """The grant with its provider and time slot. Where there is none now: the millisecond to which it is put off,
+        or None, and it keeps its place in the queue."""
+        ...
+
+
+class FreeTraffic:
+    """No rate at all."""
+
+    def room(self, connection: Connection, queue: Queue) -> int:
+        return 1_000_000
+
+    def slot(self, grant: Grant) -> Grant | int | None:
+        return grant
+
+
 @dataclass(frozen=True)
 class Tick:
-    """What one commit did: the messages that may leave, and how many were settled without leaving."""
+    """What one commit did: the messages that may leave, and how many were settled without leaving.
+
+    `held`: messages are due that only wait for their time slots.
+    """
 
     grants: Sequence[Grant]
     refused: int
+    held: bool = False
+
+
+@dataclass
+class _Found:
+    rows: list[Mapping[Any, Any]] = field(default_factory=list)
+    held: bool = False
 
 
 def tick(
     connection: Connection,
     *,
-    results: Sequence[Receipt],
-    want: int,
-    flight: int,
+    results: Sequence[Result],
+    seats: Sequence[tuple[int, int]],
     now: datetime,
     marketing: Iterable[str],
     refuse: Refuse = lambda grants: {},
+    traffic: Traffic | None = None,
+    epoch: int | None = None,
 ) -> Tick:
     """Take the last group's results and grant the next group's intents; the caller commits, then sends.
 
-    `refuse` may forbid some of them. If it raises, none of the group leaves and all are looked at again in a minute.
+    seats: flights, and how many messages each can take. `refuse` may forbid some of them. If it raises, none of the
+    group leaves and all are looked at again in a minute. Raises `Fenced` where another committer has taken over.
     """
+    if epoch is not None and flights.epoch(connection) != epoch:
+        raise flights.Fenced("another committer has taken over this store")
     settle(connection, results, now=now)
-    if not want:
+    want, traffic = sum(room for _, room in seats), traffic or FreeTraffic()
+    if want <= 0:
         return Tick((), 0)
     at = to_millis(now)
-    rows = connection.execute(_DUE, {"now": at, "want": want}).mappings().all()
+    found = _due(connection, at, want, traffic)
+    rows = found.rows
+    if not rows:
+        return Tick((), 0, found.held)
     closed = forbidden_addresses(connection, rows)
-    standing = {row["id"]: _standing(row, at, set(marketing), closed.get(row["id"])) for row in rows}
+    asks = set(marketing)
+    standing = {row["id"]: _standing(row, at, asks, closed.get(row["id"])) for row in rows}
     asked = [_as_grant(row, row["attempt"] + 1, at) for row in rows if standing[row["id"]] is None]
     try:
         forbidden = refuse(asked) if asked else {}
@@ -75,9 +121,44 @@ def tick(
     standing |= {message: (MessageState.SUPPRESSED, code) for message, code in forbidden.items()}
     _put_off(connection, {row["id"]: _quiet_until(row, at) for row in rows if standing[row["id"]] == _QUIET})
     _settle_refused(connection, standing, at)
-    grants = [grant for grant in asked if grant.id not in forbidden]
-    _begin(connection, grants, flight, at)
-    return Tick(grants, len(rows) - len(grants))
+    allowed = [grant for grant in asked if grant.id not in forbidden]
+    slots = [(grant, traffic.slot(grant)) for grant in allowed]
+    _put_off(connection, {grant.id: again for grant, again in slots if isinstance(again, int)})
+    grants = seated([slot for _, slot in slots if isinstance(slot, Grant)], seats)
+    _begin(connection, grants, at)
+    return Tick(grants, len(rows) - len(allowed), found.held or len(grants) < len(allowed))
+
+
+def _due(connection: Connection, at: int, want: int, traffic: Traffic) -> _Found:
+    """Due messages, a fair share from each queue that may send, the one that waits longest first."""
+    stopped = pauses.stopped(connection)
+    found = _Found()
+    queues = lanes.waiting(connection, at)
+    for number, (lane, _) in enumerate(queues[:_QUEUES_A_TICK]):
+        queue = lanes.queue_of(lane)
+        room = 1_000_000 if queue is None else traffic.room(connection, queue)
+        share = -(-(want - len(found.rows)) // max(1, min(len(queues), _QUEUES_A_TICK) - number))
+        if stopped.everything or (queue is not None and stopped.holds(connection, queue)):
+            continue
+        if room <= 0:
+            found.held = True
+            continue
+        taken = lanes.take(connection, lane, now=at, want=min(share, room))
+        found.rows += [row for row in taken if row["campaign"] not in stopped.scopes]
+    return found
+
+
+def seated(grants: Sequence[Grant], seats: Sequence[tuple[int, int]]) -> list[Grant]:
+    """Each grant with its flight: whole groups where there are many, evenly spread where there are few."""
+    size = GROUP if len(grants) >= GROUP * len(seats) else max(1, -(-len(grants) // len(seats)))
+    room = dict(seats)
+    placed: list[Grant] = []
+    while len(placed) < len(grants):
+        flight = max(room, key=lambda one: room[one])
+        count = min(size, room[flight])
+        placed += [g._replace(flight=flight) for g in grants[len(placed) : len(placed) + count]]
+        room[flight] -= count
+    return placed
 
 
 _QUIET = (MessageState.QUEUED, "quiet_hours")
@@ -124,14 +205,20 @@ def _settle_refused(connection: Connection, standing: Mapping[str, tuple[Message
         release(connection, ids)
 
 
-def _begin(connection: Connection, grants: Sequence[Grant], flight: int, at: int) -> None:
+def _begin(connection: Connection, grants: Sequence[Grant], at: int) -> None:
     if grants:
         sending = (
             sa.update(_message)
             .where(_message.c.id == sa.bindparam("i"))
-            .values(state=MessageState.SENDING.value, attempt=_message.c.attempt + 1, flight=flight, granted_at=at)
+            .values(
+                state=MessageState.SENDING.value,
+                attempt=_message.c.attempt + 1,
+                flight=sa.bindparam("f"),
+                provider=sa.bindparam("p"),
+                granted_at=at,
+            )
         )
-        connection.execute(sending, [{"i": grant.id} for grant in grants])
+        connection.execute(sending, [{"i": grant.id, "f": grant.flight, "p": grant.provider} for grant in grants])
 
 
 def grant_of(connection: Connection, message: str) -> Grant:
@@ -163,29 +250,13 @@ _GRANTED = (
     "offer",
     "items",
     "coupon",
+    "provider",
 )
 _COLUMNS = """
     SELECT m.id, m.run_id, m.batch_no, m.customer_id, m.channel, m.topic, m.address, m.template, m.context, m.attempt,
-           m.expires_at, m.due_at, m.granted_at, m.quiet_from, m.quiet_until,
+           m.expires_at, m.due_at, m.granted_at, m.quiet_from, m.quiet_until, m.provider,
            r.campaign, r.launch_id, d.variant, d.offer, d.items, k.code AS coupon
 """
-_DUE = sa.text(
-    _COLUMNS  # noqa: S608  # two constants
-    + """
-         , m.recipient, c.granted,
-         EXISTS (SELECT 1 FROM message o WHERE o.recipient = m.recipient AND o.run_id = m.run_id AND o.recipient <> ''
-                 AND o.customer_id <> m.customer_id AND o.channel = m.channel
-                 AND (o.state IN ('sending', 'sent', 'ambiguous') OR (o.state = 'queued' AND o.id < m.id))) AS doubled
-    FROM (SELECT q.* FROM message q JOIN run qr ON qr.id = q.run_id
-          WHERE q.state = 'queued' AND q.due_at <= :now
-            AND NOT EXISTS (SELECT 1 FROM control x WHERE x.scope IN ('*', qr.campaign))
-          ORDER BY q.due_at LIMIT :want) m
-    JOIN run r ON r.id = m.run_id
-    JOIN decision d ON d.id = m.decision_id
-    LEFT JOIN consent c ON c.customer_id = m.customer_id AND c.channel = m.channel AND c.topic = m.topic
-    LEFT JOIN coupon k ON k.message_id = m.id
-    """
-)
 _ONE = sa.text(
     _COLUMNS
     + """

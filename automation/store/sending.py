@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from automation.clock import from_millis, to_millis
 from automation.ids import content_hash
-from automation.store import coupons
+from automation.store import ambiguity, coupons, lanes, pauses, suppressions
 from automation.store.engine import table
 from automation.store.tables import Contact, Message
 from automation.types.message import MessageState, Receipt, Verdict
@@ -20,43 +21,70 @@ _message, _contact = table(Message), table(Contact)
 MAX_ATTEMPTS = 8
 FIRST_RETRY = timedelta(seconds=30)
 LONGEST_RETRY = timedelta(hours=1)
+SWITCHED = timedelta(seconds=1)
+"""How soon a message goes to the other provider."""
 
 
-def settle(connection: Connection, results: Sequence[Receipt], *, now: datetime) -> None:
+class Result(NamedTuple):
+    """A receipt, and which of the channel's providers a next attempt goes to; None keeps it."""
+
+    receipt: Receipt
+    provider: int | None = None
+
+
+def settle(connection: Connection, results: Sequence[Result | Receipt], *, now: datetime) -> None:
     """Accept results by (message, attempt), while the message is still sending or ambiguous."""
-    states: dict[MessageState, list[Receipt]] = {}
-    for result in results:
-        states.setdefault(_settled_state(result), []).append(result)
-    for state, receipts in states.items():
-        values: dict[str, object] = {
-            "state": state.value,
-            "settled_at": to_millis(now),
-            "provider_id": sa.bindparam("p"),
-            "reason": sa.bindparam("r"),
-        }
+    states: dict[MessageState, list[Result]] = {}
+    for one in results:
+        result = one if isinstance(one, Result) else Result(one)
+        states.setdefault(_settled_state(result.receipt), []).append(result)
+    for state, found in states.items():
+        receipts = [result.receipt for result in found]
         if state is MessageState.QUEUED:
-            values |= {"due_at": sa.bindparam("d"), "attempt": _message.c.attempt - sa.bindparam("u")}
-        changed = (
-            sa.update(_message)
-            .where(
-                _message.c.id == sa.bindparam("i"),
-                _message.c.attempt == sa.bindparam("a"),
-                sa.or_(
-                    _message.c.state == MessageState.SENDING.value, _message.c.state == MessageState.AMBIGUOUS.value
-                ),
-            )
-            .values(values)
-        )
-        rows = [
-            {"i": r.id, "a": r.attempt, "p": r.provider_id or None, "r": r.detail or None}
-            | (_again(r, now) if state is MessageState.QUEUED else {})
-            for r in receipts
-        ]
-        connection.execute(changed, rows)
+            connection.execute(_QUEUE_AGAIN, [_again(result, now) for result in found])
+            continue
+        connection.execute(_SETTLE, [_settled(receipt, state, now) for receipt in receipts])
         if state is MessageState.SENT:
             coupons.settle(connection, [r.id for r in receipts], "confirmed")
         elif state is MessageState.FAILED:
             release(connection, [r.id for r in receipts])
+        elif state is MessageState.AMBIGUOUS:
+            ambiguity.follow(connection, [r.id for r in receipts], now=now)
+    _suppress(connection, [r for result in results if (r := _receipt(result)).suppress], now=now)
+
+
+def _receipt(result: Result | Receipt) -> Receipt:
+    return result.receipt if isinstance(result, Result) else result
+
+
+_TAKEN = "WHERE id = :i AND attempt = :a AND state IN ('sending', 'ambiguous')"
+_SETTLE = sa.text(f"UPDATE message SET state = :s, settled_at = :t, provider_id = :p, reason = :r {_TAKEN}")  # noqa: S608
+_QUEUE_AGAIN = sa.text(
+    "UPDATE message SET state = 'queued', settled_at = :t, provider_id = :p, reason = :r, due_at = :d, "  # noqa: S608
+    f"attempt = attempt - :u, provider = coalesce(:v, provider) {_TAKEN}"
+)
+
+
+def _settled(receipt: Receipt, state: MessageState, now: datetime) -> dict[str, object]:
+    return {
+        "i": receipt.id,
+        "a": receipt.attempt,
+        "s": state.value,
+        "t": to_millis(now),
+        "p": receipt.provider_id or None,
+        "r": receipt.detail or None,
+    }
+
+
+def _suppress(connection: Connection, receipts: Sequence[Receipt], *, now: datetime) -> None:
+    """Addresses that a channel found dead or opted out, in the transaction that settles their messages."""
+    for receipt in receipts:
+        where = sa.select(_message.c.address, _message.c.channel).where(_message.c.id == receipt.id)
+        row = connection.execute(where).one_or_none()
+        if row is not None:
+            suppressions.suppress(
+                connection, [row.address], channel=row.channel, reason=receipt.suppress, source="provider", now=now
+            )
 
 
 def _settled_state(result: Receipt) -> MessageState:
@@ -70,9 +98,13 @@ def _settled_state(result: Receipt) -> MessageState:
     }[result.verdict]
 
 
-def _again(result: Receipt, now: datetime) -> dict[str, int]:
-    """When the next attempt is due, and by how much the count goes back."""
-    return {"d": to_millis(now + backoff(result)), "u": int(result.verdict is Verdict.RETURNED)}
+def _again(result: Result, now: datetime) -> dict[str, object]:
+    """When the next attempt is due, by how much the count goes back, and which provider has it."""
+    receipt = result.receipt
+    settled = _settled(receipt, MessageState.QUEUED, now)
+    del settled["s"]
+    due = to_millis(now + (SWITCHED if result.provider is not None else backoff(receipt)))
+    return settled | {"d": due, "u": int(receipt.verdict is Verdict.RETURNED), "v": result.provider}
 
 
 def backoff(result: Receipt) -> timedelta:
@@ -108,10 +140,13 @@ def hand_back(connection: Connection, grants: Sequence[tuple[str, int]]) -> None
 
 
 def next_due(connection: Connection) -> datetime | None:
-    """When the earliest queued message of a campaign that isn't stopped is due."""
-    query = sa.text(
-        "SELECT min(m.due_at) FROM message m JOIN run r ON r.id = m.run_id WHERE m.state = 'queued' "
-        "AND NOT EXISTS (SELECT 1 FROM control x WHERE x.scope IN ('*', r.campaign))"
-    )
-    millis = connection.execute(query).scalar()
-    return None if millis is None else from_millis(millis)
+    """When the earliest queued message is due of what isn't stopped."""
+    stopped = pauses.stopped(connection)
+    if stopped.everything:
+        return None
+    open_ = [
+        due
+        for lane, due in lanes.next_due(connection)
+        if (queue := lanes.queue_of(lane)) is None or not stopped.holds(connection, queue)
+    ]
+    return from_millis(min(open_)) if open_ else None

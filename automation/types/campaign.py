@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from automation.types.condition import Audience, Condition, Group, Leaf, Names, Text, Using, leaves
 from automation.types.quantity import Amount, Duration, Percent, parse_duration
+from automation.types.rate import RateText
 from automation.types.schedule import parse_at, parse_every, parse_quiet_hours
 
 __all__ = [
@@ -250,7 +251,7 @@ class Limits(Grammar):
     freshness: Mapping[str, Duration] = Field(
         default_factory=dict, description="another limit than config.yaml's for this campaign, by event type"
     )
-    rate: Cap | None = None
+    rate: RateText | None = None
     approve_above: Annotated[int, Field(ge=0)] | None = None
     on_edit: Literal["stay", "move"] = "stay"
     on_ambiguous: Literal["hold", "resend", "resolve"] = "hold"

@@ -22,14 +22,17 @@ from automation.reporting.explain import explain
 from automation.reporting.status import run_status
 from automation.runner import launch as launching
 from automation.runner import run as runs
+from automation.runner.composing import Composer
 from automation.runner.delivery import Delivery
 from automation.runner.flush import event, flush
 from automation.runner.pinned import PinnedCampaigns
 from automation.runner.rehearsal import plan, preview
+from automation.runner.rerender import Rerendering
 from automation.runner.workspace import Workspace
 from automation.store import consent, decisions, inbox
 from automation.testing.toy_shop import TOY_AS_OF
-from automation.types.message import Receipt, Verdict
+from automation.types.grant import Grant
+from automation.types.message import Receipt, Rendered, Verdict
 from automation.types.run import Account, RunKind, RunState
 from automation.warehouse.connect import Warehouse
 
@@ -128,22 +131,22 @@ def test_a_message_says_what_was_decided(toy: Workspace) -> None:
 
 def test_a_message_can_be_rendered_again_byte_for_byte(toy: Workspace) -> None:
     start(toy)
-    seen: dict[str, Any] = {}
-    delivery = Delivery(toy, PinnedCampaigns(toy.project))
-    compose = delivery._compose
+    seen: dict[str, Rendered] = {}
+    compose = Composer.compose
 
-    def watch(grant: Any) -> Any:
-        seen[grant.id] = compose(grant)
+    def watch(composer: Composer, grant: Grant) -> Rendered:
+        seen[grant.id] = compose(composer, grant)
         return seen[grant.id]
 
-    delivery._compose = watch  # type: ignore[method-assign]
-    asyncio.run(delivery.deliver_due())
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Composer, "compose", watch)
+        deliver(toy)
     assert isinstance(toy.clock, ManualClock)
     toy.clock.advance(timedelta(days=30))
-    later = Delivery(toy, PinnedCampaigns(toy.project))
+    later = Rerendering(toy)
     assert len(seen) == 5
     for identity, rendered in seen.items():
-        assert later.render_again(identity) == rendered
+        assert later.message(identity) == rendered
 
 
 def test_a_plan_foretells_the_run_and_writes_nothing(toy: Workspace) -> None:
@@ -315,7 +318,7 @@ def test_a_channel_that_misbehaves_leaves_nothing_unaccounted(
 
         async def close(self) -> None: ...
 
-    monkeypatch.setattr("automation.runner.delivery.make_channel", lambda workspace, name: Odd())
+    monkeypatch.setattr("automation.runner.delivery.channel_of", lambda project, name, provider: Odd())
     run_id = start(toy)
     deliver(toy)
     assert account(toy, run_id) == expected
@@ -327,7 +330,7 @@ def test_a_channel_that_cannot_be_made_loses_nothing(toy: Workspace, monkeypatch
 
     run_id = start(toy)
     with monkeypatch.context() as patched:
-        patched.setattr("automation.runner.delivery.make_channel", broken)
+        patched.setattr("automation.runner.delivery.channel_of", broken)
         assert deliver(toy).sent == 0
     assert account(toy, run_id) == Account(audience=6, unreachable=1, queued=5)
     assert deliver(toy, after=timedelta(minutes=5)).sent == 5
@@ -350,7 +353,7 @@ def test_what_a_dying_delivery_already_heard_is_kept(toy: Workspace, monkeypatch
 
         async def close(self) -> None: ...
 
-    monkeypatch.setattr("automation.runner.delivery.make_channel", lambda workspace, name: Hanging())
+    monkeypatch.setattr("automation.runner.delivery.channel_of", lambda project, name, provider: Hanging())
     run_id = start(toy)
 
     async def live_and_die() -> None:

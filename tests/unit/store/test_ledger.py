@@ -15,7 +15,7 @@ from automation.errors import StoreError
 from automation.store import consent, coupons, decisions, flights, granting, launches, ledger, runs, sending
 from automation.store.engine import Store, table
 from automation.store.granting import Refuse, Tick
-from automation.store.sending import MAX_ATTEMPTS
+from automation.store.sending import MAX_ATTEMPTS, Result
 from automation.store.tables import Coupon, Message
 from automation.types.message import Receipt, Verdict
 from automation.types.run import Account, RunKind
@@ -46,7 +46,12 @@ def tick(
 ) -> Tick:
     with store.transaction() as connection:
         return granting.tick(
-            connection, results=results, want=want, flight=1, now=NOW + after, marketing=["promotions"], refuse=refuse
+            connection,
+            results=[Result(receipt) for receipt in results],
+            seats=[(1, want)] if want else [],
+            now=NOW + after,
+            marketing=["promotions"],
+            refuse=refuse,
         )
 
 
@@ -324,14 +329,28 @@ def test_what_fails_no_longer_counts_for_caps_and_a_holdout_does(store: Store, r
     assert capped == {"c1": week_later, "c3": week_later}
 
 
-def test_what_a_dead_process_left_sending_is_ambiguous(store: Store, run_of: Run, plan: Plan) -> None:
+def test_what_belongs_to_no_open_flight_is_astray(store: Store, run_of: Run, plan: Plan) -> None:
     run_id = run_of(CUSTOMERS)
     plan(run_id, 0, CUSTOMERS)
     allow(store)
-    tick(store, want=3)
+    (granted,) = tick(store, want=1).grants
     with store.transaction() as connection:
-        flights.take_off(connection, host="here", boot_id="b", pid=2, now=NOW)
-    assert account(store, run_id) == Account(audience=10, ambiguous=3, queued=7)
+        flight = flights.take_off(connection, host="here", boot_id="b", pid=2, pid_started="3", epoch=1, now=NOW)
+        assert flights.on_their_way(connection, flight) == [(granted.id, 1, "email")]
+        assert flights.astray(connection) == []
+        flights.land(connection, [flight], now=NOW)
+        assert flights.astray(connection) == [(granted.id, 1, "email")]
+    assert account(store, run_id) == Account(audience=10, sending=1, queued=9)
+
+
+def test_a_committer_that_was_taken_over_from_grants_nothing(store: Store, run_of: Run, plan: Plan) -> None:
+    plan(run_of(CUSTOMERS), 0, CUSTOMERS)
+    allow(store)
+    with store.transaction() as connection:
+        mine = flights.begin_epoch(connection)
+        assert flights.begin_epoch(connection) == mine + 1
+    with store.transaction() as connection, pytest.raises(flights.Fenced):
+        granting.tick(connection, results=[], seats=[(1, 10)], now=NOW, marketing=["promotions"], epoch=mine)
 
 
 def test_what_was_never_handed_over_returns_without_counting(store: Store, run_of: Run, plan: Plan) -> None:

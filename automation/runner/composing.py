@@ -1,0 +1,71 @@
+"""Grants made ready for their channels, from what a delivering process was handed once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from automation.config.campaigns import parse_campaign
+from automation.config.project import Project
+from automation.errors import AutomationError, ConfigurationError
+from automation.pipeline.compose import Letterhead, compose, tag_links
+from automation.pipeline.render import Renderer
+from automation.pipeline.templates import Templates
+from automation.runner.executor import PinnedText
+from automation.types.campaign import Campaign
+from automation.types.grant import Grant
+from automation.types.message import Rendered
+
+Products = Mapping[str, Mapping[str, object]]
+
+
+class Unfit(AutomationError):
+    """A launch that no longer fits config.yaml or the plugins: nothing of it can be sent until it does."""
+
+
+@dataclass
+class Composer:
+    """Renders grants of the launches and batches that it was shown."""
+
+    head: Letterhead
+    launches: dict[int, tuple[Campaign, Renderer] | Unfit] = field(default_factory=dict)
+    batches: dict[tuple[int, int], Products] = field(default_factory=dict)
+
+    def show_launch(self, project: Project, launch_id: int, pinned: PinnedText) -> None:
+        """What was launched; where it no longer fits, that is what its messages are told."""
+        try:
+            campaign = parse_pinned(project, pinned.campaign, pinned.text)
+        except ConfigurationError as error:
+            self.launches[launch_id] = Unfit(str(error))
+        else:
+            self.launches[launch_id] = (campaign, renderer_of(project, pinned.files))
+
+    def show_batch(self, run_id: int, batch_no: int, launch_id: int, products: Products) -> None:
+        """What the batch's messages show of each product."""
+        launch = self.launches[launch_id]
+        self.batches[run_id, batch_no] = products if isinstance(launch, Unfit) else tag_links(products, launch[0])
+
+    def forget_batch(self, run_id: int, batch_no: int) -> None:
+        self.batches.pop((run_id, batch_no), None)
+
+    def compose(self, grant: Grant) -> Rendered:
+        """Raises `TemplateError`, and `Unfit`."""
+        launch = self.launches[grant.launch_id]
+        if isinstance(launch, Unfit):
+            raise launch
+        campaign, renderer = launch
+        return compose(grant, campaign, renderer, self.head, self.batches[grant.run_id, grant.batch_no])
+
+
+def parse_pinned(project: Project, name: str, text: str) -> Campaign:
+    """A launched campaign's text. Raises `ConfigurationError` where it no longer fits config.yaml or the plugins."""
+    parsed = parse_campaign(text, f"campaigns/{name}.yaml", project.settings, project.registry)
+    if parsed.campaign is None:
+        problems = "\n".join(str(problem) for problem in parsed.problems)
+        raise ConfigurationError(f"campaign {name!r} as launched no longer fits:\n{problems}")
+    return parsed.campaign
+
+
+def renderer_of(project: Project, files: Mapping[str, bytes]) -> Renderer:
+    """A renderer over these template files, with the plugins' filters."""
+    return Renderer(Templates.from_content(files), filters=project.registry.filters())

@@ -1,0 +1,89 @@
+"""The small interface between the committer and what delivers: in this process, or in spawned ones."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from automation.types.grant import Grant
+from automation.types.message import Receipt
+
+GROUP = 32
+GROUPS_AT_ONCE = 4
+_BATCHES_KEPT = 32
+
+Batch = tuple[int, int]
+
+
+class Seat(NamedTuple):
+    """A flight and how many messages it can take more."""
+
+    flight: int
+    room: int
+
+
+class PinnedText(NamedTuple):
+    """A launch as a process without the store needs it."""
+
+    campaign: str
+    text: str
+    files: Mapping[str, bytes]
+
+
+class Ground(Protocol):
+    """What the committer does for an executor."""
+
+    def take_off(self, pid: int) -> tuple[int, Path]:
+        """Register a process; returns its flight and where its recorder is."""
+        ...
+
+    def recover(self, flight: int) -> None:
+        """Settle what a dead process left on its way, by its recorder."""
+        ...
+
+    def pinned(self, launch_id: int) -> PinnedText: ...
+
+    def products(self, run_id: int, batch_no: int) -> Mapping[str, Mapping[str, object]]: ...
+
+
+class Executor(Protocol):
+    """Delivers grants. `receipts` gives what came since the last call; every grant gets one, or its flight is recovered."""
+
+    async def take_off(self, ground: Ground) -> None: ...
+
+    @property
+    def seats(self) -> Sequence[Seat]:
+        """Who can take messages now."""
+        ...
+
+    @property
+    def busy(self) -> int:
+        """How many messages are on their way."""
+        ...
+
+    def hand(self, grants: Sequence[Grant]) -> None:
+        """Deliver these, each by its flight; their intents are committed."""
+        ...
+
+    def resolve(self, grants: Sequence[Grant]) -> None:
+        """Ask the channels what became of these."""
+        ...
+
+    def receipts(self) -> list[Receipt]: ...
+
+    async def wait(self, seconds: float) -> None:
+        """Until something came, or for so long."""
+        ...
+
+    async def land(self) -> list[int]:
+        """Wait for what is on its way and end; returns the flights that ended in order."""
+        ...
+
+
+def unused(batches: Collection[Batch], on_their_way: Iterable[Grant]) -> list[Batch]:
+    """The batches to forget, once many are kept: those that no message on its way belongs to."""
+    if len(batches) < _BATCHES_KEPT:
+        return []
+    used = {(grant.run_id, grant.batch_no) for grant in on_their_way}
+    return [batch for batch in batches if batch not in used]

@@ -1,0 +1,138 @@
+"""A flight recorder: what a delivering process did with each message, for whoever finds it dead.
+
+An append-only file of one line an event, under a lock that the process holds for life. It is not synced: a killed
+process loses nothing of it; with a lost machine its messages count as ambiguous anyway.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from automation.types.message import Receipt, Rendered, Verdict
+
+_HANDED_OVER, _RESULT, _BREACH = "D", "R", "X"
+
+
+class Recorder:
+    """Writes one. Raises `OSError` where that can't be done, before anything is handed over."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def handed_over(self, message: Rendered) -> None:
+        """From now on the message may arrive. 3 µs."""
+        self._write(f"{_HANDED_OVER} {message.id} {message.attempt}\n")
+
+    def received(self, receipt: Receipt) -> None:
+        """The channel's answer."""
+        self._write(f"{_RESULT} {json.dumps(pack(receipt))}\n")
+
+    def breach(self, channel: str) -> None:
+        """The channel reports messages as sent that it never said it would hand over: nothing it holds is certain."""
+        self._write(f"{_BREACH} {channel}\n")
+
+    def close(self) -> None:
+        """Let go of the lock; the file stays until its results are in the ledger."""
+        os.close(self._file)
+
+    def _write(self, line: str) -> None:
+        data = line.encode()
+        before = os.fstat(self._file).st_size if len(data) > 4_000 else None
+        written = os.write(self._file, data)
+        if written != len(data):  # the disk is full: half a line must not stand before the next one
+            size = os.fstat(self._file).st_size
+            os.ftruncate(self._file, before if before is not None else size - written)
+            raise OSError("the flight recorder can't be written: the disk is full")
+
+
+@dataclass
+class Recording:
+    """What a recorder holds: message id → attempt of what was handed over, and the answers."""
+
+    handed_over: dict[str, int] = field(default_factory=dict)
+    receipts: dict[str, Receipt] = field(default_factory=dict)
+    breached: set[str] = field(default_factory=set)
+
+    def conclude(self, message: str, attempt: int, channel: str) -> Receipt:
+        """What is known of a message that the process had been granted."""
+        receipt = self.receipts.get(message)
+        if receipt is not None and receipt.attempt == attempt:
+            return receipt
+        if self.handed_over.get(message) == attempt or channel in self.breached:
+            return Receipt(message, attempt, Verdict.AMBIGUOUS, DIED)
+        return Receipt(message, attempt, Verdict.RETURNED, "the process died before it was handed over")
+
+
+DIED = "the process died before the answer"
+
+
+def read(path: Path) -> Recording:
+    """Raises `OSError` where there is none. A line that was cut short is no event."""
+    found = Recording()
+    *lines, _cut = path.read_text().split("\n")
+    for line in lines:
+        kind, _, rest = line.partition(" ")
+        if kind == _HANDED_OVER:
+            message, _, attempt = rest.partition(" ")
+            found.handed_over[message] = int(attempt)
+        elif kind == _RESULT:
+            receipt = unpack(json.loads(rest))
+            found.receipts[receipt.id] = receipt
+        elif kind == _BREACH:
+            found.breached.add(rest)
+    return found
+
+
+def await_lock(path: Path, seconds: float) -> bool:
+    """Whether nobody holds the recorder any more, waiting so long for it."""
+    file = os.open(path, os.O_RDWR)
+    until = time.monotonic() + seconds
+    try:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                if time.monotonic() >= until:
+                    return False
+                time.sleep(0.02)
+            else:
+                return True
+    finally:
+        os.close(file)
+
+
+def pack(receipt: Receipt) -> list[object]:
+    """A receipt as JSON takes it."""
+    wait = receipt.retry_after
+    return [
+        receipt.id,
+        receipt.attempt,
+        receipt.verdict.value,
+        receipt.detail,
+        receipt.provider_id,
+        None if wait is None else wait.total_seconds(),
+        receipt.suppress,
+    ]
+
+
+def unpack(packed: list[object]) -> Receipt:
+    message, attempt, verdict, detail, provider_id, wait, suppress = packed
+    assert isinstance(attempt, int)
+    return Receipt(
+        str(message),
+        attempt,
+        Verdict(str(verdict)),
+        str(detail),
+        str(provider_id),
+        timedelta(seconds=float(wait)) if isinstance(wait, int | float) else None,
+        str(suppress),
+    )
