@@ -67,8 +67,8 @@ def _confirm(site: Site, connection: Connection, message_id: str) -> tuple[Answe
     if double_opt_in.about(connection, message_id):
         confirmed = double_opt_in.confirm(connection, message_id, at=site.now)
         for request in confirmed:
-            key = f"consent_given:{request.customer_id}.{request.topic}"
-            taken = feedback.event(message, "consent_given", at=request.settled_at or site.now, key=key, topic=request.topic)
+            key, at = f"consent_given:{request.customer_id}.{request.topic}", request.settled_at or site.now
+            taken = feedback.event(message, "consent_given", at=at, key=key, topic=request.topic)
             inbox.take(connection, [{**taken, "customer_id": request.customer_id}], now=site.now)
         return (message, _topics(confirmed, message)) if confirmed else None
     words = {(message.channel, message.topic): True}

@@ -165,7 +165,9 @@ def _batch(body: bytes) -> list[Any]:
     return document["events"]
 
 
-def _checked(batch: Sequence[Any], settings: Settings, now: datetime) -> tuple[list[dict[str, JsonValue]], list[Refused]]:
+def _checked(
+    batch: Sequence[Any], settings: Settings, now: datetime
+) -> tuple[list[dict[str, JsonValue]], list[Refused]]:
     """Inbox rows of the sound events, and what is wrong with the others: the first problem of each field."""
     taken: list[dict[str, JsonValue]] = []
     refused: list[Refused] = []

@@ -90,6 +90,12 @@ class Pages:
 
     def _check(self) -> None:
         """Render each page once in each language, so that a mistake is found at the start and not by a customer."""
+        for language, texts in self._compiled.items():
+            for name, template in texts.items():
+                try:
+                    template.render({**_SHOWN, "shop": self._shop, "language": language})
+                except TemplateError as error:
+                    raise ConfigurationError(f"{OWN}/{language}.yaml: {name}: {error.message}") from error
         choice = {"value": "email.news", "topic": "news", "channel": "email", "checked": True}
         for name in NAMES:
             for language in self._texts:
