@@ -130,14 +130,17 @@ class StagedEvents(Staging):
         return {**self._known, **self.columns}
 
     def _write(self, rows: list[pl.DataFrame]) -> None:
-        events = pl.concat(rows).drop(ORDER)
+        events = pl.concat(rows)
+        rows.clear()
         self._ids = self._ids or Ids()
         again = self._ids.add(events["event_id"])
         if again.any():
             events = events.filter(~again)
         if events.height:
             self.fresh += events.height
-            filled(events, self.stored).pipe(sorted_events).pipe(write_events, self._next())
+            # In the order in which rules read them.
+            events = filled(events, self.stored).sort("type", "occurred_at")
+            events.write_parquet(self._next(), compression="zstd", compression_level=1, row_group_size=ROW_GROUP)
 
 
 def filled(events: pl.DataFrame, columns: Mapping[str, ColumnType]) -> pl.DataFrame:
@@ -146,16 +149,6 @@ def filled(events: pl.DataFrame, columns: Mapping[str, ColumnType]) -> pl.DataFr
         (pl.col(name) if name in events.columns else pl.lit(None).alias(name)).cast(POLARS_TYPES[kind])
         for name, kind in columns.items()
     )
-
-
-def sorted_events(events: pl.DataFrame) -> pl.DataFrame:
-    """In the order in which rules read them."""
-    return events.sort("type", "occurred_at")
-
-
-def write_events(events: pl.DataFrame, path: Path) -> None:
-    """One file of the events table."""
-    events.write_parquet(path, compression="zstd", compression_level=1, row_group_size=ROW_GROUP)
 
 
 @contextmanager
