@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, InstanceOf, model_validator
 
+from automation.config.webhooks import Webhooks
 from automation.types.campaign import Grammar
 from automation.types.condition import Group, Leaf, Names, Using
 from automation.types.consent import ConsentSettings
@@ -177,5 +178,6 @@ class Settings(Grammar):
     mailbox: Mailbox | None = Field(
         default=None, description="where bounces, complaints and unsubscribes by mail arrive, to be taken in"
     )
+    webhooks: Webhooks = Field(default=Webhooks(), description="who may report what happened by calling us")
     plugins: Plugins = Plugins()
     suppressions: tuple[Annotated[InstanceOf[Using], Names("suppressions")], ...] = ()

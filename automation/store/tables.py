@@ -367,6 +367,17 @@ class Inbox(SQLModel, table=True):
     flush: int | None = Field(default=None, index=True)
 
 
+class Arrival(SQLModel, table=True):
+    """Lines of an export that a shop reported by calling us, until they are imported."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    key: str = Field(unique=True)  # the shop's own number of the call
+    preset: str
+    table_name: str
+    lines: str  # JSON: list of column -> text
+    received_at: int = Field(sa_type=BigInteger)
+
+
 class Flush(SQLModel, table=True):
     """A numbered move of inbox rows to the warehouse; the Delta commit carries the number."""
 

@@ -15,6 +15,7 @@ from automation.web.endpoint import Endpoint
 from automation.web.hardening import Hardened
 from automation.web.openapi import document
 from automation.web.site import Site
+from automation.web.webhooks import calls
 
 PARTS: tuple[Callable[[Site], Iterator[Endpoint]], ...] = (
     tracking.endpoints,
@@ -23,6 +24,7 @@ PARTS: tuple[Callable[[Site], Iterator[Endpoint]], ...] = (
     confirming.endpoints,
     events.endpoints,
     health.endpoints,
+    calls.endpoints,
 )
 """Every file of routes. A new one is a line here."""
 

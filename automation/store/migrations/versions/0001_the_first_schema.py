@@ -11,6 +11,17 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "arrival",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("preset", sa.String(), nullable=False),
+        sa.Column("table_name", sa.String(), nullable=False),
+        sa.Column("lines", sa.String(), nullable=False),
+        sa.Column("received_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("key"),
+    )
+    op.create_table(
         "batch",
         sa.Column("run_id", sa.Integer(), nullable=False),
         sa.Column("no", sa.Integer(), nullable=False),
@@ -392,6 +403,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_inbox_flush"))
 
     op.drop_table("inbox")
+    op.drop_table("arrival")
     op.drop_table("flush")
     op.drop_table("flight")
     op.drop_table("fact")

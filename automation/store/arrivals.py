@@ -1,0 +1,71 @@
+"""What shops report about products and customers: durable here first, then imported like the lines of an export."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from automation.clock import to_millis
+from automation.store.engine import table
+from automation.store.tables import Arrival
+from automation.types.schema import TableName
+
+_arrival = table(Arrival)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Lines of one table in the columns of one preset, as they came; `upto` is the last one's row."""
+
+    preset: str
+    table: TableName
+    lines: Sequence[Mapping[str, str]]
+    upto: int
+
+
+def take(
+    connection: Connection,
+    key: str,
+    preset: str,
+    table_: TableName,
+    lines: Sequence[Mapping[str, str]],
+    *,
+    now: datetime,
+) -> bool:
+    """Keep the lines of one call; whether it was new: the same call twice is one, while it waits."""
+    row = {
+        "key": key,
+        "preset": preset,
+        "table_name": table_,
+        "lines": json.dumps(lines, ensure_ascii=False),
+        "received_at": to_millis(now),
+    }
+    known = connection.execute(sa.select(_arrival.c.id).where(_arrival.c.key == key)).scalar()
+    if known is not None:
+        return False
+    connection.execute(sa.insert(_arrival).values(row))
+    return True
+
+
+def waiting(connection: Connection, *, limit: int = 10_000) -> list[Waiting]:
+    """What waits, by preset and table: products before orders and customers, whom orders may name."""
+    query = sa.select(_arrival).order_by(_arrival.c.id).limit(limit)
+    groups: dict[tuple[str, TableName], list[sa.Row[tuple[object, ...]]]] = {}
+    for row in connection.execute(query):
+        groups.setdefault((row.preset, row.table_name), []).append(row)
+    order = ("products", "customers", "events")
+    return [
+        Waiting(preset, name, [line for row in rows for line in json.loads(row.lines)], max(row.id for row in rows))
+        for (preset, name), rows in sorted(groups.items(), key=lambda one: order.index(one[0][1]))
+    ]
+
+
+def done(connection: Connection, imported: Waiting) -> None:
+    """The warehouse has these lines."""
+    same = (_arrival.c.preset == imported.preset, _arrival.c.table_name == imported.table)
+    connection.execute(sa.delete(_arrival).where(*same, _arrival.c.id <= imported.upto))
