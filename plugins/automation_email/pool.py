@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from automation.types.message import Verdict
 from automation_email.delivery import Delivery
-from automation_email.session import Session, Work
+from automation_email.session import Session
+from automation_email.work import Work
 
 Connect = Callable[[Work], Awaitable[Session]]
 """Opens a connection and logs in. Raises `Unreachable`."""
@@ -28,6 +29,7 @@ class Pool:
     """At most `size` connections, each renewed after `share` messages; messages of all slices wait in one line."""
 
     def __init__(self, connect: Connect, prepare: Prepare, *, size: int, share: int) -> None:
+        self.plain = False
         self._connect = connect
         self._prepare = prepare
         self._size = size

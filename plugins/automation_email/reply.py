@@ -14,7 +14,7 @@ _LINE = re.compile(rb"([2-5]\d\d)([ -]?)(.*)")
 MAX_REPLY = 64 * 1024
 MAX_LINES = 1_000
 _NOT_LOGGED_IN = frozenset({530, 534, 535, 538})
-_OUT_OF_TURN = 503
+OUT_OF_TURN = 503
 SHUTTING_DOWN = 421
 DEAD = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"})
 """Enhanced codes (RFC 3463, 7505) by which nothing will ever arrive at the address: no such mailbox, no such system, no
@@ -62,7 +62,7 @@ class Reply(NamedTuple):
         verdict, suppress = Verdict.RETRY, ""
         if self.code in _NOT_LOGGED_IN or (self.code == SHUTTING_DOWN and verb != "DOT"):
             verdict = Verdict.RETURNED
-        elif self.code >= 500 and self.code != _OUT_OF_TURN:
+        elif self.code >= 500 and self.code != OUT_OF_TURN:
             verdict = Verdict.FAILED
             suppress = "hard_bounce" if verb != "MAIL" and self.enhanced in DEAD else ""
         return Receipt(message.id, message.attempt, verdict, self.detail, suppress=suppress)

@@ -11,33 +11,17 @@ write and one read a message. All of it happens in `heard`: a task and a future 
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
 
 from automation.types.message import Verdict
 from automation_email.delivery import Delivery
 from automation_email.line import Line
-from automation_email.reply import SHUTTING_DOWN, Reply
+from automation_email.reply import OUT_OF_TURN, SHUTTING_DOWN, Reply
+from automation_email.work import Work
 
 IN_ONE_WRITE = 32 * 1024
 """Up to here a message and its dot are one write; the body of a larger one must have left before its dot is written."""
 _DOT = b".\r\n"
 _CLOSED = "the connection was closed"
-
-
-class Work(Protocol):
-    """Where a session gets its messages from, and what it says of itself."""
-
-    def next(self, session: Session) -> Delivery | None:
-        """The next message, its envelope made; None when there is none that this session may send."""
-        ...
-
-    def idle(self, session: Session) -> None: ...
-
-    def again(self, delivery: Delivery, why: str) -> None:
-        """A message about which nothing was said on a connection that is no more."""
-        ...
-
-    def gone(self, session: Session) -> None: ...
 
 
 class Session(Line):
@@ -59,7 +43,8 @@ class Session(Line):
         self.extensions = extensions
         self.begun = 0
         self._work = work
-        self._pipelining = "pipelining" in extensions
+        self._pipelining = "pipelining" in extensions and not work.plain
+        self._proven = False  # whether a whole group was answered
         self._offered: Delivery | None = None  # its commands are written
         self._writing: Delivery | None = None  # its body is being written
         self._handed: Delivery | None = None  # its dot is written
@@ -153,7 +138,7 @@ class Session(Line):
         if not self.over and not self.expected:
             self._quitting = asyncio.get_running_loop().create_future()
             self.command("QUIT", b"QUIT\r\n")
-            await asyncio.wait([self._quitting], timeout=2)
+            await asyncio.wait([self._quitting], timeout=min(2.0, self._timeout))
         self.fail(_CLOSED)
 
     # What follows from an answer
@@ -196,6 +181,11 @@ class Session(Line):
         delivery, self._offered = self._offered, None
         assert delivery is not None
         refusal = delivery.refusal
+        if self._pipelining and not self._proven and (refusal or ("DATA", reply))[1].code == OUT_OF_TURN:
+            self._offered = delivery
+            self.fail("the server refused pipelining")
+            return
+        self._proven = True
         if reply.code == 354 and not refusal:
             self._send(delivery)
         elif reply.code == 354 and refusal and refusal[0] == "RCPT":
@@ -239,8 +229,10 @@ class Session(Line):
             self._hang_up(reply)
         elif verb == "LONE DOT":
             self._reset()
-        elif verb == "QUIT" or not reply.positive:
-            self.fail(_CLOSED if verb == "QUIT" else "the server can't forget a refused message")
+        elif verb == "QUIT":
+            self.fail(_CLOSED)
+        elif not reply.positive:
+            self._give_back("the server can't forget a refused message")
         elif not self.expected:
             self.proceed()
 
@@ -255,6 +247,13 @@ class Session(Line):
 
     def _refuse(self, delivery: Delivery, verb: str, reply: Reply) -> None:
         delivery.report(reply.refused(delivery.message, verb))
+
+    def _give_back(self, why: str) -> None:
+        """End this connection before anything was said about the message that waits on it."""
+        offered, self._offered = self._offered, None
+        if offered:
+            self._work.again(offered, why)
+        self.fail(why)
 
     def _hang_up(self, reply: Reply) -> None:
         """421: what wasn't handed over comes back without having counted."""
@@ -274,10 +273,18 @@ class Session(Line):
             handed.settle(Verdict.AMBIGUOUS, f"no answer after the final dot: {why}")
         if writing:
             writing.settle(Verdict.RETRY, f"not handed over: {why}")
-        if offered and (offered.answered or not (handed or (lost and self.begun > 1))):
+        if offered and not handed and self._is_about(offered, lost=lost):
             offered.settle(Verdict.RETRY, f"not handed over: {why}")
         elif offered:
             self._work.again(offered, why)
         if self._quitting and not self._quitting.done():
             self._quitting.set_result(None)
         self._work.gone(self)
+
+    def _is_about(self, offered: Delivery, *, lost: bool) -> bool:
+        """Whether this end may be the message's own doing, and not that of one before it or of the connection's age."""
+        if self._pipelining and offered.answered and not self._proven:
+            self._work.plain = True
+            return False
+        begun = bool(self.expected) and self.expected[0] == "MAIL"
+        return offered.answered or (begun and not (lost and self.begun > 1))

@@ -18,7 +18,8 @@ from automation_email.login import log_in
 from automation_email.mime import build
 from automation_email.options import SmtpOptions
 from automation_email.pool import Pool
-from automation_email.session import Session, Work
+from automation_email.session import Session
+from automation_email.work import Work
 
 _SMTPUTF8 = frozenset({"smtputf8", "8bitmime"})
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import email
 import email.policy
-import ssl
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.certificates import certificate, server_tls
 from support.smtp import Mailbox, accepts, scripted_server, smtp_server
 
 from automation.testing.channel import check_channel, example_messages, receipts
@@ -220,27 +219,14 @@ def test_a_local_part_outside_of_ascii_needs_smtputf8() -> None:
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A throwaway certificate for localhost, with its key in the same file."""
-    folder = tmp_path_factory.mktemp("tls")
-    command = (
-        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
-        f" -keyout {folder}/key.pem -out {folder}/cert.pem"
-    )
-    subprocess.run(command.split(), check=True, capture_output=True)
-    return folder
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return certificate(tmp_path_factory.mktemp("tls"))
 
 
-def server_tls(certificate: Path) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
-    return context
-
-
-def test_starttls_and_login(certificate: Path) -> None:
+def test_starttls_and_login(tls: Path) -> None:
     mailbox = Mailbox()
-    settings = {"tls_context": server_tls(certificate), "require_starttls": True, "auth_required": True}
-    options: dict[str, Any] = {"tls": "starttls", "host": "localhost", "ca_file": certificate / "cert.pem"}
+    settings = {"tls_context": server_tls(tls), "require_starttls": True, "auth_required": True}
+    options: dict[str, Any] = {"tls": "starttls", "host": "localhost", "ca_file": tls / "cert.pem"}
     options |= {"username": "shop", "password": Secret("s3cret")}
 
     def send(**changed: Any) -> Receipt:
