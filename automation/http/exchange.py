@@ -71,11 +71,13 @@ async def exchange(
     request: Callable[[Rendered], Request],
     judge: Callable[[Rendered, Answer], Receipt],
     hand_over: HandOver,
+    *,
+    unsent: Verdict = Verdict.RETURNED,
 ) -> AsyncIterator[Receipt]:
     """`call` for each message, as many at once as the client has connections."""
 
     async def deliver_one(message: Rendered) -> Receipt:
-        return await call(client, message, request, judge, hand_over)
+        return await call(client, message, request, judge, hand_over, unsent=unsent)
 
     async for answer in each(messages, deliver_one, at_once=client.connections):
         yield answer
@@ -87,10 +89,13 @@ async def call(
     request: Callable[[Rendered], Request],
     judge: Callable[[Rendered, Answer], Receipt],
     hand_over: HandOver,
+    *,
+    unsent: Verdict = Verdict.RETURNED,
 ) -> Receipt:
     """One message: its request, and what `judge` makes of the answer.
 
-    What can't be sent as it is, or leads where nothing may go: FAILED. What never left: RETURNED. No answer: AMBIGUOUS.
+    What can't be sent as it is, or leads where nothing may go: FAILED. What never left: `unsent`, which is RETRY where
+    the URL is the customer's own, since it then says something of the message. No answer: AMBIGUOUS.
     """
     try:
         refuse_control(message)
@@ -101,7 +106,7 @@ async def call(
     except NotAllowed as error:
         return receipt(message, Verdict.FAILED, f"not allowed: {error}")
     except NotSent as error:
-        return receipt(message, Verdict.RETURNED, f"not sent: {error}")
+        return receipt(message, unsent, f"not sent: {error}")
     except Unanswered as error:
         return receipt(message, Verdict.AMBIGUOUS, f"no answer: {error}")
     return judge(message, answer)
