@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import polars as pl
 from sqlalchemy.engine import Connection
@@ -45,6 +46,57 @@ def take_words(
         consent.write(connection, said.filter(~waits), by=by, now=now),
         double_opt_in.request(connection, said.filter(waits)),
     )
+
+
+SPOKEN = {"consent_given": True, "unsubscribe": False}
+"""The events that are words on consent, where they name a topic."""
+
+
+def fault(settings: Settings, type_: str, attributes: Mapping[str, object]) -> tuple[str, str] | None:
+    """What keeps an event from counting as a word on consent: the attribute and what is wrong with it, or None."""
+    topic = attributes.get("topic")
+    if type_ not in SPOKEN or topic is None:
+        return None
+    if topic not in settings.topics:
+        return "topic", f"is not a topic of config.yaml: {', '.join(settings.topics)}"
+    channel = attributes.get("channel", DEFAULT_CHANNEL)
+    if channel not in settings.channels:
+        return "channel", f"is not a channel of config.yaml: {', '.join(settings.channels)}"
+    if SPOKEN[type_] and topic in settings.consent.double_opt_in and not attributes.get("address"):
+        return "address", "is needed: this topic has double opt-in, and the address is asked to confirm"
+    return None
+
+
+def take_events(
+    settings: Settings, connection: Connection, events: Sequence[Mapping[str, Any]], *, now: datetime
+) -> Taken:
+    """What events say about consent, in the transaction that takes them into the inbox; the others say nothing.
+
+    Attributes: topic; channel (email by default), address, source, method, text_version.
+    """
+    rows = [_word(settings, event) for event in events if event["type"] in SPOKEN and event.get("topic")]
+    if not rows:
+        return Taken(0, 0)
+    said = pl.DataFrame(rows, schema=consent.WORDS, orient="row")
+    return take_words(settings, connection, said, by="events", now=now)
+
+
+def _word(settings: Settings, event: Mapping[str, Any]) -> tuple[Any, ...]:
+    topic = str(event["topic"])
+    return (
+        event["customer_id"],
+        str(event.get("channel") or DEFAULT_CHANNEL),
+        topic,
+        SPOKEN[event["type"]],
+        to_millis(datetime.fromisoformat(event["occurred_at"])),
+        str(event.get("source") or "events"),
+        str(event.get("text_version") or settings.consent.text_versions.get(topic, "")),
+        str(event.get("method") or "event"),
+        str(event.get("address") or ""),
+    )
+
+
+DEFAULT_CHANNEL = "email"
 
 
 def say(

@@ -27,6 +27,7 @@ _request, _message, _run = table(ConsentRequest), table(Message), table(Run)
 METHOD = "double opt-in"
 VALID = timedelta(days=30)
 """How long a request may be confirmed."""
+_SAME = ["customer_id", "channel", "topic", "at", "source"]
 _OPEN = ("pending", "asked")
 _GONE = frozenset({"failed", "expired", "cancelled", "suppressed", "erased"})
 
@@ -53,19 +54,29 @@ class Request:
 def request(connection: Connection, said: pl.DataFrame) -> int:
     """Take a batch of words (`consent.WORDS`, all granted, with addresses) that wait to be confirmed.
 
-    Who agreed already or has an open request is not asked again; returns how many requests are new.
+    Who agreed already, has an open request, or was asked about this very word is not asked again; returns how many
+    requests are new.
     """
     rows = []
     for (channel, topic), part in said.group_by("channel", "topic", maintain_order=True):
         known = consent.states(connection, part["customer_id"].to_list(), [str(channel)], str(topic))
         agreed = known.filter("granted").select("customer_id")
-        rows += part.join(agreed, on="customer_id", how="anti", maintain_order="left").to_dicts()
+        open_ = part.join(agreed, on="customer_id", how="anti", maintain_order="left")
+        rows += open_.join(_of_words(connection, open_), on=_SAME, how="anti", maintain_order="left").to_dicts()
     before = connection.execute(sa.select(sa.func.count()).select_from(_request)).scalar_one()
     if rows:
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
         connection.execute(dialect.insert(_request).on_conflict_do_nothing(), [_as_pending(row) for row in rows])
     after = connection.execute(sa.select(sa.func.count()).select_from(_request)).scalar_one()
     return int(after - before)
+
+
+def _of_words(connection: Connection, said: pl.DataFrame) -> pl.DataFrame:
+    """The words that were requests once."""
+    columns = [_request.c["requested_at" if name == "at" else name] for name in _SAME]
+    query = sa.select(*columns).where(_request.c.customer_id.in_(said["customer_id"].to_list()))
+    schema = {name: consent.WORDS[name] for name in _SAME}
+    return pl.DataFrame([tuple(row) for row in connection.execute(query)], schema=schema, orient="row")
 
 
 def _as_pending(word: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import httpx
 import polars as pl
 import pytest
 from support.toy_project import CONFIG, deliver, outbox, toy_project
+from support.web import KEY, Shop, serving
 
 from automation.clock import to_millis
-from automation.ids import verify
+from automation.ids import sign, verify
 from automation.pipeline.templates import TemplateError
 from automation.reporting.status import run_status
 from automation.runner.confirming import ask
@@ -20,7 +22,7 @@ from automation.runner.consents import take_words
 from automation.runner.launch import standings
 from automation.runner.pinned import PinnedCampaigns
 from automation.runner.run import advance
-from automation.runner.workspace import Workspace
+from automation.runner.workspace import Workspace, open_workspace
 from automation.store import consent, double_opt_in
 from automation.testing.toy_shop import TOY_AS_OF
 from automation.types.run import Account
@@ -132,3 +134,62 @@ def test_the_campaign_that_asks_is_shown_as_launched(workspace: Workspace) -> No
     say_yes(workspace, ("new1", "new1@toy.example"))
     work(workspace)
     assert ("confirm-promotions-email", "launched") in [(s.name, s.standing) for s in standings(workspace)]
+
+
+# Through the web app
+
+
+def event(customer: str, type_: str = "consent_given", **attributes: str) -> dict[str, object]:
+    at = TOY_AS_OF.isoformat()
+    return {"event_id": f"{type_}{customer}", "customer_id": customer, "type": type_, "occurred_at": at,
+            "attributes": {"topic": "promotions", **attributes}}  # fmt: skip
+
+
+@pytest.fixture
+def shop(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+    monkeypatch.setenv("SHOP_KEY", KEY)
+    root = workspace.project.root
+    (root / "config.yaml").write_text((root / "config.yaml").read_text() + "web: {api_keys: ['${SHOP_KEY}']}\n")
+    with serving(open_workspace(root, clock=workspace.clock)) as shop:
+        yield shop
+
+
+def post(shop: Shop, *events: dict[str, object]) -> httpx.Response:
+    return shop.client.post("/events", json={"events": list(events)}, headers={"Authorization": f"Bearer {KEY}"})
+
+
+def test_an_event_is_asked_about_and_its_link_confirms_on_the_button_alone(shop: Shop) -> None:
+    yes = event("new1", address="New1@Toy.example", source="pop-up")
+    assert post(shop, yes).json()["accepted"] == 1
+    assert post(shop, yes).json()["repeated"] == 1
+    assert states(shop.workspace) == [("new1", "pending")]
+    work(shop.workspace)
+    (sent,) = outbox(shop.workspace)
+    path = f"/confirm/{sign(shop.workspace.store.secret, 'confirm', sent['id'])}"
+    assert "promotions" in shop.client.get(path).text.lower()
+    assert states(shop.workspace) == [("new1", "asked")]
+    assert shop.client.post(path).status_code == 200
+    with shop.workspace.store.reading() as connection:
+        (word,) = consent.history(connection, ["new1"])
+    assert (word.granted, word.topic, word.source, word.method) == (True, "promotions", "pop-up", "double opt-in")
+    assert [found["type"] for found in shop.events()] == ["consent_given", "consent_given"]
+    assert shop.client.post(path).status_code == 200
+    assert len(shop.events()) == 2
+    assert post(shop, yes).json()["repeated"] == 1
+    assert states(shop.workspace) == []
+
+
+def test_an_unsubscribe_event_counts_at_once_for_the_address(shop: Shop) -> None:
+    assert post(shop, event("c1", "unsubscribe", address="C1@toy.example")).status_code == 200
+    with shop.workspace.store.reading() as connection:
+        assert consent.suppressed(connection, ["c1@toy.example"], "email", "promotions")
+
+
+def test_a_word_that_could_not_count_is_refused(shop: Shop) -> None:
+    answer = post(shop, event("new1"), event("new2", topic="news"), event("new3", channel="pigeon"))
+    assert answer.status_code == 422
+    assert [(one["field"], one["what"]) for one in answer.json()["refused"]] == [
+        ("attributes.address", "is needed: this topic has double opt-in, and the address is asked to confirm"),
+        ("attributes.topic", "is not a topic of config.yaml: promotions, service"),
+        ("attributes.channel", "is not a channel of config.yaml: email"),
+    ]
