@@ -17,6 +17,8 @@ def run_payload(found: RunStatus) -> dict[str, object]:
     names = ("id", "campaign", "kind", "due_key", "due_at", "as_of", "state", "created_at", "finished_at", "error")
     return {
         **{name: getattr(run, name) for name in names},
+        "hold": run.hold,
+        "test": run.test,
         "account": vars(found.account).copy(),
         "adds_up": found.account.adds_up,
         "reasons": [{"outcome": o, "reason": r, "customers": n} for (o, r), n in sorted(found.reasons.items())],
@@ -34,6 +36,8 @@ def run_blocks(workspace: Workspace, found: RunStatus) -> list[Block]:
     if not found.account.adds_up:
         shown.append(Text("the account does not add up: please report this", "bad"))
     shown.append(_reasons(workspace, found))
+    if run.hold:
+        shown.append(Text(f"HELD: {run.hold['what']}; to send it anyway: automation confirm {run.id}", "bad"))
     if run.error:
         shown.append(Text(f"failed: {run.error}", "bad"))
     return shown

@@ -29,6 +29,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("daemon", "daemon:daemon", "Run launched campaigns when they are due, until told to stop.", _RUN),
     Command("web", "web:web", "Serve the web app, until told to stop.", _RUN),
     Command("run", "run:run", "Run a launched campaign once, now.", _RUN),
+    Command("confirm", "confirm:confirm", "Let a run go on that a guard holds.", _RUN),
     Command("status", "status:status", "Show campaigns, runs and whether the daemon is alive.", _RUN),
     Command("mailbox", "mailbox:mailbox", "Take in bounces, complaints and unsubscribes that came by mail.", _RUN),
     Command("report", "report:report", "Show what a campaign came to: who got it, what they answered, what it earned.", _RUN),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,6 +21,7 @@ def run(
     context: typer.Context,
     name: Name,
     request: Annotated[str | None, typer.Option(help="an id of yours: the same one never makes a second run")] = None,
+    confirm: Annotated[bool, typer.Option("--confirm", help="let it pass the guards that would hold it")] = False,
 ) -> None:
     """Run a launched campaign once, now.
 
@@ -30,13 +32,15 @@ def run(
     from automation.daemon.by_hand import request as ask
     from automation.daemon.by_hand import work
     from automation.reporting.status import run_status
+    from automation.runner.guards import refuse_held
 
     invocation: Invocation = context.obj
     with invocation.workspace() as workspace:
-        made, new = ask(workspace, name, request)
+        made, new = ask(workspace, name, request, confirmed_by=getpass.getuser() if confirm else None)
         with invocation.output.progress("customers") as tick:
             work(workspace, made.id, tick)
         found = run_status(workspace, made.id)
+        refuse_held(found.run)
         shown = run_blocks(workspace, found)
         waiting = _waiting(workspace, found)
     if not new:

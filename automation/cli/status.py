@@ -51,12 +51,13 @@ def _show_overview(invocation: Invocation, workspace: Workspace) -> None:
     found = overview(workspace, limit=_SHOWN_RUNS)
     due = next_times(workspace, agenda(workspace, PinnedCampaigns(workspace.project)))
     health = read_health(workspace.project.data_dir, workspace.clock.now())
-    payload = {
+    payload: dict[str, object] = {
         "daemon": health.payload(),
         "stopped": [{"scope": s, "at": at, "by": by} for s, (at, by) in found.stopped.items()],
         "campaigns": [_campaign_payload(found, due, name) for name in _names(found)],
         "runs": [run_payload(one) for one in found.runs],
         "next_message": found.next_message,
+        "held": [{"run": run.id, "campaign": run.campaign, **(run.hold or {})} for run in found.held],
     }
     invocation.output.show(
         payload,
@@ -65,6 +66,7 @@ def _show_overview(invocation: Invocation, workspace: Workspace) -> None:
         _campaigns(found, due),
         *_runs(found.runs),
         *_failures(found),
+        *_held(found),
     )
 
 
@@ -121,6 +123,12 @@ def _runs(found: Sequence[RunStatus]) -> list[Block]:
         numbers = (account.audience, account.sent, account.queued, account.audience - reached, account.ambiguous)
         rows.append((one.run.id, one.run.campaign, one.run.due_key, one.run.state.value, *numbers))
     return [Table(columns, rows)]
+
+
+def _held(found: Overview) -> list[Block]:
+    from automation.runner.guards import told
+
+    return [Text(f"{told(run)}; to send it anyway: automation confirm {run.id}", "bad") for run in found.held]
 
 
 def _failures(found: Overview) -> list[Block]:

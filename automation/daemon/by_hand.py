@@ -16,13 +16,18 @@ from automation.store.runs import RunRow
 from automation.types.run import RunKind, RunState
 
 _LOOK_EVERY = 0.5
-_OVER = (RunState.DONE, RunState.FAILED, RunState.STOPPED)
+_OVER = (RunState.HELD, RunState.DONE, RunState.FAILED, RunState.STOPPED, RunState.EXPIRED)
 
 
-def request(workspace: Workspace, campaign: str, key: str | None) -> tuple[RunRow, bool]:
-    """The run of this request, and whether it is new. Raises `AutomationError` where the campaign isn't launched."""
+def request(
+    workspace: Workspace, campaign: str, key: str | None, *, confirmed_by: str | None = None
+) -> tuple[RunRow, bool]:
+    """The run of this request, and whether it is new. Raises `AutomationError` where the campaign isn't launched.
+
+    confirmed_by: who lets it pass every guard.
+    """
     key = key or new_request_id()
-    made = claim(workspace, campaign, Due(RunKind.MANUAL, key, workspace.clock.now()))
+    made = claim(workspace, campaign, Due(RunKind.MANUAL, key, workspace.clock.now()), confirmed_by=confirmed_by)
     if made is not None:
         return made, True
     with workspace.store.reading() as connection:

@@ -31,6 +31,7 @@ class Overview:
     runs: Sequence[RunStatus]
     stopped: Mapping[str, tuple[datetime, str]]
     next_message: datetime | None
+    held: Sequence[RunRow] = ()
 
 
 def overview(workspace: Workspace, *, limit: int = 10) -> Overview:
@@ -38,7 +39,8 @@ def overview(workspace: Workspace, *, limit: int = 10) -> Overview:
         found = runs.find(connection, limit=limit)
         stopped = launches.stopped(connection)
         next_message = sending.next_due(connection)
-    return Overview(standings(workspace), [run_status(workspace, run.id) for run in found], stopped, next_message)
+        held = [run for run in runs.find(connection, open_only=True, limit=1_000) if run.hold is not None]
+    return Overview(standings(workspace), [run_status(workspace, run.id) for run in found], stopped, next_message, held)
 
 
 def run_status(workspace: Workspace, run_id: int) -> RunStatus:

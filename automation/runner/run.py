@@ -12,6 +12,7 @@ import polars as pl
 from automation.errors import AutomationError, Stopped
 from automation.pipeline.audience import Frozen, freeze
 from automation.pipeline.decide import Materials, decide, recheck_caps
+from automation.runner import guards
 from automation.runner.flush import flush
 from automation.runner.materials import (
     active_versions,
@@ -25,7 +26,7 @@ from automation.runner.moving_in.gate import channels_of, refuse_before_move
 from automation.runner.pinned import Pinned, PinnedCampaigns
 from automation.runner.profiling import refresh_for
 from automation.runner.workspace import Workspace
-from automation.store import launches, ledger, places, runs
+from automation.store import holds, launches, ledger, places, runs
 from automation.store.runs import RunRow
 from automation.types.run import Account, RunKind, RunState
 from automation.warehouse.connect import Warehouse
@@ -48,8 +49,8 @@ class Due:
     local: datetime | None = None
 
 
-def claim(workspace: Workspace, campaign: str, due: Due) -> RunRow | None:
-    """Make the run exist, once; None when it existed already.
+def claim(workspace: Workspace, campaign: str, due: Due, *, confirmed_by: str | None = None) -> RunRow | None:
+    """Make the run exist, once; None when it existed already. confirmed_by: who lets it pass every guard.
 
     Raises `AutomationError` where the campaign was never launched, or really sends before anything was moved in.
     """
@@ -65,7 +66,7 @@ def claim(workspace: Workspace, campaign: str, due: Due) -> RunRow | None:
             if scope in halted:
                 what = "everything" if scope == launches.EVERYTHING else f"campaign {campaign!r}"
                 raise Stopped(f"{what} was stopped by {halted[scope][1]}; nothing runs until it is launched again")
-        return runs.claim(
+        made = runs.claim(
             connection,
             campaign=campaign,
             kind=due.kind,
@@ -74,6 +75,9 @@ def claim(workspace: Workspace, campaign: str, due: Due) -> RunRow | None:
             launch_id=launched.id,
             now=workspace.clock.now(),
         )
+        if made is not None and confirmed_by is not None:
+            holds.confirm_all(connection, made.id, by=confirmed_by)
+    return made
 
 
 def advance(
@@ -87,8 +91,9 @@ def advance(
 ) -> bool:
     """Freeze the audience if it isn't, then plan every batch that isn't planned; returns whether all of them are.
 
-    halted: asked between two batches whether to leave the rest for another time. A failure that trying again can't mend
-    (an `AutomationError`) ends the run; any other is kept with it and may pass.
+    A run that a guard holds is not planned. halted: asked between two batches whether to leave the rest for another
+    time. A failure that trying again can't mend (an `AutomationError`) ends the run; any other is kept with it and may
+    pass.
     """
     with workspace.store.reading() as connection:
         run = runs.get(connection, run_id)
@@ -97,9 +102,12 @@ def advance(
     try:
         with workspace.store.reading() as connection:
             launch = pinned.get(connection, run.launch_id)
-        if state is RunState.CREATED:
-            _freeze(workspace, warehouse, run, launch, local)
-            state = RunState.PLANNING
+        if state is RunState.HELD and _is_too_late(workspace, run, launch):
+            return True
+        if state in (RunState.CREATED, RunState.HELD) and run.audience is None:
+            state = _freeze(workspace, warehouse, run, launch, local)
+        if state is RunState.HELD:
+            return False
         return state is not RunState.PLANNING or _plan_batches(workspace, warehouse, run_id, launch, progress, halted)
     except Exception as error:
         over = isinstance(error, AutomationError)
@@ -111,10 +119,28 @@ def advance(
         warehouse.close()
 
 
-def _freeze(workspace: Workspace, warehouse: Warehouse, run: RunRow, launch: Pinned, local: datetime | None) -> None:
+def _is_too_late(workspace: Workspace, run: RunRow, launch: Pinned) -> bool:
+    """Whether the held run's time is over, which ends it."""
+    limit, now = guards.lateness(launch.campaign), workspace.clock.now()
+    if now - run.due_at <= limit:
+        return False
+    with workspace.store.transaction() as connection:
+        why = f"held until it was too late: {(run.hold or {}).get('what')}"
+        runs.set_state(connection, run.id, RunState.EXPIRED, now=now, error=why)
+    return True
+
+
+def _freeze(
+    workspace: Workspace, warehouse: Warehouse, run: RunRow, launch: Pinned, local: datetime | None
+) -> RunState:
+    """Fix who is in it, unless a guard holds the run before or after; returns the run's state."""
     flush(workspace, warehouse)
-    refresh_for(workspace, warehouse, launch.campaign)
     campaign, as_of = launch.campaign, workspace.clock.now()
+    if not guards.is_confirmed(run, guards.STALE):
+        hold = guards.stale(workspace, campaign, warehouse, as_of)
+        if hold is not None:
+            return _hold(workspace, run, hold)
+    refresh_for(workspace, warehouse, campaign)
     versions = active_versions(workspace)
     data = snapshot(
         workspace, warehouse, as_of, with_decisions=reads_decisions(campaign), versions=versions, today=local
@@ -127,11 +153,22 @@ def _freeze(workspace: Workspace, warehouse: Warehouse, run: RunRow, launch: Pin
         salt=f"{campaign.name}:{run.id}",
         path=workspace.audience_file(run.id),
     )
+    hold = guards.check_audience(workspace, run, campaign, batches)
     kept: dict[str, Any] = {"warehouse": data.version, "models": versions, "local": local and local.isoformat()}
     with workspace.store.transaction() as connection:
+        holds.release(connection, run)
         runs.freeze(connection, run.id, batches, as_of=as_of, versions=kept)
+        if hold is not None:
+            holds.hold(connection, run.id, guard=hold.guard, what=hold.what, now=workspace.clock.now())
     audience = sum(map(len, batches))
     workspace.project.registry.observe("run_started", campaign=campaign.name, run_id=str(run.id), audience=audience)
+    return RunState.PLANNING if hold is None else RunState.HELD
+
+
+def _hold(workspace: Workspace, run: RunRow, hold: guards.Hold) -> RunState:
+    with workspace.store.transaction() as connection:
+        holds.hold(connection, run.id, guard=hold.guard, what=hold.what, now=workspace.clock.now())
+    return RunState.HELD
 
 
 def _plan_batches(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -21,7 +21,7 @@ from automation.store.tables import Batch, Run
 from automation.types.run import RunKind, RunState
 
 _run, _batch = table(Run), table(Batch)
-OPEN_STATES = (RunState.CREATED, RunState.PLANNING, RunState.SENDING)
+OPEN_STATES = (RunState.CREATED, RunState.HELD, RunState.PLANNING, RunState.SENDING)
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,11 @@ class RunRow:
     versions: Mapping[str, JsonValue]
     offer_plan: Mapping[str, JsonValue]
     error: str | None
+    hold: Mapping[str, JsonValue] | None = None
+    """What holds it: guard, what, since."""
+    confirmed: Mapping[str, JsonValue] = field(default_factory=dict)
+    """The guards that somebody let it pass, and who; `*` is all of them."""
+    test: bool = False
 
 
 def claim(
@@ -175,4 +180,7 @@ def _row(row: Any) -> RunRow:
         versions=json.loads(row.versions),
         offer_plan=json.loads(row.offer_plan),
         error=row.error,
+        hold=None if row.hold is None else json.loads(row.hold),
+        confirmed=json.loads(row.confirmed),
+        test=bool(row.test),
     )

@@ -8,11 +8,13 @@ from enum import StrEnum
 
 class RunState(StrEnum):
     CREATED = "created"  # the due time is claimed; the audience is not frozen yet
+    HELD = "held"  # a guard holds it until its data is fresh or somebody confirms it; nobody is contacted
     PLANNING = "planning"  # frozen; batches are being planned
     SENDING = "sending"  # everything is planned; messages are leaving
     DONE = "done"
     FAILED = "failed"
     STOPPED = "stopped"
+    EXPIRED = "expired"  # it was held until it was too late to begin
 
 
 class RunKind(StrEnum):

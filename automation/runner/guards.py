@@ -1,0 +1,209 @@
+"""What holds a run before anybody is contacted: old data, the same people again, an unusually large audience."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+from statistics import median
+
+import polars as pl
+
+from automation.config.project import Project
+from automation.contracts import Snapshot
+from automation.errors import AutomationError
+from automation.pipeline.timing import DEFAULT_LATENESS
+from automation.runner.materials import conditions
+from automation.runner.workspace import Workspace
+from automation.store import holds, runs
+from automation.store.runs import RunRow
+from automation.types.campaign import Campaign, Condition, leaves
+from automation.types.run import RunKind
+from automation.types.schedule import parse_every
+from automation.warehouse.connect import Warehouse
+
+STALE, REPEAT, SIZE = "stale_data", "repeat", "size"
+PURCHASE = "purchase"
+_HISTORY = 12
+_FEWEST_RUNS = 3
+_SPREAD = 5.0
+_DEVIATION = 1.4826  # of a normal distribution, in median absolute deviations
+_WITHOUT_HISTORY = timedelta(hours=20)
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Why a run is held: the guard, and what it saw, for people."""
+
+    guard: str
+    what: str
+
+
+def lateness(campaign: Campaign) -> timedelta:
+    """How long after its due time a run may still begin."""
+    schedule = campaign.schedule
+    return schedule.max_lateness if schedule is not None and schedule.max_lateness else DEFAULT_LATENESS
+
+
+# Fresh data
+
+
+def stale(workspace: Workspace, campaign: Campaign, warehouse: Warehouse, as_of: datetime) -> Hold | None:
+    """Whether the newest event of a type that the campaign looks at is older than its limit."""
+    limits = _limits(campaign, workspace.project)
+    if not limits:
+        return None
+    newest = _newest(warehouse.snapshot(as_of), list(limits))
+    for name, limit in sorted(limits.items()):
+        at = newest.get(name)
+        if at is None or as_of - at > limit:
+            seen = "there is none" if at is None else f"the newest is from {at:%Y-%m-%d %H:%M} UTC"
+            return Hold(STALE, f"its data is old: of {name} events {seen}, and the limit is {_told(limit)}")
+    return None
+
+
+def _limits(campaign: Campaign, project: Project) -> dict[str, timedelta]:
+    looked_at = looks_at(campaign, project)
+    shop = {name: limit for name, limit in project.settings.freshness.items() if name in looked_at}
+    return {**shop, **campaign.limits.freshness}
+
+
+def _newest(data: Snapshot, types: Sequence[str]) -> dict[str, datetime]:
+    events = data.events.filter(data.events.type.isin(types))
+    found: pl.DataFrame = events.group_by("type").agg(newest=events.occurred_at.max()).to_polars()
+    return dict(found.select("type", "newest").iter_rows())
+
+
+def looks_at(campaign: Campaign, project: Project) -> set[str]:
+    """The types of events that the campaign's rules and models depend on; where that can't be told, purchases."""
+    wanted = (campaign.audience.condition, *conditions(campaign))
+    found = {name for condition in wanted for name in _of(condition, project)}
+    learns = campaign.recommend is not None or campaign.audience.by is not None
+    return found | ({PURCHASE} if learns else set())
+
+
+def _of(condition: Condition, project: Project) -> Iterator[str]:
+    segments = project.settings.segments
+    for leaf in leaves(condition):
+        named = getattr(leaf.options, leaf.key, None)
+        if leaf.key in ("did", "did_not"):
+            yield str(named)
+        elif leaf.key == "segment" and str(named) in segments:
+            yield from _of(segments[str(named)], project)
+        elif not _FRESH_ANYWAY.issuperset(getattr(project.registry.find("rules", leaf.key), "reads", _EVERYTHING)):
+            yield PURCHASE
+
+
+_EVERYTHING = frozenset({"events"})
+_FRESH_ANYWAY = frozenset({"customers", "decisions"})
+"""Tables that an import of purchases doesn't change."""
+
+
+# The same people, and too many of them
+
+
+def check_audience(
+    workspace: Workspace, run: RunRow, campaign: Campaign, members: Sequence[Sequence[str]]
+) -> Hold | None:
+    """Whether these people just got this campaign, or are unusually many; what was confirmed is let through."""
+    guards = workspace.project.settings.guards
+    found = []
+    if "repeat" not in guards.off and not is_confirmed(run, REPEAT):
+        found.append(_repeated(workspace, run, campaign, members))
+    if "size" not in guards.off and not is_confirmed(run, SIZE):
+        found.append(too_large(workspace, campaign.name, sum(map(len, members))))
+    return next((hold for hold in found if hold is not None), None)
+
+
+def is_confirmed(run: RunRow, guard: str) -> bool:
+    return guard in run.confirmed or "*" in run.confirmed
+
+
+def _repeated(workspace: Workspace, run: RunRow, campaign: Campaign, members: Sequence[Sequence[str]]) -> Hold | None:
+    guard = workspace.project.settings.guards.repeat
+    with workspace.store.reading() as connection:
+        within = guard.within or _half_of_usual(campaign, runs.find(connection, campaign=campaign.name, limit=_HISTORY))
+        if campaign.reentry == "never" or (isinstance(campaign.reentry, timedelta) and campaign.reentry >= within):
+            return None  # re-entry refuses them one by one
+        got = holds.got(connection, campaign.name, since=workspace.clock.now() - within, but=run.id)
+    audience = pl.Series("customer_id", [customer for batch in members for customer in batch], dtype=pl.String)
+    again = int(audience.is_in(got.implode()).sum())
+    if again < guard.at_least or again < float(guard.above) * len(audience):
+        return None
+    share = again / len(audience)
+    return Hold(
+        REPEAT,
+        f"{again:,} of its {len(audience):,} people ({share:.0%}) got this campaign within the last {_told(within)}; "
+        f"the limit is {float(guard.above):.0%}",
+    )
+
+
+def _half_of_usual(campaign: Campaign, history: Sequence[RunRow]) -> timedelta:
+    """Half of the usual time between two runs: from the last ones, else from the schedule."""
+    due = sorted(run.due_at for run in history if run.kind is RunKind.SCHEDULE)
+    gaps = [later - earlier for earlier, later in pairwise(due)]
+    if len(gaps) >= 2:
+        return timedelta(seconds=median(gap.total_seconds() for gap in gaps) / 2)
+    every = parse_every(campaign.schedule.every) if campaign.schedule and campaign.schedule.every else None
+    if every is None:
+        return _WITHOUT_HISTORY
+    usual = every.interval or (timedelta(days=7) / len(every.weekdays) if every.weekdays else timedelta(days=28))
+    return usual / 2
+
+
+def too_large(workspace: Workspace, campaign: str, audience: int) -> Hold | None:
+    """Whether the audience is larger than so many times the median of the last runs', and beyond their own spread.
+
+    Spread: 5 median absolute deviations, scaled to a normal distribution's (Leys et al. 2013). With fewer than three
+    runs nothing is unusual.
+    """
+    guard = workspace.project.settings.guards.size
+    if "size" in workspace.project.settings.guards.off or audience < guard.at_least:
+        return None
+    with workspace.store.reading() as connection:
+        sizes = holds.sizes(connection, campaign, limit=_HISTORY)
+    if len(sizes) < _FEWEST_RUNS:
+        return None
+    usual = median(sizes)
+    spread = _DEVIATION * median(abs(size - usual) for size in sizes)
+    if audience <= guard.above * usual or audience <= usual + _SPREAD * spread:
+        return None
+    return Hold(
+        SIZE,
+        f"its audience is {audience:,}, {audience / max(usual, 1):.1f} times the usual {usual:,.0f} "
+        f"(of its last {len(sizes)} runs); the limit is {guard.above:g} times",
+    )
+
+
+def _told(span: timedelta) -> str:
+    days, rest = divmod(int(span.total_seconds()), 86_400)
+    hours, minutes = rest // 3_600, rest % 3_600 // 60
+    parts = [f"{n} {unit}" for n, unit in ((days, "d"), (hours, "h"), (minutes, "min")) if n]
+    return " ".join(parts) or f"{rest} s"
+
+
+# Letting go
+
+
+def confirm(workspace: Workspace, run_id: int, *, by: str) -> RunRow:
+    """Let a held run go on. Raises `AutomationError` where it isn't held."""
+    with workspace.store.transaction() as connection:
+        run = runs.get(connection, run_id)
+        if run.hold is None:
+            raise AutomationError(f"run {run_id} is not held: it is {run.state.value}")
+        holds.confirm(connection, run, by=by)
+    return run
+
+
+def refuse_held(run: RunRow) -> None:
+    """Raises `AutomationError` with what to do where the run is held."""
+    if run.hold is not None:
+        raise AutomationError(f"{told(run)}\n  to send it anyway: automation confirm {run.id}")
+
+
+def told(run: RunRow) -> str:
+    """One sentence about a held run."""
+    hold: Mapping[str, object] = run.hold or {}
+    alone = "; it goes on by itself once newer data is there" if hold.get("guard") == STALE else ""
+    return f"run {run.id} of {run.campaign} is HELD, nobody was contacted: {hold.get('what')}{alone}"

@@ -1,0 +1,81 @@
+"""Runs that a guard holds, and what the guards compare them with."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+
+import polars as pl
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from automation.clock import to_millis
+from automation.store.engine import table
+from automation.store.runs import RunRow
+from automation.store.tables import Decision, Message, Run
+from automation.types.run import RunState
+
+_run, _decision, _message = table(Run), table(Decision), table(Message)
+_LEFT = ("queued", "sending", "sent", "ambiguous")
+
+
+def hold(connection: Connection, run_id: int, *, guard: str, what: str, now: datetime) -> None:
+    """Hold a run; what was frozen of it stays."""
+    since = connection.execute(sa.select(_run.c.hold).where(_run.c.id == run_id)).scalar()
+    begun = json.loads(since)["since"] if since else now.isoformat()
+    values = {"state": RunState.HELD.value, "hold": json.dumps({"guard": guard, "what": what, "since": begun})}
+    connection.execute(sa.update(_run).where(_run.c.id == run_id).values(values))
+
+
+def release(connection: Connection, run: RunRow) -> None:
+    """Let a run go on where it was: freezing, or planning what is frozen."""
+    state = RunState.CREATED if run.audience is None else RunState.PLANNING
+    held = (_run.c.id == run.id) & (_run.c.state == RunState.HELD.value)
+    connection.execute(sa.update(_run).where(held).values(state=state.value, hold=None))
+
+
+def confirm(connection: Connection, run: RunRow, *, by: str) -> None:
+    """The same, since somebody said so; kept with the run."""
+    guard = str((run.hold or {}).get("guard", "*"))
+    confirmed = json.dumps({**run.confirmed, guard: by})
+    connection.execute(sa.update(_run).where(_run.c.id == run.id).values(confirmed=confirmed))
+    release(connection, run)
+
+
+def confirm_all(connection: Connection, run_id: int, *, by: str) -> None:
+    """No guard will hold this run."""
+    connection.execute(sa.update(_run).where(_run.c.id == run_id).values(confirmed=json.dumps({"*": by})))
+
+
+def got(connection: Connection, campaign: str, *, since: datetime, but: int) -> pl.Series:
+    """Everybody who was promised this campaign's message by another run since then, and not refused it afterwards."""
+    query = (
+        sa.select(_decision.c.customer_id)
+        .join(_message, _message.c.decision_id == _decision.c.id)
+        .join(_run, _run.c.id == _decision.c.run_id)
+        .where(
+            _decision.c.campaign == campaign,
+            _decision.c.decided_at >= to_millis(since),
+            _decision.c.run_id != but,
+            _message.c.state.in_(_LEFT),
+            _run.c.test.is_(sa.false()),
+        )
+        .distinct()
+    )
+    return pl.Series("customer_id", list(connection.execute(query).scalars()), dtype=pl.String)
+
+
+def sizes(connection: Connection, campaign: str, *, limit: int) -> list[int]:
+    """The audiences of the campaign's last runs that nobody held."""
+    query = (
+        sa.select(_run.c.audience)
+        .where(
+            _run.c.campaign == campaign,
+            _run.c.audience.is_not(None),
+            _run.c.test.is_(sa.false()),
+            _run.c.state.in_([RunState.SENDING.value, RunState.DONE.value]),
+        )
+        .order_by(_run.c.id.desc())
+        .limit(limit)
+    )
+    return [int(size) for size in connection.execute(query).scalars()]

@@ -1,0 +1,228 @@
+"""Runs that are held before anybody is contacted, and how they go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from support.toy_project import CAMPAIGN, CONFIG, deliver, toy_project
+
+from automation.clock import ManualClock
+from automation.errors import AutomationError
+from automation.reporting.status import overview, run_status
+from automation.runner import guards
+from automation.runner import run as runs
+from automation.runner.launch import launch
+from automation.runner.pinned import PinnedCampaigns
+from automation.runner.workspace import Workspace
+from automation.store import runs as stored
+from automation.store.runs import RunRow
+from automation.testing.toy_shop import TOY_AS_OF
+from automation.types.run import Account, RunKind, RunState
+
+STRICT = "guards: {repeat: {at_least: 1}, size: {at_least: 1}}\n"
+FRESH = "freshness: {purchase: 2d, view: 30d}\n"
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Iterator[Workspace]:
+    with toy_project(tmp_path, config=CONFIG + STRICT) as workspace:
+        launch(workspace, "toy", by="test", audience=None)
+        yield workspace
+
+
+def start(workspace: Workspace, key: str, *, confirmed_by: str | None = None, kind: RunKind = RunKind.MANUAL) -> RunRow:
+    row = runs.claim(workspace, "toy", runs.Due(kind, key, workspace.clock.now()), confirmed_by=confirmed_by)
+    assert row is not None
+    return go_on(workspace, row.id)
+
+
+def go_on(workspace: Workspace, run_id: int) -> RunRow:
+    runs.advance(workspace, PinnedCampaigns(workspace.project), run_id)
+    return run_status(workspace, run_id).run
+
+
+def later(workspace: Workspace, by: timedelta) -> None:
+    assert isinstance(workspace.clock, ManualClock)
+    workspace.clock.advance(by)
+
+
+def test_the_same_people_again_are_held_until_somebody_confirms(toy: Workspace) -> None:
+    """Five get it at nine; a run an hour later finds the same five of six. A day is usual, so half of one counts."""
+    assert start(toy, "1").state is RunState.SENDING
+    deliver(toy)
+    later(toy, timedelta(hours=1))
+    held = start(toy, "2")
+    assert held.state is RunState.HELD
+    assert held.hold is not None
+    assert (held.hold["guard"], held.hold["what"]) == (
+        "repeat",
+        "5 of its 6 people (83%) got this campaign within the last 12 h; the limit is 30%",
+    )
+    account = run_status(toy, held.id).account
+    assert account == Account(audience=6, unplanned=6)
+    assert deliver(toy).sent == 0
+    with pytest.raises(AutomationError) as refused:
+        guards.refuse_held(held)
+    assert str(refused.value) == (
+        "run 2 of toy is HELD, nobody was contacted: 5 of its 6 people (83%) got this campaign within the last 12 h; "
+        "the limit is 30%\n  to send it anyway: automation confirm 2"
+    )
+    assert [run.id for run in overview(toy).held] == [2]
+    guards.confirm(toy, held.id, by="dana")
+    after = go_on(toy, held.id)
+    assert (after.state, after.hold, after.confirmed) == (RunState.SENDING, None, {"repeat": "dana"})
+    assert deliver(toy).sent == 5
+    with pytest.raises(AutomationError, match="run 2 is not held: it is done"):
+        guards.confirm(toy, 2, by="dana")
+
+
+def test_a_request_may_be_confirmed_beforehand(toy: Workspace) -> None:
+    start(toy, "1")
+    assert start(toy, "2", confirmed_by="dana").state is RunState.SENDING
+
+
+def test_half_of_the_usual_time_later_it_is_no_repeat(toy: Workspace) -> None:
+    start(toy, "1")
+    deliver(toy)
+    later(toy, timedelta(hours=11, minutes=59))
+    assert start(toy, "2").state is RunState.HELD
+    later(toy, timedelta(minutes=2))
+    assert start(toy, "3").state is RunState.SENDING
+
+
+def test_the_usual_time_is_that_of_the_runs_themselves(toy: Workspace) -> None:
+    """Due at 9, 11 and 13 o'clock: half of two hours."""
+    for hour in (0, 2, 4):
+        start(toy, f"2026-03-30T{hour:02}:00", kind=RunKind.SCHEDULE, confirmed_by="x")
+        later(toy, timedelta(hours=2))
+    later(toy, timedelta(minutes=-50))
+    held = start(toy, "again")
+    assert held.state is RunState.SENDING  # the last was 1 h 10 min ago
+    later(toy, timedelta(minutes=5))
+    assert start(toy, "more").hold is not None
+
+
+def test_re_entry_makes_the_repeat_guard_needless(tmp_path: Path) -> None:
+    with toy_project(tmp_path, campaign=CAMPAIGN + "reentry: after 1d\n", config=CONFIG + STRICT) as toy:
+        launch(toy, "toy", by="test", audience=None)
+        start(toy, "1")
+        again = start(toy, "2")
+        assert again.state is RunState.SENDING
+        assert run_status(toy, again.id).account == Account(audience=6, unreachable=1, suppressed=5)
+
+
+def test_a_guard_can_be_switched_off(tmp_path: Path) -> None:
+    with toy_project(tmp_path, config=CONFIG + "guards: {repeat: {at_least: 1}, off: [repeat]}\n") as toy:
+        launch(toy, "toy", by="test", audience=None)
+        start(toy, "1")
+        assert start(toy, "2").state is RunState.SENDING
+
+
+def history(workspace: Workspace, *sizes: int) -> None:
+    with workspace.store.transaction() as connection:
+        for size in sizes:
+            connection.exec_driver_sql(
+                "INSERT INTO run (campaign, kind, due_key, due_at, launch_id, state, audience, created_at, versions, "
+                "offer_plan) VALUES ('toy', 'manual', hex(randomblob(8)), 0, 1, 'done', ?, 0, '{}', '{}')",
+                (size,),
+            )
+
+
+@pytest.mark.parametrize(
+    ("sizes", "held"),
+    [
+        ((2, 2), False),  # two runs are no history
+        ((2, 2, 1), False),  # 6 is three times the median of 2, and not more
+        ((1, 1, 2), True),  # 6 times the median, and far outside of a spread of 0
+        ((1, 1, 2, 2, 1), True),
+        ((1, 2, 3, 1), True),  # median 1.5, spread 1.4826 * 0.5: up to 1.5 + 5 * 0.74 = 5.2 is usual
+        ((1, 2, 4, 1), True),  # the same spread
+        ((1, 3, 5, 1), False),  # median 2, spread 1.4826 * 1: up to 9.4
+    ],
+)
+def test_an_unusually_large_audience_is_held(toy: Workspace, sizes: tuple[int, ...], held: bool) -> None:
+    history(toy, *sizes)
+    assert (guards.too_large(toy, "toy", 6) is not None) == held
+
+
+def test_a_large_audience_says_what_was_usual(toy: Workspace) -> None:
+    history(toy, 1, 1, 2)
+    held = start(toy, "1")
+    assert held.hold is not None
+    assert held.hold["what"] == "its audience is 6, 6.0 times the usual 1 (of its last 3 runs); the limit is 3 times"
+    guards.confirm(toy, held.id, by="dana")
+    assert go_on(toy, held.id).state is RunState.SENDING
+
+
+def test_old_data_holds_a_run_and_new_data_lets_it_go(tmp_path: Path) -> None:
+    """The newest purchase before 9:00 on 30 March is c1's of the 20th."""
+    with toy_project(tmp_path, config=CONFIG + FRESH) as toy:
+        launch(toy, "toy", by="test", audience=None)
+        held = start(toy, "1")
+        assert held.state is RunState.HELD
+        assert held.hold is not None
+        assert held.hold["what"] == (
+            "its data is old: of purchase events the newest is from 2026-03-20 08:15 UTC, and the limit is 2 d"
+        )
+        assert run_status(toy, held.id).account == Account(audience=0)
+        assert go_on(toy, held.id) == held
+        later(toy, timedelta(minutes=1))  # c4's purchase of 9:00 is there now
+        gone = go_on(toy, held.id)
+        assert (gone.state, gone.hold) == (RunState.SENDING, None)
+        assert deliver(toy).sent == 5
+
+
+def test_a_held_run_ends_when_it_is_too_late(tmp_path: Path) -> None:
+    with toy_project(tmp_path, config=CONFIG + FRESH) as toy:
+        launch(toy, "toy", by="test", audience=None)
+        held = start(toy, "1")
+        later(toy, timedelta(hours=24, seconds=1))
+        over = go_on(toy, held.id)
+        assert over.state is RunState.EXPIRED
+        assert over.error is not None
+        assert over.error.startswith("held until it was too late: its data is old")
+        assert overview(toy).held == []
+
+
+def test_a_campaign_may_have_its_own_limit_and_only_what_it_looks_at_counts(tmp_path: Path) -> None:
+    fresh = CONFIG + FRESH
+    lenient = CAMPAIGN + "limits: {freshness: {purchase: 20d}}\n"
+    with toy_project(tmp_path / "a", config=fresh, campaign=lenient) as toy:
+        launch(toy, "toy", by="test", audience=None)
+        assert start(toy, "1").state is RunState.SENDING
+    plain = "name: toy\ntopic: promotions\nschedule: {every: day 09:00}\nsend: {channels: [email], template: toy}\n"
+    with toy_project(tmp_path / "b", config=fresh, campaign=plain + "audience: {trait: country, is: PT}\n") as toy:
+        campaign = toy.project.campaigns["toy"].campaign
+        assert campaign is not None
+        assert guards.looks_at(campaign, toy.project) == set()
+
+
+@pytest.mark.parametrize(
+    ("audience", "types"),
+    [
+        ("{did: view, in_the_last: 3d}", {"view"}),
+        ("{all: [{did: view}, {did_not: purchase}]}", {"view", "purchase"}),
+        ("{segment: tea}", {"purchase"}),
+        ("{profile: frequency, at_least: 2}", {"purchase"}),
+        ("{message: {campaign: toy, was: opened}}", {"purchase"}),
+        ("everyone", set()),
+    ],
+)
+def test_what_a_campaign_looks_at(tmp_path: Path, audience: str, types: set[str]) -> None:
+    plain = "name: toy\ntopic: promotions\nschedule: {every: day 09:00}\nsend: {channels: [email], template: toy}\n"
+    with toy_project(tmp_path, campaign=f"{plain}audience: {audience}\n") as toy:
+        campaign = toy.project.campaigns["toy"].campaign
+        assert campaign is not None, toy.project.problems
+        assert guards.looks_at(campaign, toy.project) == types
+
+
+def test_what_was_claimed_is_there_whatever_holds_it(toy: Workspace) -> None:
+    start(toy, "1")
+    held = start(toy, "2")
+    with toy.store.reading() as connection:
+        assert [run.id for run in stored.find(connection, open_only=True)] == [2, 1]
+    assert held.audience == 6
+    assert toy.clock.now() == TOY_AS_OF
