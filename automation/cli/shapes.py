@@ -16,10 +16,12 @@ _RUN = {
     "due_key": "what makes it unique: the local due time, or the request's id",
     "due_at": "when it was due",
     "as_of": "everything strictly before that was read; null until its audience is frozen",
-    "state": "created, planning, sending, done, failed or stopped",
+    "state": "created, held, planning, sending, done, failed, stopped or expired",
     "created_at": "when it was claimed",
     "finished_at": "when it ended, or null",
     "error": "why it failed, or null",
+    "hold": "what holds it: guard (stale_data, repeat or size), what, since; or null",
+    "test": "whether it was planned under redirect_all, so that nothing of it counts",
     "account": "audience, and how many of it are unplanned, holdout, no_offer, unreachable, suppressed, queued, "
     "sending, sent, failed, ambiguous, expired, cancelled and erased",
     "adds_up": "whether those parts sum to the audience",
@@ -98,6 +100,7 @@ SHAPES: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "stop": {"stopped": "the campaign, or *"},
         "resume": {"resumed": "the campaign, or *", "was_stopped": "whether it was"},
         "web": {"address": "where the web app is served, printed when it listens"},
+        "confirm": _RUN,
         "run": {**_RUN, "new": "false where the request had made the run already"},
         "status": {
             "daemon": _DAEMON,
@@ -105,6 +108,7 @@ SHAPES: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "campaigns": "list of name, file, standing, launched_at, launched_by, next_due, next_due_local, problems",
             "runs": "the newest first, each as `status RUN` prints it",
             "next_message": "when the earliest waiting message is due, or null",
+            "held": "list of run, campaign, guard, what, since: runs that wait to be confirmed",
         },
         "status RUN": _RUN,
         "mailbox": {
@@ -177,7 +181,7 @@ SHAPES: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "addresses": "their addresses as they are compared, each with its kind",
             "words": "list of customer_id, channel, topic, granted, at, source, method, text_version, recorded_by, "
             "recorded_at, address: the oldest first",
-            "suppressions": "list of address, channel, topic, reason, at, source; an empty channel or topic is every one",
+            "suppressions": "list of address, channel, topic, reason, at, source; empty channel or topic: every one",
             "requests": "list of consents that needed a confirmation, with their state",
         },
         "consent grant": {
