@@ -96,7 +96,6 @@ class Planner(threading.Thread):
         finally:
             self.planning = None
 
-
     def _note_hold(self, workspace: Workspace, run: RunRow) -> None:
         """Look again at a held run after a while, or as soon as it is confirmed."""
         with workspace.store.reading() as connection:
