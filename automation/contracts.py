@@ -156,7 +156,7 @@ HandOver = Callable[[Rendered], None]
 
 @runtime_checkable
 class Channel(Component, Protocol):
-    """Delivers messages. `kind` says which address it wants: email, phone or push."""
+    """Delivers messages. `kind` says which address it wants: email, phone, push or customer (the id)."""
 
     kind: ClassVar[str]
 

@@ -17,6 +17,7 @@ from automation import contracts
 from automation.errors import ConfigurationError
 from automation.plugin_manager import KINDS, Plugin, Registry, load_plugins
 from automation.runner.plugins import registry_of
+from automation.types import message
 
 _HEAVY = frozenset({"numpy", "pandas", "polars", "pyarrow", "scipy", "sklearn", "surprise", "ibis", "duckdb", "torch"})
 
@@ -66,8 +67,8 @@ def _check(kind: str, name: str, component: Any) -> Iterator[str]:
     yield from _check_methods(contracts.BY_KIND[kind], component)
     if kind == "rules" and component.key != name:
         yield f"its key is {component.key!r}, but it is registered as {name!r}"
-    if kind == "channels" and component.kind not in ("email", "phone", "push"):
-        yield f"its kind is {component.kind!r}; it must be email, phone or push"
+    if kind == "channels" and component.kind not in message.KINDS:
+        yield f"its kind is {component.kind!r}; it must be one of {', '.join(message.KINDS)}"
     if kind == "sources" and not all(suffix.startswith(".") for suffix in component.suffixes):
         yield f"its suffixes are {component.suffixes!r}; each must begin with a point"
     if kind == "suppressions" and not all(isinstance(text, str) for text in dict(component.codes).values()):

@@ -12,7 +12,12 @@ from automation.config.source_map import Source, read_file
 from automation.plugin_manager import Registry
 
 TEMPLATES = "templates"
-PARTS = {"email": ("email.mjml", "email.html"), "phone": ("sms.txt",), "push": ("push.txt",)}
+PARTS = {
+    "email": ("email.mjml", "email.html"),
+    "phone": ("sms.txt",),
+    "push": ("push.txt",),
+    "customer": ("message.txt",),
+}
 """By the channel's kind, the files of which a template needs one."""
 
 
@@ -52,7 +57,7 @@ def _named(source: Source) -> Iterator[tuple[KeyPath, str, Any]]:
 
 
 def _kinds(source: Source, settings: Settings, registry: Registry) -> list[str]:
-    """The kinds of the campaign's channels: email, phone, push."""
+    """The kinds of the campaign's channels: email, phone, push, customer."""
     channels = source.get(("send", "channels"))
     using = (
         [settings.channels.get(name) for name in channels if isinstance(name, str)]

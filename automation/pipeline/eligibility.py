@@ -22,7 +22,12 @@ from automation.store.engine import table
 from automation.store.tables import Message
 from automation.types.address import normalised
 
-ADDRESS_COLUMN: Mapping[str, str] = {"email": "email", "phone": "phone", "push": "push_token"}
+ADDRESS_COLUMN: Mapping[str, str] = {
+    "email": "email",
+    "phone": "phone",
+    "push": "push_token",
+    "customer": "customer_id",
+}
 _ADDRESS_SHAPE: Mapping[str, str] = {"email": r"^[^\s@<>,;]+@[^\s@<>,;]+\.[^\s@<>,;]+$", "phone": r"^\+?\d{6,15}$"}
 _message = table(Message)
 

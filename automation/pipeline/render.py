@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from automation.pipeline.sandbox import Texts, refuse_objects, sandbox
 from automation.pipeline.template_filters import template_filters
@@ -14,17 +14,19 @@ from automation.pipeline.template_program import Program, compile_program, texts
 from automation.pipeline.template_source import join, join_text
 from automation.pipeline.template_texts import Phrase, read_texts
 from automation.pipeline.templates import KIND_FILES, TemplateError, Templates, shown
+from automation.types.message import KINDS, AddressKind
 
-Kind = Literal["email", "phone", "push"]
+Kind = AddressKind
 Subject = str | Mapping[str, str] | None
 MAX_SUBJECT = 500
+_ANY_FILE = "email.mjml, email.html, sms.txt, push.txt or message.txt"
 _BLANK_LINES = re.compile(r"\n\s*\n\s*\n")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 @dataclass(frozen=True)
 class Body:
-    """What a message says. For SMS and push only `text` (and `subject`, a push message's title)."""
+    """What a message says. Beyond e-mail only `text` (and `subject`, a title)."""
 
     subject: str
     preheader: str
@@ -102,9 +104,8 @@ class Renderer:
 
     def kinds(self, template: str) -> tuple[Kind, ...]:
         """The kinds of channel that the template has a file for."""
-        kinds: tuple[Kind, ...] = ("email", "phone", "push")
         return tuple(
-            kind for kind in kinds if any(f"{template}/{name}" in self.templates.files for name in KIND_FILES[kind])
+            kind for kind in KINDS if any(f"{template}/{name}" in self.templates.files for name in KIND_FILES[kind])
         )
 
     def check(self, template: str) -> tuple[TemplateError, ...]:
@@ -113,9 +114,7 @@ class Renderer:
         programs: list[Program] = []
         kinds = self.kinds(template)
         if not kinds:
-            return (
-                TemplateError(f"templates/{template}", None, "there is no email.mjml, email.html, sms.txt or push.txt"),
-            )
+            return (TemplateError(f"templates/{template}", None, f"there is no {_ANY_FILE}"),)
         for kind in kinds:
             try:
                 body = self._body(template, kind)

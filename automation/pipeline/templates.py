@@ -20,6 +20,7 @@ KIND_FILES: Mapping[str, tuple[str, ...]] = {
     "email": ("email.mjml", "email.html", "email.txt"),
     "phone": ("sms.txt",),
     "push": ("push.txt",),
+    "customer": ("message.txt",),
 }
 _REFERENCE = re.compile(r"\{%[-+]?\s*(?:extends|include)\s+[\"']([^\"']+)[\"']")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")

@@ -11,10 +11,9 @@ from datetime import UTC, datetime
 
 from automation.contracts import Channel
 from automation.testing.recommender import HEAVY
-from automation.types.message import Receipt, Rendered, Verdict
+from automation.types.message import KINDS, Receipt, Rendered, Verdict
 
-KINDS = ("email", "phone", "push")
-_ADDRESSES = {"email": "ana@example.org", "phone": "+4940123456", "push": "device-token-1"}
+_ADDRESSES = {"email": "ana@example.org", "phone": "+4940123456", "push": "device-token-1", "customer": "C1042"}
 _MAY_ARRIVE = (Verdict.SENT, Verdict.AMBIGUOUS)
 _FORGED = "x\r\nBcc: victim@example.org"
 
@@ -39,7 +38,7 @@ def check_channel(make: Callable[[], Channel], *, to: str | None = None, verdict
 
 
 def example_messages(to: str, count: int = 3) -> list[Rendered]:
-    """Small, valid messages with different ids, for an e-mail, SMS or push channel."""
+    """Small, valid messages with different ids, for any channel."""
     return [
         Rendered(
             id=f"{number:032x}",

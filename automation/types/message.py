@@ -6,6 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Literal, get_args
+
+AddressKind = Literal["email", "phone", "push", "customer"]
+"""What a channel wants as an address; `customer` wants none, and gets the customer's id."""
+KINDS: tuple[AddressKind, ...] = get_args(AddressKind)
 
 
 class MessageState(StrEnum):
@@ -50,7 +55,7 @@ class Rendered:
     """One message, ready for its channel.
 
     `id` is the ledger's message id; `sent_at` the instant its sending was granted (for the Date header, so that a
-    rendering repeats byte for byte). E-mail: subject, text and html. SMS and push: text (and subject as the title).
+    rendering repeats byte for byte). E-mail: subject, text and html. Any other: text (and subject as the title).
     `bounce_token` is for the return path: what comes back to it says which message bounced (`ids.bounced_message`).
     """
 

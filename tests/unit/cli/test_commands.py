@@ -240,7 +240,7 @@ def test_plugins_check_names_what_breaks_the_contract(run: Run, root: Path) -> N
     )
     assert run("plugins", "check", "bad.py", ends=2)["problems"] == [
         "channel 'mine': deliver() lacks the parameter messages",
-        "channel 'mine': its kind is 'mail'; it must be email, phone or push",
+        "channel 'mine': its kind is 'mail'; it must be one of email, phone, push, customer",
         "channel 'mine': it can't be made with its default options: RuntimeError: no",
     ]
     assert run("plugins", "check", "surprise")["problems"] == []

@@ -67,7 +67,7 @@ def test_the_projects_own_plugins_are_checked(root: Path, capsys: pytest.Capture
         "def register_channels(register): register('mine', Mine)\n"
     )
     assert main(["validate", "--project", str(root)]) == 2
-    told = "plugins/mine.py:1:1: channel 'mine': its kind is 'letter'; it must be email, phone or push\n"
+    told = "plugins/mine.py:1:1: channel 'mine': its kind is 'letter'; it must be one of email, phone, push, customer\n"
     assert told in capsys.readouterr().out
 
 

@@ -105,6 +105,18 @@ def test_addresses_that_are_missing_malformed_or_suppressed(store: Store) -> Non
     }  # fmt: skip
 
 
+def test_where_a_channel_wants_no_address_the_id_is_one(store: Store) -> None:
+    """`customer`: consent and suppression hold all the same, by the id."""
+    with store.transaction() as connection:
+        consent.record(connection, ["c1", "c2"], channel="crm", topic="promotions", granted=True, at=NOW, source="")
+        consent.suppress(connection, ["c2"], channel="crm", reason="manual", source="", now=NOW)
+    terms = replace(TERMS, channels={"crm": "customer"})
+    batch = people(c1=None, c2=None, c3="a@x.example")
+    assert reasons(store, batch, terms) == {"c1": None, "c2": "suppressed_address", "c3": "no_consent"}
+    with store.reading() as connection:
+        assert judge(batch, terms, connection, now=NOW)["address"].to_list() == ["c1", None, None]
+
+
 def test_the_first_usable_channel_is_chosen(store: Store) -> None:
     terms = replace(TERMS, channels={"email": "email", "sms": "phone"})
     with store.reading() as connection:

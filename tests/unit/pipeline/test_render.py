@@ -184,8 +184,15 @@ class TestCheck:
             "templates/t/email.html:1: {{ customr.name }}: 'customr' is not known; did you mean customer?",
         ]
 
+    def test_a_channel_without_addresses_has_a_file_of_its_own(self) -> None:
+        made = renderer({"t/message.txt": "Call {{ customer.first_name }}", "t/en.yaml": "subject: To do"})
+        assert made.kinds("t") == ("customer",)
+        assert made.check("t") == ()
+        body = made.render("t", "customer", {"customer": {"first_name": "Ana"}}, language="en")
+        assert (body.subject, body.text, body.html) == ("To do", "Call Ana", "")
+
     def test_an_empty_template(self) -> None:
         problems = renderer({"t/en.yaml": "subject: Hi"}).check("t")
         assert [str(one) for one in problems] == [
-            "templates/t: there is no email.mjml, email.html, sms.txt or push.txt"
+            "templates/t: there is no email.mjml, email.html, sms.txt, push.txt or message.txt"
         ]
