@@ -11,9 +11,10 @@ from automation.cli.invocation import Invocation
 from automation.cli.output import Block, Table, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from automation.reporting.portrait import Portrait
+    from automation.reporting.timeline import Moment
 
 _WEEKDAYS = ("", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -21,21 +22,28 @@ _WEEKDAYS = ("", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturd
 def customers(
     context: typer.Context,
     action: Annotated[Literal["show"], typer.Argument(help="what to do")],
-    which: Annotated[str, typer.Argument(metavar="CUSTOMER", help="the shop's own id, or an e-mail address")],
+    which: Annotated[str, typer.Argument(metavar="CUSTOMER", help="the shop's own id, an e-mail address or a number")],
 ) -> None:
     """Show everything about one customer.
 
-    Who they are, how they buy, what they allow and what they were sent.
+    Who they are, how they buy, what they allow, and everything sent, refused and still coming, under whichever of their
+    ids: the newest last.
 
     Example: automation customers show C1042
     """
     from automation.reporting.portrait import portrait
+    from automation.reporting.timeline import timeline
+    from automation.runner.people import person
 
     invocation: Invocation = context.obj
     with invocation.workspace() as workspace:
-        found = portrait(workspace, which)
+        who = person(workspace, which)
+        found = portrait(workspace, who.ids[0]) if who.customer else None
+        moments = timeline(workspace, who)
         currency = workspace.project.settings.shop.currency
-    invocation.output.show(asdict(found), *blocks(found, currency))
+    payload = {**(asdict(found) if found else {"customer_id": None}), "timeline": [vars(m).copy() for m in moments]}
+    shown = blocks(found, currency) if found else [Text(f"{which} is no customer, but something is on record", "odd")]
+    invocation.output.show(payload, *shown, *_timeline(moments))
 
 
 def blocks(found: Portrait, currency: str) -> list[Block]:
@@ -50,7 +58,6 @@ def blocks(found: Portrait, currency: str) -> list[Block]:
     shown.append(Table(("profile", ""), [*_buying(profile, currency), *_habits(profile)]))
     shown += _segments(found)
     shown += _permissions(found)
-    shown += _decisions(found)
     return shown
 
 
@@ -113,20 +120,12 @@ def _permissions(found: Portrait) -> list[Block]:
     return listed
 
 
-def _decisions(found: Portrait) -> list[Block]:
-    if not found.decisions:
+def _timeline(moments: Sequence[Moment]) -> list[Block]:
+    if not moments:
         return [Text("no campaign has decided on this customer yet", "faint")]
     rows = [
-        (
-            f"{row.decided_at:%Y-%m-%d %H:%M}",
-            row.campaign,
-            row.outcome,
-            row.reason,
-            row.channel or "",
-            row.state or "",
-            row.offer or "",
-        )
-        for row in found.decisions
+        (f"{m.at:%Y-%m-%d %H:%M}", m.what, m.about, m.channel, m.customer_id, m.address, m.detail, m.coupon)
+        for m in moments
     ]
-    columns = ("decided (UTC)", "campaign", "outcome", "reason", "channel", "message", "offer")
+    columns = ("when (UTC)", "what", "campaign or topic", "channel", "customer", "address", "why or how", "coupon")
     return [Table(columns, rows), Text("automation explain CAMPAIGN CUSTOMER says why", "faint")]

@@ -208,6 +208,8 @@ SHAPES: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "permissions": "list of recorded words on channel and topic",
             "suppressed": "why the address gets nothing, or null",
             "decisions": "the newest decisions of all these ids",
+            "timeline": "everything on record across ids and addresses, the newest last: list of at, what, about, "
+            "channel, customer_id, address, detail, coupon",
         },
         "profiles report": {
             "as_of": "everything strictly before that was read",

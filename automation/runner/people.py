@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from automation.errors import AutomationError
 from automation.runner.workspace import Workspace
-from automation.store import consent, suppressions
+from automation.store import consent, correspondence, suppressions
 from automation.types.address import normalise
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ class Person:
     ids: Sequence[str]
     addresses: Mapping[str, str]
     """Address → the kind that it is: email, phone or push."""
+    customer: bool = True
 
 
 def person(workspace: Workspace, wanted: str) -> Person:
@@ -90,10 +91,11 @@ def _on_record(workspace: Workspace, wanted: str) -> Person:
     with workspace.store.reading() as connection:
         words = consent.history(connection, [wanted], [form])
         listed = suppressions.listed(connection, address=form)
-    if not words and not listed:
+        letters = correspondence.letters(connection, [wanted], [form])
+    if not words and not listed and not letters:
         raise AutomationError(
             f"there is no customer with the id or address {wanted!r}, and nothing is on record about it; "
             f"automation import customers brings them in"
         )
-    ids = dict.fromkeys(word.customer_id for word in words)
-    return Person(tuple(ids), {form: "email" if "@" in form else "phone"} if form not in ids else {})
+    ids = dict.fromkeys([word.customer_id for word in words] + [letter.customer_id for letter in letters])
+    return Person(tuple(ids), {form: "email" if "@" in form else "phone"} if form not in ids else {}, False)

@@ -64,7 +64,6 @@ def test_shows_how_a_customer_buys(workspace: Workspace) -> None:
     assert "average basket | 30.25 EUR" in text
     assert "usually buys | around 13:00, on Thursdays, their own time" in text  # Berlin; of equals the earlier weekday
     assert "email | promotions | yes" in text
-    assert "no campaign has decided on this customer yet" in text
 
 
 def test_says_what_there_is_not(workspace: Workspace) -> None:
@@ -87,7 +86,6 @@ def test_shows_the_decisions_of_all_ids_with_the_address(workspace: Workspace) -
     advance(workspace, PinnedCampaigns(workspace.project), run.id)
     found = portrait(workspace, "c00000")
     assert sorted(row.customer_id for row in found.decisions) == ["c00000", "c00002"]
-    assert "2026-03-02 12:00 | hello | message | selected | email | queued | " in told(found)
 
 
 def test_shows_a_suppression(workspace: Workspace) -> None:
@@ -111,4 +109,4 @@ def test_a_program_reads_it_as_json(
     found = json.loads(capsys.readouterr().out)
     assert (found["customer_id"], found["namesakes"], found["profile"]["monetary"]) == ("c00000", ["c00002"], 60.5)
     assert main(["customers", "show", "eve"]) == 1
-    assert "no customer with the id or e-mail address 'eve'" in capsys.readouterr().err
+    assert "no customer with the id or address 'eve'" in capsys.readouterr().err

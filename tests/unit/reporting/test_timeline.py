@@ -1,0 +1,115 @@
+"""What one person got, did not get and will get, under all of their ids."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from support.project import launched_project
+from support.toy_project import deliver
+
+from automation.cli.main import main
+from automation.clock import ManualClock, to_millis
+from automation.errors import AutomationError
+from automation.reporting.timeline import timeline
+from automation.runner.people import person
+from automation.runner.pinned import PinnedCampaigns
+from automation.runner.run import Due, advance, claim
+from automation.runner.workspace import Workspace, open_workspace
+from automation.store import consent, earlier_sends
+from automation.types.run import RunKind
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
+    """c00000 and c00002 are one person by address; c00001 is another."""
+    root = launched_project(tmp_path / "shop", customers=3, launched_at=NOON)
+    with open_workspace(root, clock=ManualClock(NOON)) as made:
+        warehouse = made.warehouse()
+        warehouse.upsert("customers", pl.DataFrame({"customer_id": ["c00002"], "email": ["c00000@toy.example"]}))
+        warehouse.close()
+        yield made
+
+
+def plan(workspace: Workspace, key: str, at: datetime) -> None:
+    run = claim(workspace, "hello", Due(RunKind.MANUAL, key, at))
+    assert run is not None
+    advance(workspace, PinnedCampaigns(workspace.project), run.id)
+
+
+def test_everything_is_there_across_ids_and_the_newest_stands_last(workspace: Workspace) -> None:
+    earlier = pl.DataFrame(
+        [("imported:1", "", "c00000@toy.example", "email", "promotions", "spring", to_millis(NOON - 48 * HOUR))],
+        schema=dict(earlier_sends.COLUMNS), orient="row",
+    )  # fmt: skip
+    with workspace.store.transaction() as connection:
+        earlier_sends.add(connection, earlier)
+    plan(workspace, "1", NOON)
+    deliver(workspace)
+    plan(workspace, "2", NOON + 2 * HOUR)
+    with workspace.store.transaction() as connection:
+        consent.record(
+            connection, ["c00002"], channel="email", topic="promotions", granted=False, at=NOON + HOUR,
+            source="preference centre", method="form", address="C00000@toy.example",
+        )  # fmt: skip
+    found = timeline(workspace, person(workspace, "c00002"))
+    same = "another customer of this run has the same address"
+    assert sorted((m.what, m.detail) for m in found) == sorted(
+        [
+            ("sent", "by the sender used before"),
+            ("yes", "test"),
+            ("yes", "test"),
+            ("sent", ""),
+            ("refused", same),
+            ("refused", same),
+            ("no", "form, preference centre"),
+            ("suppressed", "withdrawn, preference centre"),
+            ("coming", ""),
+        ]
+    )
+    assert {m.customer_id for m in found if m.what in ("sent", "refused", "coming")} == {"", "c00000", "c00002"}
+    assert [m.at for m in found] == sorted(m.at for m in found)
+    assert found[-1].what == "coming"
+    assert found[-1].at == NOON + 2 * HOUR
+    deliver(workspace, after=2 * HOUR)
+    last = timeline(workspace, person(workspace, "c00000"))[-1]
+    assert (last.what, last.at) == ("refused", NOON + 2 * HOUR)
+    assert last.detail in (
+        "consent for this channel and topic was withdrawn",
+        "the owner of the address unsubscribed, perhaps under another customer id",
+    )
+
+
+def test_a_stranger_of_whom_something_is_on_record_has_a_timeline(workspace: Workspace) -> None:
+    with workspace.store.transaction() as connection:
+        consent.suppress(connection, ["@spam.example"], channel="", reason="manual", source="ana", now=NOON)
+    found = person(workspace, "x@Spam.example")
+    assert (found.ids, found.customer) == ((), False)
+    assert [(m.what, m.about, m.address) for m in timeline(workspace, found)] == [
+        ("suppressed", "every topic", "@spam.example")
+    ]
+
+
+def test_nobody_at_all_is_a_failure_that_says_what_to_do(workspace: Workspace) -> None:
+    with pytest.raises(AutomationError, match="no customer with the id or address 'eve', and nothing is on record"):
+        person(workspace, "eve")
+
+
+def test_the_command_finds_by_any_spelling_of_the_address(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan(workspace, "1", NOON)
+    monkeypatch.chdir(workspace.project.root)
+    assert main(["customers", "show", " C00000@TOY.example", "--format", "json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["customer_id"] == "c00000"
+    assert sorted({moment["what"] for moment in printed["timeline"]}) == ["coming", "refused", "yes"]
+    assert main(["customers", "show", "c00002"]) == 0
+    assert "another customer of this run has the same address" in capsys.readouterr().out
