@@ -30,26 +30,23 @@ class Waiting:
 
 def take(
     connection: Connection,
-    key: str,
+    about: str,
     preset: str,
     table_: TableName,
     lines: Sequence[Mapping[str, str]],
     *,
     now: datetime,
-) -> bool:
-    """Keep the lines of one call; whether it was new: the same call twice is one, while it waits."""
+) -> None:
+    """Keep the lines of one call; `about` names the order, product or customer, of which the latest call counts."""
     row = {
-        "key": key,
+        "about": f"{preset}:{table_}:{about}",
         "preset": preset,
         "table_name": table_,
         "lines": json.dumps(lines, ensure_ascii=False),
         "received_at": to_millis(now),
     }
-    known = connection.execute(sa.select(_arrival.c.id).where(_arrival.c.key == key)).scalar()
-    if known is not None:
-        return False
+    connection.execute(sa.delete(_arrival).where(_arrival.c.about == row["about"]))
     connection.execute(sa.insert(_arrival).values(row))
-    return True
 
 
 def waiting(connection: Connection, *, limit: int = 10_000) -> list[Waiting]:

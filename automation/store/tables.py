@@ -371,7 +371,7 @@ class Arrival(SQLModel, table=True):
     """Lines of an export that a shop reported by calling us, until they are imported."""
 
     id: int | None = Field(default=None, primary_key=True)
-    key: str = Field(unique=True)  # the shop's own number of the call
+    about: str = Field(unique=True)  # the order, product or customer
     preset: str
     table_name: str
     lines: str  # JSON: list of column -> text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
@@ -82,13 +81,12 @@ class Calls:
             shopify.genuine(hooks.shopify.secret.get_secret_value(), body, _header(request, "x-shopify-hmac-sha256"))
         )
         topic, document = _header(request, "x-shopify-topic"), _json(body)
-        key = _header(request, "x-shopify-webhook-id") or hashlib.sha256(body).hexdigest()
         if topic in ("checkouts/create", "checkouts/update"):
             return await self._keep_events(shopify.carts(document))
         table = shopify.TABLES.get(topic.partition("/")[0])
         if table is None or topic.endswith("/delete"):
             return _taken(0)
-        return await self._keep_lines(f"shopify:{key}", "shopify", table, shopify.lines(table, document))
+        return await self._keep_lines("shopify", table, document, shopify.lines(table, document))
 
     async def woocommerce(self, request: Request, body: bytes, hooks: Webhooks) -> Response:
         assert hooks.woocommerce is not None
@@ -100,16 +98,16 @@ class Calls:
         table, document = woocommerce.TABLES.get(resource), _json(body)
         if table is None or event == "deleted":
             return _taken(0)
-        key = _header(request, "x-wc-webhook-delivery-id") or hashlib.sha256(body).hexdigest()
-        return await self._keep_lines(f"woocommerce:{key}", "woocommerce", table, woocommerce.lines(table, document))
+        return await self._keep_lines("woocommerce", table, document, woocommerce.lines(table, document))
 
     async def _keep_lines(
-        self, key: str, preset: str, table: TableName, lines: Sequence[Mapping[str, str]]
+        self, preset: str, table: TableName, document: Any, lines: Sequence[Mapping[str, str]]
     ) -> Response:
-        now = self._site.now
-        if lines:
-            await self._site.intake.commit(lambda c: arrivals.take(c, key[:200], preset, table, lines, now=now))
-        return _taken(len(lines))
+        """Of an order, product or customer that is reported several times before the next import the last counts."""
+        about, now = text(document, "id") or text(document, "email"), self._site.now
+        if lines and about:
+            await self._site.intake.commit(lambda c: arrivals.take(c, about, preset, table, lines, now=now))
+        return _taken(len(lines) if about else 0)
 
     async def _keep_events(self, events: Sequence[Mapping[str, Any]]) -> Response:
         now = self._site.now

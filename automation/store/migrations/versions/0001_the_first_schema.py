@@ -13,13 +13,13 @@ def upgrade() -> None:
     op.create_table(
         "arrival",
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("about", sa.String(), nullable=False),
         sa.Column("preset", sa.String(), nullable=False),
         sa.Column("table_name", sa.String(), nullable=False),
         sa.Column("lines", sa.String(), nullable=False),
         sa.Column("received_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("key"),
+        sa.UniqueConstraint("about"),
     )
     op.create_table(
         "batch",
