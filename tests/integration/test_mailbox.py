@@ -165,5 +165,5 @@ def test_a_folder_that_is_no_maildir(toy: Workspace) -> None:
 
 
 def test_a_project_without_a_mailbox(tmp_path: Path) -> None:
-    with toy_project(tmp_path) as toy, pytest.raises(MailboxError, match="add `mailbox: {maildir: FOLDER}`"):
+    with toy_project(tmp_path) as toy, pytest.raises(MailboxError, match=r"add `mailbox: \{maildir: FOLDER\}`"):
         read_mailbox(toy)
