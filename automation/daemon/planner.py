@@ -10,6 +10,7 @@ import structlog
 from automation.clock import monotonic
 from automation.daemon.agenda import local_time
 from automation.runner.confirming import ask_or_say_why_not
+from automation.runner.flush import flush
 from automation.runner.pinned import PinnedCampaigns
 from automation.runner.run import advance
 from automation.runner.workspace import Workspace
@@ -21,6 +22,7 @@ log = structlog.get_logger(__name__)
 
 _LOOK_EVERY = 1.0
 _TRY_AGAIN_AFTER = 30.0
+_FLUSH_EVERY = 300.0
 
 
 class Planner(threading.Thread):
@@ -35,6 +37,7 @@ class Planner(threading.Thread):
         self._stopping = threading.Event()
         self._not_before: dict[int, float] = {}
         self._unasked: str | None = None
+        self._flushed = monotonic()
 
     def wake(self) -> None:
         """A run was claimed."""
@@ -51,8 +54,10 @@ class Planner(threading.Thread):
             self._work.clear()
             try:
                 self._plan_all()
+                self._flush_now_and_then()
             except Exception:
                 log.exception("planning failed")
+                self._flushed = monotonic()
 
     def _plan_all(self) -> None:
         workspace = self._workspace()
@@ -63,6 +68,19 @@ class Planner(threading.Thread):
                 return
             self._plan(workspace, pinned, run)
             self._planned()
+
+    def _flush_now_and_then(self) -> None:
+        """What waits in the store reaches the warehouse within minutes, even where no run asks for it. Here, because no
+        two flushes may overlap."""
+        if monotonic() - self._flushed < _FLUSH_EVERY:
+            return
+        workspace = self._workspace()
+        warehouse = workspace.warehouse()
+        try:
+            flush(workspace, warehouse)
+        finally:
+            warehouse.close()
+        self._flushed = monotonic()
 
     def _waiting(self, workspace: Workspace) -> list[RunRow]:
         with workspace.store.reading() as connection:

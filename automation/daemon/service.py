@@ -19,6 +19,7 @@ from automation.daemon.health import BEAT, Beat
 from automation.daemon.lock import holding
 from automation.daemon.merged import launch_merged
 from automation.daemon.planner import Planner
+from automation.daemon.postman import Postman
 from automation.daemon.reload import Watcher
 from automation.daemon.scheduler import Scheduler
 from automation.daemon.sender import Sender
@@ -67,6 +68,7 @@ class Service:
         self.sender = Sender(lambda: self._workspace)
         self.planner = Planner(lambda: self._workspace, self.sender.wake)
         self.watcher = Watcher(workspace.project.root, self._note)
+        self.postman = Postman(lambda: self._workspace)
         self._accompany = accompany
         self._companion: Companion | None = None
 
@@ -81,7 +83,7 @@ class Service:
             )  # before anything is sent: its links must lead there
             if self._companion is not None:
                 self._companion.start()
-            for part in (self.scheduler, self.sender, self.planner, self.watcher):
+            for part in (self.scheduler, self.sender, self.planner, self.watcher, self.postman):
                 part.start()
             self._follow()
             self._loop()
@@ -112,6 +114,7 @@ class Service:
         log.info("stopping", because="told to")
         self.scheduler.stop()
         self.watcher.stop()
+        self.postman.stop()
         self.planner.stop()
         self.sender.stop()
         deadline = monotonic() + GRACE

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 import polars as pl
 import structlog
 
+from automation.runner.arrivals import import_arrivals
 from automation.runner.workspace import Workspace
 from automation.store import inbox
 from automation.types.schema import EVENTS, ColumnType
@@ -21,10 +22,11 @@ APP = "inbox"
 
 
 def flush(workspace: Workspace, warehouse: Warehouse) -> int:
-    """Append what waits in the inbox to the events table; returns how many rows.
+    """Move what waits in the store to the warehouse: what shops reported, then the inbox; returns how many events.
 
     A crash between the Delta commit and the store's is repaired by looking the flush number up in the Delta log.
     """
+    import_arrivals(workspace)
     moved = 0
     now = workspace.clock.now()
     while True:
