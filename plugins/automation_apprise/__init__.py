@@ -1,0 +1,15 @@
+"""Messages through Apprise's hundred services (`apprise` for one place, `apprise_phone` for each customer's number)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from automation.contracts import Channel
+from automation.hookspecs import hookimpl
+from automation_apprise.channel import AppriseChannel, ApprisePhoneChannel
+
+
+@hookimpl
+def register_channels(register: Callable[[str, type[Channel]], None]) -> None:
+    register("apprise", AppriseChannel)
+    register("apprise_phone", ApprisePhoneChannel)
