@@ -1,4 +1,7 @@
-"""Delivers what is due, for as long as the daemon lives, and closes runs that are through."""
+"""Delivers what is due, for as long as the daemon lives, and closes runs that are through.
+
+Delivering processes are started when something is due, and end a minute after the last message.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from collections.abc import Callable
 
 import structlog
 
-from automation.runner.delivery import Delivery
+from automation.runner.delivery import Delivery, executor_of, take_over
 from automation.runner.pinned import PinnedCampaigns
 from automation.runner.run import finish
 from automation.runner.workspace import Workspace
@@ -18,6 +21,7 @@ log = structlog.get_logger(__name__)
 
 _LOOK_EVERY = 1.0
 _LONGEST_PAUSE = 60.0
+_LINGER = 60.0
 
 
 class Sender(threading.Thread):
@@ -31,7 +35,7 @@ class Sender(threading.Thread):
         self._pinned: PinnedCampaigns | None = None
         self._work = threading.Event()
         self._check_runs = True
-        self._first = True
+        self._recovered = False
         self._stopping = False
 
     def wake(self) -> None:
@@ -64,18 +68,15 @@ class Sender(threading.Thread):
 
     def _fly_if_due(self) -> None:
         workspace = self._workspace()
+        if not self._recovered:
+            take_over(workspace)
+            self._recovered = self._check_runs = True
         while not self._stopping and self._is_due(workspace):
             self._fly(workspace)
             workspace = self._workspace()
-        if self._check_runs:
-            self._check_runs = False
-            for run, account in finish(workspace):
-                log.info("run finished", run=run.id, campaign=run.campaign, account=_told(vars(account)))
+        self._finish_runs()
 
     def _is_due(self, workspace: Workspace) -> bool:
-        """The first flight always takes off: it settles what an earlier process left on its way."""
-        if self._first:
-            return True
         with workspace.store.reading() as connection:
             due = sending.next_due(connection)
         return due is not None and due <= workspace.clock.now()
@@ -83,18 +84,33 @@ class Sender(threading.Thread):
     def _fly(self, workspace: Workspace) -> None:
         if self._pinned is None or self._pinned.project is not workspace.project:
             self._pinned = PinnedCampaigns(workspace.project)
-        self._delivery = delivery = Delivery(workspace, self._pinned)
+        executor = executor_of(workspace)
+        self._delivery = delivery = Delivery(workspace, self._pinned, executor=executor)
         if self._stopping:
             return
+        before = self.sent
         try:
-            settled = asyncio.run(delivery.deliver_due())
-            self._first = False
+            linger = _LINGER if executor is not None else 0.0
+            settled = asyncio.run(delivery.deliver_due(linger=linger, idle=lambda: self._ran_dry(delivery, before)))
             if settled:
                 log.info("messages settled", settled=settled, sent=delivery.sent)
         finally:
-            self.sent += delivery.sent
+            self.sent = before + delivery.sent
             self._delivery = None
             self._check_runs = True
+
+    def _ran_dry(self, delivery: Delivery, before: int) -> None:
+        """Nothing is due for now."""
+        if self.sent != before + delivery.sent:
+            self.sent = before + delivery.sent
+            self._check_runs = True
+        self._finish_runs()
+
+    def _finish_runs(self) -> None:
+        if self._check_runs:
+            self._check_runs = False
+            for run, account in finish(self._workspace()):
+                log.info("run finished", run=run.id, campaign=run.campaign, account=_told(vars(account)))
 
 
 def _told(account: dict[str, int]) -> dict[str, int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,6 +22,7 @@ from automation.pipeline.compose import Letterhead
 from automation.pipeline.eligibility import refusals
 from automation.runner.channels import channel_of
 from automation.runner.composing import Composer
+from automation.runner.embedded import Embedded
 from automation.runner.executor import GROUP, Executor
 from automation.runner.ground import StoreGround
 from automation.runner.in_process import InProcess
@@ -65,7 +67,7 @@ class Delivery:
         linger: how many seconds to stay ready for more, `idle` being called whenever the queue ran dry.
         """
         executor = self.executor or self._in_process()
-        epoch = self._take_over()
+        epoch = take_over(self.workspace)
         last_work = checkpointed = monotonic()
         try:
             await executor.take_off(StoreGround(self.workspace, epoch))
@@ -73,7 +75,7 @@ class Delivery:
                 self._results += executor.receipts()
                 done = self._commit(executor, epoch)
                 executor.hand(done.grants)
-                if executor.busy or self._results or done.grants or done.refused or done.held:
+                if executor.busy or done.grants or done.refused or done.held or not executor.seats:
                     last_work = monotonic()
                 elif self._stopping or monotonic() - last_work >= linger:
                     break
@@ -92,13 +94,6 @@ class Delivery:
     def stop(self) -> None:
         """Grant nothing more; what is on its way is waited for."""
         self._stopping = True
-
-    def _take_over(self) -> int:
-        """Fence whoever was before, then settle what they left."""
-        with self.workspace.store.transaction() as connection:
-            epoch = flights.begin_epoch(connection)
-        self.settled += recover_all(self.workspace)
-        return epoch
 
     def _commit(self, executor: Executor, epoch: int) -> granting.Tick:
         """One tick: the receipts that came in, and the next groups where there is room for one."""
@@ -201,6 +196,21 @@ class Delivery:
         for flight in landed:
             recorder_file(self.workspace, flight).unlink(missing_ok=True)
         self.workspace.store.checkpoint()
+
+
+def take_over(workspace: Workspace) -> int:
+    """Become the committer: fence whoever was before, settle what they left; returns the epoch."""
+    with workspace.store.transaction() as connection:
+        epoch = flights.begin_epoch(connection)
+    recover_all(workspace)
+    return epoch
+
+
+def executor_of(workspace: Workspace) -> Executor | None:
+    """Spawned processes as config.yaml wants them, one a core by default; None for this process alone."""
+    wanted = workspace.project.settings.workers
+    count = len(os.sched_getaffinity(0)) if wanted is None else wanted
+    return Embedded(workspace.project, workspace.store.secret, count) if count else None
 
 
 def letterhead(workspace: Workspace) -> Letterhead:

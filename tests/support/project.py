@@ -22,6 +22,7 @@ shop: {name: Toy, timezone: Europe/Berlin, email: hi@toy.example, address: Stree
 topics: {promotions: marketing}
 channels:
   email: {using: %s, options: {folder: var/outbox}}
+workers: %d
 """
 CAMPAIGN = """
 name: %s
@@ -30,6 +31,7 @@ schedule: {%s}
 audience: everyone
 send: {channels: [email], template: hello}
 """
+BODY = """<p>Hello {{ customer.first_name }}</p><p><a href="{{ links.unsubscribe }}">unsubscribe</a></p>"""
 SLOW_CHANNEL = '''
 """A channel into files that takes its time, for stopping it on its way."""
 
@@ -56,13 +58,15 @@ def register_channels(register):
 '''
 
 
-def write_project(root: Path, *, slow: float = 0.0, schedule: str = "every: 15m", name: str = "hello") -> Path:
-    """Write the files; `slow` is how many seconds each message takes."""
+def write_project(
+    root: Path, *, slow: float = 0.0, schedule: str = "every: 15m", name: str = "hello", workers: int = 0
+) -> Path:
+    """Write the files; `slow` is how many seconds each message takes, `workers` how many processes deliver."""
     for folder in ("campaigns", "templates/hello", "plugins"):
         (root / folder).mkdir(parents=True, exist_ok=True)
-    (root / "config.yaml").write_text(CONFIG % ("slow_file" if slow else "file"))
+    (root / "config.yaml").write_text(CONFIG % ("slow_file" if slow else "file", workers))
     (root / "campaigns" / f"{name}.yaml").write_text(CAMPAIGN % (name, schedule))
-    (root / "templates/hello/email.html").write_text("<p>Hello {{ customer.first_name }}</p>")
+    (root / "templates/hello/email.html").write_text(BODY)
     (root / "templates/hello/en.yaml").write_text("subject: Hello\n")
     if slow:
         (root / "plugins" / "slow.py").write_text(SLOW_CHANNEL % slow)
@@ -92,10 +96,16 @@ def fill(workspace: Workspace, customers: int) -> None:
 
 
 def launched_project(
-    root: Path, *, customers: int, launched_at: datetime, slow: float = 0.0, schedule: str = "every: 15m"
+    root: Path,
+    *,
+    customers: int,
+    launched_at: datetime,
+    slow: float = 0.0,
+    schedule: str = "every: 15m",
+    workers: int = 0,
 ) -> Path:
     """A project whose campaign was launched at that instant: what was due since is caught up when a daemon starts."""
-    write_project(root, slow=slow, schedule=schedule)
+    write_project(root, slow=slow, schedule=schedule, workers=workers)
     clock: Clock = ManualClock(launched_at)
     with open_workspace(root, clock=clock) as workspace:
         fill(workspace, customers)
