@@ -70,6 +70,7 @@ class Renderer:
         self._bodies: dict[tuple[str, Kind], _Compiled] = {}
         self._texts: dict[tuple[str, str], dict[str, Program]] = {}
         self._subjects: dict[str, Program] = {}
+        self._languages: dict[tuple[str, str | None, str | None], str] = {}
 
     def render(
         self,
@@ -83,7 +84,7 @@ class Renderer:
     ) -> Body:
         """One message. Raises `LanguageMissing`, or `TemplateError` with the template's file and line."""
         compiled = self._body(template, kind)
-        chosen = self.templates.language(template, language, otherwise)
+        chosen = self._language(template, language, otherwise)
         values = self._values(template, chosen, context)
         values["subject"] = line = self._subject(template, kind, chosen, subject, values)
         values["preheader"] = preheader = self._line(template, chosen, "preheader", values)
@@ -137,6 +138,12 @@ class Renderer:
             except TemplateError as error:
                 problems.append(error)
         return (*problems, *unknown_names(self._plain, programs))
+
+    def _language(self, template: str, wanted: str | None, otherwise: str | None) -> str:
+        key = (template, wanted, otherwise)
+        if key not in self._languages:
+            self._languages[key] = self.templates.language(*key)
+        return self._languages[key]
 
     def _values(self, template: str, language: str, context: Mapping[str, Any]) -> dict[str, Any]:
         values = dict(context)
