@@ -11,6 +11,9 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from automation.clock import to_millis
+from automation.runner.channels import channel_kinds
+from automation.runner.consents import take_words
 from automation.runner.workspace import Workspace
 from automation.store import consent
 from automation.store.engine import table as store_table
@@ -53,24 +56,24 @@ def import_data(
 def _record(workspace: Workspace, now: datetime, said: pl.DataFrame) -> None:
     """Record what the file says of one channel and topic: new words, and changes of what the same source said before.
 
-    A word from elsewhere, such as a customer's own unsubscribing, outranks the file.
+    A word from elsewhere, such as a customer's own unsubscribing, outranks the file. Where the file changes its word it
+    is its owner's, and so holds for every customer id with the address.
     """
     channel, topic, source = said.select("channel", "topic", "source").row(0)
+    settings = workspace.project.settings
+    asked = topic in settings.consent.double_opt_in
+    address = pl.col("phone" if channel_kinds(workspace).get(channel) == "phone" else "email")
+    changed = pl.col("known").is_not_null()
+    fixed = {"at": pl.lit(to_millis(now)), "text_version": pl.lit(""), "method": pl.lit("import")}
     with workspace.store.transaction() as connection:
         for part in said.iter_slices(_SLICE):
             news = part.join(_known(connection, part, channel, topic), on="customer_id", how="left").filter(
                 pl.col("known").is_null() | ((pl.col("known_from") == source) & (pl.col("known") != pl.col("granted")))
             )
-            for (granted,), people in news.group_by("granted"):
-                consent.record(
-                    connection,
-                    people["customer_id"].unique().to_list(),
-                    channel=channel,
-                    topic=topic,
-                    granted=bool(granted),
-                    at=now,
-                    source=source,
-                )
+            told = news.unique("customer_id", keep="last", maintain_order=True).with_columns(
+                pl.when(changed | asked).then(address).alias("address"), **fixed
+            )
+            take_words(settings, connection, told.select(list(consent.WORDS)), by="import", now=now)
 
 
 def _known(connection: Connection, part: pl.DataFrame, channel: str, topic: str) -> pl.DataFrame:

@@ -30,7 +30,7 @@ def normalise(address: str, region: str | None = None) -> str:
 
 
 def normalised(addresses: pl.Series) -> pl.Series:
-    """`normalise` for a batch. addresses: String; the result too, null where it is. 0.2 µs a plain e-mail address."""
+    """`normalise` for a batch. addresses: String; the result too, null where it is. 0.3 µs a plain e-mail address."""
     import polars as pl
 
     trimmed = addresses.str.strip_chars()

@@ -15,6 +15,7 @@ from automation.warehouse.lookups import find
 from automation.warehouse.mapping_grammar import Mapping, Skip, Value
 from automation.warehouse.parsed import Parsed, accept
 from automation.warehouse.parsing import parse, parse_number
+from automation.warehouse.phones import international
 from automation.warehouse.typed import keep_types, text_of
 
 FAULTS = pl.Schema(
@@ -70,7 +71,8 @@ def clean(raw: pl.DataFrame, mapping: Mapping, now: datetime, known: Map[str, pl
             refused |= lost
     rows = pl.DataFrame({RECORD: kept[RECORD], **{name: columns[name] for name in mapping.columns}})
     found = _judged(faults, rows.filter(refused)[RECORD])
-    return Cleaned(kept, rows.filter(~refused), found, skipped, int(refused.sum()))
+    clean_rows = international(rows.filter(~refused), mapping.country)
+    return Cleaned(kept, clean_rows, found, skipped, int(refused.sum()))
 
 
 def _must(mapping: Mapping, name: str, value: Value) -> bool:

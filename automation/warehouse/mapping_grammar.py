@@ -206,6 +206,7 @@ class Mapping(Grammar):
     repeats: Literal["drop", "keep"] = "drop"
     times: tuple[str, ...] = ()
     timezone: str = "UTC"
+    country: str | None = Field(default=None, pattern="^[A-Z]{2}$")
     decimal: Literal["point", "comma"] = "point"
     empty_words: tuple[str, ...] = ("NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "none", "#N/A")
     consent: Consent | None = None

@@ -17,6 +17,8 @@ PERMISSIONS = pl.Schema(
         "topic": pl.String(),
         "granted": pl.Boolean(),
         "source": pl.String(),
+        "email": pl.String(),
+        "phone": pl.String(),
     }
 )
 
@@ -25,7 +27,9 @@ def permissions(cleaned: Cleaned, mapping: Mapping) -> Iterator[pl.DataFrame]:
     """A frame with the columns of `PERMISSIONS` per channel and topic of the mapping; who said nothing is absent."""
     if mapping.consent is None:
         return
-    rows = cleaned.rows.select(RECORD, "customer_id").join(cleaned.raw, on=RECORD, how="inner", suffix="_of_file")
+    own = [name for name in ("email", "phone") if name in cleaned.rows.columns]
+    whose = cleaned.rows.select(RECORD, "customer_id", *(pl.col(name).alias(f"_{name}") for name in own))
+    rows = whose.join(cleaned.raw, on=RECORD, how="inner", suffix="_of_file")
     for channel, topics in mapping.consent.channels.items():
         for topic, permission in topics.items():
             if permission.optional and permission.column not in cleaned.raw.columns:
@@ -36,8 +40,13 @@ def permissions(cleaned: Cleaned, mapping: Mapping) -> Iterator[pl.DataFrame]:
                 pl.lit(topic).alias("topic"),
                 _granted(permission).alias("granted"),
                 pl.lit(mapping.consent.source).alias("source"),
+                *(pl.col(f"_{name}").alias(name) if name in own else _unknown(name) for name in ("email", "phone")),
             )
             yield said.drop_nulls("granted")
+
+
+def _unknown(name: str) -> pl.Expr:
+    return pl.lit(None, dtype=pl.String).alias(name)
 
 
 def _granted(permission: Permission) -> pl.Expr:

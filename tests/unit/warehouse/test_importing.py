@@ -357,11 +357,11 @@ consent:
     )
     shop.take("customers", mapping, path)
     assert sorted(pl.concat(shop.consents).rows()) == [
-        ("c1", "email", "newsletter", True, "newsletter list of 2024"),
-        ("c1", "email", "promotions", True, "newsletter list of 2024"),
-        ("c2", "email", "newsletter", False, "newsletter list of 2024"),
-        ("c2", "email", "promotions", True, "newsletter list of 2024"),
-        ("c3", "email", "promotions", True, "newsletter list of 2024"),
+        ("c1", "email", "newsletter", True, "newsletter list of 2024", "a@x.example", None),
+        ("c1", "email", "promotions", True, "newsletter list of 2024", "a@x.example", None),
+        ("c2", "email", "newsletter", False, "newsletter list of 2024", "b@x.example", None),
+        ("c2", "email", "promotions", True, "newsletter list of 2024", "b@x.example", None),
+        ("c3", "email", "promotions", True, "newsletter list of 2024", "c@x.example", None),
     ]
 
 

@@ -78,7 +78,7 @@ def test_shopify_customers(shopify: Shop) -> None:
     assert shopify.rows("customers", *columns) == [
         ("+31612345678", None, "+31612345678", "Noor", None, None, None, "7003"),
         ("ana@shop.example", "ana@shop.example", "+351210000001", "Ana", "Lisboa", "1100-148", "PT", "7001"),
-        ("ben@shop.example", "ben@shop.example", "0301234567", "Ben", "Leipzig", "04109", "DE", "7002"),
+        ("ben@shop.example", "ben@shop.example", "+49301234567", "Ben", "Leipzig", "04109", "DE", "7002"),
     ]
     assert shopify.rows("customers", "shopify_orders", "shopify_spent", "tags") == [
         (0, 0.0, None),
