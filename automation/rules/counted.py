@@ -13,7 +13,7 @@ from automation.rules.behaviour import ONCE, Behaviour, Most, Total
 from automation.rules.comparing import holds
 from automation.rules.operators import Operators
 from automation.rules.where import find_event_attribute
-from automation.rules.window import lies_within
+from automation.rules.window import span_tests
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 
 def filter_customers(events: ir.Table, options: Behaviour, data: Snapshot) -> ir.Table:
     """customer_id, distinct, of those whose events pass every test. Raises `ConfigurationError`."""
-    aggregates = _aggregates(events, options, data)
-    if aggregates:
-        grouped = events.group_by("customer_id").aggregate(**aggregates)
-        found = grouped.filter(*_tests(grouped, options, data)).select("customer_id")
+    import ibis
+
+    tests = aggregate_tests(events, options, data)
+    if tests:
+        grouped = events.group_by("customer_id").aggregate(holds=ibis.and_(*tests))
+        found = grouped.filter(grouped.holds).select("customer_id")
     else:
         found = events.select("customer_id").distinct()
     if options.most is not None:
@@ -32,40 +34,34 @@ def filter_customers(events: ir.Table, options: Behaviour, data: Snapshot) -> ir
     return found
 
 
-def _aggregates(events: ir.Table, options: Behaviour, data: Snapshot) -> dict[str, Any]:
-    made: dict[str, Any] = {}
+def aggregate_tests(events: ir.Table, options: Behaviour, data: Snapshot, inside: Any = None) -> list[Any]:
+    """What a customer's events, those `inside`, must come to; null where there is nothing to compare."""
+    tests = []
     if options.times is not None and options.times != ONCE:
         # An order's lines are one occasion; an event without an order is one by itself.
-        made["times"] = events.order_id.nunique() + events.order_id.isnull().sum()
+        alone = events.order_id.isnull()
+        occasions = events.order_id.nunique(where=inside) + alone.sum(where=inside).fill_null(0)
+        tests.append(options.times.holds(occasions))
     if options.sum is not None:
         values, counted = _numbers(events, options.sum, data)
-        made["sum"] = values.sum(where=counted).round(6)
+        tests.append(options.sum.comparison.holds(values.sum(where=_both(counted, inside)).round(6)))
     if options.average is not None:
         values, counted = _numbers(events, options.average, data)
-        made["average"] = values.mean(where=counted).round(6)
+        tests.append(options.average.comparison.holds(values.mean(where=_both(counted, inside)).round(6)))
     if options.distinct is not None:
-        made["distinct"] = find_event_attribute(events, options.distinct.attribute, data).column.nunique()
+        different = find_event_attribute(events, options.distinct.attribute, data).column
+        tests.append(options.distinct.comparison.holds(different.nunique(where=inside)))
     if options.first is not None:
-        made["first"] = events.occurred_at.min()
+        tests += span_tests(events.occurred_at.min(where=inside), options.first, data)
     if options.last is not None:
-        made["last"] = events.occurred_at.max()
+        tests += span_tests(events.occurred_at.max(where=inside), options.last, data)
     if options.every is not None:
-        made["periods"] = _periods(events, options, data)
-    return made
-
-
-def _tests(grouped: ir.Table, options: Behaviour, data: Snapshot) -> list[Any]:
-    tests = []
-    if "times" in grouped.columns:
-        assert options.times is not None
-        tests.append(options.times.holds(grouped.times))
-    totals = {"sum": options.sum, "average": options.average, "distinct": options.distinct}
-    tests += [total.comparison.holds(grouped[name]) for name, total in totals.items() if total is not None]
-    spans = {"first": options.first, "last": options.last}
-    tests += [lies_within(grouped[name], span, data) for name, span in spans.items() if span is not None]
-    if options.every is not None:
-        tests.append(grouped.periods == options.for_)
+        tests.append(_periods(events, options, data, inside) == options.for_)
     return tests
+
+
+def _both(test: Any, other: Any) -> Any:
+    return other if test is None else test if other is None else test & other
 
 
 def _numbers(events: ir.Table, total: Total, data: Snapshot) -> tuple[Any, Any]:
@@ -79,7 +75,7 @@ def _numbers(events: ir.Table, total: Total, data: Snapshot) -> tuple[Any, Any]:
     return values, attribute.currency.isnull() | (attribute.currency == total.comparison.currency)
 
 
-def _periods(events: ir.Table, options: Behaviour, data: Snapshot) -> Any:
+def _periods(events: ir.Table, options: Behaviour, data: Snapshot, inside: Any) -> Any:
     """In how many of the last `for` periods something happened; the newest ends at `as_of`."""
     import ibis
 
@@ -88,7 +84,7 @@ def _periods(events: ir.Table, options: Behaviour, data: Snapshot) -> Any:
     starts = [ibis.literal(earlier(data.as_of, options.every * n)) for n in range(1, options.for_ + 1)]
     # PostgreSQL casts no Boolean to a bigint.
     number = reduce(add, [ibis.ifelse(events.occurred_at < start, 1, 0) for start in starts])
-    return number.nunique(where=events.occurred_at >= starts[-1])
+    return number.nunique(where=_both(events.occurred_at >= starts[-1], inside))
 
 
 def _who_mostly(events: ir.Table, most: Most, data: Snapshot) -> ir.Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel, Field
@@ -12,8 +13,9 @@ from automation.rules.behaviour import Behaviour
 from automation.rules.counted import filter_customers
 from automation.rules.local_time import filter_local
 from automation.rules.sequence import filter_followed
-from automation.rules.where import filter_events, with_products
-from automation.rules.window import has_closed, within
+from automation.rules.tally import Tally, tally
+from automation.rules.where import where_tests, with_products
+from automation.rules.window import has_closed, span_tests
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -72,6 +74,10 @@ class Did:
         """Raises `ConfigurationError` for an unknown attribute, or one that can't be compared like this."""
         return who_did(self.options.did, self.options, data)
 
+    def tally(self, data: Snapshot) -> Tally | None:
+        """The same as one test of a customer's events, where it is one."""
+        return tally(self.options.did, self.options, data)
+
 
 class DidNotOptions(Behaviour):
     did_not: str = Field(min_length=1)
@@ -102,10 +108,16 @@ class DidNot:
 
     def complement_of(self, data: Snapshot) -> ir.Table | None:
         """Those for whom it does not hold; None while a span isn't over, when it holds for nobody."""
+        return who_did(self.options.did_not, self.options, data) if self._has_closed(data) else None
+
+    def tally(self, data: Snapshot) -> Tally | None:
+        """`complement_of` as one test of a customer's events, where it is one."""
+        found = tally(self.options.did_not, self.options, data) if self._has_closed(data) else None
+        return None if found is None else replace(found, negated=True)
+
+    def _has_closed(self, data: Snapshot) -> bool:
         spans = (self.options, self.options.first, self.options.last)
-        if not all(has_closed(span, data) for span in spans if span is not None):
-            return None
-        return who_did(self.options.did_not, self.options, data)
+        return all(has_closed(span, data) for span in spans if span is not None)
 
 
 def who_did(event: str, options: Behaviour, data: Snapshot) -> ir.Table:
@@ -113,10 +125,8 @@ def who_did(event: str, options: Behaviour, data: Snapshot) -> ir.Table:
     if options.product is not None:
         raise ConfigurationError("product: same needs a campaign that starts with a product, which is not built yet")
     known = with_products(data.events, options.attributes(), data)
-    events = known.filter(known.type == event)
-    events = within(events, "occurred_at", options, data)
-    events = filter_events(events, options.where, data)
-    events = filter_local(events, options, data)
+    spans, tests = span_tests(known.occurred_at, options, data), where_tests(known, options.where, data)
+    events = filter_local(known.filter(known.type == event, *spans, *tests), options, data)
     after = options.then or options.then_not
     if after is not None:
         events = filter_followed(events, known, after, data, absent=options.then is None)

@@ -11,6 +11,7 @@ import ibis
 from automation.contracts import Rule, Snapshot
 from automation.errors import ConfigurationError
 from automation.plugin_manager import Registry
+from automation.rules.tally import Tally, group_events
 from automation.types.campaign import Leaf
 
 if TYPE_CHECKING:
@@ -44,6 +45,12 @@ class LeafSet:
         if others is not None:
             return others, True
         return self._ask(self.rule.matching, data), False
+
+    def tally(self, data: Snapshot) -> Tally | None:
+        """The rule as one test of a customer's events of one type; None where it is more."""
+        found = getattr(self.rule, "tally", None)
+        tally: Tally | None = None if found is None else self._ask(found, data)
+        return tally
 
     @property
     def reads(self) -> frozenset[str]:
@@ -90,8 +97,12 @@ def mark(
     marks = {names[key]: tests[key] for key in tests if key not in required}
     if marks or not required:
         people = people.select("customer_id", *kept, **marks)
-    wanted = [key for key in sets if key not in tests]
-    ids = {key: sets[key].ids(data) for key in wanted}
+    wanted = {key: one for key, one in sets.items() if key not in tests}
+    passes = _passes(wanted, data)
+    for one in passes:
+        people = _passed(people, one, names, data, required)
+    wanted = {key: one for key, one in wanted.items() if not any(key in one for one in passes)}
+    ids = {key: one.ids(data) for key, one in wanted.items()}
     for key in wanted:
         if key in required:
             table, negated = ids[key]
@@ -101,6 +112,41 @@ def mark(
     people = people.mutate(**marks) if marks else people
     values: dict[Identity, Any] = {key: people[names[key]] for key in sets if key not in required}
     return people, {**values, **{key: ibis.literal(truth) for key, truth in required.items()}}
+
+
+def _passes(wanted: dict[Identity, LeafSet], data: Snapshot) -> list[dict[Identity, Tally]]:
+    """The leaves that are answered together: two or more about the same type of event."""
+    found: dict[str, dict[Identity, Tally]] = {}
+    for key, one in wanted.items():
+        tally = one.tally(data)
+        if tally is not None:
+            found.setdefault(tally.event, {})[key] = tally
+    return [together for together in found.values() if len(together) > 1]
+
+
+def _passed(
+    people: ir.Table,
+    together: dict[Identity, Tally],
+    names: dict[Identity, str],
+    data: Snapshot,
+    required: dict[Identity, bool],
+) -> ir.Table:
+    """Those who meet what is required of their events, with a mark for each of the other leaves."""
+    grouped = group_events([(names[key], tally) for key, tally in together.items()], data)
+    did = {names[key]: required[key] != tally.negated for key, tally in together.items() if key in required}
+    if any(did.values()):
+        met = grouped.filter(*(grouped[name] if truth else ~grouped[name] for name, truth in did.items()))
+        people = people.semi_join(met, people.customer_id == met.tally_customer)
+    elif did:
+        unmet = grouped.filter(ibis.or_(*(grouped[name] for name in did)))
+        people = people.anti_join(unmet, people.customer_id == unmet.tally_customer)
+    asked = {names[key]: tally.negated for key, tally in together.items() if key not in required}
+    if not asked:
+        return people
+    joined = people.left_join(grouped, people.customer_id == grouped.tally_customer)
+    held = {name: grouped[name].fill_null(False) for name in asked}
+    marks = {name: ~held[name] if negated else held[name] for name, negated in asked.items()}
+    return joined.select(*(people[name] for name in people.columns), **marks)
 
 
 def _marked(people: ir.Table, ids: ir.Table, negated: bool) -> ir.BooleanValue:

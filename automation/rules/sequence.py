@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from automation.contracts import Snapshot
 from automation.rules.attributes import earlier
 from automation.rules.behaviour import Then
-from automation.rules.where import filter_events
+from automation.rules.where import where_tests
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -21,7 +21,7 @@ def filter_followed(events: ir.Table, known: ir.Table, after: Then, data: Snapsh
     """
     import ibis
 
-    following = filter_events(known.filter(known.type == after.did), after.where, data)
+    following = known.filter(known.type == after.did, *where_tests(known, after.where, data))
     if after.product is not None:
         events, following = events.filter(events.product_id.notnull()), following.filter(following.product_id.notnull())
     instant = following.occurred_at

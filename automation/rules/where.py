@@ -35,8 +35,9 @@ def with_products(events: ir.Table, names: Collection[str], data: Snapshot) -> i
     columns = {_PRODUCT + name: find_attribute(data.products, name, "").column for name in sorted(wanted)}
     if "currency" in data.products.columns:
         columns[_CURRENCY] = data.products.currency
-    products = data.products.select("product_id", **columns)
-    return events.left_join(products, "product_id").drop("product_id_right")
+    products = data.products.select(product_id="product_id", **columns)
+    joined = events.left_join(products, "product_id")
+    return joined.select(*(events[name] for name in events.columns), *(products[name] for name in columns))
 
 
 def find_event_attribute(events: ir.Table, name: str, data: Snapshot) -> Attribute:
@@ -48,7 +49,6 @@ def find_event_attribute(events: ir.Table, name: str, data: Snapshot) -> Attribu
     return replace(found, column=events[_PRODUCT + name], currency=currency)
 
 
-def filter_events(events: ir.Table, where: Mapping[str, Operators], data: Snapshot) -> ir.Table:
-    """The events whose attributes pass every test. Raises `ConfigurationError`."""
-    tests = [holds(find_event_attribute(events, name, data), test, data) for name, test in where.items()]
-    return events.filter(*tests) if tests else events
+def where_tests(events: ir.Table, where: Mapping[str, Operators], data: Snapshot) -> list[ir.BooleanValue]:
+    """What an event's attributes must meet. Raises `ConfigurationError`."""
+    return [holds(find_event_attribute(events, name, data), test, data) for name, test in where.items()]

@@ -84,18 +84,19 @@ def bounds(span: Span, data: Snapshot) -> tuple[datetime | None, datetime | None
     return (day_end(span.after, data.timezone) if span.after is not None else None), None
 
 
-def lies_within(instant: Any, span: Span, data: Snapshot) -> Any:
-    """Whether the column's instant is in the span."""
+def span_tests(instant: Any, span: Span, data: Snapshot) -> list[Any]:
+    """What the column's instant must meet to be in the span; nothing where that is open at both ends."""
     import ibis
 
     start, end = bounds(span, data)
     tests = [] if start is None else [instant >= ibis.literal(start)]
-    return ibis.and_(*tests, *([] if end is None else [instant < ibis.literal(end)]))
+    return tests if end is None else [*tests, instant < ibis.literal(end)]
 
 
 def within(rows: ir.Table, column: str, span: Span, data: Snapshot) -> ir.Table:
     """The rows of the span."""
-    return rows if bounds(span, data) == (None, None) else rows.filter(lies_within(rows[column], span, data))
+    tests = span_tests(rows[column], span, data)
+    return rows.filter(*tests) if tests else rows
 
 
 def has_closed(span: Span, data: Snapshot) -> bool:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -48,7 +49,8 @@ DECISIONS = pl.Schema(
 )
 _UNUSABLE = re.compile(r"[\[\]^|]|%[0-9A-Fa-f]{2}")  # deltalake 1.6 panics or looks elsewhere
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_VIEWS_KEPT = 100  # versions of a table that a long-lived connection can still read
+_VIEWS_KEPT = 100  # versions of a table, and snapshots, that a long-lived connection can still read
+_VIEWS_A_SNAPSHOT = 4
 
 
 class Warehouse:
@@ -58,6 +60,7 @@ class Warehouse:
         self.folder = folder
         self.connection = connection
         self._views: dict[TableName, dict[int, str]] = {name: {} for name in TABLES}
+        self._snapshots: dict[str, None] = {}  # the names of their views, the one longest unused first
 
     def snapshot(
         self,
@@ -70,11 +73,11 @@ class Warehouse:
     ) -> Snapshot:
         """Everything strictly before `as_of` in the newest version of every table."""
         versions = self._versions()
-        customers, products, events = (self._table(versions[name]) for name in TABLES)
         cut = ibis.literal(as_of)
-        customers = customers.filter(customers.created_at.isnull() | (customers.created_at < cut))
-        products = products.filter(products.created_at.isnull() | (products.created_at < cut))
-        events = events.filter(events.occurred_at < cut)
+        customers, products, events = (self._table(versions[name]) for name in TABLES)
+        customers = self._view(customers.filter(customers.created_at.isnull() | (customers.created_at < cut)))
+        products = self._view(products.filter(products.created_at.isnull() | (products.created_at < cut)))
+        events = self._view(events.filter(events.occurred_at < cut))
         kept = self._kept_profiles(versions, as_of, timezone)
         return Snapshot(
             as_of=as_of,
@@ -85,7 +88,7 @@ class Warehouse:
             events=events,
             profiles=profiles(customers, products, events, as_of, timezone=timezone, terms=lifecycle)
             if kept is None
-            else kept_profiles(self.connection, self.folder, kept, as_of, lifecycle),
+            else self._view(kept_profiles(self.connection, self.folder, kept, as_of, lifecycle)),
             decisions=ibis.memtable(DECISIONS.to_frame() if decisions is None else decisions.select(DECISIONS.names())),
             segments=MappingProxyType(dict(segments)) if segments is not None else MappingProxyType({}),
             timezone=timezone,
@@ -172,6 +175,20 @@ class Warehouse:
 
     def _versions(self) -> dict[TableName, TableVersion]:
         return {name: table_version(self.folder, name) for name in TABLES}
+
+    def _view(self, rows: ir.Table) -> ir.Table:
+        """The rows under a name of their own: up to 60 ms less to compile for each query that would spell them out."""
+        sql = self.connection.compile(rows)
+        name = f"seen_{sha256(sql.encode()).hexdigest()[:16]}"
+        if name not in self._snapshots:
+            self.connection.raw_sql(f"CREATE OR REPLACE VIEW {name} AS {sql}")
+        self._snapshots.pop(name, None)
+        self._snapshots[name] = None
+        if len(self._snapshots) > _VIEWS_KEPT * _VIEWS_A_SNAPSHOT:
+            oldest = next(iter(self._snapshots))
+            self.connection.drop_view(oldest)
+            del self._snapshots[oldest]
+        return self.connection.table(name)
 
     def _table(self, version: TableVersion) -> ir.Table:
         views = self._views[version.name]

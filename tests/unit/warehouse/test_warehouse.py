@@ -281,3 +281,15 @@ def test_views_of_old_versions_do_not_pile_up(warehouse: Warehouse, monkeypatch:
         warehouse.snapshot(day(9))
     views = warehouse.cursor().execute("SELECT view_name FROM duckdb_views() WHERE NOT internal ORDER BY 1").fetchall()
     assert [name for (name,) in views if name.startswith("events_")] == ["events_3", "events_4", "events_5"]
+
+
+def test_views_of_old_snapshots_do_not_pile_up(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("automation.warehouse.connect._VIEWS_KEPT", 3)
+    warehouse.append_events(events(("e0", "c1", day(2), 1.0)))
+    first = warehouse.snapshot(day(4))
+    for number in range(5, 15):
+        warehouse.snapshot(day(number))
+        warehouse.snapshot(day(4))  # one that is still used is kept
+    assert first.events.count().to_polars() == 1
+    views = warehouse.cursor().execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
+    assert sum(name.startswith("seen_") for (name,) in views) <= 3 * 4
