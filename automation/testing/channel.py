@@ -7,13 +7,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from automation.contracts import Channel
 from automation.testing.recommender import HEAVY
 from automation.types.message import KINDS, Receipt, Rendered, Verdict
 
 _ADDRESSES = {"email": "ana@example.org", "phone": "+4940123456", "push": "device-token-1", "customer": "C1042"}
+SUPPRESS = ("", "hard_bounce", "complaint", "unsubscribed", "dead_token")
 _MAY_ARRIVE = (Verdict.SENT, Verdict.AMBIGUOUS)
 _FORGED = "x\r\nBcc: victim@example.org"
 
@@ -24,10 +25,11 @@ def check_channel(make: Callable[[], Channel], *, to: str | None = None, verdict
     make: gives a new channel each time, on a target that takes messages for `to` and answers with `verdict`.
 
     Checked: options are frozen and strict; the module imports nothing heavy; one receipt for each message, in any
-    order, with its id and attempt, a short detail and no address in it; what arrived was handed over first, once an
-    attempt; no receipt for no message; a further attempt is
-    answered again; a line break in the address or in a header (for e-mail also in the subject and the sender) is
-    answered FAILED; `close` may be called twice, and before anything was delivered. Raises AssertionError.
+    order, with its id and attempt, a short detail and no address in it, a waiting time only where there is another
+    time, and a reason to suppress only where the message has failed; what arrived was handed over before its receipt,
+    once an attempt, and no other message was; no receipt for no message; a further attempt is answered again; a line
+    break in the address or in a header (for e-mail also in the subject and the sender) is answered FAILED; `close` may
+    be called twice, and before anything was delivered. Raises AssertionError.
     """
     channel = make()
     assert channel.kind in KINDS, f"kind must be one of {', '.join(KINDS)}, is {channel.kind!r}"
@@ -63,9 +65,17 @@ async def receipts(channel: Channel, messages: Sequence[Rendered]) -> list[Recei
 
 
 async def exchange(channel: Channel, messages: Sequence[Rendered]) -> tuple[list[Receipt], list[str]]:
-    """Everything that `deliver` answers, and the ids that it handed over, in their order."""
+    """Everything that `deliver` answers, and the ids that it handed over, in their order.
+
+    Raises AssertionError where a message arrived, or may have, that was not handed over by then.
+    """
     handed_over: list[str] = []
-    answers = [receipt async for receipt in channel.deliver(messages, lambda message: handed_over.append(message.id))]
+    answers: list[Receipt] = []
+    async for receipt in channel.deliver(messages, lambda message: handed_over.append(message.id)):
+        assert receipt.verdict not in _MAY_ARRIVE or receipt.id in handed_over, (
+            f"hand_over(message) must come before it may arrive: not called for {receipt.id}"
+        )
+        answers.append(receipt)
     return answers, handed_over
 
 
@@ -94,8 +104,9 @@ async def _check_delivery(make: Callable[[], Channel], messages: list[Rendered],
         assert found == wanted, f"one receipt a message with its id and attempt: wanted {wanted}, found {found}"
         for answer in answers:
             assert answer.verdict is verdict, f"expected {verdict.value}, found {answer.verdict} ({answer.detail})"
-            _check_detail(answer, messages[0].to)
-        _check_hand_over(answers, handed_over)
+            _check_receipt(answer, messages[0].to)
+        assert len(handed_over) == len(set(handed_over)), "a message was handed over twice in one attempt"
+        assert set(handed_over) <= {message.id for message in messages}, "a message was handed over that was not given"
     await channel.close()
     await channel.close()
 
@@ -105,15 +116,8 @@ async def _check_hostile(make: Callable[[], Channel], to: str) -> None:
     for what, message in _hostile(channel.kind, to):
         answers = await receipts(channel, [message])
         assert [answer.verdict for answer in answers] == [Verdict.FAILED], f"{what} must be refused, found {answers}"
-        _check_detail(answers[0], to)
+        _check_receipt(answers[0], to)
     await channel.close()
-
-
-def _check_hand_over(answers: Sequence[Receipt], handed_over: Sequence[str]) -> None:
-    """What arrived, or may have, was handed over before; nothing is handed over twice in one attempt."""
-    assert len(handed_over) == len(set(handed_over)), "a message was handed over twice in one attempt"
-    unannounced = [a.id for a in answers if a.verdict in _MAY_ARRIVE and a.id not in set(handed_over)]
-    assert not unannounced, f"hand_over(message) must come before it may arrive: not called for {unannounced}"
 
 
 def _hostile(kind: str, to: str) -> Iterator[tuple[str, Rendered]]:
@@ -129,7 +133,13 @@ def _hostile(kind: str, to: str) -> Iterator[tuple[str, Rendered]]:
         yield "no address", replace(message, to="nobody")
 
 
-def _check_detail(answer: Receipt, to: str) -> None:
+def _check_receipt(answer: Receipt, to: str) -> None:
     assert len(answer.detail) <= 200, f"detail is {len(answer.detail)} characters long; 200 are allowed"
     assert to not in answer.detail, "detail must not hold the address"
     assert answer.detail.isprintable(), "detail must be one printable line"
+    assert answer.suppress in SUPPRESS, f"suppress must be one of {', '.join(filter(None, SUPPRESS))}, or empty"
+    assert not answer.suppress or answer.verdict is Verdict.FAILED, "suppress goes with FAILED"
+    again = answer.verdict in (Verdict.RETRY, Verdict.RETURNED)
+    assert answer.retry_after is None or (again and answer.retry_after >= timedelta(0)), (
+        "retry_after goes with RETRY and RETURNED, and is not negative"
+    )
