@@ -134,7 +134,7 @@ def test_a_daemon_without_web_serves_nothing(tmp_path: Path) -> None:
         wait_for(lambda: len(delivered(root)) == 3, daemon)
         daemon.send_signal(signal.SIGTERM)
         assert daemon.wait(timeout=15) == 0
-    assert "web" not in (root / "var" / "logs" / "daemon.jsonl").read_text()
+    assert "web app listens" not in (root / "var" / "logs" / "daemon.jsonl").read_text()
 
 
 # A process of its own
