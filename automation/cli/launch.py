@@ -9,7 +9,7 @@ import typer
 
 from automation.cli.invocation import Invocation
 from automation.cli.output import Text
-from automation.cli.plan import Name, blocks, payload, rehearse
+from automation.cli.plan import Name, PreflightExtent, blocks, payload, rehearse
 from automation.errors import AutomationError, ConfigurationError
 
 if TYPE_CHECKING:
@@ -25,6 +25,11 @@ def launch(
     name: Name,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="don't ask")] = False,
     approved_by: Annotated[str | None, typer.Option(help="who approved it, where the campaign demands that")] = None,
+    preflight: PreflightExtent = "all",
+    despite_preflight: Annotated[
+        bool, typer.Option("--despite-preflight", help="launch in spite of the errors it found")
+    ] = False,
+    confirm: Annotated[bool, typer.Option("--confirm", help="launch in spite of an unusually large audience")] = False,
 ) -> None:
     """Pin a campaign as it stands and let the daemon run it.
 
@@ -32,13 +37,19 @@ def launch(
 
     Example: automation launch winback --yes
     """
+    from automation.runner.guards import refuse_unusual
     from automation.runner.launch import launch as pin
+    from automation.runner.preflight import refuse_faulty
 
     invocation: Invocation = context.obj
     output = invocation.output
     with invocation.workspace() as workspace:
-        plan = rehearse(invocation, workspace, name, samples=3)
+        plan = rehearse(invocation, workspace, name, samples=3, preflight=preflight)
         output.tell(*blocks(workspace, plan))
+        if not despite_preflight:
+            refuse_faulty(name, plan.preflight)
+        if not confirm:
+            refuse_unusual(workspace, name, plan.audience)
         if not yes and not _agreed(output.ask(f"\nLaunch {name}?"), name):
             output.show({"campaign": name, "launch": None}, Text("not launched"))
             return

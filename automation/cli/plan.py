@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,10 +11,12 @@ from automation.cli.invocation import Invocation
 from automation.cli.output import Block, Table, Text
 
 if TYPE_CHECKING:
+    from automation.runner.preflight import Preflight
     from automation.runner.rehearsal import Plan, Sample
     from automation.runner.workspace import Workspace
 
 Name = Annotated[str, typer.Argument(help="the campaign's name", metavar="CAMPAIGN")]
+PreflightExtent = Annotated[str, typer.Option(help="render all messages, a sample of about 1,000, or none: off")]
 _LINES = 6
 
 
@@ -22,26 +24,42 @@ def plan(
     context: typer.Context,
     name: Name,
     samples: Annotated[int, typer.Option(help="how many decisions to show")] = 5,
+    preflight: PreflightExtent = "all",
+    check_links: Annotated[
+        bool, typer.Option("--check-links", help="ask every linked page whether it is there")
+    ] = False,
 ) -> None:
     """Show who would get what if a campaign ran now.
 
-    Nothing is sent and nothing is written down: the file as it stands goes through every stage of a run.
+    Nothing is sent and nothing is written down: the file as it stands goes through every stage of a run, and every
+    message is rendered to see what is wrong with it.
 
     Example: automation plan winback
     """
     invocation: Invocation = context.obj
     with invocation.workspace() as workspace:
-        found = rehearse(invocation, workspace, name, samples=samples)
+        found = rehearse(invocation, workspace, name, samples=samples, preflight=preflight, check_links=check_links)
         shown = blocks(workspace, found)
     invocation.output.show(payload(found), *shown)
 
 
-def rehearse(invocation: Invocation, workspace: Workspace, name: str, *, samples: int) -> Plan:
+def rehearse(
+    invocation: Invocation,
+    workspace: Workspace,
+    name: str,
+    *,
+    samples: int,
+    preflight: str,
+    check_links: bool = False,
+) -> Plan:
     """The campaign's plan, with a bar while it is made."""
+    from automation.runner.link_check import with_dead_links
+    from automation.runner.preflight import extent_of
     from automation.runner.rehearsal import plan as rehearsal
 
     with invocation.output.progress("customers") as tick:
-        return rehearsal(workspace, name, samples=samples, progress=tick)
+        made = rehearsal(workspace, name, samples=samples, extent=extent_of(preflight), progress=tick)
+        return replace(made, preflight=with_dead_links(made.preflight, tick)) if check_links else made
 
 
 def payload(found: Plan) -> dict[str, object]:
@@ -57,6 +75,8 @@ def payload(found: Plan) -> dict[str, object]:
         "entering": found.entering,
         "leaving": found.leaving,
         "unrenderable": dict(found.unrenderable),
+        "gives_way": dict(found.gives_way),
+        "preflight": preflight_payload(found.preflight),
         "samples": [asdict(sample) for sample in found.samples],
         "rules": [asdict(rule) for rule in found.rules],
         "warnings": list(found.warnings),
@@ -76,9 +96,39 @@ def blocks(workspace: Workspace, found: Plan) -> list[Block]:
         currency = workspace.project.settings.shop.currency
         shown.append(Text(f"promised cost if every offer is used as expected: {found.promised_cost:,.2f} {currency}"))
     shown += [block for sample in found.samples for block in _sample(workspace, sample)]
-    shown += [Text(f"can't be rendered for {n:,}: {what}", "bad") for what, n in found.unrenderable.items()]
+    shown += [_gives_way(campaign, n) for campaign, n in found.gives_way.items()]
+    shown += preflight_blocks(found.preflight)
     shown += [Text(f"warning: {warning}", "odd") for warning in found.warnings]
     return shown
+
+
+def preflight_payload(found: Preflight) -> dict[str, object]:
+    """What rendering came to, as a program reads it."""
+    return {
+        "extent": found.extent,
+        "messages": found.messages,
+        "rendered": found.rendered,
+        "seconds": found.seconds,
+        "errors": len(found.errors),
+        "problems": [asdict(problem) for problem in found.problems],
+    }
+
+
+def preflight_blocks(found: Preflight) -> list[Block]:
+    """What rendering came to, as a person reads it."""
+    if found.extent == "off":
+        return [Text("preflight: off; no message was looked at", "odd")]
+    rate = f"{found.rendered / found.seconds:,.0f} a second" if found.seconds else ""
+    head = f"preflight: {found.rendered:,} of {found.messages:,} messages rendered, {rate}"
+    if not found.problems:
+        return [Text(f"{head}; nothing is wrong with them", "good")]
+    rows = [(p.severity, p.messages, p.what, p.customer, p.detail) for p in found.problems]
+    mood = "bad" if found.errors else "odd"
+    return [Text(head, mood), Table(("preflight", "messages", "what is wrong", "such as", "shown by"), rows)]
+
+
+def _gives_way(campaign: str, n: int) -> Text:
+    return Text(f"{n:,} waiting messages of {campaign} would give their place under a cap up to it", "odd")
 
 
 def _funnel(workspace: Workspace, found: Plan) -> Table:

@@ -39,6 +39,9 @@ _PLAN = {
     "entering": "customers new since the last run; null where it never ran",
     "leaving": "customers gone since the last run; null where it never ran",
     "unrenderable": "customers by what is wrong with their message",
+    "gives_way": "by campaign, how many of its waiting messages would give their place under a cap up to this one",
+    "preflight": "extent (all, sample or off), messages, rendered, seconds, errors, problems: list of code, severity, "
+    "what, messages, customer, detail",
     "samples": "list of customer_id, outcome, reason, variant, offer, rendered",
     "rules": "list of path, rule, estimated, customers, seconds: each rule asked alone, the dearest first",
     "warnings": "list of texts",

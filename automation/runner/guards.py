@@ -176,6 +176,16 @@ def too_large(workspace: Workspace, campaign: str, audience: int) -> Hold | None
     )
 
 
+def refuse_unusual(workspace: Workspace, campaign: str, audience: int) -> None:
+    """Raises `AutomationError` where a campaign that is about to be launched is unusually large."""
+    hold = too_large(workspace, campaign, audience)
+    if hold is not None:
+        raise AutomationError(
+            f"campaign {campaign!r} is not launched: {hold.what}\n"
+            f"  to launch it all the same: automation launch {campaign} --confirm"
+        )
+
+
 def _told(span: timedelta) -> str:
     days, rest = divmod(int(span.total_seconds()), 86_400)
     hours, minutes = rest // 3_600, rest % 3_600 // 60

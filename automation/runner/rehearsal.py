@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,22 +13,20 @@ from typing import Any
 
 import polars as pl
 
-from automation.clock import from_millis
 from automation.errors import AutomationError
 from automation.pipeline.audience import Frozen, freeze
 from automation.pipeline.compose import compose, tag_links
-from automation.pipeline.decide import Decided, Materials, decide
+from automation.pipeline.decide import Decided, Materials, decide, recheck_caps
 from automation.rules.costs import RuleCost, costs
-from automation.runner.delivery import letterhead
+from automation.runner.composing import renderer_of
 from automation.runner.launch import template_files, valid_campaign
 from automation.runner.materials import active_versions, conditions, materials, plan_offers, reads_decisions, snapshot
-from automation.runner.pinned import renderer
+from automation.runner.preflight import Extent, Preflight, Rendering
 from automation.runner.profiling import refresh_for
 from automation.runner.run import Progress, quiet
+from automation.runner.specimen import specimen, untracked
 from automation.runner.workspace import Workspace
 from automation.store import decisions, runs
-from automation.store.coupons import coupon_code
-from automation.store.granting import Grant
 from automation.types.campaign import Campaign
 from automation.types.message import Rendered
 from automation.types.run import RunState
@@ -65,13 +64,18 @@ class Plan:
     """People who were not in the audience of the campaign's last run; None when it never ran."""
     leaving: int | None
     seconds: float
+    preflight: Preflight
+    gives_way: Mapping[str, int] = field(default_factory=dict)
+    """By campaign, how many of its waiting messages would give their place up to this one."""
     warnings: Sequence[str] = field(default_factory=tuple)
     rules: Sequence[RuleCost] = ()
     """Every rule of the audience asked alone, the dearest first."""
 
 
-def plan(workspace: Workspace, name: str, *, samples: int = SAMPLES, progress: Progress = quiet) -> Plan:
-    """Rehearse the whole run."""
+def plan(
+    workspace: Workspace, name: str, *, samples: int = SAMPLES, extent: Extent = "all", progress: Progress = quiet
+) -> Plan:
+    """Rehearse the whole run. extent: how many of its messages are rendered to see what is wrong with them."""
     campaign = valid_campaign(workspace.project, name)
     started = workspace.clock.now()
     warehouse = workspace.warehouse()
@@ -79,7 +83,8 @@ def plan(workspace: Workspace, name: str, *, samples: int = SAMPLES, progress: P
         with tempfile.TemporaryDirectory() as folder:
             frozen, found, members = _freeze(workspace, warehouse, campaign, Path(folder))
             found_costs = costs([campaign.audience.condition], found.data, workspace.project.registry)
-            made = _rehearse(workspace, found, frozen, members, samples, started, progress)
+            with Rendering(workspace, campaign, extent, sum(map(len, members))) as rendering:
+                made = _rehearse(workspace, found, frozen, members, samples, started, progress, rendering)
             return replace(made, rules=found_costs)
     finally:
         warehouse.close()
@@ -151,25 +156,30 @@ def _rehearse(
     samples: int,
     started: datetime,
     progress: Progress,
+    rendering: Rendering,
 ) -> Plan:
     now = workspace.clock.now()
     total = sum(map(len, members))
     outcomes: Counter[tuple[str, str]] = Counter()
     variants: Counter[tuple[str, str]] = Counter()
     offers: Counter[str] = Counter()
-    unrenderable: Counter[str] = Counter()
+    gives_way: Counter[str] = Counter()
     shown: list[Sample] = []
     for no in range(len(members)):
         with workspace.store.reading() as connection:
             decided = decide(frozen.batch(no), found, connection, now=now)
+            decided, displaced = recheck_caps(decided, found.terms, connection, now=now)
         rows = decided.rows
+        rendering.take(rows, decided.products)
+        gives_way.update(displaced["campaign"].to_list())
         outcomes.update(dict(_count(rows, "outcome", "reason")))
         variants.update(dict(_count(rows.filter(pl.col("variant").is_not_null()), "variant", "outcome")))
         offers.update({key[0]: n for key, n in _count(rows.filter(pl.col("outcome") == "message"), "offer") if key[0]})
         if len(shown) < samples:
-            shown += _samples(workspace, found, decided, samples - len(shown), now, unrenderable)
+            shown += _samples(workspace, found, decided, samples - len(shown), now, strict=False)
         progress("planning", min((no + 1) * 1_000, total), total)
     entering, leaving = _changed_people(workspace, found.campaign.name, members)
+    preflight = rendering.result()
     costs = {} if found.counter is None else dict(found.counter.offers.select("offer", "expected_cost").iter_rows())
     return Plan(
         campaign=found.campaign.name,
@@ -180,10 +190,12 @@ def _rehearse(
         offers=offers,
         promised_cost=sum(costs.get(name, 0.0) * n for name, n in offers.items()),
         samples=shown,
-        unrenderable=unrenderable,
+        unrenderable={p.what: p.messages for p in preflight.problems if p.code == "cannot_render"},
         entering=entering,
         leaving=leaving,
         seconds=(workspace.clock.now() - started).total_seconds(),
+        preflight=preflight,
+        gives_way=gives_way,
     )
 
 
@@ -202,55 +214,21 @@ def _changed_people(workspace: Workspace, campaign: str, members: list[list[str]
 
 
 def _samples(
-    workspace: Workspace,
-    found: Materials,
-    decided: Decided,
-    wanted: int,
-    now: datetime,
-    unrenderable: Counter[str] | None = None,
+    workspace: Workspace, found: Materials, decided: Decided, wanted: int, now: datetime, *, strict: bool = True
 ) -> list[Sample]:
     """Render the first messages of a batch as they would be sent; nothing is granted and no coupon is reserved."""
-    import json
-
     campaign = found.campaign
     rows = decided.rows.sort(pl.col("outcome") != "message", maintain_order=True).head(wanted)
-    make = renderer(workspace.project, template_files(workspace.project, campaign))
-    head = replace(letterhead(workspace), track=False)  # a message that is not in the ledger has no links to click
-    products = tag_links(json.loads(decided.products), campaign)
+    make = renderer_of(workspace.project, template_files(workspace.project, campaign))
+    head, products = untracked(workspace), tag_links(json.loads(decided.products), campaign)
     shown = []
     for row in rows.iter_rows(named=True):
         rendered = None
         if row["outcome"] == "message":
             try:
-                rendered = compose(_grant(workspace, campaign, row, now), campaign, make, head, products)
-            except AutomationError as error:
-                if unrenderable is None:
+                rendered = compose(specimen(campaign, row, now), campaign, make, head, products)
+            except AutomationError:
+                if strict:
                     raise
-                unrenderable[str(error)] += 1
         shown.append(Sample(row["customer_id"], row["outcome"], row["reason"], row["variant"], row["offer"], rendered))
     return shown
-
-
-def _grant(workspace: Workspace, campaign: Campaign, row: Mapping[str, Any], now: datetime) -> Grant:
-    """A grant that is none: what the ledger would give for this row, with a coupon code that no message has."""
-    sample = "0" * 32
-    return Grant(
-        id=sample,
-        attempt=1,
-        run_id=0,
-        batch_no=0,
-        campaign=campaign.name,
-        launch_id=0,
-        customer_id=row["customer_id"],
-        channel=row["channel"],
-        topic=campaign.topic,
-        address=row["address"],
-        template=row["template"],
-        context=row["context"],
-        variant=row["variant"],
-        offer=row["offer"],
-        items=row["items"],
-        coupon=None if row["coupon"] is None else coupon_code(b"sample", row["coupon"], sample),
-        due_at=from_millis(row["due_at"]),
-        granted_at=now,
-    )

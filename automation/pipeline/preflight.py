@@ -1,0 +1,178 @@
+"""What is wrong with rendered messages before anybody gets one: counted by problem, each with an example."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from html import unescape
+from ipaddress import ip_address
+from typing import Literal
+from urllib.parse import urlsplit
+
+from automation.types.message import Rendered
+
+Severity = Literal["error", "warning"]
+GMAIL_CLIPS_AT = 102 * 1024
+"""Bytes of HTML from which Gmail shows only the beginning."""
+MAX_LINKS = 500
+_SHOWN = 120
+_ATTRIBUTE = re.compile(r"""\b(?:href|src|background)\s*=\s*(?:"([^"]*)"|'([^']*)')""", re.I)
+_IN_TEXT = re.compile(r"\bhttps?://[^\s<>\"]+", re.I)
+_PLACEHOLDER = re.compile(r"\{\{|\}\}|\{%|%7B%7B|\*\||\|\*|\[\[|\$\{", re.I)
+_HERE = ("localhost", ".localhost", ".local", ".internal")
+_ODD = re.compile(r"[\s<>\"\\^`\x00-\x1f]")
+_HARMLESS = ("mailto:", "tel:", "sms:", "cid:", "data:")
+
+SEVERITIES: Mapping[str, Severity] = {
+    "cannot_render": "error",
+    "broken_link": "error",
+    "no_unsubscribe": "error",
+    "offer_over": "error",
+    "no_text": "warning",
+    "large_html": "warning",
+    "other_language": "warning",
+    "offer_ends_early": "warning",
+    "dead_link": "warning",
+}
+"""By code. An error keeps a campaign from being launched."""
+
+Finding = tuple[str, str, str]
+"""A code, what it is in words, and what shows it in this message (a link), or ""."""
+
+
+@dataclass
+class Problem:
+    """One thing that is wrong, with how many messages, and the customer and detail of the first."""
+
+    code: str
+    severity: Severity
+    what: str
+    messages: int
+    customer: str
+    detail: str = ""
+
+
+@dataclass
+class Findings:
+    """Problems counted over messages; those of several processes are added up."""
+
+    rendered: int = 0
+    problems: dict[tuple[str, str], Problem] = field(default_factory=dict)
+    links: dict[str, None] = field(default_factory=dict)
+    """Where the messages lead, without what differs by customer; at most `MAX_LINKS`."""
+
+    def note(self, customer: str, findings: Iterable[Finding]) -> None:
+        """One message was looked at."""
+        self.rendered += 1
+        for code, what, detail in findings:
+            self._count(Problem(code, SEVERITIES[code], what, 1, customer, detail))
+
+    def add(self, other: Findings) -> None:
+        self.rendered += other.rendered
+        for problem in other.problems.values():
+            self._count(problem)
+        for link in other.links:
+            self.keep_link(link)
+
+    def keep_link(self, link: str) -> None:
+        if len(self.links) < MAX_LINKS:
+            self.links.setdefault(link)
+
+    def _count(self, problem: Problem) -> None:
+        known = self.problems.setdefault((problem.code, problem.what), problem)
+        if known is not problem:
+            known.messages += problem.messages
+
+    def in_order(self) -> list[Problem]:
+        """Errors first, the most frequent first."""
+        return sorted(self.problems.values(), key=lambda p: (p.severity != "error", -p.messages, p.code, p.what))
+
+
+@dataclass
+class Inspector:
+    """Looks at one message after the other; what it says of a link it keeps."""
+
+    marketing: bool
+    findings: Findings
+    _verdicts: dict[str, str] = field(default_factory=dict)
+
+    def inspect(self, message: Rendered, *, kind: str, wanted_language: str) -> Iterator[Finding]:
+        """Everything that is wrong with it."""
+        for link in self._links(message):
+            if verdict := self._verdict(link):
+                yield "broken_link", verdict, link[:_SHOWN]
+        if message.language and _primary(wanted_language) not in ("", _primary(message.language)):
+            yield "other_language", f"there are no texts in {wanted_language!r}: written in {message.language!r}", ""
+        if kind == "email":
+            yield from self._mail(message)
+
+    def _mail(self, message: Rendered) -> Iterator[Finding]:
+        size = len(message.html.encode())
+        if size > GMAIL_CLIPS_AT:
+            yield "large_html", "the HTML is over 102 KB: Gmail shows only its beginning", f"{size / 1024:,.0f} KB"
+        if message.html and not message.text.strip():
+            yield "no_text", "there is no text version", ""
+        if self.marketing and not _can_unsubscribe(message):
+            yield "no_unsubscribe", "there is no unsubscribe link: write {{ links.unsubscribe }}", ""
+
+    def _links(self, message: Rendered) -> Iterator[str]:
+        for double, single in _ATTRIBUTE.findall(message.html):
+            yield unescape(double or single).strip()
+        for link in _IN_TEXT.findall(message.text):
+            yield link.rstrip(".,;:!?)")
+
+    def _verdict(self, link: str) -> str:
+        if link not in self._verdicts:
+            if len(self._verdicts) > 20 * MAX_LINKS:
+                self._verdicts.clear()  # links that differ by customer would fill the memory
+            self._verdicts[link] = verdict = link_problem(link)
+            if not verdict and link.lower().startswith("http"):
+                self.findings.keep_link(link.partition("?")[0].partition("#")[0])
+        return self._verdicts[link]
+
+
+def link_problem(link: str) -> str:
+    """Why a link in a message can't lead anywhere, else ""."""
+    if not link:
+        return "a link is empty"
+    if _PLACEHOLDER.search(link):
+        return "a link has a placeholder that was not filled in"
+    if link.startswith("#") or link.lower().startswith(_HARMLESS):
+        return ""
+    return _address_problem(link)
+
+
+def _address_problem(link: str) -> str:
+    try:
+        parts = urlsplit(link)
+        host, _ = (parts.hostname or "").lower(), parts.port
+    except ValueError:
+        return _NO_ADDRESS
+    if not parts.scheme:
+        return "a link is relative: in a mail it leads nowhere"
+    named = "." in host or ":" in host or host == "localhost"
+    if parts.scheme.lower() not in ("http", "https") or not named or _ODD.search(link):
+        return _NO_ADDRESS
+    return "a link leads to a machine that only you can reach" if _is_here(host) else ""
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return not ip_address(host).is_global
+    except ValueError:
+        return host.endswith(_HERE[1:]) or host == _HERE[0]
+
+
+_NO_ADDRESS = "a link is not a web address"
+
+
+def _can_unsubscribe(message: Rendered) -> bool:
+    """Whether one of the header's addresses stands in the message, for people."""
+    listed = re.findall(r"<([^>]+)>", message.headers.get("List-Unsubscribe", ""))
+    shown = unescape(message.html) if message.html else message.text
+    return any(address in shown for address in listed)
+
+
+def _primary(language: str) -> str:
+    return language.split("-", maxsplit=1)[0].lower()

@@ -1,0 +1,215 @@
+"""Renders every message of an audience before it is launched, in several processes where there are many."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+import polars as pl
+
+from automation.clock import from_millis, monotonic
+from automation.config.project import project_of_text
+from automation.errors import AutomationError, ConfigurationError
+from automation.pipeline.compose import compose, tag_links
+from automation.pipeline.preflight import Finding, Findings, Inspector, Problem
+from automation.pipeline.render import Renderer
+from automation.runner.composing import parse_pinned, renderer_of
+from automation.runner.launch import template_files
+from automation.runner.letterhead import letterhead_of
+from automation.runner.plugins import registry_of
+from automation.runner.specimen import COLUMNS, specimen, untracked
+from automation.runner.workspace import Workspace
+from automation.types.campaign import Campaign
+
+Extent = Literal["all", "sample", "off"]
+SAMPLE = 1_000
+"""Messages that `sample` renders, spread over the whole audience."""
+_ALONE = 4_000
+_AT_ONCE = 3  # batches that wait for each process
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """What rendering the audience's messages came to."""
+
+    extent: Extent
+    messages: int
+    rendered: int
+    seconds: float
+    problems: Sequence[Problem]
+    links: Sequence[str] = ()
+
+    @property
+    def errors(self) -> list[Problem]:
+        return [problem for problem in self.problems if problem.severity == "error"]
+
+
+def extent_of(text: str) -> Extent:
+    """Raises `ConfigurationError`."""
+    extents: tuple[Extent, ...] = ("all", "sample", "off")
+    for extent in extents:
+        if text == extent:
+            return extent
+    raise ConfigurationError(f"--preflight {text}: write all, sample or off")
+
+
+def refuse_faulty(name: str, found: Preflight) -> None:
+    """Raises `AutomationError` where a message has an error."""
+    if found.errors:
+        lines = [
+            f"  {p.messages:,} message{'s' * (p.messages != 1)}: {p.what}; such as {p.customer}'s" for p in found.errors
+        ]
+        raise AutomationError(
+            f"campaign {name!r} is not launched, its messages have errors:\n" + "\n".join(lines) + "\n"
+            f"to launch it all the same: automation launch {name} --despite-preflight"
+        )
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What one process renders with."""
+
+    campaign: Campaign
+    renderer: Renderer
+    head: Any
+    marketing: bool
+    now: datetime
+
+    def look_at(self, rows: Sequence[tuple[Any, ...]], products: str) -> Findings:
+        """Render a batch's messages. rows: `COLUMNS`, each."""
+        shown = tag_links(json.loads(products), self.campaign)
+        findings = Findings()
+        inspector = Inspector(self.marketing, findings)
+        for values in rows:
+            row = dict(zip(COLUMNS, values, strict=True))
+            findings.note(row["customer_id"], self._findings(row, shown, inspector))
+        return findings
+
+    def _findings(
+        self, row: Mapping[str, Any], products: Mapping[str, Mapping[str, object]], inspector: Inspector
+    ) -> list[Finding]:
+        grant = specimen(self.campaign, row, self.now)
+        try:
+            message = compose(grant, self.campaign, self.renderer, self.head, products)
+        except AutomationError as error:
+            return [("cannot_render", str(error), "")]
+        found = inspector.inspect(
+            message, kind=self.head.kinds[grant.channel], wanted_language=json.loads(grant.context)["language"] or ""
+        )
+        return [*found, *self._offer(row)]
+
+    def _offer(self, row: Mapping[str, Any]) -> list[Finding]:
+        """Whether the offer may be over when the message arrives; it counts from the due time."""
+        plan = self.campaign.offer
+        if plan is None or plan.valid_for is None or row["offer"] not in self.head.offers:
+            return []
+        over = from_millis(row["due_at"]) + plan.valid_for
+        if over <= self.now:
+            return [("offer_over", "the offer is over before the message can leave", f"over at {over:%Y-%m-%d %H:%M}")]
+        if row["expires_at"] is not None and over < from_millis(row["expires_at"]):
+            late = "the offer may be over when a late message arrives: valid_for is shorter than max_lateness"
+            return [("offer_ends_early", late, "")]
+        return []
+
+
+class Rendering:
+    """Takes the batches of a plan and renders them beside it; `with` ends the processes."""
+
+    def __init__(self, workspace: Workspace, campaign: Campaign, extent: Extent, audience: int) -> None:
+        self.extent = extent
+        self._every = max(1, audience // SAMPLE) if extent == "sample" else 1
+        self._started = monotonic()
+        self._messages = 0
+        self._findings = Findings()
+        self._waiting: deque[Future[Findings]] = deque()
+        self._pool: ProcessPoolExecutor | None = None
+        self._desk = _desk(workspace, campaign)
+        if extent == "all" and audience > _ALONE and (os.cpu_count() or 1) > 1:
+            self._pool = _pool(workspace, campaign, self._desk.now)
+
+    def take(self, rows: pl.DataFrame, products: str) -> None:
+        """A batch's decisions, of which the messages are rendered."""
+        messages = rows.filter(pl.col("outcome") == "message").select(COLUMNS)
+        self._messages += messages.height
+        if self.extent == "off":
+            return
+        chosen = messages.gather_every(self._every).rows()
+        if self._pool is None:
+            self._findings.add(self._desk.look_at(chosen, products))
+            return
+        self._waiting.append(self._pool.submit(_look_at, chosen, products))
+        while len(self._waiting) > _AT_ONCE * _processes():
+            self._findings.add(self._waiting.popleft().result())
+
+    def result(self) -> Preflight:
+        while self._waiting:
+            self._findings.add(self._waiting.popleft().result())
+        return Preflight(
+            extent=self.extent,
+            messages=self._messages,
+            rendered=self._findings.rendered,
+            seconds=monotonic() - self._started,
+            problems=self._findings.in_order(),
+            links=tuple(self._findings.links),
+        )
+
+    def __enter__(self) -> Rendering:
+        return self
+
+    def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _desk(workspace: Workspace, campaign: Campaign) -> Desk:
+    marketing = workspace.project.settings.topics[campaign.topic] == "marketing"
+    renderer = renderer_of(workspace.project, template_files(workspace.project, campaign))
+    return Desk(campaign, renderer, untracked(workspace), marketing, workspace.clock.now())
+
+
+# In a process of its own
+
+
+@dataclass
+class _Process:
+    desk: Desk | None = None
+
+
+_process = _Process()
+
+
+def _processes() -> int:
+    return min(os.cpu_count() or 1, 8)
+
+
+def _pool(workspace: Workspace, campaign: Campaign, now: datetime) -> ProcessPoolExecutor:
+    project = workspace.project
+    handed = (project.root, project.text, campaign.name, project.campaigns[campaign.name].text)
+    files = template_files(project, campaign)
+    return ProcessPoolExecutor(
+        _processes(), multiprocessing.get_context("spawn"), _open, (*handed, files, workspace.store.secret, now)
+    )
+
+
+def _open(
+    root: Path, config: str, name: str, text: str, files: Mapping[str, bytes], secret: bytes, now: datetime
+) -> None:
+    project = project_of_text(root, config, registry_of(root))
+    campaign = parse_pinned(project, name, text)
+    head = replace(letterhead_of(project, secret), track=False)
+    marketing = project.settings.topics[campaign.topic] == "marketing"
+    _process.desk = Desk(campaign, renderer_of(project, files), head, marketing, now)
+
+
+def _look_at(rows: Sequence[tuple[Any, ...]], products: str) -> Findings:
+    assert _process.desk is not None
+    return _process.desk.look_at(rows, products)

@@ -1,0 +1,61 @@
+"""Messages that are in no ledger: what the ledger would grant for a decision, rendered for people to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from automation.clock import from_millis
+from automation.pipeline.compose import Letterhead
+from automation.runner.letterhead import letterhead_of
+from automation.runner.workspace import Workspace
+from automation.store.coupons import coupon_code
+from automation.types.campaign import Campaign
+from automation.types.grant import Grant
+
+SPECIMEN = "0" * 32
+"""An id that no message has: its links lead to nobody's choices."""
+COLUMNS = (
+    "customer_id",
+    "channel",
+    "address",
+    "template",
+    "context",
+    "variant",
+    "offer",
+    "items",
+    "coupon",
+    "due_at",
+    "expires_at",
+)
+
+
+def specimen(campaign: Campaign, row: Mapping[str, Any], now: datetime) -> Grant:
+    """A grant that is none, with a coupon code that no message has. row: `COLUMNS`."""
+    return Grant(
+        id=SPECIMEN,
+        attempt=1,
+        run_id=0,
+        batch_no=0,
+        campaign=campaign.name,
+        launch_id=0,
+        customer_id=row["customer_id"],
+        channel=row["channel"],
+        topic=campaign.topic,
+        address=row["address"],
+        template=row["template"],
+        context=row["context"],
+        variant=row["variant"],
+        offer=row["offer"],
+        items=row["items"],
+        coupon=None if row["coupon"] is None else coupon_code(b"sample", row["coupon"], SPECIMEN),
+        due_at=from_millis(row["due_at"]),
+        granted_at=now,
+    )
+
+
+def untracked(workspace: Workspace) -> Letterhead:
+    """The project's letterhead without links to click: a message that is not in the ledger has none."""
+    return replace(letterhead_of(workspace.project, workspace.store.secret), track=False)

@@ -1,0 +1,150 @@
+"""Every message of an audience, rendered before anybody gets one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import polars as pl
+import pytest
+from support.project import automation, fill, json_of, write_project
+from support.toy_project import BODY, CAMPAIGN, toy_project
+
+from automation.runner import preflight
+from automation.runner.link_check import with_dead_links
+from automation.runner.rehearsal import plan
+from automation.runner.run import quiet
+from automation.runner.workspace import open_workspace
+
+
+def problems(root: Path, **parts: str) -> list[tuple[str, int, str, str]]:
+    with toy_project(root, **parts) as toy:
+        found = plan(toy, "toy").preflight
+    assert (found.messages, found.rendered) == (5, 5)
+    return [(p.code, p.messages, p.customer, p.detail) for p in found.problems]
+
+
+def test_a_sound_template_has_no_problem_but_missing_languages(tmp_path: Path) -> None:
+    """en is there; c1 reads Portuguese, c2 German, c3 French, and c4 and c5 English."""
+    with toy_project(tmp_path) as toy:
+        found = plan(toy, "toy").preflight
+    assert [(p.code, p.messages, p.what) for p in found.problems] == [
+        ("other_language", 1, f"there are no texts in '{language}': written in 'en'") for language in ("de", "fr", "pt")
+    ]
+    assert found.errors == []
+
+
+def test_problems_are_counted_and_have_an_example(tmp_path: Path) -> None:
+    """Dev has no tier; only Ana lives in Portugal."""
+    body = (
+        '<p>{{ customer.tier }}</p><a href="/cart">cart</a>'
+        "{% if customer.country == 'PT' %}<img src=\"http://localhost/a.png\">{% endif %}"
+    )
+    found = problems(tmp_path, body=body)
+    by_code = {code: (n, customer, detail) for code, n, customer, detail in found if code != "other_language"}
+    assert by_code["cannot_render"] == (1, "c4", "")
+    assert by_code["broken_link"][2] in ("/cart", "http://localhost/a.png")
+    assert by_code["no_unsubscribe"][0] == 4
+    assert [(n, detail) for code, n, _, detail in found if code == "broken_link"] == [
+        (4, "/cart"), (1, "http://localhost/a.png"),
+    ]  # fmt: skip
+
+
+def test_an_offer_that_ends_before_a_late_message_arrives(tmp_path: Path) -> None:
+    found = problems(tmp_path, campaign=CAMPAIGN.replace("valid_for: 7d", "valid_for: 23h"))
+    assert ("offer_ends_early", 5) in [(code, n) for code, n, _, _ in found]
+    day = problems(tmp_path / "day", campaign=CAMPAIGN.replace("valid_for: 7d", "valid_for: 24h"))
+    assert "offer_ends_early" not in [code for code, *_ in day]
+
+
+def test_a_service_message_needs_no_unsubscribe_link(tmp_path: Path) -> None:
+    body = BODY.replace('<a href="{{ links.unsubscribe }}">unsubscribe</a>', "")
+    found = problems(tmp_path, body=body, campaign=CAMPAIGN.replace("promotions", "service"))
+    assert "no_unsubscribe" not in [code for code, *_ in found]
+
+
+def test_processes_find_what_one_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = BODY + '<a href="/cart">cart</a>'
+    with toy_project(tmp_path, body=body) as toy:
+        alone = plan(toy, "toy").preflight
+        monkeypatch.setattr(preflight, "_ALONE", 2)
+        monkeypatch.setattr("automation.pipeline.audience.freeze.__kwdefaults__", {"batch_size": 2})
+        together = plan(toy, "toy").preflight
+    assert together.rendered == alone.rendered == 5
+    counted = [[(p.code, p.what, p.messages) for p in found.problems] for found in (alone, together)]
+    assert counted[0] == counted[1]
+    assert sorted(together.links) == sorted(alone.links)
+
+
+def test_a_sample_is_spread_over_the_audience(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "SAMPLE", 3)
+    with toy_project(tmp_path) as toy:
+        found = plan(toy, "toy", extent="sample").preflight
+        assert (found.messages, found.rendered) == (5, 3)  # every second of 6
+        off = plan(toy, "toy", extent="off").preflight
+        assert (off.messages, off.rendered, off.problems) == (5, 0, [])
+
+
+class Pages(BaseHTTPRequestHandler):
+    """/there is there; /get answers GET only; anything else is not."""
+
+    def do_HEAD(self) -> None:
+        self.send_response({"/there": 200, "/get": 405}.get(self.path, 404))
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/get" else 404)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def pages() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Pages)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_linked_pages_are_asked_once_each(pages: str) -> None:
+    links = (f"{pages}/there", f"{pages}/get", f"{pages}/gone", "http://127.0.0.1:1/")
+    found = preflight.Preflight("all", 1, 1, 0.1, [], links)
+    dead = with_dead_links(found, quiet).problems
+    assert [(p.code, p.severity, p.detail) for p in dead] == [
+        ("dead_link", "warning", f"{pages}/gone"), ("dead_link", "warning", "http://127.0.0.1:1/"),
+    ]  # fmt: skip
+    assert dead[0].what == "a linked page answers 404"
+
+
+def test_launch_refuses_messages_with_errors_unless_told_otherwise(tmp_path: Path) -> None:
+    root = write_project(tmp_path / "shop")
+    (root / "templates/hello/email.html").write_text('<p>Hello {{ customer.first_name }}</p><a href="/x">x</a>')
+    with open_workspace(root) as workspace:
+        fill(workspace, 3)
+        warehouse = workspace.warehouse()
+        nameless = {"customer_id": ["c00001"], "first_name": [None]}
+        warehouse.upsert("customers", pl.DataFrame(nameless, schema_overrides={"first_name": pl.String}))
+        warehouse.close()
+    refused = automation(root, "launch", "hello", "--yes")
+    assert refused.returncode == 1
+    assert refused.stderr == (
+        "campaign 'hello' is not launched, its messages have errors:\n"
+        "  2 messages: a link is relative: in a mail it leads nowhere; such as c00000's\n"
+        "  2 messages: there is no unsubscribe link: write {{ links.unsubscribe }}; such as c00000's\n"
+        "  1 message: templates/hello/email.html:1: {{ customer.first_name }}: it is empty here; where it may be "
+        "missing write {{ customer.first_name|default('…') }}; such as c00001's\n"
+        "to launch it all the same: automation launch hello --despite-preflight\n"
+    )
+    shown = json_of(root, "plan", "hello")["preflight"]
+    assert (shown["extent"], shown["messages"], shown["rendered"], shown["errors"]) == ("all", 3, 3, 3)
+    assert set(shown["problems"][0]) == {"code", "severity", "what", "messages", "customer", "detail"}
+    assert json_of(root, "launch", "hello", "--yes", "--despite-preflight")["launch"] == 1
+    wrong = automation(root, "plan", "hello", "--preflight", "some")
+    assert wrong.returncode == 2
+    assert wrong.stderr.startswith("--preflight some: write all, sample or off\n")
