@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import ibis
 import ibis.expr.types as ir
 
-from automation.warehouse.profiling.facts import CLICK, OPEN, PURCHASE, SENT, seconds
+from automation.warehouse.profiling.facts import CLICK, OPEN, PURCHASE, SENT, seconds, utc
 from automation.warehouse.profiling.offsets import FIRST_YEAR
 
 _MANY = 2**31  # more than there are categories, brands, or purchases of one customer
@@ -96,7 +96,8 @@ def _favourite(bought: ir.Table, shelf: ir.Table, what: str) -> ir.Table:
 
 def _rhythm(done: ir.Table, sources: Sources, doing: str) -> ir.Table:
     first = FIRST_YEAR * 12
-    month = ibis.greatest(done["at"].year().cast("int64") * 12 + done["at"].month() - 1, first)
+    at = utc(done["at"])
+    month = ibis.greatest(at.year().cast("int64") * 12 + at.month() - 1, first)
     placed = done.select("customer", seconds=seconds(done["at"]), month=month)
     zoned = placed.inner_join(sources.people.select("customer", "zone"), "customer")
     found = zoned.inner_join(sources.offsets, ["zone", "month"])
