@@ -154,10 +154,14 @@ def _repeated_addresses(batch: pl.DataFrame, terms: Terms, connection: Connectio
 
 
 def _re_entered(batch: pl.DataFrame, terms: Terms, connection: Connection, now: datetime) -> list[str]:
+    """Who had this campaign too recently, also under another id with the same address."""
     if terms.reentry == "always":
         return []
     since = now - terms.reentry if isinstance(terms.reentry, timedelta) else None
-    return list(decisions.entered(connection, batch["customer_id"].to_list(), terms.campaign, since=since))
+    ids, recipients = batch["customer_id"], normalised(batch["address"]).fill_null("")
+    known = decisions.entered(connection, ids.to_list(), terms.campaign, since=since)
+    known |= decisions.written_to(connection, ids.to_list(), recipients.to_list(), terms.campaign, since=since)
+    return ids.filter(ids.is_in(list(known)) | recipients.is_in(list(known))).to_list()
 
 
 def refusals(

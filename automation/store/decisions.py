@@ -165,6 +165,25 @@ def entered(connection: Connection, customers: Sequence[str], campaign: str, *, 
     return set(connection.execute(query).scalars())
 
 
+def written_to(
+    connection: Connection,
+    customers: Sequence[str],
+    recipients: Sequence[str],
+    campaign: str,
+    *,
+    since: datetime | None,
+) -> set[str]:
+    """Those of these ids and addresses (normalised) that were promised this campaign since then (or ever), under
+    whichever id of theirs; sends of the sender used before count."""
+    query = sa.select(_contact.c.customer_id, _contact.c.recipient).where(
+        _contact.c.campaign == campaign,
+        sa.or_(_contact.c.customer_id.in_(customers), _contact.c.recipient.in_(recipients)),
+    )
+    if since is not None:
+        query = query.where(_contact.c.at >= to_millis(since))
+    return {value for row in connection.execute(query) for value in row if value}
+
+
 def under_cap_from(
     connection: Connection,
     customers: Sequence[str],
