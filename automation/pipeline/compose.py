@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -137,12 +138,16 @@ def _own_link(grant: Grant, head: Letterhead, purpose: str) -> str:
 
 
 def _headers(grant: Grant, head: Letterhead) -> dict[str, str]:
-    """RFC 2369 and RFC 8058; without one click where the shop serves no links."""
+    """RFC 2369, 8058 (only where the shop serves links) and 2919, and what Gmail counts complaints by."""
     mail = _unsubscribe_mail(grant, head)
+    sender = head.sender.rpartition("@")[2].rstrip("> ")
+    topic, campaign = (re.sub(r"[^A-Za-z0-9_-]+", "-", name) for name in (grant.topic, grant.campaign))
+    counted = {"List-Id": f"<{topic}.{sender}>", "Feedback-ID": f"{campaign}:{grant.run_id}:{topic}:{sender}"}
     if head.base_url is None:
-        return {"List-Unsubscribe": f"<{mail}>"}
+        return {"List-Unsubscribe": f"<{mail}>", **counted}
     link = _own_link(grant, head, "unsubscribe")
-    return {"List-Unsubscribe": f"<{link}>, <{mail}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
+    one_click = {"List-Unsubscribe": f"<{link}>, <{mail}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
+    return one_click | counted
 
 
 def _unsubscribe_mail(grant: Grant, head: Letterhead) -> str:

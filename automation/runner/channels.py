@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
@@ -42,5 +42,13 @@ def kinds_of(project: Project, names: tuple[str, ...] | None = None) -> dict[str
 
 
 def _placed(options: BaseModel, root: Path) -> BaseModel:
-    paths = {name: root / value for name, value in options if isinstance(value, Path)}
-    return options.model_copy(update=paths)
+    return options.model_copy(update={name: _rooted(value, root) for name, value in options})
+
+
+def _rooted(value: Any, root: Path) -> Any:
+    """Paths start at the project, those in lists of further options too."""
+    if isinstance(value, Path):
+        return root / value
+    if isinstance(value, BaseModel):
+        return _placed(value, root)
+    return tuple(_rooted(one, root) for one in value) if isinstance(value, tuple) else value

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import email
 import email.policy
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import dkim
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from support.postfix import Postfix, postfix, why_not
 from support.toy_project import CONFIG, deliver, start, toy_project
 
@@ -19,6 +23,7 @@ from automation.store import consent
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not())
 
+KEY = Ed25519PrivateKey.generate()
 BOUNCES = "bounces@news.toy.example"
 CHANNEL = """
 channels:
@@ -30,13 +35,24 @@ channels:
       tls: none
       local_hostname: toy.example
       return_path: bounces+{{token}}@news.toy.example
+      dkim: [{{domain: toy.example, selector: s1, key_file: dkim.pem}}]
 mailbox: {{maildir: {maildir}}}
 """
 
 
 def project(folder: Path, server: Postfix) -> Workspace:
+    private = KEY.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "dkim.pem").write_bytes(private)
     channel = CHANNEL.format(port=server.port, maildir=server.maildir(BOUNCES))
     return toy_project(folder, config=re.sub(r"channels:\n.*\n", channel, CONFIG, count=1))
+
+
+def dns(name: bytes, timeout: int = 5) -> bytes:
+    """The shop's public key."""
+    raw = KEY.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    return b"v=DKIM1; k=ed25519; p=" + base64.b64encode(raw)
 
 
 def people(toy: Workspace) -> dict[str, tuple[str, str]]:
@@ -76,6 +92,9 @@ def test_mail_arrives_and_an_unknown_user_comes_back(sent: tuple[Workspace, Post
         arrived = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
         assert str(arrived["message-id"]).startswith(f"<{messages[address][0]}@")
         assert str(arrived["to"]) == address
+        assert str(arrived["list-id"]) == "<promotions.toy.example>"
+        assert str(arrived["feedback-id"]) == "toy:1:promotions:toy.example"
+        assert dkim.verify(path.read_bytes(), dnsfunc=dns)
     (report,) = server.wait_for_mail(BOUNCES)
     dsn = email.message_from_bytes(report.read_bytes(), policy=email.policy.default)
     assert dsn.get_content_type() == "multipart/report"
