@@ -53,12 +53,16 @@ def rehearse(
     check_links: bool = False,
 ) -> Plan:
     """The campaign's plan, with a bar while it is made."""
+    from automation.daemon.coming import coming
+    from automation.runner.launch import valid_campaign
     from automation.runner.link_check import with_dead_links
+    from automation.runner.pinned import PinnedCampaigns
     from automation.runner.preflight import extent_of
     from automation.runner.rehearsal import plan as rehearsal
 
+    rivals = coming(workspace, PinnedCampaigns(workspace.project), valid_campaign(workspace.project, name))
     with invocation.output.progress("customers") as tick:
-        made = rehearsal(workspace, name, samples=samples, extent=extent_of(preflight), progress=tick)
+        made = rehearsal(workspace, name, samples=samples, extent=extent_of(preflight), coming=rivals, progress=tick)
         return replace(made, preflight=with_dead_links(made.preflight, tick)) if check_links else made
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
+from automation.daemon.coming import coming_before
 from automation.daemon.lock import Locked, holding
 from automation.ids import new_request_id
 from automation.runner.delivery import Delivery
@@ -49,7 +50,7 @@ def work(workspace: Workspace, run_id: int, progress: Progress = quiet) -> None:
 
 def _work_here(workspace: Workspace, run_id: int, progress: Progress) -> None:
     pinned = PinnedCampaigns(workspace.project)
-    advance(workspace, pinned, run_id, progress=progress)
+    advance(workspace, pinned, run_id, coming=coming_before(workspace, pinned, run_id), progress=progress)
     asyncio.run(Delivery(workspace, pinned, _of_run(workspace, run_id, progress)).deliver_due())
     finish(workspace)
 

@@ -9,12 +9,13 @@ import structlog
 
 from automation.clock import monotonic
 from automation.daemon.agenda import local_time
+from automation.daemon.coming import coming
 from automation.runner.confirming import ask_or_say_why_not
 from automation.runner.flush import flush
 from automation.runner.pinned import PinnedCampaigns
 from automation.runner.run import advance
 from automation.runner.workspace import Workspace
-from automation.store import launches, runs
+from automation.store import pauses, runs
 from automation.store.runs import RunRow
 from automation.types.run import RunState
 
@@ -84,11 +85,11 @@ class Planner(threading.Thread):
 
     def _waiting(self, workspace: Workspace) -> list[RunRow]:
         with workspace.store.reading() as connection:
-            stopped = launches.stopped(connection)
-            found = [] if launches.EVERYTHING in stopped else runs.find(connection, open_only=True, limit=1_000)
+            stopped = pauses.stopped(connection)
+            found = [] if stopped.everything else runs.find(connection, open_only=True, limit=1_000)
         unplanned = [run for run in reversed(found) if run.state is not RunState.SENDING]
         now = monotonic()
-        ready = [run for run in unplanned if run.campaign not in stopped and self._is_ready(run, now)]
+        ready = [run for run in unplanned if run.campaign not in stopped.scopes and self._is_ready(run, now)]
         return sorted(
             ready, key=lambda run: -_priority(workspace, run)
         )  # the first to plan is the first under the caps
@@ -104,7 +105,8 @@ class Planner(threading.Thread):
             with workspace.store.reading() as connection:
                 campaign = pinned.get(connection, run.launch_id).campaign
             local = local_time(run, campaign)
-            if not advance(workspace, pinned, run.id, local=local, halted=self._stopping.is_set):
+            rivals = coming(workspace, pinned, campaign)
+            if not advance(workspace, pinned, run.id, local=local, coming=rivals, halted=self._stopping.is_set):
                 self._note_hold(workspace, run)
                 return
             log.info("run planned", run=run.id, campaign=run.campaign, seconds=round(monotonic() - started, 1))

@@ -21,8 +21,10 @@ from automation.rules.costs import RuleCost, costs
 from automation.runner.composing import renderer_of
 from automation.runner.launch import template_files, valid_campaign
 from automation.runner.materials import active_versions, conditions, materials, plan_offers, reads_decisions, snapshot
+from automation.runner.pinned import PinnedCampaigns
 from automation.runner.preflight import Extent, Preflight, Rendering
 from automation.runner.profiling import refresh_for
+from automation.runner.rivals import Coming, against_rivals
 from automation.runner.run import Progress, quiet
 from automation.runner.specimen import specimen, untracked
 from automation.runner.workspace import Workspace
@@ -73,15 +75,23 @@ class Plan:
 
 
 def plan(
-    workspace: Workspace, name: str, *, samples: int = SAMPLES, extent: Extent = "all", progress: Progress = quiet
+    workspace: Workspace,
+    name: str,
+    *,
+    samples: int = SAMPLES,
+    extent: Extent = "all",
+    coming: Sequence[Coming] = (),
+    progress: Progress = quiet,
 ) -> Plan:
-    """Rehearse the whole run. extent: how many of its messages are rendered to see what is wrong with them."""
+    """Rehearse the whole run. extent: how many of its messages are rendered to see what is wrong with them. coming:
+    campaigns that take places under the caps before they run."""
     campaign = valid_campaign(workspace.project, name)
     started = workspace.clock.now()
     warehouse = workspace.warehouse()
     try:
         with tempfile.TemporaryDirectory() as folder:
             frozen, found, members = _freeze(workspace, warehouse, campaign, Path(folder))
+            found = against_rivals(workspace, warehouse, PinnedCampaigns(workspace.project), found, coming)
             found_costs = costs([campaign.audience.condition], found.data, workspace.project.registry)
             with Rendering(workspace, campaign, extent, sum(map(len, members))) as rendering:
                 made = _rehearse(workspace, found, frozen, members, samples, started, progress, rendering)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -25,8 +25,10 @@ from automation.runner.materials import (
 from automation.runner.moving_in.gate import channels_of, refuse_before_move
 from automation.runner.pinned import Pinned, PinnedCampaigns
 from automation.runner.profiling import refresh_for
+from automation.runner.rivals import Coming, against_rivals
 from automation.runner.workspace import Workspace
-from automation.store import holds, launches, ledger, places, runs
+from automation.store import holds, launches, ledger, pauses, places, runs
+from automation.store.pauses import Pause
 from automation.store.runs import RunRow
 from automation.types.run import Account, RunKind, RunState
 from automation.warehouse.connect import Warehouse
@@ -61,11 +63,9 @@ def claim(workspace: Workspace, campaign: str, due: Due, *, confirmed_by: str | 
         launched = launches.launched(connection).get(campaign)
         if launched is None:
             raise AutomationError(f"campaign {campaign!r} is not launched; run: automation launch {campaign}")
-        halted = launches.stopped(connection)
-        for scope in (launches.EVERYTHING, campaign):
-            if scope in halted:
-                what = "everything" if scope == launches.EVERYTHING else f"campaign {campaign!r}"
-                raise Stopped(f"{what} was stopped by {halted[scope][1]}; nothing runs until it is launched again")
+        for pause in pauses.every(connection):
+            if pause.scope in (*pauses.FOR_ALL, campaign):
+                raise Stopped(_told(pause))
         made = runs.claim(
             connection,
             campaign=campaign,
@@ -80,20 +80,28 @@ def claim(workspace: Workspace, campaign: str, due: Due, *, confirmed_by: str | 
     return made
 
 
+def _told(pause: Pause) -> str:
+    what = pause.what if pause.scope in pauses.FOR_ALL else f"campaign {pause.scope!r}"
+    if pause.reason:
+        return f"{what} is paused: {pause.reason}; {pause.command} lets it go on"
+    return f"{what} was stopped by {pause.by}; nothing runs until it is launched again"
+
+
 def advance(
     workspace: Workspace,
     pinned: PinnedCampaigns,
     run_id: int,
     *,
     local: datetime | None = None,
+    coming: Sequence[Coming] = (),
     progress: Progress = quiet,
     halted: Callable[[], bool] = lambda: False,
 ) -> bool:
     """Freeze the audience if it isn't, then plan every batch that isn't planned; returns whether all of them are.
 
-    A run that a guard holds is not planned. halted: asked between two batches whether to leave the rest for another
-    time. A failure that trying again can't mend (an `AutomationError`) ends the run; any other is kept with it and may
-    pass.
+    A run that a guard holds is not planned. coming: campaigns that take places under the caps before they run. halted:
+    asked between two batches whether to leave the rest for another time. A failure that trying again can't mend (an
+    `AutomationError`) ends the run; any other is kept with it and may pass.
     """
     with workspace.store.reading() as connection:
         run = runs.get(connection, run_id)
@@ -108,7 +116,10 @@ def advance(
             state = _freeze(workspace, warehouse, run, launch, local)
         if state is RunState.HELD:
             return False
-        return state is not RunState.PLANNING or _plan_batches(workspace, warehouse, run_id, launch, progress, halted)
+        if state is not RunState.PLANNING:
+            return True
+        found = against_rivals(workspace, warehouse, pinned, _materials(workspace, warehouse, run_id, launch), coming)
+        return _plan_batches(workspace, found, run_id, progress, halted)
     except Exception as error:
         over = isinstance(error, AutomationError)
         with workspace.store.transaction() as connection:
@@ -171,24 +182,26 @@ def _hold(workspace: Workspace, run: RunRow, hold: guards.Hold) -> RunState:
     return RunState.HELD
 
 
+def _materials(workspace: Workspace, warehouse: Warehouse, run_id: int, launch: Pinned) -> Materials:
+    """What the run decides with; its offer policy plans once, and that is kept."""
+    with workspace.store.reading() as connection:
+        run = runs.get(connection, run_id)
+    found = run_materials(workspace, warehouse, run, launch)
+    if found.counter is None or run.offer_plan:
+        return found
+    plan = plan_offers(found, Frozen(workspace.audience_file(run_id)).batches(), None)
+    with workspace.store.transaction() as connection:
+        runs.set_offer_plan(connection, run_id, plan)
+    return replace(found, counter=replace(found.counter, plan=plan))
+
+
 def _plan_batches(
-    workspace: Workspace,
-    warehouse: Warehouse,
-    run_id: int,
-    launch: Pinned,
-    progress: Progress,
-    halted: Callable[[], bool],
+    workspace: Workspace, found: Materials, run_id: int, progress: Progress, halted: Callable[[], bool]
 ) -> bool:
     with workspace.store.reading() as connection:
         run = runs.get(connection, run_id)
         waiting = runs.unplanned_batches(connection, run_id)
-    found = run_materials(workspace, warehouse, run, launch)
     frozen = Frozen(workspace.audience_file(run_id))
-    if found.counter is not None and not run.offer_plan:
-        plan = plan_offers(found, frozen.batches(), None)
-        with workspace.store.transaction() as connection:
-            runs.set_offer_plan(connection, run_id, plan)
-        found = replace(found, counter=replace(found.counter, plan=plan))
     total = run.audience or 0
     for no in waiting:
         if halted():

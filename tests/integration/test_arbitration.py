@@ -1,0 +1,212 @@
+"""Two campaigns that want the same customers in one week, from the file to what `explain` says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from support.toy_project import CAMPAIGN, CONFIG, deliver, outbox, toy_project
+
+from automation.cli.explain import blocks
+from automation.cli.output import Table
+from automation.daemon.coming import coming
+from automation.reporting.explain import explain
+from automation.reporting.status import run_status
+from automation.runner import run as runs
+from automation.runner.launch import launch, valid_campaign
+from automation.runner.pinned import PinnedCampaigns
+from automation.runner.rehearsal import plan
+from automation.runner.workspace import Workspace, open_workspace
+from automation.types.run import Account, RunKind
+
+CAPPED = CONFIG + "caps: {total: [1 per 7d]}\n"
+SALE = """
+name: sale
+topic: promotions
+priority: 80
+schedule: {every: Tuesday 09:00}
+audience: {trait: country, in: [PT, DE, FR]}
+send: {channels: [email], template: toy}
+"""
+PLAIN = "<p>{{ customer.first_name }}</p><a href='{{ links.unsubscribe }}'>unsubscribe</a>"
+
+
+def project(root: Path, *, config: str = CAPPED, limits: str = "") -> Workspace:
+    """toy (priority 50) leaves by e-mail to c1 to c5; sale (80) wants c1, c2 and c3, of Portugal, Germany, France."""
+    (root / "campaigns").mkdir(parents=True)
+    (root / "campaigns/sale.yaml").write_text(SALE)
+    workspace = toy_project(root, config=config, campaign=CAMPAIGN + limits, body=PLAIN)
+    for name in ("toy", "sale"):
+        launch(workspace, name, by="test", audience=None)
+    return workspace
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Workspace]:
+    with project(tmp_path / "shop") as workspace:
+        yield workspace
+
+
+def start(workspace: Workspace, name: str, *, look: bool = False) -> int:
+    pinned = PinnedCampaigns(workspace.project)
+    row = runs.claim(workspace, name, runs.Due(RunKind.MANUAL, "1", workspace.clock.now()))
+    assert row is not None
+    rivals = coming(workspace, pinned, valid_campaign(workspace.project, name)) if look else []
+    runs.advance(workspace, pinned, row.id, coming=rivals)
+    return row.id
+
+
+def account(workspace: Workspace, run_id: int) -> Account:
+    found = run_status(workspace, run_id).account
+    assert found.adds_up
+    return found
+
+
+def test_messages_that_wait_give_way_to_a_campaign_of_more_weight(shop: Workspace) -> None:
+    foretold = plan(shop, "sale").gives_way
+    toy = start(shop, "toy")
+    assert foretold == {}
+    assert plan(shop, "sale").gives_way == {"toy": 3}
+    sale = start(shop, "sale")
+    assert account(shop, toy) == Account(audience=6, unreachable=1, queued=2, cancelled=3)
+    assert account(shop, sale) == Account(audience=3, queued=3)
+    deliver(shop)
+    assert account(shop, toy) == Account(audience=6, unreachable=1, sent=2, cancelled=3)
+    assert account(shop, sale).sent == 3
+    assert sorted(line["to"].split("@")[0] for line in outbox(shop)) == ["ana", "ben", "chloe", "dev", "eve"]
+    assert run_status(shop, toy).reasons[("message", "arbitration_lost")] == 3
+
+
+def test_what_gave_way_is_explained_and_its_coupon_is_free_again(shop: Workspace) -> None:
+    start(shop, "toy")
+    start(shop, "sale")
+    found = explain(shop, "toy", "c1")
+    assert found.decision is not None
+    assert (found.decision.state, found.decision.state_reason, found.decision.detail) == (
+        "cancelled", "arbitration_lost", "sale",
+    )  # fmt: skip
+    assert found.decision.coupon_state == "released"
+    table = next(block for block in blocks(found) if isinstance(block, Table) and block.columns == ("", ""))
+    facts = {str(name): fact for name, fact in table.rows}
+    assert facts["decided"] == "message: a campaign of more weight takes the customer's place under a cap"
+    assert facts["detail"] == "sale"
+
+
+def test_the_weaker_one_is_refused_where_the_stronger_was_first(shop: Workspace) -> None:
+    start(shop, "sale")
+    toy = start(shop, "toy")
+    assert account(shop, toy) == Account(audience=6, unreachable=1, suppressed=3, queued=2)
+    deliver(shop)
+    lost = explain(shop, "toy", "c1").decision
+    assert lost is not None
+    assert (lost.reason, lost.detail) == ("arbitration_lost", "sale")
+
+
+def test_what_was_sent_stays_sent_and_fills_the_cap(shop: Workspace) -> None:
+    start(shop, "toy")
+    deliver(shop)
+    sale = start(shop, "sale")
+    assert account(shop, sale) == Account(audience=3, suppressed=3)
+    refused = explain(shop, "sale", "c1").decision
+    assert refused is not None
+    assert (refused.reason, refused.detail) == ("frequency_cap", "1 per 7d in all")
+
+
+def test_who_gives_way_may_wait_for_its_turn(tmp_path: Path) -> None:
+    limits = "limits: {cap: 9 per 7d, when_capped: wait 8d}\n"
+    with project(tmp_path / "shop", limits=limits) as shop:
+        toy = start(shop, "toy")
+        start(shop, "sale")
+        deliver(shop)
+        assert account(shop, toy) == Account(audience=6, unreachable=1, queued=3, sent=2)
+        waits = explain(shop, "toy", "c1").decision
+        assert waits is not None
+        assert (waits.reason, waits.detail, waits.due_at) == (
+            "deferred_for", "sale", shop.clock.now() + timedelta(days=7),
+        )  # fmt: skip
+        assert deliver(shop, after=timedelta(days=7)).sent == 3
+
+
+def test_a_campaign_that_is_due_before_long_takes_its_places_already(tmp_path: Path) -> None:
+    """It is Monday 11:00 in Berlin; the sale is due on Tuesday 9:00, in 22 hours."""
+    for ahead, expected in (
+        ("22h", Account(audience=6, unreachable=1, suppressed=3, queued=2)),
+        ("21h", Account(audience=6, unreachable=1, queued=5)),
+    ):
+        config = CONFIG + f"caps: {{total: [1 per 7d], look_ahead: {ahead}}}\n"
+        with project(tmp_path / ahead, config=config) as shop:
+            toy = start(shop, "toy", look=True)
+            assert account(shop, toy) == expected
+    with open_workspace(tmp_path / "22h") as shop:
+        lost = explain(shop, "toy", "c1").decision
+        assert lost is not None
+        assert (lost.reason, lost.detail) == ("arbitration_lost", "sale")
+
+
+def test_more_expected_value_wins_between_equals(tmp_path: Path) -> None:
+    """Both have priority 50; the policy expects 2 of the one and 3 of the other."""
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins/valued.py").write_text(POLICY)
+    worth = "offer: {using: valued, options: {worth: %s}, choose: [pct20]}\n"
+    (tmp_path / "campaigns").mkdir()
+    sale = SALE.replace("priority: 80\n", "") + worth % "3.0"
+    (tmp_path / "campaigns/sale.yaml").write_text(sale)
+    rules = CAMPAIGN[CAMPAIGN.index("offer:") : CAMPAIGN.index("send:")]
+    campaign = CAMPAIGN.replace(rules, worth % "2.0")
+    with toy_project(tmp_path, config=CAPPED, campaign=campaign, body=PLAIN) as shop:
+        for name in ("toy", "sale"):
+            launch(shop, name, by="test", audience=None)
+        toy = start(shop, "toy")
+        sale_run = start(shop, "sale")
+        assert account(shop, toy) == Account(audience=6, unreachable=1, queued=2, cancelled=3)
+        assert account(shop, sale_run).queued == 3
+        assert json.loads(json.dumps(run_status(shop, toy).run.versions))["models"] == {}
+
+
+POLICY = '''
+import polars as pl
+
+from automation.contracts import Options
+from automation.hookspecs import hookimpl
+
+
+class ValuedOptions(Options):
+    worth: float
+
+
+class Valued:
+    """Always the first offer, worth what the file says."""
+
+    Options = ValuedOptions
+
+    def __init__(self, options):
+        self.options = options
+
+    def fit(self, data, *, seed, parts):
+        return {}
+
+    def save(self):
+        return {}
+
+    def load(self, arrays, *, parts):
+        pass
+
+    def plan(self, audience, offers, *, budget, seed):
+        return {}
+
+    def choose(self, batch, offers, plan):
+        pairs = batch.select("customer_id").join(offers.select("offer", "expected_cost"), how="cross")
+        first = pl.col("offer") == "pct20"
+        return pairs.select(
+            "customer_id", "offer", first.cast(pl.Float64).alias("probability"),
+            pl.when(first).then(pl.lit(self.options.worth)).otherwise(0.0).alias("expected_value"), "expected_cost",
+        )
+
+
+@hookimpl
+def register_offer_policies(register):
+    register("valued", Valued)
+'''
