@@ -82,7 +82,7 @@ def write(connection: Connection, said: pl.DataFrame, *, by: str, now: datetime)
     if news.is_empty():
         return 0
     connection.execute(_UPSERT, news.sort("at").select(_LATEST).to_dicts())
-    _close_requests(connection, news.filter(~pl.col("granted")), now)
+    _close_requests(connection, news, now)
     kept = news.with_columns(recorded_by=pl.lit(by), recorded_at=pl.lit(to_millis(now)))
     insert_rows(connection, ConsentRecord, tuple(kept.columns), kept.rows())
     for (channel, topic), part in news.filter(pl.col("address") != "").group_by("channel", "topic"):
@@ -203,23 +203,19 @@ def _follow(connection: Connection, addresses: Sequence[str], channel: str, topi
         suppressions.follow(connection, [tuple(row)[:4] for row in latest], channel=channel, topic=topic)
 
 
-def _close_requests(connection: Connection, withdrawn: pl.DataFrame, now: datetime) -> None:
-    """Who said no since is not asked to confirm a yes."""
-    if withdrawn.is_empty():
-        return
-    closed = (
-        sa.update(_request)
-        .where(
-            *(_request.c[name] == sa.bindparam(f"the_{name}") for name in ("customer_id", "channel", "topic")),
-            sa.or_(_request.c.state == "pending", _request.c.state == "asked"),
-            _request.c.requested_at <= sa.bindparam("said_at"),
-        )
-        .values(state="withdrawn", settled_at=to_millis(now))
-    )
-    rows = withdrawn.select("customer_id", "channel", "topic", "at").rows()
-    connection.execute(
-        closed, [{"the_customer_id": c, "the_channel": ch, "the_topic": t, "said_at": at} for c, ch, t, at in rows]
-    )
+def _close_requests(connection: Connection, said: pl.DataFrame, now: datetime) -> None:
+    """Who said no since is not asked to confirm a yes, nor is who agreed for good by another way."""
+    named = [_request.c[name] == sa.bindparam(f"the_{name}") for name in ("customer_id", "channel", "topic")]
+    open_ = sa.or_(_request.c.state == "pending", _request.c.state == "asked")
+    since = sa.or_(_request.c.requested_at <= sa.bindparam("said_at"), sa.bindparam("the_granted", type_=sa.Boolean()))
+    closed = sa.update(_request).where(*named, open_, since)
+    rows = [
+        {"the_customer_id": c, "the_channel": ch, "the_topic": t, "said_at": at, "the_granted": yes,
+         "becomes": "confirmed" if yes else "withdrawn"}
+        for c, ch, t, yes, at in said.select("customer_id", "channel", "topic", "granted", "at").rows()
+    ]  # fmt: skip
+    if rows and connection.execute(sa.select(_request.c.id).where(open_).limit(1)).scalar() is not None:
+        connection.execute(closed.values(state=sa.bindparam("becomes"), settled_at=to_millis(now)), rows)
 
 
 def _chunks(values: Sequence[str], size: int = 5_000) -> Iterable[Sequence[str]]:
