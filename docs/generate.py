@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from addresses import addresses_page
 from keys import Key, allowed, default, keys
 from pydantic import BaseModel
 
@@ -204,6 +205,7 @@ PAGES = (
     Page("rules.md", "Rules", "The conditions of an audience, a segment or an offer.", rules_page),
     Page("components.md", "Components", "What `using:` can name, with its options.", components_page),
     Page("commands.md", "Commands", "What `automation COMMAND --help` says.", commands_page),
+    Page("http.md", "HTTP", "What the web app answers to.", addresses_page),
     Page("reasons.md", "Outcomes and reasons", "The codes that decisions carry.", reasons_page),
     Page("hooks.md", "Hooks", "What a plugin can take part in.", hooks_page),
 )
