@@ -25,8 +25,9 @@ from automation_email.smtp import SmtpChannel
 MESSAGE = replace(example_messages("ana@example.org", 1)[0], reply_to="shop@lindholm.example", bounce_token="0a.1b")
 PIECES = st.sampled_from([
     "\r\n", "\n", "\r", "\0", "\x85", "\u2028", "\t", " ", ".", "\r\n.\r\n", "\n.\n", "\r\n\r\n", "\x7f",
-    "\ud83c", "é", "🎁", "a", "b+c", "\r\nRCPT TO:<victim@example.org>\r\n", "\r\nBcc: victim@example.org\r\n", "victim@example.org", "Bcc",
-    "--=_", "=?utf-8?q?=0D=0ABcc:_victim=40example.org?=", ":", "<", ">", "@", ",", ";", '"', "\\", "(", ")", "[", "]", "%",
+    "\ud83c", "é", "🎁", "a", "b+c", "\r\nRCPT TO:<victim@example.org>\r\n", "\r\nBcc: victim@example.org\r\n",
+    "victim@example.org", "Bcc", "--=_", "=?utf-8?q?=0D=0ABcc:_victim=40example.org?=", ":", "<", ">", "@", ",", ";",
+    '"', "\\", "(", ")", "[", "]", "%",
 ])  # fmt: skip
 HOSTILE = st.one_of(st.text(max_size=20), st.lists(PIECES, max_size=6).map("".join))
 AROUND = st.tuples(
