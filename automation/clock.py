@@ -45,6 +45,12 @@ def monotonic() -> float:
     return time.monotonic()
 
 
+def steady() -> float:
+    """Seconds that never jump, however the clock is set; the machine's sleep counts where the system can tell."""
+    boottime = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if boottime is None else time.clock_gettime(boottime)
+
+
 def to_millis(at: datetime) -> int:
     """Milliseconds since 1970 in UTC, as the store keeps instants."""
     if at.tzinfo is None:

@@ -21,6 +21,7 @@ def run_payload(found: RunStatus) -> dict[str, object]:
         "test": run.test,
         "account": vars(found.account).copy(),
         "adds_up": found.account.adds_up,
+        "ambiguous": [vars(message) for message in found.ambiguous],
         "reasons": [{"outcome": o, "reason": r, "customers": n} for (o, r), n in sorted(found.reasons.items())],
         "variants": [{"variant": v, "outcome": o, "customers": n} for (v, o), n in sorted(found.variants.items())],
     }
@@ -36,6 +37,7 @@ def run_blocks(workspace: Workspace, found: RunStatus) -> list[Block]:
     if not found.account.adds_up:
         shown.append(Text("the account does not add up: please report this", "bad"))
     shown.append(_reasons(workspace, found))
+    shown += _ambiguous(found)
     if run.hold:
         shown.append(Text(f"HELD: {run.hold['what']}; to send it anyway: automation confirm {run.id}", "bad"))
     if run.error:
@@ -47,8 +49,26 @@ def account_table(found: RunStatus) -> Table:
     """Where every member of the audience stands; states that nobody is in are left out."""
     parts = vars(found.account).copy()
     audience = parts.pop("audience")
-    rows = [(name, n) for name, n in parts.items() if n]
+    rows = [(_IN_WORDS.get(name, name), n) for name, n in parts.items() if n]
     return Table(("account", "customers"), [*rows, ("audience", audience)])
+
+
+_IN_WORDS = {"ambiguous": "ambiguous: may have arrived, not resent"}
+_SHOWN = 20
+
+
+def _ambiguous(found: RunStatus) -> list[Block]:
+    """Every doubt is listed, so that somebody can ask the provider."""
+    if not found.ambiguous:
+        return []
+    rows = [
+        (m.id, m.customer_id, m.channel, f"{m.granted_at:%Y-%m-%d %H:%M:%S}" if m.granted_at else "", m.reason)
+        for m in found.ambiguous[:_SHOWN]
+    ]
+    left = len(found.ambiguous) - len(rows)
+    more = f", {left:,} more with --format json" if left else ""
+    told = f"may have arrived{more}; once you know: automation resolve MESSAGE --sent, or --not-sent"
+    return [Table(("message", "customer", "channel", "granted (UTC)", "why"), rows), Text(told, "odd")]
 
 
 def _reasons(workspace: Workspace, found: RunStatus) -> Table:

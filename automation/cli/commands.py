@@ -25,7 +25,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("test-send", "preview:test_send", "Send one customer's message to an address of yours.", _CAMPAIGNS),
     Command("launch", "launch:launch", "Pin a campaign as it stands and let the daemon run it.", _CAMPAIGNS),
     Command("stop", "launch:stop", "Stop a campaign, or everything, before the next message.", _CAMPAIGNS),
-    Command("resume", "launch:resume", "Take a stop back.", _CAMPAIGNS),
+    Command("resume", "resume:resume", "Take a stop or a pause back.", _CAMPAIGNS),
     Command("daemon", "daemon:daemon", "Run launched campaigns when they are due, until told to stop.", _RUN),
     Command("web", "web:web", "Serve the web app, until told to stop.", _RUN),
     Command("run", "run:run", "Run a launched campaign once, now.", _RUN),
@@ -33,6 +33,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("status", "status:status", "Show campaigns, runs and whether the daemon is alive.", _RUN),
     Command("mailbox", "mailbox:mailbox", "Take in bounces, complaints and unsubscribes that came by mail.", _RUN),
     Command("report", "report:report", "Show what a campaign came to: who got it, what they answered, what it earned.", _RUN),
+    Command("resolve", "resolve:resolve", "Say what became of a message that may have arrived.", _RUN),
     Command("explain", "explain:explain", "Say why a customer got a message, or none.", _RUN),
     Command("import", "importing:import_", "Bring in the data of a shop, or what another sender knows.", _DATA),
     Command("waive", "moving_in:waive", "Say by name that nothing has to be brought over before sending.", _DATA),
@@ -41,6 +42,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("profiles", "profiles:profiles", "Show how profiles are spread, or bring them up to date.", _DATA),
     Command("train", "train:train", "Fit the models that config.yaml names.", _DATA),
     Command("plugins", "plugins:plugins", "List the plugins, or check one.", _PROJECT),
+    Command("backup", "backup:backup", "Copy the store into a file, while everything goes on.", _PROJECT),
+    Command("doctor", "doctor:doctor", "Check that this machine and this project are fit for work.", _PROJECT),
     Command("schema", "schema:schema", "Print the JSON Schema of a campaign file or of config.yaml.", _PROJECT),
 )  # fmt: skip
 

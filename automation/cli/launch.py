@@ -96,28 +96,6 @@ def stop(
     invocation.output.show({"stopped": name or "*"}, Text(f"stopped {name or 'everything'}; {again} lets it go on"))
 
 
-def resume(
-    context: typer.Context,
-    name: OptionalName = None,
-    everything: Annotated[bool, typer.Option("--all", help="take back `stop --all`")] = False,
-) -> None:
-    """Take a stop back.
-
-    Messages that waited leave, unless they are too late; due times that passed meanwhile are not made up for.
-
-    Example: automation resume winback
-    """
-    from automation.daemon.agenda import resume as let_go
-
-    invocation: Invocation = context.obj
-    scope = _scope(name, everything, "resume")
-    with invocation.workspace() as workspace:
-        found = let_go(workspace, scope)
-    what = name or "everything"
-    told = f"resumed {what}" if found else f"{what} was not stopped"
-    invocation.output.show({"resumed": name or "*", "was_stopped": found}, Text(told))
-
-
 def _scope(name: str | None, everything: bool, verb: str) -> str | None:
     if (name is None) == (not everything):
         raise ConfigurationError(f"say what: automation {verb} CAMPAIGN, or automation {verb} --all")

@@ -25,6 +25,7 @@ _RUN = {
     "account": "audience, and how many of it are unplanned, holdout, no_offer, unreachable, suppressed, queued, "
     "sending, sent, failed, ambiguous, expired, cancelled and erased",
     "adds_up": "whether those parts sum to the audience",
+    "ambiguous": "list of id, run_id, customer_id, channel, granted_at, reason: messages that may have arrived",
     "reasons": "list of outcome, reason, customers",
     "variants": "list of variant, outcome, customers",
 }
@@ -101,13 +102,16 @@ SHAPES: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "plan": "as `plan` prints it",
         },
         "stop": {"stopped": "the campaign, or *"},
-        "resume": {"resumed": "the campaign, or *", "was_stopped": "whether it was"},
+        "resume": {"resumed": "the campaign or channel, or *", "was_stopped": "whether it was"},
+        "resolve": {"message": "its id", "sent": "whether it arrived"},
+        "backup": {"file": "the copy", "bytes": "its size"},
+        "doctor": {"checks": "list of name, state (good, odd or bad), told", "fit": "whether nothing is bad"},
         "web": {"address": "where the web app is served, printed when it listens"},
         "confirm": _RUN,
         "run": {**_RUN, "new": "false where the request had made the run already"},
         "status": {
             "daemon": _DAEMON,
-            "stopped": "list of scope (a campaign, or *), at, by",
+            "stopped": "list of scope (a campaign, channel:NAME, * or because:WHY), at, by, reason",
             "campaigns": "list of name, file, standing, launched_at, launched_by, next_due, next_due_local, problems",
             "runs": "the newest first, each as `status RUN` prints it",
             "next_message": "when the earliest waiting message is due, or null",

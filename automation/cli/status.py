@@ -53,7 +53,7 @@ def _show_overview(invocation: Invocation, workspace: Workspace) -> None:
     health = read_health(workspace.project.data_dir, workspace.clock.now())
     payload: dict[str, object] = {
         "daemon": health.payload(),
-        "stopped": [{"scope": s, "at": at, "by": by} for s, (at, by) in found.stopped.items()],
+        "stopped": [{"scope": p.scope, "at": p.at, "by": p.by, "reason": p.reason} for p in found.stopped],
         "campaigns": [_campaign_payload(found, due, name) for name in _names(found)],
         "runs": [run_payload(one) for one in found.runs],
         "next_message": found.next_message,
@@ -102,14 +102,13 @@ def _campaigns(found: Overview, due: Mapping[str, Due]) -> Table:
 
 
 def _stops(found: Overview) -> list[Block]:
-    return [
-        Text(
-            f"STOPPED: {'everything' if scope == '*' else scope}, since {at:%Y-%m-%d %H:%M} UTC by {by}; "
-            f"automation resume {'--all' if scope == '*' else scope} lets it go on",
-            "bad",
-        )
-        for scope, (at, by) in found.stopped.items()
-    ]
+    shown: list[Block] = []
+    for pause in found.stopped:
+        when = f"since {pause.at:%Y-%m-%d %H:%M} UTC"
+        who = f"{when}: {pause.reason}" if pause.reason else f"{when} by {pause.by}"
+        word = "PAUSED" if pause.reason else "STOPPED"
+        shown.append(Text(f"{word}: {pause.what}, {who}; {pause.command} lets it go on", "bad"))
+    return shown
 
 
 def _runs(found: Sequence[RunStatus]) -> list[Block]:

@@ -15,7 +15,7 @@ from automation.pipeline.timing import DEFAULT_LATENESS, instant_of
 from automation.runner.pinned import PinnedCampaigns
 from automation.runner.run import Due, claim
 from automation.runner.workspace import Workspace
-from automation.store import launches, runs, schedules
+from automation.store import launches, pauses, runs, schedules
 from automation.store.launches import Launched
 from automation.store.runs import RunRow
 from automation.types.campaign import Campaign, Schedule
@@ -99,6 +99,8 @@ def claim_due(workspace: Workspace, entry: Entry) -> list[RunRow]:
     """
     now = workspace.clock.now()
     with workspace.store.reading() as connection:
+        if pauses.stopped(connection).scopes & {pauses.CLOCK, pauses.RESTORED}:
+            return []  # nothing is passed over: what is due is looked at when they are lifted
         seen = [schedules.handled(connection, entry.name), runs.last_due(connection, entry.name)]
     since = max(at for at in (entry.launch.launched_at, *seen) if at is not None)
     found = missed(entry.schedule, entry.zones, since, now, holidays=workspace.project.settings.holidays)

@@ -27,10 +27,11 @@ _LINGER = 60.0
 class Sender(threading.Thread):
     """The project's one committer: a flight whenever something is due."""
 
-    def __init__(self, workspace: Callable[[], Workspace]) -> None:
+    def __init__(self, workspace: Callable[[], Workspace], may_grant: Callable[[], bool] = lambda: True) -> None:
         super().__init__(name="sender", daemon=True)
         self.sent = 0
         self._workspace = workspace
+        self._may_grant = may_grant
         self._delivery: Delivery | None = None
         self._pinned: PinnedCampaigns | None = None
         self._work = threading.Event()
@@ -85,7 +86,7 @@ class Sender(threading.Thread):
         if self._pinned is None or self._pinned.project is not workspace.project:
             self._pinned = PinnedCampaigns(workspace.project)
         executor = executor_of(workspace)
-        self._delivery = delivery = Delivery(workspace, self._pinned, executor=executor)
+        self._delivery = delivery = Delivery(workspace, self._pinned, executor=executor, may_grant=self._may_grant)
         if self._stopping:
             return
         before = self.sent

@@ -15,7 +15,10 @@ import structlog
 from automation.clock import monotonic
 from automation.config.problems import Problem
 from automation.daemon.agenda import Entry, agenda, claim_due
-from automation.daemon.health import BEAT, Beat
+from automation.daemon.clock_watch import GAP, ClockWatch
+from automation.daemon.clock_watch import follow as follow_clock
+from automation.daemon.clock_watch import pause as pause_clock
+from automation.daemon.health import BEAT, Beat, read_health
 from automation.daemon.lock import holding
 from automation.daemon.merged import launch_merged
 from automation.daemon.planner import Planner
@@ -24,6 +27,7 @@ from automation.daemon.reload import Watcher
 from automation.daemon.scheduler import Scheduler
 from automation.daemon.sender import Sender
 from automation.errors import AutomationError
+from automation.runner import restoring
 from automation.runner.pinned import PinnedCampaigns
 from automation.runner.workspace import Workspace, open_project
 from automation.store import launches
@@ -65,7 +69,8 @@ class Service:
         self._problems: tuple[str, ...] = ()
         self._following: frozenset[int] | None = None
         self.scheduler = Scheduler(self._claim)
-        self.sender = Sender(lambda: self._workspace)
+        self.clock = ClockWatch(workspace.clock)
+        self.sender = Sender(lambda: self._workspace, self.clock.trusts)
         self.planner = Planner(lambda: self._workspace, self.sender.wake)
         self.watcher = Watcher(workspace.project.root, self._note)
         self.postman = Postman(lambda: self._workspace)
@@ -76,6 +81,7 @@ class Service:
         """Work until told to stop; returns whether everything on its way was brought to an end in time."""
         with holding(self._workspace.project.data_dir):
             log.info("daemon started", pid=os.getpid(), project=str(self._workspace.project.root))
+            self._look_back()
             self._beat("starting")
             self._report(self._workspace.project.problems)
             self._companion = self._accompany(
@@ -97,6 +103,7 @@ class Service:
         self._beat("running")
         while not self._stopping.wait(_TICK):
             try:
+                follow_clock(self.clock, self._workspace)
                 if self._changed:
                     self._reload()
                 self._follow()
@@ -130,7 +137,17 @@ class Service:
 
     # The clock
 
+    def _look_back(self) -> None:
+        """A store that is an older one, and a clock behind what was written down last, are noticed before all else."""
+        if reason := restoring.look(self._workspace):
+            log.error("nothing is sent until: automation resume --restored", because=reason)
+        beat = read_health(self._workspace.project.data_dir, self._workspace.clock.now()).beat
+        if beat is not None and beat.at - self._workspace.clock.now() > GAP:
+            pause_clock(self._workspace, self._workspace.clock.now() - beat.at)
+
     def _claim(self, entry: Entry) -> None:
+        if not self.clock.trusts():
+            return
         for run in claim_due(self._workspace, entry):
             log.info("run claimed", run=run.id, campaign=run.campaign, due=run.due_key)
             self.planner.wake()

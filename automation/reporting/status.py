@@ -8,7 +8,9 @@ from datetime import datetime
 
 from automation.runner.launch import CampaignStanding, standings
 from automation.runner.workspace import Workspace
-from automation.store import decisions, launches, ledger, runs, sending
+from automation.store import ambiguity, decisions, ledger, pauses, runs, sending
+from automation.store.ambiguity import Ambiguous
+from automation.store.pauses import Pause
 from automation.store.runs import RunRow
 from automation.types.run import Account
 
@@ -21,6 +23,8 @@ class RunStatus:
     account: Account
     reasons: Mapping[tuple[str, str], int]
     variants: Mapping[tuple[str, str], int]
+    ambiguous: Sequence[Ambiguous] = ()
+    """Messages that may have arrived and are not sent again."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class Overview:
 
     campaigns: Sequence[CampaignStanding]
     runs: Sequence[RunStatus]
-    stopped: Mapping[str, tuple[datetime, str]]
+    stopped: Sequence[Pause]
     next_message: datetime | None
     held: Sequence[RunRow] = ()
 
@@ -37,7 +41,7 @@ class Overview:
 def overview(workspace: Workspace, *, limit: int = 10) -> Overview:
     with workspace.store.reading() as connection:
         found = runs.find(connection, limit=limit)
-        stopped = launches.stopped(connection)
+        stopped = pauses.every(connection)
         next_message = sending.next_due(connection)
         held = [run for run in runs.find(connection, open_only=True, limit=1_000) if run.hold is not None]
     return Overview(standings(workspace), [run_status(workspace, run.id) for run in found], stopped, next_message, held)
@@ -51,4 +55,5 @@ def run_status(workspace: Workspace, run_id: int) -> RunStatus:
             ledger.account(connection, run_id),
             decisions.reasons(connection, run_id),
             decisions.variants(connection, run_id),
+            ambiguity.of_run(connection, run_id),
         )

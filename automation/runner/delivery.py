@@ -20,6 +20,7 @@ from automation.clock import monotonic
 from automation.contracts import Suppression
 from automation.pipeline.compose import Letterhead
 from automation.pipeline.eligibility import refusals
+from automation.runner.alarm import Alarm
 from automation.runner.channels import channel_of
 from automation.runner.composing import Composer
 from automation.runner.embedded import Embedded
@@ -55,6 +56,7 @@ class Delivery:
     pinned: PinnedCampaigns
     progress: Progress = quiet
     executor: Executor | None = None
+    may_grant: Callable[[], bool] = lambda: True
     sent: int = 0
     settled: int = 0
     _stopping: bool = False
@@ -98,8 +100,11 @@ class Delivery:
     def _commit(self, executor: Executor, epoch: int) -> granting.Tick:
         """One tick: the receipts that came in, and the next groups where there is room for one."""
         receipts, now = self._results, self.workspace.clock.now()
-        seats = [seat for seat in executor.seats if seat.room >= GROUP] if not self._stopping else []
+        open_ = not self._stopping and self.may_grant()
+        seats = [seat for seat in executor.seats if seat.room >= GROUP] if open_ else []
         results = self._traffic.note(receipts, self._granted, now)
+        self._alarm.note(receipts, self._granted)
+        self._alarm.look(now)
         done = self._tick(results, seats, epoch)
         self._results = []
         for receipt in receipts:
@@ -141,6 +146,10 @@ class Delivery:
     @cached_property
     def _traffic(self) -> TrafficControl:
         return TrafficControl(self.workspace, self.pinned)
+
+    @cached_property
+    def _alarm(self) -> Alarm:
+        return Alarm(self.workspace)
 
     @cached_property
     def _marketing(self) -> list[str]:

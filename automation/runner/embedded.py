@@ -1,4 +1,4 @@
-"""Delivering in spawned processes, one a core: each has a flight, a socket and a pulse, and is replaced when it dies."""
+"""Delivers in spawned processes, one a core; each has a flight, a socket and a pulse, and is replaced when it dies."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Ground(Protocol):
 
 
 class Executor(Protocol):
-    """Delivers grants. `receipts` gives what came since the last call; every grant gets one, or its flight is recovered."""
+    """Delivers grants. Each gets a receipt, or its flight is recovered; `receipts` gives those since the last call."""
 
     async def take_off(self, ground: Ground) -> None: ...
 

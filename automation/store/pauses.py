@@ -21,7 +21,7 @@ RESTORED = "because:restored"
 """The store is an older one than the warehouse knows, or a backup."""
 CLOCK = "because:clock"
 """The clock jumped."""
-_FOR_ALL = frozenset({EVERYTHING, RESTORED, CLOCK})
+FOR_ALL = frozenset({EVERYTHING, RESTORED, CLOCK})
 BY_ITSELF = "automation"
 
 
@@ -41,7 +41,7 @@ class Pause:
     @property
     def what(self) -> str:
         """In words."""
-        if self.scope in _FOR_ALL:
+        if self.scope in FOR_ALL:
             return "everything"
         kind, _, name = self.scope.partition(":")
         return f"the channel {name}" if kind == "channel" and name else self.scope
@@ -64,7 +64,7 @@ class Stopped:
 
     @property
     def everything(self) -> bool:
-        return bool(self.scopes & _FOR_ALL)
+        return bool(self.scopes & FOR_ALL)
 
     def holds(self, connection: Connection, queue: Queue) -> bool:
         """Whether nothing of this queue may leave."""

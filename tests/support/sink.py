@@ -28,6 +28,7 @@ class Sink(asyncio.Protocol):
         self._think = think
         self._buffer = bytearray()
         self._reading = False
+        self._thinking = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -40,6 +41,8 @@ class Sink(asyncio.Protocol):
             pass
 
     def _step(self) -> bool:
+        if self._thinking:
+            return False
         if self._reading:
             end = self._buffer.find(_END)
             if end < 0:
@@ -72,6 +75,7 @@ class Sink(asyncio.Protocol):
         found = _MESSAGE_ID.search(message)
         os.write(self._log, (found[1] if found else b"?") + b"\n")
         if self._think:
+            self._thinking = True  # what was pipelined behind it is answered after it
             asyncio.get_running_loop().call_later(self._think, self._say_taken)
         else:
             self._say_taken()
@@ -79,6 +83,9 @@ class Sink(asyncio.Protocol):
     def _say_taken(self) -> None:
         if not self._transport.is_closing():
             self._transport.write(b"250 2.0.0 Ok: queued\r\n")
+        if self._thinking:
+            self._thinking = False
+            self.data_received(b"")
 
 
 async def serve(path: str, think: float) -> None:

@@ -1,7 +1,7 @@
 """A daemon with real worker processes against a real SMTP sink, killed and frozen at random moments.
 
-What must hold afterwards: nothing arrived twice, nothing is lost without a trace, and what the ledger calls ambiguous is
-at most what had been handed over and not answered when something was killed.
+What must hold afterwards: nothing arrived twice, nothing is lost without a trace, and what the ledger calls ambiguous
+is at most what had been handed over and not answered when something was killed.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from automation.clock import SystemClock
 from automation.store import ledger, runs
@@ -122,7 +123,7 @@ class Soak:
         pids = [row[0] for row in self.rows("SELECT pid FROM flight WHERE ended_at IS NULL")]
         return [pid for pid in pids if _is_worker(pid)]
 
-    def rows(self, query: str) -> list[tuple[object, ...]]:
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
         with contextlib.closing(sqlite3.connect(f"file:{self.root}/var/store.db?mode=ro", uri=True, timeout=20)) as db:
             return db.execute(query).fetchall()
 

@@ -1,0 +1,31 @@
+"""`automation backup`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from automation.cli.invocation import Invocation
+from automation.cli.output import Text
+
+
+def backup(
+    context: typer.Context,
+    target: Annotated[Path, typer.Argument(help="the file to write; it must not exist yet")],
+) -> None:
+    """Copy the store into a file, while everything goes on.
+
+    The copy carries a stamp: a daemon that finds itself on it sends nothing until `automation resume --restored`, since
+    what was sent after the copy is not in it. The warehouse is files; copy its folder with any tool.
+
+    Example: automation backup /backups/store-2026-11-22.db
+    """
+    from automation.runner.restoring import back_up
+
+    invocation: Invocation = context.obj
+    with invocation.workspace() as workspace:
+        back_up(workspace, target)
+    size = target.stat().st_size
+    invocation.output.show({"file": str(target), "bytes": size}, Text(f"copied the store to {target} ({size:,} bytes)"))

@@ -1,0 +1,36 @@
+"""`automation resolve`."""
+
+from __future__ import annotations
+
+import getpass
+from typing import Annotated
+
+import typer
+
+from automation.cli.invocation import Invocation
+from automation.cli.output import Text
+from automation.errors import ConfigurationError
+
+
+def resolve(
+    context: typer.Context,
+    message: Annotated[str, typer.Argument(help="the message's id, as `status RUN` lists it")],
+    sent: Annotated[bool, typer.Option("--sent", help="it arrived")] = False,
+    not_sent: Annotated[bool, typer.Option("--not-sent", help="it did not; it is sent again")] = False,
+) -> None:
+    """Say what became of a message that may have arrived.
+
+    Ask the provider first: what is sent again after it had arrived is there twice.
+
+    Example: automation resolve 5a1c…e9 --sent
+    """
+    from automation.store import ambiguity
+
+    if sent == not_sent:
+        raise ConfigurationError("say what became of it: automation resolve MESSAGE --sent, or --not-sent")
+    invocation: Invocation = context.obj
+    with invocation.workspace() as workspace, workspace.store.transaction() as connection:
+        now = workspace.clock.now()
+        ambiguity.settle_by_hand(connection, message, sent=sent, by=getpass.getuser(), now=now)
+    told = "counts as sent" if sent else "is queued again"
+    invocation.output.show({"message": message, "sent": sent}, Text(f"{message} {told}"))

@@ -1,0 +1,52 @@
+"""`automation resume`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from automation.cli.invocation import Invocation
+from automation.cli.output import Text
+from automation.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from automation.runner.workspace import Workspace
+
+
+def resume(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(help="the campaign's name", metavar="[CAMPAIGN]")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="take back `stop --all`")] = False,
+    channel: Annotated[str | None, typer.Option(help="a channel that was paused")] = None,
+    restored: Annotated[bool, typer.Option("--restored", help="this store is the one to go on with")] = False,
+    clock: Annotated[bool, typer.Option("--clock", help="the clock is right as it is")] = False,
+) -> None:
+    """Take a stop or a pause back.
+
+    Messages that waited leave, unless they are too late; due times that passed meanwhile are not made up for.
+
+    Example: automation resume winback
+    """
+    invocation: Invocation = context.obj
+    if [bool(name), everything, bool(channel), restored, clock].count(True) != 1:
+        raise ConfigurationError("say what: automation resume CAMPAIGN, --all, --channel NAME, --restored or --clock")
+    with invocation.workspace() as workspace:
+        found = _let_go(workspace, name, channel, restored=restored, clock=clock)
+    what = name or (f"the channel {channel}" if channel else "everything")
+    told = f"resumed {what}" if found else f"{what} was not stopped"
+    invocation.output.show({"resumed": name or channel or "*", "was_stopped": found}, Text(told))
+
+
+def _let_go(workspace: Workspace, name: str | None, channel: str | None, *, restored: bool, clock: bool) -> bool:
+    from automation.daemon.agenda import resume as let_go
+    from automation.runner import restoring
+    from automation.store import pauses
+
+    if restored:
+        return restoring.accept(workspace)
+    if not clock and channel is None:
+        return let_go(workspace, name)
+    scope = pauses.CLOCK if clock else pauses.channel_scope(str(channel))
+    with workspace.store.transaction() as connection:
+        return pauses.lift(connection, [scope])
