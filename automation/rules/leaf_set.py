@@ -33,10 +33,9 @@ class LeafSet:
     rule: Rule
 
     def test(self, data: Snapshot, customers: ir.Table) -> ir.BooleanValue | None:
-        """The rule as a column of `customers`, never null; None where it is a set."""
+        """The rule as a test of `customers`, null for false; None where it is a set."""
         predicate = getattr(self.rule, "predicate", None)
-        found = None if predicate is None else self._ask(predicate, data, customers)
-        return None if found is None else found.fill_null(False)
+        return None if predicate is None else self._ask(predicate, data, customers)
 
     def ids(self, data: Snapshot) -> tuple[ir.Table, bool]:
         """The set, and whether it is of those for whom the rule does not hold."""
@@ -91,10 +90,11 @@ def mark(
     customer once, whatever the set repeats, and what a null in the set leaves unknown counts as false.
     """
     tests = {key: test for key, one in sets.items() if (test := one.test(data, customers)) is not None}
-    must = [tests[key] if truth else ~tests[key] for key, truth in required.items() if key in tests]
+    # Only a bare test is handed down to the files, where it spares reading most ids.
+    must = [tests[key] if truth else ~tests[key].fill_null(False) for key, truth in required.items() if key in tests]
     names = {key: f"set_{n}" for n, key in enumerate(sets)}
     people = customers.filter(*must) if must else customers
-    marks = {names[key]: tests[key] for key in tests if key not in required}
+    marks = {names[key]: tests[key].fill_null(False) for key in tests if key not in required}
     if marks or not required:
         people = people.select("customer_id", *kept, **marks)
     wanted = {key: one for key, one in sets.items() if key not in tests}

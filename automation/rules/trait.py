@@ -73,10 +73,10 @@ class Trait:
         return data.customers.filter(self.predicate(data, data.customers)).select("customer_id")
 
     def predicate(self, data: Snapshot, customers: ir.Table) -> ir.BooleanValue | None:
-        """The same as a column of `customers`, without nulls; None where it takes more than the customer's own row."""
+        """The same as a test of `customers`, null for false; None where it takes more than the customer's own row."""
         if self.options.anniversary is not None:
             return None
-        return holds(find_attribute(customers, self.options.trait, "trait"), self.options, data).fill_null(False)
+        return holds(find_attribute(customers, self.options.trait, "trait"), self.options, data)
 
 
 def _celebrating(attribute: Attribute, when: Upcoming, data: Snapshot) -> ir.Table:

@@ -73,11 +73,7 @@ class Warehouse:
     ) -> Snapshot:
         """Everything strictly before `as_of` in the newest version of every table."""
         versions = self._versions()
-        cut = ibis.literal(as_of)
-        customers, products, events = (self._table(versions[name]) for name in TABLES)
-        customers = self._view(customers.filter(customers.created_at.isnull() | (customers.created_at < cut)))
-        products = self._view(products.filter(products.created_at.isnull() | (products.created_at < cut)))
-        events = self._view(events.filter(events.occurred_at < cut))
+        customers, products, events = (self._before(versions[name], as_of) for name in TABLES)
         kept = self._kept_profiles(versions, as_of, timezone)
         return Snapshot(
             as_of=as_of,
@@ -175,6 +171,15 @@ class Warehouse:
 
     def _versions(self) -> dict[TableName, TableVersion]:
         return {name: table_version(self.folder, name) for name in TABLES}
+
+    def _before(self, version: TableVersion, as_of: datetime) -> ir.Table:
+        """The rows that were there before the instant: the table itself, where the log says that all of them were."""
+        rows = self._table(version)
+        if version.newest is not None and version.newest < as_of:
+            return rows
+        if version.name == "events":
+            return self._view(rows.filter(rows.occurred_at < ibis.literal(as_of)))
+        return self._view(rows.filter(rows.created_at.isnull() | (rows.created_at < ibis.literal(as_of))))
 
     def _view(self, rows: ir.Table) -> ir.Table:
         """The rows under a name of their own: up to 60 ms less to compile for each query that would spell them out."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import unquote
@@ -48,6 +49,8 @@ _DELTA_TYPES: Mapping[str, ColumnType] = MappingProxyType(
         "timestamp": "time",
     }
 )
+_MILLISECOND = timedelta(milliseconds=1)
+_LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class TableVersion:
     columns: Mapping[str, ColumnType]
     files: tuple[str, ...]
     stored: frozenset[str] = frozenset()  # the columns that the files have; a release may declare further ones
+    newest: datetime | None = None  # no row came to be after it; None where the log doesn't say
 
 
 def table_version(folder: Path, name: TableName, number: int | None = None) -> TableVersion:
@@ -71,7 +75,22 @@ def table_version(folder: Path, name: TableName, number: int | None = None) -> T
         delta.load_as_version(number)
     stored = {field.name: _DELTA_TYPES[field.type.type] for field in delta.schema().fields}
     columns = {**declared, **{column: kind for column, kind in stored.items() if column not in declared}}
-    return TableVersion(name, delta.version(), columns, tuple(map(unquote, delta.file_uris())), frozenset(stored))
+    files = tuple(map(unquote, delta.file_uris()))
+    return TableVersion(name, delta.version(), columns, files, frozenset(stored), _newest(delta, name))
+
+
+def _newest(delta: DeltaTable, name: TableName) -> datetime | None:
+    """The latest `occurred_at` or `created_at` by the log's statistics, which cut it to the millisecond."""
+    column = "occurred_at" if name == "events" else "created_at"
+    files = pl.DataFrame(delta.get_add_actions(flatten=True))
+    if not {f"max.{column}", f"null_count.{column}"} <= set(files.columns):
+        return None
+    dated = files.filter((pl.col(f"null_count.{column}") < pl.col("num_records")).fill_null(True))
+    latest = dated[f"max.{column}"]
+    if latest.null_count():
+        return None
+    found = latest.max()
+    return found + _MILLISECOND if isinstance(found, datetime) else _LONG_AGO
 
 
 def open_delta(folder: Path, name: TableName) -> DeltaTable | None:

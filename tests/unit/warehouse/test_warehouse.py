@@ -71,6 +71,22 @@ def test_a_snapshot_ends_strictly_before_its_instant(warehouse: Warehouse) -> No
     assert after.customers.count().to_polars() == 2
 
 
+@pytest.mark.parametrize(("later", "count"), [(0, 0), (1, 1), (500, 1), (999, 1), (1_000, 1), (1_001, 1)])
+def test_a_snapshot_is_cut_to_the_microsecond(warehouse: Warehouse, later: int, count: int) -> None:
+    at = day(2) + timedelta(microseconds=400)  # the log's statistics say day(2)
+    warehouse.append_events(events(("a", "c1", at, 1.0)))
+    assert warehouse.snapshot(at + timedelta(microseconds=later)).events.count().to_polars() == count
+
+
+def test_customers_of_an_unknown_day_were_always_there(warehouse: Warehouse) -> None:
+    people = pl.DataFrame({"customer_id": ["c1", "c2"], "created_at": [None, day(5)]})
+    warehouse.upsert("customers", people[:1])
+    assert warehouse.snapshot(day(1)).customers.count().to_polars() == 1
+    warehouse.upsert("customers", people)
+    counts = [warehouse.snapshot(day(number)).customers.count().to_polars() for number in (5, 6)]
+    assert counts == [1, 2]
+
+
 def test_a_snapshot_stays_as_it_was(warehouse: Warehouse) -> None:
     warehouse.append_events(events(("a", "c1", day(2), 1.0)))
     before = warehouse.snapshot(day(9))
@@ -285,7 +301,7 @@ def test_views_of_old_versions_do_not_pile_up(warehouse: Warehouse, monkeypatch:
 
 def test_views_of_old_snapshots_do_not_pile_up(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("automation.warehouse.connect._VIEWS_KEPT", 3)
-    warehouse.append_events(events(("e0", "c1", day(2), 1.0)))
+    warehouse.append_events(events(("e0", "c1", day(2), 1.0), ("e1", "c1", day(20), 1.0)))
     first = warehouse.snapshot(day(4))
     for number in range(5, 15):
         warehouse.snapshot(day(number))
