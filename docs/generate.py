@@ -137,7 +137,7 @@ def _component(registry: Registry, kind: str, name: str, *, level: int) -> Itera
     yield from (_prose(component), "")
     if reasons := getattr(component, "reasons", None):
         yield from (f"Reasons: {'; '.join(f'`{code}`, “{text}”' for code, text in reasons.items())}.", "")
-    options: type[BaseModel] = component.Options
+    options: type[BaseModel] = getattr(component, "Options", Options)  # a template filter is a function
     if options is not Options and options.__doc__ and kind != "rules":
         yield from (_prose(options), "")
     if fields(options):
@@ -149,7 +149,8 @@ def _component(registry: Registry, kind: str, name: str, *, level: int) -> Itera
 
 
 def _prose(subject: Any) -> str:
-    return inspect.cleandoc(vars(subject).get("__doc__") or "")
+    own = subject.__doc__ if inspect.isfunction(subject) else vars(subject).get("__doc__")
+    return inspect.cleandoc(own or "")
 
 
 # Hooks, commands, reasons

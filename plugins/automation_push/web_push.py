@@ -26,6 +26,8 @@ from automation_push.tokens import base64url, es256, from_base64url
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
+_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+"""Of P-256 (FIPS 186-5): every key is below it."""
 TOKEN_LASTS = timedelta(hours=12)
 """How long a VAPID token holds; 24 hours are allowed."""
 
@@ -52,7 +54,7 @@ class WebPushOptions(ServiceOptions):
             raw = from_base64url(key.get_secret_value().strip())
         except ValueError:
             raw = b""
-        if len(raw) != 32:
+        if len(raw) != 32 or not 0 < int.from_bytes(raw, "big") < _ORDER:
             raise ValueError("not a VAPID private key: 32 bytes in base64url, 43 characters")
         return key
 

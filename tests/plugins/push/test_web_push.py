@@ -184,7 +184,7 @@ def test_one_dead_browser_does_not_touch_the_others() -> None:
     assert [answer.verdict.value for answer in answers] == ["sent", "sent", "failed", "sent"]
 
 
-@pytest.mark.parametrize("key", ["", "short", "*" * 43, "-----BEGIN PRIVATE KEY-----"])
+@pytest.mark.parametrize("key", ["", "short", "*" * 43, "-----BEGIN PRIVATE KEY-----", "A" * 43, "_" * 42 + "8"])
 def test_a_key_that_is_none(key: str) -> None:
     with pytest.raises(ValueError, match="not a VAPID private key"):
         channel(private_key=Secret(key))
