@@ -8,7 +8,8 @@ import time
 from automation.daemon.coming import coming_before
 from automation.daemon.lock import Locked, holding
 from automation.ids import new_request_id
-from automation.runner.delivery import Delivery
+from automation.runner import restoring
+from automation.runner.delivery import Delivery, executor_of
 from automation.runner.pinned import PinnedCampaigns
 from automation.runner.run import Due, Progress, advance, claim, finish, quiet
 from automation.runner.workspace import Workspace
@@ -17,6 +18,8 @@ from automation.store.runs import RunRow
 from automation.types.run import RunKind, RunState
 
 _LOOK_EVERY = 0.5
+_IN_THIS_PROCESS = 2_000
+"""Fewer messages than this are sent before delivering processes have started."""
 _OVER = (RunState.HELD, RunState.DONE, RunState.FAILED, RunState.STOPPED, RunState.EXPIRED)
 
 
@@ -28,6 +31,7 @@ def request(
     confirmed_by: who lets it pass every guard.
     """
     key = key or new_request_id()
+    restoring.look(workspace)
     made = claim(workspace, campaign, Due(RunKind.MANUAL, key, workspace.clock.now()), confirmed_by=confirmed_by)
     if made is not None:
         return made, True
@@ -51,7 +55,10 @@ def work(workspace: Workspace, run_id: int, progress: Progress = quiet) -> None:
 def _work_here(workspace: Workspace, run_id: int, progress: Progress) -> None:
     pinned = PinnedCampaigns(workspace.project)
     advance(workspace, pinned, run_id, coming=coming_before(workspace, pinned, run_id), progress=progress)
-    asyncio.run(Delivery(workspace, pinned, _of_run(workspace, run_id, progress)).deliver_due())
+    with workspace.store.reading() as connection:
+        many = ledger.account(connection, run_id).queued > _IN_THIS_PROCESS
+    executor = executor_of(workspace) if many else None
+    asyncio.run(Delivery(workspace, pinned, _of_run(workspace, run_id, progress), executor).deliver_due())
     finish(workspace)
 
 

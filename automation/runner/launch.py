@@ -75,6 +75,7 @@ def launch(workspace: Workspace, name: str, *, by: str, audience: int | None, ap
             approved_by=approved_by,
             audience=audience,
             now=workspace.clock.now(),
+            on_ambiguous=campaign.limits.on_ambiguous,
         )
 
 

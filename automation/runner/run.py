@@ -198,15 +198,16 @@ def _materials(workspace: Workspace, warehouse: Warehouse, run_id: int, launch: 
 def _plan_batches(
     workspace: Workspace, found: Materials, run_id: int, progress: Progress, halted: Callable[[], bool]
 ) -> bool:
-    with workspace.store.reading() as connection:
+    with workspace.store.transaction() as connection:
         run = runs.get(connection, run_id)
+        epoch = runs.take_batches(connection, run_id)
         waiting = runs.unplanned_batches(connection, run_id)
     frozen = Frozen(workspace.audience_file(run_id))
     total = run.audience or 0
     for no in waiting:
         if halted():
             return False
-        _plan_batch(workspace, found, run_id, no, frozen.batch(no))
+        _plan_batch(workspace, found, run_id, (no, epoch), frozen.batch(no))
         progress("planning", min((no + 1) * 1_000, total), total)
     with workspace.store.transaction() as connection:
         runs.set_state(connection, run_id, RunState.SENDING)
@@ -239,7 +240,11 @@ def run_materials(workspace: Workspace, warehouse: Warehouse, run: RunRow, launc
     )
 
 
-def _plan_batch(workspace: Workspace, found: Materials, run_id: int, no: int, batch: pl.DataFrame) -> None:
+def _plan_batch(
+    workspace: Workspace, found: Materials, run_id: int, taken: tuple[int, int], batch: pl.DataFrame
+) -> None:
+    """`taken`: the batch's number, and the epoch under which this planner took it."""
+    no, epoch = taken
     now = workspace.clock.now()
     with workspace.store.reading() as connection:
         decided = decide(batch, found, connection, now=now)
@@ -250,7 +255,7 @@ def _plan_batch(workspace: Workspace, found: Materials, run_id: int, no: int, ba
             connection,
             run_id=run_id,
             batch_no=no,
-            epoch=0,
+            epoch=epoch,
             campaign=found.campaign.name,
             topic=found.campaign.topic,
             rows=decided.rows,
@@ -269,8 +274,8 @@ def finish(workspace: Workspace) -> list[tuple[RunRow, Account]]:
     closed = []
     with workspace.store.transaction() as connection:
         for run in runs.find(connection, open_only=True, limit=1_000):
-            account = ledger.account(connection, run.id)
-            if run.state is RunState.SENDING and account.queued == account.sending == account.unplanned == 0:
+            if run.state is RunState.SENDING and ledger.is_settled(connection, run.id):
+                account = ledger.account(connection, run.id)
                 runs.set_state(connection, run.id, RunState.DONE, now=workspace.clock.now())
                 closed.append((run, account))
     for run, account in closed:

@@ -48,6 +48,7 @@ def launch(
     approved_by: str | None,
     audience: int | None,
     now: datetime,
+    on_ambiguous: str = "hold",
 ) -> int:
     """Pin a campaign and make it the one that runs; an earlier launch of the same name ends."""
     manifest = {path: keep(connection, body) for path, body in templates.items()}
@@ -63,6 +64,7 @@ def launch(
         "templates": json.dumps(manifest, sort_keys=True),
         "plugins": json.dumps(dict(plugins), sort_keys=True),
         "audience": audience,
+        "on_ambiguous": on_ambiguous,
     }
     made = connection.execute(sa.insert(_launch).values(row).returning(_launch.c.id)).scalar_one()
     return int(made)

@@ -20,7 +20,7 @@ from automation.types.address import normalised
 from automation.types.message import MessageState
 from automation.types.run import Account
 
-_decision, _batch = table(Decision), table(Batch)
+_decision, _batch, _message = table(Decision), table(Batch), table(Message)
 
 DECISION_COLUMNS: Mapping[str, pl.DataType] = {
     "customer_id": pl.String(),
@@ -142,6 +142,14 @@ def account(connection: Connection, run_id: int) -> Account:
     for state, n in connection.execute(_STANDING, {"run": run_id}):
         counts[state] = counts.get(state, 0) + n
     return Account(**counts)
+
+
+def is_settled(connection: Connection, run_id: int) -> bool:
+    """Whether every batch is planned and no message waits or is on its way; cheap for a run of any size."""
+    open_batch = sa.select(_batch.c.no).where(_batch.c.run_id == run_id, _batch.c.state == "frozen").limit(1)
+    states = [MessageState.QUEUED.value, MessageState.SENDING.value]
+    open_message = sa.select(_message.c.id).where(_message.c.run_id == run_id, _message.c.state.in_(states)).limit(1)
+    return connection.execute(open_batch).first() is None and connection.execute(open_message).first() is None
 
 
 _STANDING = sa.text(

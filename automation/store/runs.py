@@ -109,8 +109,9 @@ def freeze(
     *,
     as_of: datetime,
     versions: Mapping[str, JsonValue],
+    test: bool = False,
 ) -> None:
-    """Fix a run's audience: the ids of each batch, in their final order."""
+    """Fix a run's audience: the ids of each batch, in their final order. test: nothing of it counts."""
     rows = [(run_id, no, pack(members), len(members), "frozen", 0, "{}") for no, members in enumerate(batches)]
     insert_rows(connection, Batch, ("run_id", "no", "members", "n", "state", "epoch", "products"), rows)
     values = {
@@ -118,6 +119,7 @@ def freeze(
         "audience": sum(row[3] for row in rows),
         "as_of": to_millis(as_of),
         "versions": json.dumps(dict(versions)),
+        "test": test,
     }
     changed = sa.update(_run).where(_run.c.id == run_id, _run.c.state == RunState.CREATED.value).values(values)
     if connection.execute(changed).rowcount != 1:
@@ -135,6 +137,18 @@ def set_state(
     if now is not None:
         values["finished_at"] = to_millis(now)
     connection.execute(sa.update(_run).where(_run.c.id == run_id).values(values))
+
+
+def take_batches(connection: Connection, run_id: int) -> int:
+    """Make the batches that aren't planned this planner's own; returns the epoch under which it may plan them.
+
+    Whoever took them before finds them changed, and plans none of them.
+    """
+    mine = sa.select(sa.func.coalesce(sa.func.max(_batch.c.epoch), 0) + 1).where(_batch.c.run_id == run_id)
+    epoch = int(connection.execute(mine).scalar_one())
+    taken = sa.update(_batch).where(_batch.c.run_id == run_id, _batch.c.state == "frozen").values(epoch=epoch)
+    connection.execute(taken)
+    return epoch
 
 
 def unplanned_batches(connection: Connection, run_id: int) -> list[int]:
