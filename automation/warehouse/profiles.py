@@ -13,7 +13,7 @@ from automation.types.profile import Lifecycle
 from automation.warehouse.profiling.cuts import CUTS, cuts
 from automation.warehouse.profiling.deriving import derive
 from automation.warehouse.profiling.facts import facts
-from automation.warehouse.profiling.kept import PROFILES, Built, select_kept
+from automation.warehouse.profiling.kept import Built, select_profiles
 from automation.warehouse.profiling.measures import Sources, measures
 from automation.warehouse.profiling.numbering import view
 from automation.warehouse.profiling.offsets import offsets
@@ -23,7 +23,7 @@ def kept_profiles(
     connection: Backend, folder: Path, built: Built, as_of: datetime, terms: Lifecycle | None = None
 ) -> ir.Table:
     """The kept profiles as of an instant after everything in them."""
-    rows = view(connection, f"profiles_{built.number}", select_kept(folder, PROFILES, built.number))
+    rows = view(connection, f"profiles_{built.number}", select_profiles(folder, built))
     cuts = {name: ibis.literal(built.cuts[name], type="float64") for name in CUTS}
     return derive(rows, cuts, as_of, terms or Lifecycle())
 

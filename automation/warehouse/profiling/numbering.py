@@ -18,7 +18,7 @@ from ibis.backends.duckdb import Backend
 from automation.warehouse.profiling.facts import PURCHASE, facts
 from automation.warehouse.tables import text
 
-_TABLES = ("shelf", "people", "offsets", "touched", "measured")
+_TABLES = ("shelf", "people", "offsets", "touched", "measured", "lately")
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,8 @@ def _touched(shop: Shop, before: Before) -> str:
 
 def gone(shop: Shop, before: Before) -> str:
     """SQL that counts who was among the customers and isn't any more."""
-    return f"SELECT count(*) FROM ({before.profiles} WHERE named) ANTI JOIN ({_customers(shop)}) USING (customer_id)"
+    named = f"SELECT * FROM ({before.profiles}) WHERE named"
+    return f"SELECT count(*) FROM ({named}) ANTI JOIN ({_customers(shop)}) USING (customer_id)"
 
 
 def _shelf(shop: Shop, before: Before | None) -> str:

@@ -22,12 +22,16 @@ from automation.types.schema import TABLES, TableName
 from automation.warehouse.profiling import kept
 from automation.warehouse.profiling.arrivals import arrived
 from automation.warehouse.profiling.cuts import cuts
-from automation.warehouse.profiling.kept import FACTS, PROFILES, SHELF, Built
+from automation.warehouse.profiling.kept import FACTS, LATELY, PROFILES, SHELF, Built
 from automation.warehouse.profiling.measures import Sources, measures
 from automation.warehouse.profiling.numbering import Before, Shop, drop, gone, number, view
 from automation.warehouse.profiling.offsets import offsets
 from automation.warehouse.tables import TableVersion, select_files, text
 
+_FEW = 8  # times that the whole is larger than what is kept beside it
+_MEASURED = "SELECT * FROM profiling_people JOIN profiling_measured USING (customer)"
+_LATELY = "SELECT * FROM profiling_lately"
+_COUNTED = "SELECT count(*) FROM profiling_people"
 _ARRIVED = "SELECT * FROM profiling_arrived"
 _SHELVED = "SELECT product, product_id, category, brand FROM profiling_shelf"
 
@@ -83,7 +87,10 @@ def _refresh_everybody(standing: Standing) -> Refreshed:
     facts = kept.write(_rows(standing, _ARRIVED), standing.folder, FACTS, anew=True)
     shelf = kept.write(_rows(standing, _SHELVED), standing.folder, SHELF, anew=True)
     _measure(standing, kept.select_kept(standing.folder, FACTS))
-    return _write(standing, shop, {"facts": facts, "shelf": shelf}, latest=0, others="")
+    profiles = kept.write(_rows(standing, _MEASURED), standing.folder, PROFILES, anew=True)
+    standing.connection.raw_sql(f"CREATE TABLE profiling_lately AS {_MEASURED} LIMIT 0")
+    _write(standing, shop, {PROFILES: profiles, FACTS: facts, SHELF: shelf}, _MEASURED)
+    return Refreshed("everybody", _one(standing, _COUNTED))
 
 
 def _refresh_touched(standing: Standing, built: Built) -> Refreshed | None:
@@ -92,9 +99,9 @@ def _refresh_touched(standing: Standing, built: Built) -> Refreshed | None:
     files = arrived(folder / "events", built.versions["events"], standing.number("events"))
     if files is None or built.timezone != standing.timezone:
         return None
-    for name in (FACTS, SHELF):
+    for name in (PROFILES, FACTS, SHELF):
         kept.forget_after(folder, name, built.versions[name])
-    profiles = kept.select_kept(folder, PROFILES)
+    profiles = kept.select_profiles(folder, built)
     changed = built.versions["customers"] != standing.number("customers")
     before = Before(profiles, kept.select_kept(folder, FACTS), kept.select_kept(folder, SHELF), changed)
     shop = _shop(standing, replace(standing.versions["events"], files=tuple(files)))
@@ -106,8 +113,25 @@ def _refresh_touched(standing: Standing, built: Built) -> Refreshed | None:
     everything = kept.select_kept(folder, FACTS)
     sql(f"CREATE TABLE profiling_touched AS FROM ({everything}) SEMI JOIN profiling_people USING (customer)")
     _measure(standing, "SELECT * FROM profiling_touched")
-    others = f"UNION ALL BY NAME {profiles} ANTI JOIN profiling_people USING (customer)"
-    return _write(standing, shop, {"facts": facts, "shelf": shelf}, latest=built.latest, others=others)
+    whole = _put_in_place(standing, built)
+    versions = {PROFILES: kept.version_of(folder, PROFILES), FACTS: facts, SHELF: shelf}
+    _write(standing, shop, versions, kept.replaced(whole, _LATELY), latest=built.latest)
+    return Refreshed("touched", _one(standing, _COUNTED))
+
+
+def _put_in_place(standing: Standing, built: Built) -> str:
+    """Make the table `profiling_lately` of the measured and whom earlier refreshes measured; SQL of all others.
+
+    Where they are many, they become part of the whole.
+    """
+    sql, folder = standing.connection.raw_sql, standing.folder
+    whole, lately = kept.select_kept(folder, PROFILES), kept.select_lately(folder, built)
+    sql(f"CREATE TABLE profiling_lately AS {kept.replaced(lately, _MEASURED) if lately else _MEASURED}")
+    if _one(standing, f"SELECT count(*) FROM ({whole})") >= _FEW * _one(standing, f"SELECT count(*) FROM ({_LATELY})"):
+        return whole
+    kept.write(_rows(standing, kept.replaced(whole, _LATELY)), folder, PROFILES, anew=True)
+    sql("DELETE FROM profiling_lately")
+    return kept.select_kept(folder, PROFILES)
 
 
 def _shop(standing: Standing, events: TableVersion) -> Shop:
@@ -141,9 +165,8 @@ def _measure(standing: Standing, facts: str) -> None:
     )
 
 
-def _write(standing: Standing, shop: Shop, made: Mapping[str, int], *, latest: int, others: str) -> Refreshed:
-    """The measured customers and the others, with what they were made of, as one commit."""
-    rows = f"SELECT * FROM profiling_people JOIN profiling_measured USING (customer) {others}"
+def _write(standing: Standing, shop: Shop, made: Mapping[str, int], rows: str, *, latest: int = 0) -> None:
+    """Commit who was measured lately, with what all `rows` were made of."""
     found = cuts(view(standing.connection, "profiling_next", rows)).to_polars().row(0, named=True)
     newest = [
         _one(standing, f"SELECT epoch_us(max({column})) FROM ({source})")
@@ -153,11 +176,9 @@ def _write(standing: Standing, shop: Shop, made: Mapping[str, int], *, latest: i
             ("created_at", ibis.to_sql(shop.products, dialect="duckdb")),
         )
     ]
-    versions = {name: standing.number(name) for name in TABLES} | {FACTS: made["facts"], SHELF: made["shelf"]}
-    note = Built(versions, standing.timezone, max(latest, *newest), found)
-    kept.write(_rows(standing, rows), standing.folder, PROFILES, anew=True, note=note)
-    how: Literal["touched", "everybody"] = "touched" if others else "everybody"
-    return Refreshed(how, _one(standing, "SELECT count(*) FROM profiling_people"))
+    versions: dict[str, int] = {name: standing.number(name) for name in TABLES}
+    note = Built({**versions, **made}, standing.timezone, max(latest, *newest), found)
+    kept.write(_rows(standing, _LATELY), standing.folder, LATELY, anew=True, note=note)
 
 
 def _rows(standing: Standing, query: str) -> DuckDBPyConnection:

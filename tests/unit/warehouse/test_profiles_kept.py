@@ -48,6 +48,31 @@ def test_only_the_touched_are_measured_again(warehouse: Warehouse) -> None:
     assert found["usual_hour_buying"] == 21  # noon in UTC, in Tokyo
 
 
+def test_who_was_touched_stays_beside_the_whole_until_they_are_many(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("automation.warehouse.profiling.refreshing._FEW", 2)
+    written: list[str] = []
+    write = kept.write
+
+    def note(rows: object, folder: object, name: str, **how: object) -> int:
+        written.append(name)
+        return write(rows, folder, name, **how)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(kept, "write", note)
+    buy(warehouse, "1", "ana", MONDAY)
+    assert warehouse.refresh_profiles().how == "everybody"
+    found = []
+    for number, who in enumerate(("ana", "ana", "ben"), 2):
+        written.clear()
+        buy(warehouse, str(number), who, MONDAY + timedelta(days=number), amount=float(number))
+        assert warehouse.refresh_profiles().customers == 1
+        found.append((kept.PROFILES in written, profile(warehouse, who, MONDAY + timedelta(days=9))["monetary"]))
+    assert found == [(False, 12.0), (False, 15.0), (True, 4.0)]
+    assert profile(warehouse, "ana", MONDAY + timedelta(days=9))["monetary"] == 15.0
+    assert warehouse.snapshot(MONDAY + timedelta(days=9)).profiles.count().to_polars() == 2
+
+
 def test_an_event_that_comes_again_changes_nothing(warehouse: Warehouse) -> None:
     buy(warehouse, "1", "ana", MONDAY)
     warehouse.refresh_profiles()

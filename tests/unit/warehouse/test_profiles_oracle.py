@@ -124,11 +124,13 @@ def days(draw: st.DrawFn) -> list[tuple[list[dict[str, Any]], dict[str, str | No
 
 @pytest.mark.slow
 @settings(max_examples=6, phases=[Phase.explicit, Phase.generate], **HURRIED)
-@given(brought=days())
-def test_kept_up_day_by_day_they_are_what_they_would_be_made_anew(brought: list[Any]) -> None:
+@given(brought=days(), few=st.sampled_from([0, 2, 8]))
+def test_kept_up_day_by_day_they_are_what_they_would_be_made_anew(brought: list[Any], few: int) -> None:
+    """Whether those touched lately stay beside the whole, always or while they are half of it, or become part of it."""
     known: dict[str, dict[str, Any]] = {}
     people: dict[str, str | None] = {}
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("automation.warehouse.profiling.refreshing._FEW", few)
         warehouse = open_warehouse(Path(folder), threads=1)
         for history, moved, products in brought:
             describe(warehouse, moved, products)
