@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
+from sqlalchemy.exc import OperationalError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -14,6 +15,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from automation.web import confirming, events, health, preferences, tracking, unsubscribing
 from automation.web.endpoint import Endpoint
 from automation.web.hardening import Hardened
+from automation.web.intake import Overloaded
 from automation.web.openapi import document
 from automation.web.site import Site
 from automation.web.webhooks import calls
@@ -51,8 +53,13 @@ def make_app(site: Site) -> Starlette:
             return site.nowhere()
         return PlainTextResponse(f"{error.detail}\n", error.status_code, headers=error.headers)
 
+    async def busy(_request: Request, _error: Exception) -> Response:
+        answer = site.page("problem", status=503)
+        answer.headers["Retry-After"] = "5"
+        return answer
+
     return Starlette(
         routes=routes,
         middleware=[Middleware(Hardened)],
-        exception_handlers={HTTPException: refused},
+        exception_handlers={HTTPException: refused, Overloaded: busy, OperationalError: busy},
     )

@@ -22,6 +22,7 @@ from pydantic import (
     ValidationError,
 )  # fmt: skip
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import OperationalError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -112,8 +113,8 @@ def endpoints(site: Site) -> Iterator[Endpoint]:
 
         try:
             new = await site.intake.commit(keep)
-        except Overloaded as error:
-            return JSONResponse({"error": str(error)}, 503, headers={"Retry-After": "2"})
+        except (Overloaded, OperationalError):
+            return JSONResponse({"error": "the store is busy; nothing was taken"}, 503, headers={"Retry-After": "5"})
         answer = Answer(accepted=len(taken), repeated=len(taken) - new, refused=refused)
         return JSONResponse(answer.model_dump(), 422 if refused else 200)
 

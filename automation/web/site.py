@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import structlog
 from starlette.responses import HTMLResponse, Response
 
 from automation.config.project import Project
 from automation.config.settings import Settings
+from automation.errors import ConfigurationError
 from automation.ids import sign
 from automation.runner.rerender import Rerendering
 from automation.runner.workspace import Workspace
@@ -17,6 +19,8 @@ from automation.store.feedback import Answered
 from automation.web.intake import Intake
 from automation.web.pages import Pages
 from automation.web.tokens import Purpose, Reference, read_token
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,18 @@ class Site:
         workspace = self.workspace
         derived = self._derived
         if derived is None or derived.project is not workspace.project:
-            derived = _Derived(workspace.project, Pages(workspace.project), Rerendering(workspace))
+            pages = self._pages_of(workspace.project, derived)
+            derived = _Derived(workspace.project, pages, Rerendering(workspace))
             self._derived = derived
         return derived
+
+    @staticmethod
+    def _pages_of(project: Project, before: _Derived | None) -> Pages:
+        """The project's pages; those before it where a file of theirs was broken while the app runs."""
+        try:
+            return Pages(project)
+        except ConfigurationError as error:
+            if before is None:
+                raise
+            log.error("the pages stay as they were", problem=str(error))
+            return before.pages
