@@ -22,7 +22,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("validate", "validate:validate", "Check every file and run the campaigns' own tests.", _CAMPAIGNS),
     Command("plan", "plan:plan", "Show who would get what if a campaign ran now.", _CAMPAIGNS),
     Command("preview", "preview:preview", "Show the message that one customer would get.", _CAMPAIGNS),
-    Command("test-send", "preview:test_send", "Send one customer's message to an address of yours.", _CAMPAIGNS),
+    Command("test-send", "preview:send_test", "Send one customer's message to an address of yours.", _CAMPAIGNS),
     Command("launch", "launch:launch", "Pin a campaign as it stands and let the daemon run it.", _CAMPAIGNS),
     Command("stop", "launch:stop", "Stop a campaign, or everything, before the next message.", _CAMPAIGNS),
     Command("resume", "resume:resume", "Take a stop or a pause back.", _CAMPAIGNS),

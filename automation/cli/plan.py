@@ -9,6 +9,7 @@ import typer
 
 from automation.cli.invocation import Invocation
 from automation.cli.output import Block, Table, Text
+from automation.cli.test_mode import test_mode
 
 if TYPE_CHECKING:
     from automation.runner.preflight import Preflight
@@ -90,7 +91,7 @@ def payload(found: Plan) -> dict[str, object]:
 
 def blocks(workspace: Workspace, found: Plan) -> list[Block]:
     """The plan as a person reads it."""
-    shown: list[Block] = [_funnel(workspace, found), *_people(found), *_rules(found)]
+    shown: list[Block] = [*test_mode(workspace.project), _funnel(workspace, found), *_people(found), *_rules(found)]
     if found.variants:
         rows = [(variant, outcome, n) for (variant, outcome), n in sorted(found.variants.items())]
         shown.append(Table(("variant", "outcome", "customers"), rows, title="Variants"))

@@ -10,10 +10,11 @@ import typer
 from automation.cli.invocation import Invocation
 from automation.cli.output import Text
 from automation.cli.plan import Name
-from automation.errors import AutomationError
+from automation.errors import AutomationError, ConfigurationError
 
 if TYPE_CHECKING:
     from automation.runner.rehearsal import Sample
+    from automation.runner.workspace import Workspace
     from automation.types.message import Rendered
 
 Customer = Annotated[str, typer.Option("--customer", help="the shop's own id of the customer")]
@@ -49,30 +50,57 @@ def preview(
     invocation.output.show(_payload(sample, rendered, file if open_ or output else None), *shown)
 
 
-def test_send(
+def send_test(
     context: typer.Context,
     name: Name,
-    customer: Customer,
     to: Annotated[str, typer.Option(help="where it goes, instead of to the customer")],
+    customer: Annotated[
+        str | None, typer.Option("--customer", help="whose message; else that of the first of testing.customers")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="every variant in every language, once each")] = False,
 ) -> None:
     """Send one customer's message to an address of yours.
 
     Through the real channel, but outside the ledger: no cap counts it and no coupon is used up.
 
-    Example: automation test-send winback --customer C1042 --to me@example.com
+    Example: automation test-send winback --customer C1042 --to me@example.com --all
     """
-    from automation.daemon.trial import send_trial
+    from automation.runner.rehearsal import every_version
     from automation.runner.rehearsal import preview as rehearsed
-    from automation.types.message import Verdict
 
     invocation: Invocation = context.obj
     with invocation.workspace() as workspace:
-        rendered = _message(rehearsed(workspace, name, customer), customer)
-        receipt = send_trial(workspace, rendered, to)
+        whose = customer or _test_customer(workspace)
+        samples = every_version(workspace, name, whose) if every else [rehearsed(workspace, name, whose)]
+        sent = [_send(workspace, sample, whose, to, versions=every) for sample in samples]
+    lines = [Text(f"sent to {to} by {one['channel']}: {one['subject']}", "good") for one in sent]
+    names = ("variant", "language", "channel", "verdict")
+    shown = [{key: one[key] for key in names} for one in sent]
+    invocation.output.show({"campaign": name, "customer": whose, "to": to, "sent": shown}, *lines)
+
+
+def _send(workspace: Workspace, sample: Sample, customer: str, to: str, *, versions: bool) -> dict[str, str | None]:
+    from automation.daemon.trial import MARK, send_trial
+    from automation.types.message import Verdict
+
+    rendered = _message(sample, customer)
+    parts = ", ".join(part for part in (sample.variant, rendered.language) if part)
+    mark = f"[Test {parts}] " if versions and parts else MARK
+    receipt = send_trial(workspace, rendered, to, mark=mark)
     if receipt.verdict is not Verdict.SENT:
         raise AutomationError(f"the {rendered.channel} channel answered {receipt.verdict.value}: {receipt.detail}")
-    payload = {"campaign": name, "customer": customer, "to": to, "channel": rendered.channel, "verdict": "sent"}
-    invocation.output.show(payload, Text(f"sent to {to} by {rendered.channel}: [Test] {rendered.subject}", "good"))
+    subject = f"{mark}{rendered.subject}"
+    found = {"variant": sample.variant, "language": rendered.language or None, "channel": rendered.channel}
+    return {**found, "verdict": receipt.verdict.value, "subject": subject}
+
+
+def _test_customer(workspace: Workspace) -> str:
+    customers = workspace.project.settings.testing.customers
+    if not customers:
+        raise ConfigurationError(
+            "say whose message: --customer ID; or name customers for tests in config.yaml: testing: {customers: [ID]}"
+        )
+    return customers[0]
 
 
 def _message(sample: Sample, customer: str) -> Rendered:

@@ -11,6 +11,7 @@ from automation.cli.accounts import run_blocks, run_payload
 from automation.cli.invocation import Invocation
 from automation.cli.output import Block, Text
 from automation.cli.plan import Name
+from automation.cli.test_mode import test_mode
 
 if TYPE_CHECKING:
     from automation.reporting.status import RunStatus
@@ -41,7 +42,7 @@ def run(
             work(workspace, made.id, tick)
         found = run_status(workspace, made.id)
         refuse_held(found.run)
-        shown = run_blocks(workspace, found)
+        shown = [*test_mode(workspace.project), *run_blocks(workspace, found)]
         waiting = _waiting(workspace, found)
     if not new:
         shown.insert(0, Text(f"request {request!r} had made run {made.id} already", "odd"))

@@ -92,8 +92,7 @@ SHAPES: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "campaign": "its name",
             "customer": "whose message it is",
             "to": "where it went",
-            "channel": "by which channel",
-            "verdict": "sent",
+            "sent": "list of variant, language, channel, verdict",
         },
         "launch": {
             "campaign": "its name",
@@ -115,6 +114,7 @@ SHAPES: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "campaigns": "list of name, file, standing, launched_at, launched_by, next_due, next_due_local, problems",
             "runs": "the newest first, each as `status RUN` prints it",
             "next_message": "when the earliest waiting message is due, or null",
+            "redirect_all": "where every message goes while the project is tested, or null",
             "held": "list of run, campaign, guard, what, since: runs that wait to be confirmed",
         },
         "status RUN": _RUN,

@@ -9,6 +9,7 @@ import typer
 from automation.cli.accounts import run_blocks, run_payload
 from automation.cli.invocation import Invocation
 from automation.cli.output import Block, Table, Text
+from automation.cli.test_mode import test_mode
 from automation.types.run import RunState
 
 if TYPE_CHECKING:
@@ -57,10 +58,12 @@ def _show_overview(invocation: Invocation, workspace: Workspace) -> None:
         "campaigns": [_campaign_payload(found, due, name) for name in _names(found)],
         "runs": [run_payload(one) for one in found.runs],
         "next_message": found.next_message,
+        "redirect_all": workspace.project.settings.testing.redirect_all,
         "held": [{"run": run.id, "campaign": run.campaign, **(run.hold or {})} for run in found.held],
     }
     invocation.output.show(
         payload,
+        *test_mode(workspace.project),
         Text(health.in_words(), "good" if health.alive else "odd"),
         *_stops(found),
         _campaigns(found, due),

@@ -55,6 +55,13 @@ def disabled_plugins(root: Path) -> tuple[str, ...]:
     return tuple(name for name in names if isinstance(name, str)) if isinstance(names, list) else ()
 
 
+def redirected_to(root: Path) -> str | None:
+    """`testing.redirect_all` as it is written, for a warning before anything else is read."""
+    _, source = read_file(root / FILE, FILE)
+    to = source.get(("testing", "redirect_all"))
+    return to if isinstance(to, str) else None
+
+
 def read_settings(
     source: Source, registry: Registry, environment: Mapping[str, str]
 ) -> tuple[Settings | None, tuple[Problem, ...]]:

@@ -12,6 +12,7 @@ from automation.runner import restoring
 from automation.runner.delivery import Delivery, executor_of
 from automation.runner.pinned import PinnedCampaigns
 from automation.runner.run import Due, Progress, advance, claim, finish, quiet
+from automation.runner.seeds import send_seeds
 from automation.runner.workspace import Workspace
 from automation.store import ledger, runs, schedules
 from automation.store.runs import RunRow
@@ -54,7 +55,8 @@ def work(workspace: Workspace, run_id: int, progress: Progress = quiet) -> None:
 
 def _work_here(workspace: Workspace, run_id: int, progress: Progress) -> None:
     pinned = PinnedCampaigns(workspace.project)
-    advance(workspace, pinned, run_id, coming=coming_before(workspace, pinned, run_id), progress=progress)
+    if advance(workspace, pinned, run_id, coming=coming_before(workspace, pinned, run_id), progress=progress):
+        send_seeds(workspace, pinned, run_id)
     with workspace.store.reading() as connection:
         many = ledger.account(connection, run_id).queued > _IN_THIS_PROCESS
     executor = executor_of(workspace) if many else None

@@ -14,6 +14,7 @@ from automation.runner.confirming import ask_or_say_why_not
 from automation.runner.flush import flush
 from automation.runner.pinned import PinnedCampaigns
 from automation.runner.run import advance
+from automation.runner.seeds import send_seeds
 from automation.runner.workspace import Workspace
 from automation.store import pauses, runs
 from automation.store.runs import RunRow
@@ -110,6 +111,8 @@ class Planner(threading.Thread):
                 self._note_hold(workspace, run)
                 return
             log.info("run planned", run=run.id, campaign=run.campaign, seconds=round(monotonic() - started, 1))
+            if copies := send_seeds(workspace, pinned, run.id):
+                log.info("seeds sent", run=run.id, copies=copies)
         except Exception:
             self._not_before[run.id] = monotonic() + _TRY_AGAIN_AFTER
             log.exception("run can't be planned", run=run.id, campaign=run.campaign)

@@ -13,9 +13,9 @@ from automation.types.message import Receipt, Rendered, Verdict
 MARK = "[Test] "
 
 
-def send_trial(workspace: Workspace, rendered: Rendered, to: str) -> Receipt:
+def send_trial(workspace: Workspace, rendered: Rendered, to: str, *, mark: str = MARK) -> Receipt:
     """Deliver it once through the real channel, under an id that no message has."""
-    trial = replace(rendered, id=new_request_id() + new_request_id(), to=to, subject=MARK + rendered.subject)
+    trial = replace(rendered, id=new_request_id() + new_request_id(), to=to, subject=mark + rendered.subject)
     return asyncio.run(_deliver(workspace, trial))
 
 

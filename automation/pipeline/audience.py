@@ -49,14 +49,18 @@ def freeze(
     *,
     salt: str,
     path: Path,
+    but: Sequence[str] = (),
     batch_size: int = BATCH_SIZE,
 ) -> list[list[str]]:
     """Write the audience to `path`; returns the ids of each batch, in the order in which they are planned.
 
-    The order is a hash of run and customer, so that a limited budget isn't spent on low ids.
+    The order is a hash of run and customer, so that a limited budget isn't spent on low ids. but: customers for tests,
+    who are in nobody's audience.
     """
     connection = home(data)
-    wanted_rows = _with_conditions(audience(wanted, data, registry, salt=salt), when, data, registry)
+    everybody = audience(wanted, data, registry, salt=salt)
+    meant = everybody.filter(everybody.customer_id.notin(but)) if but else everybody
+    wanted_rows = _with_conditions(meant, when, data, registry)
     members = connection.create_table(
         f"members_{path.stem}", _with_scores(wanted_rows, wanted, data), temp=True, overwrite=True
     )

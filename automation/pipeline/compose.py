@@ -35,6 +35,8 @@ class Letterhead:
     secret: bytes
     track: bool = False
     """Whether an e-mail's links lead through `base_url` and it carries the open pixel."""
+    redirect_to: str | None = None
+    """Where every message goes instead of to its customer; see `pipeline.trial`."""
 
 
 def compose(

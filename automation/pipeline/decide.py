@@ -17,6 +17,7 @@ from automation.pipeline import offer as offers
 from automation.pipeline import recommend as shelves
 from automation.pipeline.eligibility import Terms, apply_caps, judge
 from automation.pipeline.timing import DEFAULT_LATENESS, due, quiet_hours
+from automation.pipeline.trial import MARK
 from automation.store.ledger import CONTACT_COLUMNS, DECISION_COLUMNS, MESSAGE_COLUMNS
 from automation.types.campaign import Campaign, parse_when_capped
 from automation.types.decision import Outcome
@@ -41,6 +42,8 @@ class Materials:
     due_at: datetime
     due_local: datetime | None
     """The wall time of `timezone: customer`."""
+    test: bool = False
+    """Planned under `redirect_all`: its messages are marked."""
 
     def for_run(self, run_id: int) -> Materials:
         return replace(self, terms=replace(self.terms, run_id=run_id))
@@ -253,7 +256,8 @@ def _context(batch: pl.DataFrame, materials: Materials) -> pl.Expr:
         if name not in hidden
     ]
     language = _language(batch, materials)
-    return pl.struct(pl.struct(traits).alias("customer"), language.alias("language")).struct.json_encode()
+    marks = [pl.lit(value=True).alias(MARK)] if materials.test else []
+    return pl.struct(pl.struct(traits).alias("customer"), language.alias("language"), *marks).struct.json_encode()
 
 
 def _not_traits(columns: Sequence[str]) -> set[str]:

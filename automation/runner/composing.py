@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from automation.config.campaigns import parse_campaign
 from automation.config.project import Project
 from automation.errors import AutomationError, ConfigurationError
-from automation.pipeline.compose import Letterhead, compose, tag_links
+from automation.pipeline.compose import Letterhead, tag_links
 from automation.pipeline.render import Renderer
 from automation.pipeline.templates import Templates
+from automation.pipeline.trial import Waits, addressed
 from automation.runner.executor import PinnedText
 from automation.types.campaign import Campaign
 from automation.types.grant import Grant
@@ -54,7 +55,10 @@ class Composer:
         if isinstance(launch, Unfit):
             raise launch
         campaign, renderer = launch
-        return compose(grant, campaign, renderer, self.head, self.batches[grant.run_id, grant.batch_no])
+        try:
+            return addressed(grant, campaign, renderer, self.head, self.batches[grant.run_id, grant.batch_no])
+        except Waits as wait:
+            raise Unfit(str(wait)) from wait
 
 
 def parse_pinned(project: Project, name: str, text: str) -> Campaign:

@@ -26,4 +26,5 @@ def letterhead_of(project: Project, secret: bytes) -> Letterhead:
         offers=settings.offers,
         secret=secret,
         track=settings.links.track,
+        redirect_to=settings.testing.redirect_all,
     )

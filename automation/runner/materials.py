@@ -90,6 +90,7 @@ def materials(
     due_local: datetime | None,
     offer_plan: Mapping[str, Any] | None = None,
     run_id: int = 0,
+    test: bool = False,
 ) -> Materials:
     """Everything that the campaign names, resolved. Raises `BadArtifact` and `ConfigurationError`."""
     settings = workspace.project.settings
@@ -105,6 +106,7 @@ def materials(
         shop_language=settings.shop.language,
         due_at=due_at,
         due_local=due_local,
+        test=test,
     )
 
 

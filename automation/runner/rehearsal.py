@@ -17,6 +17,7 @@ from automation.errors import AutomationError
 from automation.pipeline.audience import Frozen, freeze
 from automation.pipeline.compose import compose, tag_links
 from automation.pipeline.decide import Decided, Materials, decide, recheck_caps
+from automation.pipeline.templates import read_templates
 from automation.rules.costs import RuleCost, costs
 from automation.runner.composing import renderer_of
 from automation.runner.launch import template_files, valid_campaign
@@ -26,7 +27,7 @@ from automation.runner.preflight import Extent, Preflight, Rendering
 from automation.runner.profiling import refresh_for
 from automation.runner.rivals import Coming, against_rivals
 from automation.runner.run import Progress, quiet
-from automation.runner.specimen import specimen, untracked
+from automation.runner.specimen import specimen, untracked, versions_of
 from automation.runner.workspace import Workspace
 from automation.store import decisions, runs
 from automation.types.campaign import Campaign
@@ -102,6 +103,23 @@ def plan(
 
 def preview(workspace: Workspace, name: str, customer: str) -> Sample:
     """The message that this customer would get, whether or not the audience has them. Raises `AutomationError`."""
+    found, decided = _decide_one(workspace, name, customer)
+    return next(iter(_samples(workspace, found, decided, 1, workspace.clock.now())))
+
+
+def every_version(workspace: Workspace, name: str, customer: str) -> list[Sample]:
+    """The customer's message in every variant and language that the campaign has. Raises `AutomationError`."""
+    found, decided = _decide_one(workspace, name, customer)
+    if decided.rows["outcome"].item() != "message":
+        return _samples(workspace, found, decided, 1, workspace.clock.now())
+    templates = read_templates(workspace.project.root)
+    versions = []
+    for row in versions_of(decided.rows, found.campaign, templates, found.shop_language):
+        versions += _samples(workspace, found, replace(decided, rows=row), 1, workspace.clock.now())
+    return versions
+
+
+def _decide_one(workspace: Workspace, name: str, customer: str) -> tuple[Materials, Decided]:
     campaign = valid_campaign(workspace.project, name)
     warehouse = workspace.warehouse()
     try:
@@ -113,8 +131,7 @@ def preview(workspace: Workspace, name: str, customer: str) -> Sample:
         found = replace(found, global_holdout=None, campaign=_contact_everyone(campaign))
         found = _with_offer_plan(found, Frozen(Path()), [one])
         with workspace.store.reading() as connection:
-            decided = decide(one, found, connection, now=now)
-        return next(iter(_samples(workspace, found, decided, 1, now)))
+            return found, decide(one, found, connection, now=now)
     finally:
         warehouse.close()
 
@@ -145,8 +162,9 @@ def _freeze(
     data = snapshot(workspace, warehouse, now, with_decisions=reads_decisions(campaign), versions=versions)
     path = folder / "audience.parquet"
     members = freeze(
-        campaign.audience, conditions(campaign), data, workspace.project.registry, salt=campaign.name, path=path
-    )
+        campaign.audience, conditions(campaign), data, workspace.project.registry, salt=campaign.name, path=path,
+        but=workspace.project.settings.testing.customers,
+    )  # fmt: skip
     found = materials(workspace, campaign, data, versions=versions, due_at=now, due_local=None)
     return Frozen(path), _with_offer_plan(found, Frozen(path), None), members
 

@@ -163,12 +163,14 @@ def _freeze(
         workspace.project.registry,
         salt=f"{campaign.name}:{run.id}",
         path=workspace.audience_file(run.id),
+        but=workspace.project.settings.testing.customers,
     )
     hold = guards.check_audience(workspace, run, campaign, batches)
     kept: dict[str, Any] = {"warehouse": data.version, "models": versions, "local": local and local.isoformat()}
     with workspace.store.transaction() as connection:
         holds.release(connection, run)
-        runs.freeze(connection, run.id, batches, as_of=as_of, versions=kept)
+        test = workspace.project.settings.testing.redirect_all is not None
+        runs.freeze(connection, run.id, batches, as_of=as_of, versions=kept, test=test)
         if hold is not None:
             holds.hold(connection, run.id, guard=hold.guard, what=hold.what, now=workspace.clock.now())
     audience = sum(map(len, batches))
@@ -237,6 +239,7 @@ def run_materials(workspace: Workspace, warehouse: Warehouse, run: RunRow, launc
         due_local=local,
         offer_plan=run.offer_plan,
         run_id=run.id,
+        test=run.test,
     )
 
 
@@ -250,7 +253,8 @@ def _plan_batch(
         decided = decide(batch, found, connection, now=now)
     with workspace.store.transaction() as connection:
         decided, displaced = recheck_caps(decided, found.terms, connection, now=now)
-        places.give_way(connection, displaced, now=now)
+        if not found.test:
+            places.give_way(connection, displaced, now=now)
         ledger.plan(
             connection,
             run_id=run_id,
@@ -262,6 +266,7 @@ def _plan_batch(
             products=decided.products,
             secret=workspace.store.secret,
             now=now,
+            counts=not found.test,
         )
     shown = decided.rows.select("customer_id", "outcome", "reason", "variant", "offer")
     workspace.project.registry.observe(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+import polars as pl
+
 from automation.clock import from_millis
 from automation.pipeline.compose import Letterhead
+from automation.pipeline.templates import Templates
 from automation.runner.letterhead import letterhead_of
 from automation.runner.workspace import Workspace
 from automation.store.coupons import coupon_code
@@ -54,6 +58,22 @@ def specimen(campaign: Campaign, row: Mapping[str, Any], now: datetime) -> Grant
         due_at=from_millis(row["due_at"]),
         granted_at=now,
     )
+
+
+def versions_of(row: pl.DataFrame, campaign: Campaign, templates: Templates, otherwise: str) -> Iterator[pl.DataFrame]:
+    """One decision's row in every variant of the campaign and every language of its template."""
+    assert campaign.send is not None
+    context = json.loads(row["context"].item())
+    variants = campaign.experiment.variants
+    for name in variants or (None,):
+        own = variants[name].template if name is not None else None
+        template = own or campaign.send.template
+        for language in templates.languages(template) or [otherwise]:
+            yield row.with_columns(
+                pl.lit(name, dtype=pl.String).alias("variant"),
+                pl.lit(template).alias("template"),
+                pl.lit(json.dumps({**context, "language": language})).alias("context"),
+            )
 
 
 def untracked(workspace: Workspace) -> Letterhead:

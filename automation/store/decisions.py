@@ -90,10 +90,15 @@ def find(
 
 
 def mirror(connection: Connection) -> pl.DataFrame:
-    """Every decision, for the audience rules: the columns of `Snapshot.decisions`, a row for each of its messages."""
+    """Every decision, for the audience rules: the columns of `Snapshot.decisions`, a row for each of its messages.
+
+    Tests are left out; who lost their message to another campaign was not contacted.
+    """
     names = ("customer_id", "campaign", "run_id", "outcome", "decided_at", "variant")
-    query = sa.select(*(_decision.c[name] for name in names), _message.c.id)
-    rows = connection.execute(query.outerjoin(_message, _message.c.decision_id == _decision.c.id)).fetchall()
+    outcome = sa.case((_decision.c.reason == _LOST, "suppressed"), else_=_decision.c.outcome).label("outcome")
+    query = sa.select(*(outcome if name == "outcome" else _decision.c[name] for name in names), _message.c.id)
+    query = query.outerjoin(_message, _message.c.decision_id == _decision.c.id).where(_is_no_test())
+    rows = connection.execute(query).fetchall()
     frame = pl.DataFrame([tuple(row) for row in rows], schema=_MIRROR, orient="row")
     return frame.with_columns(
         pl.col("run_id").cast(pl.String),
@@ -149,6 +154,14 @@ _REACHED = {
 }
 
 
+_LOST = "arbitration_lost"
+
+
+def _is_no_test() -> sa.ColumnElement[bool]:
+    """The decision's run was not planned under redirect_all; there are few such runs, and none in most shops."""
+    return _decision.c.run_id.not_in(sa.select(_run.c.id).where(_run.c.test.is_(sa.true())))
+
+
 def entered(connection: Connection, customers: Sequence[str], campaign: str, *, since: datetime | None) -> set[str]:
     """Those of a batch that got this campaign, or were held out of it, since then (or ever)."""
     query = (
@@ -158,6 +171,8 @@ def entered(connection: Connection, customers: Sequence[str], campaign: str, *, 
             _decision.c.customer_id.in_(customers),
             _decision.c.campaign == campaign,
             _decision.c.outcome.in_(["message", "holdout"]),
+            _decision.c.reason != _LOST,
+            _is_no_test(),
         )
     )
     if since is not None:

@@ -1,0 +1,89 @@
+"""Copies for the seed list: which messages of a run to copy, and which copies were begun."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection
+
+from automation.clock import to_millis
+from automation.store.engine import table
+from automation.store.tables import Coupon, Decision, Message, Seed
+
+_message, _decision, _coupon, _seed = table(Message), table(Decision), table(Coupon), table(Seed)
+
+Key = tuple[int, str, str, str]
+"""Run, address, variant ("" where there is none) and language."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """The message that a copy is made of: the run's first of its variant and language."""
+
+    batch_no: int
+    customer_id: str
+    channel: str
+    address: str
+    template: str
+    context: str
+    variant: str | None
+    offer: str | None
+    items: str
+    coupon: str | None
+    due_at: int
+    language: str
+
+
+def models(connection: Connection, run_id: int) -> list[Model]:
+    """One message for each channel, variant and language of the run."""
+    context = (
+        sa.cast(_message.c.context, sa.JSON)
+        if connection.dialect.name == "postgresql"
+        else sa.type_coerce(_message.c.context, sa.JSON)
+    )
+    language = sa.func.coalesce(context["language"].as_string(), "").label("language")
+    first = (
+        sa.select(sa.func.min(_message.c.id).label("id"), language)
+        .join(_decision, _decision.c.id == _message.c.decision_id)
+        .where(_message.c.run_id == run_id)
+        .group_by(_message.c.channel, _decision.c.variant, language)
+        .subquery()
+    )
+    query = (
+        sa.select(
+            *(_message.c[name] for name in ("batch_no", "customer_id", "channel", "address", "template", "context")),
+            *(_decision.c[name] for name in ("variant", "offer", "items")),
+            sa.case((_coupon.c.code.is_not(None), "SAMPLE")).label("coupon"),
+            _message.c.due_at,
+            first.c.language,
+        )
+        .join(first, first.c.id == _message.c.id)
+        .join(_decision, _decision.c.id == _message.c.decision_id)
+        .outerjoin(_coupon, _coupon.c.message_id == _message.c.id)
+        .order_by(_message.c.channel, _decision.c.variant, first.c.language)
+    )
+    return [Model(*tuple(row)) for row in connection.execute(query)]
+
+
+def intend(connection: Connection, key: Key, *, now: datetime) -> bool:
+    """Write down that a copy is about to leave; False where it was written down before."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    run_id, address, variant, language = key
+    row = {"run_id": run_id, "address": address, "variant": variant, "language": language, "verdict": ""}
+    made = dialect.insert(_seed).values(row | {"at": to_millis(now)}).on_conflict_do_nothing()
+    return connection.execute(made).rowcount == 1
+
+
+def settle(connection: Connection, key: Key, *, verdict: str) -> None:
+    """What the channel answered."""
+    run_id, address, variant, language = key
+    mine = (
+        (_seed.c.run_id == run_id)
+        & (_seed.c.address == address)
+        & (_seed.c.variant == variant)
+        & (_seed.c.language == language)
+    )
+    connection.execute(sa.update(_seed).where(mine).values(verdict=verdict))
