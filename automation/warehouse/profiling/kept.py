@@ -20,6 +20,7 @@ from urllib.parse import unquote
 from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
 from duckdb import DuckDBPyConnection
 
+from automation.warehouse.profiling.arrivals import arrived
 from automation.warehouse.tables import read_parquet
 
 PROFILES, LATELY, FACTS, SHELF = "profiles", "profiles_lately", "profiles_facts", "profiles_shelf"
@@ -115,9 +116,9 @@ def write(rows: DuckDBPyConnection, folder: Path, name: str, *, anew: bool, note
 
 
 def forget_after(folder: Path, name: str, version: int) -> None:
-    """Undo commits that no `profiles_lately` commit followed."""
+    """Undo commits that no `profiles_lately` commit followed; joining files and sweeping up change nothing."""
     delta = _open(folder, name)
-    if delta is not None and delta.version() > version:
+    if delta is not None and arrived(folder / name, version, delta.version()) != []:
         delta.restore(version)
 
 

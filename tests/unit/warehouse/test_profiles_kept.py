@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partialmethod
 from pathlib import Path
 
 import polars as pl
 import pytest
+from deltalake import DeltaTable
 
 from automation.types.profile import Lifecycle
 from automation.warehouse.connect import Warehouse, open_warehouse
@@ -144,6 +146,26 @@ def test_a_crash_before_the_last_commit_leaves_no_trace(warehouse: Warehouse, mo
     monkeypatch.undo()
     warehouse.refresh_profiles()
     assert profile(warehouse, "ana", MONDAY + timedelta(days=1))["monetary"] == 20.0
+
+
+def test_joined_files_stay_joined_and_a_sweep_is_no_new_beginning(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "_FILES_KEPT", 3)
+    monkeypatch.setattr(kept, "_VERSIONS_A_SWEEP", 2)
+    monkeypatch.setattr(DeltaTable, "vacuum", partialmethod(DeltaTable.vacuum, 0, enforce_retention_duration=False))
+    how = []
+    for number in range(8):
+        buy(warehouse, str(number), "ana", MONDAY + timedelta(days=number))
+        how.append(warehouse.refresh_profiles().how)
+    assert how == ["everybody", *["touched"] * 7]
+    facts = DeltaTable(warehouse.folder / kept.FACTS)
+    operations = [entry["operation"] for entry in facts.history()]
+    assert "OPTIMIZE" in operations
+    assert "VACUUM END" in operations
+    assert "RESTORE" not in operations
+    assert len(facts.file_uris()) <= 4
+    assert profile(warehouse, "ana", MONDAY + timedelta(days=9))["monetary"] == 80.0
 
 
 def test_another_time_zone_of_the_shop_measures_everybody(warehouse: Warehouse) -> None:
