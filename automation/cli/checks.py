@@ -24,7 +24,7 @@ def all_problems(root: Path) -> tuple[Project | None, tuple[Problem, ...]]:
         project = load_project(root, registry)
     except InvalidProject as error:
         return None, error.problems
-    found = [*project.problems, *_plugins(root, registry), *_words(project)]
+    found = [*project.problems, *_plugins(root, registry), *_words(project), *_confirmations(project)]
     for file in project.campaigns.values():
         found += [*_templates(project, file), *_expectations(project, file)]
     return project, in_order(found)
@@ -54,6 +54,24 @@ def _words(project: Project) -> tuple[Problem, ...]:
         return check_against(project, seen(warehouse))
     finally:
         warehouse.close()
+
+
+def _confirmations(project: Project) -> Iterator[Problem]:
+    """Templates that ask to confirm a consent and are not there, or have no link that confirms."""
+    from automation.config.problems import unknown_name
+    from automation.config.settings_file import FILE
+    from automation.config.source_map import read_file
+
+    _, source = read_file(project.root / FILE, FILE)
+    folder = project.root / "templates"
+    for topic, how in project.settings.consent.double_opt_in.items():
+        path = ("consent", "double_opt_in", topic, "template")
+        files = [file for file in (folder / how.template).glob("*") if file.is_file()]
+        if not files:
+            known = sorted(entry.name for entry in folder.glob("*") if entry.is_dir() and entry.name != "layouts")
+            yield source.problem(path, unknown_name("template", how.template, known))
+        elif not any(b"links.confirm" in file.read_bytes() for file in files):
+            yield source.problem(path, f"the template {how.template!r} shows no {{{{ links.confirm }}}} to confirm by")
 
 
 def _templates(project: Project, file: CampaignFile) -> Iterator[Problem]:

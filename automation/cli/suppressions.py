@@ -89,7 +89,7 @@ def _remove(invocation: Invocation, addresses: list[str], channel: str | None, t
             suppressions.remove(connection, address, channel=channel, topics=topics or None) for address in addresses
         )
     if removed:
-        told = Text(f"{removed:,} rows taken off the list; a consent that was withdrawn stays withdrawn", "good")
+        told = Text("taken off the list; a consent that was withdrawn stays withdrawn", "good")
     else:
         told = Text(f"not on the list: {', '.join(addresses)}", "odd")
     invocation.output.show({"addresses": addresses, "removed": removed}, told)

@@ -78,3 +78,22 @@ def test_a_plugin_that_cannot_be_loaded_says_how_to_go_on(root: Path, capsys: py
     assert "plugin 'mine'" in told
     assert "plugins: {disable: [mine]}" in told
     assert "Traceback" not in told
+
+
+def test_a_template_that_asks_to_confirm_must_be_there_and_have_the_link(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_project(tmp_path / "shop")
+    asked = "consent: {double_opt_in: {promotions: {template: %s, topic: orders}}}\n"
+    asked += "links: {base_url: 'https://x.example'}\n"
+    config = (
+        (root / "config.yaml").read_text().replace("promotions: marketing", "promotions: marketing, orders: service")
+    )
+    for template, what in (
+        ("helo", "there is no template 'helo'; there are: hello (did you mean 'hello'?)"),
+        ("hello", "the template 'hello' shows no {{ links.confirm }} to confirm by"),
+    ):
+        (root / "config.yaml").write_text(config + asked % template)
+        assert main(["--project", str(root), "validate"]) == 2
+        told = f"consent.double_opt_in.promotions.template: {what}"
+        assert told in capsys.readouterr().out
