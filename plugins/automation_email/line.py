@@ -8,6 +8,8 @@ from collections import deque
 from automation_email.deadline import Deadline
 from automation_email.reply import Reply, ReplyReader
 
+_PIECE = 64 * 1024
+
 
 class Line(asyncio.Protocol):
     """A connection whose transport it takes over. A subclass says what follows from a reply, and from the end.
@@ -26,6 +28,7 @@ class Line(asyncio.Protocol):
         self._answer_timeout = answer_timeout
         self._reader = ReplyReader()
         self._deadline = Deadline(asyncio.get_running_loop(), self._late)
+        self._body = memoryview(b"")
         self._unsent = 0
         transport.set_write_buffer_limits(0)  # so that `resume_writing` means that everything has left
         transport.set_protocol(self)
@@ -47,8 +50,15 @@ class Line(asyncio.Protocol):
         self.transport.write(data)
 
     def write_body(self, data: bytes) -> None:
-        self.transport.write(data)
-        self._unsent = self.transport.get_write_buffer_size()
+        """Piece by piece: a TLS transport that is given everything at once does not say how much of it has left."""
+        self._body = memoryview(data)
+        self._write_on()
+
+    def _write_on(self) -> None:
+        while self._body and not self.transport.get_write_buffer_size():
+            self.transport.write(self._body[:_PIECE])
+            self._body = self._body[_PIECE:]
+        self._unsent = len(self._body) + self.transport.get_write_buffer_size()
         if not self._unsent:
             self.body_left()
 
@@ -86,8 +96,7 @@ class Line(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         if self._unsent and not self.over:
-            self._unsent = 0
-            self.body_left()
+            self._write_on()
             self.watch()
 
     def eof_received(self) -> bool:
@@ -98,7 +107,7 @@ class Line(asyncio.Protocol):
         self.fail("the connection broke", lost=True)
 
     def _late(self) -> None:
-        left = self.transport.get_write_buffer_size()
+        left = len(self._body) + self.transport.get_write_buffer_size()
         if self._unsent and left < self._unsent:
             self._unsent = left
             self.watch()

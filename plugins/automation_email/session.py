@@ -138,8 +138,10 @@ class Session(Line):
         if not self.over and not self.expected:
             self._quitting = asyncio.get_running_loop().create_future()
             self.command("QUIT", b"QUIT\r\n")
-            await asyncio.wait([self._quitting], timeout=min(2.0, self._timeout))
-        self.fail(_CLOSED)
+            try:
+                await asyncio.wait([self._quitting], timeout=min(2.0, self._timeout))
+            finally:
+                self.fail(_CLOSED)
 
     # What follows from an answer
 

@@ -155,6 +155,10 @@ def _within_the_message() -> Iterator[Case]:
         inside = Fault("BODY", then=then, after=100)
         yield Case(f"BODY: {then} in a small one", inside, AMBIGUOUS, whole=False)
         yield Case(f"BODY: {then} in a large one", inside, RETRY, large=True)
+        yield Case(
+            f"BODY: {then} in a large one, over TLS", inside, RETRY, large=True, options={"tls": "starttls"},
+            extensions=("STARTTLS",),
+        )  # fmt: skip
     for name, say, verdict in (
         ("4xx", b"452 4.3.1 full\r\n", RETRY), ("5xx", b"552 5.3.4 too big\r\n", FAILED), ("421", DOWN, RETURNED),
         ("an early 250", b"250 2.0.0 had enough\r\n", RETRY), ("garbage", GARBAGE, RETRY),
@@ -178,6 +182,7 @@ def _after_the_dot() -> Iterator[Case]:
     yield Case("DOT: answered twice", Fault("DOT", b"250 ok\r\n250 ok\r\n"), SENT, cy=RETRY)
     yield Case("DOT: answered, then garbage", Fault("DOT", b"250 ok\r\n" + GARBAGE), SENT, cy=RETRY)
     yield Case("DOT: answered, then close", Fault("DOT", b"250 ok\r\n", "close"), SENT)
+    yield Case("DOT: answered, then 421", Fault("DOT", b"250 ok\r\n" + DOWN, "close"), SENT, cy=RETURNED)
     for name, fault in _silences("DOT"):
         yield Case(f"DOT: {name}", fault, AMBIGUOUS)
 

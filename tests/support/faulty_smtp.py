@@ -85,11 +85,13 @@ class FaultyServer:
     received: list[Received] = field(default_factory=list)
     connections: int = 0
     open_now: int = 0
+    writers: list[asyncio.StreamWriter] = field(default_factory=list)
     port: int = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self.open_now += 1
+        self.writers.append(writer)
         try:
             await _Conversation(self, reader, writer).hold()
         except (Hangup, ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
@@ -243,4 +245,7 @@ async def faulty_server(
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in faulty.writers:
+            writer.transport.abort()
+        await asyncio.sleep(0)  # the loop closes the sockets
         await server.wait_closed()

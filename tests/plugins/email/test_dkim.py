@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,12 +16,13 @@ from dkim.canonicalization import Relaxed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from automation.testing.channel import example_messages
-from automation.types.message import Rendered
+from automation.testing.channel import example_messages, exchange
+from automation.types.message import Rendered, Verdict
 from automation.types.secret import Secret
 from automation_email.dkim import KeyProblem, Signer, load_signer, relaxed_body, relaxed_header
 from automation_email.mime import build
-from automation_email.options import DkimKey
+from automation_email.options import DkimKey, SmtpOptions
+from automation_email.smtp import SmtpChannel
 
 UNSUBSCRIBE = {
     "List-Unsubscribe": "<https://lindholm.example/u/1>, <mailto:hello@lindholm.example?subject=unsubscribe%201>",
@@ -172,3 +174,14 @@ def test_keys_that_are_none(tmp_path: Path, text: str | None, why: str) -> None:
 def test_options_that_are_refused(options: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=r"either key_file or key|not a name in DNS"):
         DkimKey.model_validate(options)
+
+
+def test_a_message_waits_for_a_key_that_is_missing() -> None:
+    key = DkimKey(domain="lindholm.example", selector="r2026", key_file=Path("/nowhere/dkim.pem"))
+    channel = SmtpChannel(SmtpOptions(host="127.0.0.1", port=9, tls="none", dkim=(key,)))
+    answers, handed_over = asyncio.run(exchange(channel, [MESSAGE]))
+    assert handed_over == []
+    assert answers[0].verdict is Verdict.RETURNED
+    assert answers[0].detail == (
+        "the DKIM key of r2026._domainkey.lindholm.example can't be read: No such file or directory"
+    )
