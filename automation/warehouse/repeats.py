@@ -21,7 +21,9 @@ class Ids:
 
     def add(self, ids: pl.Series) -> pl.Series:
         """Remember the ids; for each, whether an earlier row had it, of these or of an earlier call."""
-        first, second = (ids.hash(seed).to_numpy() for seed in _SEEDS)
+        if not len(ids):
+            return pl.Series(dtype=pl.Boolean)
+        first, second = self.hashes(ids)
         places = first >> (64 - _PLACES)
         again = self._held(first, second, np.flatnonzero(self._met[places]))
         self._met[places] = True
@@ -31,6 +33,10 @@ class Ids:
         twice = np.unique(np.concatenate([order[beside], order[beside + 1]]))
         again[twice] |= ~ids[twice].is_first_distinct().to_numpy()
         return pl.Series(again)
+
+    def hashes(self, ids: pl.Series) -> tuple[Hashes, Hashes]:
+        """Both hashes of each id."""
+        return ids.hash(_SEEDS[0]).to_numpy(), ids.hash(_SEEDS[1]).to_numpy()
 
     def _held(self, first: Hashes, second: Hashes, candidates: NDArray[np.int64]) -> NDArray[np.bool_]:
         candidates = candidates[np.argsort(first[candidates])]  # neighbours are found near each other
@@ -53,7 +59,7 @@ class Repeats:
 
     def number(self, rows: pl.DataFrame) -> pl.DataFrame:
         """`ID`, `ID-2`, `ID-3`, in the order of the file."""
-        again = self._ids.add(rows["event_id"]) if rows.height else pl.Series(dtype=pl.Boolean)
+        again = self._ids.add(rows["event_id"])
         if not again.any():
             return rows
         numbered = rows.select("event_id", again=again).with_row_index()
