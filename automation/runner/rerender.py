@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
-from automation.pipeline.compose import Letterhead, compose, linked, tag_links
-from automation.runner.delivery import letterhead
+from automation.pipeline.compose import Letterhead, linked, tag_links
+from automation.pipeline.render import Renderer
+from automation.pipeline.trial import addressed
+from automation.runner.letterhead import letterhead_of
 from automation.runner.pinned import Pinned, PinnedCampaigns
 from automation.runner.workspace import Workspace
 from automation.store import granting, runs
 from automation.store.granting import Grant
+from automation.types.campaign import Campaign
 from automation.types.message import Rendered
 
 T = TypeVar("T")
 Products = Mapping[str, Mapping[str, object]]
 _BATCHES_KEPT = 32
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a link leads, and the product that the campaign shows there, if it is one."""
+
+    url: str
+    product_id: str | None
 
 
 class Rerendering:
@@ -31,11 +43,15 @@ class Rerendering:
 
     def message(self, message_id: str) -> Rendered:
         """The message as it was sent. Raises `StoreError` where it never was, and `TemplateError`."""
-        return self._made(message_id, compose)
+        return self._made(message_id, addressed)
 
-    def links(self, message_id: str) -> list[str]:
-        """Where its click links lead, by their number. Raises `StoreError` and `TemplateError`."""
-        return self._made(message_id, linked)
+    def link(self, message_id: str, number: int) -> Target | None:
+        """Where its n-th click link leads; None where it has fewer. Raises `StoreError` and `TemplateError`."""
+        urls, products = self._made(message_id, _linked)
+        if number >= len(urls):
+            return None
+        url = urls[number]
+        return Target(url, next((name for name, shown in products.items() if shown.get("url") == url), None))
 
     def _made(self, message_id: str, make: Callable[..., T]) -> T:
         with self._workspace.store.reading() as connection:
@@ -46,7 +62,7 @@ class Rerendering:
 
     @cached_property
     def _head(self) -> Letterhead:
-        return letterhead(self._workspace)
+        return letterhead_of(self._workspace.project, self._workspace.store.secret)
 
     def _kept(self, grant: Grant) -> tuple[Pinned, Products]:
         """What was launched and what the batch shows; of the batches the ones asked for last."""
@@ -60,3 +76,9 @@ class Rerendering:
                 del self._products[next(iter(self._products))]
             self._products[key] = tag_links(shown, launch.campaign)
         return launch, self._products[key]
+
+
+def _linked(
+    grant: Grant, campaign: Campaign, renderer: Renderer, head: Letterhead, products: Products
+) -> tuple[list[str], Products]:
+    return linked(grant, campaign, renderer, head, products), products

@@ -16,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from automation.runner.rerender import Target
 from automation.store import feedback, inbox
 from automation.store.feedback import Answered
 from automation.web.endpoint import Endpoint, operation
@@ -46,8 +47,9 @@ def endpoints(site: Site) -> Iterator[Endpoint]:
         if reference is None:
             return site.nowhere()
         target = await run_in_threadpool(_target, site, reference)
-        await _note(site, _Seen("click", reference, _asked(request), site.now), bursts)
-        return RedirectResponse(target, 302) if target else site.nowhere()
+        product = target.product_id if target else None
+        await _note(site, _Seen("click", reference, _asked(request), site.now, product), bursts)
+        return RedirectResponse(target.url, 302) if target else site.nowhere()
 
     yield Endpoint(
         "/o/{token}",
@@ -80,6 +82,7 @@ class _Seen:
     reference: Reference
     asked: _Asked
     at: datetime
+    product_id: str | None = None
 
 
 @dataclass
@@ -104,15 +107,15 @@ def _asked(request: Request) -> _Asked:
     return _Asked(request.method, request.headers.get("user-agent", ""), prefetch)
 
 
-def _target(site: Site, reference: Reference) -> str | None:
+def _target(site: Site, reference: Reference) -> Target | None:
     """Where the link leads; the shop's home page where the message can't be made again."""
-    home = site.settings.shop.url
+    url = site.settings.shop.url
+    home = None if url is None else Target(url, None)
     try:
         with site.workspace.store.reading() as connection:
             if feedback.answered(connection, reference.message_id) is None:
                 return home
-        links = site.rerendering.links(reference.message_id)
-        return links[reference.link] if reference.link < len(links) else home
+        return site.rerendering.link(reference.message_id, reference.link) or home
     except Exception:
         log.exception("a link leads home: its message can't be made again")
         return home
@@ -145,6 +148,7 @@ def _record(connection: Connection, seen: _Seen, bursts: Bursts) -> None:
         at=seen.at,
         key=key,
         link=seen.reference.link if seen.kind == "click" else None,
+        product_id=seen.product_id,
         client=judged.client,
         why=judged.why or None,
     )

@@ -33,7 +33,7 @@ SHOP_CONFIG = (
     + f"links: {{base_url: '{BASE}'}}\nweb: {{api_keys: ['${{SHOP_KEY}}']}}\n"
 )
 BODY = """<html><body><p>Hello {{ customer.first_name }}</p>
-{% for item in items %}<p><a href="{{ item.url }}&amp;colour=r%C3%B6t">{{ item.name }}</a></p>{% endfor %}
+{% for item in items %}<p><a href="{{ item.url }}">{{ item.name }}</a></p>{% endfor %}
 <p><a href="{{ shop.url }}">{{ shop.name }}</a> <a href="mailto:hi@toy.example">write</a> <a href="#top">up</a>
 <a href="{{ links.unsubscribe }}">unsubscribe</a> <a href="{{ links.preferences }}">choose</a></p></body></html>
 """
