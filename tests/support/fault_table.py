@@ -14,7 +14,7 @@ from support.faulty_smtp import End, Fault
 
 SENT, RETRY, RETURNED = Verdict.SENT, Verdict.RETRY, Verdict.RETURNED
 FAILED, AMBIGUOUS = Verdict.FAILED, Verdict.AMBIGUOUS
-SLOW = 0.15  # seconds a byte, of a timeout of a second
+SLOW = 0.2  # seconds a byte, of a timeout of two seconds
 _ENDS: tuple[End, ...] = ("stall", "close", "reset")
 BUSY, GONE, DOWN = b"451 4.3.0 busy\r\n", b"554 5.3.0 no\r\n", b"421 4.3.2 shutting down\r\n"
 GARBAGE, HALF, ENDLESS = b"hello there\r\n", b"25", b"250-" + b"x" * 200_000
