@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from pydantic import JsonValue
 
@@ -92,7 +93,7 @@ class Client:
     answer_timeout: float
     public_only: bool = False
     ca_file: Path | None = None
-    _pool: httpcore.AsyncConnectionPool | None = None
+    _pools: dict[str, httpcore.AsyncConnectionPool] = field(default_factory=dict)
     _loop: asyncio.AbstractEventLoop | None = None
 
     async def send(self, request: Request, hand_over: Callable[[], None]) -> Answer:
@@ -124,14 +125,15 @@ class Client:
 
     async def close(self) -> None:
         """Close every connection; the client can be used again."""
-        pool, self._pool = self._pool, None
-        if pool is not None and self._loop is asyncio.get_running_loop():
-            await pool.aclose()
+        pools, self._pools = self._pools, {}
+        if self._loop is asyncio.get_running_loop():
+            for pool in pools.values():
+                await pool.aclose()
 
     async def _exchange(self, request: Request, body: AsyncIterator[bytes], deadline: asyncio.Timeout) -> Answer:
         headers = [("content-length", str(len(request.body))), *request.headers.items()]
         limits = {"timeout": {"connect": self.timeout / 2}}  # each of TCP and TLS; a cancelled TLS leaks its socket
-        async with self._open().stream(
+        async with self._open(request.url).stream(
             request.method, request.url, headers=headers, content=body, extensions=limits
         ) as response:
             until = deadline.when()
@@ -140,22 +142,27 @@ class Client:
             content, whole = await _read(response, until)
         return Answer(response.status, found, content, whole)
 
-    def _open(self) -> httpcore.AsyncConnectionPool:
-        """The connections belong to the event loop that opened them."""
+    def _open(self, url: str) -> httpcore.AsyncConnectionPool:
+        """The connections of the URL's scheme; they belong to the event loop that opened them."""
         import httpcore
 
-        loop = asyncio.get_running_loop()
-        if self._pool is None or self._loop is not loop:
+        loop, scheme = asyncio.get_running_loop(), urlsplit(url).scheme
+        if self._loop is not loop:
+            self._loop, self._pools = loop, {}
+        if scheme not in self._pools:
             from automation.http.pinned import PublicOnly
 
-            self._loop = loop
-            self._pool = httpcore.AsyncConnectionPool(
-                ssl_context=ssl.create_default_context(cafile=self.ca_file),
+            self._pools[scheme] = httpcore.AsyncConnectionPool(
+                ssl_context=self._trust() if scheme == "https" else None,
                 max_connections=self.connections,
                 keepalive_expiry=KEPT_FOR,
                 network_backend=PublicOnly() if self.public_only else None,
             )
-        return self._pool
+        return self._pools[scheme]
+
+    def _trust(self) -> ssl.SSLContext:
+        """Whom we believe; reading the system's certificates takes 50 ms, so not where there is no TLS."""
+        return ssl.create_default_context(cafile=self.ca_file)
 
 
 async def _read(response: httpcore.Response, until: float | None) -> tuple[bytes, bool]:
