@@ -81,12 +81,14 @@ def write(connection: Connection, said: pl.DataFrame, *, by: str, now: datetime)
     news = _unknown(connection, said.with_columns(normalised(said["address"].fill_null("")).alias("address")))
     if news.is_empty():
         return 0
-    connection.execute(_UPSERT, news.sort("at").select(_LATEST).to_dicts())
+    _keep_latest(connection, news.sort("at").select(_LATEST).rows())
     _close_requests(connection, news, now)
     kept = news.with_columns(recorded_by=pl.lit(by), recorded_at=pl.lit(to_millis(now)))
     insert_rows(connection, ConsentRecord, tuple(kept.columns), kept.rows())
     for (channel, topic), part in news.filter(pl.col("address") != "").group_by("channel", "topic"):
-        _follow(connection, part["address"].unique().to_list(), str(channel), str(topic))
+        said_no = set(part.filter(~pl.col("granted"))["address"])
+        lifting = suppressions.liftable(connection, part.filter("granted")["address"].unique().to_list())
+        _follow(connection, sorted(said_no | lifting), str(channel), str(topic))
     return news.height
 
 
@@ -203,6 +205,12 @@ def _follow(connection: Connection, addresses: Sequence[str], channel: str, topi
         suppressions.follow(connection, [tuple(row)[:4] for row in latest], channel=channel, topic=topic)
 
 
+def _keep_latest(connection: Connection, rows: list[tuple[object, ...]]) -> None:
+    """The words (`_LATEST`, the oldest first) that are no older than what is there; by the driver's own executemany."""
+    place = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+    connection.exec_driver_sql(_UPSERT.format(places=", ".join([place] * len(_LATEST))), rows)
+
+
 def _close_requests(connection: Connection, said: pl.DataFrame, now: datetime) -> None:
     """Who said no since is not asked to confirm a yes, nor is who agreed for good by another way."""
     named = [_request.c[name] == sa.bindparam(f"the_{name}") for name in ("customer_id", "channel", "topic")]
@@ -222,9 +230,9 @@ def _chunks(values: Sequence[str], size: int = 5_000) -> Iterable[Sequence[str]]
     return (values[start : start + size] for start in range(0, len(values), size))
 
 
-_UPSERT = sa.text(
+_UPSERT = (
     "INSERT INTO consent (customer_id, channel, topic, granted, at, source, text_version) "
-    "VALUES (:customer_id, :channel, :topic, :granted, :at, :source, :text_version) "
+    "VALUES ({places}) "
     "ON CONFLICT (customer_id, channel, topic) DO UPDATE SET granted = excluded.granted, at = excluded.at, "
     "source = excluded.source, text_version = excluded.text_version WHERE excluded.at >= consent.at"
 )
