@@ -82,6 +82,8 @@ def _signature(signer: Signer, signed: str, listed: str, body_hash: str, at: int
 def relaxed_header(header: str) -> str:
     """RFC 6376, 3.4.2: the name in lower case, unfolded, each run of blanks one blank, none at either end."""
     name, _, value = header.partition(":")
+    if value.isascii():
+        return f"{name.lower()}:{' '.join(value.split())}"
     return f"{name.lower()}:{b' '.join(value.encode().split()).decode()}"
 
 
