@@ -25,7 +25,7 @@ from pathlib import Path
 
 import duckdb
 from large_shop import make
-from measure import Measure, arguments, median_seconds, report, say, seconds
+from measure import Measure, arguments, median_seconds, peak_mb, report, say, seconds
 
 from automation.plugin_manager import load_plugins
 from automation.types.schema import TableName
@@ -101,9 +101,7 @@ def imported(folder: Path, table: TableName, mapping: str, source: Path) -> tupl
 
 
 def _imported(folder: Path, table: TableName, mapping: str, source: Path) -> tuple[ImportReport, float]:
-    found = ours(folder, table, mapping, source)
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return found, int(status["VmHWM"].split()[0]) / 1_000
+    return ours(folder, table, mapping, source), peak_mb()
 
 
 def ours(folder: Path, table: TableName, mapping: str, source: Path) -> ImportReport:

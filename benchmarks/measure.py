@@ -73,6 +73,12 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
+def peak_mb() -> float:
+    """The most memory that this process has held; `getrusage` also knows what held it before it became itself."""
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text("ascii").splitlines())
+    return int(status["VmHWM"].split()[0]) / 1_000
+
+
 def median_seconds(rivals: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
     """Each rival in turn, `rounds` times, so that a busy machine slows all of them; the median of each."""
     taken: dict[str, list[float]] = {name: [] for name in rivals}

@@ -7,7 +7,6 @@ round brings a new day. Also: reading all profiles from the kept table, beside c
 from __future__ import annotations
 
 import multiprocessing
-import resource
 import statistics
 import sys
 import tempfile
@@ -15,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from large_shop import DAYS, END, make, one_day
-from measure import Measure, arguments, report, say, seconds
+from measure import Measure, arguments, peak_mb, report, say, seconds
 
 from automation.warehouse.connect import open_warehouse
 from automation.warehouse.profiles import profiles
@@ -37,8 +36,8 @@ def rfm(folder: Path, *, kept: bool) -> None:
     warehouse.close()
 
 
-def peak_mb(folder: Path) -> float:
-    """The memory of a process that does nothing but refresh, with and without everybody."""
+def peak(folder: Path) -> float:
+    """The memory of a process that does nothing but measure everybody, in MB."""
     context = multiprocessing.get_context("spawn")
     with context.Pool(1) as pool:
         return float(pool.apply(_peak, (folder,)))
@@ -46,7 +45,7 @@ def peak_mb(folder: Path) -> float:
 
 def _peak(folder: Path) -> float:
     refresh(folder, anew=True)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_000
+    return peak_mb()
 
 
 def main() -> int:
@@ -63,14 +62,14 @@ def main() -> int:
             day.append(seconds(lambda: refresh(folder, anew=False)))
             table.append(seconds(lambda: rfm(folder, kept=True)))
             computed.append(seconds(lambda: rfm(folder, kept=False)))
-        peak = peak_mb(folder)
+        most = peak(folder)
     full, part, read, live = map(statistics.median, (anew, day, table, computed))
     target = "" if chosen.quick else "ratio <= 0.15"  # what a refresh costs at least shows in a small shop
     return report(
         [
             Measure("profiles, one day's events, beside everybody", part, "s", full, part / full, target),
             Measure("profiles, RFM of everybody read, beside computed", read, "s", live, read / live),
-            Measure("profiles, everybody measured, peak memory", peak, "MB", None, None, "value <= 1500"),
+            Measure("profiles, everybody measured, peak memory", most, "MB", None, None, "value <= 1500"),
         ],
         chosen.format,
     )
