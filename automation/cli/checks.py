@@ -24,7 +24,7 @@ def all_problems(root: Path) -> tuple[Project | None, tuple[Problem, ...]]:
         project = load_project(root, registry)
     except InvalidProject as error:
         return None, error.problems
-    found = [*project.problems, *_plugins(root, registry), *_words(project), *_confirmations(project)]
+    found = [*project.problems, *_plugins(root, registry), *_words(project), *_confirmations(project), *_pages(project)]
     for file in project.campaigns.values():
         found += [*_templates(project, file), *_expectations(project, file)]
     return project, in_order(found)
@@ -72,6 +72,20 @@ def _confirmations(project: Project) -> Iterator[Problem]:
             yield source.problem(path, unknown_name("template", how.template, known))
         elif not any(b"links.confirm" in file.read_bytes() for file in files):
             yield source.problem(path, f"the template {how.template!r} shows no {{{{ links.confirm }}}} to confirm by")
+
+
+def _pages(project: Project) -> Iterator[Problem]:
+    """What is wrong with the shop's own pages of the web app."""
+    if not (project.root / "templates" / "web").is_dir():
+        return
+    from automation.errors import ConfigurationError
+    from automation.web.pages import Pages
+
+    try:
+        Pages(project)
+    except ConfigurationError as error:
+        file, _, what = str(error).partition(": ")
+        yield Problem(file, 1, 1, "", what)
 
 
 def _templates(project: Project, file: CampaignFile) -> Iterator[Problem]:

@@ -80,7 +80,7 @@ def read_secret(
         return None
     match = VARIABLE.fullmatch(raw) if isinstance(raw, str) else None
     if match is None:
-        example = str(path[-1]).upper()
+        example = next(part for part in reversed(path) if isinstance(part, str)).upper()
         return reading.report(
             path, f"a secret must not stand in a file; write ${{{example}}} and set it in the environment"
         )

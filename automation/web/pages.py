@@ -17,6 +17,7 @@ from jinja2 import ChoiceLoader, FileSystemLoader, StrictUndefined, Template, Te
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
+from automation.config.problems import unknown_name
 from automation.config.project import Project
 from automation.errors import ConfigurationError
 from automation.ids import content_hash
@@ -103,7 +104,7 @@ class Pages:
                     self.render(name, language, topic="news", channel="email", choices=(choice,))
                 except TemplateError as error:
                     where = f"{OWN}/{getattr(error, 'name', None) or name + '.html'}"
-                    raise ConfigurationError(f"{where} ({language}): {error.message}") from error
+                    raise ConfigurationError(f"{where}: in {language}: {error.message}") from error
 
 
 def _compiled(texts: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, Template]]:
@@ -137,9 +138,9 @@ def _texts(own: Path) -> dict[str, dict[str, str]]:
     for language, texts in theirs.items():
         for name, text in texts.items():
             if not isinstance(text, str):
-                raise ConfigurationError(f"{OWN}/{language}.yaml: {name} must be text; put it in quotes")
+                raise ConfigurationError(f"{OWN}/{language}.yaml: {name}: must be text; put it in quotes")
             if name not in ours[FALLBACK] and not name.startswith(("topic_", "channel_")):
-                raise ConfigurationError(f"{OWN}/{language}.yaml: {name} is no text of these pages")
+                raise ConfigurationError(f"{OWN}/{language}.yaml: {unknown_name('text', name, list(ours[FALLBACK]))}")
     return {name: {**ours[FALLBACK], **ours.get(name, {}), **theirs.get(name, {})} for name in {**ours, **theirs}}
 
 
@@ -147,7 +148,7 @@ def _read(file: Path, shown: str) -> dict[str, Any]:
     try:
         found = yaml.safe_load(file.read_text()) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{shown} can't be read: {error}") from error
+        raise ConfigurationError(f"{shown}: can't be read: {error}") from error
     if not isinstance(found, dict):
-        raise ConfigurationError(f"{shown} must be names and texts")
+        raise ConfigurationError(f"{shown}: must be names and texts")
     return found

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from support.project import write_project
 
+from automation.cli.checks import all_problems
 from automation.errors import ConfigurationError
 from automation.runner.workspace import open_project
 from automation.web.pages import NAMES, OURS, Pages
@@ -67,20 +68,20 @@ def test_what_is_shown_is_escaped(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "what"),
     [
-        ({"en_yaml": "unsubscribe_buton: x"}, "templates/web/en.yaml: unsubscribe_buton is no text of these pages"),
+        ({"en_yaml": "unsubscribe_buton: x"}, "templates/web/en.yaml: there is no text 'unsubscribe_buton'"),
         (
             {"en_yaml": "unsubscribe_button: 1"},
-            "templates/web/en.yaml: unsubscribe_button must be text; put it in quotes",
+            "templates/web/en.yaml: unsubscribe_button: must be text; put it in quotes",
         ),
-        ({"en_yaml": "- x"}, "templates/web/en.yaml must be names and texts"),
+        ({"en_yaml": "- x"}, "templates/web/en.yaml: must be names and texts"),
         (
             {"en_yaml": "unsubscribe_button: '{{ shop.nam }}'"},
             "templates/web/en.yaml: unsubscribe_button: 'dict object' has no attribute 'nam'",
         ),
         ({"en_yaml": "unsubscribe_button: '{{ shop'"}, "templates/web/en.yaml: unsubscribe_button: unexpected end"),
-        ({"page_html": "{% if %}"}, "templates/web/page.html (de): "),
-        ({"confirm_html": "{{ text.confirm }}"}, "templates/web/confirm.html (de): "),
-        ({"confirm_html": "{{ shop.__class__.__mro__ }}"}, "templates/web/confirm.html (de): "),
+        ({"page_html": "{% if %}"}, "templates/web/page.html: in de: "),
+        ({"confirm_html": "{{ text.confirm }}"}, "templates/web/confirm.html: in de: "),
+        ({"confirm_html": "{{ shop.__class__.__mro__ }}"}, "templates/web/confirm.html: in de: "),
         ({"style_css": "</style><script>"}, "templates/web/style.css: `</` can't stand in a page's style"),
     ],
 )
@@ -88,3 +89,13 @@ def test_a_mistake_is_told_at_the_start(tmp_path: Path, files: dict[str, str], w
     with pytest.raises(ConfigurationError) as raised:
         pages(tmp_path, **files)
     assert str(raised.value).startswith(what)
+
+
+def test_validate_names_the_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError):
+        pages(tmp_path, de_yaml="unsubscribe_buton: Genug")
+    _, problems = all_problems(tmp_path)
+    (problem,) = problems
+    assert (problem.file, problem.refuses) == ("templates/web/de.yaml", True)
+    assert problem.what.startswith("there is no text 'unsubscribe_buton'; there are: channel_email, ")
+    assert problem.what.endswith("(did you mean 'unsubscribe_button'?)")
