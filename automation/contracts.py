@@ -172,6 +172,16 @@ class Channel(Component, Protocol):
 
 
 @runtime_checkable
+class ResolvingChannel(Channel, Protocol):
+    """A channel that can be asked later; used where a campaign says `on_ambiguous: resolve`."""
+
+    async def resolve(self, messages: Sequence[Rendered]) -> Sequence[Receipt]:
+        """What became of messages that may have arrived: SENT, FAILED, or RETRY for one that the provider certainly
+        never got and that is sent again. Those that it can't tell of are left out."""
+        ...
+
+
+@runtime_checkable
 class Source(Component, Protocol):
     """Reads files of one format. `suffixes` such as ('.csv',); the core opens by suffix, `.gz` removed first."""
 

@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property
 
 import polars as pl
@@ -34,7 +35,7 @@ from automation.runner.recovery import recorder_file, recover_all
 from automation.runner.run import Progress, quiet
 from automation.runner.traffic_control import TrafficControl
 from automation.runner.workspace import Workspace
-from automation.store import flights, granting, sending
+from automation.store import ambiguity, flights, granting, sending
 from automation.store.granting import Grant
 from automation.store.sending import Result
 from automation.types.message import Receipt, Verdict
@@ -44,6 +45,9 @@ log = structlog.get_logger(__name__)
 _CHECKPOINT_EVERY = 20.0
 _LONGEST_WAIT = 0.25
 _SLOT_WAIT = 0.05
+_RESOLVE_EVERY = 60.0
+_DOUBTS = 1_000
+_RESOLVE_AFTER = timedelta(seconds=10)
 _GATHER = 0.008
 """Seconds that a commit waits for more results, while everybody has work."""
 
@@ -60,6 +64,8 @@ class Delivery:
     sent: int = 0
     settled: int = 0
     _stopping: bool = False
+    _resolved: float = 0.0
+    _asked: set[str] = field(default_factory=set)
     _results: list[Receipt] = field(default_factory=list)
     _granted: dict[str, Grant] = field(default_factory=dict)
 
@@ -77,6 +83,7 @@ class Delivery:
                 self._results += executor.receipts()
                 done = self._commit(executor, epoch)
                 executor.hand(done.grants)
+                self._resolve(executor)
                 if executor.busy or done.grants or done.refused or done.held or not executor.seats:
                     last_work = monotonic()
                 elif self._stopping or monotonic() - last_work >= linger:
@@ -129,6 +136,20 @@ class Delivery:
             )
             traffic.save(connection)
         return done
+
+    def _resolve(self, executor: Executor) -> None:
+        """Every minute, ask the channels what became of messages whose campaign says `on_ambiguous: resolve`."""
+        if monotonic() - self._resolved < _RESOLVE_EVERY:
+            return
+        self._resolved = monotonic()
+        before = self.workspace.clock.now() - _RESOLVE_AFTER
+        with self.workspace.store.reading() as connection:
+            doubtful = ambiguity.to_resolve(connection, before=before, limit=_DOUBTS)
+            ids = [message for message in doubtful if message not in self._asked][:GROUP]
+            grants = [granting.grant_of(connection, message) for message in ids]
+        if grants:
+            self._asked.update(ids)
+            executor.resolve(grants)
 
     async def _wait(self, executor: Executor, *, held: bool) -> None:
         """For results; a moment longer where everybody still has work, so that one commit takes many."""

@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from automation.clock import SystemClock
+from automation.runner.moving_in.gate import waive
+from automation.runner.workspace import open_workspace
 from automation.store import ledger, runs
 from automation.store.engine import open_store
 from automation.types.run import Account
@@ -89,6 +91,8 @@ def soaked_project(folder: Path, sink: Running, *, customers: int, workers: int 
     """A launched campaign that is due, to be sent to the sink."""
     root = launched_project(folder, customers=customers, launched_at=SystemClock().now() - timedelta(hours=1))
     (root / "config.yaml").write_text(SMTP % (sink.port, CONNECTIONS, workers))
+    with open_workspace(root) as workspace:
+        waive(workspace, by="test", because="nobody is real")
     return root
 
 
