@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import ibis
 import ibis.expr.types as ir
 
 from automation.types.profile import PROFILE_COLUMNS, RISING, Lifecycle
 from automation.warehouse.profiling.cuts import ENOUGH, FIFTHS, magnitude
-from automation.warehouse.profiling.facts import UNITS, seconds
+from automation.warehouse.profiling.facts import UNITS, micros, seconds
 
 Cuts = Mapping[str, ir.Value]
 """By the names in `profiling.cuts.CUTS`."""
 _DAY = 86_400_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _USUAL = {"at_risk_after": 90, "lapsed_after": 180, "lost_after": 365}  # days, where a shop has too few gaps of its own
 
 
@@ -60,7 +61,9 @@ def _affinities(found: ir.Table) -> dict[str, ir.Value]:
 
 
 def _days_since(at: ir.Value, as_of: datetime) -> ir.Value:
-    return ibis.literal(as_of).delta(at, unit="microsecond") / float(_DAY)
+    """DuckDB's own difference of instants with a zone took 450 ms for 470,000; that of whole numbers takes 5."""
+    now = (as_of - _EPOCH) // timedelta(microseconds=1)
+    return (now - micros(at)) / float(_DAY)
 
 
 def _quintile(cuts: Cuts, name: str, value: ir.Value) -> ir.Value:

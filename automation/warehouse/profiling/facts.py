@@ -42,7 +42,7 @@ def utc(at: ir.Value) -> ir.Value:
 
     4 M days took 0.7 s and take 0.06; years 0.8 and 0.06; whole seconds 2.8 and 0.1.
     """
-    return _make_timestamp(_epoch_us(at))
+    return _make_timestamp(micros(at))
 
 
 def seconds(at: ir.Value) -> ir.Value:
@@ -51,7 +51,8 @@ def seconds(at: ir.Value) -> ir.Value:
 
 
 @ibis.udf.scalar.builtin(name="epoch_us", signature=((dt.Timestamp(timezone="UTC"),), dt.int64))  # type: ignore[untyped-decorator]
-def _epoch_us(_at: object) -> int:
+def micros(_at: object) -> int:
+    """Whole microseconds since 1970."""
     raise NotImplementedError("DuckDB's own")
 
 
