@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import AfterValidator
 
 if TYPE_CHECKING:
     import polars as pl
@@ -12,6 +14,16 @@ if TYPE_CHECKING:
 _PHONE = re.compile(r"\+?[\d\s()./–-]{5,}")
 _INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad"
 _PLAIN_EMAIL = r"^[\x21-\x3f\x41-\x7e]+@[A-Za-z0-9.-]*[A-Za-z0-9]$"
+
+
+def _region(text: str) -> str:
+    if not re.fullmatch("[A-Z]{2}", text):
+        raise ValueError(f"{text!r} is not a country's two letters (ISO 3166); write one such as DE")
+    return text
+
+
+Region = Annotated[str, AfterValidator(_region)]
+"""A country, by whose habits a phone number without a country code is read."""
 
 
 def normalise(address: str, region: str | None = None) -> str:

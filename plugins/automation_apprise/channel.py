@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, field_validator
 from automation import contracts
 from automation.contracts import HandOver
 from automation.http.exchange import Undeliverable, each, receipt, refuse_control
-from automation.types.address import normalise
+from automation.types.address import Region, normalise
 from automation.types.message import Receipt, Rendered, Verdict
 from automation.types.secret import Secret
 
@@ -38,7 +38,7 @@ class ApprisePhoneOptions(AppriseOptions):
     """The service; its URL names the customer by `{to}` (`+4930123456`) or `{digits}` (the same without the plus)."""
 
     url: Secret = Field(description="Apprise's URL with `{to}` or `{digits}` in it, such as `signal://…/{to}`")
-    region: Annotated[str, Field(pattern="^[A-Z]{2}$")] | None = Field(
+    region: Region | None = Field(
         default=None, description="the country (`DE`) of numbers that are written without one; else they have failed"
     )
 

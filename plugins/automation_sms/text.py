@@ -10,7 +10,7 @@ from pydantic import Field
 
 from automation.http.exchange import Undeliverable
 from automation.http.options import ServiceOptions
-from automation.types.address import normalise
+from automation.types.address import Region, normalise
 from automation.types.message import Rendered
 from automation_sms.segments import Segments, segments
 
@@ -23,7 +23,7 @@ class SmsOptions(ServiceOptions):
     max_segments: Annotated[int, Field(ge=1, le=255)] = Field(
         default=10, description="a text that is cut into more short messages than this has failed"
     )
-    region: Annotated[str, Field(pattern="^[A-Z]{2}$")] | None = Field(
+    region: Region | None = Field(
         default=None, description="the country (`DE`) of numbers that are written without one; else they have failed"
     )
     footer: str = Field(default="", description="a last line for every text that lacks it: `Reply STOP to opt out`")
