@@ -76,7 +76,8 @@ def send_test(
     lines = [Text(f"sent to {to} by {one['channel']}: {one['subject']}", "good") for one in sent]
     names = ("variant", "language", "channel", "verdict")
     shown = [{key: one[key] for key in names} for one in sent]
-    invocation.output.show({"campaign": name, "customer": whose, "to": to, "sent": shown}, *lines)
+    payload = {"campaign": name, "customer": whose, "to": to, "channel": shown[0]["channel"], "verdict": "sent"}
+    invocation.output.show({**payload, "sent": shown}, *lines)
 
 
 def _send(workspace: Workspace, sample: Sample, customer: str, to: str, *, versions: bool) -> dict[str, str | None]:

@@ -92,7 +92,9 @@ SHAPES: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "campaign": "its name",
             "customer": "whose message it is",
             "to": "where it went",
-            "sent": "list of variant, language, channel, verdict",
+            "channel": "by which channel",
+            "verdict": "sent",
+            "sent": "list of variant, language, channel, verdict: one, or every version with --all",
         },
         "launch": {
             "campaign": "its name",
@@ -200,7 +202,10 @@ SHAPES: Mapping[str, Mapping[str, str]] = MappingProxyType(
         },
         "consent pending": {"pending": "list of consents that wait for their confirmation"},
         "consent ask": {"runs": "the runs that ask", "asked": "how many people"},
-        "consent export": {"words": "every word on record, or how many were written to `file`"},
+        "consent export": {
+            "file": "what was written, or null",
+            "words": "how many were written; without a file, every word on record",
+        },
         "consent suppressions list": {"suppressions": "list of address, channel, topic, reason, at, source"},
         "consent suppressions add": {"suppressed": "list of addresses", "added": "how many rows are new"},
         "consent suppressions remove": {"addresses": "list of addresses", "removed": "how many rows went"},

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 
 import polars as pl
 import structlog
+from sqlalchemy.engine import Connection
 
 from automation.clock import monotonic
 from automation.contracts import Suppression
@@ -35,7 +36,7 @@ from automation.runner.recovery import recorder_file, recover_all
 from automation.runner.run import Progress, quiet
 from automation.runner.traffic_control import TrafficControl
 from automation.runner.workspace import Workspace
-from automation.store import ambiguity, flights, granting, sending
+from automation.store import ambiguity, flights, granting, places, sending
 from automation.store.granting import Grant
 from automation.store.sending import Result
 from automation.types.message import Receipt, Verdict
@@ -132,6 +133,7 @@ class Delivery:
                 marketing=self._marketing,
                 refuse=self._refused,
                 traffic=traffic,
+                spacing=self._spacing,
                 epoch=epoch,
             )
             traffic.save(connection)
@@ -176,6 +178,13 @@ class Delivery:
     def _marketing(self) -> list[str]:
         topics = self.workspace.project.settings.topics
         return [topic for topic, kind in topics.items() if kind == "marketing"]
+
+    def _spacing(self, connection: Connection, grants: Sequence[Grant]) -> Mapping[str, int]:
+        """`caps.min_gap`, between the moments at which messages really leave."""
+        gap = self.workspace.project.settings.caps.min_gap
+        if gap is None:
+            return {}
+        return places.keep_gap(connection, grants, gap=gap, topics=self._marketing, now=self.workspace.clock.now())
 
     @cached_property
     def _suppressions(self) -> list[Suppression]:

@@ -40,6 +40,10 @@ Refuse = Callable[[Sequence[Grant]], Mapping[str, str]]
 """Asks the suppression plugins: message id → reason code of those that must not leave. An error is nobody's yes."""
 
 
+Spacing = Callable[[Connection, Sequence[Grant]], Mapping[str, int]]
+"""Puts off, in the same transaction, what would reach a person too soon after another: message id → milliseconds."""
+
+
 class Traffic(Protocol):
     """The rates that the messages of a tick share."""
 
@@ -90,12 +94,14 @@ def tick(
     marketing: Iterable[str],
     refuse: Refuse = lambda grants: {},
     traffic: Traffic | None = None,
+    spacing: Spacing = lambda connection, grants: {},
     epoch: int | None = None,
 ) -> Tick:
     """Take the last group's results and grant the next group's intents; the caller commits, then sends.
 
     seats: flights, and how many messages each can take. `refuse` may forbid some of them. If it raises, none of the
-    group leaves and all are looked at again in a minute. Raises `Fenced` where another committer has taken over.
+    group leaves and all are looked at again in a minute. `spacing` puts off what would follow too soon. Raises `Fenced`
+    where another committer has taken over.
     """
     if epoch is not None and flights.epoch(connection) != epoch:
         raise flights.Fenced("another committer has taken over this store")
@@ -112,6 +118,8 @@ def tick(
     asks = set(marketing)
     standing = {row["id"]: _standing(row, at, asks, closed.get(row["id"])) for row in rows}
     asked = [_as_grant(row, row["attempt"] + 1, at) for row in rows if standing[row["id"]] is None]
+    too_soon = spacing(connection, asked)
+    asked = [grant for grant in asked if grant.id not in too_soon]
     try:
         forbidden = refuse(asked) if asked else {}
     except Exception:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
 
 import polars as pl
 import sqlalchemy as sa
@@ -14,6 +14,8 @@ from automation.store import sending
 from automation.store.contacts import IMPORTED
 from automation.store.engine import table
 from automation.store.tables import Contact, Decision, Message
+from automation.types.address import normalise
+from automation.types.grant import Grant
 from automation.types.message import MessageState
 
 _contact, _message, _decision = table(Contact), table(Message), table(Decision)
@@ -124,3 +126,55 @@ def _note(connection: Connection, displaced: pl.DataFrame, reason: str) -> None:
         mine = sa.select(_message.c.decision_id).where(_message.c.id.in_(part["message_id"].to_list()))
         changed = sa.update(_decision).where(_decision.c.id.in_(mine)).values(reason=reason, detail=to)
         connection.execute(changed)
+
+
+def keep_gap(
+    connection: Connection, grants: Sequence[Grant], *, gap: timedelta, topics: Collection[str], now: datetime
+) -> dict[str, int]:
+    """Put off the messages of these topics that would reach a person within `gap` of another, whenever that was due.
+
+    At planning the gap was kept between due times; what waited since, for a channel or for an admin, might leave
+    together. Returns until when (milliseconds) by message; of several for one person the first leaves.
+    """
+    mine = [grant for grant in grants if grant.topic in topics]
+    last = _last_left(connection, mine, to_millis(now - gap), topics)
+    length, found = int(gap.total_seconds() * 1000), {}
+    for grant in mine:
+        people = (grant.customer_id, normalise(grant.address))
+        before = max((last[key] for key in people if key in last), default=None)
+        if before is not None:
+            found[grant.id] = before + length
+        else:
+            last |= dict.fromkeys(people, to_millis(now))
+    rows = [{"i": identity, "d": until} for identity, until in found.items()]
+    if rows:
+        message = sa.update(_message).where(_message.c.id == sa.bindparam("i")).values(due_at=sa.bindparam("d"))
+        contact = sa.update(_contact).where(_contact.c.message_id == sa.bindparam("i")).values(at=sa.bindparam("d"))
+        connection.execute(message, rows)
+        connection.execute(contact, rows)
+    return found
+
+
+def _last_left(connection: Connection, grants: Sequence[Grant], since: int, topics: Collection[str]) -> dict[str, int]:
+    """By customer id and by address, when the last message of these topics began to leave."""
+    last: dict[str, int] = {}
+    for key, values in (
+        ("customer_id", [grant.customer_id for grant in grants]),
+        ("recipient", [normalise(grant.address) for grant in grants]),
+    ):
+        query = (
+            sa.select(_contact.c[key], sa.func.max(_message.c.granted_at))
+            .join(_message, _message.c.id == _contact.c.message_id)
+            .where(
+                _contact.c[key].in_(values),
+                _contact.c.topic.in_(topics),
+                _message.c.granted_at > since,
+                _message.c.state.in_(_LEFT),
+            )
+            .group_by(_contact.c[key])
+        )
+        last |= {row[0]: row[1] for row in connection.execute(query)}
+    return last
+
+
+_LEFT = (MessageState.SENDING.value, MessageState.SENT.value, MessageState.AMBIGUOUS.value)

@@ -12,6 +12,7 @@ from support.toy_project import CAMPAIGN, CONFIG, deliver, outbox, toy_project
 
 from automation.cli.explain import blocks
 from automation.cli.output import Table
+from automation.clock import ManualClock
 from automation.daemon.coming import coming
 from automation.reporting.explain import explain
 from automation.reporting.status import run_status
@@ -144,6 +145,24 @@ def test_a_campaign_that_is_due_before_long_takes_its_places_already(tmp_path: P
         lost = explain(shop, "toy", "c1").decision
         assert lost is not None
         assert (lost.reason, lost.detail) == ("arbitration_lost", "sale")
+
+
+def test_the_gap_is_kept_between_the_moments_at_which_messages_leave(tmp_path: Path) -> None:
+    """toy waits 21 hours for its channel; the sale, due 21 hours after it, may then leave only 20 hours later."""
+    with project(tmp_path / "shop", config=CONFIG + "caps: {min_gap: 20h}\n") as shop:
+        toy = start(shop, "toy")
+        later(shop, timedelta(hours=21))
+        sale = start(shop, "sale")
+        assert account(shop, sale) == Account(audience=3, queued=3)
+        assert deliver(shop).sent == 5
+        assert (account(shop, toy).sent, account(shop, sale).queued) == (5, 3)
+        assert deliver(shop, after=timedelta(hours=19, minutes=59)).sent == 0
+        assert deliver(shop, after=timedelta(minutes=2)).sent == 3
+
+
+def later(workspace: Workspace, by: timedelta) -> None:
+    assert isinstance(workspace.clock, ManualClock)
+    workspace.clock.advance(by)
 
 
 def test_more_expected_value_wins_between_equals(tmp_path: Path) -> None:
