@@ -174,10 +174,8 @@ def _export(invocation: Invocation, to: Path | None) -> None:
     to = None if to is None else to.resolve()
     with invocation.workspace() as workspace:
         frame = every_word(workspace)
+    text = as_csv(frame)
     if to is not None:
-        to.write_text(as_csv(frame))
-        invocation.output.show({"file": to, "words": frame.height}, Text(f"{frame.height:,} words in {to}", "good"))
-    elif invocation.output.as_json:
-        invocation.output.document({"words": frame.to_dicts()})
-    else:
-        invocation.output.show({}, Text(as_csv(frame).rstrip("\n")))
+        to.write_text(text)
+    shown = Text(f"{frame.height:,} words in {to}", "good") if to else Text(text.rstrip("\n"))
+    invocation.output.show({"file": to, "words": frame.to_dicts() if to is None else frame.height}, shown)

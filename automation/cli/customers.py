@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -31,7 +31,7 @@ def customers(
 
     Example: automation customers show C1042
     """
-    from automation.reporting.portrait import portrait
+    from automation.reporting.portrait import Portrait, portrait
     from automation.reporting.timeline import timeline
     from automation.runner.people import person
 
@@ -41,7 +41,8 @@ def customers(
         found = portrait(workspace, who.ids[0]) if who.customer else None
         moments = timeline(workspace, who)
         currency = workspace.project.settings.shop.currency
-    payload = {**(asdict(found) if found else {"customer_id": None}), "timeline": [vars(m).copy() for m in moments]}
+    known = asdict(found) if found else {field.name: None for field in fields(Portrait)}
+    payload = {**known, "timeline": [vars(m).copy() for m in moments]}
     shown = blocks(found, currency) if found else [Text(f"{which} is no customer, but something is on record", "odd")]
     invocation.output.show(payload, *shown, *_timeline(moments))
 
