@@ -33,7 +33,7 @@ class DkimKey(contracts.Options):
     @model_validator(mode="after")
     def _one_key(self) -> DkimKey:
         if (self.key is None) == (self.key_file is None):
-            raise ValueError("either key_file or key is needed")
+            raise ValueError("write key_file or key, and not both")
         return self
 
 
@@ -56,7 +56,9 @@ class SmtpOptions(contracts.Options):
         default=None,
         description="where bounces go, the sender's address by default; `bounces+{token}@…` says which message bounced",
     )
-    dkim: tuple[DkimKey, ...] = Field(default=(), description="the signatures that each message gets")
+    dkim: tuple[DkimKey, ...] = Field(
+        default=(), description="the signatures that each message gets: `domain`, `selector`, and `key_file` or `key`"
+    )
     ca_file: Path | None = Field(default=None, description="certificates to trust instead of the system's")
 
     @model_validator(mode="after")
@@ -68,9 +70,12 @@ class SmtpOptions(contracts.Options):
     @field_validator("return_path")
     @classmethod
     def _is_address(cls, text: str | None) -> str | None:
-        if text is not None:
-            try:
-                read_address(text.replace("{token}", "t" * 49, 1))
-            except MimeError as error:
-                raise ValueError(f"return_path is a {error}") from error
+        if text is None:
+            return None
+        if len(text.replace("{token}", "t" * 49, 1).partition("@")[0]) > 64:
+            raise ValueError("what stands before the @ has at most 64 characters, of which {token} takes 49")
+        try:
+            read_address(text.replace("{token}", "t", 1))
+        except MimeError as error:
+            raise ValueError("this is no address; write bounces+{token}@example.org") from error
         return text
