@@ -29,10 +29,17 @@ def test_nine_in_the_morning_is_another_instant_in_each_zone() -> None:
     assert [at.hour for at in found] == [8, 14, 8]
 
 
-@pytest.mark.parametrize("zone", ["Mars/Olympus", "", "../etc/passwd"])
+@pytest.mark.parametrize(
+    "zone", ["Mars/Olympus", "", "../etc/passwd", "Europe", "UTC+25", "Europe/Berlin\n", "a\0b", "x" * 5_000, "/", "."]
+)
 def test_an_invalid_zone_stalls_nobody(zone: str) -> None:
     found = instants([zone, "America/New_York"], local=datetime(2026, 11, 24, 9))  # noqa: DTZ001
     assert [at.hour for at in found] == [8, 14]
+
+
+def test_half_a_million_rows_of_one_invalid_zone_take_one_look() -> None:
+    zones: list[str | None] = ["Mars/Olympus"] * 500_000 + ["America/New_York"]
+    assert [at.hour for at in instants(zones, local=datetime(2026, 11, 24, 9))[-2:]] == [8, 14]  # noqa: DTZ001
 
 
 @pytest.mark.parametrize(
