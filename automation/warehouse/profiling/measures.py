@@ -19,6 +19,7 @@ import ibis.expr.types as ir
 from automation.warehouse.profiling.facts import CLICK, OPEN, PURCHASE, SENT, seconds, utc
 from automation.warehouse.profiling.offsets import FIRST_YEAR
 
+_MONTHS = 100_000  # more than there are since the year 0
 _MANY = 2**31  # more than there are categories, brands, or purchases of one customer
 
 
@@ -100,12 +101,21 @@ def _rhythm(done: ir.Table, sources: Sources, doing: str) -> ir.Table:
     month = ibis.greatest(at.year().cast("int64") * 12 + at.month() - 1, first)
     placed = done.select("customer", seconds=seconds(done["at"]), month=month)
     zoned = placed.inner_join(sources.people.select("customer", "zone"), "customer")
-    found = zoned.inner_join(sources.offsets, ["zone", "month"])
-    found = found.select("customer", "seconds", "month", "starts", "ends", "offset")
+    zoned = zoned.select("customer", "seconds", "month", "zone")
+    zoned = zoned.select("customer", "seconds", "month", place=_place(zoned))
+    hours = sources.offsets.select("starts", "ends", "offset", place=_place(sources.offsets))
+    found = zoned.inner_join(hours, "place").select("customer", "seconds", "month", "starts", "ends", "offset")
     holds = (found.seconds < found.ends) & ((found.seconds >= found.starts) | (found.month == first))
     local = found.filter(holds).select("customer", local=found.seconds + found.offset)
     counted = local.group_by("customer", hour=local.local // 3600 % 24, day=(local.local // 86400 + 3) % 7)
     return _most(counted.aggregate(times=lambda t: t.count()), doing)
+
+
+def _place(table: ir.Table) -> ir.Value:
+    """Zone and month as one value: by two, DuckDB joined every customer with every month before it looked at events."""
+    if table.zone.type().is_integer():
+        return table.zone * _MONTHS + table.month
+    return table.month.cast("string").concat(" ", table.zone)
 
 
 def _most(counted: ir.Table, doing: str) -> ir.Table:
