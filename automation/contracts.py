@@ -156,7 +156,11 @@ HandOver = Callable[[Rendered], None]
 
 @runtime_checkable
 class Channel(Component, Protocol):
-    """Delivers messages. `kind` says which address it wants: email, phone, push or customer (the id)."""
+    """Delivers messages. `kind` says which address it wants: email, phone, push or customer (the id).
+
+    A channel whose messages never leave this machine has the class attribute `live = False`: it may be used before the
+    suppressions of the sender used before were brought over.
+    """
 
     kind: ClassVar[str]
 
