@@ -13,10 +13,12 @@ from support.toy_project import CAMPAIGN, again, deliver, outbox, start, toy_pro
 
 from automation.clock import to_millis
 from automation.reporting.status import run_status
+from automation.runner.importing import import_data
 from automation.runner.workspace import Workspace
 from automation.store import consent, decisions, earlier_sends
 from automation.testing.toy_shop import TOY_AS_OF
 from automation.types.run import Account
+from automation.warehouse.mapping import load_mapping
 
 SIMPLE = CAMPAIGN.split("recommend:", maxsplit=1)[0] + "send: {channels: [email], template: toy}\n"
 BODY = "<p>Hello {{ customer.first_name }}</p>"
@@ -186,3 +188,48 @@ def test_a_second_message_of_the_run_to_the_address_is_stopped_at_sending(worksp
     deliver(workspace)
     assert sent_to(workspace) == ["ana@x.example"]
     assert sorted(reasons(workspace, run_id).values()) == ["duplicate_address", "selected"]
+
+
+# Imports
+
+MAPPING = """
+table: customers
+columns: {customer_id: id, email: mail, first_name: id}
+consent: {source: the shop, email: {promotions: {column: agrees, granted: ["yes"]}}}
+"""
+
+
+def import_shop(workspace: Workspace, **agrees: str) -> None:
+    root = workspace.project.root
+    (root / "mapping.yaml").write_text(MAPPING)
+    lines = [f"{customer},Ana@x.example,{word}" for customer, word in agrees.items()]
+    (root / "shop.csv").write_text("\n".join(["id,mail,agrees", *lines]) + "\n")
+    workspace.clock.advance(timedelta(hours=1))  # type: ignore[attr-defined]  # a ManualClock
+    import_data(workspace, "customers", [root / "shop.csv"], load_mapping(root / "mapping.yaml"))
+
+
+def may_get(workspace: Workspace) -> bool:
+    with workspace.store.reading() as connection:
+        return not consent.suppressed(connection, ["ana@X.example"], "email", "promotions")
+
+
+def test_a_yes_that_the_shop_takes_back_counts_for_every_id_of_the_address(workspace: Workspace) -> None:
+    import_shop(workspace, a1="yes", a2="yes")
+    assert may_get(workspace)
+    import_shop(workspace, a1="yes", a2="no")
+    assert not may_get(workspace)
+    import_shop(workspace, a1="yes", a2="yes")
+    assert may_get(workspace)
+
+
+def test_a_first_no_of_the_shop_is_about_that_id_alone(workspace: Workspace) -> None:
+    """A guest's order says no for whoever never ticked the box; it is no withdrawal."""
+    import_shop(workspace, a1="yes", a2="no")
+    assert may_get(workspace)
+
+
+def test_an_import_does_not_take_back_a_persons_own_no(workspace: Workspace) -> None:
+    import_shop(workspace, a1="yes", a2="yes")
+    withdraw(workspace, "a1", "ana@x.example")
+    import_shop(workspace, a1="yes", a2="yes", a3="yes")
+    assert not may_get(workspace)
