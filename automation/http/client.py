@@ -20,6 +20,7 @@ from automation.http.reach import NotAllowed, split_url
 if TYPE_CHECKING:
     import httpcore
 
+AGENT = "marketing-automation-daemon"
 MAX_ANSWER = 256 * 1024
 """Bytes of an answer that are read; what is longer is cut off."""
 LONGEST_WAIT = timedelta(days=1)
@@ -38,7 +39,7 @@ class Unanswered(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """What is sent. Header names and values are ASCII without line breaks."""
+    """What is sent; the body is not empty. Header names and values are ASCII without line breaks."""
 
     url: str
     body: bytes
@@ -102,6 +103,7 @@ class Client:
         Raises `NotSent` where that did not happen (`NotAllowed` where it must not), and `Unanswered` where no status
         came after it.
         """
+        assert request.body, "without a body there is no instant before it"
         try:
             split_url(request.url)
         except ValueError as error:
@@ -131,10 +133,11 @@ class Client:
                 await pool.aclose()
 
     async def _exchange(self, request: Request, body: AsyncIterator[bytes], deadline: asyncio.Timeout) -> Answer:
-        headers = [("content-length", str(len(request.body))), *request.headers.items()]
+        headers = {"user-agent": AGENT, "accept-encoding": "identity", "content-length": str(len(request.body))}
+        headers |= {name.lower(): value for name, value in request.headers.items()}
         limits = {"timeout": {"connect": self.timeout / 2}}  # each of TCP and TLS; a cancelled TLS leaks its socket
         async with self._open(request.url).stream(
-            request.method, request.url, headers=headers, content=body, extensions=limits
+            request.method, request.url, headers=[*headers.items()], content=body, extensions=limits
         ) as response:
             until = deadline.when()
             deadline.reschedule(None)

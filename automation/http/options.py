@@ -1,14 +1,29 @@
-"""The options that every channel over HTTP has."""
+"""The options that every channel over HTTP has, and types for those of one."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from automation import contracts
 from automation.http.client import Client
+
+_FRAMING = ("host", "content-length", "transfer-encoding", "connection", "expect", "upgrade", "te", "trailer")
+
+
+def _header(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name):
+        raise ValueError(f"{name!r} is not a header's name")
+    if name.lower() in _FRAMING:
+        raise ValueError(f"{name} is set by the connection itself")
+    return name
+
+
+HeaderName = Annotated[str, AfterValidator(_header)]
+"""The name of a header that options may set."""
 
 
 class ServiceOptions(contracts.Options):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, ClassVar, TypeVar
 
 from pydantic import BaseModel, Field, field_validator
 
@@ -19,6 +21,7 @@ from automation.types.secret import Secret
 if TYPE_CHECKING:
     import apprise
 
+T = TypeVar("T")
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _GRACE = 5.0
 """Seconds beyond `timeout` after which a service that doesn't heed it is no longer waited for."""
@@ -65,6 +68,7 @@ class AppriseChannel:
     def __init__(self, options: AppriseOptions) -> None:
         self.options = options
         self._known: apprise.Apprise | None = None
+        self._threads: ThreadPoolExecutor | None = None
 
     def deliver(self, messages: Sequence[Rendered], hand_over: HandOver) -> AsyncIterator[Receipt]:
         """One receipt for each message, in the order in which the services answer."""
@@ -75,12 +79,15 @@ class AppriseChannel:
         return each(messages, deliver_one, at_once=self.options.connections)
 
     async def close(self) -> None:
-        """Nothing is held open."""
+        """Let the threads go; one that still waits for a service ends by itself."""
+        threads, self._threads = self._threads, None
+        if threads is not None:
+            threads.shutdown(wait=False)
 
     async def _deliver_one(self, message: Rendered, hand_over: HandOver) -> Receipt:
         try:
             refuse_control(message)
-            place = await asyncio.to_thread(self._place, message)
+            place = await self._in_thread(partial(self._place, message))
         except Undeliverable as error:
             return receipt(message, Verdict.FAILED, error.detail)
         except LookupError as error:
@@ -88,12 +95,18 @@ class AppriseChannel:
         hand_over(message)
         try:
             async with asyncio.timeout(self.options.timeout + _GRACE):
-                said = await asyncio.to_thread(self._notify, place, message)
+                said = await self._in_thread(partial(self._notify, place, message))
         except TimeoutError:
             said = "timeout"
         if said == "success":
             return receipt(message, Verdict.SENT)
         return receipt(message, Verdict.AMBIGUOUS, f"Apprise says {said}, which does not mean that nothing arrived")
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        """In one of as many threads as there are messages on their way, so that none waits that was handed over."""
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(self.options.connections, thread_name_prefix="apprise")
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def _place(self, message: Rendered) -> apprise.Apprise:
         """Raises `Undeliverable` and `LookupError`."""

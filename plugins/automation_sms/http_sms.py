@@ -13,6 +13,7 @@ from automation import contracts
 from automation.contracts import HandOver
 from automation.http.client import Answer, Request
 from automation.http.exchange import Undeliverable, exchange, receipt, verdict_of
+from automation.http.options import HeaderName
 from automation.http.reach import ServiceUrl
 from automation.types.message import Receipt, Rendered, Verdict
 from automation.types.secret import Secret
@@ -64,14 +65,14 @@ class HttpSmsOptions(SmsOptions):
 
     url: ServiceUrl = Field(description="where the request goes")
     method: Literal["POST", "PUT"] = Field(default="POST", description="how it is sent")
-    headers: Mapping[str, str] = Field(default_factory=dict, description="headers of the request")
+    headers: Mapping[HeaderName, str] = Field(default_factory=dict, description="headers of the request")
     secrets: Mapping[str, Secret] = Field(
         default_factory=dict, description="names that stand for secrets in the request"
     )
     form: Mapping[str, str] | None = Field(default=None, description="the body as a form; it, or `json_body`")
     json_body: Mapping[str, JsonValue] | None = Field(default=None, description="the body as JSON; it, or `form`")
     sender: str = Field(default="", description="what `{from}` stands for: a number or a name")
-    idempotency_header: str | None = Field(
+    idempotency_header: HeaderName | None = Field(
         default=None, description="a header in which the service wants a key that makes repeats one: the message's id"
     )
     provider_id: str | None = Field(
@@ -134,11 +135,13 @@ class HttpSmsChannel:
             headers[options.idempotency_header] = message.id
         if options.form is not None:
             body = urlencode({name: fill(value, values) for name, value in options.form.items()}).encode()
-            headers = {"Content-Type": "application/x-www-form-urlencoded", **headers}
+            kind = "application/x-www-form-urlencoded"
         else:
             filled = fill_json(dict(options.json_body or {}), values)
             body = json.dumps(filled, ensure_ascii=False).encode()
-            headers = {"Content-Type": "application/json", **headers}
+            kind = "application/json"
+        if "content-type" not in (name.lower() for name in headers):
+            headers["Content-Type"] = kind
         return Request(fill(options.url, values, lambda value: quote(value, safe="")), body, headers, options.method)
 
     def _values(self, message: Rendered, sms: Sms) -> dict[str, str]:

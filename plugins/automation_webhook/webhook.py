@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, Field, JsonValue
 from automation.contracts import HandOver
 from automation.http.client import Answer, Request
 from automation.http.exchange import Undeliverable, exchange, receipt, verdict_of
-from automation.http.options import ServiceOptions
+from automation.http.options import HeaderName, ServiceOptions
 from automation.http.reach import ServiceUrl
 from automation.types.message import Receipt, Rendered, Verdict
 from automation.types.secret import Secret
@@ -28,6 +28,15 @@ def _is_secret(secret: Secret) -> Secret:
 SigningSecret = Annotated[Secret, AfterValidator(_is_secret)]
 
 
+def _is_line(secret: Secret) -> Secret:
+    if not secret.get_secret_value().isascii() or not secret.get_secret_value().isprintable():
+        raise ValueError("a header holds one line of ASCII")
+    return secret
+
+
+HeaderSecret = Annotated[Secret, AfterValidator(_is_line)]
+
+
 class WebhookOptions(ServiceOptions):
     """Where messages go. The secret comes from the environment: `secret: ${WEBHOOK_SECRET}`."""
 
@@ -36,7 +45,7 @@ class WebhookOptions(ServiceOptions):
     old_secret: SigningSecret | None = Field(
         default=None, description="the secret before, with which messages are signed as well until all know the new one"
     )
-    headers: Mapping[str, Secret] = Field(
+    headers: Mapping[HeaderName, HeaderSecret] = Field(
         default_factory=dict, description="further headers, such as `Authorization`, each from the environment"
     )
     content: Literal["text", "json"] = Field(

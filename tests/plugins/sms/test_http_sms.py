@@ -80,6 +80,19 @@ def test_what_arrives_as_json() -> None:
     assert call.headers["content-type"] == "application/json"
 
 
+def test_headers_of_ones_own_take_the_place_of_ours() -> None:
+    service = Service(lambda call: reply(200))
+    with http_server(service) as port:
+        one(channel(port, headers={"content-type": "application/vnd.sms+json", "User-Agent": "Toy"}), TO)
+        one(channel(port), TO)
+    names = ("content-type", "user-agent", "accept-encoding")
+    found = [[call.headers[name] for name in names] for call in service.calls]
+    assert found == [
+        ["application/vnd.sms+json", "Toy", "identity"],
+        ["application/json", "marketing-automation-daemon", "identity"],
+    ]
+
+
 def test_what_arrives_as_a_form() -> None:
     service = Service(lambda call: reply(200))
     options = {"json_body": None, "form": {"dest": "{digits}", "msg": "{text}", "k": "{key}"}}
@@ -150,6 +163,9 @@ def test_a_header_that_a_text_would_break_is_not_sent() -> None:
         ({"secrets": {"to": Secret("x")}}, r"\{to\} stands for something else already"),
         ({"url": "http://sms.example/send"}, "must begin with https://"),
         ({"method": "GET"}, "'POST' or 'PUT'"),
+        ({"headers": {"X Y": "z"}}, "'X Y' is not a header's name"),
+        ({"headers": {"Host": "z"}}, "Host is set by the connection itself"),
+        ({"idempotency_header": "a:b"}, "'a:b' is not a header's name"),
     ],
 )
 def test_options(options: dict[str, Any], what: str) -> None:

@@ -155,6 +155,18 @@ def test_the_same_id_for_every_attempt() -> None:
     assert [call.headers["webhook-id"] for call in service.calls] == [message.id, message.id]
 
 
+@pytest.mark.parametrize(
+    ("headers", "what"),
+    [
+        ({"content-length": Secret("1")}, "content-length is set by the connection itself"),
+        ({"X": Secret("a\nb")}, "a header holds one line of ASCII"),
+    ],
+)
+def test_headers_that_are_none(headers: dict[str, Secret], what: str) -> None:
+    with pytest.raises(ValueError, match=what):
+        channel(1, headers=headers)
+
+
 def test_what_is_too_long() -> None:
     assert one(channel(1), TO, text="x" * 300_000)[0].detail.startswith("too long: 300")
 
