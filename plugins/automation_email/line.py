@@ -9,9 +9,10 @@ from automation_email.deadline import Deadline
 from automation_email.reply import Reply, ReplyReader
 
 _PIECE = 64 * 1024
+_ROOM = 16 * 1024  # for answers; asyncio would make a buffer of 256 KB for every one
 
 
-class Line(asyncio.Protocol):
+class Line(asyncio.BufferedProtocol):
     """A connection whose transport it takes over. A subclass says what follows from a reply, and from the end.
 
     timeout: seconds for each answer; answer_timeout: for the answer to a whole message. Part of an answer prolongs
@@ -27,6 +28,7 @@ class Line(asyncio.Protocol):
         self._timeout = timeout
         self._answer_timeout = answer_timeout
         self._reader = ReplyReader()
+        self._received = memoryview(bytearray(_ROOM))
         self._deadline = Deadline(asyncio.get_running_loop(), self._late)
         self._body = memoryview(b"")
         self._unsent = 0
@@ -79,10 +81,13 @@ class Line(asyncio.Protocol):
             self.transport.abort()
             self.ended(why, lost=lost)
 
-    # asyncio.Protocol
+    # asyncio.BufferedProtocol
 
-    def data_received(self, data: bytes) -> None:
-        replies = self._reader.feed(data)
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._received
+
+    def buffer_updated(self, nbytes: int) -> None:
+        replies = self._reader.feed(bytes(self._received[:nbytes]))
         last = len(replies) - 1
         for number, reply in enumerate(replies):
             if self.over:
