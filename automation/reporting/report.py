@@ -77,7 +77,7 @@ def report(workspace: Workspace, name: str, *, model: Model = "last") -> Report:
     """Tie what happened until now to what the campaign did. Raises `ConfigurationError` where there is none."""
     campaign = valid_campaign(workspace.project, name)
     with workspace.store.reading() as connection:
-        found = runs.find(connection, campaign=name, limit=10_000)
+        found = [run for run in runs.find(connection, campaign=name, limit=10_000) if not run.test]
         accounts = [ledger.account(connection, run.id) for run in found]
         reasons = [decisions.reasons(connection, run.id) for run in found]
         reached = decisions.reached(connection)

@@ -130,7 +130,7 @@ def reached(connection: Connection) -> pl.DataFrame:
         .add_columns(sa.func.coalesce(_message.c.granted_at, _decision.c.decided_at))
         .join(_run, _run.c.id == _decision.c.run_id)
         .outerjoin(_message, live)
-        .where(_decision.c.outcome.in_(["message", "holdout"]))
+        .where(_decision.c.outcome.in_(["message", "holdout"]), _run.c.test.is_(sa.false()))
         .order_by(_decision.c.id)
     )
     frame = pl.DataFrame([tuple(row) for row in connection.execute(query)], schema=_REACHED, orient="row")

@@ -25,6 +25,8 @@ FOLLOWED = (
     "docs/how-to/write-a-plugin.md",
     "docs/how-to/move-in.md",
     "docs/how-to/consent.md",
+    "docs/how-to/keep-within-limits.md",
+    "docs/how-to/test-before-launch.md",
 )
 
 
