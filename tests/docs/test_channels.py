@@ -12,7 +12,7 @@ import pytest
 import yaml
 from support.channels import one
 from support.http import Service, http_server, reply
-from support.pages import ROOT, Block, blocks, run
+from support.pages import ROOT, Block, blocks, follow, run
 
 from automation.config.project import load_project
 from automation.pipeline.render import Renderer
@@ -115,6 +115,10 @@ def test_the_receiver_of_the_page_knows_what_is_genuine() -> None:
     assert not is_genuine(WHSEC, call.headers, call.body, now + 301)
     assert not is_genuine(WHSEC, call.headers, call.body + b" ", now)
     assert not is_genuine("whsec_" + base64.b64encode(bytes(32)).decode(), call.headers, call.body, now)
+
+
+def test_the_channel_of_the_page_keeps_its_contract(tmp_path: Path) -> None:
+    assert follow(HOW_TO / "write-a-channel.md", tmp_path) == 1
 
 
 def test_what_the_page_says_is_posted_is() -> None:
