@@ -55,6 +55,6 @@ class SizeGuard(Grammar):
 class Guards(Grammar):
     """What a run must pass before anybody is contacted."""
 
-    repeat: RepeatGuard = RepeatGuard()
-    size: SizeGuard = SizeGuard()
+    repeat: RepeatGuard = Field(default=RepeatGuard(), description="the same people just got the same campaign")
+    size: SizeGuard = Field(default=SizeGuard(), description="the audience is unusually large against its own history")
     off: tuple[Literal["repeat", "size"], ...] = Field(default=(), description="guards that never hold a run")
