@@ -21,12 +21,14 @@ BUYERS = ["c1", "c2", "c3", "c4", "c5", "c7"]
 NUMBERS = {f"c{index}": f"+4930123450{index}" for index in range(1, 9)}
 
 
-def project(root: Path, name: str, using: str, options: dict[str, Any], *, file: str, text: str) -> Workspace:
+def project(
+    root: Path, name: str, using: str, options: dict[str, Any], *, file: str, text: str, workers: int = 0
+) -> Workspace:
     """The toy shop with one channel only, everybody's consent and everybody's phone number."""
     (root / "templates/toy").mkdir(parents=True)
     (root / "templates/toy" / file).write_text(text)
     channel = f"  {name}: {{using: {using}, options: {json.dumps(options)}}}"
-    config = CONFIG.replace("  email: {using: file, options: {folder: var/outbox}}", channel)
+    config = CONFIG.replace("  email: {using: file, options: {folder: var/outbox}}", channel) + f"workers: {workers}\n"
     workspace = toy_project(root, config=config, campaign=CAMPAIGN.replace("[email]", f"[{name}]"))
     customers = toy_customers()
     phones = customers["customer_id"].replace_strict(NUMBERS, return_dtype=pl.String).alias("phone")
@@ -104,3 +106,25 @@ def test_data_to_a_webhook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert data["c7"]["subject"] == "Hello Gül"
     dev = data["c4"]["content"]["items"]  # the green tea was bought four times, the mug three times
     assert [(item["product_id"], item["price"]) for item in dev] == [("p1", 8.0), ("p5", 9.9)]
+
+
+def test_worker_processes_send_through_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each reads the project and its secrets for itself, and keeps its own connections."""
+    monkeypatch.setenv("SMS_KEY", "s3cret")
+    service = Service(lambda call: reply(200, {"id": "x"}))
+    with http_server(service) as port:
+        options = {
+            "url": f"http://127.0.0.1:{port}/",
+            "headers": {"X-Key": "{key}"},
+            "secrets": {"key": "${SMS_KEY}"},
+            "form": {"to": "{to}", "text": "{text}"},
+            "provider_id": "id",
+        }
+        with project(
+            tmp_path, "sms", "http_sms", options, file="sms.txt", text="Hi {{ customer.first_name }}", workers=2
+        ) as workspace:
+            run = start(workspace)
+            deliver(workspace)
+            assert figures(workspace, run) == {"audience": 6, "sent": 6}
+    assert sorted(call.form["to"] for call in service.calls) == [NUMBERS[customer] for customer in BUYERS]
+    assert {call.headers["x-key"] for call in service.calls} == {"s3cret"}
