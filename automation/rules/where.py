@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _PRODUCT = "product__"
 _CURRENCY = f"{_PRODUCT}_currency"
+_OWN = ("customer_id", "type", "occurred_at", "product_id", "order_id", "currency")  # what rules ask of any event
 
 
 def with_products(events: ir.Table, names: Collection[str], data: Snapshot) -> ir.Table:
@@ -32,12 +33,15 @@ def with_products(events: ir.Table, names: Collection[str], data: Snapshot) -> i
             raise ConfigurationError(f"where: neither events nor products have {name!r}{near_misses(name, known)}")
     if not wanted:
         return events
-    columns = {_PRODUCT + name: find_attribute(data.products, name, "").column for name in sorted(wanted)}
-    if "currency" in data.products.columns:
+    found = {name: find_attribute(data.products, name, "") for name in sorted(wanted)}
+    columns = {_PRODUCT + name: attribute.column for name, attribute in found.items()}
+    if "currency" in data.products.columns and any(attribute.kind == "number" for attribute in found.values()):
         columns[_CURRENCY] = data.products.currency
     products = data.products.select(product_id="product_id", **columns)
-    joined = events.left_join(products, "product_id")
-    return joined.select(*(events[name] for name in events.columns), *(products[name] for name in columns))
+    # Every column that is carried along costs a millisecond of compiling.
+    kept = {*_OWN, *(name.split(".")[0] for name in names), *(name.replace(".", "_") for name in names)}
+    own = [events[name] for name in events.columns if name in kept]
+    return events.left_join(products, "product_id").select(*own, *(products[name] for name in columns))
 
 
 def find_event_attribute(events: ir.Table, name: str, data: Snapshot) -> Attribute:
@@ -45,7 +49,7 @@ def find_event_attribute(events: ir.Table, name: str, data: Snapshot) -> Attribu
     if _PRODUCT + name not in events.columns:
         return find_attribute(events, name, "attribute")
     found = find_attribute(data.products, name, "product attribute")
-    currency = None if found.currency is None else events[_CURRENCY]
+    currency = events[_CURRENCY] if _CURRENCY in events.columns else None
     return replace(found, column=events[_PRODUCT + name], currency=currency)
 
 
