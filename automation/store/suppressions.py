@@ -31,6 +31,8 @@ REASONS: Mapping[str, str] = {
     "imported": "came from the sender used before, without a reason",
 }
 _COLUMNS = ("address", "channel", "topic", "reason", "at", "source")
+Row = tuple[str, str, str, str, int, str]
+"""address (normalised), channel, topic, reason, milliseconds, source."""
 
 
 @dataclass(frozen=True)
@@ -67,13 +69,29 @@ def suppress(
     return add(connection, [(normalise(address), *fixed) for address in addresses])
 
 
-def add(connection: Connection, rows: Sequence[tuple[str, str, str, str, int, str]]) -> int:
-    """Rows of (address normalised, channel, topic, reason, milliseconds, source); what is on the list stays."""
+def add(connection: Connection, rows: Sequence[Row], *, renew: bool = True) -> int:
+    """Put rows on the list; returns how many are new.
+
+    What is on it stays, except that what is wrong with an address outranks what its owner asked for, which a yes would
+    lift; and that the owner's newer no is a newer one (`renew`).
+    """
     unique = {row[:3]: row for row in reversed(rows)}
-    known = {(s.address, s.channel, s.topic) for s in _of(connection, sorted({row[0] for row in rows}))}
-    new = [row for key, row in unique.items() if key not in known]
-    insert_rows(connection, Suppression, _COLUMNS, new)
-    return len(new)
+    known = {(s.address, s.channel, s.topic): s for s in _of(connection, sorted({row[0] for row in rows}))}
+    insert_rows(connection, Suppression, _COLUMNS, [row for key, row in unique.items() if key not in known])
+    stronger = [
+        row
+        for key, row in unique.items()
+        if (there := known.get(key)) is not None
+        and there.reason in OWN
+        and (row[3] not in OWN or (renew and row[4] > to_millis(there.at)))
+    ]
+    if stronger:
+        named = (_suppression.c[name] == sa.bindparam(f"the_{name}") for name in _COLUMNS[:3])
+        told: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in _COLUMNS[3:]}
+        names = [*(f"the_{name}" for name in _COLUMNS[:3]), *(f"new_{name}" for name in _COLUMNS[3:])]
+        changed = sa.update(_suppression).where(*named).values(told)
+        connection.execute(changed, [dict(zip(names, row, strict=True)) for row in stronger])
+    return len(unique.keys() - known.keys())
 
 
 def unsuppress(connection: Connection, address: str, *, channel: str, topic: str = EVERY) -> bool:

@@ -174,7 +174,7 @@ def _suppressions(move: _Move, connection: Connection, rows: pl.DataFrame, repor
         pl.concat_str(pl.lit("import: "), pl.col("source").fill_null(move.by)).alias("source"),
     ).explode("topic")  # fmt: skip
     names = ("address", "channel", "topic", "reason", "at", "source")
-    report.added += suppressions.add(connection, listed.select(names).rows())
+    report.added += suppressions.add(connection, listed.select(names).rows(), renew=False)
 
 
 def _consents(move: _Move, connection: Connection, rows: pl.DataFrame, report: MoveReport) -> None:

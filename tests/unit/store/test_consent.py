@@ -146,6 +146,26 @@ def test_what_is_on_the_list_stays_with_its_first_reason(store: Store) -> None:
     assert (row.reason, row.source, row.at) == ("complaint", "support", NOW)
 
 
+def test_a_dead_address_that_was_unsubscribed_is_dead_whatever_its_owner_says(store: Store) -> None:
+    stop(store, "a@x.example", reason="unsubscribed")
+    assert stop(store, "a@x.example", reason="hard_bounce") == 0
+    say(store, "c1", granted=True, at=NOW + DAY, address="a@x.example")
+    assert refused(store, "a@x.example") == "suppressed_address"
+
+
+def test_a_repeated_no_is_the_newer_one(store: Store) -> None:
+    stop(store, "a@x.example", topic="promotions", reason="unsubscribed")
+    with store.transaction() as connection:
+        consent.suppress(
+            connection, ["a@x.example"], channel="email", topic="promotions", reason="unsubscribed", source="link",
+            now=NOW + 2 * DAY,
+        )  # fmt: skip
+    say(store, "c1", granted=True, at=NOW + DAY, address="a@x.example")
+    assert refused(store, "a@x.example") == "unsubscribed"
+    say(store, "c1", granted=True, at=NOW + 3 * DAY, address="a@x.example")
+    assert refused(store, "a@x.example") is None
+
+
 def test_an_address_is_taken_off_again(store: Store) -> None:
     stop(store, "a@x.example")
     with store.transaction() as connection:
