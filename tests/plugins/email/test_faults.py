@@ -195,3 +195,25 @@ def test_a_server_that_hangs_up_after_each_message_costs_no_attempt() -> None:
         assert server.connections == 6
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("extensions", [(), ("PIPELINING",)])
+def test_nothing_arrives_that_could_not_be_written_down(extensions: tuple[str, ...]) -> None:
+    """Where `hand_over` fails, as on a full disk, the message stays here, and whoever delivers is told."""
+
+    def full(message: Rendered) -> None:
+        raise OSError("No space left on device")
+
+    async def deliver(smtp: SmtpChannel) -> None:
+        async for _ in smtp.deliver(MESSAGES, full):
+            pass
+
+    async def scenario() -> None:
+        async with faulty_server(None, extensions=extensions) as server:
+            smtp = channel(server, connections=2)
+            with pytest.raises(OSError, match="No space left"):
+                await deliver(smtp)
+            await smtp.close()
+        assert not any(one.whole for one in server.received)
+
+    asyncio.run(scenario())

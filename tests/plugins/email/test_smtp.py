@@ -14,7 +14,7 @@ from support.certificates import certificate, server_tls
 from support.smtp import Mailbox, accepts, scripted_server, smtp_server
 
 from automation.testing.channel import check_channel, example_messages, receipts
-from automation.types.message import Receipt, Rendered, Verdict
+from automation.types.message import Attachment, Receipt, Rendered, Verdict
 from automation.types.secret import Secret
 from automation_email.options import SmtpOptions
 from automation_email.smtp import SmtpChannel
@@ -77,8 +77,9 @@ def test_connections_are_kept() -> None:
     assert len(mailbox.messages) == 9
 
 
-def test_a_connection_is_renewed_after_its_share() -> None:
-    mailbox = Mailbox()
+@pytest.mark.parametrize("extensions", [(), ("PIPELINING",)])
+def test_a_connection_is_renewed_after_its_share(extensions: tuple[str, ...]) -> None:
+    mailbox = Mailbox(extensions=extensions)
     with smtp_server(mailbox) as port:
         assert verdicts(deliver(port, connections=1, messages_per_connection=2)) == [Verdict.SENT] * 3
     assert mailbox.connections == 2
@@ -98,6 +99,19 @@ def test_a_connection_that_the_server_closed_meanwhile_is_replaced() -> None:
             return answers
 
         assert verdicts(asyncio.run(run())) == [Verdict.SENT] * 3
+
+
+@pytest.mark.parametrize("extensions", [(), ("PIPELINING",)])
+def test_a_large_message_arrives_whole(extensions: tuple[str, ...]) -> None:
+    content = bytes(range(256)) * 2_000
+    large = replace(MESSAGES[1], attachments=(Attachment("catalogue.pdf", "application/pdf", content),))
+    mailbox = Mailbox(extensions=extensions)
+    with smtp_server(mailbox) as port:
+        assert verdicts(deliver(port, [MESSAGES[0], large, MESSAGES[2]], connections=1)) == [Verdict.SENT] * 3
+    (arrived,) = (one for one in mailbox.messages if len(one.data) > 10_000)
+    found = email.message_from_bytes(arrived.data, policy=email.policy.default)
+    (attachment,) = found.iter_attachments()
+    assert (attachment.get_filename(), attachment.get_content()) == ("catalogue.pdf", content)
 
 
 @pytest.mark.parametrize("extensions", [(), ("PIPELINING",)])
