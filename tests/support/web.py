@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ BODY = """<html><body><p>Hello {{ customer.first_name }}</p>
 <p><a href="{{ shop.url }}">{{ shop.name }}</a> <a href="mailto:hi@toy.example">write</a> <a href="#top">up</a>
 <a href="{{ links.unsubscribe }}">unsubscribe</a> <a href="{{ links.preferences }}">choose</a></p></body></html>
 """
+AUTHORIZED = {"Authorization": f"Bearer {KEY}"}
+EVENT = {"event_id": "e1", "customer_id": "c1", "type": "purchase", "occurred_at": "2026-03-01T10:00:00+02:00"}
 PERSON = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0"}
 
 
@@ -55,6 +58,17 @@ class Shop:
     def rows(self, query: str) -> list[Any]:
         with self.workspace.store.reading() as connection:
             return [tuple(row) for row in connection.execute(sa.text(query))]
+
+    def move(self, length: timedelta) -> None:
+        self.workspace.clock.advance(length)  # type: ignore[attr-defined]  # a ManualClock
+
+    def words(self, customer: str = "c1") -> dict[str, int]:
+        """The customer's latest words: channel.topic → granted."""
+        found = self.rows(f"SELECT channel || '.' || topic, granted FROM consent WHERE customer_id = '{customer}'")
+        return dict(found)
+
+    def post(self, *events: dict[str, Any]) -> httpx.Response:
+        return self.client.post("/events", json={"events": events}, headers=AUTHORIZED)
 
     def events(self) -> list[dict[str, Any]]:
         """What lies in the inbox, in its order."""
@@ -97,3 +111,27 @@ def serving(workspace: Workspace) -> Iterator[Shop]:
 def paths(html: str) -> list[str]:
     """Where a message's links into the app lead, in order."""
     return re.findall(rf'"{re.escape(BASE)}(/[^"]*)"', html)
+
+
+class Fields(HTMLParser):
+    """What a page's form has."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.fields: list[tuple[str, str, bool]] = []
+        self.links: list[str] = []
+        self.forms: list[dict[str, str | None]] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        if tag == "form":
+            self.forms.append(found)
+        if tag in ("input", "button") and found.get("name"):
+            checked = found.get("type") == "hidden" or "checked" in found
+            self.fields.append((str(found["name"]), str(found.get("value")), checked))
+        if tag == "a":
+            self.links.append(str(found.get("href")))
+
+    def filled(self) -> list[tuple[str, str]]:
+        return [(name, value) for name, value, checked in self.fields if checked]

@@ -1,0 +1,163 @@
+"""What recipients say: unsubscribing, preferences and confirmations."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+
+import httpx
+import pytest
+from support.web import BASE, Fields, Shop
+
+from automation.store import consent
+from automation.testing.toy_shop import TOY_AS_OF
+
+# Unsubscribing
+
+
+def test_looking_never_unsubscribes(shop: Shop) -> None:
+    path = f"/u/{shop.token('unsubscribe')}"
+    for method in ("GET", "HEAD", "GET"):
+        assert shop.client.request(method, path).status_code == 200
+    assert shop.client.request("PUT", path).status_code == 405
+    assert shop.client.request("OPTIONS", path).status_code == 405
+    assert shop.words() == {"email.promotions": 1}
+    assert shop.events() == []
+
+
+BOUNDARY = "----b"
+MULTIPART = (
+    f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="List-Unsubscribe"\r\n\r\nOne-Click\r\n--{BOUNDARY}--\r\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "method"),
+    [
+        ("List-Unsubscribe=One-Click", "application/x-www-form-urlencoded", "one click"),
+        (MULTIPART, f"multipart/form-data; boundary={BOUNDARY}", "one click"),
+        ("List-Unsubscribe=By-Button", "application/x-www-form-urlencoded", "unsubscribe page"),
+        ("", "", "unsubscribe page"),
+        ("\x00\xff", "application/octet-stream", "unsubscribe page"),
+    ],
+)
+def test_a_post_unsubscribes(shop: Shop, content: str, kind: str, method: str) -> None:
+    header = shop.messages[0].headers["List-Unsubscribe"].split(">")[0].removeprefix(f"<{BASE}")
+    for _ in range(2):  # mail programs repeat
+        answer = shop.client.post(header, content=content.encode("latin-1"), headers={"Content-Type": kind})
+        assert answer.status_code == 200
+        assert not answer.history
+        assert "set-cookie" not in answer.headers
+        assert "You are unsubscribed" in answer.text
+    assert shop.words() == {"email.promotions": 0}
+    (record,) = shop.rows(
+        "SELECT granted, at, source, method, address, text_version <> '' FROM consent_record "
+        "WHERE customer_id = 'c1' AND source <> 'test'"
+    )
+    now = int(shop.workspace.clock.now().timestamp() * 1000)
+    assert record == (0, now, "unsubscribe link", method, "ana@example.com", int(method != "one click"))
+    assert shop.rows("SELECT address, channel, topic, reason FROM suppression") == [
+        ("ana@example.com", "email", "promotions", "unsubscribed")
+    ]
+    (event,) = shop.events()
+    assert (event["type"], event["topic"], event["message_id"]) == ("unsubscribe", "promotions", shop.messages[0].id)
+
+
+def test_the_button_on_the_page_unsubscribes_and_leads_on(shop: Shop) -> None:
+    path = f"/u/{shop.token('unsubscribe')}"
+    page = Fields(shop.client.get(path).text)
+    assert page.forms == [{"method": "post"}]  # to where it was got from
+    ((name, value, _),) = page.fields
+    done = shop.client.post(path, data={name: value})
+    (_, onwards) = Fields(done.text).links
+    centre = shop.client.get(httpx.URL(str(done.url)).join(onwards))
+    assert "What you get from us" in centre.text
+    assert shop.words() == {"email.promotions": 0}
+
+
+def test_unsubscribing_follows_the_address(shop: Shop) -> None:
+    shop.client.post(f"/u/{shop.token('unsubscribe')}")
+    with shop.workspace.store.reading() as connection:
+        assert set(consent.suppressed(connection, ["ana@example.com"], "email", "promotions")) == {"ana@example.com"}
+        assert consent.suppressed(connection, ["ana@example.com"], "email", "service") == {}
+
+
+# Preferences
+
+
+def test_the_preference_centre_shows_what_holds_and_saves_what_was_ticked(shop: Shop) -> None:
+    path = f"/p/{shop.token('preferences')}"
+    page = Fields(shop.client.get(path).text)
+    assert page.fields == [
+        ("yes", "email.promotions", True),
+        ("shown", "email.promotions", True),
+        ("yes", "email.news_letter", False),
+        ("shown", "email.news_letter", True),
+        ("yes", "email.service", True),  # a service needs no yes
+        ("shown", "email.service", True),
+        ("nothing", "yes", False),
+    ]
+    form = {"shown": ["email.promotions", "email.news_letter", "email.service"], "yes": ["email.news_letter"]}
+    saved = shop.client.post(path, data=form)
+    assert "Your choice is saved" in saved.text
+    assert [checked for name, _, checked in Fields(saved.text).fields if name == "yes"] == [False, True, False]
+    assert shop.words() == {"email.promotions": 0, "email.news_letter": 1, "email.service": 0}
+    proof = shop.rows(
+        "SELECT DISTINCT source, method, text_version LIKE 'en:%' FROM consent_record WHERE source <> 'test'"
+    )
+    assert proof == [("preference centre", "preference centre", 1)]
+    assert Counter(event["type"] for event in shop.events()) == {"unsubscribe": 2, "consent_given": 1}
+
+
+def test_who_comes_back_is_sent_to_again(shop: Shop) -> None:
+    shop.client.post(f"/u/{shop.token('unsubscribe')}")
+    shop.move(timedelta(days=1))
+    path = f"/p/{shop.token('preferences')}"
+    page = Fields(shop.client.get(path).text)
+    assert ("yes", "email.promotions", False) in page.fields
+    shop.client.post(path, data={"shown": "email.promotions", "yes": "email.promotions"})
+    assert shop.words() == {"email.promotions": 1}
+    assert shop.rows("SELECT * FROM suppression") == []
+
+
+def test_nothing_at_all_ends_marketing_and_keeps_service(shop: Shop) -> None:
+    shop.client.post(f"/p/{shop.token('preferences')}", data={"nothing": "yes", "yes": "email.promotions"})
+    assert shop.words() == {"email.promotions": 0, "email.news_letter": 0}
+    assert ("yes", "email.service", True) in Fields(shop.client.get(f"/p/{shop.token('preferences')}").text).fields
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["yes=sms.promotions&shown=sms.promotions", "shown=email.nothing&yes=email.nothing", "x=1", "yes=&shown=", ""],
+)
+def test_what_was_not_offered_can_t_be_ticked(shop: Shop, form: str) -> None:
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert shop.client.post(f"/p/{shop.token('preferences')}", content=form, headers=kind).status_code == 200
+    assert shop.words() == {"email.promotions": 1}
+    assert shop.events() == []
+
+
+@pytest.mark.parametrize("form", [b"yes=%ff", b"\xff", b"&".join([b"a=b"] * 1_001)])
+def test_a_form_that_is_none_is_refused(shop: Shop, form: bytes) -> None:
+    assert shop.client.post(f"/p/{shop.token('preferences')}", content=form).status_code == 400
+
+
+# Confirming
+
+
+def test_confirming_needs_the_button_and_leaves_the_proof(shop: Shop) -> None:
+    with shop.workspace.store.transaction() as connection:
+        consent.record(
+            connection, ["c1"], channel="email", topic="promotions", granted=False, at=TOY_AS_OF, source="no"
+        )
+    path = f"/confirm/{shop.token('confirm')}"
+    assert "Please confirm" in shop.client.get(path).text
+    shop.client.head(path)
+    assert shop.words() == {"email.promotions": 0}
+    assert "It is confirmed" in shop.client.post(path).text
+    assert shop.words() == {"email.promotions": 1}
+    now = int(shop.workspace.clock.now().timestamp() * 1000)
+    proof = shop.rows(
+        "SELECT at, source, method, address, text_version LIKE 'en:%' FROM consent_record ORDER BY id DESC"
+    )
+    assert proof[0] == (now, "confirm link", "double opt-in", "ana@example.com", 1)

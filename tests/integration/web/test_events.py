@@ -1,0 +1,128 @@
+"""`POST /events`: durable, once each, and every wrong one by its place."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from support.web import AUTHORIZED, EVENT, KEY, Shop
+
+from automation.runner.flush import flush
+
+
+def test_events_are_durable_and_count_once(shop: Shop) -> None:
+    bought = {**EVENT, "product_id": "p1", "amount": 12.5, "quantity": 1, "currency": "EUR",
+              "attributes": {"category": "tea", "gift": True, "weight": 0.25}}  # fmt: skip
+    assert shop.post(bought, {**EVENT, "event_id": "e2"}).json() == {"accepted": 2, "repeated": 0, "refused": []}
+    assert shop.post(bought, {**EVENT, "event_id": "e3"}).json() == {"accepted": 2, "repeated": 1, "refused": []}
+    assert [event["event_id"] for event in shop.events()] == ["e1", "e2", "e3"]
+    assert shop.events()[0] == {
+        "event_id": "e1", "customer_id": "c1", "type": "purchase", "occurred_at": "2026-03-01T08:00:00+00:00",
+        "product_id": "p1", "amount": 12.5, "quantity": 1.0, "currency": "EUR",
+        "category": "tea", "gift": True, "weight": 0.25,
+    }  # fmt: skip
+    assert shop.rows("SELECT count(*) FROM inbox") == [(3,)]
+
+
+def test_each_wrong_event_is_named_and_the_others_are_taken(shop: Shop) -> None:
+    wrong: list[Any] = [
+        EVENT,
+        {**EVENT, "event_id": "e2", "occurred_at": "2026-03-01 10:00"},
+        {**EVENT, "event_id": "e3", "amount": "12"},
+        {**EVENT, "event_id": "e4", "colour": "red"},
+        {**EVENT, "event_id": "", "type": "Purchase!"},
+        "purchase",
+        {**EVENT, "event_id": "e5", "occurred_at": "2026-03-30T12:00:00Z"},
+        {**EVENT, "event_id": "e6", "attributes": {"amount": 1}},
+        {**EVENT, "event_id": "e7", "attributes": {"list": [1]}},
+        {**EVENT, "event_id": "e8\x00"},
+        {**EVENT, "event_id": "e9", "occurred_at": 0},
+        {**EVENT, "event_id": "e10", "occurred_at": "0001-01-01T00:00:00Z"},
+        {"event_id": "e11"},
+        {**EVENT, "event_id": "e12"},
+    ]
+    answer = shop.post(*wrong)
+    assert answer.status_code == 422
+    found = answer.json()
+    assert (found["accepted"], found["repeated"]) == (2, 0)
+    assert [(r["index"], r["field"], r["what"]) for r in found["refused"]] == [
+        (1, "occurred_at", "input should have timezone info"),
+        (2, "amount", "input should be a valid number"),
+        (3, "colour", "extra inputs are not permitted"),
+        (4, "event_id", "string should have at least 1 character"),
+        (4, "type", "string should match pattern '^[a-z][a-z0-9_]{0,39}$'"),
+        (5, "", "input should be a valid dictionary or instance of Event"),
+        (6, "occurred_at", "lies in the future"),
+        (7, "attributes.amount", "is a field of the event itself"),
+        (8, "attributes.list", "input should be a valid boolean"),
+        (8, "attributes.list", "input should be a valid number"),
+        (8, "attributes.list", "input should be a valid string"),
+        (9, "event_id", "string should match pattern '^[^\\x00-\\x1f\\x7f]*$'"),
+        (10, "occurred_at", "must be text such as 2026-11-20T09:00:00Z"),
+        (11, "occurred_at", "lies before 1970"),
+        (12, "customer_id", "field required"),
+        (12, "type", "field required"),
+        (12, "occurred_at", "field required"),
+    ]
+    assert [event["event_id"] for event in shop.events()] == ["e1", "e12"]
+
+
+@pytest.mark.parametrize(
+    ("body", "what"),
+    [
+        (b"", "the body is not JSON"),
+        (b"[]", 'the body must be {"events": [...]}'),
+        (b'{"events": 1}', 'the body must be {"events": [...]}'),
+        (b'{"events": [], "more": 1}', 'the body must be {"events": [...]}'),
+        (b'{"events": [NaN]}', "the body is not JSON"),
+        (b'{"events": ["\\ud800"]}', "the body is not JSON"),
+        (b'{"events": ["\xff"]}', "the body is not JSON"),
+        (b'{"events": ' + b"[" * 100_000, "the body is not JSON"),
+        (b'{"events": [' + b"1" * 10_000 + b"]}", "the body is not JSON"),
+        (json.dumps({"events": [0] * 1_001}).encode(), "at most 1,000 events in one batch"),
+    ],
+)
+def test_what_is_no_batch_is_refused_whole(shop: Shop, body: bytes, what: str) -> None:
+    answer = shop.client.post("/events", content=body, headers=AUTHORIZED)
+    assert answer.status_code == 400
+    assert answer.json().get("error", "").startswith(what)
+    assert shop.events() == []
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["", KEY, f"Basic {KEY}", f"Bearer {KEY[:-1]}", f"Bearer {KEY}x", "Bearer", "Bearer \xff", f"Bearer {KEY.upper()}"],
+)
+def test_without_the_key_nothing_is_taken(shop: Shop, header: str) -> None:
+    answer = shop.client.post(
+        "/events", json={"events": [EVENT]}, headers=[(b"Authorization", header.encode("latin-1"))]
+    )
+    assert answer.status_code == 401
+    assert KEY not in answer.text
+    assert shop.events() == []
+
+
+def test_a_body_that_is_too_long_is_refused(shop: Shop) -> None:
+    assert shop.post({**EVENT, "attributes": {"a": "x" * 2_000_000}}).status_code == 413
+    chunks = (b"x" * 100_000 for _ in range(30))
+    assert shop.client.post("/events", content=chunks, headers=AUTHORIZED).status_code == 413
+    assert shop.client.post(f"/u/{shop.token('unsubscribe')}", content=b"x" * 20_000).status_code == 413
+    assert shop.words() == {"email.promotions": 1}
+
+
+def test_attributes_that_don_t_fit_their_column_keep_nothing_out(shop: Shop) -> None:
+    shop.post({**EVENT, "attributes": {"size": 42.0, "colour": "red", "mixed": True}})
+    warehouse = shop.workspace.warehouse()
+    flush(shop.workspace, warehouse)
+    others = [{"size": "XL", "colour": 7.0, "mixed": "x"}, {"size": 1e300, "colour": True, "mixed": False}]
+    shop.post(*({**EVENT, "event_id": f"n{n}", "attributes": a} for n, a in enumerate(others)))
+    assert flush(shop.workspace, warehouse) == 2
+    events = warehouse.table("events")
+    found = events.filter(events.event_id.isin(["e1", "n0", "n1"])).to_polars().sort("event_id")
+    warehouse.close()
+    assert found.select("size", "colour", "mixed").rows() == [
+        (42.0, "red", True),
+        (None, "7.0", None),
+        (1e300, "true", False),
+    ]

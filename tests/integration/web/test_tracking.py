@@ -1,0 +1,114 @@
+"""Opens and clicks: where links lead, what is counted, and who is a machine."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+from support.web import BASE, Shop, paths
+
+from automation.ids import sign
+from automation.runner.flush import flush
+
+
+def test_every_link_of_a_message_leads_where_its_template_says(shop: Shop) -> None:
+    message = shop.messages[0]
+    clicks = [path for path in paths(message.html) if path.startswith("/c/")]
+    targets = []
+    for path in clicks:
+        shop.move(timedelta(minutes=1))
+        answer = shop.client.get(path)
+        assert answer.status_code == 302
+        targets.append(answer.headers["location"])
+    assert targets == [
+        "https://shop.example/p3?utm_campaign=spring",
+        "https://shop.example/p4?utm_campaign=spring",
+        "https://toy.example?utm_campaign=spring",
+    ]
+    assert [(e["type"], e["link"], e["client"]) for e in shop.events()] == [
+        ("email_click", 0, "browser"),
+        ("email_click", 1, "browser"),
+        ("email_click", 2, "browser"),
+    ]
+    assert [event.get("product_id") for event in shop.events()] == ["p3", "p4", None]
+    assert {(e["message_id"], e["customer_id"], e["campaign"], e["channel"]) for e in shop.events()} == {
+        (message.id, "c1", "toy", "email")
+    }
+    assert 'href="mailto:hi@toy.example"' in message.html
+    assert 'href="#top"' in message.html
+
+
+def test_the_text_has_the_same_links_as_the_markup(shop: Shop) -> None:
+    message = shop.messages[0]
+    in_text = re.findall(rf"{re.escape(BASE)}(/c/[0-9a-f.]+)", message.text)
+    assert in_text == [path for path in paths(message.html) if path.startswith("/c/")]
+
+
+def test_an_open_is_counted_once_a_second(shop: Shop) -> None:
+    for _ in range(3):
+        answer = shop.client.get(f"/o/{shop.token('open')}")
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "image/gif")
+        assert answer.content[:6] == b"GIF89a"
+    shop.move(timedelta(seconds=1))
+    shop.client.get(f"/o/{shop.token('open')}")
+    assert [event["type"] for event in shop.events()] == ["email_open", "email_open"]
+
+
+def test_machines_are_kept_apart_and_no_rule_counts_them(shop: Shop) -> None:
+    path = f"/o/{shop.token('open')}"
+    for user_agent in ("Mozilla/5.0", "curl/8", ""):
+        shop.move(timedelta(seconds=1))
+        shop.client.get(path, headers={"User-Agent": user_agent})
+    shop.move(timedelta(seconds=1))
+    shop.client.head(path)
+    assert [(event["type"], event["why"]) for event in shop.events()] == [
+        ("machine_open", "apple_mail_privacy"),
+        ("machine_open", "robot"),
+        ("machine_open", "nameless"),
+        ("machine_open", "head_request"),
+    ]
+
+
+def test_who_follows_every_link_at_once_is_a_machine_from_the_first(shop: Shop) -> None:
+    for link in range(3):
+        shop.client.get(f"/c/{shop.token('click', link=link)}")
+    assert [(event["type"], event.get("why")) for event in shop.events()] == [("machine_click", "many_links")] * 3
+    shop.move(timedelta(seconds=6))
+    shop.client.get(f"/c/{shop.token('click', link=0)}")
+    assert shop.events()[-1]["type"] == "email_click"
+
+
+def test_clicks_within_seconds_of_sending_are_a_machine_s(shop: Shop) -> None:
+    shop.move(-timedelta(seconds=55))
+    shop.client.get(f"/c/{shop.token('click')}")
+    assert [(event["type"], event["why"]) for event in shop.events()] == [("machine_click", "too_soon")]
+
+
+def test_links_lead_home_where_the_message_is_gone_or_has_no_such_link(shop: Shop) -> None:
+    unknown = sign(shop.workspace.store.secret, "click", f"{'0' * 32}.0")
+    for token in (unknown, shop.token("click", link=99)):
+        answer = shop.client.get(f"/c/{token}")
+        assert (answer.status_code, answer.headers["location"]) == (302, "https://toy.example")
+    with shop.workspace.store.transaction() as connection:
+        connection.exec_driver_sql("UPDATE message SET state = 'erased', context = '{}', customer_id = ''")
+    before = len(shop.events())
+    assert shop.client.get(f"/c/{shop.token('click')}").headers["location"] == "https://toy.example"
+    assert shop.client.get(f"/o/{shop.token('open')}").status_code == 200
+    assert shop.client.get(f"/u/{shop.token('unsubscribe')}").status_code == 404
+    assert shop.client.post(f"/u/{shop.token('unsubscribe')}").status_code == 404
+    assert len(shop.events()) == before
+
+
+def test_what_was_seen_reaches_the_warehouse_with_its_attributes(shop: Shop) -> None:
+    shop.client.get(f"/c/{shop.token('click', link=1)}")
+    shop.client.get(f"/o/{shop.token('open')}", headers={"User-Agent": "curl/8"})
+    warehouse = shop.workspace.warehouse()
+    assert flush(shop.workspace, warehouse) == 2
+    events = warehouse.table("events")
+    found = events.filter(events.message_id == shop.messages[0].id).to_polars().sort("type")
+    warehouse.close()
+    columns = ("customer_id", "type", "campaign", "channel", "link", "client", "why")
+    assert found.select(columns).rows() == [
+        ("c1", "email_click", "toy", "email", 1.0, "browser", None),
+        ("c1", "machine_open", "toy", "email", None, "robot", "robot"),
+    ]
