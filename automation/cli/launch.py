@@ -39,11 +39,13 @@ def launch(
     """
     from automation.runner.guards import refuse_unusual
     from automation.runner.launch import launch as pin
+    from automation.runner.launch import may_be_launched
     from automation.runner.preflight import refuse_faulty
 
     invocation: Invocation = context.obj
     output = invocation.output
     with invocation.workspace() as workspace:
+        may_be_launched(workspace, name)
         plan = rehearse(invocation, workspace, name, samples=3, preflight=preflight)
         output.tell(*blocks(workspace, plan))
         if not despite_preflight:

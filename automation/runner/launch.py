@@ -49,6 +49,11 @@ def template_files(project: Project, campaign: Campaign) -> dict[str, bytes]:
     return {path: body for name in sorted(names) for path, body in templates.files_of(name).items()}
 
 
+def may_be_launched(workspace: Workspace, name: str) -> None:
+    """What can be told before a plan. Raises `ConfigurationError` for the file, `AutomationError` before moving in."""
+    refuse_before_move(workspace, channels_of(valid_campaign(workspace.project, name)))
+
+
 def launch(workspace: Workspace, name: str, *, by: str, audience: int | None, approved_by: str | None = None) -> int:
     """Pin the campaign as it stands and let the daemon run it.
 

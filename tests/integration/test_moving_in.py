@@ -330,3 +330,12 @@ def test_a_hundred_thousand_suppressions_in_batches(workspace: Workspace) -> Non
     assert report.seconds < 60
     with workspace.store.reading() as connection:
         assert len(consent.suppressed(connection, ["A7@x.example", "b@x.example"], "email", "promotions")) == 1
+
+
+def test_the_command_refuses_before_it_plans(
+    live: Workspace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(live.project.root)
+    assert main(["launch", "hello", "--yes"]) == 1
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", f"{REFUSAL}\n")
