@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import JsonValue
 
 from automation.http.reach import NotAllowed, split_url
+from automation.http.slots import Slots
 
 if TYPE_CHECKING:
     import httpcore
@@ -84,9 +85,9 @@ class Answer:
 class Client:
     """Calls services over HTTP/1.1. Follows no redirect, keeps no cookie, uses no proxy that the environment names.
 
-    `connections` are open at most; `timeout` seconds until the body is handed over, `answer_timeout` from then until
-    the answer is complete, however slowly it drips. `public_only`: private networks are refused, by the very address
-    that is connected to.
+    `connections` are open at most, and what is more waits for its turn; from then `timeout` seconds until the body is
+    handed over, and `answer_timeout` from there until the answer is complete, however slowly it drips. `public_only`:
+    private networks are refused, by the very address that is connected to.
     """
 
     connections: int
@@ -96,6 +97,9 @@ class Client:
     ca_file: Path | None = None
     _pools: dict[str, httpcore.AsyncConnectionPool] = field(default_factory=dict)
     _loop: asyncio.AbstractEventLoop | None = None
+
+    def __post_init__(self) -> None:
+        self._slots = Slots(self.connections)
 
     async def send(self, request: Request, hand_over: Callable[[], None]) -> Answer:
         """The service's answer; `hand_over` is called once, right before the body is written.
@@ -118,7 +122,7 @@ class Client:
             yield request.body
 
         try:
-            async with asyncio.timeout(self.timeout) as deadline:
+            async with self._slots, asyncio.timeout(self.timeout) as deadline:
                 return await self._exchange(request, body(), deadline)
         except NotAllowed:
             raise

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, field_validator
 from automation import contracts
 from automation.contracts import HandOver
 from automation.http.exchange import Undeliverable, each, receipt, refuse_control
+from automation.http.slots import Slots
 from automation.types.address import Region, normalise
 from automation.types.message import Receipt, Rendered, Verdict
 from automation.types.secret import Secret
@@ -69,12 +70,14 @@ class AppriseChannel:
         self.options = options
         self._known: apprise.Apprise | None = None
         self._threads: ThreadPoolExecutor | None = None
+        self._slots = Slots(options.connections)
 
     def deliver(self, messages: Sequence[Rendered], hand_over: HandOver) -> AsyncIterator[Receipt]:
         """One receipt for each message, in the order in which the services answer."""
 
         async def deliver_one(message: Rendered) -> Receipt:
-            return await self._deliver_one(message, hand_over)
+            async with self._slots:
+                return await self._deliver_one(message, hand_over)
 
         return each(messages, deliver_one, at_once=self.options.connections)
 
@@ -98,6 +101,7 @@ class AppriseChannel:
                 said = await self._in_thread(partial(self._notify, place, message))
         except TimeoutError:
             said = "timeout"
+            await self.close()  # its thread is still taken; the next message gets a new one
         if said == "success":
             return receipt(message, Verdict.SENT)
         return receipt(message, Verdict.AMBIGUOUS, f"Apprise says {said}, which does not mean that nothing arrived")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,6 +10,7 @@ from urllib.parse import urlencode
 
 from automation.http.client import Client, NotSent, Request, Unanswered
 from automation.http.reach import NotAllowed, is_loopback, split_url
+from automation.http.slots import Slots
 from automation_push.tokens import rs256
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class AccessToken:
     client: Client
     _token: str = ""
     _until: float = 0.0
-    _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _asking: Slots = field(default_factory=lambda: Slots(1))
 
     async def get(self, now: datetime) -> str:
         """A token that holds at `now`. Raises `TokenRefused`."""

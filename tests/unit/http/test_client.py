@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,51 @@ def test_the_status_is_an_answer_though_the_rest_is_cut_off(act: bytes, status: 
     assert isinstance(answer, Answer)
     assert (answer.status, answer.whole, answer.body[:MAX_ANSWER]) == (status, False, body)
     assert answer.json() is None
+
+
+def slow(seconds: float) -> Service:
+    def answer(_: object) -> bytes:
+        time.sleep(seconds)
+        return reply(200)
+
+    return Service(answer)
+
+
+def test_an_answer_may_take_longer_than_connecting() -> None:
+    with http_server(slow(0.5)) as port:
+        answer, _ = send(port, timeout=0.3, answer_timeout=2.0)
+    assert isinstance(answer, Answer)
+
+
+def test_waiting_for_a_turn_uses_up_no_time() -> None:
+    """Twelve at once over two connections, each a fifth of a second: the last begin after a second."""
+
+    async def run(port: int) -> list[Answer]:
+        client = Client(2, timeout=0.4, answer_timeout=1)
+        request = Request(f"http://127.0.0.1:{port}/", b"x")
+        answers = await asyncio.gather(*(client.send(request, lambda: None) for _ in range(12)))
+        await client.close()
+        return answers
+
+    service = slow(0.2)
+    with http_server(service) as port:
+        assert [answer.status for answer in asyncio.run(run(port))] == [200] * 12
+    assert service.connections == 2
+
+
+def test_a_client_goes_from_one_event_loop_to_the_next() -> None:
+    service = Service(lambda call: reply(200))
+    client = Client(1, timeout=2, answer_timeout=2)
+
+    async def run(port: int) -> int:
+        request = Request(f"http://127.0.0.1:{port}/", b"x")
+        answers = await asyncio.gather(*(client.send(request, lambda: None) for _ in range(3)))
+        await client.close()
+        return len(answers)
+
+    with http_server(service) as port:
+        assert [asyncio.run(run(port)) for _ in range(2)] == [3, 3]
+    assert service.connections == 2
 
 
 def test_a_redirect_is_not_followed() -> None:
