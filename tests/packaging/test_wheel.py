@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SUFFIXES = {".py", ".typed", ".yaml", ".mako", ".mjml", ".html", ".txt"}
+SUFFIXES = {".py", ".typed", ".yaml", ".mako", ".mjml", ".html", ".css", ".txt"}
 STARTER = ("config.yaml", "campaigns", "templates")
 
 
