@@ -31,7 +31,10 @@ async def log_in(options: SmtpOptions) -> LoggedIn:
     """Raises `Unreachable`, whatever went wrong, after `options.timeout` seconds at the latest."""
     import aiosmtplib
 
-    client = aiosmtplib.SMTP(**_settings(options))
+    try:
+        client = aiosmtplib.SMTP(**_settings(options))
+    except (OSError, ValueError) as error:
+        raise Unreachable(_fit(f"{type(error).__name__}: {error}")) from error
     try:
         async with asyncio.timeout(options.timeout):
             await client.connect()

@@ -114,6 +114,11 @@ class Pool:
         except Unreachable as error:
             self._opening -= 1
             self._refused(str(error))
+        except Exception as error:  # ours, not the server's: whoever waits is told
+            self._opening -= 1
+            for delivery in self._waiting:
+                delivery.slice.fail(error)
+            self._waiting.clear()
         except BaseException:
             self._opening -= 1
             raise

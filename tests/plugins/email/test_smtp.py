@@ -257,6 +257,21 @@ def test_starttls_and_login(tls: Path) -> None:
     assert "s3cret" not in repr(SmtpOptions(**options))
 
 
+def test_a_certificate_file_that_is_missing() -> None:
+    (answer,) = deliver(9, MESSAGES[:1], tls="starttls", ca_file=Path("/nowhere/ca.pem"))
+    assert answer.verdict is Verdict.RETURNED
+    assert "No such file or directory" in answer.detail
+
+
+def test_what_breaks_on_our_side_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(options: SmtpOptions) -> None:
+        raise RuntimeError("a mistake of ours")
+
+    monkeypatch.setattr("automation_email.smtp.log_in", broken)
+    with pytest.raises(RuntimeError, match="a mistake of ours"):
+        deliver(9)
+
+
 def test_options() -> None:
     with pytest.raises(ValueError, match="username and password belong together"):
         SmtpOptions(host="x", username="shop")
