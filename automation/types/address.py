@@ -37,6 +37,8 @@ def normalise(address: str, region: str | None = None) -> str:
     text = address.strip().strip(_INVISIBLE).strip()
     local, at, domain = text.rpartition("@")
     if at and "/" not in domain and not text.startswith("{"):
+        if text.isascii() and not text.endswith("."):
+            return text.lower()
         return f"{unicodedata.normalize('NFC', local).lower()}@{ascii_domain(domain)}"
     return _phone(text, region) if _PHONE.fullmatch(text) else text
 
