@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import structlog
 
+from automation.clock import monotonic
 from automation.runner.delivery import Delivery, executor_of, take_over
 from automation.runner.pinned import PinnedCampaigns
 from automation.runner.run import finish
@@ -22,6 +23,7 @@ log = structlog.get_logger(__name__)
 _LOOK_EVERY = 1.0
 _LONGEST_PAUSE = 60.0
 _LINGER = 60.0
+_TIDY_EVERY = 60.0
 
 
 class Sender(threading.Thread):
@@ -37,6 +39,7 @@ class Sender(threading.Thread):
         self._work = threading.Event()
         self._check_runs = True
         self._recovered = False
+        self._tidied = monotonic()
         self._stopping = False
 
     def wake(self) -> None:
@@ -76,6 +79,13 @@ class Sender(threading.Thread):
             self._fly(workspace)
             workspace = self._workspace()
         self._finish_runs()
+        self._tidy(workspace)
+
+    def _tidy(self, workspace: Workspace) -> None:
+        """Take in what the web app and commands wrote while nothing was sent: nobody else may checkpoint."""
+        if monotonic() - self._tidied >= _TIDY_EVERY:
+            workspace.store.checkpoint()
+            self._tidied = monotonic()
 
     def _is_due(self, workspace: Workspace) -> bool:
         with workspace.store.reading() as connection:
