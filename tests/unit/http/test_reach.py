@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
-from support.http import Service, http_server, reply
+from support.http import Service, http_server, reply, server_tls
 
 from automation.http.client import Client, NotSent, Request
 from automation.http.reach import NotAllowed, ServiceUrl, is_public, split_url
@@ -36,6 +40,24 @@ def test_private_addresses_are_refused(address: str) -> None:
 @pytest.mark.parametrize("address", PUBLIC)
 def test_public_addresses_are_not(address: str) -> None:
     assert is_public(address)
+
+
+@given(st.ip_addresses())
+def test_what_is_public_is_so_by_the_registries_of_the_standard_library(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> None:
+    """Ours refuses more (6to4, Teredo, IPv6 outside of 2000::/3), and never less; mapped ones are looked into."""
+    if is_public(str(address)):
+        inner = getattr(address, "ipv4_mapped", None)
+        nat64 = address in ipaddress.ip_network("64:ff9b::/96")
+        assert (inner or address).is_global or nat64
+        assert not address.is_multicast
+
+
+@given(st.ip_addresses(v=4))
+def test_an_address_within_another_counts_as_itself(address: ipaddress.IPv4Address) -> None:
+    for outer in (f"::ffff:{address}", str(ipaddress.IPv6Address((0x64FF9B << 96) | int(address)))):
+        assert is_public(outer) == is_public(str(address)), outer
 
 
 @pytest.mark.parametrize(
@@ -76,9 +98,9 @@ def test_only_this_machine_is_called_without_tls(url: str) -> None:
     assert TypeAdapter(ServiceUrl).validate_python(url) == url
 
 
-def fetch(url: str) -> bytes:
+def fetch(url: str, ca_file: Path | None = None) -> bytes:
     async def run() -> bytes:
-        client = Client(1, timeout=5, answer_timeout=5, public_only=True)
+        client = Client(1, timeout=5, answer_timeout=5, public_only=True, ca_file=ca_file)
         answer = await client.send(Request(url, b"x"), lambda: None)
         await client.close()
         return answer.body
@@ -134,3 +156,27 @@ def test_an_unknown_name_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     with pytest.raises(NotSent, match=r"^no connection$"):
         fetch("http://shop.example/")
+
+
+def test_a_certificate_is_held_against_the_name_and_not_the_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("automation.http.pinned.is_public", lambda address: True)
+    with http_server(Service(lambda call: reply(200, b"hi")), server_tls(tmp_path)) as port:
+        assert fetch(f"https://localhost:{port}/", tmp_path / "cert.pem") == b"hi"
+        with pytest.raises(NotSent):
+            fetch(f"https://127.0.0.1:{port}/", tmp_path / "cert.pem")
+
+
+def test_the_next_address_is_tried_where_one_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = socket.getaddrinfo
+    with http_server(Service(lambda call: reply(200, b"hi"))) as port:
+
+        def several(host: str, *rest: Any, **named: Any) -> list[Any]:
+            if host != "shop.example":
+                return real(host, *rest, **named)
+            return [entry("127.0.0.2", port), entry("127.0.0.1", port)]
+
+        monkeypatch.setattr(socket, "getaddrinfo", several)
+        monkeypatch.setattr("automation.http.pinned.is_public", lambda address: True)
+        assert fetch(f"http://shop.example:{port}/") == b"hi"
