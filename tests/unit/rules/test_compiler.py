@@ -68,6 +68,33 @@ def test_the_same_leaf_is_asked_once() -> None:
     assert str(ibis.to_sql(twice)).count("'tea'") == 1
 
 
+BOUGHT: list[tuple[dict[str, Any], str]] = [  # a rule, and the customers for whom it holds
+    ({"did": "purchase", "in_the_last": "40d"}, "1234"),
+    ({"did_not": "purchase", "in_the_last": "90d"}, "568"),
+    ({"did": "purchase", "times": "at least 2"}, "1237"),
+    ({"did": "purchase", "sum": "more than 20", "before": "2026-02-25"}, "13"),
+    ({"did_not": "purchase", "distinct": {"product": "at least 3"}}, "245678"),
+]
+
+
+def test_rules_about_one_type_of_event_read_it_once() -> None:
+    together = evaluate([condition(rule) for rule, _ in BOUGHT], toy_snapshot(), REGISTRY)
+
+    assert str(ibis.to_sql(together)).count("'purchase'") == 1
+    rows = together.to_polars().sort("customer_id")
+    for n, (rule, held) in enumerate(BOUGHT):
+        assert list(rows.filter(rows[f"holds_{n}"])["customer_id"]) == [f"c{number}" for number in held], rule
+
+
+@pytest.mark.parametrize(("chosen", "found"), [((0, 2), "123"), ((1, 4), "568"), ((2, 3, 4), ""), ((2, 4), "27")])
+def test_members_of_all_of_them_read_it_once_too(chosen: tuple[int, ...], found: str) -> None:
+    rules = [condition(BOUGHT[n][0]) for n in chosen]
+    members = audience(Audience(Group("all", tuple(rules))), toy_snapshot(), REGISTRY, salt="x")
+
+    assert str(ibis.to_sql(members)).count("'purchase'") == 1
+    assert sorted(ids(members)) == [f"c{number}" for number in found]
+
+
 def test_some_customers_can_be_asked_about_alone() -> None:
     rows = evaluate(
         [condition({"did": "view"})], toy_snapshot(), REGISTRY, among=pl.Series(["c6", "c8", "who"])
