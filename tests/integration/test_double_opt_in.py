@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from email import message_from_bytes, policy
 from pathlib import Path
 
 import httpx
@@ -13,7 +14,8 @@ import pytest
 from support.toy_project import CONFIG, deliver, outbox, toy_project
 from support.web import KEY, Shop, serving
 
-from automation.clock import to_millis
+from automation.clock import ManualClock, to_millis
+from automation.demo.starter import copy_starter
 from automation.ids import sign, verify
 from automation.pipeline.templates import TemplateError
 from automation.reporting.status import run_status
@@ -193,3 +195,28 @@ def test_a_word_that_could_not_count_is_refused(shop: Shop) -> None:
         ("attributes.topic", "is not a topic of config.yaml: promotions, service"),
         ("attributes.channel", "is not a channel of config.yaml: email"),
     ]
+
+
+def test_the_starters_own_template_asks_in_the_customers_language(tmp_path: Path) -> None:
+    root = tmp_path / "shop"
+    copy_starter(root)
+    config = (root / "config.yaml").read_text()
+    for line in ("consent:", "  double_opt_in:", "    newsletter:"):
+        assert config.count(f"# {line}") == 1
+        config = config.replace(f"# {line}", line)
+    (root / "config.yaml").write_text(config)
+    with open_workspace(root, clock=ManualClock(TOY_AS_OF)) as workspace:
+        row = ("c1", "email", "newsletter", True, to_millis(TOY_AS_OF), "form", "", "form", "ana@x.example")
+        said = pl.DataFrame([row], schema=consent.WORDS, orient="row").with_columns(language=pl.lit("de"))
+        with workspace.store.transaction() as connection:
+            assert double_opt_in.request(connection, said) == 1
+        work(workspace)
+        (sent,) = outbox(workspace)
+        (file,) = (root / "var/outbox/new").iterdir()
+    parsed = message_from_bytes(file.read_bytes(), policy=policy.default)
+    assert sent["subject"] == "Bitte bestätigen: Neues von Lindholm & Daughters"
+    for kind in ("plain", "html"):
+        body = parsed.get_body((kind,))
+        assert body is not None
+        assert "https://news.lindholm.example/confirm/" in body.get_content()
+        assert "weil diese Adresse bei uns eingetragen wurde" in body.get_content()
