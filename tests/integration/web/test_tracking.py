@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import email
+import email.policy
 import re
 from datetime import timedelta
 
@@ -112,3 +114,15 @@ def test_what_was_seen_reaches_the_warehouse_with_its_attributes(shop: Shop) -> 
         ("c1", "email_click", "toy", "email", 1.0, "browser", None),
         ("c1", "machine_open", "toy", "email", None, "robot", "robot"),
     ]
+
+
+def test_what_was_sent_has_the_links_that_are_served(shop: Shop) -> None:
+    outbox = shop.workspace.project.root / "var" / "outbox" / "new"
+    for message in shop.messages:
+        (file,) = outbox.glob(f"{message.id}.*")
+        mail = email.message_from_bytes(file.read_bytes(), policy=email.policy.default)
+        for kind, expected in (("html", message.html), ("plain", message.text)):
+            part = mail.get_body((kind,))
+            assert part is not None
+            assert part.get_content().split() == expected.split()
+        assert all(shop.client.get(path).status_code in (200, 302) for path in paths(message.html))
