@@ -217,7 +217,7 @@ def main() -> int:
     customers, events, rounds = (50_000, 1_000_000, 1) if chosen.quick else (1_000_000, 20_000_000, 2)
     with tempfile.TemporaryDirectory() as name:
         found = full_size(Path(name), customers, events, rounds, demanded=not chosen.quick)
-        found += without_ids(Path(name), 200_000 if chosen.quick else 1_000_000)
+        found += without_ids(Path(name), 200_000 if chosen.quick else 500_000)
     return report(found, chosen.format)
 
 

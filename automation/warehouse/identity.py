@@ -22,8 +22,15 @@ def with_event_ids(sql: DuckDBPyConnection, rows: pl.DataFrame, kinds: Mapping[s
     Names in alphabetical order, separated by U+001F, instants in microseconds: a column that is empty doesn't change
     the id, so a mapping may gain columns for new files without making old rows new.
     """
-    if "event_id" in rows.columns and not rows["event_id"].null_count():
-        return rows  # hashing every row took a quarter of an import
+    if "event_id" not in rows.columns:
+        return rows.with_columns(_hashes(sql, rows, kinds))
+    lacking = rows["event_id"].is_null().arg_true()
+    if not len(lacking):  # hashing every row took a quarter of an import
+        return rows
+    return rows.with_columns(rows["event_id"].scatter(lacking, _hashes(sql, rows[lacking], kinds)))
+
+
+def _hashes(sql: DuckDBPyConnection, rows: pl.DataFrame, kinds: Mapping[str, ColumnType]) -> pl.Series:
     parts = ", ".join(
         f"{text(name + '=')} || {'epoch_us(' + quoted(name) + ')' if kinds[name] == 'time' else quoted(name)}::VARCHAR"
         for name in sorted(kinds)
@@ -34,5 +41,4 @@ def with_event_ids(sql: DuckDBPyConnection, rows: pl.DataFrame, kinds: Mapping[s
     hashed = pl.from_arrow(sql.execute(query).to_arrow_table())
     sql.unregister("unnamed")
     assert isinstance(hashed, pl.DataFrame)
-    given = pl.col("event_id") if "event_id" in rows.columns else pl.lit(None, pl.String)
-    return rows.with_columns(pl.coalesce(given, hashed["event_id"]).alias("event_id"))
+    return hashed["event_id"]

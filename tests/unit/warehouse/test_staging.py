@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from deltalake import DeltaTable
 
 from automation.errors import ContractError
 from automation.warehouse.connect import Warehouse, open_warehouse
@@ -103,6 +104,23 @@ def test_a_part_that_can_not_be_written_ends_the_import(warehouse: Warehouse, mo
     monkeypatch.undo()
     assert held(warehouse) == []
     assert list((warehouse.folder / ".spool").iterdir()) == [], "nothing is left behind"
+
+
+def test_a_crash_before_the_commit_leaves_files_that_nobody_reads(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fall_over(*_: object, **__: object) -> None:
+        raise OSError("killed")
+
+    warehouse.append_events(events("ab"))
+    monkeypatch.setattr(DeltaTable, "create_write_transaction", fall_over)
+    with pytest.raises(OSError, match="killed"):
+        warehouse.append_events(events("cdefg"), ("inbox", 1))
+    monkeypatch.undo()
+    assert [one for (one,) in held(warehouse)] == ["a", "b"]
+    assert not warehouse.has_transaction("inbox", 1)
+    assert warehouse.append_events(events("cdefg"), ("inbox", 1)) == Change(added=5)
+    assert [one for (one,) in held(warehouse)] == list("abcdefg")
 
 
 def test_frames_must_have_the_same_columns(warehouse: Warehouse) -> None:
