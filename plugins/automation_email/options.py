@@ -56,6 +56,11 @@ class SmtpOptions(contracts.Options):
         default=None,
         description="where bounces go, the sender's address by default; `bounces+{token}@…` says which message bounced",
     )
+    id_header: str | None = Field(
+        default=None,
+        pattern=r"X-[A-Za-z0-9_-]{1,60}",
+        description="a further header with the message's id, for a provider that reports by it",
+    )
     dkim: tuple[DkimKey, ...] = Field(
         default=(), description="the signatures that each message gets: `domain`, `selector`, and `key_file` or `key`"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from functools import cached_property
+from dataclasses import replace
 from typing import ClassVar
 
 from pydantic import BaseModel
@@ -101,11 +102,16 @@ class SmtpChannel:
             if utf8 and not extensions >= _SMTPUTF8:
                 delivery.settle(Verdict.FAILED, "address_unsupported: the server lacks SMTPUTF8")
                 return False
-            delivery.envelope = envelope(str(sender), str(to), build(message, self._signers), utf8=utf8)
+            delivery.envelope = envelope(str(sender), str(to), build(self._marked(message), self._signers), utf8=utf8)
         except MimeError as error:
             delivery.settle(Verdict.FAILED, str(error))
             return False
         return True
+
+    def _marked(self, message: Rendered) -> Rendered:
+        """With the header by which the provider reports, where it wants one."""
+        name = self.options.id_header
+        return message if name is None else replace(message, headers={**message.headers, name: message.id})
 
     def _return_path(self, message: Rendered) -> str:
         """Where a bounce goes (VERP); a message without a token, as a test has none, bounces to the bare address."""

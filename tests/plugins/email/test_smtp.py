@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from support.certificates import certificate, server_tls
 from support.smtp import Mailbox, accepts, scripted_server, smtp_server
 
@@ -275,3 +276,17 @@ def test_what_breaks_on_our_side_is_not_waited_for(monkeypatch: pytest.MonkeyPat
 def test_options() -> None:
     with pytest.raises(ValueError, match="username and password belong together"):
         SmtpOptions(host="x", username="shop")
+
+
+def test_a_header_with_the_id_for_a_provider_that_reports_by_it() -> None:
+    mailbox = Mailbox()
+    with smtp_server(mailbox) as port:
+        assert verdicts(deliver(port, id_header="X-PM-Metadata-message_id")) == [Verdict.SENT] * 3
+    parsed = [email.message_from_bytes(taken.data, policy=email.policy.default) for taken in mailbox.messages]
+    assert sorted(str(one["X-PM-Metadata-message_id"]) for one in parsed) == sorted(m.id for m in MESSAGES)
+
+
+@pytest.mark.parametrize("name", ["Subject", "X-", "X-Id: 1", "X-Id\r\nBcc", "Bcc"])
+def test_a_header_of_another_kind_is_refused(name: str) -> None:
+    with pytest.raises(ValidationError, match="id_header"):
+        SmtpOptions(host="127.0.0.1", id_header=name)
