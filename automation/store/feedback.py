@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 import sqlalchemy as sa
 from pydantic import JsonValue
@@ -83,11 +84,12 @@ def speak(
     source: str,
     method: str,
     text_version: str = "",
+    seen: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """What the recipient said: (channel, topic) → yes or no, with its proof; what was said already is not repeated.
 
     On the message's own channel the word is about its address too, whatever customer id it stands under. A no is an
-    `unsubscribe` event, a yes `consent_given`.
+    `unsubscribe` event, a yes `consent_given`, each with what was `seen` of who asked.
     """
     known = said(connection, message.customer_id)
     for (channel, topic), granted in words.items():
@@ -104,7 +106,7 @@ def speak(
         )  # fmt: skip
         kind = "consent_given" if granted else "unsubscribe"
         found = event(message, kind, at=at, key=f"{kind}:{channel}.{topic}", topic=topic, method=method)
-        inbox.take(connection, [{**found, "channel": channel}], now=at)
+        inbox.take(connection, [{**found, **seen, "channel": channel}], now=at)
 
 
 def said(connection: Connection, customer_id: str) -> dict[tuple[str, str], bool]:

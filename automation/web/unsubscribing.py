@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
 from starlette.requests import Request
@@ -11,10 +12,11 @@ from starlette.responses import Response
 from automation.store import feedback
 from automation.store.feedback import Answered
 from automation.web.endpoint import Endpoint, operation, read_body
+from automation.web.machines import Hit, judge
 from automation.web.site import Site
 
 LIMIT = 16_384
-ONE_CLICK = "one click"
+ONE_CLICK, BUTTON = "one click", "unsubscribe page"
 _FORM = {"schema": {"type": "object", "properties": {"List-Unsubscribe": {"type": "string"}}}}
 
 
@@ -32,8 +34,8 @@ def endpoints(site: Site) -> Iterator[Endpoint]:
         reference = site.read_token("unsubscribe", request.path_params["token"])
         if reference is None:
             return site.nowhere()
-        method = ONE_CLICK if b"One-Click" in form else "unsubscribe page"
-        message = await site.intake.commit(lambda connection: _stop(site, connection, reference.message_id, method))
+        asked = Asked(ONE_CLICK if b"One-Click" in form else BUTTON, request.headers.get("user-agent", ""))
+        message = await site.intake.commit(lambda connection: _stop(site, connection, reference.message_id, asked))
         if message is None:
             return site.nowhere()
         return site.page("unsubscribed", message, topic=message.topic, channel=message.channel,
@@ -63,12 +65,26 @@ def _message(site: Site, request: Request) -> Answered | None:
         return feedback.answered(connection, reference.message_id)
 
 
-def _stop(site: Site, connection: Connection, message_id: str, method: str) -> Answered | None:
+@dataclass(frozen=True)
+class Asked:
+    """How somebody unsubscribed, and with which program: kept, and honoured whatever it is."""
+
+    method: str
+    user_agent: str
+
+
+def _stop(site: Site, connection: Connection, message_id: str, asked: Asked) -> Answered | None:
     message = feedback.answered(connection, message_id)
-    if message is not None:
-        words = {(message.channel, message.topic): False}
-        version = site.pages.text_version("unsubscribe", message.language) if method != ONE_CLICK else ""
-        feedback.speak(
-            connection, message, words, at=site.now, source="unsubscribe link", method=method, text_version=version
-        )
+    if message is None:
+        return None
+    words = {(message.channel, message.topic): False}
+    version, seen = "", {}
+    if asked.method == BUTTON:  # one click is a mail program's by its nature
+        version = site.pages.text_version("unsubscribe", message.language)
+        judged = judge(Hit("click", "POST", asked.user_agent, None))
+        seen = {"client": judged.client, **({"why": judged.why} if judged.machine else {})}
+    feedback.speak(
+        connection, message, words, at=site.now, source="unsubscribe link", method=asked.method,
+        text_version=version, seen=seen,
+    )  # fmt: skip
     return message

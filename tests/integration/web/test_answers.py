@@ -61,6 +61,13 @@ def test_a_post_unsubscribes(shop: Shop, content: str, kind: str, method: str) -
     ]
     (event,) = shop.events()
     assert (event["type"], event["topic"], event["message_id"]) == ("unsubscribe", "promotions", shop.messages[0].id)
+    assert event.get("client") == (None if method == "one click" else "browser")
+
+
+def test_a_scanner_that_presses_the_button_is_obeyed_and_named(shop: Shop) -> None:
+    shop.client.post(f"/u/{shop.token('unsubscribe')}", headers={"User-Agent": "Barracuda Sentinel (EE)"})
+    assert shop.words() == {"email.promotions": 0}
+    assert [(event["client"], event["why"]) for event in shop.events()] == [("scanner", "scanner")]
 
 
 def test_the_button_on_the_page_unsubscribes_and_leads_on(shop: Shop) -> None:
