@@ -110,7 +110,7 @@ class Imap(Grammar):
     tls: bool = Field(default=True, description="whether the connection is encrypted from its start")
     username: str = Field(description="whose mailbox it is")
     password: Secret = Field(description="from the environment: `${IMAP_PASSWORD}`")
-    folder: str = Field(default="INBOX", pattern=r'[^"\\\x00-\x1f\x7f]+', description="the folder that is read")
+    folder: str = Field(default="INBOX", pattern=r'^[^"\\\x00-\x1f\x7f]+$', description="the folder that is read")
 
 
 class Mailbox(Grammar):

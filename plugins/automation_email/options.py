@@ -58,7 +58,7 @@ class SmtpOptions(contracts.Options):
     )
     id_header: str | None = Field(
         default=None,
-        pattern=r"X-[A-Za-z0-9_-]{1,60}",
+        pattern=r"^X-[A-Za-z0-9-]{1,60}$",
         description="a further header with the message's id, for a provider that reports by it",
     )
     dkim: tuple[DkimKey, ...] = Field(

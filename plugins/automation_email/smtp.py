@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from functools import cached_property
 from dataclasses import replace
+from functools import cached_property
 from typing import ClassVar
 
 from pydantic import BaseModel

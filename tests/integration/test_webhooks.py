@@ -119,7 +119,7 @@ def postmark_call(shop: Shop, record: Mapping[str, Any], *, password: str = SECR
 
 
 def postmark(shop: Shop, type_: str, **more: Any) -> httpx.Response:
-    return postmark_call(shop, {"RecordType": type_, "Metadata": {"message_id": shop.messages[0].id}, "ID": 7, **more})
+    return postmark_call(shop, {"RecordType": type_, "Metadata": {"message": shop.messages[0].id}, "ID": 7, **more})
 
 
 Say = Callable[..., httpx.Response]

@@ -1,6 +1,6 @@
 """Postmark's webhooks: one record a call. They are not signed; HTTP authentication stands in.
 
-A record names the message through its metadata: have the SMTP channel write `X-PM-Metadata-message_id`.
+A record names the message through its metadata: have the SMTP channel write `X-PM-Metadata-message`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def genuine(username: str, password: str, authorization: str) -> bool:
 
 def reports(document: Any) -> Iterator[Said]:
     """What the record says."""
-    name, identity = text(document, "RecordType"), our_id(text(document, "Metadata", "message_id"))
+    name, identity = text(document, "RecordType"), our_id(text(document, "Metadata", "message"))
     kind = _kind(name, document)
     if kind is None or not identity:
         return

@@ -281,9 +281,9 @@ def test_options() -> None:
 def test_a_header_with_the_id_for_a_provider_that_reports_by_it() -> None:
     mailbox = Mailbox()
     with smtp_server(mailbox) as port:
-        assert verdicts(deliver(port, id_header="X-PM-Metadata-message_id")) == [Verdict.SENT] * 3
+        assert verdicts(deliver(port, id_header="X-PM-Metadata-message")) == [Verdict.SENT] * 3
     parsed = [email.message_from_bytes(taken.data, policy=email.policy.default) for taken in mailbox.messages]
-    assert sorted(str(one["X-PM-Metadata-message_id"]) for one in parsed) == sorted(m.id for m in MESSAGES)
+    assert sorted(str(one["X-PM-Metadata-message"]) for one in parsed) == sorted(m.id for m in MESSAGES)
 
 
 @pytest.mark.parametrize("name", ["Subject", "X-", "X-Id: 1", "X-Id\r\nBcc", "Bcc"])
