@@ -46,6 +46,8 @@ log = structlog.get_logger(__name__)
 _CHECKPOINT_EVERY = 20.0
 _LONGEST_WAIT = 0.25
 _SLOT_WAIT = 0.05
+_OUTWAIT = 1.5
+"""Seconds that a single delivery waits for time slots that don't come."""
 _RESOLVE_EVERY = 60.0
 _DOUBTS = 1_000
 _RESOLVE_AFTER = timedelta(seconds=10)
@@ -81,22 +83,17 @@ class Delivery:
         try:
             await executor.take_off(StoreGround(self.workspace, epoch))
             while True:
-                self._results += executor.receipts()
-                done = self._commit(executor, epoch)
-                executor.hand(done.grants)
-                self._resolve(executor)
-                if executor.busy or done.grants or done.refused or done.held or not executor.seats:
+                done = self._round(executor, epoch)
+                if executor.busy or done.grants or done.refused or not (executor.seats or self._stopping):
                     last_work = monotonic()
-                elif self._stopping or monotonic() - last_work >= linger:
+                elif self._is_over(done, monotonic() - last_work, linger):
                     break
                 else:
                     idle()
                 if monotonic() - checkpointed >= _CHECKPOINT_EVERY:
                     self.workspace.store.checkpoint()
                     checkpointed = monotonic()
-                if self._stopping and not executor.busy:
-                    break
-                await self._wait(executor, held=done.held)
+                await self._wait(executor, held=done.held and monotonic() - last_work < 1)
         finally:
             await self._land(executor)
         return self.settled
@@ -104,6 +101,21 @@ class Delivery:
     def stop(self) -> None:
         """Grant nothing more; what is on its way is waited for."""
         self._stopping = True
+
+    def _is_over(self, done: granting.Tick, idle_for: float, linger: float) -> bool:
+        """Messages that only wait for their time slots are waited for: for long by who lingers, else for a moment."""
+        if self._stopping:
+            return True
+        if done.held:
+            return not linger and idle_for >= _OUTWAIT
+        return idle_for >= linger
+
+    def _round(self, executor: Executor, epoch: int) -> granting.Tick:
+        self._results += executor.receipts()
+        done = self._commit(executor, epoch)
+        executor.hand(done.grants)
+        self._resolve(executor)
+        return done
 
     def _commit(self, executor: Executor, epoch: int) -> granting.Tick:
         """One tick: the receipts that came in, and the next groups where there is room for one."""

@@ -11,7 +11,8 @@ WINDOW = 5_000_000
 """Microseconds of results that a lane is judged by."""
 PUSHED = 0.1
 """The share of results that were pushed back, above which a lane slows down."""
-FEWEST = 5
+FEWEST = 10
+"""Fewer push-backs than this in the window change nothing."""
 SLOWEST = 0.1
 _STEPS = 20
 

@@ -16,6 +16,7 @@ from automation.runner.pace import Pace
 from automation.store import lanes
 from automation.store.lanes import LaneRow, Queue
 from automation.types.grant import Grant
+from automation.types.message import Verdict
 from automation.types.pace import ChannelSettings
 
 AHEAD = 250_000
@@ -200,9 +201,9 @@ def micros(at: datetime) -> int:
     return int(at.timestamp() * 1_000_000)
 
 
-def names_of(grant: Grant) -> Iterable[str]:
-    """The lanes whose pace follows what becomes of the message."""
+def names_of(grant: Grant, verdict: Verdict) -> Iterable[str]:
+    """The lanes whose pace follows what becomes of the message; what never left says nothing about its domain."""
     yield provider_lane(grant.channel, grant.provider)
     domain = domain_of(grant.address)
-    if domain:
+    if domain and verdict is not Verdict.RETURNED:
         yield domain_lane(grant.channel, domain)

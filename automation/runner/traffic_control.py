@@ -61,7 +61,7 @@ class TrafficControl:
             if grant is None:
                 results.append(Result(receipt))
                 continue
-            for name in names_of(grant):
+            for name in names_of(grant, receipt.verdict):
                 seen[name, receipt.verdict in _PUSHED] += 1
             self._hold(grant, receipt, now)
             results.append(Result(receipt, self._switch(grant, receipt)))
