@@ -18,7 +18,8 @@ from automation.http.reach import ServiceUrl
 from automation.types.message import Receipt, Rendered, Verdict
 from automation.types.secret import Secret
 from automation_sms.placeholders import fill, fill_json, find, placeholders
-from automation_sms.text import Sms, SmsOptions, read_sms
+from automation_sms.segments import segments
+from automation_sms.text import Sms, SmsOptions, read_sms, whole_text
 
 _OF_MESSAGE = ("to", "digits", "text", "id", "from")
 
@@ -156,7 +157,7 @@ class HttpSmsChannel:
         found = find(said, rule.field) if rule and rule.field else None
         detail = f"{answer.status} {found or ''}".strip()
         if verdict is Verdict.SENT:
-            detail = str(read_sms(message, self.options).segments)
+            detail = str(segments(whole_text(message, self.options)))
         return receipt(
             message,
             verdict,

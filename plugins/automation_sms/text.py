@@ -43,12 +43,16 @@ def read_sms(message: Rendered, options: SmsOptions) -> Sms:
     number = normalise(message.to, options.region)
     if not _E164.fullmatch(number):
         raise Undeliverable("not a phone number with its country code")
-    text = message.text.strip()
+    text = whole_text(message, options)
     if not text:
         raise Undeliverable("the text is empty")
-    if options.footer and options.footer not in text:
-        text = f"{text}\n{options.footer}"
     counted = segments(text)
     if counted.count > options.max_segments:
         raise Undeliverable(f"too long: {counted}; max_segments is {options.max_segments}")
     return Sms(number, text, counted)
+
+
+def whole_text(message: Rendered, options: SmsOptions) -> str:
+    """The text as it is sent, its footer with it; "" where there is none."""
+    text = message.text.strip()
+    return f"{text}\n{options.footer}" if text and options.footer and options.footer not in text else text

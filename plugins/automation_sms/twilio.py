@@ -15,7 +15,8 @@ from automation.http.exchange import exchange, receipt, verdict_of
 from automation.http.reach import ServiceUrl
 from automation.types.message import Receipt, Rendered, Verdict
 from automation.types.secret import Secret
-from automation_sms.text import SmsOptions, read_sms
+from automation_sms.segments import segments
+from automation_sms.text import SmsOptions, read_sms, whole_text
 
 _OPTED_OUT = (21610,)
 _DEAD = (21211, 21214, 21217, 21614)
@@ -114,5 +115,5 @@ class TwilioChannel:
         if fields.get("status") == "failed":
             detail = f"{fields.get('error_code') or 'failed'} {fields.get('error_message') or ''}".strip()
             return receipt(message, Verdict.FAILED, detail, provider_id=identity)
-        counted = read_sms(message, self.options).segments
+        counted = segments(whole_text(message, self.options))
         return receipt(message, Verdict.SENT, str(counted), provider_id=identity)

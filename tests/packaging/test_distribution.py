@@ -21,6 +21,7 @@ PROJECT = "marketing-automation-daemon"
 COMES_WITH = {"annotated_types": "pydantic", "pydantic_core": "pydantic", "markupsafe": "jinja2"}
 """Imported directly, and part of the named dependency's own interface."""
 IMPORTED_BY_NAME = {
+    "sniffio": "httpcore looks for it at every step, and without it each look is a failed import",
     "tzdata": "time zones, for machines that have none",
 }
 
