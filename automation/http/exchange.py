@@ -14,6 +14,8 @@ from automation.types.message import Receipt, Rendered, Verdict
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _LONG_NUMBER = re.compile(r"\+?\d[\d ().-]{5,}\d")
 _ADDRESS = re.compile(r"\S*@\S*")
+_READ = 2000
+"""Characters of what a service says that are looked at; it may say 256 KB in one word."""
 _LATER = (408, 425, 429, 503)
 _CREDENTIALS = (401, 403, 407)
 
@@ -159,6 +161,7 @@ def receipt(
 
 def without_addresses(text: str, to: str) -> str:
     """At most 200 printable characters, with the address, and whatever looks like one, taken out."""
+    text = text[:_READ]
     text = text.replace(to, "<address>") if to else text
     text = _ADDRESS.sub("<address>", text)
     text = _LONG_NUMBER.sub("<number>", text)

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from automation.clock import monotonic
 from automation.http.client import Answer
 from automation.http.exchange import Undeliverable, each, receipt, refuse_control, verdict_of, without_addresses
 from automation.testing.channel import example_messages
@@ -51,6 +52,13 @@ def test_a_receipt_waits_only_where_there_is_another_time() -> None:
 )
 def test_details_hold_no_address(text: str, clean: str) -> None:
     assert without_addresses(text, "dEaD:x1") == clean
+
+
+@pytest.mark.parametrize("text", ["x" * 300_000, "1" * 300_000, "1 " * 150_000, "@" * 300_000, "+1" * 150_000])
+def test_a_detail_of_one_endless_word_takes_no_time(text: str) -> None:
+    started = monotonic()
+    assert len(without_addresses(text, "dEaD:x1")) <= 200
+    assert monotonic() - started < 1.0
 
 
 @pytest.mark.parametrize(
