@@ -139,6 +139,7 @@ class Listed:
 
     Options = Options
     kind: ClassVar[str] = "email"
+    live: ClassVar[bool] = False
 
     def __init__(self, options: Any) -> None:
         self.options = options
