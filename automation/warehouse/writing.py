@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from uuid import uuid4
@@ -138,11 +139,23 @@ def _adopt(path: Path, parts: Sequence[Path], transaction: tuple[str, int] | Non
 
 
 def _moved(part: Path, folder: Path) -> AddAction:
-    rows = parquet.read_metadata(part).num_rows
+    at = pl.read_parquet(part, columns=["occurred_at"], glob=False)["occurred_at"]
     moved = part.rename(folder / f"part-{uuid4()}.parquet")
     found = moved.stat()
+    stats = {
+        "numRecords": len(at),
+        "minValues": {"occurred_at": _milliseconds(at.min())},
+        "maxValues": {"occurred_at": _milliseconds(at.max())},
+        "nullCount": {"occurred_at": 0},
+    }
     written = int(found.st_mtime * 1_000)
-    return AddAction(moved.name, found.st_size, {}, written, data_change=True, stats=json.dumps({"numRecords": rows}))
+    return AddAction(moved.name, found.st_size, {}, written, data_change=True, stats=json.dumps(stats))
+
+
+def _milliseconds(at: object) -> str:
+    """As Delta's statistics have it: what is beyond is cut off, of the latest too."""
+    assert isinstance(at, datetime)
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def upsert(sql: DuckDBPyConnection, folder: Path, staged: Staging) -> Change:

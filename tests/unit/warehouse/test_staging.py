@@ -56,9 +56,10 @@ def test_of_an_id_the_first_stays_whichever_part_it_is_in(warehouse: Warehouse) 
 
 def test_a_part_is_a_file_of_the_table_sorted_by_type_and_time(warehouse: Warehouse) -> None:
     warehouse.append_events([events("abcd"), events("efgh")])
-    files = table_version(warehouse.folder, "events").files
-    assert len(files) == 2
-    for file in files:
+    version = table_version(warehouse.folder, "events")
+    assert version.newest == START + timedelta(milliseconds=1), "the log knows the latest, cut to the millisecond"
+    assert len(version.files) == 2
+    for file in version.files:
         frame = pl.read_parquet(file)
         assert frame.equals(frame.sort("type", "occurred_at"))
         assert set(frame.columns) == set(warehouse.table("events").columns)
