@@ -34,6 +34,7 @@ _ADDRESS_SHAPE = {
     "email": (r"^[^\s@<>,;]*@[^\s@<>,;]+\.[^\s@<>,;]+$", "is not an e-mail address"),
     "phone": (r"^\+?\d{6,15}$", "is not a phone number"),
 }
+_OF_A_DEVICE = r"^\S{20,}$"
 _ZONED = ("%Y-%m-%dT%H:%M:%S%.f%z", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M%z")
 _LOCAL = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M")
 
@@ -192,6 +193,9 @@ def _wrong_addresses(house: House) -> Iterator[tuple[pl.Expr, str, str, pl.Expr]
     for kind, (shape, what) in _ADDRESS_SHAPE.items():
         wrong = pl.col("channel").is_in(by_kind[kind]) & ~pl.col("address").str.contains(shape)
         yield wrong.fill_null(value=False), "address", what, pl.col("address")
+    any_shape = "|".join([*(f"({shape})" for shape, _ in _ADDRESS_SHAPE.values()), _OF_A_DEVICE])
+    wrong = (pl.col("channel") == "") & ~pl.col("address").str.contains(any_shape)
+    yield wrong.fill_null(value=False), "address", "is neither an e-mail address nor a number", pl.col("address")
 
 
 def _unknown_topic(house: House) -> pl.Expr:
