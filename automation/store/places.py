@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from automation.clock import to_millis
 from automation.store import sending
-from automation.store.contacts import IMPORTED
+from automation.store.earlier_sends import IMPORTED
 from automation.store.engine import table
 from automation.store.tables import Contact, Decision, Message
 from automation.types.address import normalise
