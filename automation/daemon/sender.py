@@ -21,7 +21,7 @@ from automation.store import sending
 log = structlog.get_logger(__name__)
 
 _LOOK_EVERY = 1.0
-_LONGEST_PAUSE = 60.0
+_LONGEST_PAUSE = 4.0
 _LINGER = 60.0
 _TIDY_EVERY = 60.0
 

@@ -208,7 +208,10 @@ class Service:
             invalid=self._problems,
             next_due={name: at.isoformat() for name, at in due.items()},
         )
-        beat.write(self._workspace.project.data_dir)
+        try:
+            beat.write(self._workspace.project.data_dir)
+        except OSError as error:  # a full disk must not end what will go on once there is room
+            log.warning("the daemon's state can't be written down", because=str(error))
 
 
 def serve(root: Path, stopping: threading.Event, accompany: Accompany = alone) -> bool:

@@ -1,4 +1,4 @@
-"""An SMTP sink in a process of its own: takes everything, and writes down the Message-ID of all that it took.
+"""An SMTP sink in a process of its own: takes everything, and writes down each Message-ID with the time it came.
 
 `python tests/support/sink.py LOG [SECONDS]` prints its port; SECONDS is how long it thinks before it answers a message.
 """
@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -73,7 +74,8 @@ class Sink(asyncio.Protocol):
 
     def _take(self, message: bytes) -> None:
         found = _MESSAGE_ID.search(message)
-        os.write(self._log, (found[1] if found else b"?") + b"\n")
+        at = f" {time.monotonic():.4f}\n".encode()
+        os.write(self._log, (found[1] if found else b"?") + at)
         if self._think:
             self._thinking = True  # what was pipelined behind it is answered after it
             asyncio.get_running_loop().call_later(self._think, self._say_taken)
@@ -106,7 +108,14 @@ class Running:
 
     def taken(self) -> Counter[str]:
         """How often each message came."""
-        return Counter(self.log.read_text().split()) if self.log.exists() else Counter()
+        return Counter(line.split()[0] for line in self._lines())
+
+    def times(self) -> list[float]:
+        """When each message came, in seconds of a clock that never jumps."""
+        return [float(line.split()[1]) for line in self._lines()]
+
+    def _lines(self) -> list[str]:
+        return self.log.read_text().splitlines() if self.log.exists() else []
 
 
 @contextlib.contextmanager

@@ -170,6 +170,7 @@ class Soak:
         until = time.monotonic() + seconds
         while not callable(done) or not done():
             assert time.monotonic() < until, f"it did not happen in time: {self.states()}; {self.faults}"
+            assert self.daemon is None or self.daemon.poll() is None, (self.root / "daemon.out").read_text()[-3000:]
             time.sleep(0.1)
 
     def outcome(self, sink: Running, seconds: float) -> Outcome:
