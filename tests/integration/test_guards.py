@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from time import sleep
 
 import pytest
 from support.toy_project import CAMPAIGN, CONFIG, deliver, toy_project
 
-from automation.clock import ManualClock
+from automation.clock import ManualClock, monotonic
+from automation.daemon.planner import Planner
 from automation.errors import AutomationError
 from automation.reporting.status import overview, run_status
 from automation.runner import guards
@@ -226,3 +228,29 @@ def test_what_was_claimed_is_there_whatever_holds_it(toy: Workspace) -> None:
         assert [run.id for run in stored.find(connection, open_only=True)] == [2, 1]
     assert held.audience == 6
     assert toy.clock.now() == TOY_AS_OF
+
+
+def test_the_daemon_s_planner_takes_a_run_up_again_once_it_is_confirmed(toy: Workspace) -> None:
+    start(toy, "1")
+    row = runs.claim(toy, "toy", runs.Due(RunKind.MANUAL, "2", toy.clock.now()))
+    assert row is not None
+    planner = Planner(lambda: toy, lambda: None)
+    planner.start()
+    try:
+        assert comes_to(toy, row.id, RunState.HELD)
+        guards.confirm(toy, row.id, by="dana")
+        planner.wake()
+        assert comes_to(toy, row.id, RunState.SENDING)
+    finally:
+        planner.stop()
+        planner.join(10)
+
+
+def comes_to(workspace: Workspace, run_id: int, state: RunState) -> bool:
+    """Whether the run has the state within half a minute."""
+    deadline = monotonic() + 30
+    while run_status(workspace, run_id).run.state is not state:
+        if monotonic() > deadline:
+            return False
+        sleep(0.05)
+    return True
