@@ -19,6 +19,7 @@ from automation.pipeline.compose import compose, tag_links
 from automation.pipeline.decide import Decided, Materials, decide, recheck_caps
 from automation.pipeline.templates import read_templates
 from automation.rules.costs import RuleCost, costs
+from automation.runner import guards
 from automation.runner.composing import renderer_of
 from automation.runner.launch import template_files, valid_campaign
 from automation.runner.materials import active_versions, conditions, materials, plan_offers, reads_decisions, snapshot
@@ -96,7 +97,12 @@ def plan(
             found_costs = costs([campaign.audience.condition], found.data, workspace.project.registry)
             with Rendering(workspace, campaign, extent, sum(map(len, members))) as rendering:
                 made = _rehearse(workspace, found, frozen, members, samples, started, progress, rendering)
-            return replace(made, rules=found_costs)
+            held = (
+                guards.stale(workspace, campaign, warehouse, made.as_of),
+                guards.too_large(workspace, name, made.audience),
+            )
+            warnings = [f"the run would be held: {hold.what}" for hold in held if hold is not None]
+            return replace(made, rules=found_costs, warnings=warnings)
     finally:
         warehouse.close()
 

@@ -18,6 +18,7 @@ from automation.runner import guards
 from automation.runner import run as runs
 from automation.runner.launch import launch
 from automation.runner.pinned import PinnedCampaigns
+from automation.runner.rehearsal import plan
 from automation.runner.workspace import Workspace
 from automation.store import runs as stored
 from automation.store.runs import RunRow
@@ -175,6 +176,17 @@ def test_old_data_holds_a_run_and_new_data_lets_it_go(tmp_path: Path) -> None:
         gone = go_on(toy, held.id)
         assert (gone.state, gone.hold) == (RunState.SENDING, None)
         assert deliver(toy).sent == 5
+
+
+def test_a_plan_says_that_the_run_would_be_held(tmp_path: Path) -> None:
+    with toy_project(tmp_path, config=CONFIG + FRESH + STRICT) as toy:
+        history(toy, 1, 1, 2)
+        old = "its data is old: of purchase events the newest is from 2026-03-20 08:15 UTC, and the limit is 2 d"
+        large = "its audience is 6, 6.0 times the usual 1 (of its last 3 runs); the limit is 3 times"
+        assert plan(toy, "toy").warnings == [f"the run would be held: {old}", f"the run would be held: {large}"]
+        later(toy, timedelta(minutes=1))  # c4 buys at 9:00
+        with pytest.raises(AutomationError, match="is not launched: its audience is 6, 6"):
+            guards.refuse_unusual(toy, "toy", plan(toy, "toy").audience)
 
 
 def test_a_held_run_ends_when_it_is_too_late(tmp_path: Path) -> None:
