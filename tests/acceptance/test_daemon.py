@@ -213,7 +213,8 @@ def test_files_are_taken_over_while_it_runs_and_an_invalid_one_harms_nobody(tmp_
         status = json_of(root, "status")
         assert {c["name"]: c["standing"] for c in status["campaigns"]} == {"broken": "invalid", "hello": "launched"}
         assert any("did you mean 'promotions'" in problem for problem in beat(root)["invalid"])
-        assert json_of(root, "run", "hello", "--request", "again", "--confirm")["account"]["sent"] == 50  # the daemon did it
+        by_daemon = json_of(root, "run", "hello", "--request", "again", "--confirm")
+        assert by_daemon["account"]["sent"] == 50
         (root / "campaigns" / "broken.yaml").write_text(CAMPAIGN % ("broken", "every: day 09:00"))
         wait_for(lambda: [e for e in log(root) if e["event"] == "mended"], daemon)
         text = (root / "config.yaml").read_text()
@@ -278,7 +279,7 @@ def test_a_bounce_in_the_mailbox_reaches_the_suppression_list(tmp_path: Path) ->
     (message,) = rows(root, "SELECT id FROM message WHERE customer_id = 'c00001'")[0]
     (root / "var/back/new/1").write_text(BOUNCE.format(message=message))
     with running(root) as daemon:
-        wait_for(lambda: (root / "var/back/cur/1:2,S").exists(), daemon)
+        wait_for((root / "var/back/cur/1:2,S").exists, daemon)
     assert rows(root, "SELECT address, reason, source FROM suppression") == [
         ("c00001@toy.example", "hard_bounce", "mailbox")
     ]

@@ -9,13 +9,14 @@ from automation.config.settings import Settings, Shop
 from automation.plugin_manager import Registry
 from automation.rules import core
 from automation.runner.materials import reads_decisions
-from automation.types.condition import Group, Using
+from automation.types.condition import Group
+from automation.types.pace import ChannelSettings
 
 SETTINGS = Settings(
     shop=Shop(name="Toy"),
     topics={"promotions": "marketing"},
     segments={"loyal": Group("all", ())},
-    channels={"email": Using("file")},
+    channels={"email": ChannelSettings("file")},
 )
 FILE = """\
 name: hello
