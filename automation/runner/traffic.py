@@ -21,6 +21,8 @@ from automation.types.pace import ChannelSettings
 
 AHEAD = 250_000
 """Microseconds that a slot may lie ahead."""
+BEHIND = 500_000
+"""Microseconds of slots that a busy machine may miss and still use: over ten seconds the rate is what it says."""
 _ODD = 2_000_000  # a slot further ahead is from before the clock went back
 
 RunRates = Callable[[Connection, int], tuple[str, float | None]]
@@ -75,12 +77,19 @@ class Lane:
         if opens is None or opens > now + AHEAD:
             return 0
         left = 1_000_000 if self.cap is None else self.cap - self.row.day_count
-        return left if self.rate is None else min(left, int((now + AHEAD - opens) * self.rate / 1e6) + 1)
+        if self.rate is None:
+            return left
+        slots = int((now + AHEAD - max(self._next(now), self.row.held_until)) * self.rate / 1e6) + 1
+        return min(left, slots)
 
     def take(self, now: int) -> None:
         if self.rate is not None:
-            self.row.next_at = max(self.row.next_at, now) + int(1e6 / self.rate)
+            self.row.next_at = self._next(now) + int(1e6 / self.rate)
         self.row.day_count += 1
+
+    def _next(self, now: int) -> int:
+        """The next slot, which may have begun already; after a pause the slots begin anew."""
+        return self.row.next_at if self.row.next_at >= now - BEHIND else now
 
 
 @dataclass

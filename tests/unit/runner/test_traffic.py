@@ -53,6 +53,17 @@ def test_the_next_tick_goes_on_where_the_last_one_ended() -> None:
     assert slots(later, [grant(n) for n in range(6, 9)]) == [0.2, 0.25, None]
 
 
+def test_slots_that_a_busy_machine_missed_are_made_up_for_but_not_those_of_a_pause() -> None:
+    name = provider_lane("email", 0)
+    busy = traffic(ChannelSettings("smtp", rate=Rate(20, "second")), rows={name: LaneRow(name, next_at=NOW - 100_000)})
+    assert busy.room(NOBODY, QUEUE) == 8
+    assert slots(busy, [grant(n) for n in range(9)]) == [0.0, 0.0, 0.0, 0.05, 0.1, 0.15, 0.2, 0.25, None]
+    paused = traffic(
+        ChannelSettings("smtp", rate=Rate(20, "second")), rows={name: LaneRow(name, next_at=NOW - 600_000)}
+    )
+    assert paused.room(NOBODY, QUEUE) == 6
+
+
 def test_a_message_takes_the_latest_of_its_lanes_and_a_slot_of_each() -> None:
     email = ChannelSettings("smtp", rate=Rate(100, "second"), rate_per_domain=(("slow.example", Rate(10, "second")),))
     found = traffic(email, rate=50.0)
