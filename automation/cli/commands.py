@@ -32,7 +32,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("confirm", "confirm:confirm", "Let a run go on that a guard holds.", _RUN),
     Command("status", "status:status", "Show campaigns, runs and whether the daemon is alive.", _RUN),
     Command("mailbox", "mailbox:mailbox", "Take in bounces, complaints and unsubscribes that came by mail.", _RUN),
-    Command("report", "report:report", "Show what a campaign came to: who got it, what they did, what it earned.", _RUN),
+    Command("report", "report:report", "Say what a campaign came to: who got it, what they did, what it earned.", _RUN),
     Command("resolve", "resolve:resolve", "Say what became of a message that may have arrived.", _RUN),
     Command("explain", "explain:explain", "Say why a customer got a message, or none.", _RUN),
     Command("import", "importing:import_", "Bring in the data of a shop, or what another sender knows.", _DATA),

@@ -22,7 +22,7 @@ def report(
         typer.Option(help="which of a customer's messages a purchase is credited to"),
     ] = "last",
 ) -> None:
-    """Show what a campaign came to: who got it, what they did, what it earned.
+    """Say what a campaign came to: who got it, what they did, what it earned.
 
     A purchase is credited to messages within the goal's time before it, whatever campaign they were of. What machines
     opened and clicked is told apart. Where there is a holdout, the lift says what would have happened anyway.
