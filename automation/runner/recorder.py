@@ -84,6 +84,7 @@ def read(path: Path) -> Recording:
         if kind == _HANDED_OVER:
             message, _, attempt = rest.partition(" ")
             found.handed_over[message] = int(attempt)
+            found.receipts.pop(message, None)  # of an earlier grant that was returned, and so has the same attempt
         elif kind == _RESULT:
             receipt = unpack(json.loads(rest))
             found.receipts[receipt.id] = receipt

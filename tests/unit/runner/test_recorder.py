@@ -47,6 +47,15 @@ def test_an_earlier_attempt_says_nothing_about_a_later_one(written: Recorder) ->
     assert recorder.read(written.path).conclude("a", 2, "email").verdict is Verdict.AMBIGUOUS
 
 
+def test_what_was_returned_and_granted_again_may_have_arrived_once_it_is_handed_over(written: Recorder) -> None:
+    written.received(Receipt("a", 1, Verdict.RETURNED, "421"))  # not counted: the next grant has the same attempt
+    assert recorder.read(written.path).conclude("a", 1, "email").verdict is Verdict.RETURNED
+    written.handed_over(message("a"))
+    assert recorder.read(written.path).conclude("a", 1, "email").verdict is Verdict.AMBIGUOUS
+    written.received(Receipt("a", 1, Verdict.SENT))
+    assert recorder.read(written.path).conclude("a", 1, "email").verdict is Verdict.SENT
+
+
 def test_a_line_that_was_cut_short_is_no_event(written: Recorder) -> None:
     written.handed_over(message("a"))
     written.received(Receipt("a", 1, Verdict.SENT))
