@@ -71,7 +71,20 @@ class Mailbox:
 
 
 class _AnyPort(Controller):
-    """aiosmtpd asks its own server for a sign of life at the port it was told, which 0 is not."""
+    """aiosmtpd asks its own server for a sign of life at the port it was told, which 0 is not; and it leaves the
+    connections that are open at its end to the garbage collector."""
+
+    def factory(self) -> SMTP:
+        served: SMTP = super().factory()  # type: ignore[no-untyped-call]
+        self.__dict__.setdefault("served", []).append(served)
+        return served
+
+    async def hang_up(self) -> None:
+        """Close every connection that is still open, and let the loop notice."""
+        for served in self.__dict__.get("served", []):
+            if isinstance(served.transport, asyncio.Transport) and not served.transport.is_closing():
+                served.transport.abort()
+        await asyncio.sleep(0.01)
 
     def _trigger_server(self) -> None:
         assert isinstance(self.server, asyncio.Server)
@@ -87,6 +100,7 @@ def smtp_server(mailbox: Mailbox, **settings: Any) -> Iterator[int]:
     try:
         yield controller.port
     finally:
+        asyncio.run_coroutine_threadsafe(controller.hang_up(), controller.loop).result(10)
         controller.stop()
 
 
