@@ -79,11 +79,14 @@ DECISION = (
     "visit, run_id, batch_no, campaign, decided_at) VALUES (" + ",".join("?" * 16) + ")"
 )
 MESSAGE = (
-    "INSERT INTO message (id, decision_id, customer_id, channel, address, lane, due_at, expires_at, quiet_from, "
-    "quiet_until, template, context, "
-    "run_id, batch_no, topic, state, attempt) VALUES (" + ",".join("?" * 17) + ")"
+    "INSERT INTO message (id, decision_id, customer_id, channel, address, recipient, lane, due_at, expires_at, "
+    "quiet_from, quiet_until, template, context, "
+    "run_id, batch_no, topic, state, attempt) VALUES (" + ",".join("?" * 18) + ")"
 )
-CONTACT = "INSERT INTO contact (message_id, customer_id, channel, at, topic, campaign) VALUES (?, ?, ?, ?, ?, ?)"
+CONTACT = (
+    "INSERT INTO contact (message_id, customer_id, recipient, channel, at, topic, campaign) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
 
 
 def finished_tuples(batches: list[pl.DataFrame]) -> list[list[list[tuple[Any, ...]]]]:
@@ -101,10 +104,13 @@ def finished_tuples(batches: list[pl.DataFrame]) -> list[list[list[tuple[Any, ..
                 row["variant"], row["offer"], row["items"], row["propensities"], "", 0, 1, no, "winback", at,
             ))  # fmt: skip
             messages.append((
-                identities[n], first + n, row["customer_id"], "email", row["address"], "email", row["due_at"],
-                row["expires_at"], None, None, row["template"], row["context"], 1, no, "promotions", "queued", 0,
+                identities[n], first + n, row["customer_id"], "email", row["address"], row["address"],
+                "email|1|shop.example", row["due_at"], row["expires_at"], None, None, row["template"], row["context"],
+                1, no, "promotions", "queued", 0,
             ))  # fmt: skip
-            contacts.append((identities[n], row["customer_id"], "email", row["due_at"], "promotions", "winback"))
+            contacts.append((
+                identities[n], row["customer_id"], row["address"], "email", row["due_at"], "promotions", "winback",
+            ))  # fmt: skip
         made.append([decisions, messages, contacts])
         first += batch.height
     return made
