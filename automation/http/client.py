@@ -129,6 +129,20 @@ class Client:
         except Exception as error:
             raise (Unanswered if handed_over else NotSent)(_why(error, self.public_only)) from error
 
+    async def fetch(self, url: str, *, method: str = "GET") -> Answer:
+        """What lies at the URL, where asking changes nothing. Raises `NotSent`, and `NotAllowed` as `send` does."""
+        try:
+            split_url(url)
+        except ValueError as error:
+            raise NotAllowed(str(error)) from None
+        try:
+            async with self._slots, asyncio.timeout(self.timeout + self.answer_timeout) as deadline:
+                return await self._exchange(Request(url, b"", method=method), None, deadline)
+        except NotAllowed:
+            raise
+        except Exception as error:
+            raise NotSent(_why(error, self.public_only)) from error
+
     async def close(self) -> None:
         """Close every connection; the client can be used again."""
         pools, self._pools = self._pools, {}
@@ -136,8 +150,9 @@ class Client:
             for pool in pools.values():
                 await pool.aclose()
 
-    async def _exchange(self, request: Request, body: AsyncIterator[bytes], deadline: asyncio.Timeout) -> Answer:
-        headers = {"user-agent": AGENT, "accept-encoding": "identity", "content-length": str(len(request.body))}
+    async def _exchange(self, request: Request, body: AsyncIterator[bytes] | None, deadline: asyncio.Timeout) -> Answer:
+        headers = {"user-agent": AGENT, "accept-encoding": "identity"}
+        headers |= {"content-length": str(len(request.body))} if body is not None else {}
         headers |= {name.lower(): value for name, value in request.headers.items()}
         limits = {"timeout": {"connect": self.timeout / 2}}  # each of TCP and TLS; a cancelled TLS leaks its socket
         async with self._open(request.url).stream(

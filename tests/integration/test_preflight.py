@@ -115,11 +115,18 @@ def pages() -> Iterator[str]:
 def test_linked_pages_are_asked_once_each(pages: str) -> None:
     links = (f"{pages}/there", f"{pages}/get", f"{pages}/gone", "http://127.0.0.1:1/")
     found = preflight.Preflight("all", 1, 1, 0.1, [], links)
-    dead = with_dead_links(found, quiet).problems
+    dead = with_dead_links(found, quiet, public_only=False).problems
     assert [(p.code, p.severity, p.detail) for p in dead] == [
         ("dead_link", "warning", f"{pages}/gone"), ("dead_link", "warning", "http://127.0.0.1:1/"),
     ]  # fmt: skip
     assert dead[0].what == "a linked page answers 404"
+
+
+def test_links_into_a_private_network_are_told_and_never_asked(pages: str) -> None:
+    found = preflight.Preflight("all", 1, 1, 0.1, [], (f"{pages}/there", "http://169.254.169.254/latest"))
+    problems = with_dead_links(found, quiet).problems
+    assert len(problems) == 2
+    assert all("private network" in problem.what for problem in problems)
 
 
 def test_launch_refuses_messages_with_errors_unless_told_otherwise(tmp_path: Path) -> None:

@@ -363,6 +363,11 @@ def test_what_amazon_did_not_sign_is_refused(shop: Shop, amazon: Amazon, fields:
     assert set(amazon.fetched) <= {CERTIFICATE_URL}
 
 
+def test_what_amazon_s_proof_needs_is_fetched_from_the_public_internet_only() -> None:
+    with pytest.raises(OSError, match="private network"):
+        asyncio.run(calls._fetch("http://127.0.0.1:1/cert.pem"))
+
+
 # Everybody's proof
 
 

@@ -217,13 +217,13 @@ def _json(body: bytes) -> Any:
 
 async def _fetch(address: str) -> bytes:
     """What lies at an address of Amazon, over TLS and from the public internet only. Raises `OSError`."""
-    from automation.http.client import Client, NotSent, Unanswered
-    from automation.http.client import Request as Get
+    from automation.http.client import Client, NotSent
+    from automation.http.reach import NotAllowed
 
     client = Client(connections=1, timeout=10, answer_timeout=10, public_only=True)
     try:
-        answer = await client.send(Get(address, b"", method="GET"), lambda: None)
-    except (NotSent, Unanswered) as error:
+        answer = await client.fetch(address)
+    except (NotSent, NotAllowed) as error:
         raise OSError(str(error)) from error
     finally:
         await client.close()

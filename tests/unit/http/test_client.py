@@ -12,6 +12,7 @@ import pytest
 from support.http import Act, Drip, Fault, Service, http_server, refused_port, reply, server_tls
 
 from automation.http.client import MAX_ANSWER, Answer, Client, NotSent, Request, Unanswered
+from automation.http.reach import NotAllowed
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -238,3 +239,38 @@ def test_retry_after(headers: dict[str, str], seconds: int | None) -> None:
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000])
 def test_bad_json_is_none(body: bytes) -> None:
     assert Answer(200, {}, body).json() is None
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_what_lies_at_an_address_is_asked_for_without_a_body(method: str) -> None:
+    async def run(port: int) -> Answer:
+        client = Client(1, timeout=5, answer_timeout=5)
+        try:
+            return await client.fetch(f"http://127.0.0.1:{port}/cert.pem", method=method)
+        finally:
+            await client.close()
+
+    service = Service(lambda call: b"HTTP/1.1 204 Nothing\r\nX-Kind: a\r\n\r\n")
+    with http_server(service) as port:
+        answer = asyncio.run(run(port))
+    assert (answer.status, answer.headers["x-kind"], answer.body, answer.whole) == (204, "a", b"", True)
+    (call,) = service.calls
+    assert (call.method, call.path, call.body) == (method, "/cert.pem", b"")
+    assert "content-length" not in call.headers
+    assert "transfer-encoding" not in call.headers
+
+
+def test_what_can_t_be_fetched() -> None:
+    async def run(url: str, *, public_only: bool = False) -> None:
+        client = Client(1, timeout=1, answer_timeout=1, public_only=public_only)
+        try:
+            await client.fetch(url)
+        finally:
+            await client.close()
+
+    with pytest.raises(NotSent, match="no connection"):
+        asyncio.run(run(f"http://127.0.0.1:{refused_port()}/"))
+    with pytest.raises(NotAllowed, match="private network"):
+        asyncio.run(run("http://127.0.0.1:1/", public_only=True))
+    with pytest.raises(NotAllowed, match="not a URL"):
+        asyncio.run(run("ftp://shop.example/"))
