@@ -54,6 +54,7 @@ def follow(watch: ClockWatch, workspace: Workspace) -> bool:
     if not trusted and watch.paused and not paused:
         log.warning("somebody says that the clock is right", jump=str(watch.jumped))
         watch.accept()
+        trusted = True
     elif not trusted and not watch.paused:
         pause(workspace, watch.jumped)
     elif trusted and watch.paused and paused:
@@ -61,8 +62,8 @@ def follow(watch: ClockWatch, workspace: Workspace) -> bool:
         with workspace.store.transaction() as connection:
             pauses.lift(connection, [pauses.CLOCK])
         paused = False
-    watch.paused = not watch.trusts()
-    return not watch.paused and not paused
+    watch.paused = not trusted
+    return trusted and not paused
 
 
 def pause(workspace: Workspace, jump: timedelta) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -348,6 +349,30 @@ def test_a_clock_that_jumps_pauses_everything_until_it_is_back(toy: Workspace, j
     steady[0] += 30.0
     assert clock_watch.follow(watch, toy)
     assert deliver(toy).sent == 5
+
+
+class JumpsWhileLookedAt(ManualClock):
+    """Jumps an hour ahead just after it was asked for the `asked`th time."""
+
+    asked = -1
+
+    def now(self) -> datetime:
+        at = super().now()
+        self.asked -= 1
+        if self.asked == 0:
+            self.advance(timedelta(hours=1))
+        return at
+
+
+def test_a_clock_that_jumps_while_it_is_looked_at_is_not_taken_for_a_persons_word(toy: Workspace) -> None:
+    clock = JumpsWhileLookedAt(toy.clock.now())
+    workspace = replace(toy, clock=clock)
+    watch = ClockWatch(clock, lambda: 0.0)
+    clock.asked = 1
+    clock_watch.follow(watch, workspace)
+    assert not clock_watch.follow(watch, workspace)
+    assert not clock_watch.follow(watch, workspace)
+    assert [stop.reason for stop in overview(workspace).stopped] == ["the clock jumped 60 minutes ahead"]
 
 
 def test_a_person_may_say_that_the_clock_is_right(toy: Workspace) -> None:

@@ -6,9 +6,10 @@ import json
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
@@ -101,11 +102,15 @@ def launched_project(
     customers: int,
     launched_at: datetime,
     slow: float = 0.0,
-    schedule: str = "every: 15m",
+    schedule: str | None = None,
     workers: int = 0,
 ) -> Path:
-    """A project whose campaign was launched at that instant: what was due since is caught up when a daemon starts."""
-    write_project(root, slow=slow, schedule=schedule, workers=workers)
+    """A project whose campaign was launched at that instant: what was due since is caught up when a daemon starts.
+
+    Unless told otherwise it is due once a day, first half an hour after its launch: not again during a test.
+    """
+    daily = f"every: day {(launched_at + timedelta(minutes=30)).astimezone(ZoneInfo('Europe/Berlin')):%H:%M}"
+    write_project(root, slow=slow, schedule=schedule or daily, workers=workers)
     clock: Clock = ManualClock(launched_at)
     with open_workspace(root, clock=clock) as workspace:
         fill(workspace, customers)
