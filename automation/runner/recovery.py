@@ -46,7 +46,7 @@ def recover(workspace: Workspace, flight: FlightRow) -> int:
         left = flights.on_their_way(connection, flight.id)
         receipts, untouched = conclude(left, recording)
         sending.settle(connection, receipts, now=workspace.clock.now())
-        sending.hand_back(connection, untouched)
+        sending.hand_back(connection, untouched, now=workspace.clock.now())
         flights.land(connection, [flight.id], now=workspace.clock.now())
     recorder_file(workspace, flight.id).unlink(missing_ok=True)
     if left:
@@ -57,13 +57,13 @@ def recover(workspace: Workspace, flight: FlightRow) -> int:
     return len(left)
 
 
-def conclude(left: Sequence[OnItsWay], recording: Recording | None) -> tuple[list[Receipt], list[tuple[str, int]]]:
+def conclude(left: Sequence[OnItsWay], recording: Recording | None) -> tuple[list[Receipt], list[Receipt]]:
     """The receipts, and what never left. Without a recording every message may have arrived."""
     if recording is None:
         return [_lost(one) for one in left], []
     found = [recording.conclude(one.id, one.attempt, one.channel) for one in left]
     untouched = [r for r in found if r.verdict is Verdict.RETURNED and r.id not in recording.receipts]
-    return [r for r in found if r not in untouched], [(r.id, r.attempt) for r in untouched]
+    return [r for r in found if r not in untouched], untouched
 
 
 def _lost(one: OnItsWay) -> Receipt:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -65,6 +66,9 @@ _QUEUE_AGAIN = sa.text(
 )
 
 
+_RETURN = sa.text(f"UPDATE message SET state = 'queued', flight = NULL {_TAKEN}")  # noqa: S608
+
+
 def _settled(receipt: Receipt, state: MessageState, now: datetime) -> dict[str, object]:
     return {
         "i": receipt.id,
@@ -124,19 +128,16 @@ def release(connection: Connection, ids: Sequence[str]) -> None:
     connection.execute(sa.delete(_contact).where(_contact.c.message_id.in_(ids)))
 
 
-def hand_back(connection: Connection, grants: Sequence[tuple[str, int]]) -> None:
-    """Grants that were never handed to a channel return to the queue without counting the attempt."""
-    changed = (
-        sa.update(_message)
-        .where(
-            _message.c.id == sa.bindparam("i"),
-            _message.c.attempt == sa.bindparam("a"),
-            _message.c.state == MessageState.SENDING.value,
-        )
-        .values(state=MessageState.QUEUED.value, attempt=_message.c.attempt - 1, flight=None)
-    )
-    if grants:
-        connection.execute(changed, [{"i": identity, "a": attempt} for identity, attempt in grants])
+def hand_back(connection: Connection, untouched: Sequence[Receipt], *, now: datetime) -> None:
+    """What died with its process before it reached a channel returns to the queue.
+
+    The attempt counts: should a message be what its process dies of, it ends as failed. From the second time on it
+    waits, each for as long as its own jitter says, so that the innocent part from the one that they died with.
+    """
+    settle(connection, [replace(one, verdict=Verdict.RETRY) for one in untouched if one.attempt > 1], now=now)
+    again = [{"i": receipt.id, "a": receipt.attempt} for receipt in untouched if receipt.attempt == 1]
+    if again:
+        connection.execute(_RETURN, again)
 
 
 def next_due(connection: Connection) -> datetime | None:

@@ -17,6 +17,7 @@ from automation.store.engine import Store, table
 from automation.store.granting import Refuse, Tick
 from automation.store.sending import MAX_ATTEMPTS, Result
 from automation.store.tables import Coupon, Message
+from automation.types.grant import Grant
 from automation.types.message import Receipt, Verdict
 from automation.types.run import Account, RunKind
 
@@ -353,15 +354,40 @@ def test_a_committer_that_was_taken_over_from_grants_nothing(store: Store, run_o
         granting.tick(connection, results=[], seats=[(1, 10)], now=NOW, marketing=["promotions"], epoch=mine)
 
 
-def test_what_was_never_handed_over_returns_without_counting(store: Store, run_of: Run, plan: Plan) -> None:
+def died(grant: Grant) -> Receipt:
+    return Receipt(grant.id, grant.attempt, Verdict.RETURNED, "the process died before it was handed over")
+
+
+def test_what_its_process_died_with_returns_at_once_the_first_time(store: Store, run_of: Run, plan: Plan) -> None:
     run_id = run_of(["c1"])
     plan(run_id, 0, ["c1"])
     allow(store)
     (grant,) = tick(store).grants
     with store.transaction() as connection:
-        sending.hand_back(connection, [(grant.id, grant.attempt)])
+        sending.hand_back(connection, [died(grant)], now=NOW)
     assert account(store, run_id).queued == 1
-    assert tick(store).grants[0].attempt == 1
+    assert tick(store).grants[0].attempt == 2
+
+
+def test_a_message_that_its_process_dies_of_every_time_fails_in_the_end(store: Store, run_of: Run, plan: Plan) -> None:
+    run_id = run_of(["c1"])
+    plan(run_id, 0, ["c1"])
+    allow(store)
+    after, waits = timedelta(0), []
+    for attempt in range(1, sending.MAX_ATTEMPTS + 1):
+        (grant,) = tick(store, after=after).grants
+        assert grant.attempt == attempt
+        with store.transaction() as connection:
+            sending.hand_back(connection, [died(grant)], now=NOW + after)
+            due = sending.next_due(connection)
+        waits.append(None if due is None else due - NOW - after)
+        after += waits[-1] or timedelta(0)
+    assert waits[-1] is None
+    assert all(later is not None and later > timedelta(seconds=15) for later in waits[1:-1])
+    assert account(store, run_id).failed == 1
+    with store.reading() as connection:
+        reason = connection.execute(sa.select(table(Message).c.reason)).scalar_one()
+    assert reason == "the process died before it was handed over"
 
 
 def test_the_database_refuses_a_second_live_message_of_a_decision(store: Store, run_of: Run, plan: Plan) -> None:
