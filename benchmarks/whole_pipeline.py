@@ -2,7 +2,8 @@
 
 Ours renders, assembles MIME, signs (DKIM), sends through spawned processes, and commits every intent before and every
 answer after, with SQLite's synchronous=FULL. The usual way renders with Jinja2's own sandbox, builds an `EmailMessage`
-and sends through ten aiosmtplib connections; it keeps no account and signs nothing.
+and sends through ten aiosmtplib connections; it keeps no account, signs nothing and leads no link through the shop.
+Nor do ours where the two are compared; what that takes besides is printed beside it, as is RSA.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ import os
 import subprocess
 import tempfile
 import time
+from collections import defaultdict
 from datetime import timedelta
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import polars as pl
@@ -78,23 +81,27 @@ def measures(*, quick: bool) -> list[Measure]:
     """Messages a second of both, the sink on the same cores."""
     count, naive_count, rounds = (8_000, 600, 2) if quick else (40_000, 2_000, 3)
     say(f"{count:,} messages of our pipeline and {naive_count:,} of the usual one a round, {rounds} rounds in turn")
-    ours: dict[str, list[float]] = {"ed25519": [], "rsa": []}
+    ours: dict[str, list[float]] = defaultdict(list)
     theirs: list[float] = []
     with tempfile.TemporaryDirectory() as top, smtp_sink() as port:
         for number in range(rounds):
+            folder = Path(top) / str(number)
             theirs.append(asyncio.run(naive(port, naive_count)))
-            ours["ed25519"].append(_ours(Path(top) / f"e{number}", port, count, "ed25519"))
-        ours["rsa"].append(_ours(Path(top) / "rsa", port, count // 2, "rsa"))
-    best, usual = max(ours["ed25519"]), max(theirs)
+            ours["plain"].append(_ours(folder / "plain", port, count, "ed25519", "false"))
+            ours["tracked"].append(_ours(folder / "tracked", port, count // 2, "ed25519", "true"))
+            ours["rsa"].append(_ours(folder / "rsa", port, count // 2, "rsa", "false"))
+    mine, usual = median(ours["plain"]), median(theirs)
+    tracked, rsa = median(ours["tracked"]), median(ours["rsa"])
     return [
-        Measure("whole pipeline, against the usual one", best, "messages/s", usual, best / usual, "ratio >= 8"),
-        Measure("whole pipeline, ed25519", best, "messages/s", target="value >= 2500"),
-        Measure("whole pipeline, RSA-2048", max(ours["rsa"]), "messages/s"),
+        Measure("whole pipeline, against the usual one", mine, "messages/s", usual, mine / usual, "ratio >= 8"),
+        Measure("whole pipeline, ed25519", mine, "messages/s", target="value >= 2500"),
+        Measure("the same, every link led through the shop", tracked, "messages/s", usual, tracked / usual),
+        Measure("whole pipeline, RSA-2048", rsa, "messages/s", usual, rsa / usual),
     ]
 
 
-def _ours(folder: Path, port: int, count: int, key: str) -> float:
-    with _project(folder, port, count, key) as workspace:
+def _ours(folder: Path, port: int, count: int, key: str, track: str) -> float:
+    with _project(folder, port, count, key, track) as workspace:
         return asyncio.run(_deliver(workspace, count))
 
 
@@ -113,7 +120,7 @@ async def _deliver(workspace: Workspace, count: int) -> float:
     return (after - before) / (last - first)
 
 
-def _project(folder: Path, port: int, count: int, key: str, track: str = "true") -> Workspace:
+def _project(folder: Path, port: int, count: int, key: str, track: str) -> Workspace:
     """A launched campaign whose messages wait in the ledger."""
     for name in ("campaigns", "templates/winback"):
         (folder / name).mkdir(parents=True)

@@ -65,6 +65,7 @@ def _show_overview(invocation: Invocation, workspace: Workspace) -> None:
         payload,
         *test_mode(workspace.project),
         Text(health.in_words(), "good" if health.alive else "odd"),
+        *(Text(why, "bad") for why in (health.beat.not_launched if health.alive and health.beat else ())),
         *_stops(found),
         _campaigns(found, due),
         *_runs(found.runs),

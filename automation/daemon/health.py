@@ -25,6 +25,7 @@ class Beat:
     sent: int = 0
     planning: int | None = None  # the run whose audience is being planned
     invalid: tuple[str, ...] = ()  # problems of the files as they are now
+    not_launched: tuple[str, ...] = ()  # why valid campaigns were not launched, under `launch: on_merge`
     next_due: dict[str, str] = field(default_factory=dict)
 
     def write(self, data_dir: Path) -> None:
@@ -76,6 +77,7 @@ def _read(file: Path) -> Beat | None:
     try:
         found = json.loads(file.read_text())
         times = {name: datetime.fromisoformat(found[name]) for name in ("started_at", "at")}
-        return Beat(**{**found, **times, "invalid": tuple(found["invalid"])})
+        lists = {name: tuple(found[name]) for name in ("invalid", "not_launched")}
+        return Beat(**{**found, **times, **lists})
     except (OSError, ValueError, KeyError, TypeError):
         return None

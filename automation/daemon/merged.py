@@ -1,11 +1,19 @@
-"""`launch: on_merge`: whatever is valid in the folder is launched, since the team reviewed it before it got there."""
+"""`launch: on_merge`: what is valid in the folder is launched, since the team reviewed it before it got there.
+
+Nobody looks at its plan, so what `automation launch` would refuse is refused here too.
+"""
 
 from __future__ import annotations
 
 import structlog
 
+from automation.daemon.coming import coming
 from automation.errors import AutomationError
-from automation.runner.launch import launch, standings
+from automation.runner.guards import refuse_unusual
+from automation.runner.launch import launch, may_be_launched, standings, valid_campaign
+from automation.runner.pinned import PinnedCampaigns
+from automation.runner.preflight import refuse_faulty
+from automation.runner.rehearsal import plan
 from automation.runner.workspace import Workspace
 
 log = structlog.get_logger(__name__)
@@ -14,19 +22,31 @@ BY = "on_merge"
 
 
 def launch_merged(workspace: Workspace) -> list[str]:
-    """Launch drafts and changed campaigns, where config.yaml says so; a stopped one stays stopped."""
+    """Launch drafts and changed campaigns, where config.yaml says so; returns why some were not.
+
+    A sample of each one's messages is rendered first. A stopped campaign stays stopped.
+    """
     if workspace.project.settings.launch != "on_merge":
         return []
-    launched = []
+    refused = []
     for standing in standings(workspace):
         valid = standing.file is not None and standing.file.campaign is not None
         if not valid or standing.standing not in ("draft", "changed since launch"):
             continue
         try:
-            launch(workspace, standing.name, by=BY, audience=None)
+            _launch(workspace, standing.name)
         except AutomationError as error:
             log.warning("not launched", campaign=standing.name, because=str(error))
+            refused.append(str(error))
         else:
-            launched.append(standing.name)
             log.info("launched", campaign=standing.name, by=BY)
-    return launched
+    return refused
+
+
+def _launch(workspace: Workspace, name: str) -> None:
+    may_be_launched(workspace, name)
+    rivals = coming(workspace, PinnedCampaigns(workspace.project), valid_campaign(workspace.project, name))
+    made = plan(workspace, name, samples=0, extent="sample", coming=rivals)
+    refuse_faulty(name, made.preflight)
+    refuse_unusual(workspace, name, made.audience)
+    launch(workspace, name, by=BY, audience=made.audience)

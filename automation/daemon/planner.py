@@ -10,6 +10,7 @@ import structlog
 from automation.clock import monotonic
 from automation.daemon.agenda import local_time
 from automation.daemon.coming import coming
+from automation.daemon.merged import launch_merged
 from automation.runner.confirming import ask_or_say_why_not
 from automation.runner.flush import flush
 from automation.runner.pinned import PinnedCampaigns
@@ -33,16 +34,23 @@ class Planner(threading.Thread):
     def __init__(self, workspace: Callable[[], Workspace], planned: Callable[[], None]) -> None:
         super().__init__(name="planner", daemon=True)
         self.planning: int | None = None
+        self.not_launched: tuple[str, ...] = ()
         self._workspace = workspace
         self._planned = planned
         self._work = threading.Event()
         self._stopping = threading.Event()
+        self._files_changed = True
         self._not_before: dict[int, float] = {}
         self._unasked: str | None = None
         self._flushed = monotonic()
 
     def wake(self) -> None:
         """A run was claimed."""
+        self._work.set()
+
+    def read_files_anew(self) -> None:
+        """The project's files are others: they may be ones to launch."""
+        self._files_changed = True
         self._work.set()
 
     def stop(self) -> None:
@@ -55,11 +63,17 @@ class Planner(threading.Thread):
             self._work.wait(_LOOK_EVERY)
             self._work.clear()
             try:
+                self._launch_merged()
                 self._plan_all()
                 self._flush_now_and_then()
             except Exception:
                 log.exception("planning failed")
                 self._flushed = monotonic()
+
+    def _launch_merged(self) -> None:
+        if self._files_changed:
+            self._files_changed = False
+            self.not_launched = tuple(launch_merged(self._workspace()))
 
     def _plan_all(self) -> None:
         workspace = self._workspace()

@@ -20,7 +20,6 @@ from automation.daemon.clock_watch import follow as follow_clock
 from automation.daemon.clock_watch import pause as pause_clock
 from automation.daemon.health import BEAT, Beat, read_health
 from automation.daemon.lock import holding
-from automation.daemon.merged import launch_merged
 from automation.daemon.planner import Planner
 from automation.daemon.postman import Postman
 from automation.daemon.reload import Watcher
@@ -183,7 +182,7 @@ class Service:
 
     def _report(self, problems: tuple[Problem, ...]) -> None:
         self._set_problems(tuple(str(problem) for problem in problems if problem.refuses))
-        launch_merged(self._workspace)
+        self.planner.read_files_anew()
 
     def _set_problems(self, found: tuple[str, ...]) -> None:
         for problem in found:
@@ -206,6 +205,7 @@ class Service:
             sent=self.sender.sent,
             planning=self.planner.planning,
             invalid=self._problems,
+            not_launched=self.planner.not_launched,
             next_due={name: at.isoformat() for name, at in due.items()},
         )
         try:

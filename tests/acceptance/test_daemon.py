@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.project import CAMPAIGN, automation, command, delivered, json_of, launched_project, write_project
+from support.project import CAMPAIGN, automation, command, delivered, fill, json_of, launched_project, write_project
 
 from automation.clock import SystemClock
+from automation.runner.workspace import open_workspace
 from automation.store import ledger, runs
 from automation.store.engine import open_store
 from automation.types.run import Account
@@ -233,6 +234,25 @@ def test_on_merge_launches_what_is_valid(tmp_path: Path) -> None:
     (root / "campaigns" / "broken.yaml").write_text("name: broken\n")
     (root / "config.yaml").write_text((root / "config.yaml").read_text() + "launch: on_merge\n")
     with running(root) as daemon:
+        wait_for(lambda: rows(root, "SELECT campaign FROM launch") == [("hello",)], daemon)
+        end(daemon)
+
+
+def test_on_merge_launches_nothing_whose_messages_have_errors(tmp_path: Path) -> None:
+    root = write_project(tmp_path)
+    with open_workspace(root) as workspace:
+        fill(workspace, 3)
+    body = root / "templates/hello/email.html"
+    sound = body.read_text()
+    body.write_text(sound + "<p>{{ customer.nickname }}</p>")
+    (root / "config.yaml").write_text((root / "config.yaml").read_text() + "launch: on_merge\n")
+    with running(root) as daemon:
+        wait_for(lambda: (json_of(root, "status")["daemon"]["last_beat"] or {}).get("not_launched"), daemon)
+        assert rows(root, "SELECT campaign FROM launch") == []
+        shown = " ".join(automation(root, "status").stdout.split())
+        assert "campaign 'hello' is not launched, its messages have errors: 3 messages:" in shown
+        assert "'nickname' is not known" in shown
+        body.write_text(sound)
         wait_for(lambda: rows(root, "SELECT campaign FROM launch") == [("hello",)], daemon)
         end(daemon)
 
