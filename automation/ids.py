@@ -116,7 +116,7 @@ def bounced_message(secret: bytes, token: str) -> str | None:
 
 
 def _bounce_signature(secret: bytes, message: str) -> str:
-    return hmac.new(secret, f"bounce|{message}".encode(), hashlib.sha256).hexdigest()[:16]
+    return hmac.digest(secret, f"bounce|{message}".encode(), "sha256")[:8].hex()
 
 
 def verify(secret: bytes, purpose: str, token: str) -> str | None:

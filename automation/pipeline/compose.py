@@ -6,6 +6,8 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from zoneinfo import ZoneInfo
 
@@ -46,7 +48,8 @@ def compose(
     assert campaign.send is not None
     send = campaign.send
     kind = head.kinds[grant.channel]
-    body = _body(grant, campaign, renderer, head, products)
+    own = _own_links(grant, head)
+    body = _body(grant, campaign, renderer, head, products, own)
     if head.track and head.base_url is not None and kind == "email":
         body = links.track(body, head.base_url, head.secret, grant.id)
     return Rendered(
@@ -62,7 +65,7 @@ def compose(
         sender=send.from_ or head.sender,
         reply_to=send.reply_to or head.reply_to,
         language=body.language,
-        headers=_headers(grant, head) if kind == "email" else {},
+        headers=_headers(grant, head, own) if kind == "email" else {},
         bounce_token=bounce_token(head.secret, grant.id) if kind == "email" else "",
     )
 
@@ -71,11 +74,16 @@ def linked(
     grant: Grant, campaign: Campaign, renderer: Renderer, head: Letterhead, products: Mapping[str, Mapping[str, object]]
 ) -> list[str]:
     """Where the message's click links lead, by their number. Raises `TemplateError`."""
-    return links.links(_body(grant, campaign, renderer, head, products), head.base_url or "")
+    return links.links(_body(grant, campaign, renderer, head, products, _own_links(grant, head)), head.base_url or "")
 
 
 def _body(
-    grant: Grant, campaign: Campaign, renderer: Renderer, head: Letterhead, products: Mapping[str, Mapping[str, object]]
+    grant: Grant,
+    campaign: Campaign,
+    renderer: Renderer,
+    head: Letterhead,
+    products: Mapping[str, Mapping[str, object]],
+    own: Mapping[str, str],
 ) -> Body:
     """What the message says, with its links as the template has them."""
     assert campaign.send is not None
@@ -89,8 +97,8 @@ def _body(
         ),
         "shop": {**head.shop, "url": _tagged(head.shop["url"], campaign.send.utm)},
         "campaign": {"name": campaign.name},
-        "links": _own_links(grant, head),
-        "today": grant.granted_at.astimezone(head.zone).date().isoformat(),
+        "links": own,
+        "today": _day(grant.granted_at, head.zone),
     }
     return renderer.render(
         grant.template,
@@ -99,7 +107,13 @@ def _body(
         language=kept["language"],
         otherwise=head.shop["language"],
         subject=_subject(campaign, grant.variant),
+        plain=True,
     )
+
+
+@lru_cache(maxsize=16)
+def _day(at: datetime, zone: ZoneInfo) -> str:
+    return at.astimezone(zone).date().isoformat()
 
 
 def tag_links(products: Mapping[str, Mapping[str, object]], campaign: Campaign) -> Mapping[str, Mapping[str, object]]:
@@ -124,34 +138,35 @@ def _subject(campaign: Campaign, variant: str | None) -> str | Mapping[str, str]
     return chosen.subject if chosen is not None and chosen.subject is not None else campaign.send.subject
 
 
-def _own_links(grant: Grant, head: Letterhead) -> dict[str, str]:
-    """The shop's own pages for this message; where it serves none, unsubscribing is by mail."""
-    if head.base_url is None:
-        return dict.fromkeys(("unsubscribe", "preferences"), _unsubscribe_mail(grant, head))
-    return {name: _own_link(grant, head, name) for name in ("unsubscribe", "preferences", "confirm")}
-
-
 _PATHS = {"unsubscribe": "u", "preferences": "p", "confirm": "confirm"}
 
 
-def _own_link(grant: Grant, head: Letterhead, purpose: str) -> str:
-    assert head.base_url is not None
-    return f"{head.base_url.rstrip('/')}/{_PATHS[purpose]}/{sign(head.secret, purpose, grant.id)}"
-
-
-def _headers(grant: Grant, head: Letterhead) -> dict[str, str]:
-    """RFC 2369, 8058 (only where the shop serves links) and 2919, and what Gmail counts complaints by."""
-    mail = _unsubscribe_mail(grant, head)
-    sender = head.sender.rpartition("@")[2].rstrip("> ")
-    topic, campaign = (re.sub(r"[^A-Za-z0-9_-]+", "-", name) for name in (grant.topic, grant.campaign))
-    counted = {"List-Id": f"<{topic}.{sender}>", "Feedback-ID": f"{campaign}:{grant.run_id}:{topic}:{sender}"}
+def _own_links(grant: Grant, head: Letterhead) -> dict[str, str]:
+    """The shop's own pages for this message; where it serves none, unsubscribing is by mail."""
     if head.base_url is None:
-        return {"List-Unsubscribe": f"<{mail}>", **counted}
-    link = _own_link(grant, head, "unsubscribe")
+        mail = _unsubscribe_mail(head, sign(head.secret, "unsubscribe", grant.id))
+        return dict.fromkeys(("unsubscribe", "preferences"), mail)
+    base = head.base_url.rstrip("/")
+    return {name: f"{base}/{path}/{sign(head.secret, name, grant.id)}" for name, path in _PATHS.items()}
+
+
+def _headers(grant: Grant, head: Letterhead, own: Mapping[str, str]) -> dict[str, str]:
+    """RFC 2369, 8058 (only where the shop serves links) and 2919, and what Gmail counts complaints by."""
+    sender = head.sender.rpartition("@")[2].rstrip("> ")
+    topic, campaign = _token(grant.topic), _token(grant.campaign)
+    counted = {"List-Id": f"<{topic}.{sender}>", "Feedback-ID": f"{campaign}:{grant.run_id}:{topic}:{sender}"}
+    link = own["unsubscribe"]
+    if head.base_url is None:
+        return {"List-Unsubscribe": f"<{link}>", **counted}
+    mail = _unsubscribe_mail(head, link.rpartition("/")[2])
     one_click = {"List-Unsubscribe": f"<{link}>, <{mail}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
     return one_click | counted
 
 
-def _unsubscribe_mail(grant: Grant, head: Letterhead) -> str:
-    token = sign(head.secret, "unsubscribe", grant.id)
+@lru_cache(maxsize=256)
+def _token(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name)
+
+
+def _unsubscribe_mail(head: Letterhead, token: str) -> str:
     return f"mailto:{head.unsubscribe_to}?subject=unsubscribe%20{token}"

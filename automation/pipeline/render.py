@@ -81,11 +81,15 @@ class Renderer:
         language: str | None = None,
         otherwise: str | None = None,
         subject: Subject = None,
+        plain: bool = False,
     ) -> Body:
-        """One message. Raises `LanguageMissing`, or `TemplateError` with the template's file and line."""
+        """One message. Raises `LanguageMissing`, or `TemplateError` with the template's file and line.
+
+        plain: the context came out of JSON, so that it holds no object and need not be looked through.
+        """
         compiled = self._body(template, kind)
         chosen = self._language(template, language, otherwise)
-        values = self._values(template, chosen, context)
+        values = self._values(template, chosen, context, plain=plain)
         values["subject"] = line = self._subject(template, kind, chosen, subject, values)
         values["preheader"] = preheader = self._line(template, chosen, "preheader", values)
         html = compiled.html.render(values) if compiled.html else ""
@@ -145,10 +149,11 @@ class Renderer:
             self._languages[key] = self.templates.language(*key)
         return self._languages[key]
 
-    def _values(self, template: str, language: str, context: Mapping[str, Any]) -> dict[str, Any]:
+    def _values(self, template: str, language: str, context: Mapping[str, Any], *, plain: bool) -> dict[str, Any]:
         values = dict(context)
         try:
-            refuse_objects(values)
+            if not plain:
+                refuse_objects(values)
         except TypeError as error:
             raise TemplateError(f"templates/{template}", None, str(error)) from error
         phrases = self._phrases(template, language)

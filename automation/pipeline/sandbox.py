@@ -207,7 +207,7 @@ def names_used(environment: Sandbox, source: str) -> set[str]:
 
 
 def run(template: Template, context: dict[str, Any]) -> str:
-    """Render. `context` must have passed `refuse_objects`. Raises `UndefinedError`, `SecurityError`, `TypeError` …"""
+    """Render a context that is known to be plain. Raises `UndefinedError`, `SecurityError`, `TypeError` …"""
     budget = context.setdefault(BUDGET, Budget())
     stream = template.root_render_func(template.new_context(context, shared=True))
     parts: list[str] = []

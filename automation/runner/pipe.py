@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from automation.clock import from_millis, to_millis
@@ -28,17 +27,18 @@ async def next_frame(reader: asyncio.StreamReader) -> list[Any]:
 
 def pack_grants(grants: Sequence[Grant]) -> list[object]:
     """Instants as milliseconds; 2 µs each."""
-    return [grant._replace(due_at=_millis(grant.due_at), granted_at=_millis(grant.granted_at)) for grant in grants]
+    return [_with_instants(grant, to_millis) for grant in grants]
 
 
 def unpack_grants(packed: Sequence[Sequence[Any]]) -> list[Grant]:
-    made = (Grant(*values) for values in packed)
-    return [grant._replace(due_at=_instant(grant.due_at), granted_at=_instant(grant.granted_at)) for grant in made]
+    return [Grant(*_with_instants(values, from_millis)) for values in packed]
 
 
-def _millis(at: datetime) -> Any:
-    return to_millis(at)
+_INSTANTS = [Grant._fields.index(name) for name in ("due_at", "granted_at")]
 
 
-def _instant(millis: Any) -> datetime:
-    return from_millis(millis)
+def _with_instants(values: Iterable[Any], become: Callable[[Any], object]) -> list[Any]:
+    found = list(values)
+    for place in _INSTANTS:
+        found[place] = become(found[place])
+    return found

@@ -8,13 +8,10 @@ import hmac
 from collections.abc import Sequence
 
 import polars as pl
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from automation.store.engine import insert_rows, table
+from automation.store.engine import execute_rows, insert_rows
 from automation.store.tables import Coupon
-
-_coupon = table(Coupon)
 
 
 def reserve(connection: Connection, rows: pl.DataFrame, *, campaign: str, secret: bytes) -> None:
@@ -35,4 +32,5 @@ def coupon_code(secret: bytes, prefix: str, message: str) -> str:
 
 def settle(connection: Connection, messages: Sequence[str], state: str) -> None:
     """Confirm or release what these messages were promised."""
-    connection.execute(sa.update(_coupon).where(_coupon.c.message_id.in_(messages)).values(state=state))
+    promised = [(state, message) for message in messages]
+    execute_rows(connection, "UPDATE coupon SET state = ? WHERE message_id = ?", promised)

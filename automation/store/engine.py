@@ -90,12 +90,21 @@ def insert_rows(
     connection: Connection, model: type[SQLModel], columns: Sequence[str], rows: list[tuple[Any, ...]]
 ) -> None:
     """Insert many rows by the driver's own executemany; `rows` hold the values of `columns`, in their order."""
-    if not rows:
-        return
     quote = connection.dialect.identifier_preparer.quote
     names = ", ".join(quote(name) for name in columns)
-    places = ", ".join(["?" if connection.dialect.paramstyle == "qmark" else "%s"] * len(columns))
-    connection.exec_driver_sql(f"INSERT INTO {quote(table(model).name)} ({names}) VALUES ({places})", rows)  # noqa: S608
+    places = ", ".join("?" * len(columns))
+    execute_rows(connection, f"INSERT INTO {quote(table(model).name)} ({names}) VALUES ({places})", rows)  # noqa: S608
+
+
+def execute_rows(connection: Connection, statement: str, rows: list[tuple[Any, ...]]) -> None:
+    """Execute a statement for every row by the driver's own executemany; each `?` is a row's next value.
+
+    No other question mark may stand in it. Where the statement is a short one this takes half of what SQLAlchemy's
+    named parameters take.
+    """
+    if rows:
+        mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+        connection.exec_driver_sql(statement.replace("?", mark), rows)
 
 
 def table(model: type[SQLModel]) -> sa.Table:

@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 from automation.clock import from_millis, to_millis
 from automation.errors import StoreError
 from automation.store import flights, lanes, pauses
-from automation.store.engine import table
+from automation.store.engine import execute_rows, table
 from automation.store.lanes import Queue
 from automation.store.sending import Result, release, settle
 from automation.store.suppressions import forbidden as forbidden_addresses
@@ -81,7 +81,7 @@ class Tick:
 
 @dataclass
 class _Found:
-    rows: list[Mapping[Any, Any]] = field(default_factory=list)
+    rows: list[sa.Row[Any]] = field(default_factory=list)
     held: bool = False
 
 
@@ -115,9 +115,9 @@ def tick(
     if not rows:
         return Tick((), 0, found.held)
     closed = forbidden_addresses(connection, rows)
-    asks = set(marketing)
-    standing = {row["id"]: _standing(row, at, asks, closed.get(row["id"])) for row in rows}
-    asked = [_as_grant(row, row["attempt"] + 1, at) for row in rows if standing[row["id"]] is None]
+    asks, granted_at = set(marketing), from_millis(at)
+    standing = {row.id: _standing(row, at, asks, closed.get(row.id)) for row in rows}
+    asked = [_as_grant(row, row.attempt + 1, granted_at) for row in rows if standing[row.id] is None]
     too_soon = spacing(connection, asked)
     asked = [grant for grant in asked if grant.id not in too_soon]
     try:
@@ -127,7 +127,7 @@ def tick(
         _put_off(connection, {grant.id: to_millis(now + LOOK_AGAIN) for grant in asked})
         asked, forbidden = [], {}
     standing |= {message: (MessageState.SUPPRESSED, code) for message, code in forbidden.items()}
-    _put_off(connection, {row["id"]: _quiet_until(row, at) for row in rows if standing[row["id"]] == _QUIET})
+    _put_off(connection, {row.id: _quiet_until(row, at) for row in rows if standing[row.id] == _QUIET})
     _settle_refused(connection, standing, at)
     allowed = [grant for grant in asked if grant.id not in forbidden]
     slots = [(grant, traffic.slot(grant)) for grant in allowed]
@@ -152,7 +152,7 @@ def _due(connection: Connection, at: int, want: int, traffic: Traffic) -> _Found
             found.held = True
             continue
         taken = lanes.take(connection, lane, now=at, want=min(share, room))
-        found.rows += [row for row in taken if row["campaign"] not in stopped.scopes]
+        found.rows += [row for row in taken if row.campaign not in stopped.scopes]
     return found
 
 
@@ -172,37 +172,34 @@ def seated(grants: Sequence[Grant], seats: Sequence[tuple[int, int]]) -> list[Gr
 _QUIET = (MessageState.QUEUED, "quiet_hours")
 
 
-def _standing(
-    row: Mapping[Any, Any], at: int, marketing: set[str], closed: str | None
-) -> tuple[MessageState, str] | None:
+def _standing(row: sa.Row[Any], at: int, marketing: set[str], closed: str | None) -> tuple[MessageState, str] | None:
     """What forbids the message now, and the state that it gets; None where nothing does."""
-    if row["expires_at"] is not None and row["expires_at"] <= at:
+    if row.expires_at is not None and row.expires_at <= at:
         return MessageState.EXPIRED, "late"
     if not _may(row, marketing):
-        return MessageState.SUPPRESSED, "no_consent" if row["granted"] is None else "consent_withdrawn"
+        return MessageState.SUPPRESSED, "no_consent" if row.granted is None else "consent_withdrawn"
     if closed is not None:
         return MessageState.SUPPRESSED, closed
-    if row["doubled"]:
+    if row.doubled:
         return MessageState.SUPPRESSED, "duplicate_address"
     return _QUIET if _quiet_until(row, at) > at else None
 
 
-def _may(row: Mapping[Any, Any], marketing: set[str]) -> bool:
-    return bool(row["granted"]) if row["topic"] in marketing else row["granted"] is not False and row["granted"] != 0
+def _may(row: sa.Row[Any], marketing: set[str]) -> bool:
+    return bool(row.granted) if row.topic in marketing else row.granted is not False and row.granted != 0
 
 
-def _quiet_until(row: Mapping[Any, Any], at: int) -> int:
+def _quiet_until(row: sa.Row[Any], at: int) -> int:
     """The end of the quiet hours that this instant falls into, on any day; else the instant itself."""
-    if row["quiet_from"] is None or at < row["quiet_from"]:
+    if row.quiet_from is None or at < row.quiet_from:
         return at
-    into, length = (at - row["quiet_from"]) % _DAY, row["quiet_until"] - row["quiet_from"]
+    into, length = (at - row.quiet_from) % _DAY, row.quiet_until - row.quiet_from
     return at - into + length if into < length else at
 
 
 def _put_off(connection: Connection, until: Mapping[str, int]) -> None:
-    if until:
-        later = sa.update(_message).where(_message.c.id == sa.bindparam("i")).values(due_at=sa.bindparam("d"))
-        connection.execute(later, [{"i": message, "d": at} for message, at in until.items()])
+    later = [(at, message) for message, at in until.items()]
+    execute_rows(connection, "UPDATE message SET due_at = ? WHERE id = ?", later)
 
 
 def _settle_refused(connection: Connection, standing: Mapping[str, tuple[MessageState, str] | None], at: int) -> None:
@@ -214,52 +211,31 @@ def _settle_refused(connection: Connection, standing: Mapping[str, tuple[Message
 
 
 def _begin(connection: Connection, grants: Sequence[Grant], at: int) -> None:
-    if grants:
-        sending = (
-            sa.update(_message)
-            .where(_message.c.id == sa.bindparam("i"))
-            .values(
-                state=MessageState.SENDING.value,
-                attempt=_message.c.attempt + 1,
-                flight=sa.bindparam("f"),
-                provider=sa.bindparam("p"),
-                granted_at=at,
-            )
-        )
-        connection.execute(sending, [{"i": grant.id, "f": grant.flight, "p": grant.provider} for grant in grants])
+    execute_rows(connection, _BEGIN, [(grant.flight, grant.provider, at, grant.id) for grant in grants])
+
+
+_BEGIN = (
+    f"UPDATE message SET state = '{MessageState.SENDING.value}', attempt = attempt + 1, flight = ?, provider = ?, "  # noqa: S608
+    "granted_at = ? WHERE id = ?"
+)
 
 
 def grant_of(connection: Connection, message: str) -> Grant:
     """The last grant that a message had, for rendering it again. Raises `StoreError`."""
-    row = connection.execute(_ONE, {"id": message}).mappings().one_or_none()
-    if row is None or row["granted_at"] is None:
+    row = connection.execute(_ONE, {"id": message}).one_or_none()
+    if row is None or row.granted_at is None:
         raise StoreError(f"message {message!r} " + ("is not in the store" if row is None else "was never sent"))
-    return _as_grant(row, row["attempt"], row["granted_at"])
+    return _as_grant(row, row.attempt, from_millis(row.granted_at))
 
 
-def _as_grant(row: Mapping[Any, Any], attempt: int, granted_at: int) -> Grant:
-    kept = {name: row[name] for name in _GRANTED}
-    return Grant(attempt=attempt, due_at=from_millis(row["due_at"]), granted_at=from_millis(granted_at), **kept)
+def _as_grant(row: sa.Row[Any], attempt: int, granted_at: datetime) -> Grant:
+    return Grant(
+        row.id, attempt, row.run_id, row.batch_no, row.campaign, row.launch_id, row.customer_id, row.channel, row.topic,
+        row.address, row.template, row.context, row.variant, row.offer, row.items, row.coupon,
+        from_millis(row.due_at), granted_at, row.provider,
+    )  # fmt: skip
 
 
-_GRANTED = (
-    "id",
-    "run_id",
-    "batch_no",
-    "campaign",
-    "launch_id",
-    "customer_id",
-    "channel",
-    "topic",
-    "address",
-    "template",
-    "context",
-    "variant",
-    "offer",
-    "items",
-    "coupon",
-    "provider",
-)
 _COLUMNS = """
     SELECT m.id, m.run_id, m.batch_no, m.customer_id, m.channel, m.topic, m.address, m.template, m.context, m.attempt,
            m.expires_at, m.due_at, m.granted_at, m.quiet_from, m.quiet_until, m.provider,

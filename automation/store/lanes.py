@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -116,6 +116,6 @@ _DUE = """
 _TAKE = sa.text(_DUE)
 
 
-def take(connection: Connection, lane: str, *, now: int, want: int) -> Sequence[Mapping[Any, Any]]:
+def take(connection: Connection, lane: str, *, now: int, want: int) -> Sequence[sa.Row[Any]]:
     """The first messages of a queue that are due, with everything that may forbid them."""
-    return connection.execute(_TAKE, {"lane": lane, "now": now, "want": want}).mappings().all()
+    return connection.execute(_TAKE, {"lane": lane, "now": now, "want": want}).all()

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from automation.clock import from_millis, to_millis
 from automation.ids import content_hash
 from automation.store import ambiguity, coupons, lanes, pauses, suppressions
-from automation.store.engine import table
+from automation.store.engine import execute_rows, table
 from automation.store.tables import Contact, Message
 from automation.types.message import MessageState, Receipt, Verdict
 
@@ -42,9 +42,11 @@ def settle(connection: Connection, results: Sequence[Result | Receipt], *, now: 
     for state, found in states.items():
         receipts = [result.receipt for result in found]
         if state is MessageState.QUEUED:
-            connection.execute(_QUEUE_AGAIN, [_again(result, now) for result in found])
+            execute_rows(connection, _QUEUE_AGAIN, [_again(result, now) for result in found])
             continue
-        connection.execute(_SETTLE, [_settled(receipt, state, now) for receipt in receipts])
+        at = to_millis(now)
+        rows = [(state.value, at, r.provider_id or None, r.detail or None, r.id, r.attempt) for r in receipts]
+        execute_rows(connection, _SETTLE, rows)
         if state is MessageState.SENT:
             coupons.settle(connection, [r.id for r in receipts], "confirmed")
         elif state is MessageState.FAILED:
@@ -58,26 +60,15 @@ def _receipt(result: Result | Receipt) -> Receipt:
     return result.receipt if isinstance(result, Result) else result
 
 
-_TAKEN = "WHERE id = :i AND attempt = :a AND state IN ('sending', 'ambiguous')"
-_SETTLE = sa.text(f"UPDATE message SET state = :s, settled_at = :t, provider_id = :p, reason = :r {_TAKEN}")  # noqa: S608
-_QUEUE_AGAIN = sa.text(
-    "UPDATE message SET state = 'queued', settled_at = :t, provider_id = :p, reason = :r, due_at = :d, "  # noqa: S608
-    f"attempt = attempt - :u, provider = coalesce(:v, provider) {_TAKEN}"
+_TAKEN = "WHERE id = ? AND attempt = ? AND state IN ('sending', 'ambiguous')"
+_SETTLE = f"UPDATE message SET state = ?, settled_at = ?, provider_id = ?, reason = ? {_TAKEN}"  # noqa: S608
+_QUEUE_AGAIN = (
+    "UPDATE message SET state = 'queued', settled_at = ?, provider_id = ?, reason = ?, due_at = ?, "  # noqa: S608
+    f"attempt = attempt - ?, provider = coalesce(?, provider) {_TAKEN}"
 )
 
 
-_RETURN = sa.text(f"UPDATE message SET state = 'queued', flight = NULL {_TAKEN}")  # noqa: S608
-
-
-def _settled(receipt: Receipt, state: MessageState, now: datetime) -> dict[str, object]:
-    return {
-        "i": receipt.id,
-        "a": receipt.attempt,
-        "s": state.value,
-        "t": to_millis(now),
-        "p": receipt.provider_id or None,
-        "r": receipt.detail or None,
-    }
+_RETURN = f"UPDATE message SET state = 'queued', flight = NULL {_TAKEN}"  # noqa: S608
 
 
 def _suppress(connection: Connection, receipts: Sequence[Receipt], *, now: datetime) -> None:
@@ -102,13 +93,13 @@ def _settled_state(result: Receipt) -> MessageState:
     }[result.verdict]
 
 
-def _again(result: Result, now: datetime) -> dict[str, object]:
+def _again(result: Result, now: datetime) -> tuple[object, ...]:
     """When the next attempt is due, by how much the count goes back, and which provider has it."""
     receipt = result.receipt
-    settled = _settled(receipt, MessageState.QUEUED, now)
-    del settled["s"]
     due = to_millis(now + (SWITCHED if result.provider is not None else backoff(receipt)))
-    return settled | {"d": due, "u": int(receipt.verdict is Verdict.RETURNED), "v": result.provider}
+    uncounted = int(receipt.verdict is Verdict.RETURNED)
+    said = (to_millis(now), receipt.provider_id or None, receipt.detail or None)
+    return (*said, due, uncounted, result.provider, receipt.id, receipt.attempt)
 
 
 def backoff(result: Receipt) -> timedelta:
@@ -135,9 +126,7 @@ def hand_back(connection: Connection, untouched: Sequence[Receipt], *, now: date
     waits, each for as long as its own jitter says, so that the innocent part from the one that they died with.
     """
     settle(connection, [replace(one, verdict=Verdict.RETRY) for one in untouched if one.attempt > 1], now=now)
-    again = [{"i": receipt.id, "a": receipt.attempt} for receipt in untouched if receipt.attempt == 1]
-    if again:
-        connection.execute(_RETURN, again)
+    execute_rows(connection, _RETURN, [(receipt.id, receipt.attempt) for receipt in untouched if receipt.attempt == 1])
 
 
 def next_due(connection: Connection) -> datetime | None:

@@ -128,12 +128,12 @@ def suppressed(
     return {address: row for address, row in found.items() if row is not None}
 
 
-def forbidden(connection: Connection, messages: Sequence[Mapping[Any, Any]]) -> dict[str, str]:
+def forbidden(connection: Connection, messages: Sequence[sa.Row[Any]]) -> dict[str, str]:
     """Those of the messages (rows with id, recipient, channel, topic) whose address forbids them: id → reason code.
 
     Recipients are normalised already; 3 µs a message.
     """
-    domains = {row["recipient"]: domain_of(row["recipient"]) for row in messages}
+    domains = {row.recipient: domain_of(row.recipient) for row in messages}
     listed_: dict[str, list[Suppressed]] = {}
     for found in _of(connection, sorted({*domains, *domains.values()} - {""})):
         listed_.setdefault(found.address, []).append(found)
@@ -141,10 +141,10 @@ def forbidden(connection: Connection, messages: Sequence[Mapping[Any, Any]]) -> 
         return {}
     codes = {}
     for row in messages:
-        recipient, channel, topic = row["recipient"], row["channel"], row["topic"]
+        recipient, channel, topic = row.recipient, row.channel, row.topic
         for found in (*listed_.get(recipient, ()), *listed_.get(domains[recipient], ())):
             if found.channel in (channel, EVERY) and found.topic in (topic, EVERY):
-                codes[row["id"]] = found.code
+                codes[row.id] = found.code
                 break
     return codes
 

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,8 +80,12 @@ def _signature(signer: Signer, signed: str, listed: str, body_hash: str, at: int
     return header + "\r\n ".join(text[start : start + _LINE] for start in range(0, len(text), _LINE))
 
 
+@lru_cache(maxsize=256)
 def relaxed_header(header: str) -> str:
-    """RFC 6376, 3.4.2: the name in lower case, unfolded, each run of blanks one blank, none at either end."""
+    """RFC 6376, 3.4.2: the name in lower case, unfolded, each run of blanks one blank, none at either end.
+
+    Remembered, since two thirds of a campaign's headers are the same in every message.
+    """
     name, _, value = header.partition(":")
     if value.isascii():
         return f"{name.lower()}:{' '.join(value.split())}"

@@ -16,10 +16,12 @@ from functools import lru_cache
 
 from automation.types.message import Rendered
 from automation_email import attachment
-from automation_email.address import Address, MimeError, read_address, refuse_control
+from automation_email.address import Address, MimeError, own_address, read_address, refuse_control
 from automation_email.dkim import Signer, signatures
 
-_NOT_PLAIN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]|[^\n]{990}")
+_NOT_PLAIN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_LONGEST = 989
+"""Characters of a line that goes as it is (RFC 5321 allows 998)."""
 _HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,70}")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,200}")
 _OWN = frozenset(
@@ -134,7 +136,7 @@ def encoded_words(text: str, used: int = 0) -> str:
 @lru_cache(maxsize=64)
 def _own_mailbox(text: str) -> tuple[Address, str]:
     """The shop's own few addresses, read once: 40 µs a message less."""
-    address = read_address(text)
+    address = own_address(text)
     return address, _mailbox(address)
 
 
@@ -162,7 +164,7 @@ def _part(subtype: str, body: str) -> list[str]:
     more room (a third of the bytes are not ASCII), since it is 32 µs against 54 µs but spam filters like it less.
     """
     body = body.replace("\r\n", "\n").replace("\r", "\n")
-    if body.isascii() and not _NOT_PLAIN.search(body):
+    if body.isascii() and not _NOT_PLAIN.search(body) and max(map(len, body.split("\n"))) <= _LONGEST:
         return [
             f'Content-Type: text/{subtype}; charset="utf-8"',
             "Content-Transfer-Encoding: 7bit",

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from automation.contracts import HandOver
 from automation.types.message import Receipt, Rendered, Verdict
-from automation_email.address import MimeError, read_address
+from automation_email.address import Address, MimeError, own_address, read_address
 from automation_email.delivery import Delivery, deliveries, envelope
 from automation_email.dkim import KeyProblem, Signer, load_signer
 from automation_email.login import log_in
@@ -97,7 +97,7 @@ class SmtpChannel:
         message = delivery.message
         try:
             to = read_address(message.to)
-            sender = read_address(self._return_path(message))
+            sender = self._return_address(message)
             utf8 = to.needs_utf8 or sender.needs_utf8
             if utf8 and not extensions >= _SMTPUTF8:
                 delivery.settle(Verdict.FAILED, "address_unsupported: the server lacks SMTPUTF8")
@@ -113,11 +113,11 @@ class SmtpChannel:
         name = self.options.id_header
         return message if name is None else replace(message, headers={**message.headers, name: message.id})
 
-    def _return_path(self, message: Rendered) -> str:
+    def _return_address(self, message: Rendered) -> Address:
         """Where a bounce goes (VERP); a message without a token, as a test has none, bounces to the bare address."""
         path = self.options.return_path
         if path is None:
-            return message.sender
+            return own_address(message.sender)
         if message.bounce_token:
-            return path.replace("{token}", message.bounce_token, 1)
-        return path.replace("+{token}", "", 1).replace("{token}", "bounce", 1)
+            return read_address(path.replace("{token}", message.bounce_token, 1))
+        return own_address(path.replace("+{token}", "", 1).replace("{token}", "bounce", 1))
