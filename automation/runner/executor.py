@@ -10,7 +10,8 @@ from automation.types.grant import Grant
 from automation.types.message import Receipt
 
 GROUP = 32
-GROUPS_AT_ONCE = 4
+GROUPS_AT_ONCE = 8
+"""On their way to one process. M: 2,570 messages/s with 4, 2,950 with 8, no more with 12: a commit takes in more."""
 _BATCHES_KEPT = 32
 
 Batch = tuple[int, int]
