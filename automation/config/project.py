@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from automation.config.campaigns import CampaignFile, from_source
+from automation.config.channel_checks import check_channels
 from automation.config.problems import Problem, in_order, refused
 from automation.config.settings import Settings
 from automation.config.settings_file import FILE, known_as_written, read_settings
@@ -84,7 +85,10 @@ def _campaigns(root: Path, config: Source, settings: Settings | None, registry: 
         relative = path.relative_to(root).as_posix()
         text, source = read_file(path, relative)
         file = from_source(source, text, known, registry)
-        problems = list(check_templates(root, source, settings, registry)) if settings else []
+        problems = []
+        if settings:
+            problems += check_templates(root, source, settings, registry)
+            problems += check_channels(source, settings, registry)
         if file.name in files:
             taken = files[file.name].path
             problems.append(source.problem(("name",), f"the name {file.name!r} is taken by {taken}"))

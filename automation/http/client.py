@@ -75,10 +75,15 @@ class Answer:
         said = self.headers.get("retry-after", "").strip()
         if said.isascii() and said.isdecimal():
             return min(timedelta(seconds=min(int(said[:10]), 10**6)), LONGEST_WAIT)
-        until = _instant(said)
+        until = instant(said)
         if until is None:
             return None
-        return min(max(until - (_instant(self.headers.get("date", "")) or sent_at), timedelta(0)), LONGEST_WAIT)
+        return min(max(until - (self.date or sent_at), timedelta(0)), LONGEST_WAIT)
+
+    @property
+    def date(self) -> datetime | None:
+        """The service's own time, where it says it."""
+        return instant(self.headers.get("date", ""))
 
 
 @dataclass
@@ -129,7 +134,7 @@ class Client:
         except Exception as error:
             raise (Unanswered if handed_over else NotSent)(_why(error, self.public_only)) from error
 
-    async def fetch(self, url: str, *, method: str = "GET") -> Answer:
+    async def fetch(self, url: str, *, method: str = "GET", headers: Mapping[str, str] | None = None) -> Answer:
         """What lies at the URL, where asking changes nothing. Raises `NotSent`, and `NotAllowed` as `send` does."""
         try:
             split_url(url)
@@ -137,7 +142,7 @@ class Client:
             raise NotAllowed(str(error)) from None
         try:
             async with self._slots, asyncio.timeout(self.timeout + self.answer_timeout) as deadline:
-                return await self._exchange(Request(url, b"", method=method), None, deadline)
+                return await self._exchange(Request(url, b"", headers or {}, method), None, deadline)
         except NotAllowed:
             raise
         except Exception as error:
@@ -201,7 +206,7 @@ async def _read(response: httpcore.Response, until: float | None) -> tuple[bytes
     return bytes(content), True
 
 
-def _instant(text: str) -> datetime | None:
+def instant(text: str) -> datetime | None:
     try:
         found = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -51,6 +52,7 @@ _OUTWAIT = 1.5
 _RESOLVE_EVERY = 60.0
 _DOUBTS = 1_000
 _RESOLVE_AFTER = timedelta(seconds=10)
+_ASKED_AT_MOST = 10
 _GATHER = 0.008
 """Seconds that a commit waits for more results, while everybody has work."""
 
@@ -68,7 +70,7 @@ class Delivery:
     settled: int = 0
     _stopping: bool = False
     _resolved: float = 0.0
-    _asked: set[str] = field(default_factory=set)
+    _asked: Counter[str] = field(default_factory=Counter)
     _results: list[Receipt] = field(default_factory=list)
     _granted: dict[str, Grant] = field(default_factory=dict)
 
@@ -159,7 +161,7 @@ class Delivery:
         before = self.workspace.clock.now() - _RESOLVE_AFTER
         with self.workspace.store.reading() as connection:
             doubtful = ambiguity.to_resolve(connection, before=before, limit=_DOUBTS)
-            ids = [message for message in doubtful if message not in self._asked][:GROUP]
+            ids = [message for message in doubtful if self._asked[message] < _ASKED_AT_MOST][:GROUP]
             grants = [granting.grant_of(connection, message) for message in ids]
         if grants:
             self._asked.update(ids)

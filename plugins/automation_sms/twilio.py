@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Annotated, ClassVar
 from urllib.parse import urlencode
 
 from pydantic import BaseModel, Field, model_validator
 
 from automation.contracts import HandOver
-from automation.http.client import Answer, Request
-from automation.http.exchange import exchange, receipt, verdict_of
+from automation.http.client import Answer, NotSent, Request, instant
+from automation.http.exchange import Undeliverable, exchange, receipt, verdict_of
 from automation.http.reach import ServiceUrl
 from automation.types.message import Receipt, Rendered, Verdict
 from automation.types.secret import Secret
@@ -23,6 +24,12 @@ _DEAD = (21211, 21214, 21217, 21614)
 """No phone number, not reachable, not valid, not a mobile number."""
 _LATER = (14107, 20429, 20503, 21611, 30001)
 """Rate exceeded, too many requests, unavailable, the sender's queue is full, queue overflow."""
+_OK = 200
+_LISTED = 50
+"""A number's last messages that are looked through."""
+_SKEW = timedelta(minutes=1)
+_TAKEN_WITHIN = timedelta(minutes=15)
+_CERTAIN_AFTER = timedelta(minutes=2)
 
 
 class TwilioOptions(SmsOptions):
@@ -58,7 +65,8 @@ class TwilioChannel:
     (21610), and as `hard_bounce` where it is no mobile number (21211, 21214, 21217, 21614). A text of more than
     `max_segments`, or a number without its country: FAILED, and nothing is sent. RETURNED: no connection. AMBIGUOUS: no
     answer, an answer that isn't Twilio's, or 500, 502 and 504: Twilio has no idempotency key, so that after these
-    nobody can know whether the message was taken, and a repeat could arrive twice.
+    nobody can know whether the message was taken, and a repeat could arrive twice. `resolve` asks Twilio later, for
+    campaigns that say `on_ambiguous: resolve`.
     """
 
     kind: ClassVar[str] = "phone"
@@ -75,6 +83,48 @@ class TwilioChannel:
     async def close(self) -> None:
         await self._client.close()
 
+    async def resolve(self, messages: Sequence[Rendered]) -> list[Receipt]:
+        """What Twilio's list of the number's last messages says of each: SENT or FAILED where it holds the message,
+        RETRY where it doesn't, two minutes after it was sent. Nothing where Twilio can't be asked."""
+        found = []
+        for message in messages:
+            try:
+                number = read_sms(message, self.options).number
+                listed = f"{self._messages}?{urlencode({'To': number, 'PageSize': _LISTED})}"
+                answer = await self._client.fetch(listed, headers=self._login)
+            except (NotSent, Undeliverable):
+                continue
+            said = self._listed(message, answer)
+            if said is not None:
+                found.append(said)
+        return found
+
+    def _listed(self, message: Rendered, answer: Answer) -> Receipt | None:
+        """The message, by its text and the minutes after it was granted."""
+        said = answer.json()
+        entries = said.get("messages") if answer.status == _OK and isinstance(said, dict) else None
+        if not isinstance(entries, list):
+            return None
+        text = whole_text(message, self.options)
+        for entry in entries:
+            if not isinstance(entry, dict) or not str(entry.get("body")).endswith(text):  # a trial account writes first
+                continue
+            created = instant(str(entry.get("date_created")))
+            if created is not None and -_SKEW < created - message.sent_at < _TAKEN_WITHIN:
+                return self._taken(message, entry)
+        if len(entries) >= _LISTED or answer.date is None or answer.date - message.sent_at < _CERTAIN_AFTER:
+            return None
+        return receipt(message, Verdict.RETRY, "Twilio never got it")
+
+    @property
+    def _messages(self) -> str:
+        return f"{self.options.url.rstrip('/')}/2010-04-01/Accounts/{self.options.account_sid}/Messages.json"
+
+    @property
+    def _login(self) -> dict[str, str]:
+        login = f"{self.options.api_key or self.options.account_sid}:{self.options.auth_token.get_secret_value()}"
+        return {"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}", "Accept": "application/json"}
+
     def _request(self, message: Rendered) -> Request:
         options, sms = self.options, read_sms(message, self.options)
         form = {"To": sms.number, "Body": sms.text}
@@ -84,14 +134,8 @@ class TwilioChannel:
             form["From"] = options.sender or ""
         if options.status_callback is not None:
             form["StatusCallback"] = options.status_callback.replace("{id}", message.id)
-        login = f"{options.api_key or options.account_sid}:{options.auth_token.get_secret_value()}"
-        headers = {
-            "Authorization": f"Basic {base64.b64encode(login.encode()).decode()}",
-            "Content-Type": "application/x-www-form-urlencoded",
-            "Accept": "application/json",
-        }
-        url = f"{options.url.rstrip('/')}/2010-04-01/Accounts/{options.account_sid}/Messages.json"
-        return Request(url, urlencode(form).encode(), headers)
+        headers = {**self._login, "Content-Type": "application/x-www-form-urlencoded"}
+        return Request(self._messages, urlencode(form).encode(), headers)
 
     def _judge(self, message: Rendered, answer: Answer) -> Receipt:
         said = answer.json()

@@ -164,12 +164,13 @@ def test_a_channel_that_can_tell_is_asked(tmp_path: Path, monkeypatch: pytest.Mo
         verdicts = [Verdict.SENT, Verdict.RETRY, Verdict.FAILED]
         return [Receipt(m.id, m.attempt, v) for m, v in zip(messages, verdicts, strict=False)]
 
+    monkeypatch.setattr(Scripted, "resolve", resolve, raising=False)
     with toy_project(tmp_path, campaign=f"{CAMPAIGN}limits: {{on_ambiguous: resolve}}\n") as toy:
         answering(monkeypatch, lambda message, _: None)
         run_id = start(toy)
         deliver(toy)
         assert account(toy, run_id).ambiguous == 5
-        monkeypatch.setattr(Scripted, "resolve", resolve, raising=False)
+        assert asked == []
         assert isinstance(toy.clock, ManualClock)
         toy.clock.advance(timedelta(seconds=11))
         asyncio.run(Delivery(toy, PinnedCampaigns(toy.project)).deliver_due(linger=0.3))

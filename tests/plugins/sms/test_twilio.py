@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Callable
+from datetime import timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -174,3 +177,73 @@ def test_options() -> None:
     with pytest.raises(ValueError, match="must begin with https://"):
         channel(1, url="http://api.twilio.example")
     assert "s3cret" not in repr(channel(1).options)
+
+
+# Asked later
+
+
+def listed(entries: list[dict[str, Any]], **headers: str) -> Callable[[Call], Act]:
+    def act(call: Call) -> Act:
+        assert call.method == "GET"
+        assert call.path.startswith("/2010-04-01/Accounts/AC0123/Messages.json?To=%2B4930123456")
+        assert call.headers["authorization"] == "Basic " + base64.b64encode(b"AC0123:s3cret").decode()
+        return reply(200, {"messages": entries}, headers)
+
+    return act
+
+
+def entry(text: str, after: timedelta = timedelta(seconds=2), **changed: object) -> dict[str, Any]:
+    created = format_datetime(EXAMPLE.sent_at + after)
+    return {"sid": "SM7", "body": text, "status": "delivered", "date_created": created, **changed}
+
+
+def asked(answer: Callable[[Call], Act]) -> list[Receipt]:
+    with http_server(Service(answer)) as port:
+        return asyncio.run(resolved(channel(port)))
+
+
+async def resolved(twilio: TwilioChannel) -> list[Receipt]:
+    try:
+        return await twilio.resolve([EXAMPLE])
+    finally:
+        await twilio.close()
+
+
+(EXAMPLE,) = example_messages(TO, 1)
+LATER = {"Date": format_datetime(EXAMPLE.sent_at + timedelta(minutes=3))}
+SOON = {"Date": format_datetime(EXAMPLE.sent_at + timedelta(minutes=1))}
+ELSE = entry("another text")
+
+
+def test_it_is_sent_when_the_list_holds_it() -> None:
+    (found,) = asked(listed([ELSE, entry(f"Sent from your trial account - {EXAMPLE.text.strip()}")], **LATER))
+    assert (found.verdict, found.provider_id, found.id) == (Verdict.SENT, "SM7", EXAMPLE.id)
+
+
+def test_what_the_list_says_has_failed_has_failed() -> None:
+    gone = entry(EXAMPLE.text.strip(), status="failed", error_code=30005, error_message="unknown handset")
+    (found,) = asked(listed([gone], **LATER))
+    assert (found.verdict, found.detail) == (Verdict.FAILED, "30005 unknown handset")
+
+
+@pytest.mark.parametrize(
+    "entries", [[], [ELSE], [entry(EXAMPLE.text.strip(), timedelta(days=-1))]], ids=["none", "another", "yesterday's"]
+)
+def test_it_was_never_taken_when_the_list_lacks_it_after_two_minutes(entries: list[dict[str, Any]]) -> None:
+    (found,) = asked(listed(entries, **LATER))
+    assert (found.verdict, found.detail) == (Verdict.RETRY, "Twilio never got it")
+    assert asked(listed(entries, **SOON)) == []
+    assert asked(listed(entries)) == []  # without a time of Twilio's nobody knows how long ago it was
+
+
+@pytest.mark.parametrize(
+    "act",
+    [reply(503), reply(401, {"code": 20003}), reply(200, b"hello", LATER), reply(200, {"messages": 1}, LATER)],
+    ids=["unavailable", "credentials", "no JSON", "no list"],
+)
+def test_an_answer_that_is_no_list_says_nothing(act: Act) -> None:
+    assert asked(lambda call: act) == []
+
+
+def test_a_full_list_without_it_says_nothing() -> None:
+    assert asked(listed([ELSE] * 50, **LATER)) == []

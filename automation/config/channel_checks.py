@@ -1,0 +1,28 @@
+"""Whether the channels that a campaign names can do what it asks of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from automation.config.problems import Problem
+from automation.config.settings import Settings
+from automation.config.source_map import Source
+from automation.contracts import ResolvingChannel
+from automation.plugin_manager import Registry
+
+
+def check_channels(source: Source, settings: Settings, registry: Registry) -> Iterator[Problem]:
+    """`on_ambiguous: resolve` needs channels that can be asked later."""
+    if source.get(("limits", "on_ambiguous")) != "resolve":
+        return
+    named = source.get(("send", "channels"))
+    for name in named if isinstance(named, list) else ():
+        channel = settings.channels.get(name) if isinstance(name, str) else None
+        for provider in (channel, channel.otherwise) if channel is not None else ():
+            if provider is not None and not _can_be_asked(registry, provider.name):
+                what = f"the channel {name!r} ({provider.name}) can't be asked what became of a message"
+                yield source.problem(("limits", "on_ambiguous"), f"{what}; write hold or resend")
+
+
+def _can_be_asked(registry: Registry, using: str) -> bool:
+    return hasattr(registry.find("channels", using), ResolvingChannel.resolve.__name__)
