@@ -25,7 +25,7 @@ KINDS = ("worker killed", "worker killed", "daemon killed", "worker killed", "wo
 def main() -> int:
     chosen = arguments(__doc__ or "")
     customers, kills, zombies = (5_000, 4, 2) if chosen.quick else (50_000, 50, 10)
-    with tempfile.TemporaryDirectory() as top, sink(Path(top), think=0.004) as running:
+    with tempfile.TemporaryDirectory() as top, sink(Path(top), think=0.012) as running:
         root = soaked_project(Path(top) / "shop", running, customers=customers, workers=WORKERS)
         soak, started = Soak(root, seed=2026), time.monotonic()
         with soak.running():

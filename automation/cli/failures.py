@@ -56,17 +56,22 @@ def keep_traceback(error: Exception, invocation: Invocation) -> Path:
     from automation.clock import SystemClock
 
     now = SystemClock().now()
-    folder = _logs(invocation)
+    name = f"failure-{now:%Y%m%dT%H%M%S}-{invocation.command}.log"
+    text = f"automation {invocation.command} at {now.isoformat()}\n\n{''.join(traceback.format_exception(error))}"
+    try:
+        return _written(_logs(invocation), name, text)
+    except OSError:  # the disk is full, or read-only: that may be what failed
+        return _written(_elsewhere(), name, text)
+
+
+def _written(folder: Path, name: str, text: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"failure-{now:%Y%m%dT%H%M%S}-{invocation.command}.log"
-    trace = "".join(traceback.format_exception(error))
-    file.write_text(f"automation {invocation.command} at {now.isoformat()}\n\n{trace}")
+    file = folder / name
+    file.write_text(text)
     return file
 
 
 def _logs(invocation: Invocation) -> Path:
-    import tempfile
-
     from automation.config.settings_file import FILE
     from automation.config.source_map import read_file
 
@@ -76,7 +81,13 @@ def _logs(invocation: Invocation) -> Path:
         folder = source.get(("data_dir",))
         return root / (folder if isinstance(folder, str) else "var") / "logs"
     except (AutomationError, OSError):
-        return Path(tempfile.gettempdir())
+        return _elsewhere()
+
+
+def _elsewhere() -> Path:
+    import tempfile
+
+    return Path(tempfile.gettempdir())
 
 
 def log_quietly() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -57,7 +58,7 @@ def open_store(url: str | Path, *, migrate: bool = True) -> Store:
 
     text = f"sqlite:///{url}" if isinstance(url, Path) else url
     if isinstance(url, Path):
-        url.parent.mkdir(parents=True, exist_ok=True)
+        _refuse_read_only(url)
     engine = sa.create_engine(text, hide_parameters=True)  # addresses are no part of an error
     if engine.dialect.name == "sqlite":
         _prepare_sqlite(engine)
@@ -71,6 +72,17 @@ def open_store(url: str | Path, *, migrate: bool = True) -> Store:
         engine.dispose()
         raise StoreError(f"the store {engine.url!r} can't be opened: {error.orig}") from error
     return Store(engine, text, _secret(engine))
+
+
+def _refuse_read_only(path: Path) -> None:
+    """SQLite says no more than that it is unable to open the file."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"the store {path} can't be opened: {error.strerror}: {error.filename}") from None
+    for one in (path.parent, path):
+        if one.exists() and not os.access(one, os.W_OK):
+            raise StoreError(f"the store {path} can't be opened: {one} is read-only for this process")
 
 
 def _secret(engine: Engine) -> bytes:

@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from support.project import launched_project
+from support.project import automation, launched_project
 from support.sink import Running, sink
 from support.soak import Soak, account_of, soaked_project
 
@@ -78,6 +78,36 @@ def test_a_store_that_can_not_be_written_sends_nothing_and_goes_on_when_it_can(t
                 assert sum(running.taken().values()) == before < CUSTOMERS
             soak.wait_until(soak.settled, 120)
         whole(soak, running, audience=CUSTOMERS)
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """The folder on a file system that takes no writes, where that may be made."""
+    for options in (["--bind", folder], ["-o", "remount,ro,bind"]):
+        if subprocess.run(["mount", *options, folder], capture_output=True, check=False).returncode != 0:
+            pytest.skip("a file system can't be mounted here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+@pytest.mark.slow
+def test_a_store_on_a_read_only_disk_sends_nothing_and_says_why(tmp_path: Path) -> None:
+    with sink(tmp_path) as running:
+        root = soaked_project(tmp_path / "shop", running, customers=50)
+        with read_only(root / "var"):
+            for arguments in (["daemon"], ["run", "hello"], ["status"]):
+                done = automation(root, *arguments)
+                shown = done.stdout + done.stderr
+                assert done.returncode == 1, shown
+                assert "Traceback" not in shown
+                assert "read-only" in shown.lower() or "readonly" in shown.lower(), shown
+        assert not running.taken()
+        soak = Soak(root, seed=1)
+        with soak.running():
+            soak.wait_until(soak.settled, 60)
+        whole(soak, running, audience=50)
 
 
 @contextmanager

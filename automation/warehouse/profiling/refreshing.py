@@ -28,6 +28,9 @@ from automation.warehouse.profiling.numbering import Before, Shop, drop, gone, n
 from automation.warehouse.profiling.offsets import offsets
 from automation.warehouse.tables import TableVersion, select_files, text
 
+_MANY = 400_000
+_A_PERSON = 1_000
+"""Bytes that measuring a person of 20 events may take where there are many."""
 _FEW = 8  # times that the whole is larger than what is kept beside it
 _MEASURED = "SELECT * FROM profiling_people JOIN profiling_measured USING (customer)"
 _LATELY = "SELECT * FROM profiling_lately"
@@ -157,12 +160,28 @@ def _measure(standing: Standing, facts: str) -> None:
         shelf=connection.table("profiling_shelf"),
         offsets=connection.table("profiling_offsets"),
     )
+    people = _one(standing, _COUNTED)
     found = measures(sources).drop("zone")
     # DuckDB adds integers up to 128 bits, which Ibis takes for 64.
     typed = ", ".join(f"{name}::BIGINT AS {name}" if kind.is_int64() else name for name, kind in found.schema().items())
-    connection.raw_sql(
-        f"CREATE TABLE profiling_measured AS SELECT {typed} FROM ({ibis.to_sql(found, dialect='duckdb')})"
-    )
+    with _room_for(connection, people):
+        connection.raw_sql(
+            f"CREATE TABLE profiling_measured AS SELECT {typed} FROM ({ibis.to_sql(found, dialect='duckdb')})"
+        )
+
+
+@contextmanager
+def _room_for(connection: Backend, people: int) -> Iterator[None]:
+    """More memory while very many are measured: DuckDB spills groups, but not all that it needs to spill them."""
+    if people < _MANY:
+        yield
+        return
+    ((usual,),) = connection.raw_sql("SELECT current_setting('memory_limit')").fetchall()
+    connection.raw_sql(f"SET memory_limit = '{people * _A_PERSON // 10**6}MB'")
+    try:
+        yield
+    finally:
+        connection.raw_sql(f"SET memory_limit = '{usual}'")
 
 
 def _write(standing: Standing, shop: Shop, made: Mapping[str, int], rows: str, *, latest: int = 0) -> None:

@@ -12,6 +12,7 @@ from automation.cli.invocation import Invocation
 from automation.cli.main import main
 from automation.cli.output import Output
 from automation.errors import AutomationError, ConfigurationError, StoreError
+from automation.store.engine import open_store
 
 
 def invocation(root: Path, command: str = "run") -> Invocation:
@@ -65,3 +66,21 @@ def test_what_nobody_expected_is_kept_in_the_projects_logs(
     (file,) = (root / "data" / "logs").iterdir()
     assert told == f"ZeroDivisionError: division by zero\n  the details are in {file}\n"
     assert "Traceback" in file.read_text()
+
+
+def test_what_nobody_expected_is_kept_elsewhere_where_the_project_takes_no_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_project(tmp_path / "shop")
+    (root / "var").write_text("not a folder")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert failures.tell(ZeroDivisionError("division by zero"), invocation(root)) == 1
+    (file,) = tmp_path.glob("failure-*.log")
+    assert capsys.readouterr().err.endswith(f"the details are in {file}\n")
+    assert "ZeroDivisionError" in file.read_text()
+
+
+def test_a_store_that_can_not_be_made_says_where(tmp_path: Path) -> None:
+    (tmp_path / "var").write_text("not a folder")
+    with pytest.raises(StoreError, match=r"the store .*/var/store.db can't be opened: File exists: .*/var$"):
+        open_store(tmp_path / "var" / "store.db")
