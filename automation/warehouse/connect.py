@@ -218,6 +218,7 @@ def open_warehouse(folder: Path, *, memory_limit: str = "384MB", threads: int = 
         temp_directory=str(folder / ".spill"),
         autoinstall_known_extensions=False,
         preserve_insertion_order=True,
+        enable_progress_bar=False,  # DuckDB draws one where it takes the process for a person's; ours are elsewhere
     )
     return Warehouse(folder, connection)
 

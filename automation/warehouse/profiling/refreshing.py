@@ -28,8 +28,8 @@ from automation.warehouse.profiling.numbering import Before, Shop, drop, gone, n
 from automation.warehouse.profiling.offsets import offsets
 from automation.warehouse.tables import TableVersion, select_files, text
 
-_MANY = 400_000
-_A_PERSON = 1_000
+_MANY = 550_000
+_A_PERSON = 700
 """Bytes that measuring a person of 20 events may take where there are many."""
 _FEW = 8  # times that the whole is larger than what is kept beside it
 _MEASURED = "SELECT * FROM profiling_people JOIN profiling_measured USING (customer)"
