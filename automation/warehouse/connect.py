@@ -218,8 +218,8 @@ def open_warehouse(folder: Path, *, memory_limit: str = "384MB", threads: int = 
         temp_directory=str(folder / ".spill"),
         autoinstall_known_extensions=False,
         preserve_insertion_order=True,
-        enable_progress_bar=False,  # DuckDB draws one where it takes the process for a person's; ours are elsewhere
     )
+    connection.raw_sql("SET enable_progress_bar = false")  # on by itself where DuckDB takes a process for a person's
     return Warehouse(folder, connection)
 
 
