@@ -31,6 +31,7 @@ from automation.store.tables import Message
 from automation.testing.toy_shop import TOY_AS_OF
 from automation.types.message import Receipt, Rendered, Verdict
 from automation.types.run import Account
+from automation_email.file import FileChannel
 
 OTHERWISE = CONFIG.replace(
     "{folder: var/outbox}}", "{folder: var/outbox}, otherwise: {using: file, options: {folder: var/other}}}"
@@ -164,7 +165,8 @@ def test_a_channel_that_can_tell_is_asked(tmp_path: Path, monkeypatch: pytest.Mo
         verdicts = [Verdict.SENT, Verdict.RETRY, Verdict.FAILED]
         return [Receipt(m.id, m.attempt, v) for m, v in zip(messages, verdicts, strict=False)]
 
-    monkeypatch.setattr(Scripted, "resolve", resolve, raising=False)
+    for channel in (Scripted, FileChannel):  # the one that answers here, and the one that config.yaml names
+        monkeypatch.setattr(channel, "resolve", resolve, raising=False)
     with toy_project(tmp_path, campaign=f"{CAMPAIGN}limits: {{on_ambiguous: resolve}}\n") as toy:
         answering(monkeypatch, lambda message, _: None)
         run_id = start(toy)
