@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import get_args
 
 import structlog
 from sqlalchemy.engine import Connection
@@ -14,7 +15,7 @@ from sqlalchemy.engine import Connection
 from automation.clock import monotonic
 from automation.runner.workspace import Workspace
 from automation.store import complaints, pauses
-from automation.store.complaints import BOUNCE, COMPLAINT
+from automation.store.complaints import Kind
 from automation.types.grant import Grant
 from automation.types.message import Receipt, Verdict
 from automation.types.pace import PauseWhen
@@ -37,7 +38,7 @@ class Alarm:
     _settled: Counter[Subject] = field(default_factory=Counter)
     _failed: Counter[Subject] = field(default_factory=Counter)
     _last: dict[Subject, str] = field(default_factory=dict)
-    _answers: dict[tuple[str, Subject], dict[str, datetime]] = field(default_factory=lambda: defaultdict(dict))
+    _answers: dict[tuple[Kind, Subject], dict[str, datetime]] = field(default_factory=lambda: defaultdict(dict))
     _campaigns: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     _cursor: int | None = None
     _looked: float = 0.0
@@ -75,7 +76,7 @@ class Alarm:
             log.error("paused", what=campaign or f"channel {channel}", because=reason)
         for counts in (self._settled, self._failed):
             counts.pop(subject, None)
-        for kind in (BOUNCE, COMPLAINT):
+        for kind in get_args(Kind):
             self._answers.pop((kind, subject), None)
 
     def _limits(self, channel: str) -> PauseWhen:
@@ -107,12 +108,15 @@ class Alarm:
         for (kind, subject), messages in self._answers.items():
             campaign, channel = subject
             limits = self._limits(channel)
-            limit = limits.bounces if kind == BOUNCE else limits.complaints
+            limit = limits.bounces if kind == "bounce" else limits.complaints
             if not campaign or len(messages) <= float(limit) * limits.of_at_least:
                 continue
             sent = complaints.sent(connection, campaign, channel, now - WINDOW)
             if sent >= limits.of_at_least and len(messages) > float(limit) * sent:
-                yield subject, _share(len(messages), sent, "came back" if kind == BOUNCE else "were called spam", limit)
+                yield (
+                    subject,
+                    _share(len(messages), sent, "came back" if kind == "bounce" else "were called spam", limit),
+                )
 
 
 def _share(count: int, of: int, what: str, limit: Decimal) -> str:

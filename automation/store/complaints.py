@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -15,25 +15,31 @@ from automation.store.engine import table
 from automation.store.tables import Inbox, Message, Run
 
 _inbox, _message, _run = table(Inbox), table(Message), table(Run)
-BOUNCE, COMPLAINT = "email_bounce", "email_complaint"
+Kind = Literal["bounce", "complaint"]
+_KINDS: Mapping[str, Kind] = {"email_bounce": "bounce", "sms_failed": "bounce", "email_complaint": "complaint"}
+_DELAYED = "delayed"
+"""An event's `kind` where the message is still on its way."""
 _AT_ONCE = 5_000
 
 
 class Answer(NamedTuple):
     """One message that came back, or was called spam."""
 
-    kind: str
+    kind: Kind
     message: str
     campaign: str
     channel: str
 
 
 def since(connection: Connection, cursor: int) -> tuple[list[Answer], int]:
-    """What came in after the inbox row `cursor`, and where to look on from."""
+    """What came in after the inbox row `cursor`, at most 5,000 rows of it, and where to look on from."""
     last = int(connection.execute(sa.select(sa.func.coalesce(sa.func.max(_inbox.c.id), 0))).scalar_one())
-    told = sa.or_(*(_inbox.c.body.like(f'%"{kind}"%') for kind in (BOUNCE, COMPLAINT)))
-    query = sa.select(_inbox.c.body).where(_inbox.c.id > cursor, _inbox.c.id <= last, told).limit(_AT_ONCE)
-    found = dict(_told(connection.execute(query).scalars().all()))
+    told = sa.or_(*(_inbox.c.body.like(f'%"{type_}"%') for type_ in _KINDS))
+    query = sa.select(_inbox.c.id, _inbox.c.body).where(_inbox.c.id > cursor, _inbox.c.id <= last, told)
+    events = connection.execute(query.order_by(_inbox.c.id).limit(_AT_ONCE)).all()
+    if len(events) == _AT_ONCE:
+        last = events[-1].id
+    found = dict(_told([row.body for row in events]))
     mine = (
         sa.select(_message.c.id, _run.c.campaign, _message.c.channel)
         .join(_run, _run.c.id == _message.c.run_id)
@@ -61,8 +67,9 @@ def sent(connection: Connection, campaign: str | None, channel: str, since_: dat
     return int(connection.execute(query).scalar_one())
 
 
-def _told(bodies: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _told(bodies: Sequence[str]) -> Iterator[tuple[str, Kind]]:
     for body in bodies:
         event = json.loads(body)
-        if event.get("type") in (BOUNCE, COMPLAINT) and event.get("message_id"):
-            yield str(event["message_id"]), str(event["type"])
+        kind = _KINDS.get(str(event.get("type")))
+        if kind is not None and event.get("message_id") and event.get("kind") != _DELAYED:
+            yield str(event["message_id"]), kind

@@ -259,24 +259,39 @@ def test_a_campaign_that_fails_too_often_is_paused_with_the_reason_until_it_is_r
         assert account(toy, run_id).failed == 5
 
 
-def test_complaints_pause_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("type_", "kind", "said"),
+    [
+        ("email_complaint", None, "were called spam, more than the 10.0% of pause_when"),
+        ("email_bounce", "refused", "came back, more than the 10.0% of pause_when"),
+        ("sms_failed", "dead", "came back, more than the 10.0% of pause_when"),
+        ("email_bounce", "delayed", None),
+    ],
+)
+def test_complaints_and_bounces_pause_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, type_: str, kind: str | None, said: str | None
+) -> None:
     config = CONFIG.replace(
-        "{folder: var/outbox}}", "{folder: var/outbox}, pause_when: {complaints: 10%, of_at_least: 5}}"
+        "{folder: var/outbox}}",
+        "{folder: var/outbox}, pause_when: {complaints: 10%, bounces: 10%, of_at_least: 5}}",
     )
     monkeypatch.setattr("automation.runner.alarm.LOOK_EVERY", 0.0)
+    monkeypatch.setattr("automation.store.complaints._AT_ONCE", 1)  # the rest at the next look
     with toy_project(tmp_path, config=config) as toy:
         start(toy)
         deliver(toy)
         message = next(outbox(toy))["id"]
-        told: Any = event(
-            event_id="1", customer_id="c1", type_="email_complaint", occurred_at=TOY_AS_OF, message_id=message
+        told: Any = event(event_id="1", customer_id="c1", type_=type_, occurred_at=TOY_AS_OF, message_id=message)
+        strange: Any = event(
+            event_id="0", customer_id="c1", type_=type_, occurred_at=TOY_AS_OF, message_id="of another"
         )
         with toy.store.transaction() as connection:
-            inbox.take(connection, [told], now=TOY_AS_OF)
+            inbox.take(connection, [strange, told if kind is None else {**told, "kind": kind}], now=TOY_AS_OF)
         again(toy, key="2")
         deliver(toy)
-        (paused,) = overview(toy).stopped
-        assert "were called spam, more than the 10.0% of pause_when" in paused.reason
+        reasons = [stop.reason for stop in overview(toy).stopped]
+        assert len(reasons) == (said is not None)
+        assert all(said is not None and said in str(reason) for reason in reasons)
 
 
 # Restored stores
