@@ -7,7 +7,6 @@ the batch; the rival gets finished tuples.
 
 from __future__ import annotations
 
-import sqlite3
 import sys
 import tempfile
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from typing import Any
 
 import polars as pl
 from measure import Measure, arguments, median_seconds, report, say
+from pysqlite3 import dbapi2 as sqlite
 
 from automation.clock import to_millis
 from automation.ids import message_ids
@@ -117,7 +117,7 @@ def finished_tuples(batches: list[pl.DataFrame]) -> list[list[list[tuple[Any, ..
 
 
 def raw(path: Path, batches: list[list[list[tuple[Any, ...]]]]) -> None:
-    connection = sqlite3.connect(path, isolation_level=None)
+    connection = sqlite.connect(path, isolation_level=None)
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 0"):
         connection.execute(f"PRAGMA {pragma}")
     for decisions, messages, contacts in batches:

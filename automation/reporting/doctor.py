@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import sqlalchemy as sa
+from pysqlite3 import dbapi2 as sqlite
 
 from automation.runner.workspace import Workspace
 from automation.store import pauses
@@ -40,12 +40,12 @@ def checks(workspace: Workspace) -> list[Check]:
 def _sqlite(workspace: Workspace) -> Iterator[Check]:
     if workspace.store.engine.dialect.name != "sqlite":
         return
-    version = sqlite3.sqlite_version_info
+    version = sqlite.sqlite_version_info
     if version >= MENDED_SQLITE:
-        yield Check("SQLite", "good", f"{sqlite3.sqlite_version}")
+        yield Check("SQLite", "good", f"{sqlite.sqlite_version}")
     else:
         told = (
-            f"{sqlite3.sqlite_version} has a bug in resetting its log that can lose commits (mended in 3.51.3). "
+            f"{sqlite.sqlite_version} has a bug in resetting its log that can lose commits (mended in 3.51.3). "
             "Only the daemon checkpoints, which avoids it; don't run other tools that write to store.db"
         )
         yield Check("SQLite", "odd", told)

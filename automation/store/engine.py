@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from pysqlite3 import dbapi2 as sqlite
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlmodel import SQLModel
@@ -59,9 +60,7 @@ def open_store(url: str | Path, *, migrate: bool = True) -> Store:
     text = f"sqlite:///{url}" if isinstance(url, Path) else url
     if isinstance(url, Path):
         _refuse_read_only(url)
-    engine = sa.create_engine(text, hide_parameters=True)  # addresses are no part of an error
-    if engine.dialect.name == "sqlite":
-        _prepare_sqlite(engine)
+    engine = _engine(text)
     try:
         if migrate:
             upgrade(engine)
@@ -72,6 +71,15 @@ def open_store(url: str | Path, *, migrate: bool = True) -> Store:
         engine.dispose()
         raise StoreError(f"the store {engine.url!r} can't be opened: {error.orig}") from error
     return Store(engine, text, _secret(engine))
+
+
+def _engine(url: str) -> Engine:
+    """The SQLite that comes along: before 3.51.3 it could lose commits when its log was reset."""
+    if not url.startswith("sqlite"):
+        return sa.create_engine(url, hide_parameters=True)  # addresses are no part of an error
+    engine = sa.create_engine(url, hide_parameters=True, module=sqlite)
+    _prepare_sqlite(engine)
+    return engine
 
 
 def _refuse_read_only(path: Path) -> None:

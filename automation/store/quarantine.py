@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 from datetime import datetime
 from pathlib import Path
 
 import sqlalchemy as sa
+from pysqlite3 import dbapi2 as sqlite
 from sqlalchemy.engine import Connection
 
 from automation.clock import to_millis
@@ -65,8 +65,8 @@ def back_up(store: Store, target: Path, *, now: datetime) -> None:
     source = str(store.engine.url.database)
     try:
         with (
-            contextlib.closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as live,
-            contextlib.closing(sqlite3.connect(part)) as copy,
+            contextlib.closing(sqlite.connect(f"file:{source}?mode=ro", uri=True)) as live,
+            contextlib.closing(sqlite.connect(part)) as copy,
         ):
             live.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")
@@ -76,6 +76,6 @@ def back_up(store: Store, target: Path, *, now: datetime) -> None:
             )
             copy.commit()
         part.replace(target)
-    except sqlite3.Error as error:
+    except sqlite.Error as error:
         part.unlink(missing_ok=True)
         raise StoreError(f"the store can't be copied to {target}: {error}") from error

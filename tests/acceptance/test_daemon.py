@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import signal
-import sqlite3
 import subprocess
 import time
 from collections import Counter
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pysqlite3 import dbapi2 as sqlite
 from support.project import CAMPAIGN, automation, command, delivered, fill, json_of, launched_project, write_project
 
 from automation.clock import SystemClock
@@ -55,8 +55,9 @@ def wait_for(what: Callable[[], object], daemon: subprocess.Popen[str], *, patie
 
 def rows(root: Path, query: str) -> list[tuple[Any, ...]]:
     """Read the store from outside, as it is committed."""
-    with contextlib.closing(sqlite3.connect(f"file:{root}/var/store.db?mode=ro", uri=True, timeout=10)) as store:
-        return store.execute(query).fetchall()
+    with contextlib.closing(sqlite.connect(f"file:{root}/var/store.db?mode=ro", uri=True, timeout=10)) as store:
+        found: list[tuple[Any, ...]] = store.execute(query).fetchall()
+        return found
 
 
 def account(root: Path) -> Account:

@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from pysqlite3 import dbapi2 as sqlite
 from support.project import automation, launched_project
 from support.sink import Running, sink
 from support.soak import Soak, account_of, soaked_project
@@ -112,9 +113,7 @@ def test_a_store_on_a_read_only_disk_sends_nothing_and_says_why(tmp_path: Path) 
 
 @contextmanager
 def _locked(root: Path) -> Iterator[None]:
-    import sqlite3
-
-    with contextlib.closing(sqlite3.connect(root / "var" / "store.db", isolation_level=None, timeout=20)) as other:
+    with contextlib.closing(sqlite.connect(root / "var" / "store.db", isolation_level=None, timeout=20)) as other:
         other.execute("BEGIN IMMEDIATE")
         yield
         other.execute("ROLLBACK")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from pysqlite3 import dbapi2 as sqlite
 from support.toy_project import CAMPAIGN, CONFIG, again, deliver, outbox, start, toy_project
 
 from automation.clock import ManualClock
@@ -311,7 +311,7 @@ def test_a_store_that_is_behind_its_warehouse_sends_nothing_until_somebody_says_
     for name in ("store.db-wal", "store.db-shm"):
         (toy.project.data_dir / name).unlink(missing_ok=True)
     backup.replace(toy.project.data_dir / "store.db")
-    with sqlite3.connect(toy.project.data_dir / "store.db") as raw:
+    with sqlite.connect(toy.project.data_dir / "store.db") as raw:
         raw.execute("DELETE FROM fact WHERE key = 'backup_of'")  # as if it were a plain copy of the file
     with open_workspace(toy.project.root, clock=toy.clock) as restored:
         reason = restoring.look(restored)

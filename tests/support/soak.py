@@ -10,7 +10,6 @@ import contextlib
 import os
 import random
 import signal
-import sqlite3
 import subprocess
 import time
 from collections import Counter
@@ -20,6 +19,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+from pysqlite3 import dbapi2 as sqlite
 
 from automation.clock import SystemClock
 from automation.runner.moving_in.gate import waive
@@ -128,8 +129,9 @@ class Soak:
         return [pid for pid in pids if _is_worker(pid)]
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
-        with contextlib.closing(sqlite3.connect(f"file:{self.root}/var/store.db?mode=ro", uri=True, timeout=20)) as db:
-            return db.execute(query).fetchall()
+        with contextlib.closing(sqlite.connect(f"file:{self.root}/var/store.db?mode=ro", uri=True, timeout=20)) as db:
+            found: list[tuple[Any, ...]] = db.execute(query).fetchall()
+            return found
 
     def states(self) -> Counter[str]:
         return Counter({str(state): int(str(n)) for state, n in self.rows(_STATES)})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from pysqlite3 import dbapi2 as sqlite
 from sqlmodel import SQLModel
 
 from automation.errors import StoreError
@@ -42,7 +42,7 @@ def test_opening_twice_keeps_the_secret(tmp_path: Path) -> None:
 
 def test_a_store_of_a_newer_release_is_refused(tmp_path: Path) -> None:
     open_store(tmp_path / "store.db").close()
-    with sqlite3.connect(tmp_path / "store.db") as connection:
+    with sqlite.connect(tmp_path / "store.db") as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     connection.close()
     with pytest.raises(StoreError, match=r"written by a newer release \(schema 9999\); upgrade this installation"):
