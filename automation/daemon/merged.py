@@ -38,6 +38,9 @@ def launch_merged(workspace: Workspace) -> list[str]:
         except AutomationError as error:
             log.warning("not launched", campaign=standing.name, because=str(error))
             refused.append(str(error))
+        except Exception as error:
+            log.exception("not launched", campaign=standing.name)
+            refused.append(f"campaign {standing.name!r} is not launched, its plan can't be made: {error}")
         else:
             log.info("launched", campaign=standing.name, by=BY)
     return refused
