@@ -28,6 +28,7 @@ _OK = 200
 _LISTED = 50
 """A number's last messages that are looked through."""
 _SKEW = timedelta(minutes=1)
+_CLOCKS_APART = timedelta(hours=1)
 _TAKEN_WITHIN = timedelta(minutes=15)
 _CERTAIN_AFTER = timedelta(minutes=2)
 
@@ -84,8 +85,11 @@ class TwilioChannel:
         await self._client.close()
 
     async def resolve(self, messages: Sequence[Rendered]) -> list[Receipt]:
-        """What Twilio's list of the number's last messages says of each: SENT or FAILED where it holds the message,
-        RETRY where it doesn't, two minutes after it was sent. Nothing where Twilio can't be asked."""
+        """What Twilio's list of the number's last messages says of each, two minutes after it was sent.
+
+        SENT or FAILED where it holds the message, RETRY where it holds none at all of that time. Nothing where it can't
+        be asked, or holds another text: a messaging service may have put in other letters or shorter links.
+        """
         found = []
         for message in messages:
             try:
@@ -100,19 +104,22 @@ class TwilioChannel:
         return found
 
     def _listed(self, message: Rendered, answer: Answer) -> Receipt | None:
-        """The message, by its text and the minutes after it was granted."""
+        """The message, by its text and the minutes after it was granted; its absence, whatever the clocks differ by."""
         said = answer.json()
         entries = said.get("messages") if answer.status == _OK and isinstance(said, dict) else None
         if not isinstance(entries, list):
             return None
-        text = whole_text(message, self.options)
+        text, any_of_then = whole_text(message, self.options), False
         for entry in entries:
-            if not isinstance(entry, dict) or not str(entry.get("body")).endswith(text):  # a trial account writes first
-                continue
-            created = instant(str(entry.get("date_created")))
-            if created is not None and -_SKEW < created - message.sent_at < _TAKEN_WITHIN:
-                return self._taken(message, entry)
-        if len(entries) >= _LISTED or answer.date is None or answer.date - message.sent_at < _CERTAIN_AFTER:
+            fields = entry if isinstance(entry, dict) else {}
+            created = instant(str(fields.get("date_created")))
+            if created is None or created - message.sent_at > -_CLOCKS_APART:
+                any_of_then = True
+            same = str(fields.get("body")).endswith(text)  # a trial account writes something before it
+            if same and created is not None and -_SKEW < created - message.sent_at < _TAKEN_WITHIN:
+                return self._taken(message, fields)
+        full = len(entries) >= _LISTED
+        if full or any_of_then or answer.date is None or answer.date - message.sent_at < _CERTAIN_AFTER:
             return None
         return receipt(message, Verdict.RETRY, "Twilio never got it")
 
