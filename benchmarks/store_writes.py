@@ -15,11 +15,11 @@ from typing import Any
 
 import polars as pl
 from measure import Measure, arguments, median_seconds, report, say
-from pysqlite3 import dbapi2 as sqlite
 
 from automation.clock import to_millis
 from automation.ids import message_ids
 from automation.store import launches, ledger, runs
+from automation.store.driver import sqlite
 from automation.store.engine import Store, open_store
 from automation.types.run import RunKind
 

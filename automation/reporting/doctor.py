@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Literal
 
 import sqlalchemy as sa
-from pysqlite3 import dbapi2 as sqlite
 
 from automation.runner.workspace import Workspace
 from automation.store import pauses
+from automation.store.driver import sqlite
 
 MENDED_SQLITE = (3, 51, 3)
 """Before it, SQLite can lose commits when two connections checkpoint and reset the write-ahead log at once."""

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from pysqlite3 import dbapi2 as sqlite
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlmodel import SQLModel
 
 from automation.errors import StoreError
+from automation.store.driver import sqlite
 from automation.store.tables import Fact
 
 BUSY_TIMEOUT_MS = 15_000
@@ -74,7 +74,7 @@ def open_store(url: str | Path, *, migrate: bool = True) -> Store:
 
 
 def _engine(url: str) -> Engine:
-    """The SQLite that comes along: before 3.51.3 it could lose commits when its log was reset."""
+    """SQLite through our own choice of its driver; any other database as SQLAlchemy does."""
     if not url.startswith("sqlite"):
         return sa.create_engine(url, hide_parameters=True)  # addresses are no part of an error
     engine = sa.create_engine(url, hide_parameters=True, module=sqlite)

@@ -215,8 +215,7 @@ def _begin(connection: Connection, grants: Sequence[Grant], at: int) -> None:
 
 
 _BEGIN = (
-    f"UPDATE message SET state = '{MessageState.SENDING.value}', attempt = attempt + 1, flight = ?, provider = ?, "  # noqa: S608
-    "granted_at = ? WHERE id = ?"
+    "UPDATE message SET state = 'sending', attempt = attempt + 1, flight = ?, provider = ?, granted_at = ? WHERE id = ?"
 )
 
 

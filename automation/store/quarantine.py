@@ -7,12 +7,12 @@ from datetime import datetime
 from pathlib import Path
 
 import sqlalchemy as sa
-from pysqlite3 import dbapi2 as sqlite
 from sqlalchemy.engine import Connection
 
 from automation.clock import to_millis
 from automation.errors import StoreError
 from automation.store import pauses
+from automation.store.driver import sqlite
 from automation.store.engine import Store, table
 from automation.store.tables import Fact, Flush
 

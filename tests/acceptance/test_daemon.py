@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pysqlite3 import dbapi2 as sqlite
 from support.project import CAMPAIGN, automation, command, delivered, fill, json_of, launched_project, write_project
 
 from automation.clock import SystemClock
 from automation.runner.workspace import open_workspace
 from automation.store import ledger, runs
+from automation.store.driver import sqlite
 from automation.store.engine import open_store
 from automation.types.run import Account
 

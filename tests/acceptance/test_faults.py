@@ -13,12 +13,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from pysqlite3 import dbapi2 as sqlite
 from support.project import automation, launched_project
 from support.sink import Running, sink
 from support.soak import Soak, account_of, soaked_project
 
 from automation.clock import SystemClock
+from automation.store.driver import sqlite
 
 CUSTOMERS = 1_500
 

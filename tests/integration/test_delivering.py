@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from pysqlite3 import dbapi2 as sqlite
 from support.toy_project import CAMPAIGN, CONFIG, again, deliver, outbox, start, toy_project
 
 from automation.clock import ManualClock
@@ -26,6 +25,7 @@ from automation.runner.flush import event, flush
 from automation.runner.pinned import PinnedCampaigns
 from automation.runner.workspace import Workspace, open_workspace
 from automation.store import ambiguity, inbox, launches, pauses, sending, suppressions
+from automation.store.driver import sqlite
 from automation.store.engine import table
 from automation.store.tables import Message
 from automation.testing.toy_shop import TOY_AS_OF

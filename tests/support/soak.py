@@ -20,12 +20,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from pysqlite3 import dbapi2 as sqlite
-
 from automation.clock import SystemClock
 from automation.runner.moving_in.gate import waive
 from automation.runner.workspace import open_workspace
 from automation.store import ledger, runs
+from automation.store.driver import sqlite
 from automation.store.engine import open_store
 from automation.types.run import Account
 from support.project import command, launched_project

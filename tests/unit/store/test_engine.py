@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -9,10 +11,10 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from pysqlite3 import dbapi2 as sqlite
 from sqlmodel import SQLModel
 
 from automation.errors import StoreError
+from automation.store.driver import sqlite
 from automation.store.engine import Store, insert_rows, open_store, table
 from automation.store.tables import Batch, Fact
 
@@ -100,3 +102,15 @@ def test_rows_are_inserted_by_the_names_of_their_columns(store: Store) -> None:
     with store.reading() as connection:
         rows = connection.execute(sa.select(batch.c.run_id, batch.c.no, batch.c.n, batch.c.members)).all()
     assert [tuple(row) for row in rows] == [(1, 3, 7, b"x"), (1, 4, 8, b"y")]
+
+
+def test_without_a_newer_sqlite_pythons_own_does(tmp_path: Path) -> None:
+    program = (
+        "import sys; sys.modules['pysqlite3'] = None\n"
+        "from pathlib import Path\n"
+        "from automation.store.engine import open_store\n"
+        f"store = open_store(Path({str(tmp_path / 'store.db')!r}))\n"
+        "print(store.engine.dialect.dbapi.__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "sqlite3"
