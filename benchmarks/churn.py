@@ -35,8 +35,8 @@ from sklearn.preprocessing import StandardScaler
 from automation.learn.metrics import Difference, auc, auc_difference, brier
 from automation.plugin_manager import load_plugins
 from automation.warehouse.connect import Warehouse, open_warehouse
-from automation.warehouse.importing import ImportReport, import_files
-from automation.warehouse.mapping import load_mapping
+from automation.warehouse.importing.importer import ImportReport, import_files
+from automation.warehouse.importing.mapping import load_mapping
 from automation_churn.calibration import calibration_error
 from automation_churn.classifiers import Kind
 from automation_churn.examples import Examples, examples_at

@@ -30,8 +30,8 @@ from measure import Measure, arguments, median_seconds, peak_mb, report, say, se
 from automation.plugin_manager import load_plugins
 from automation.types.schema import TableName
 from automation.warehouse.connect import open_warehouse
-from automation.warehouse.importing import ImportReport, import_files
-from automation.warehouse.mapping import parse_mapping
+from automation.warehouse.importing.importer import ImportReport, import_files
+from automation.warehouse.importing.mapping import parse_mapping
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 COLUMNS = (

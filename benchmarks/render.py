@@ -9,8 +9,8 @@ from typing import Any
 from jinja2.sandbox import SandboxedEnvironment
 from measure import Measure, arguments, median_seconds, report, say
 
-from automation.pipeline.render import Body, Renderer
-from automation.pipeline.templates import Templates
+from automation.messages.render import Body, Renderer
+from automation.messages.template.files import Templates
 
 SUBJECT = "{{ customer.first_name }}, {{ offer.label }} until {{ offer.valid_until }}"
 HTML = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{{ shop.name }}</title></head>

@@ -18,9 +18,10 @@ from measure import Measure, arguments, median_seconds, report, say
 
 from automation.clock import to_millis
 from automation.ids import message_ids
-from automation.store import launches, ledger, runs
+from automation.store import launches, runs
 from automation.store.driver import sqlite
 from automation.store.engine import Store, open_store
+from automation.store.ledger import ledger
 from automation.types.run import RunKind
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)

@@ -26,11 +26,13 @@ from measure import Measure, say
 from smtp_sink import smtp_sink
 
 from automation.clock import SystemClock, to_millis
-from automation.runner.delivery import Delivery, executor_of
-from automation.runner.pinned import PinnedCampaigns
-from automation.runner.workspace import Workspace, open_workspace
-from automation.store import consent, launches, ledger, runs
+from automation.delivery.committer import Delivery, executor_of
+from automation.store import launches, runs
+from automation.store.ledger import ledger
+from automation.store.people import consent
 from automation.types.run import RunKind
+from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.workspace import Workspace, open_workspace
 
 CONNECTIONS = 10
 BATCH = 1_000
@@ -147,8 +149,8 @@ def _project(folder: Path, port: int, count: int, key: str, track: str) -> Works
 
 
 def _launched_run(workspace: Workspace, count: int) -> int:
+    from automation.inbound.migration.gate import waive
     from automation.runner.launch import launch
-    from automation.runner.moving_in.gate import waive
 
     waive(workspace, by="benchmark", because="nobody is real")
     launch(workspace, "winback", by="benchmark", audience=count)

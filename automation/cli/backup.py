@@ -22,7 +22,7 @@ def backup(
 
     Example: automation backup /backups/store-2026-11-22.db
     """
-    from automation.runner.restoring import back_up
+    from automation.runner.backup import back_up
 
     invocation: Invocation = context.obj
     with invocation.workspace() as workspace:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from automation.cli.accounts import run_blocks, run_payload
 from automation.cli.invocation import Invocation
+from automation.cli.run_account import run_blocks, run_payload
 
 
 def confirm(
@@ -21,7 +21,7 @@ def confirm(
 
     Example: automation confirm 12
     """
-    from automation.daemon.by_hand import work
+    from automation.daemon.manual_run import work
     from automation.reporting.status import run_status
     from automation.runner.guards import confirm as let_go
     from automation.runner.guards import refuse_held

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from automation.reporting.proof import Proof
-    from automation.store.consent import Word
-    from automation.store.double_opt_in import Request
-    from automation.store.suppressions import Suppressed
+    from automation.store.people.consent import Word
+    from automation.store.people.double_opt_in import Request
+    from automation.store.people.suppressions import Suppressed
 
 Action = Literal["show", "grant", "withdraw", "pending", "ask", "export", "suppressions"]
 
@@ -130,7 +130,7 @@ def requests_table(requests: Sequence[Request]) -> Table:
 def _say(
     invocation: Invocation, action: str, wanted: str, channel: str, topics: list[str], source: str | None, text: str
 ) -> None:
-    from automation.runner.consents import say
+    from automation.inbound.consents import say
 
     missing = "--topic NAME" if not topics else "--source TEXT" if not source else None
     if missing:
@@ -147,7 +147,7 @@ def _say(
 
 
 def _pending(invocation: Invocation) -> None:
-    from automation.store import double_opt_in
+    from automation.store.people import double_opt_in
 
     with invocation.workspace() as workspace, workspace.store.reading() as connection:
         found = double_opt_in.pending(connection)
@@ -156,8 +156,8 @@ def _pending(invocation: Invocation) -> None:
 
 
 def _ask(invocation: Invocation) -> None:
-    from automation.daemon.by_hand import work
-    from automation.runner.confirming import ask
+    from automation.daemon.manual_run import work
+    from automation.runner.double_opt_in import ask
 
     with invocation.workspace() as workspace:
         made = ask(workspace)

@@ -31,9 +31,9 @@ def customers(
 
     Example: automation customers show C1042
     """
+    from automation.inbound.identity import person
     from automation.reporting.portrait import Portrait, portrait
     from automation.reporting.timeline import timeline
-    from automation.runner.people import person
 
     invocation: Invocation = context.obj
     with invocation.workspace() as workspace:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from automation.reporting.explain import Explanation, RuleValue
-    from automation.store.decisions import DecisionRow
+    from automation.store.ledger.decisions import DecisionRow
 
 
 def explain(

@@ -13,7 +13,7 @@ from automation.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from automation.types.schema import TableName
-    from automation.warehouse.importing import ImportReport
+    from automation.warehouse.importing.importer import ImportReport
 
 
 def import_(
@@ -42,7 +42,7 @@ def import_(
 
     Example: automation import customers customers_export.csv --preset shopify
     """
-    from automation.cli.moving_in import take_over
+    from automation.cli.migrate import take_over
 
     invocation: Invocation = context.obj
     if mapping is not None and preset is not None:
@@ -66,8 +66,8 @@ def placed(mapping: str | None) -> str | None:
 
 
 def _import(invocation: Invocation, table: TableName, files: list[Path], wanted: str) -> None:
-    from automation.runner.importing import import_data
-    from automation.warehouse.mapping import load_mapping
+    from automation.inbound.shop_import import import_data
+    from automation.warehouse.importing.mapping import load_mapping
 
     chosen = load_mapping(wanted)
     with invocation.workspace() as workspace, invocation.output.progress("rows") as tick:

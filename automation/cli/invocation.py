@@ -11,7 +11,7 @@ from automation.cli.output import Output
 from automation.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from automation.runner.workspace import Workspace
+    from automation.workspace.workspace import Workspace
 
 FILE = "config.yaml"
 
@@ -48,7 +48,7 @@ class Invocation:
 
     def workspace(self) -> Workspace:
         """The project, opened for work; relative folders in its files are taken from its root from here on."""
-        from automation.runner.workspace import open_workspace
+        from automation.workspace.workspace import open_workspace
 
         root = self.root().resolve()
         os.chdir(root)

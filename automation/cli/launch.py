@@ -15,7 +15,7 @@ from automation.errors import AutomationError, ConfigurationError
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from automation.runner.workspace import Workspace
+    from automation.workspace.workspace import Workspace
 
 OptionalName = Annotated[str | None, typer.Argument(help="the campaign's name", metavar="[CAMPAIGN]")]
 
@@ -69,8 +69,8 @@ def _agreed(answer: bool | None, name: str) -> bool:
 
 
 def _next_due(workspace: Workspace, name: str) -> datetime | None:
-    from automation.daemon.agenda import agenda, next_time
-    from automation.runner.pinned import PinnedCampaigns
+    from automation.schedule.calendar import agenda, next_time
+    from automation.workspace.launched import PinnedCampaigns
 
     entry = next((e for e in agenda(workspace, PinnedCampaigns(workspace.project)) if e.name == name), None)
     due = None if entry is None else next_time(workspace, entry)

@@ -17,7 +17,7 @@ def mailbox(context: typer.Context) -> None:
 
     Example: automation mailbox
     """
-    from automation.runner.mailbox import read_mailbox
+    from automation.inbound.mailbox import read_mailbox
 
     invocation: Invocation = context.obj
     with invocation.workspace() as workspace:

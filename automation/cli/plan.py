@@ -12,9 +12,9 @@ from automation.cli.output import Block, Table, Text
 from automation.cli.test_mode import test_mode
 
 if TYPE_CHECKING:
+    from automation.runner.plan import Plan, Sample
     from automation.runner.preflight import Preflight
-    from automation.runner.rehearsal import Plan, Sample
-    from automation.runner.workspace import Workspace
+    from automation.workspace.workspace import Workspace
 
 Name = Annotated[str, typer.Argument(help="the campaign's name", metavar="CAMPAIGN")]
 PreflightExtent = Annotated[str, typer.Option(help="render all messages, a sample of about 1,000, or none: off")]
@@ -54,16 +54,12 @@ def rehearse(
     check_links: bool = False,
 ) -> Plan:
     """The campaign's plan, with a bar while it is made."""
-    from automation.daemon.coming import coming
-    from automation.runner.launch import valid_campaign
     from automation.runner.link_check import with_dead_links
-    from automation.runner.pinned import PinnedCampaigns
+    from automation.runner.plan import plan as rehearsal
     from automation.runner.preflight import extent_of
-    from automation.runner.rehearsal import plan as rehearsal
 
-    rivals = coming(workspace, PinnedCampaigns(workspace.project), valid_campaign(workspace.project, name))
     with invocation.output.progress("customers") as tick:
-        made = rehearsal(workspace, name, samples=samples, extent=extent_of(preflight), coming=rivals, progress=tick)
+        made = rehearsal(workspace, name, samples=samples, extent=extent_of(preflight), progress=tick)
         return replace(made, preflight=with_dead_links(made.preflight, tick)) if check_links else made
 
 

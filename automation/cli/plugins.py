@@ -36,7 +36,7 @@ def plugins(
 
 def _list(invocation: Invocation) -> None:
     from automation.config.settings_file import disabled_plugins
-    from automation.runner.plugins import registry_of
+    from automation.workspace.plugins import registry_of
 
     root = invocation.root_or_none()
     registry = registry_of(root)
@@ -78,7 +78,7 @@ def _payload(registry: Registry, plugin: Plugin) -> dict[str, object]:
 
 
 def _check(invocation: Invocation, which: str) -> None:
-    from automation.cli.plugin_checks import check_plugin, load_one
+    from automation.runner.plugin_check import check_plugin, load_one
 
     root = invocation.root_or_none()
     registry, plugin, heavy = load_one(which, root)

@@ -13,9 +13,9 @@ from automation.cli.plan import Name
 from automation.errors import AutomationError, ConfigurationError
 
 if TYPE_CHECKING:
-    from automation.runner.rehearsal import Sample
-    from automation.runner.workspace import Workspace
+    from automation.runner.plan import Sample
     from automation.types.message import Rendered
+    from automation.workspace.workspace import Workspace
 
 Customer = Annotated[str, typer.Option("--customer", help="the shop's own id of the customer")]
 
@@ -33,7 +33,7 @@ def preview(
 
     Example: automation preview winback --customer C1042 --open
     """
-    from automation.runner.rehearsal import preview as rehearsed
+    from automation.runner.plan import preview as rehearsed
 
     invocation: Invocation = context.obj
     with invocation.workspace() as workspace:
@@ -65,8 +65,8 @@ def send_test(
 
     Example: automation test-send winback --customer C1042 --to me@example.com --all
     """
-    from automation.runner.rehearsal import every_version
-    from automation.runner.rehearsal import preview as rehearsed
+    from automation.runner.plan import every_version
+    from automation.runner.plan import preview as rehearsed
 
     invocation: Invocation = context.obj
     with invocation.workspace() as workspace:
@@ -81,7 +81,7 @@ def send_test(
 
 
 def _send(workspace: Workspace, sample: Sample, customer: str, to: str, *, versions: bool) -> dict[str, str | None]:
-    from automation.daemon.trial import MARK, send_trial
+    from automation.runner.test_send import MARK, send_trial
     from automation.types.message import Verdict
 
     rendered = _message(sample, customer)
@@ -135,8 +135,8 @@ def _payload(sample: Sample, rendered: Rendered, page: Path | None) -> dict[str,
 
 
 def _write(file: Path, rendered: Rendered) -> None:
-    from automation.pipeline.preview import preview as page
-    from automation.pipeline.render import Body
+    from automation.messages.preview import preview as page
+    from automation.messages.render import Body
 
     body = Body(rendered.subject, rendered.preheader, rendered.text, rendered.html, rendered.language)
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -40,7 +40,7 @@ def profiles(
 
 def _refresh(invocation: Invocation, *, anew: bool) -> None:
     from automation.clock import monotonic
-    from automation.runner.profiling import refresh_profiles
+    from automation.workspace.profiles import refresh_profiles
 
     started = monotonic()
     with invocation.workspace() as workspace:

@@ -24,13 +24,13 @@ def resolve(
 
     Example: automation resolve 5a1c…e9 --sent
     """
-    from automation.store import ambiguity
+    from automation.store.ledger import ambiguous
 
     if sent == not_sent:
         raise ConfigurationError("say what became of it: automation resolve MESSAGE --sent, or --not-sent")
     invocation: Invocation = context.obj
     with invocation.workspace() as workspace, workspace.store.transaction() as connection:
         now = workspace.clock.now()
-        ambiguity.settle_by_hand(connection, message, sent=sent, by=getpass.getuser(), now=now)
+        ambiguous.settle_by_hand(connection, message, sent=sent, by=getpass.getuser(), now=now)
     told = "counts as sent" if sent else "is queued again"
     invocation.output.show({"message": message, "sent": sent}, Text(f"{message} {told}"))

@@ -11,7 +11,7 @@ from automation.cli.output import Text
 from automation.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from automation.runner.workspace import Workspace
+    from automation.workspace.workspace import Workspace
 
 
 def resume(
@@ -39,12 +39,12 @@ def resume(
 
 
 def _let_go(workspace: Workspace, name: str | None, channel: str | None, *, restored: bool, clock: bool) -> bool:
-    from automation.daemon.agenda import resume as let_go
-    from automation.runner import restoring
+    from automation.runner import backup
+    from automation.runner.due_runs import resume as let_go
     from automation.store import pauses
 
     if restored:
-        return restoring.accept(workspace)
+        return backup.accept(workspace)
     if not clock and channel is None:
         return let_go(workspace, name)
     scope = pauses.CLOCK if clock else pauses.channel_scope(str(channel))

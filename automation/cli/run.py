@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from automation.cli.accounts import run_blocks, run_payload
 from automation.cli.invocation import Invocation
 from automation.cli.output import Block, Text
 from automation.cli.plan import Name
+from automation.cli.run_account import run_blocks, run_payload
 from automation.cli.test_mode import test_mode
 
 if TYPE_CHECKING:
     from automation.reporting.status import RunStatus
-    from automation.runner.workspace import Workspace
+    from automation.workspace.workspace import Workspace
 
 
 def run(
@@ -30,8 +30,8 @@ def run(
 
     Example: automation run winback --request before-christmas
     """
-    from automation.daemon.by_hand import request as ask
-    from automation.daemon.by_hand import work
+    from automation.daemon.manual_run import request as ask
+    from automation.daemon.manual_run import work
     from automation.reporting.status import run_status
     from automation.runner.guards import refuse_held
 

@@ -23,7 +23,7 @@ def schema(
     """
     from automation.config.json_schema import campaign_schema, settings_schema
     from automation.config.project import load_project
-    from automation.runner.plugins import registry_of
+    from automation.workspace.plugins import registry_of
 
     invocation: Invocation = context.obj
     root = invocation.root_or_none()

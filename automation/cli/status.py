@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from automation.cli.accounts import run_blocks, run_payload
 from automation.cli.invocation import Invocation
 from automation.cli.output import Block, Table, Text
+from automation.cli.run_account import run_blocks, run_payload
 from automation.cli.test_mode import test_mode
 from automation.types.run import RunState
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from automation.reporting.status import Overview, RunStatus
-    from automation.runner.run import Due
-    from automation.runner.workspace import Workspace
+    from automation.schedule.due_times import Due
+    from automation.workspace.workspace import Workspace
 
 _SHOWN_RUNS = 10
 
@@ -44,10 +44,10 @@ def status(
 
 
 def _show_overview(invocation: Invocation, workspace: Workspace) -> None:
-    from automation.daemon.agenda import agenda, next_times
     from automation.daemon.health import read_health
     from automation.reporting.status import overview
-    from automation.runner.pinned import PinnedCampaigns
+    from automation.schedule.calendar import agenda, next_times
+    from automation.workspace.launched import PinnedCampaigns
 
     found = overview(workspace, limit=_SHOWN_RUNS)
     due = next_times(workspace, agenda(workspace, PinnedCampaigns(workspace.project)))

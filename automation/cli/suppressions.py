@@ -46,7 +46,7 @@ _WANTED = {"add": "ADDRESS|@DOMAIN", "remove": "ADDRESS|@DOMAIN", "import": "FIL
 
 def _list(invocation: Invocation, addresses: list[str]) -> None:
     from automation.cli.consent import suppressed_table
-    from automation.store import suppressions
+    from automation.store.people import suppressions
 
     limit = None if invocation.output.as_json or addresses else _LISTED
     with invocation.workspace() as workspace, workspace.store.reading() as connection:
@@ -61,8 +61,8 @@ def _list(invocation: Invocation, addresses: list[str]) -> None:
 def _add(
     invocation: Invocation, addresses: list[str], channel: str, topics: list[str], reason: str, source: str | None
 ) -> None:
-    from automation.runner.consents import check_names
-    from automation.store import suppressions
+    from automation.inbound.consents import check_names
+    from automation.store.people import suppressions
 
     if reason not in suppressions.REASONS:
         raise ConfigurationError(f"{reason!r} is not a reason; write {', '.join(suppressions.REASONS)}")
@@ -82,7 +82,7 @@ def _add(
 
 
 def _remove(invocation: Invocation, addresses: list[str], channel: str | None, topics: list[str]) -> None:
-    from automation.store import suppressions
+    from automation.store.people import suppressions
 
     with invocation.workspace() as workspace, workspace.store.transaction() as connection:
         removed = sum(
@@ -97,7 +97,7 @@ def _remove(invocation: Invocation, addresses: list[str], channel: str | None, t
 
 def _import(invocation: Invocation, files: list[str], mapping: str | None) -> None:
     from automation.cli.importing import placed
-    from automation.cli.moving_in import take_over
+    from automation.cli.migrate import take_over
 
     paths = [Path(file).resolve() for file in files]
     missing = next((path for path in paths if not path.is_file()), None)

@@ -46,7 +46,7 @@ def train(
 
 def _list(invocation: Invocation) -> None:
     """Every version of the models that config.yaml names, the newest first."""
-    from automation.learn.training import cards
+    from automation.learn.models import cards
 
     with invocation.workspace() as workspace:
         names = list(workspace.project.settings.models)

@@ -28,7 +28,7 @@ def validate(context: typer.Context) -> None:
 
     Example: automation validate --project my-shop
     """
-    from automation.cli.checks import all_problems
+    from automation.runner.validation import all_problems
 
     invocation: Invocation = context.obj
     root = invocation.root().resolve()

@@ -14,8 +14,8 @@ from automation.cli.invocation import Invocation
 from automation.cli.output import Text
 
 if TYPE_CHECKING:
-    from automation.runner.workspace import Workspace
     from automation.web.server import WebServer
+    from automation.workspace.workspace import Workspace
 
 
 def web(

@@ -17,9 +17,9 @@ from automation.config.reading import Form, field_forms, fields, forms, is_model
 from automation.config.settings import MODEL_KINDS, ModelSettings, Settings
 from automation.plugin_manager import Registry
 from automation.types.campaign import Campaign, OfferPlan, Schedule
+from automation.types.channel_settings import ChannelSettings
 from automation.types.condition import Audience, Group, Leaf, Text, Using
 from automation.types.offer import Offer
-from automation.types.pace import ChannelSettings
 from automation.types.secret import Secret
 
 Json = dict[str, Any]

@@ -12,10 +12,10 @@ from pydantic import AfterValidator, BaseModel, Field, InstanceOf, model_validat
 
 from automation.config.webhooks import Webhooks
 from automation.types.campaign import Grammar
+from automation.types.channel_settings import ChannelSettings
 from automation.types.condition import Group, Leaf, Names, Using
 from automation.types.consent import ConsentSettings
 from automation.types.offer import Offer
-from automation.types.pace import ChannelSettings
 from automation.types.profile import Lifecycle
 from automation.types.quantity import Duration, Percent
 from automation.types.query import check_query

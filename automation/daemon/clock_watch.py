@@ -8,8 +8,8 @@ from datetime import timedelta
 import structlog
 
 from automation.clock import Clock, steady
-from automation.runner.workspace import Workspace
 from automation.store import pauses
+from automation.workspace.workspace import Workspace
 
 log = structlog.get_logger(__name__)
 

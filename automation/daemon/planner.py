@@ -8,18 +8,16 @@ from collections.abc import Callable
 import structlog
 
 from automation.clock import monotonic
-from automation.daemon.agenda import local_time
-from automation.daemon.coming import coming
-from automation.daemon.merged import launch_merged
-from automation.runner.confirming import ask_or_say_why_not
-from automation.runner.flush import flush
-from automation.runner.pinned import PinnedCampaigns
+from automation.inbound.flush import flush
+from automation.runner.double_opt_in import ask_or_say_why_not
+from automation.runner.launch_on_merge import launch_merged
 from automation.runner.run import advance
-from automation.runner.seeds import send_seeds
-from automation.runner.workspace import Workspace
+from automation.runner.seed_copies import send_seeds
 from automation.store import pauses, runs
 from automation.store.runs import RunRow
 from automation.types.run import RunState
+from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.workspace import Workspace
 
 log = structlog.get_logger(__name__)
 
@@ -117,11 +115,7 @@ class Planner(threading.Thread):
         self.planning = run.id
         started = monotonic()
         try:
-            with workspace.store.reading() as connection:
-                campaign = pinned.get(connection, run.launch_id).campaign
-            local = local_time(run, campaign)
-            rivals = coming(workspace, pinned, campaign)
-            if not advance(workspace, pinned, run.id, local=local, coming=rivals, halted=self._stopping.is_set):
+            if not advance(workspace, pinned, run.id, halted=self._stopping.is_set):
                 self._note_hold(workspace, run)
                 return
             log.info("run planned", run=run.id, campaign=run.campaign, seconds=round(monotonic() - started, 1))

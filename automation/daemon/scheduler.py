@@ -15,8 +15,8 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 
-from automation.daemon.agenda import Entry
-from automation.daemon.due import next_due
+from automation.schedule.calendar import Entry
+from automation.schedule.due_times import next_due
 
 log = structlog.get_logger(__name__)
 

@@ -12,11 +12,11 @@ from collections.abc import Callable
 import structlog
 
 from automation.clock import monotonic
-from automation.runner.delivery import Delivery, executor_of, take_over
-from automation.runner.pinned import PinnedCampaigns
+from automation.delivery.committer import Delivery, executor_of, take_over
 from automation.runner.run import finish
-from automation.runner.workspace import Workspace
-from automation.store import sending
+from automation.store.ledger import settling
+from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.workspace import Workspace
 
 log = structlog.get_logger(__name__)
 
@@ -89,7 +89,7 @@ class Sender(threading.Thread):
 
     def _is_due(self, workspace: Workspace) -> bool:
         with workspace.store.reading() as connection:
-            due = sending.next_due(connection)
+            due = settling.next_due(connection)
         return due is not None and due <= workspace.clock.now()
 
     def _fly(self, workspace: Workspace) -> None:

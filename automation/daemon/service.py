@@ -14,22 +14,23 @@ import structlog
 
 from automation.clock import monotonic
 from automation.config.problems import Problem
-from automation.daemon.agenda import Entry, agenda, claim_due
 from automation.daemon.clock_watch import GAP, ClockWatch
 from automation.daemon.clock_watch import follow as follow_clock
 from automation.daemon.clock_watch import pause as pause_clock
 from automation.daemon.health import BEAT, Beat, read_health
 from automation.daemon.lock import holding
+from automation.daemon.mailbox_poller import Postman
 from automation.daemon.planner import Planner
-from automation.daemon.postman import Postman
 from automation.daemon.reload import Watcher
 from automation.daemon.scheduler import Scheduler
 from automation.daemon.sender import Sender
 from automation.errors import AutomationError
-from automation.runner import restoring
-from automation.runner.pinned import PinnedCampaigns
-from automation.runner.workspace import Workspace, open_project
+from automation.runner import backup
+from automation.runner.due_runs import claim_due
+from automation.schedule.calendar import Entry, agenda
 from automation.store import launches
+from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.workspace import Workspace, open_project
 
 log = structlog.get_logger(__name__)
 
@@ -138,7 +139,7 @@ class Service:
 
     def _look_back(self) -> None:
         """A store that is an older one, and a clock behind what was written down last, are noticed before all else."""
-        if reason := restoring.look(self._workspace):
+        if reason := backup.look(self._workspace):
             log.error("nothing is sent until: automation resume --restored", because=reason)
         beat = read_health(self._workspace.project.data_dir, self._workspace.clock.now()).beat
         if beat is not None and beat.at - self._workspace.clock.now() > GAP:
@@ -217,7 +218,7 @@ class Service:
 def serve(root: Path, stopping: threading.Event, accompany: Accompany = alone) -> bool:
     """Open the project and serve it. Raises `ConfigurationError`, and `Locked` where a daemon runs already."""
     from automation.daemon.logs import log_to
-    from automation.runner.workspace import open_workspace
+    from automation.workspace.workspace import open_workspace
 
     with open_workspace(root) as workspace:
         log_to(workspace.project.data_dir / "logs")

@@ -10,18 +10,19 @@ from pathlib import Path
 import polars as pl
 
 from automation.clock import ManualClock
-from automation.daemon.agenda import agenda
-from automation.daemon.due import due_times
+from automation.delivery.committer import Delivery
 from automation.demo.behaviour import everyday, reactions
 from automation.demo.deliveries import delivered
 from automation.demo.shop import Shop
-from automation.runner.delivery import Delivery
-from automation.runner.importing import import_data
-from automation.runner.pinned import PinnedCampaigns
-from automation.runner.run import Due, advance, claim, finish
-from automation.runner.workspace import Workspace
-from automation.store import consent, sending
-from automation.warehouse.mapping import MappingFile
+from automation.inbound.shop_import import import_data
+from automation.runner.run import advance, claim, finish
+from automation.schedule.calendar import agenda
+from automation.schedule.due_times import Due, due_times
+from automation.store.ledger import settling
+from automation.store.people import consent
+from automation.warehouse.importing.mapping import MappingFile
+from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.workspace import Workspace
 
 
 @dataclass
@@ -63,7 +64,7 @@ class Simulation:
         self.clock.set(due.at)
         run = claim(self.workspace, campaign, due)
         if run is not None:
-            advance(self.workspace, self.pinned, run.id, local=due.local)
+            advance(self.workspace, self.pinned, run.id)
 
     def _deliver(self, *, until: datetime) -> None:
         """Let every message leave at the time at which it is due, wave by wave."""
@@ -74,7 +75,7 @@ class Simulation:
 
     def _next_wave(self) -> datetime | None:
         with self.workspace.store.reading() as connection:
-            return sending.next_due(connection)
+            return settling.next_due(connection)
 
     def _react(self, since: datetime) -> pl.DataFrame:
         """How customers answer what was delivered since then."""

@@ -16,16 +16,16 @@ from automation.clock import ManualClock, monotonic
 from automation.demo.shop import Shop, generate, write
 from automation.demo.simulation import Simulation
 from automation.demo.starter import copy_starter
+from automation.inbound.shop_import import import_data
 from automation.learn.artifacts import Card
 from automation.reporting.explain import Explanation, explain
 from automation.reporting.report import Report, report
-from automation.runner.importing import import_data
 from automation.runner.launch import launch
-from automation.runner.pinned import PinnedCampaigns
 from automation.runner.training import train_models
-from automation.runner.workspace import Workspace, open_workspace
-from automation.store import decisions
-from automation.warehouse.mapping import MappingFile, load_mapping
+from automation.store.ledger import decisions
+from automation.warehouse.importing.mapping import MappingFile, load_mapping
+from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.workspace import Workspace, open_workspace
 
 FIRST_DAY = date(2026, 9, 7)  # a Monday
 DAYS = 15  # the first Tuesday's customers have their two weeks in it

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 
 from automation.clock import from_millis, to_millis
 from automation.pipeline.caps import DEFERRED_BY_CAP, CapRule, Claims
-from automation.store import places
+from automation.store.ledger import cap_slots
 from automation.types.address import normalised
 
 
@@ -42,7 +42,7 @@ def verdicts(batch: pl.DataFrame, claims: Claims, connection: Connection, *, now
     people = batch.select("customer_id", normalised(batch["address"]).fill_null("").alias("recipient"))
     longest = max(rule.window for rule in claims.rules)
     first = min(int(str(batch["due_at"].min())), to_millis(now))
-    found = places.of_people(connection, people, since=from_millis(first) - longest, now=now)
+    found = cap_slots.of_people(connection, people, since=from_millis(first) - longest, now=now)
     taken = pl.concat([found.filter(pl.col("campaign").is_not_null()), *_upcoming(batch, claims)])
     asking = batch.select("customer_id", pl.col("due_at").alias("at"), "channel", "expected_value")
     return _settle(asking, taken, claims, now=now, early=early)
@@ -60,7 +60,7 @@ def _upcoming(batch: pl.DataFrame, claims: Claims) -> list[pl.DataFrame]:
                 pl.lit(run.channel).alias("channel"), pl.lit(to_millis(run.due_at)).alias("at"),
                 pl.lit(run.priority).alias("priority"), pl.lit(None).alias("expected_value"),
                 pl.lit(None).alias("wait_until"), pl.lit(value=True).alias("open"),
-            ).cast(places.SCHEMA)  # type: ignore[arg-type]  # a mapping of names to types is one
+            ).cast(cap_slots.SCHEMA)  # type: ignore[arg-type]  # a mapping of names to types is one
         )  # fmt: skip
     return frames
 
@@ -132,7 +132,7 @@ def _over(asking: pl.DataFrame, taken: pl.DataFrame, rule: CapRule, number: int)
         pl.col("place").is_between(pl.col("start"), pl.col("start") + rule.contacts)
     )  # fmt: skip
     span = pl.concat_str(pl.lit(f"{number}:"), pl.col("start").cast(pl.String)).alias("span")
-    return inside.select(*places.SCHEMA.keys(), pl.lit(number, dtype=pl.Int32).alias("rule"), span)
+    return inside.select(*cap_slots.SCHEMA.keys(), pl.lit(number, dtype=pl.Int32).alias("rule"), span)
 
 
 def _waits_or_not(
@@ -144,7 +144,7 @@ def _waits_or_not(
     wait = int((claims.wait or timedelta(0)).total_seconds() * 1000)
     latest = pl.max_horizontal("asked", pl.lit(to_millis(now))) + wait
     in_time = pl.lit(value=False) if claims.wait is None else pl.col("not_before") <= latest
-    put_off = pl.when(pl.col("reason") == places.LOST).then(pl.lit(places.DEFERRED))
+    put_off = pl.when(pl.col("reason") == cap_slots.LOST).then(pl.lit(cap_slots.DEFERRED))
     waits = frees.filter(in_time).with_columns(put_off.otherwise(pl.lit(DEFERRED_BY_CAP)).alias("reason"))
     told = ["customer_id", "reason", "detail"]
     return frees.filter(~in_time).select(told), waits.select([*told, "not_before"])
@@ -164,7 +164,7 @@ def _told_why(reasons: pl.DataFrame, claims: Claims) -> pl.DataFrame:
     first = best.unique("customer_id", keep="first", maintain_order=True)
     return first.select(
         "customer_id",
-        pl.when("rival").then(pl.lit(places.LOST)).otherwise("code").alias("reason"),
+        pl.when("rival").then(pl.lit(cap_slots.LOST)).otherwise("code").alias("reason"),
         pl.when("rival").then("campaign").otherwise("name").alias("detail"),
     )
 

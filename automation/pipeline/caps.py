@@ -36,7 +36,7 @@ class CapRule:
 
 
 @dataclass(frozen=True)
-class Upcoming:
+class CompetingRun:
     """A run still to come that takes its places under the caps already."""
 
     campaign: str
@@ -61,7 +61,7 @@ class Claims:
     rules: Sequence[CapRule]
     wait: timedelta | None = None
     others: Mapping[str, Sequence[CapRule]] = field(default_factory=dict)
-    upcoming: Sequence[Upcoming] = ()
+    upcoming: Sequence[CompetingRun] = ()
 
 
 def cap_rules(campaign: Campaign, caps: Caps, topics: Mapping[str, str]) -> list[CapRule]:

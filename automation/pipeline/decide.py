@@ -12,13 +12,13 @@ import polars as pl
 from sqlalchemy.engine import Connection
 
 from automation.contracts import Snapshot
+from automation.messages.redirect import MARK
 from automation.pipeline import assign as arms
 from automation.pipeline import offer as offers
 from automation.pipeline import recommend as shelves
 from automation.pipeline.eligibility import Terms, apply_caps, judge
 from automation.pipeline.timing import DEFAULT_LATENESS, due, quiet_hours
-from automation.pipeline.trial import MARK
-from automation.store.ledger import CONTACT_COLUMNS, DECISION_COLUMNS, MESSAGE_COLUMNS
+from automation.store.ledger.ledger import CONTACT_COLUMNS, DECISION_COLUMNS, MESSAGE_COLUMNS
 from automation.types.campaign import Campaign, parse_when_capped
 from automation.types.decision import Outcome
 from automation.types.offer import NO_MESSAGE, Offer

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal
 
 import polars as pl
 import sqlalchemy as sa
@@ -13,12 +12,13 @@ from sqlalchemy.engine import Connection
 
 from automation.clock import to_millis
 from automation.contracts import Suppression
-from automation.errors import ContractError
+from automation.contracts.answers import check_refusals
+from automation.messages.render import Kind
 from automation.pipeline.arbitration import verdicts
 from automation.pipeline.caps import Claims
-from automation.pipeline.render import Kind
-from automation.store import consent, decisions
 from automation.store.engine import table
+from automation.store.ledger import decisions
+from automation.store.people import consent
 from automation.store.tables import Message
 from automation.types.address import normalised
 
@@ -164,24 +164,9 @@ def _re_entered(batch: pl.DataFrame, terms: Terms, connection: Connection, now: 
     return ids.filter(ids.is_in(list(known)) | recipients.is_in(list(known))).to_list()
 
 
-def refusals(
-    batch: pl.DataFrame, suppression: Suppression, *, at: datetime, moment: Literal["decide", "send"]
-) -> pl.DataFrame:
-    """A suppression plugin's answer, held to its contract: customer_id, code, detail."""
-    answer = suppression.refuse(batch, at=at, moment=moment)
-    name = f"{type(suppression).__name__}.refuse"
-    if answer.schema != {"customer_id": pl.String, "code": pl.String, "detail": pl.String}:
-        raise ContractError(f"{name}: columns must be customer_id, code, detail as String")
-    unknown = set(answer["code"]) - set(suppression.codes)
-    if unknown or answer["customer_id"].is_duplicated().any():
-        what = f"codes that it does not declare: {sorted(unknown)}" if unknown else "a customer twice"
-        raise ContractError(f"{name}: {what}")
-    return answer
-
-
 def _ask(batch: pl.DataFrame, suppression: Suppression, now: datetime) -> pl.DataFrame:
     """A plugin may add reasons not to send; it can't take one away."""
-    answer = refusals(batch.filter(pl.col("outcome").is_null()), suppression, at=now, moment="decide")
+    answer = check_refusals(batch.filter(pl.col("outcome").is_null()), suppression, at=now, moment="decide")
     joined = batch.join(answer.rename({"detail": "its_detail"}), on="customer_id", how="left", maintain_order="left")
     hit = pl.col("outcome").is_null() & pl.col("code").is_not_null()
     return joined.with_columns(

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from automation.runner.materials import snapshot
-from automation.runner.profiling import refresh_profiles
-from automation.runner.workspace import Workspace
 from automation.types.profile import STAGES
+from automation.workspace.profiles import refresh_profiles
+from automation.workspace.snapshots import snapshot
+from automation.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir

@@ -11,9 +11,9 @@ from typing import Literal
 
 import sqlalchemy as sa
 
-from automation.runner.workspace import Workspace
 from automation.store import pauses
 from automation.store.driver import sqlite
+from automation.workspace.workspace import Workspace
 
 MENDED_SQLITE = (3, 51, 3)
 """Before it, SQLite can lose commits when two connections checkpoint and reset the write-ahead log at once."""

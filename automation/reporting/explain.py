@@ -12,15 +12,18 @@ import polars as pl
 
 from automation.errors import AutomationError
 from automation.rules.compiler import evaluate
-from automation.runner.launch import valid_campaign
-from automation.runner.materials import active_versions, conditions, reads_decisions, snapshot
-from automation.runner.pinned import PinnedCampaigns
-from automation.runner.workspace import Workspace
-from automation.store import decisions, runs
-from automation.store.decisions import DecisionRow
+from automation.rules.reads import offer_conditions, reads_decisions
+from automation.store import runs
+from automation.store.ledger import decisions
+from automation.store.ledger.decisions import DecisionRow
 from automation.store.runs import RunRow
 from automation.types.campaign import Campaign, Condition, leaves
 from automation.types.decision import REASONS
+from automation.workspace.campaigns import valid_campaign
+from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.models import active_versions
+from automation.workspace.snapshots import snapshot
+from automation.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ def _from_run(workspace: Workspace, campaign: Campaign, run: RunRow, decision: D
         as_of=run.as_of,
         member=True,
         rules=_rule_values([campaign.audience.condition], row, "leaf_{}"),
-        offer_rules=_whole_conditions(conditions(campaign), row),
+        offer_rules=_whole_conditions(offer_conditions(campaign), row),
         run=run,
         decision=decision,
         reason=reason_text(workspace, decision.reason),

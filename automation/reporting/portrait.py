@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from automation.errors import AutomationError
-from automation.runner.materials import active_versions, snapshot
-from automation.runner.profiling import refresh_profiles
-from automation.runner.workspace import Workspace
-from automation.store import consent, decisions
-from automation.store.decisions import DecisionRow
+from automation.store.ledger import decisions
+from automation.store.ledger.decisions import DecisionRow
+from automation.store.people import consent
+from automation.workspace.models import active_versions
+from automation.workspace.profiles import refresh_profiles
+from automation.workspace.snapshots import snapshot
+from automation.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir

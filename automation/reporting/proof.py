@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from automation.runner.people import Person, person
-from automation.runner.workspace import Workspace
-from automation.store import consent, double_opt_in, suppressions
-from automation.store.consent import Word
-from automation.store.double_opt_in import Request
-from automation.store.suppressions import Suppressed
+from automation.inbound.identity import Person, person
+from automation.store.people import consent, double_opt_in, suppressions
+from automation.store.people.consent import Word
+from automation.store.people.double_opt_in import Request
+from automation.store.people.suppressions import Suppressed
+from automation.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True)

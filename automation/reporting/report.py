@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from automation.experiment.analysis import Lift, lift
+from automation.inbound.flush import flush
 from automation.pipeline.attribute import TOUCHES, Model, attribute
-from automation.runner.flush import flush
-from automation.runner.launch import valid_campaign
-from automation.runner.workspace import Workspace
-from automation.store import decisions, ledger, runs
+from automation.store import runs
+from automation.store.ledger import decisions, ledger
 from automation.types.campaign import Goal
 from automation.types.run import Account
+from automation.workspace.campaigns import valid_campaign
+from automation.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from automation.warehouse.connect import Warehouse

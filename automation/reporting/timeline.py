@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from automation.inbound.identity import Person
 from automation.reporting.explain import reason_text
 from automation.reporting.proof import Proof, of_person
-from automation.runner.people import Person
-from automation.runner.workspace import Workspace
-from automation.store import correspondence
-from automation.store.correspondence import Letter
+from automation.store.ledger import message_history
+from automation.store.ledger.message_history import Letter
+from automation.workspace.workspace import Workspace
 
 _OF_STATE = {
     "queued": "coming",
@@ -41,7 +41,7 @@ class Moment:
 def timeline(workspace: Workspace, who: Person) -> list[Moment]:
     """Everything on record about a person, across their ids and addresses."""
     with workspace.store.reading() as connection:
-        letters = correspondence.letters(connection, who.ids, list(who.addresses))
+        letters = message_history.letters(connection, who.ids, list(who.addresses))
     moments = [_of_letter(workspace, letter) for letter in letters]
     moments += _of_proof(of_person(workspace, who))
     return sorted(moments, key=lambda moment: moment.at)

@@ -14,14 +14,14 @@ from automation.config.project import Project
 from automation.contracts import Snapshot
 from automation.errors import AutomationError
 from automation.pipeline.timing import DEFAULT_LATENESS
-from automation.runner.materials import conditions
-from automation.runner.workspace import Workspace
+from automation.rules.reads import offer_conditions
 from automation.store import holds, runs
 from automation.store.runs import RunRow
 from automation.types.campaign import Campaign, Condition, leaves
 from automation.types.run import RunKind
 from automation.types.schedule import parse_every
 from automation.warehouse.connect import Warehouse
+from automation.workspace.workspace import Workspace
 
 STALE, REPEAT, SIZE = "stale_data", "repeat", "size"
 PURCHASE = "purchase"
@@ -77,7 +77,7 @@ def _newest(data: Snapshot, types: Sequence[str]) -> dict[str, datetime]:
 
 def looks_at(campaign: Campaign, project: Project) -> set[str]:
     """The types of events that the campaign's rules and models depend on; where that can't be told, purchases."""
-    wanted = (campaign.audience.condition, *conditions(campaign))
+    wanted = (campaign.audience.condition, *offer_conditions(campaign))
     found = {name for condition in wanted for name in _of(condition, project)}
     learns = campaign.recommend is not None or campaign.audience.by is not None
     return found | ({PURCHASE} if learns else set())

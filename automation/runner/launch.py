@@ -7,13 +7,12 @@ from typing import Literal
 
 from automation.config.campaigns import CampaignFile
 from automation.config.project import Project
-from automation.errors import AutomationError, ConfigurationError
-from automation.pipeline.templates import read_templates
-from automation.runner.moving_in.gate import channels_of, refuse_before_move
-from automation.runner.workspace import Workspace
+from automation.errors import AutomationError
+from automation.inbound.migration.gate import channels_of, refuse_before_move
 from automation.store import launches
 from automation.store.launches import Launched
-from automation.types.campaign import Campaign
+from automation.workspace.campaigns import template_files, valid_campaign
+from automation.workspace.workspace import Workspace
 
 OURS = "double opt-in"
 """Who launches the campaigns that have no file: those that ask to confirm a consent."""
@@ -28,25 +27,6 @@ class CampaignStanding:
     name: str
     standing: Standing
     launched: Launched | None
-
-
-def valid_campaign(project: Project, name: str) -> Campaign:
-    """The campaign of that name. Raises `ConfigurationError` with its problems, or with the names there are."""
-    file = project.campaigns.get(name)
-    if file is None:
-        known = ", ".join(sorted(project.campaigns)) or "none"
-        raise ConfigurationError(f"there is no campaign {name!r}; the project has: {known}")
-    if file.campaign is None:
-        raise ConfigurationError("\n".join(str(problem) for problem in file.problems if problem.refuses))
-    return file.campaign
-
-
-def template_files(project: Project, campaign: Campaign) -> dict[str, bytes]:
-    """Every template file that the campaign's messages are made of, by path."""
-    assert campaign.send is not None
-    templates = read_templates(project.root)
-    names = {campaign.send.template, *(v.template for v in campaign.experiment.variants.values() if v.template)}
-    return {path: body for name in sorted(names) for path, body in templates.files_of(name).items()}
 
 
 def may_be_launched(workspace: Workspace, name: str) -> None:

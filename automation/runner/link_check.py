@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from automation.http.client import Client, NotSent
 from automation.http.reach import NotAllowed
-from automation.pipeline.preflight import SEVERITIES, Problem
+from automation.messages.inspect import SEVERITIES, Problem
 from automation.runner.preflight import Preflight
 
 Progress = Callable[[str, int, int], None]

@@ -19,16 +19,15 @@ import polars as pl
 from automation.clock import from_millis, monotonic
 from automation.config.project import project_of_text
 from automation.errors import AutomationError, ConfigurationError
-from automation.pipeline.compose import compose, tag_links
-from automation.pipeline.preflight import Finding, Findings, Inspector, Problem
-from automation.pipeline.render import Renderer
-from automation.runner.composing import parse_pinned, renderer_of
-from automation.runner.launch import template_files
-from automation.runner.letterhead import letterhead_of
-from automation.runner.plugins import registry_of
-from automation.runner.specimen import COLUMNS, specimen, untracked
-from automation.runner.workspace import Workspace
+from automation.messages.compose import compose, tag_links
+from automation.messages.inspect import Finding, Findings, Inspector, Problem
+from automation.messages.render import Renderer
+from automation.runner.sample_message import COLUMNS, specimen, untracked
 from automation.types.campaign import Campaign
+from automation.workspace.campaigns import parse_launched, renderer_of, template_files
+from automation.workspace.message_defaults import letterhead_of
+from automation.workspace.plugins import registry_of
+from automation.workspace.workspace import Workspace
 
 Extent = Literal["all", "sample", "off"]
 SAMPLE = 1_000
@@ -204,7 +203,7 @@ def _open(
     root: Path, config: str, name: str, text: str, files: Mapping[str, bytes], secret: bytes, now: datetime
 ) -> None:
     project = project_of_text(root, config, registry_of(root))
-    campaign = parse_pinned(project, name, text)
+    campaign = parse_launched(project, name, text)
     head = replace(letterhead_of(project, secret), track=False)
     marketing = project.settings.topics[campaign.topic] == "marketing"
     _process.desk = Desk(campaign, renderer_of(project, files), head, marketing, now)

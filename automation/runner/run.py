@@ -2,53 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import polars as pl
 
 from automation.errors import AutomationError, Stopped
+from automation.inbound.flush import flush
+from automation.inbound.migration.gate import channels_of, refuse_before_move
 from automation.pipeline.audience import Frozen, freeze
 from automation.pipeline.decide import Materials, decide, recheck_caps
+from automation.rules.reads import offer_conditions, reads_decisions
 from automation.runner import guards
-from automation.runner.flush import flush
-from automation.runner.materials import (
-    active_versions,
-    conditions,
-    materials,
-    plan_offers,
-    reads_decisions,
-    snapshot,
-)
-from automation.runner.moving_in.gate import channels_of, refuse_before_move
-from automation.runner.pinned import Pinned, PinnedCampaigns
-from automation.runner.profiling import refresh_for
-from automation.runner.rivals import Coming, against_rivals
-from automation.runner.workspace import Workspace
-from automation.store import holds, launches, ledger, pauses, places, runs
+from automation.runner.competing_runs import with_competing_runs
+from automation.runner.context import materials, plan_offers
+from automation.schedule.calendar import local_time
+from automation.schedule.due_times import Due
+from automation.store import holds, launches, pauses, runs
+from automation.store.ledger import cap_slots, ledger
 from automation.store.pauses import Pause
 from automation.store.runs import RunRow
-from automation.types.run import Account, RunKind, RunState
+from automation.types.progress import Progress, quiet
+from automation.types.run import Account, RunState
 from automation.warehouse.connect import Warehouse
-
-Progress = Callable[[str, int, int], None]
-"""Called with the stage (`planning`, `sending`), how many are done, and how many there are."""
-
-
-def quiet(_stage: str, _done: int, _all: int) -> None:
-    """Progress that nobody watches."""
-
-
-@dataclass(frozen=True)
-class Due:
-    """Why a run exists: its kind and unique key, the instant, and the wall time for `timezone: customer`."""
-
-    kind: RunKind
-    key: str
-    at: datetime
-    local: datetime | None = None
+from automation.workspace.launched import Pinned, PinnedCampaigns
+from automation.workspace.models import active_versions
+from automation.workspace.profiles import refresh_for
+from automation.workspace.snapshots import snapshot
+from automation.workspace.workspace import Workspace
 
 
 def claim(workspace: Workspace, campaign: str, due: Due, *, confirmed_by: str | None = None) -> RunRow | None:
@@ -92,16 +75,14 @@ def advance(
     pinned: PinnedCampaigns,
     run_id: int,
     *,
-    local: datetime | None = None,
-    coming: Sequence[Coming] = (),
     progress: Progress = quiet,
     halted: Callable[[], bool] = lambda: False,
 ) -> bool:
     """Freeze the audience if it isn't, then plan every batch that isn't planned; returns whether all of them are.
 
-    A run that a guard holds is not planned. coming: campaigns that take places under the caps before they run. halted:
-    asked between two batches whether to leave the rest for another time. A failure that trying again can't mend (an
-    `AutomationError`) ends the run; any other is kept with it and may pass.
+    A run that a guard holds is not planned. halted: asked between two batches whether to leave the rest for another
+    time. A failure that trying again can't mend (an `AutomationError`) ends the run; any other is kept with it and may
+    pass.
     """
     with workspace.store.reading() as connection:
         run = runs.get(connection, run_id)
@@ -113,12 +94,13 @@ def advance(
         if state is RunState.HELD and _is_too_late(workspace, run, launch):
             return True
         if state in (RunState.CREATED, RunState.HELD) and run.audience is None:
-            state = _freeze(workspace, warehouse, run, launch, local)
+            state = _freeze(workspace, warehouse, run, launch)
         if state is RunState.HELD:
             return False
         if state is not RunState.PLANNING:
             return True
-        found = against_rivals(workspace, warehouse, pinned, _materials(workspace, warehouse, run_id, launch), coming)
+        found = _materials(workspace, warehouse, run_id, launch)
+        found = with_competing_runs(workspace, warehouse, pinned, found)
         return _plan_batches(workspace, found, run_id, progress, halted)
     except Exception as error:
         over = isinstance(error, AutomationError)
@@ -141,12 +123,11 @@ def _is_too_late(workspace: Workspace, run: RunRow, launch: Pinned) -> bool:
     return True
 
 
-def _freeze(
-    workspace: Workspace, warehouse: Warehouse, run: RunRow, launch: Pinned, local: datetime | None
-) -> RunState:
+def _freeze(workspace: Workspace, warehouse: Warehouse, run: RunRow, launch: Pinned) -> RunState:
     """Fix who is in it, unless a guard holds the run before or after; returns the run's state."""
     flush(workspace, warehouse)
     campaign, as_of = launch.campaign, workspace.clock.now()
+    local = local_time(run, campaign)
     if not guards.is_confirmed(run, guards.STALE):
         hold = guards.stale(workspace, campaign, warehouse, as_of)
         if hold is not None:
@@ -158,7 +139,7 @@ def _freeze(
     )
     batches = freeze(
         campaign.audience,
-        conditions(campaign),
+        offer_conditions(campaign),
         data,
         workspace.project.registry,
         salt=f"{campaign.name}:{run.id}",
@@ -254,7 +235,7 @@ def _plan_batch(
     with workspace.store.transaction() as connection:
         decided, displaced = recheck_caps(decided, found.terms, connection, now=now)
         if not found.test:
-            places.give_way(connection, displaced, now=now)
+            cap_slots.give_way(connection, displaced, now=now)
         ledger.plan(
             connection,
             run_id=run_id,

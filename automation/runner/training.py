@@ -9,15 +9,16 @@ from functools import partial
 from automation.config.settings import ModelSettings
 from automation.contracts import Model
 from automation.errors import ConfigurationError, NotEnoughData
+from automation.inbound.flush import flush
 from automation.learn import artifacts
 from automation.learn.artifacts import Card
 from automation.learn.backtest import backtest
-from automation.learn.training import train
-from automation.runner.flush import flush
-from automation.runner.materials import load, snapshot
-from automation.runner.workspace import Workspace
+from automation.learn.models import train
 from automation.store import models
 from automation.warehouse.connect import Warehouse
+from automation.workspace.models import load
+from automation.workspace.snapshots import snapshot
+from automation.workspace.workspace import Workspace
 
 
 def train_models(

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from automation.clock import from_millis, to_millis
 from automation.store.engine import table
-from automation.store.lanes import Queue
+from automation.store.ledger.queues import Queue
 from automation.store.tables import Control, Run
 
 _control, _run = table(Control), table(Run)

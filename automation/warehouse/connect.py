@@ -23,11 +23,11 @@ from automation.errors import ConfigurationError
 from automation.types.profile import Lifecycle
 from automation.types.schema import TABLES, TableName
 from automation.types.seen import Seen
+from automation.warehouse.importing.staging import Staging, stage
 from automation.warehouse.profiles import kept_profiles, profiles
 from automation.warehouse.profiling.kept import Built, built
 from automation.warehouse.profiling.refreshing import Refreshed, Standing, refresh, usable
 from automation.warehouse.seen import seen
-from automation.warehouse.staging import Staging, stage
 from automation.warehouse.tables import TableVersion, select_files, table_version
 from automation.warehouse.writing import Change, append, has_transaction, last_transaction, tidy, upsert, writing
 
@@ -95,9 +95,8 @@ class Warehouse:
         return self._table(table_version(self.folder, name))
 
     def seen(self) -> Seen:
-        """The event types and customer traits that there are, for warnings about words that there are not."""
-        version = table_version(self.folder, "customers")
-        return seen(self._table(version), self.table("events"), version.columns)
+        """The event types, traits and attributes that there are, for warnings about those that there are not."""
+        return seen(self.table("customers"), self.table("products"), self.table("events"))
 
     def refresh_profiles(self, *, timezone: str = "UTC", anew: bool = False) -> Refreshed:
         """Bring the kept profiles up to the newest versions; `anew` measures everybody again."""

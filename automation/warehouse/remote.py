@@ -16,13 +16,11 @@ from automation.errors import AutomationError, ConfigurationError
 from automation.fetching import fetch
 from automation.types.profile import Lifecycle
 from automation.types.schema import TABLES, ColumnType, TableName
-from automation.types.seen import Seen
 from automation.types.shop_warehouse import ShopWarehouse, TablePlace
 from automation.warehouse.connect import Warehouse, open_warehouse
 from automation.warehouse.profiles import profiles
 from automation.warehouse.profiling.facts import KINDS
 from automation.warehouse.profiling.refreshing import Refreshed
-from automation.warehouse.seen import seen
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -85,12 +83,6 @@ class RemoteWarehouse(Warehouse):
     def refresh_profiles(self, *, timezone: str = "UTC", anew: bool = False) -> Refreshed:
         """Nothing is kept of a shop's own tables: every snapshot measures them."""
         return Refreshed("nothing", 0)
-
-    def seen(self) -> Seen:
-        """The event types and customer traits that there are."""
-        customers = self.table("customers")
-        kinds = {name: kind for name, dtype in customers.schema().items() if (kind := _kind(dtype)) is not None}
-        return seen(customers, self.table("events"), kinds)
 
     def close(self) -> None:
         self.shop.disconnect()

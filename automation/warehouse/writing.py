@@ -21,7 +21,7 @@ from deltalake.transaction import AddAction, create_table_with_add_actions
 from pyarrow import parquet
 
 from automation.types.schema import TABLES, ColumnType, TableName
-from automation.warehouse.staging import ORDER, ROW_GROUP, StagedEvents, StagedRecords, Staging, filled
+from automation.warehouse.importing.staging import ORDER, ROW_GROUP, StagedEvents, StagedRecords, Staging, filled
 from automation.warehouse.tables import (
     TableVersion,
     listed_columns,

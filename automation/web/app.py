@@ -12,19 +12,20 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from automation.web import confirming, events, health, preferences, tracking, unsubscribing
+from automation.web.api import events, health
+from automation.web.api.openapi import document
+from automation.web.api.webhooks import calls
 from automation.web.endpoint import Endpoint
-from automation.web.hardening import Hardened
-from automation.web.intake import Overloaded
-from automation.web.openapi import document
+from automation.web.group_commit import Overloaded
+from automation.web.public import confirm, preferences, tracking, unsubscribe
+from automation.web.security_headers import Hardened
 from automation.web.site import Site
-from automation.web.webhooks import calls
 
 PARTS: tuple[Callable[[Site], Iterator[Endpoint]], ...] = (
     tracking.endpoints,
-    unsubscribing.endpoints,
+    unsubscribe.endpoints,
     preferences.endpoints,
-    confirming.endpoints,
+    confirm.endpoints,
     events.endpoints,
     health.endpoints,
     calls.endpoints,

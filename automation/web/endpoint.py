@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from automation.web.tokens import PATTERN
+from automation.web.public.tokens import PATTERN
 
 Handler = Callable[[Request], Response | Awaitable[Response]]
 Operation = Mapping[str, Any]

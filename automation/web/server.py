@@ -11,12 +11,12 @@ import uvicorn
 
 from automation.daemon.lock import holder
 from automation.errors import ConfigurationError
-from automation.runner.workspace import Workspace
+from automation.messages.pages import Pages
 from automation.web.app import make_app
-from automation.web.hardening import MOST_HEADERS
-from automation.web.intake import Intake
-from automation.web.pages import Pages
+from automation.web.group_commit import Intake
+from automation.web.security_headers import MOST_HEADERS
 from automation.web.site import Site
+from automation.workspace.workspace import Workspace
 
 log = structlog.get_logger(__name__)
 

@@ -11,14 +11,14 @@ from starlette.responses import HTMLResponse, Response
 
 from automation.config.project import Project
 from automation.config.settings import Settings
+from automation.delivery.sent_message import Rerendering
 from automation.errors import ConfigurationError
 from automation.ids import sign
-from automation.runner.rerender import Rerendering
-from automation.runner.workspace import Workspace
-from automation.store.feedback import Answered
-from automation.web.intake import Intake
-from automation.web.pages import Pages
-from automation.web.tokens import Purpose, Reference, read_token
+from automation.messages.pages import Pages
+from automation.store.inbox.responses import Answered
+from automation.web.group_commit import Intake
+from automation.web.public.tokens import Purpose, Reference, read_token
+from automation.workspace.workspace import Workspace
 
 log = structlog.get_logger(__name__)
 

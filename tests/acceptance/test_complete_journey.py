@@ -19,21 +19,22 @@ import pytest
 from support.smtp import Mailbox, smtp_server
 
 from automation.clock import ManualClock
+from automation.delivery.committer import Delivery
+from automation.inbound.migration.gate import waive
+from automation.inbound.shop_import import import_data
 from automation.reporting.explain import explain
 from automation.reporting.status import run_status
 from automation.runner import run as runs
-from automation.runner.delivery import Delivery
-from automation.runner.importing import import_data
 from automation.runner.launch import launch
-from automation.runner.moving_in.gate import waive
-from automation.runner.pinned import PinnedCampaigns
 from automation.runner.training import train_models
-from automation.runner.workspace import Workspace, open_workspace
-from automation.store import decisions
-from automation.store.decisions import DecisionRow
+from automation.schedule.due_times import Due
+from automation.store.ledger import decisions
+from automation.store.ledger.decisions import DecisionRow
 from automation.types.run import Account, RunKind
 from automation.types.schema import TableName
-from automation.warehouse.mapping import load_mapping
+from automation.warehouse.importing.mapping import load_mapping
+from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.workspace import Workspace, open_workspace
 
 pytestmark = [pytest.mark.data, pytest.mark.slow]
 
@@ -137,7 +138,7 @@ def import_everything(workspace: Workspace, data: Path) -> None:
 def run_campaign(workspace: Workspace) -> int:
     waive(workspace, by="test", because="nobody was ever written to")
     launch(workspace, CAMPAIGN, by="test", audience=None)
-    claimed = runs.claim(workspace, CAMPAIGN, runs.Due(RunKind.MANUAL, "first", NEW_YEAR))
+    claimed = runs.claim(workspace, CAMPAIGN, Due(RunKind.MANUAL, "first", NEW_YEAR))
     assert claimed is not None
     pinned = PinnedCampaigns(workspace.project)
     runs.advance(workspace, pinned, claimed.id)

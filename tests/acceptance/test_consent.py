@@ -12,9 +12,9 @@ import polars as pl
 from support.project import automation, command, json_of, write_project
 
 from automation.clock import SystemClock, to_millis
-from automation.runner.consents import take_words
-from automation.runner.workspace import open_workspace
-from automation.store import consent
+from automation.inbound.consents import take_words
+from automation.store.people import consent
+from automation.workspace.workspace import open_workspace
 
 DOUBLE = """
 links: {base_url: "https://news.toy.example"}

@@ -18,11 +18,12 @@ import pytest
 from support.project import CAMPAIGN, automation, command, delivered, fill, json_of, launched_project, write_project
 
 from automation.clock import SystemClock
-from automation.runner.workspace import open_workspace
-from automation.store import ledger, runs
+from automation.store import runs
 from automation.store.driver import sqlite
 from automation.store.engine import open_store
+from automation.store.ledger import ledger
 from automation.types.run import Account
+from automation.workspace.workspace import open_workspace
 
 PATIENCE = 60.0
 

@@ -17,9 +17,9 @@ from support.postfix import Postfix, postfix, why_not
 from support.toy_project import CONFIG, deliver, start, toy_project
 
 from automation.ids import bounced_message
-from automation.runner.mailbox import Taken, read_mailbox
-from automation.runner.workspace import Workspace
-from automation.store import consent
+from automation.inbound.mailbox import Taken, read_mailbox
+from automation.store.people import consent
+from automation.workspace.workspace import Workspace
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not())
 

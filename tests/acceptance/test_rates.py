@@ -12,12 +12,13 @@ from support.sink import sink
 from support.soak import CONNECTIONS, SMTP
 
 from automation.clock import SystemClock
-from automation.runner.delivery import Delivery, executor_of
-from automation.runner.moving_in.gate import waive
-from automation.runner.pinned import PinnedCampaigns
-from automation.runner.run import Due, advance, claim
-from automation.runner.workspace import open_workspace
+from automation.delivery.committer import Delivery, executor_of
+from automation.inbound.migration.gate import waive
+from automation.runner.run import advance, claim
+from automation.schedule.due_times import Due
 from automation.types.run import RunKind
+from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.workspace import open_workspace
 
 
 @pytest.mark.slow

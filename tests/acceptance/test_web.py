@@ -26,9 +26,9 @@ from support.web import BASE, KEY, sent
 
 from automation.clock import SystemClock
 from automation.ids import sign
-from automation.runner.workspace import open_workspace
-from automation.store import inbox
 from automation.store.engine import open_store
+from automation.store.inbox import inbox
+from automation.workspace.workspace import open_workspace
 
 PATIENCE = 60.0
 

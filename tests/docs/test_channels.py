@@ -15,8 +15,8 @@ from support.http import Service, http_server, reply
 from support.pages import ROOT, Block, blocks, follow, run
 
 from automation.config.project import load_project
-from automation.pipeline.render import Renderer
-from automation.pipeline.templates import Templates
+from automation.messages.render import Renderer
+from automation.messages.template.files import Templates
 from automation.plugin_manager import Registry, load_plugins
 from automation.rules import core
 from automation.types.message import Verdict

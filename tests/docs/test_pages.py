@@ -15,7 +15,7 @@ from automation.config.campaigns import parse_campaign
 from automation.config.project import load_project
 from automation.plugin_manager import load_plugins
 from automation.rules import core
-from automation.warehouse.mapping import load_mapping
+from automation.warehouse.importing.mapping import load_mapping
 
 NAMES = [page.relative_to(ROOT).as_posix() for page in PAGES]
 

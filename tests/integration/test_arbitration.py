@@ -13,15 +13,15 @@ from support.toy_project import CAMPAIGN, CONFIG, deliver, outbox, toy_project
 from automation.cli.explain import blocks
 from automation.cli.output import Table
 from automation.clock import ManualClock
-from automation.daemon.coming import coming
 from automation.reporting.explain import explain
 from automation.reporting.status import run_status
 from automation.runner import run as runs
-from automation.runner.launch import launch, valid_campaign
-from automation.runner.pinned import PinnedCampaigns
-from automation.runner.rehearsal import plan
-from automation.runner.workspace import Workspace, open_workspace
+from automation.runner.launch import launch
+from automation.runner.plan import plan
+from automation.schedule.due_times import Due
 from automation.types.run import Account, RunKind
+from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.workspace import Workspace, open_workspace
 
 CAPPED = CONFIG + "caps: {total: [1 per 7d]}\n"
 SALE = """
@@ -53,10 +53,9 @@ def shop(tmp_path: Path) -> Iterator[Workspace]:
 
 def start(workspace: Workspace, name: str, *, look: bool = False) -> int:
     pinned = PinnedCampaigns(workspace.project)
-    row = runs.claim(workspace, name, runs.Due(RunKind.MANUAL, "1", workspace.clock.now()))
+    row = runs.claim(workspace, name, Due(RunKind.MANUAL, "1", workspace.clock.now()))
     assert row is not None
-    rivals = coming(workspace, pinned, valid_campaign(workspace.project, name)) if look else []
-    runs.advance(workspace, pinned, row.id, coming=rivals)
+    runs.advance(workspace, pinned, row.id)
     return row.id
 
 

@@ -17,17 +17,17 @@ from support.web import KEY, Shop, serving
 from automation.clock import ManualClock, to_millis
 from automation.demo.starter import copy_starter
 from automation.ids import sign, verify
-from automation.pipeline.templates import TemplateError
+from automation.inbound.consents import take_words
+from automation.messages.template.files import TemplateError
 from automation.reporting.status import run_status
-from automation.runner.confirming import ask
-from automation.runner.consents import take_words
+from automation.runner.double_opt_in import ask
 from automation.runner.launch import standings
-from automation.runner.pinned import PinnedCampaigns
 from automation.runner.run import advance
-from automation.runner.workspace import Workspace, open_workspace
-from automation.store import consent, double_opt_in
+from automation.store.people import consent, double_opt_in
 from automation.testing.toy_shop import TOY_AS_OF
 from automation.types.run import Account
+from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.workspace import Workspace, open_workspace
 
 BODY = """<p>Hello {{ customer.first_name|default("you") }}: <a href="{{ links.confirm }}">yes</a></p>"""
 DOUBLE = """

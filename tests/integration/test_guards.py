@@ -17,13 +17,14 @@ from automation.reporting.status import overview, run_status
 from automation.runner import guards
 from automation.runner import run as runs
 from automation.runner.launch import launch
-from automation.runner.pinned import PinnedCampaigns
-from automation.runner.rehearsal import plan
-from automation.runner.workspace import Workspace
+from automation.runner.plan import plan
+from automation.schedule.due_times import Due
 from automation.store import runs as stored
 from automation.store.runs import RunRow
 from automation.testing.toy_shop import TOY_AS_OF
 from automation.types.run import Account, RunKind, RunState
+from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.workspace import Workspace
 
 STRICT = "guards: {repeat: {at_least: 1}, size: {at_least: 1}}\n"
 FRESH = "freshness: {purchase: 2d, view: 30d}\n"
@@ -37,7 +38,7 @@ def toy(tmp_path: Path) -> Iterator[Workspace]:
 
 
 def start(workspace: Workspace, key: str, *, confirmed_by: str | None = None, kind: RunKind = RunKind.MANUAL) -> RunRow:
-    row = runs.claim(workspace, "toy", runs.Due(kind, key, workspace.clock.now()), confirmed_by=confirmed_by)
+    row = runs.claim(workspace, "toy", Due(kind, key, workspace.clock.now()), confirmed_by=confirmed_by)
     assert row is not None
     return go_on(workspace, row.id)
 
@@ -244,7 +245,7 @@ def test_what_was_claimed_is_there_whatever_holds_it(toy: Workspace) -> None:
 
 def test_the_daemon_s_planner_takes_a_run_up_again_once_it_is_confirmed(toy: Workspace) -> None:
     start(toy, "1")
-    row = runs.claim(toy, "toy", runs.Due(RunKind.MANUAL, "2", toy.clock.now()))
+    row = runs.claim(toy, "toy", Due(RunKind.MANUAL, "2", toy.clock.now()))
     assert row is not None
     planner = Planner(lambda: toy, lambda: None)
     planner.start()

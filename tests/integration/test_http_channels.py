@@ -13,9 +13,9 @@ from support.http import Act, Call, Fault, Service, http_server, reply
 from support.toy_project import CAMPAIGN, CONFIG, again, deliver, start, toy_project
 
 from automation.reporting.status import run_status
-from automation.runner.workspace import Workspace
-from automation.store import consent, suppressions
+from automation.store.people import consent, suppressions
 from automation.testing.toy_shop import TOY_AS_OF, toy_customers
+from automation.workspace.workspace import Workspace
 
 BUYERS = ["c1", "c2", "c3", "c4", "c5", "c7"]
 NUMBERS = {f"c{index}": f"+4930123450{index}" for index in range(1, 9)}

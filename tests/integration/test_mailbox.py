@@ -12,10 +12,10 @@ from support.project import automation
 from support.toy_project import CONFIG, deliver, outbox, start, toy_project
 
 from automation.ids import sign
-from automation.runner.flush import flush
-from automation.runner.mailbox import MailboxError, Taken, read_mailbox
-from automation.runner.workspace import Workspace
-from automation.store import consent
+from automation.inbound.flush import flush
+from automation.inbound.mailbox import MailboxError, Taken, read_mailbox
+from automation.store.people import consent
+from automation.workspace.workspace import Workspace
 
 DSN = """To: bounces@toy.example
 Content-Type: multipart/report; report-type=delivery-status; boundary="b"

@@ -14,9 +14,9 @@ from support.toy_project import BODY, CAMPAIGN, toy_project
 
 from automation.runner import preflight
 from automation.runner.link_check import with_dead_links
-from automation.runner.rehearsal import plan
-from automation.runner.run import quiet
-from automation.runner.workspace import open_workspace
+from automation.runner.plan import plan
+from automation.types.progress import quiet
+from automation.workspace.workspace import open_workspace
 
 
 def problems(root: Path, **parts: str) -> list[tuple[str, int, str, str]]:

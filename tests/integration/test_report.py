@@ -15,8 +15,8 @@ from automation.clock import ManualClock
 from automation.errors import ConfigurationError
 from automation.experiment.analysis import Lift
 from automation.reporting.report import Credit, report
-from automation.runner.workspace import Workspace
-from automation.store import inbox
+from automation.store.inbox import inbox
+from automation.workspace.workspace import Workspace
 
 CAMPAIGN = """
 name: {name}
@@ -50,7 +50,7 @@ def both(toy: Workspace) -> None:
 def toy_again(toy: Workspace) -> Workspace:
     from dataclasses import replace
 
-    from automation.runner.workspace import open_project
+    from automation.workspace.workspace import open_project
 
     assert isinstance(toy.clock, ManualClock)
     toy.clock.advance(timedelta(days=1))
@@ -59,7 +59,7 @@ def toy_again(toy: Workspace) -> Workspace:
 
 def message_of(toy: Workspace, customer: str, campaign_number: int) -> str:
     with toy.store.reading() as connection:
-        from automation.store import decisions
+        from automation.store.ledger import decisions
 
         reached = decisions.reached(connection)
     mine = reached.filter(pl.col("customer_id") == customer, pl.col("campaign") == ("toy", "other")[campaign_number])
@@ -74,7 +74,7 @@ def happens(toy: Workspace, type_: str, customer: str, at: datetime, **columns: 
 
 def arms(toy: Workspace) -> tuple[list[str], list[str]]:
     """Who got `toy`, and who was held out of it."""
-    from automation.store import decisions
+    from automation.store.ledger import decisions
 
     with toy.store.reading() as connection:
         mine = decisions.reached(connection).filter(pl.col("campaign") == "toy")

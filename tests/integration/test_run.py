@@ -17,24 +17,27 @@ import pytest
 from support.toy_project import BODY, CAMPAIGN, CONFIG, again, deliver, outbox, start, toy_project
 
 from automation.clock import ManualClock
+from automation.delivery.committer import Delivery
+from automation.delivery.composer import Composer
+from automation.delivery.sent_message import Rerendering
 from automation.errors import AutomationError, Stopped
+from automation.inbound.flush import event, flush
 from automation.reporting.explain import explain
 from automation.reporting.status import run_status
 from automation.runner import launch as launching
 from automation.runner import run as runs
-from automation.runner.composing import Composer
-from automation.runner.delivery import Delivery
-from automation.runner.flush import event, flush
-from automation.runner.pinned import PinnedCampaigns
-from automation.runner.rehearsal import plan, preview
-from automation.runner.rerender import Rerendering
-from automation.runner.workspace import Workspace
-from automation.store import consent, decisions, inbox
+from automation.runner.plan import plan, preview
+from automation.schedule.due_times import Due
+from automation.store.inbox import inbox
+from automation.store.ledger import decisions
+from automation.store.people import consent
 from automation.testing.toy_shop import TOY_AS_OF
 from automation.types.grant import Grant
 from automation.types.message import Receipt, Rendered, Verdict
 from automation.types.run import Account, RunKind, RunState
 from automation.warehouse.connect import Warehouse
+from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.workspace import Workspace
 
 STRIKE = """
 import polars as pl
@@ -189,7 +192,7 @@ def test_what_was_launched_runs_whatever_is_saved_afterwards(toy: Workspace) -> 
 
 
 def test_nothing_runs_before_a_launch_or_during_a_stop(toy: Workspace) -> None:
-    due = runs.Due(RunKind.MANUAL, "1", TOY_AS_OF)
+    due = Due(RunKind.MANUAL, "1", TOY_AS_OF)
     assert launching.standings(toy)[0].standing == "draft"
     with pytest.raises(AutomationError, match="campaign 'toy' is not launched; run: automation launch toy"):
         runs.claim(toy, "toy", due)
@@ -218,14 +221,14 @@ def test_a_large_audience_needs_a_second_person(tmp_path: Path) -> None:
 
 def test_a_due_time_runs_once(toy: Workspace) -> None:
     start(toy)
-    assert runs.claim(toy, "toy", runs.Due(RunKind.MANUAL, "1", TOY_AS_OF)) is None
+    assert runs.claim(toy, "toy", Due(RunKind.MANUAL, "1", TOY_AS_OF)) is None
 
 
 def test_planning_goes_on_where_it_stopped(toy: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches of two; the planner stops after the first."""
     monkeypatch.setattr("automation.pipeline.audience.freeze.__kwdefaults__", {"batch_size": 2})
     launching.launch(toy, "toy", by="test", audience=None)
-    row = runs.claim(toy, "toy", runs.Due(RunKind.MANUAL, "1", TOY_AS_OF))
+    row = runs.claim(toy, "toy", Due(RunKind.MANUAL, "1", TOY_AS_OF))
     assert row is not None
 
     calls = iter([False, True])
@@ -318,7 +321,7 @@ def test_a_channel_that_misbehaves_leaves_nothing_unaccounted(
 
         async def close(self) -> None: ...
 
-    monkeypatch.setattr("automation.runner.delivery.channel_of", lambda project, name, provider: Odd())
+    monkeypatch.setattr("automation.delivery.committer.channel_of", lambda project, name, provider: Odd())
     run_id = start(toy)
     deliver(toy)
     assert account(toy, run_id) == expected
@@ -330,7 +333,7 @@ def test_a_channel_that_cannot_be_made_loses_nothing(toy: Workspace, monkeypatch
 
     run_id = start(toy)
     with monkeypatch.context() as patched:
-        patched.setattr("automation.runner.delivery.channel_of", broken)
+        patched.setattr("automation.delivery.committer.channel_of", broken)
         assert deliver(toy).sent == 0
     assert account(toy, run_id) == Account(audience=6, unreachable=1, queued=5)
     assert deliver(toy, after=timedelta(minutes=5)).sent == 5
@@ -353,7 +356,7 @@ def test_what_a_dying_delivery_already_heard_is_kept(toy: Workspace, monkeypatch
 
         async def close(self) -> None: ...
 
-    monkeypatch.setattr("automation.runner.delivery.channel_of", lambda project, name, provider: Hanging())
+    monkeypatch.setattr("automation.delivery.committer.channel_of", lambda project, name, provider: Hanging())
     run_id = start(toy)
 
     async def live_and_die() -> None:
@@ -377,7 +380,7 @@ def test_a_failure_that_may_pass_does_not_end_the_run(
     toy: Workspace, monkeypatch: pytest.MonkeyPatch, error: Exception, state: RunState
 ) -> None:
     launching.launch(toy, "toy", by="test", audience=None)
-    row = runs.claim(toy, "toy", runs.Due(RunKind.MANUAL, "1", TOY_AS_OF))
+    row = runs.claim(toy, "toy", Due(RunKind.MANUAL, "1", TOY_AS_OF))
     assert row is not None
 
     def fail(*_: object, **__: object) -> None:
@@ -444,10 +447,10 @@ def test_a_holdout_is_decided_like_everyone_but_never_contacted(tmp_path: Path) 
 def test_a_project_file_that_no_longer_fits_stops_its_own_campaign_only(toy: Workspace) -> None:
     launching.launch(toy, "toy", by="test", audience=None)
     (toy.project.root / "config.yaml").write_text(CONFIG.replace("pct20:", "pct25:"))
-    from automation.runner.workspace import open_workspace
+    from automation.workspace.workspace import open_workspace
 
     with open_workspace(toy.project.root, clock=toy.clock) as reopened:
-        row = runs.claim(reopened, "toy", runs.Due(RunKind.MANUAL, "1", TOY_AS_OF))
+        row = runs.claim(reopened, "toy", Due(RunKind.MANUAL, "1", TOY_AS_OF))
         assert row is not None
         with pytest.raises(AutomationError, match="campaign 'toy' as launched no longer fits"):
             runs.advance(reopened, PinnedCampaigns(reopened.project), row.id)

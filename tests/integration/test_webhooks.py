@@ -26,14 +26,14 @@ from cryptography.x509.oid import NameOID
 from starlette.applications import Starlette
 from support.web import BASE, KEY, SHOP_CONFIG, Shop, reopened, sent, serving
 
-from automation.runner.arrivals import import_arrivals
-from automation.runner.importing import import_data
-from automation.runner.workspace import Workspace
-from automation.store import consent
-from automation.warehouse.mapping import load_mapping
-from automation.web.intake import Intake
+from automation.inbound.shop_import import import_data
+from automation.inbound.shop_reports import import_arrivals
+from automation.store.people import consent
+from automation.warehouse.importing.mapping import load_mapping
+from automation.web.api.webhooks import calls
+from automation.web.group_commit import Intake
 from automation.web.site import Site
-from automation.web.webhooks import calls
+from automation.workspace.workspace import Workspace
 
 SECRET = "a-secret-of-the-shop"
 EC_KEY = ec.generate_private_key(ec.SECP256R1())

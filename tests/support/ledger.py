@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import polars as pl
 
 from automation.clock import to_millis
-from automation.store import ledger
+from automation.store.ledger import ledger
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 

@@ -15,8 +15,8 @@ import polars as pl
 
 from automation.clock import Clock, ManualClock
 from automation.runner.launch import launch
-from automation.runner.workspace import Workspace, open_workspace
-from automation.store import consent, moving_in
+from automation.store.people import consent, migration
+from automation.workspace.workspace import Workspace, open_workspace
 
 CONFIG = """
 shop: {name: Toy, timezone: Europe/Berlin, email: hi@toy.example, address: Street 1}
@@ -93,7 +93,7 @@ def fill(workspace: Workspace, customers: int) -> None:
             at=datetime(2026, 1, 1, tzinfo=UTC),
             source="test",
         )
-        moving_in.record(connection, "waived", by="test", now=datetime(2026, 1, 1, tzinfo=UTC), detail="a test")
+        migration.record(connection, "waived", by="test", now=datetime(2026, 1, 1, tzinfo=UTC), detail="a test")
 
 
 def launched_project(

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from automation.pipeline.render import Renderer
-from automation.pipeline.templates import TemplateError, Templates
+from automation.messages.render import Renderer
+from automation.messages.template.files import TemplateError, Templates
 from support.shop_context import shop_context
 
 

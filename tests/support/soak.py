@@ -21,12 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from automation.clock import SystemClock
-from automation.runner.moving_in.gate import waive
-from automation.runner.workspace import open_workspace
-from automation.store import ledger, runs
+from automation.inbound.migration.gate import waive
+from automation.store import runs
 from automation.store.driver import sqlite
 from automation.store.engine import open_store
+from automation.store.ledger import ledger
 from automation.types.run import Account
+from automation.workspace.workspace import open_workspace
 from support.project import command, launched_project
 from support.sink import Running
 
@@ -200,6 +201,6 @@ def _signal(pid: int, number: int) -> None:
 
 def _is_worker(pid: int) -> bool:
     try:
-        return b"automation.runner.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"automation.delivery.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False

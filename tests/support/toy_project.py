@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from automation.clock import ManualClock
+from automation.delivery.committer import Delivery
 from automation.runner import run as runs
-from automation.runner.delivery import Delivery
 from automation.runner.launch import launch
-from automation.runner.pinned import PinnedCampaigns
-from automation.runner.workspace import Workspace, open_workspace
-from automation.store import consent, moving_in
+from automation.schedule.due_times import Due
+from automation.store.people import consent, migration
 from automation.testing.toy_shop import TOY_AS_OF, toy_customers, toy_events, toy_products
 from automation.types.run import RunKind
+from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.workspace import Workspace, open_workspace
 
 CONFIG = """
 shop: {name: Toy, url: "https://toy.example", timezone: Europe/Berlin, email: hi@toy.example, address: Street 1}
@@ -69,7 +70,7 @@ def toy_project(root: Path, *, campaign: str = CAMPAIGN, config: str = CONFIG, b
         consent.record(
             connection, agreed, channel="email", topic="promotions", granted=True, at=TOY_AS_OF, source="test"
         )
-        moving_in.record(connection, "waived", by="test", now=TOY_AS_OF, detail="a test")
+        migration.record(connection, "waived", by="test", now=TOY_AS_OF, detail="a test")
     return workspace
 
 
@@ -81,7 +82,7 @@ def start(workspace: Workspace, *, key: str = "1", name: str = "toy") -> int:
 
 def again(workspace: Workspace, *, key: str, name: str = "toy") -> int:
     """Another run of what was launched."""
-    row = runs.claim(workspace, name, runs.Due(RunKind.MANUAL, key, workspace.clock.now()))
+    row = runs.claim(workspace, name, Due(RunKind.MANUAL, key, workspace.clock.now()))
     assert row is not None
     runs.advance(workspace, PinnedCampaigns(workspace.project), row.id)
     return row.id

@@ -17,12 +17,12 @@ import httpx
 import sqlalchemy as sa
 
 from automation.clock import ManualClock
+from automation.delivery.sent_message import Rerendering
 from automation.ids import sign
-from automation.runner.rerender import Rerendering
-from automation.runner.workspace import Workspace, open_workspace
 from automation.testing.toy_shop import TOY_AS_OF
 from automation.types.message import Rendered
 from automation.web.server import WebServer
+from automation.workspace.workspace import Workspace, open_workspace
 from support.toy_project import CONFIG, deliver, outbox, start, toy_project
 
 BASE = "https://news.toy.example"

@@ -19,18 +19,20 @@ from pydantic import JsonValue
 
 from automation import hookspecs
 from automation.clock import ManualClock
+from automation.delivery.committer import Delivery
+from automation.inbound.flush import flush
+from automation.inbound.shop_import import import_data
 from automation.plugin_manager import Registry
 from automation.runner import run as runs
-from automation.runner.delivery import Delivery
-from automation.runner.flush import flush
-from automation.runner.importing import import_data
 from automation.runner.launch import launch
-from automation.runner.pinned import PinnedCampaigns
 from automation.runner.training import train_models
-from automation.runner.workspace import Workspace, open_workspace
-from automation.store import decisions, inbox
+from automation.schedule.due_times import Due
+from automation.store.inbox import inbox
+from automation.store.ledger import decisions
 from automation.types.run import Account, RunKind
-from automation.warehouse.mapping import load_mapping
+from automation.warehouse.importing.mapping import load_mapping
+from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.workspace import Workspace, open_workspace
 
 ROOT = Path(__file__).resolve().parents[2]
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -133,7 +135,7 @@ def run_once(workspace: Workspace) -> None:
         flush(workspace, warehouse)
     train_models(workspace)
     launch(workspace, "hello", by="test", audience=None)
-    claimed = runs.claim(workspace, "hello", runs.Due(RunKind.MANUAL, "first", NOON))
+    claimed = runs.claim(workspace, "hello", Due(RunKind.MANUAL, "first", NOON))
     assert claimed is not None
     pinned = PinnedCampaigns(workspace.project)
     runs.advance(workspace, pinned, claimed.id)

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from support.web import BASE, Fields, Shop
 
-from automation.store import consent
+from automation.store.people import consent
 from automation.testing.toy_shop import TOY_AS_OF
 
 # Unsubscribing

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.web import AUTHORIZED, EVENT, KEY, Shop
 
-from automation.runner.flush import flush
+from automation.inbound.flush import flush
 
 
 def test_events_are_durable_and_count_once(shop: Shop) -> None:

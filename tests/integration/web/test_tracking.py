@@ -10,7 +10,7 @@ from datetime import timedelta
 from support.web import BASE, Shop, paths
 
 from automation.ids import sign
-from automation.runner.flush import flush
+from automation.inbound.flush import flush
 
 
 def test_every_link_of_a_message_leads_where_its_template_says(shop: Shop) -> None:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from automation.config.settings import ModelSettings
 from automation.contracts import Snapshot
 from automation.errors import BadArtifact, NotEnoughData
-from automation.learn import training
+from automation.learn import models
 from automation.learn.metrics import auc
 from automation.plugin_manager import Plugin, Registry, load_plugins
 from automation.testing.lapsing_shop import LAPSING_AS_OF, lapsing_events, lapsing_shop
@@ -159,22 +159,22 @@ def test_a_model_that_does_not_beat_recency_is_not_used(tmp_path: Path) -> None:
     registry.components["segmenters"]["churn"] = (Churn, "churn")
     settings = ModelSettings("churn_risk", "segmenters", "churn", ChurnOptions(model="decision_tree"))
     data = toy_snapshot(LAPSING_AS_OF, events=only_recency_matters())
-    card = training.train(settings, registry, data, tmp_path, now=LAPSING_AS_OF, parts={})
+    card = models.train(settings, registry, data, tmp_path, now=LAPSING_AS_OF, parts={})
     assert card.metrics["quality"] <= card.metrics["baseline"]
     assert not card.admitted
     with pytest.raises(
         BadArtifact, match=r"was not admitted: AUC 0\.\d+ does not beat recency alone, 0\.\d+; leave it"
     ):
-        training.load_model(settings, registry, tmp_path, parts={})
+        models.load_model(settings, registry, tmp_path, parts={})
 
 
 def test_is_kept_and_loaded_by_training(tmp_path: Path, shop: Snapshot) -> None:
     registry = load_plugins()
     settings = ModelSettings("churn_risk", "segmenters", "churn", ChurnOptions(horizon=timedelta(days=30)))
-    card = training.train(settings, registry, shop, tmp_path, now=LAPSING_AS_OF, parts={})
+    card = models.train(settings, registry, shop, tmp_path, now=LAPSING_AS_OF, parts={})
     assert card.admitted
     assert json.loads(json.dumps(card.options))["horizon"] == "30d"
-    loaded: Any = training.load_model(settings, registry, tmp_path, parts={})
+    loaded: Any = models.load_model(settings, registry, tmp_path, parts={})
     assert answer(loaded, shop).equals(answer(fitted(shop, horizon="30d")[0], shop))
 
 

@@ -11,8 +11,8 @@ import pytest
 from support.project import CAMPAIGN, write_project
 
 from automation.cli.commands import COMMANDS
+from automation.cli.json_output import SHAPES
 from automation.cli.main import main
-from automation.cli.shapes import SHAPES
 
 Run = Callable[..., Any]
 MAPPING = """
@@ -92,8 +92,8 @@ def test_import_wants_to_know_what_the_columns_mean(run: Run) -> None:
 def test_a_customers_own_no_outranks_a_later_import(filled: Run, root: Path) -> None:
     from datetime import UTC, datetime
 
-    from automation.runner.workspace import open_workspace
-    from automation.store import consent
+    from automation.store.people import consent
+    from automation.workspace.workspace import open_workspace
 
     with open_workspace(root) as workspace, workspace.store.transaction() as connection:
         consent.record(
@@ -262,8 +262,8 @@ def test_init_makes_a_project_that_is_valid(run: Run, tmp_path: Path) -> None:
 
 
 def test_train_fits_and_lists(filled: Run, root: Path) -> None:
-    from automation.runner.workspace import open_workspace
     from automation.testing.toy_shop import toy_events
+    from automation.workspace.workspace import open_workspace
 
     with (root / "config.yaml").open("a") as config:
         config.write("models:\n  best: {using: popular}\n")

@@ -11,9 +11,9 @@ import polars as pl
 import pytest
 from support.project import write_project
 
+from automation.cli.json_output import SHAPES
 from automation.cli.main import main
-from automation.cli.shapes import SHAPES
-from automation.runner.workspace import open_workspace
+from automation.workspace.workspace import open_workspace
 
 Run = Callable[..., Any]
 PEOPLE = {

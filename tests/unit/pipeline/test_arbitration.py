@@ -12,9 +12,9 @@ import pytest
 
 from automation.clock import from_millis, to_millis
 from automation.pipeline.arbitration import Verdicts, verdicts
-from automation.pipeline.caps import CapRule, Claims, Upcoming, cap_rules
-from automation.store import places
+from automation.pipeline.caps import CapRule, Claims, CompetingRun, cap_rules
 from automation.store.engine import Store, insert_rows, open_store
+from automation.store.ledger import cap_slots
 from automation.store.tables import Contact, Decision, Message
 from automation.types.campaign import Campaign, Cap
 from automation.types.safety import Caps
@@ -83,7 +83,7 @@ def asked(
     )  # fmt: skip
     with store.transaction() as connection:
         found = verdicts(batch, wanted, connection, now=NOW, early=early)
-        places.give_way(connection, found.displaced, now=NOW)
+        cap_slots.give_way(connection, found.displaced, now=NOW)
     return found
 
 
@@ -244,9 +244,9 @@ def test_a_holdout_s_place_gives_way_like_a_message(store: Store) -> None:
 
 
 def test_a_run_still_to_come_takes_its_places_already(store: Store) -> None:
-    sale = Upcoming("sale", "news", "email", 90, NOW + DAY, pl.Series(["c1", "c7"]))
+    sale = CompetingRun("sale", "news", "email", 90, NOW + DAY, pl.Series(["c1", "c7"]))
     assert told(asked(store, claims(rule("1 per 7d"), upcoming=[sale])))[0] == [("arbitration_lost", "sale")]
-    others = Upcoming("sale", "news", "email", 90, NOW + DAY, pl.Series(["c7"]))
+    others = CompetingRun("sale", "news", "email", 90, NOW + DAY, pl.Series(["c7"]))
     assert told(asked(store, claims(rule("1 per 7d"), upcoming=[others]))) == NOTHING
     waits = claims(rule("1 per 7d"), upcoming=[sale], wait=8 * DAY)
     assert told(asked(store, waits)) == ([], [("deferred_for", "sale", 8.0)])

@@ -17,8 +17,8 @@ from automation.contracts import Options
 from automation.errors import ContractError
 from automation.pipeline.caps import CapRule, Claims
 from automation.pipeline.eligibility import Terms, judge
-from automation.store import consent
 from automation.store.engine import Store, insert_rows, open_store
+from automation.store.people import consent
 from automation.store.tables import Contact, Decision, Message
 from automation.types.campaign import Cap
 

@@ -17,11 +17,12 @@ from automation.cli.output import Table, Text
 from automation.clock import ManualClock
 from automation.errors import AutomationError
 from automation.reporting.portrait import Portrait, portrait
-from automation.runner.pinned import PinnedCampaigns
-from automation.runner.run import Due, advance, claim
-from automation.runner.workspace import Workspace, open_workspace
-from automation.store import consent
+from automation.runner.run import advance, claim
+from automation.schedule.due_times import Due
+from automation.store.people import consent
 from automation.types.run import RunKind
+from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.workspace import Workspace, open_workspace
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 

@@ -15,13 +15,15 @@ from support.toy_project import deliver
 from automation.cli.main import main
 from automation.clock import ManualClock, to_millis
 from automation.errors import AutomationError
+from automation.inbound.identity import person
 from automation.reporting.timeline import timeline
-from automation.runner.people import person
-from automation.runner.pinned import PinnedCampaigns
-from automation.runner.run import Due, advance, claim
-from automation.runner.workspace import Workspace, open_workspace
-from automation.store import consent, earlier_sends
+from automation.runner.run import advance, claim
+from automation.schedule.due_times import Due
+from automation.store.ledger import earlier_sends
+from automation.store.people import consent
 from automation.types.run import RunKind
+from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.workspace import Workspace, open_workspace
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

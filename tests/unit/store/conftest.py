@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from support.ledger import NOW, batch_rows
 
-from automation.store import launches, ledger, runs
+from automation.store import launches, runs
 from automation.store.engine import Store, open_store
+from automation.store.ledger import ledger
 from automation.types.run import RunKind
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from support.ledger import NOW
 
-from automation.store import decisions
 from automation.store.engine import Store
+from automation.store.ledger import decisions
 from automation.warehouse.connect import DECISIONS
 
 

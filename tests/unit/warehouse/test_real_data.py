@@ -12,8 +12,8 @@ import pytest
 from automation.plugin_manager import load_plugins
 from automation.types.schema import TableName
 from automation.warehouse.connect import Warehouse, open_warehouse
-from automation.warehouse.importing import ImportReport, import_files
-from automation.warehouse.mapping import parse_mapping
+from automation.warehouse.importing.importer import ImportReport, import_files
+from automation.warehouse.importing.mapping import parse_mapping
 
 pytestmark = pytest.mark.data
 NOW = datetime(2018, 1, 1, tzinfo=UTC)

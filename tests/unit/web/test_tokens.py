@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from automation.ids import sign
-from automation.web.tokens import Purpose, Reference, read_token
+from automation.web.public.tokens import Purpose, Reference, read_token
 
 SECRET = b"\x01" * 32
 ID = "0123456789abcdef0123456789abcdef"

@@ -1,0 +1,85 @@
+"""One run that a person asked for, worked on here or watched while the daemon works on it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from automation.daemon.lock import Locked, holding
+from automation.delivery.committer import Delivery, executor_of
+from automation.ids import new_request_id
+from automation.runner import backup
+from automation.runner.run import advance, claim, finish
+from automation.runner.seed_copies import send_seeds
+from automation.schedule.due_times import Due
+from automation.store import runs, schedules
+from automation.store.ledger import ledger
+from automation.store.runs import RunRow
+from automation.types.progress import Progress, quiet
+from automation.types.run import RunKind, RunState
+from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.workspace import Workspace
+
+_LOOK_EVERY = 0.5
+_IN_THIS_PROCESS = 2_000
+"""Fewer messages than this are sent before delivering processes have started."""
+_OVER = (RunState.HELD, RunState.DONE, RunState.FAILED, RunState.STOPPED, RunState.EXPIRED)
+
+
+def request(
+    workspace: Workspace, campaign: str, key: str | None, *, confirmed_by: str | None = None
+) -> tuple[RunRow, bool]:
+    """The run of this request, and whether it is new. Raises `AutomationError` where the campaign isn't launched.
+
+    confirmed_by: who lets it pass every guard.
+    """
+    key = key or new_request_id()
+    backup.look(workspace)
+    made = claim(workspace, campaign, Due(RunKind.MANUAL, key, workspace.clock.now()), confirmed_by=confirmed_by)
+    if made is not None:
+        return made, True
+    with workspace.store.reading() as connection:
+        return schedules.run_of(connection, campaign, RunKind.MANUAL, key), False
+
+
+def work(workspace: Workspace, run_id: int, progress: Progress = quiet) -> None:
+    """Bring the run as far as it comes now; while another process holds the lock, watch, and take over if it ends."""
+    look: Progress = quiet
+    while not _comes_no_further(workspace, run_id, look):
+        try:
+            with holding(workspace.project.data_dir):
+                _work_here(workspace, run_id, progress)
+            return
+        except Locked:
+            look = progress
+            time.sleep(_LOOK_EVERY)
+
+
+def _work_here(workspace: Workspace, run_id: int, progress: Progress) -> None:
+    pinned = PinnedCampaigns(workspace.project)
+    if advance(workspace, pinned, run_id, progress=progress):
+        send_seeds(workspace, pinned, run_id)
+    with workspace.store.reading() as connection:
+        many = ledger.account(connection, run_id).queued > _IN_THIS_PROCESS
+    executor = executor_of(workspace) if many else None
+    asyncio.run(Delivery(workspace, pinned, _of_run(workspace, run_id, progress), executor).deliver_due())
+    finish(workspace)
+
+
+def _of_run(workspace: Workspace, run_id: int, progress: Progress) -> Progress:
+    """Sending counts all messages that are due; what is shown should end at this run's own number."""
+    with workspace.store.reading() as connection:
+        total = ledger.account(connection, run_id).queued
+    return lambda stage, done, _all: progress(stage, min(done, total), total)
+
+
+def _comes_no_further(workspace: Workspace, run_id: int, progress: Progress) -> bool:
+    """Whether it is over, or waits for a time that is still to come."""
+    with workspace.store.reading() as connection:
+        run = runs.get(connection, run_id)
+        account = ledger.account(connection, run_id)
+        due = schedules.next_of_run(connection, run_id)
+    open_ = account.unplanned + account.queued + account.sending
+    progress(run.state.value, account.audience - open_, account.audience)
+    waits = due is not None and due > workspace.clock.now()
+    return run.state in _OVER or (run.state is RunState.SENDING and account.sending == 0 and waits)

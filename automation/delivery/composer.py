@@ -1,0 +1,60 @@
+"""Grants made ready for their channels, from what a delivering process was handed once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from automation.config.project import Project
+from automation.delivery.executor import PinnedText
+from automation.errors import AutomationError, ConfigurationError
+from automation.messages.compose import Letterhead, tag_links
+from automation.messages.redirect import Waits, addressed
+from automation.messages.render import Renderer
+from automation.types.campaign import Campaign
+from automation.types.grant import Grant
+from automation.types.message import Rendered
+from automation.workspace.campaigns import parse_launched, renderer_of
+
+Products = Mapping[str, Mapping[str, object]]
+
+
+class Unfit(AutomationError):
+    """A launch that no longer fits config.yaml or the plugins: nothing of it can be sent until it does."""
+
+
+@dataclass
+class Composer:
+    """Renders grants of the launches and batches that it was shown."""
+
+    head: Letterhead
+    launches: dict[int, tuple[Campaign, Renderer] | Unfit] = field(default_factory=dict)
+    batches: dict[tuple[int, int], Products] = field(default_factory=dict)
+
+    def show_launch(self, project: Project, launch_id: int, pinned: PinnedText) -> None:
+        """What was launched; where it no longer fits, that is what its messages are told."""
+        try:
+            campaign = parse_launched(project, pinned.campaign, pinned.text)
+        except ConfigurationError as error:
+            self.launches[launch_id] = Unfit(str(error))
+        else:
+            self.launches[launch_id] = (campaign, renderer_of(project, pinned.files))
+
+    def show_batch(self, run_id: int, batch_no: int, launch_id: int, products: Products) -> None:
+        """What the batch's messages show of each product."""
+        launch = self.launches[launch_id]
+        self.batches[run_id, batch_no] = products if isinstance(launch, Unfit) else tag_links(products, launch[0])
+
+    def forget_batch(self, run_id: int, batch_no: int) -> None:
+        self.batches.pop((run_id, batch_no), None)
+
+    def compose(self, grant: Grant) -> Rendered:
+        """Raises `TemplateError`, and `Unfit`."""
+        launch = self.launches[grant.launch_id]
+        if isinstance(launch, Unfit):
+            raise launch
+        campaign, renderer = launch
+        try:
+            return addressed(grant, campaign, renderer, self.head, self.batches[grant.run_id, grant.batch_no])
+        except Waits as wait:
+            raise Unfit(str(wait)) from wait

@@ -1,0 +1,155 @@
+"""Carries granted messages to their channels, each at its time slot, and answers for every one of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+
+from automation.clock import monotonic
+from automation.contracts import Channel
+from automation.delivery.composer import Composer, Unfit
+from automation.errors import AutomationError
+from automation.types.grant import Grant
+from automation.types.message import Receipt, Rendered, Verdict
+
+log = structlog.get_logger(__name__)
+
+UNREPORTED = "the channel gave no receipt"
+_SLOT = 0.02
+"""Messages whose slots begin within this many seconds leave together."""
+Provider = tuple[str, int]
+
+
+class Log(Protocol):
+    """Where it is written down how far a message came."""
+
+    def handed_over(self, message: Rendered) -> None: ...
+
+    def received(self, receipt: Receipt) -> None: ...
+
+    def breach(self, channel: str) -> None: ...
+
+
+@dataclass
+class Courier:
+    """One delivering process's hands. `make` makes a channel of a name and provider, `report` takes each receipt."""
+
+    composer: Composer
+    make: Callable[[str, int], Channel]
+    recorder: Log
+    report: Callable[[Receipt], None]
+    _channels: dict[Provider, Channel] = field(default_factory=dict)
+    _breached: set[str] = field(default_factory=set)
+
+    async def carry(self, grants: Sequence[Grant]) -> None:
+        """Send the group; every grant gets one receipt, whatever happens."""
+        started = monotonic()
+        left = list(waves(grants))
+        tasks: list[asyncio.Task[None]] = []
+        try:
+            while left:
+                wait, wave = left[0]
+                await asyncio.sleep(max(0.0, started + wait - monotonic()))
+                tasks.append(asyncio.create_task(self._send(left.pop(0)[1])))
+            await asyncio.gather(*tasks)
+        finally:
+            for _, wave in left:
+                for grant in wave:
+                    self._settle(Receipt(grant.id, grant.attempt, Verdict.RETURNED, "not begun"))
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def resolve(self, grants: Sequence[Grant]) -> None:
+        """Ask the channels what became of messages that may have arrived; only what they know is reported."""
+        for provider, messages in self._composed(grants).items():
+            ask = getattr(self._channel(provider), "resolve", None)
+            if ask is not None:
+                for receipt in await ask(messages):
+                    self.report(receipt)
+
+    async def close(self) -> None:
+        channels, self._channels = self._channels, {}
+        for channel in channels.values():
+            await channel.close()
+
+    async def _send(self, grants: Sequence[Grant]) -> None:
+        for provider, messages in self._composed(grants).items():
+            try:
+                channel = self._channel(provider)
+            except Exception as error:
+                log.exception("channel can't be made", channel=provider[0])
+                why = f"channel {provider[0]} can't be made: {error}"
+                for m in messages:
+                    self._settle(Receipt(m.id, m.attempt, Verdict.RETRY, why))
+            else:
+                await self._hand_over(channel, provider[0], messages)
+
+    def _composed(self, grants: Sequence[Grant]) -> dict[Provider, list[Rendered]]:
+        found: dict[Provider, list[Rendered]] = defaultdict(list)
+        for grant in grants:
+            try:
+                found[grant.channel, grant.provider].append(self.composer.compose(grant))
+            except Unfit as error:
+                why = str(error).splitlines()[0]
+                self._settle(Receipt(grant.id, grant.attempt, Verdict.RETURNED, why))
+            except AutomationError as error:
+                self._settle(Receipt(grant.id, grant.attempt, Verdict.FAILED, f"can't be rendered: {error}"))
+        return found
+
+    async def _hand_over(self, channel: Channel, name: str, messages: Sequence[Rendered]) -> None:
+        """What was handed over and isn't reported, whatever ends the channel, may have arrived."""
+        waiting = {(message.id, message.attempt) for message in messages}
+        handed_over: set[str] = set()
+
+        def hand_over(message: Rendered) -> None:
+            self.recorder.handed_over(message)
+            handed_over.add(message.id)
+
+        try:
+            async for receipt in channel.deliver(messages, hand_over):
+                if (receipt.id, receipt.attempt) in waiting:
+                    waiting.discard((receipt.id, receipt.attempt))
+                    if receipt.verdict is Verdict.SENT and receipt.id not in handed_over:
+                        self._note_breach(name)
+                    self._settle(receipt)
+        except Exception:
+            log.exception("channel failed", channel=name, unreported=len(waiting))
+        finally:
+            for message, attempt in sorted(waiting):
+                may_have_left = message in handed_over or name in self._breached
+                verdict = Verdict.AMBIGUOUS if may_have_left else Verdict.RETURNED
+                self._settle(Receipt(message, attempt, verdict, UNREPORTED))
+
+    def _settle(self, receipt: Receipt) -> None:
+        """Written down first: should this process die now, its answer is found."""
+        try:
+            self.recorder.received(receipt)
+        except OSError:
+            log.warning("a result could not be written down", message=receipt.id, verdict=receipt.verdict.value)
+        self.report(receipt)
+
+    def _note_breach(self, name: str) -> None:
+        if name not in self._breached:
+            self._breached.add(name)
+            log.error("the channel sends without saying so first: what it leaves unreported is ambiguous", channel=name)
+            self.recorder.breach(name)
+
+    def _channel(self, provider: Provider) -> Channel:
+        if provider not in self._channels:
+            self._channels[provider] = self.make(*provider)
+        return self._channels[provider]
+
+
+def waves(grants: Sequence[Grant]) -> Iterator[tuple[float, list[Grant]]]:
+    """The grants by their time slots, seconds from now; slots that lie close together are one wave."""
+    by_slot: dict[int, list[Grant]] = defaultdict(list)
+    for grant in grants:
+        by_slot[-int(-grant.wait // _SLOT)].append(grant)
+    for slot in sorted(by_slot):
+        yield slot * _SLOT, by_slot[slot]

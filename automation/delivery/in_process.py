@@ -1,0 +1,110 @@
+"""Delivering within the committer's own process: for a few messages, for tests and for the demo."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from automation.config.project import Project
+from automation.contracts import Channel
+from automation.delivery.composer import Composer
+from automation.delivery.dispatcher import Courier
+from automation.delivery.executor import GROUP, GROUPS_AT_ONCE, Ground, Seat, unused
+from automation.delivery.flight_recorder import Recorder
+from automation.types.grant import Grant
+from automation.types.message import Receipt, Verdict
+
+
+@dataclass
+class InProcess:
+    """One flight on the committer's event loop."""
+
+    project: Project
+    composer: Composer
+    make: Callable[[str, int], Channel]
+    _flight: int = 0
+    _courier: Courier | None = None
+    _recorder: Recorder | None = None
+    _ground: Ground | None = None
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _on_their_way: dict[str, Grant] = field(default_factory=dict)
+    _receipts: list[Receipt] = field(default_factory=list)
+    _came: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def take_off(self, ground: Ground) -> None:
+        self._ground = ground
+        self._flight, path = ground.take_off(os.getpid())
+        self._recorder = Recorder(path)
+        self._courier = Courier(self.composer, self.make, self._recorder, self._report)
+
+    @property
+    def seats(self) -> Sequence[Seat]:
+        return [Seat(self._flight, GROUP * GROUPS_AT_ONCE - len(self._on_their_way))]
+
+    @property
+    def busy(self) -> int:
+        return len(self._on_their_way)
+
+    def hand(self, grants: Sequence[Grant]) -> None:
+        assert self._courier is not None
+        self._on_their_way |= {grant.id: grant for grant in grants}
+        for grant in grants:
+            self._show(grant)
+        for start in range(0, len(grants), GROUP):
+            self._begin(self._courier.carry(grants[start : start + GROUP]))
+
+    def resolve(self, grants: Sequence[Grant]) -> None:
+        assert self._courier is not None
+        for grant in grants:
+            self._show(grant)
+        self._begin(self._courier.resolve(grants))
+
+    def receipts(self) -> list[Receipt]:
+        found, self._receipts = self._receipts, []
+        self._came.clear()
+        return found
+
+    async def wait(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._came.wait()
+        except TimeoutError:
+            pass
+        for task in [task for task in self._tasks if task.done()]:
+            self._tasks.discard(task)
+            task.result()
+
+    async def land(self) -> list[int]:
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._receipts += [
+            Receipt(grant.id, grant.attempt, Verdict.RETURNED, "not begun") for grant in self._on_their_way.values()
+        ]
+        self._on_their_way.clear()
+        if self._courier is not None:
+            await self._courier.close()
+        if self._recorder is not None:
+            self._recorder.close()
+        return [self._flight] if self._flight else []
+
+    def _begin(self, work: object) -> None:
+        assert asyncio.iscoroutine(work)
+        self._tasks.add(asyncio.create_task(work))
+
+    def _report(self, receipt: Receipt) -> None:
+        self._on_their_way.pop(receipt.id, None)
+        self._receipts.append(receipt)
+        self._came.set()
+
+    def _show(self, grant: Grant) -> None:
+        """What was launched and what the batch shows, read once; the batches used last are kept."""
+        composer, ground = self.composer, self._ground
+        assert ground is not None
+        if grant.launch_id not in composer.launches:
+            composer.show_launch(self.project, grant.launch_id, ground.pinned(grant.launch_id))
+        key = (grant.run_id, grant.batch_no)
+        if key not in composer.batches:
+            for old in unused(composer.batches, self._on_their_way.values()):
+                composer.forget_batch(*old)
+            composer.show_batch(*key, grant.launch_id, ground.products(*key))

@@ -1,0 +1,90 @@
+"""What a dead process left on its way is settled by its flight recorder, once it is certainly dead."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+import structlog
+
+from automation.delivery import flight_recorder
+from automation.delivery.flight_recorder import Recording
+from automation.delivery.processes import boot_id, host, started
+from automation.store.ledger import settling, workers
+from automation.store.ledger.workers import FlightRow, OnItsWay
+from automation.types.message import Receipt, Verdict
+from automation.workspace.workspace import Workspace
+
+log = structlog.get_logger(__name__)
+
+_MAY_FINISH = 1.0
+"""Seconds that a process without its committer gets to hear its last answers."""
+_DIES_WITHIN = 5.0
+
+
+def recorder_file(workspace: Workspace, flight: int) -> Path:
+    return workspace.project.data_dir / "flights" / f"{flight}.log"
+
+
+def recover_all(workspace: Workspace) -> int:
+    """Settle what every flight left that did not land; returns how many messages that were."""
+    with workspace.store.reading() as connection:
+        found = workers.not_landed(connection)
+    settled = sum(recover(workspace, flight) for flight in found)
+    with workspace.store.transaction() as connection:
+        lost = workers.astray(connection)
+        settling.settle(connection, [_lost(one) for one in lost], now=workspace.clock.now())
+    return settled + len(lost)
+
+
+def recover(workspace: Workspace, flight: FlightRow) -> int:
+    """Fence the flight's process, then settle each of its messages by what the recorder says; returns how many."""
+    recording = _recording(workspace, flight)
+    with workspace.store.transaction() as connection:
+        left = workers.on_their_way(connection, flight.id)
+        receipts, untouched = conclude(left, recording)
+        settling.settle(connection, receipts, now=workspace.clock.now())
+        settling.hand_back(connection, untouched, now=workspace.clock.now())
+        workers.land(connection, [flight.id], now=workspace.clock.now())
+    recorder_file(workspace, flight.id).unlink(missing_ok=True)
+    if left:
+        ambiguous = sum(receipt.verdict is Verdict.AMBIGUOUS for receipt in receipts)
+        log.warning(
+            "a flight was recovered", flight=flight.id, messages=len(left), ambiguous=ambiguous, returned=len(untouched)
+        )
+    return len(left)
+
+
+def conclude(left: Sequence[OnItsWay], recording: Recording | None) -> tuple[list[Receipt], list[Receipt]]:
+    """The receipts, and what never left. Without a recording every message may have arrived."""
+    if recording is None:
+        return [_lost(one) for one in left], []
+    found = [recording.conclude(one.id, one.attempt, one.channel) for one in left]
+    untouched = [r for r in found if r.verdict is Verdict.RETURNED and r.id not in recording.receipts]
+    return [r for r in found if r not in untouched], untouched
+
+
+def _lost(one: OnItsWay) -> Receipt:
+    return Receipt(one.id, one.attempt, Verdict.AMBIGUOUS, "the process died and left no record")
+
+
+def _recording(workspace: Workspace, flight: FlightRow) -> Recording | None:
+    """None where the process can't be told to be dead, or its recorder is gone or from before the machine started."""
+    path = recorder_file(workspace, flight.id)
+    if (flight.host, flight.boot_id) != (host(), boot_id()) or not path.exists():
+        return None
+    if not flight_recorder.await_lock(path, _MAY_FINISH):
+        if not _is_ours(flight):
+            log.error("a process that isn't ours to end holds a flight recorder", flight=flight.id, pid=flight.pid)
+            return None
+        os.kill(flight.pid, signal.SIGKILL)
+        if not flight_recorder.await_lock(path, _DIES_WITHIN):
+            return None
+    return flight_recorder.read(path)
+
+
+def _is_ours(flight: FlightRow) -> bool:
+    """The very process that took off, and not this one."""
+    return flight.pid != os.getpid() and bool(flight.pid_started) and started(flight.pid) == flight.pid_started

@@ -1,0 +1,263 @@
+"""Delivers in spawned processes, one a core; each has a flight, a socket and a pulse, and is replaced when it dies."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from automation.clock import monotonic
+from automation.config.project import Project
+from automation.delivery.executor import GROUP, GROUPS_AT_ONCE, Batch, Ground, Seat, unused
+from automation.delivery.flight_recorder import unpack
+from automation.delivery.frames import frame, next_frame, pack_grants
+from automation.errors import AutomationError
+from automation.types.grant import Grant
+from automation.types.message import Receipt
+
+log = structlog.get_logger(__name__)
+
+SILENT = 3.0
+"""Seconds without a pulse after which a process is taken for dead."""
+_START = 60.0
+"""Seconds that a process may take until it is ready."""
+_OWN_GAP = 1.0
+_FAILED_STARTS = 3
+
+
+@dataclass
+class Spawned:
+    """One worker process as the committer sees it."""
+
+    process: subprocess.Popen[bytes]
+    writer: asyncio.StreamWriter
+    pulse: int
+    flight: int
+    heard: float
+    ready: bool = False
+    gone: bool = False
+    on_their_way: dict[str, Grant] = field(default_factory=dict)
+    launches: set[int] = field(default_factory=set)
+    batches: dict[Batch, None] = field(default_factory=dict)
+    listening: asyncio.Task[None] | None = None
+
+    @property
+    def room(self) -> int:
+        return GROUP * GROUPS_AT_ONCE - len(self.on_their_way) if self.ready and not self.gone else 0
+
+
+@dataclass
+class Embedded:
+    """Spawned workers without store access. What a dead one left is recovered before another takes its place."""
+
+    project: Project
+    secret: bytes
+    count: int
+    _ground: Ground | None = None
+    _workers: list[Spawned] = field(default_factory=list)
+    _receipts: list[Receipt] = field(default_factory=list)
+    _came: asyncio.Event = field(default_factory=asyncio.Event)
+    _looked: float = 0.0
+    _failed_starts: int = 0
+
+    async def take_off(self, ground: Ground) -> None:
+        self._ground = ground
+        for _ in range(self.count):
+            await self._spawn()
+        self._looked = monotonic()
+
+    @property
+    def seats(self) -> Sequence[Seat]:
+        return [Seat(worker.flight, worker.room) for worker in self._workers if worker.ready and not worker.gone]
+
+    @property
+    def busy(self) -> int:
+        return sum(len(worker.on_their_way) for worker in self._workers)
+
+    def hand(self, grants: Sequence[Grant]) -> None:
+        for worker in self._workers:
+            mine = [grant for grant in grants if grant.flight == worker.flight]
+            for start in range(0, len(mine), GROUP):
+                self._send(worker, "group", mine[start : start + GROUP])
+
+    def resolve(self, grants: Sequence[Grant]) -> None:
+        worker = next((worker for worker in self._workers if worker.ready and not worker.gone), None)
+        if worker is not None and grants:
+            self._show(worker, grants)
+            worker.writer.write(frame("resolve", pack_grants(grants)))
+
+    def receipts(self) -> list[Receipt]:
+        found, self._receipts = self._receipts, []
+        self._came.clear()
+        return found
+
+    async def wait(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._came.wait()
+        except TimeoutError:
+            pass
+        await self._replace_the_dead()
+
+    async def land(self) -> list[int]:
+        """Each ends after what it has; one that falls silent meanwhile is left to be recovered."""
+        landed = []
+        for worker in self._workers:
+            if not worker.gone and worker.writer.can_write_eof():
+                worker.writer.write_eof()
+        while any(worker.on_their_way and not self._is_dead(worker) for worker in self._workers):
+            await self._came_within(0.25)
+        for worker in self._workers:
+            if not worker.on_their_way and await self._ended(worker):
+                landed.append(worker.flight)
+            await self._close(worker)
+        self._workers.clear()
+        return landed
+
+    # Processes
+
+    async def _spawn(self) -> None:
+        assert self._ground is not None
+        ours, theirs = socket.socketpair()
+        pulse, beating = os.pipe()
+        command = [sys.executable, "-m", "automation.delivery.worker", str(theirs.fileno()), str(beating)]
+        process = subprocess.Popen(  # noqa: S603  # this interpreter, this package
+            command, pass_fds=(theirs.fileno(), beating), stdin=subprocess.DEVNULL, start_new_session=True
+        )
+        theirs.close()
+        os.close(beating)
+        os.set_blocking(pulse, False)
+        flight, recorder = self._ground.take_off(process.pid)
+        reader, writer = await asyncio.open_connection(sock=ours, limit=2**24)
+        worker = Spawned(process, writer, pulse, flight, monotonic())
+        hello = {
+            "root": str(self.project.root),
+            "cwd": str(Path.cwd()),
+            "config": self.project.text,
+            "secret": self.secret.hex(),
+            "recorder": str(recorder),
+        }
+        writer.write(frame("hello", hello))
+        worker.listening = asyncio.create_task(self._listen(worker, reader))
+        self._workers.append(worker)
+
+    async def _listen(self, worker: Spawned, reader: asyncio.StreamReader) -> None:
+        try:
+            while True:
+                kind, *content = await next_frame(reader)
+                if kind == "receipts":
+                    self._take(worker, [unpack(packed) for packed in content[0]])
+                elif kind == "ready":
+                    worker.ready = True
+                    self._failed_starts = 0
+                    self._came.set()
+                elif kind == "log":
+                    getattr(log, content[0], log.info)(**{"flight": worker.flight, **content[1]})
+        except (asyncio.IncompleteReadError, ConnectionError):
+            worker.gone = True
+            self._came.set()
+
+    def _take(self, worker: Spawned, receipts: Sequence[Receipt]) -> None:
+        for receipt in receipts:
+            worker.on_their_way.pop(receipt.id, None)
+        self._receipts += receipts
+        self._came.set()
+
+    async def _replace_the_dead(self) -> None:
+        """Noticed by the end of the socket, or by silence; our own sleep is nobody's silence."""
+        now = monotonic()
+        slept = now - self._looked > _OWN_GAP
+        self._looked = now
+        for worker in list(self._workers):
+            if slept:
+                worker.heard = now
+            if self._is_dead(worker):
+                await self._replace(worker)
+
+    def _is_dead(self, worker: Spawned) -> bool:
+        try:
+            while beats := os.read(worker.pulse, 4096):
+                worker.heard = monotonic()
+                if len(beats) < 4096:
+                    break
+        except BlockingIOError:
+            pass
+        silent = monotonic() - worker.heard > (SILENT if worker.ready else _START)
+        return worker.gone or silent or worker.process.poll() is not None
+
+    async def _replace(self, worker: Spawned) -> None:
+        assert self._ground is not None
+        why = "silent" if worker.process.poll() is None else f"ended ({worker.process.returncode})"
+        log.warning("a worker is replaced", flight=worker.flight, because=why, on_their_way=len(worker.on_their_way))
+        if not worker.ready:
+            self._failed_starts += 1
+        await self._fence(worker)
+        self._ground.recover(worker.flight)
+        self._workers.remove(worker)
+        if self._failed_starts >= _FAILED_STARTS:
+            raise AutomationError(f"delivering processes don't start ({why}); run: automation doctor")
+        await self._spawn()
+
+    async def _fence(self, worker: Spawned) -> None:
+        """Certainly dead, and everything that it said is heard."""
+        worker.process.send_signal(signal.SIGKILL)
+        await asyncio.to_thread(worker.process.wait)
+        await self._close(worker)
+
+    async def _ended(self, worker: Spawned) -> bool:
+        try:
+            await asyncio.to_thread(worker.process.wait, SILENT)
+        except subprocess.TimeoutExpired:
+            return False
+        return worker.process.returncode == 0
+
+    async def _close(self, worker: Spawned) -> None:
+        if worker.process.poll() is None:
+            worker.process.kill()
+            await asyncio.to_thread(worker.process.wait)
+        if worker.listening is not None:
+            await worker.listening
+        worker.writer.close()
+        os.close(worker.pulse)
+
+    async def _came_within(self, seconds: float) -> None:
+        self._came.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._came.wait()
+        except TimeoutError:
+            pass
+
+    # Work
+
+    def _send(self, worker: Spawned, kind: str, grants: Sequence[Grant]) -> None:
+        worker.on_their_way |= {grant.id: grant for grant in grants}
+        self._show(worker, grants)
+        worker.writer.write(frame(kind, pack_grants(grants)))
+
+    def _show(self, worker: Spawned, grants: Sequence[Grant]) -> None:
+        """What was launched and what the batches show, sent to each process once."""
+        assert self._ground is not None
+        for grant in grants:
+            if grant.launch_id not in worker.launches:
+                worker.launches.add(grant.launch_id)
+                pinned = self._ground.pinned(grant.launch_id)
+                files = {path: base64.b64encode(body).decode() for path, body in pinned.files.items()}
+                worker.writer.write(frame("launch", grant.launch_id, pinned.campaign, pinned.text, files))
+            batch = (grant.run_id, grant.batch_no)
+            if batch not in worker.batches:
+                for old in unused(worker.batches, worker.on_their_way.values()):
+                    del worker.batches[old]
+                    worker.writer.write(frame("forget", *old))
+                worker.batches[batch] = None
+                products = self._ground.products(*batch)
+                worker.writer.write(frame("batch", *batch, grant.launch_id, products))

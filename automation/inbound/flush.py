@@ -1,0 +1,121 @@
+"""Moves the inbox to the warehouse, once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+
+import polars as pl
+import structlog
+
+from automation.inbound.shop_reports import import_arrivals
+from automation.store.inbox import inbox
+from automation.types.schema import EVENTS, ColumnType
+from automation.warehouse.connect import Warehouse
+from automation.warehouse.tables import POLARS_TYPES, table_version
+from automation.workspace.workspace import Workspace
+
+log = structlog.get_logger(__name__)
+
+APP = "inbox"
+
+
+def flush(workspace: Workspace, warehouse: Warehouse) -> int:
+    """Move what waits in the store to the warehouse: what shops reported, then the inbox; returns how many events.
+
+    A crash between the Delta commit and the store's is repaired by looking the flush number up in the Delta log.
+    """
+    import_arrivals(workspace)
+    moved = 0
+    now = workspace.clock.now()
+    while True:
+        with workspace.store.transaction() as connection:
+            no = inbox.begin_flush(connection, now=now)
+        if no is None:
+            return moved
+        if not warehouse.has_transaction(APP, no):
+            with workspace.store.reading() as connection:
+                rows = inbox.rows_of(connection, no)
+            known = table_version(warehouse.folder, "events").columns
+            warehouse.append_events(_frame(rows, known), transaction=(APP, no))
+            moved += len(rows)
+            workspace.project.registry.observe("events_recorded", table="events", rows=len(rows), quarantined=0)
+        with workspace.store.transaction() as connection:
+            inbox.finish_flush(connection, no, now=now)
+
+
+def _frame(rows: Sequence[Mapping[str, object]], known: Mapping[str, ColumnType]) -> pl.DataFrame:
+    """Inbox rows with the columns that the events table declares, and each attribute in a column of its own.
+
+    An attribute that doesn't fit its column stays empty: what was acknowledged must not keep everything after it out.
+    """
+    schema = {name: _DTYPES[kind] for name, kind in EVENTS.columns.items()}
+    frame = pl.DataFrame(rows, schema=schema, orient="row") if rows else pl.DataFrame(schema=schema)
+    names = dict.fromkeys(name for row in rows for name in row if name not in schema)
+    attributes = [_attribute(name, [row.get(name) for row in rows], known.get(name)) for name in names]
+    return frame.with_columns(
+        pl.col("occurred_at").str.to_datetime(time_unit="us", time_zone="UTC"),
+        *(series for series in attributes if series.null_count() < len(series)),
+    )
+
+
+def _attribute(name: str, values: Sequence[object], known: ColumnType | None) -> pl.Series:
+    kind = known or _kind(values)
+    fitted = [None if value is None else _fitted(value, kind) for value in values]
+    lost = sum(fit is None and value is not None for fit, value in zip(fitted, values, strict=True))
+    if lost:
+        log.warning("an attribute doesn't fit its column and stays empty", column=name, holds=kind, events=lost)
+    return pl.Series(name, fitted, dtype=POLARS_TYPES[kind])
+
+
+def _kind(values: Sequence[object]) -> ColumnType:
+    """What a new column holds: text where its first values don't agree."""
+    types = {type(value) for value in values if value is not None}
+    return "boolean" if types == {bool} else "number" if types and types <= {int, float} else "text"
+
+
+def _fitted(value: object, kind: ColumnType) -> object:
+    """The value as its column holds it, or None."""
+    if kind == "text":
+        return value if isinstance(value, str) else json.dumps(value)
+    if kind == "boolean":
+        return value if isinstance(value, bool) else None
+    if kind in ("number", "integer"):
+        return _number(value, whole=kind == "integer")
+    return _instant(value, day=kind == "date")
+
+
+def _number(value: object, *, whole: bool) -> float | int | None:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    if whole:
+        return int(value) if float(value).is_integer() and abs(value) <= _LARGEST_WHOLE else None
+    return float(value)
+
+
+def _instant(value: object, *, day: bool) -> datetime | date | None:
+    try:
+        at = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    if at is None or day:
+        return at and at.date()
+    return at.astimezone(UTC) if at.tzinfo else None
+
+
+_LARGEST_WHOLE = 2**53
+_DTYPES = {"text": pl.String, "number": pl.Float64, "time": pl.String}
+
+
+def event(
+    *, event_id: str, customer_id: str, type_: str, occurred_at: datetime, message_id: str | None = None
+) -> dict[str, object]:
+    """One inbox row."""
+    return {
+        "event_id": event_id,
+        "customer_id": customer_id,
+        "type": type_,
+        "occurred_at": occurred_at.isoformat(),
+        "message_id": message_id,
+    }

@@ -1,0 +1,51 @@
+"""No real sending before the suppressions of the sender used before are here, or somebody said that there are none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from automation.errors import AutomationError, ConfigurationError
+from automation.store.people import migration
+from automation.types.campaign import Campaign
+from automation.workspace.workspace import Workspace
+
+
+def refuse_before_move(workspace: Workspace, channels: Sequence[str]) -> None:
+    """Raises `AutomationError`, with both ways out, where one of the channels really sends and nothing was moved in.
+
+    A channel that writes to files only says so by `live = False`.
+    """
+    live = [name for name in channels if _is_live(workspace, name)]
+    if not live:
+        return
+    with workspace.store.reading() as connection:
+        if migration.moved_in(connection):
+            return
+    raise AutomationError(
+        f"channel {live[0]!r} really sends, and no suppression list was imported yet: people who unsubscribed "
+        f"elsewhere would be written to.\n"
+        f"  either bring it over:  automation import suppressions FILE --mapping klaviyo|braze|FILE\n"
+        f"  or say who waives it:  automation waive moving-in --by NAME --because TEXT"
+    )
+
+
+def channels_of(campaign: Campaign) -> tuple[str, ...]:
+    """Every channel that the campaign sends by."""
+    sends = [campaign.send, *(step.send for step in campaign.steps)]
+    return tuple(dict.fromkeys(name for send in sends if send is not None for name in send.channels))
+
+
+def _is_live(workspace: Workspace, channel: str) -> bool:
+    using = workspace.project.settings.channels.get(channel)
+    if using is None:
+        return False
+    return bool(getattr(workspace.project.registry.find("channels", using.name), "live", True))
+
+
+def waive(workspace: Workspace, *, by: str, because: str) -> None:
+    """Put on record that there is nothing to bring over. Raises `ConfigurationError` without a name or a reason."""
+    for name, value in (("--by", by), ("--because", because)):
+        if not value.strip():
+            raise ConfigurationError(f"a waiver needs {name}: it is kept with its name and its reason")
+    with workspace.store.transaction() as connection:
+        migration.record(connection, "waived", by=by.strip(), now=workspace.clock.now(), detail=because.strip())

@@ -1,0 +1,232 @@
+"""Takes another sender's export over: suppressions, consents with proof, recent sends. Repeating changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from sqlalchemy.engine import Connection
+
+from automation.clock import monotonic, to_millis
+from automation.errors import ConfigurationError, SourceError
+from automation.ids import content_hash
+from automation.inbound.consents import take_words
+from automation.inbound.migration import rows as reading
+from automation.inbound.migration.mapping import Chosen, Kind, MovingFile, choose
+from automation.inbound.migration.rows import House
+from automation.store.ledger import earlier_sends
+from automation.store.people import migration, suppressions
+from automation.store.people.consent import WORDS
+from automation.types.address import normalised
+from automation.warehouse.importing.quarantine import Quarantine
+from automation.warehouse.importing.typed import all_text
+from automation.workspace.channels import channel_kinds
+from automation.workspace.workspace import Workspace
+
+_SLICE = 5_000
+_NOBODY = "no customer has this address: import customers first, then this file again"
+
+
+@dataclass
+class MoveReport:
+    """What became of the rows: each is used, left out by the mapping, or quarantined."""
+
+    what: Kind
+    lines: int = 0
+    used: int = 0
+    added: int = 0
+    pending: int = 0
+    left_out: int = 0
+    quarantined: int = 0
+    quarantine_file: Path | None = None
+    seconds: float = 0.0
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Move:
+    workspace: Workspace
+    kind: Kind
+    house: House
+    topics: Sequence[str]
+    by: str
+    confirmed: bool
+    people: pl.DataFrame  # customer_id, address, position among those with the address
+
+
+def import_file(
+    workspace: Workspace,
+    kind: Kind,
+    path: Path,
+    mapping: MovingFile,
+    *,
+    by: str,
+    topics: Sequence[str] = (),
+    confirmed: bool = False,
+    progress: Callable[[int], None] = lambda _lines: None,
+) -> MoveReport:
+    """Read the file and keep what it says.
+
+    topics: what rows without a topic are about; by default every marketing topic. confirmed: consents were confirmed by
+    double opt-in where they come from. Raises `SourceError` and `ConfigurationError`; nothing is changed then.
+    """
+    started, now = monotonic(), workspace.clock.now()
+    move = _move(workspace, kind, by, topics, confirmed)
+    report = MoveReport(kind)
+    quarantine = workspace.project.data_dir / "quarantine" / f"{now:%Y%m%dT%H%M%S}-{kind}.csv"
+    with Quarantine(quarantine) as refused:
+        for raw, chosen in _frames(workspace, path, mapping, kind):
+            _take(move, raw, chosen, path, refused, report)
+            progress(report.lines)
+    report.quarantine_file = quarantine if refused.written else None
+    with workspace.store.transaction() as connection:
+        detail = f"{path.name} by the mapping {mapping.name}"
+        digest = sha256(path.read_bytes()).hexdigest()
+        migration.record(connection, kind, by=by, now=now, detail=detail, sha256=digest, rows=report.used)
+    report.seconds = monotonic() - started
+    return report
+
+
+def _move(workspace: Workspace, kind: Kind, by: str, topics: Sequence[str], confirmed: bool) -> _Move:
+    settings = workspace.project.settings
+    unknown = [topic for topic in topics if topic not in settings.topics]
+    if unknown:
+        raise ConfigurationError(f"config.yaml has no topic {unknown[0]!r}; it has: {', '.join(settings.topics)}")
+    marketing = [topic for topic, kind_ in settings.topics.items() if kind_ == "marketing"]
+    if not topics and not marketing:
+        raise ConfigurationError("config.yaml has no marketing topic; say what the file is about: --topic NAME")
+    house = House(channel_kinds(workspace), list(settings.topics), settings.shop.timezone, workspace.clock.now())
+    people = _people(workspace) if kind != "suppressions" else pl.DataFrame()
+    return _Move(workspace, kind, house, topics or marketing, by, confirmed, people)
+
+
+def _people(workspace: Workspace) -> pl.DataFrame:
+    """Every customer's addresses, as they are compared: address, customer_id, position among those who share it."""
+    warehouse = workspace.warehouse()
+    try:
+        table = warehouse.table("customers")
+        columns = [name for name in ("email", "phone", "push_token") if name in table.columns]
+        known = table.select("customer_id", *columns).to_polars()
+    finally:
+        warehouse.close()
+    parts = [
+        known.select("customer_id", normalised(known[name]).alias("address")).drop_nulls("address") for name in columns
+    ]
+    found = pl.concat(parts) if parts else pl.DataFrame(schema={"customer_id": pl.String, "address": pl.String})
+    return found.sort("customer_id").with_columns(pl.int_range(pl.len()).over("address").alias("position"))
+
+
+def _frames(workspace: Workspace, path: Path, mapping: MovingFile, kind: Kind) -> Iterator[tuple[pl.DataFrame, Chosen]]:
+    """The file's frames as text, with the entries that fit its header."""
+    registry = workspace.project.registry
+    plain = path.with_suffix("") if path.suffix.lower() == ".gz" else path
+    for name in registry.names("sources"):
+        source: Any = registry.find("sources", name)
+        if plain.suffix.lower() in source.suffixes:
+            for frame in source(source.Options()).read(path, "customers"):
+                columns = [column for column in frame.columns if column != "_row"]
+                yield all_text(frame), choose(mapping, kind, columns, path)
+            return
+    raise SourceError(path, None, "no source reads files of this kind; write it as .csv")
+
+
+def _take(move: _Move, raw: pl.DataFrame, chosen: Chosen, path: Path, refused: Quarantine, report: MoveReport) -> None:
+    found = reading.read(raw, chosen, move.kind, move.house)
+    rows, faults = found.rows, found.faults
+    if move.kind == "consents":
+        rows, strangers = _of_customers(move, rows)
+        faults = pl.concat([faults, strangers])
+    for part in rows.iter_slices(_SLICE):
+        with move.workspace.store.transaction() as connection:
+            _WRITE[move.kind](move, connection, part, report)
+    refused.add(path, faults, raw)
+    report.lines += raw.height
+    report.used += rows["_row"].n_unique()
+    report.left_out += found.left_out
+    report.quarantined += faults["_row"].n_unique()
+
+
+def _of_customers(move: _Move, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows under every customer id that has the address; a yes of an address that nobody has can't be kept."""
+    by_address = rows.join(move.people, on="address", how="left", suffix="_here", maintain_order="left")
+    known = by_address.with_columns(pl.coalesce("customer_id_here", "customer_id").alias("customer_id"))
+    stranger = pl.col("customer_id").is_null() & pl.col("granted")
+    faults = known.filter(stranger).select(
+        "_row",
+        pl.lit("row").alias("kind"),
+        pl.lit("address").alias("column"),
+        pl.lit(_NOBODY).alias("reason"),
+        pl.col("address").alias("value"),
+    )
+    return known.filter(~stranger).select(list(reading.ROWS)), faults
+
+
+def _suppressions(move: _Move, connection: Connection, rows: pl.DataFrame, report: MoveReport) -> None:
+    """What its owner asked for is about marketing; what is wrong with an address is about everything."""
+    own = pl.col("reason").is_in(sorted(suppressions.OWN))
+    about = pl.when(pl.col("topic").is_not_null()).then(pl.concat_list("topic"))
+    listed = rows.with_columns(
+        pl.col("reason").fill_null("imported"), pl.col("at").fill_null(to_millis(move.house.now)),
+        about.when(own).then(pl.lit(list(move.topics))).otherwise(pl.lit([""])).alias("topic"),
+        pl.concat_str(pl.lit("import: "), pl.col("source").fill_null(move.by)).alias("source"),
+    ).explode("topic")  # fmt: skip
+    names = ("address", "channel", "topic", "reason", "at", "source")
+    report.added += suppressions.add(connection, listed.select(names).rows(), renew=False)
+
+
+def _consents(move: _Move, connection: Connection, rows: pl.DataFrame, report: MoveReport) -> None:
+    said = rows.with_columns(
+        pl.when(pl.col("topic").is_not_null()).then(pl.concat_list("topic")).otherwise(pl.lit(list(move.topics)))
+        .alias("topic"),
+        pl.col("at").fill_null(to_millis(move.house.now)),
+        pl.col("source").fill_null("import"),
+        pl.col("text_version").fill_null(""),
+        pl.concat_str(pl.lit("imported"), pl.lit(", confirmed there") if move.confirmed else pl.lit(""),
+                      pl.lit(": ") + pl.col("method"), ignore_nulls=True).alias("method"),
+    ).explode("topic")  # fmt: skip
+    nobody = said.filter(pl.col("customer_id").is_null())
+    report.added += _withdrawals_of_strangers(connection, nobody)
+    words = said.filter(pl.col("customer_id").is_not_null()).select(list(WORDS))
+    settings, now = move.workspace.project.settings, move.house.now
+    taken = take_words(settings, connection, words, by=move.by, now=now, confirmed=move.confirmed)
+    report.added += taken.recorded
+    report.pending += taken.pending
+
+
+def _withdrawals_of_strangers(connection: Connection, rows: pl.DataFrame) -> int:
+    """A no whose address no customer has yet: it waits on the suppression list for whoever brings the address."""
+    listed = rows.with_columns(pl.lit("withdrawn").alias("reason"))
+    return suppressions.add(connection, listed.select("address", "channel", "topic", "reason", "at", "source").rows())
+
+
+def _contacts(move: _Move, connection: Connection, rows: pl.DataFrame, report: MoveReport) -> None:
+    """Recent sends, so that caps and re-entry count them: under the first customer id that has the address."""
+    first = move.people.filter(pl.col("position") == 0)
+    sent = (
+        rows.join(first, on="address", how="left", suffix="_here", maintain_order="left")
+        .with_columns(
+            pl.coalesce("customer_id_here", "customer_id").fill_null("").alias("customer_id"),
+            pl.col("address").fill_null("").alias("recipient"),
+            pl.col("topic").fill_null(move.topics[0]),
+            pl.col("campaign").fill_null(""),
+        )
+        .with_columns(pl.Series("message_id", _sent_ids(rows), dtype=pl.String))
+    )
+    report.added += earlier_sends.add(connection, sent.select(list(earlier_sends.COLUMNS)))
+
+
+def _sent_ids(rows: pl.DataFrame) -> list[str]:
+    """An id that the same send always gets."""
+    parts = rows.select(pl.col("address", "customer_id", "channel", "campaign").fill_null(""), "at")
+    return [f"{earlier_sends.IMPORTED}{content_hash(*map(str, row))[:24]}" for row in parts.iter_rows()]
+
+
+_WRITE: dict[Kind, Callable[[_Move, Connection, pl.DataFrame, MoveReport], None]] = {
+    "suppressions": _suppressions,
+    "consents": _consents,
+    "contacts": _contacts,
+}

@@ -1,0 +1,84 @@
+"""Import into the warehouse, and the consents that a file's mapping states."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+import polars as pl
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from automation.clock import to_millis
+from automation.inbound.consents import take_words
+from automation.store.engine import table as store_table
+from automation.store.people import consent
+from automation.store.tables import Consent
+from automation.types.schema import TableName
+from automation.warehouse.importing.importer import ImportReport, import_files
+from automation.warehouse.importing.mapping import MappingFile
+from automation.workspace.channels import channel_kinds
+from automation.workspace.workspace import Workspace
+
+_SLICE = 5_000
+_words = store_table(Consent)
+
+
+def import_data(
+    workspace: Workspace,
+    table: TableName,
+    paths: Sequence[Path],
+    mapping: MappingFile,
+    *,
+    progress: Callable[[int], None] = lambda _lines: None,
+) -> ImportReport:
+    """Read, clean and write the files; rows that can't be used go to a quarantine file, never away."""
+    now = workspace.clock.now()
+    warehouse = workspace.warehouse()
+    try:
+        return import_files(
+            warehouse,
+            workspace.project.registry,
+            table,
+            paths,
+            mapping,
+            quarantine=workspace.project.data_dir / "quarantine" / f"{now:%Y%m%dT%H%M%S}-{table}.csv",
+            now=now,
+            progress=progress,
+            consents=partial(_record, workspace, now),
+        )
+    finally:
+        warehouse.close()
+
+
+def _record(workspace: Workspace, now: datetime, said: pl.DataFrame) -> None:
+    """Record what the file says of one channel and topic: new words, and changes of what the same source said before.
+
+    A word from elsewhere, such as a customer's own unsubscribing, outranks the file. Where the file changes its word it
+    is its owner's, and so holds for every customer id with the address.
+    """
+    channel, topic, source = said.select("channel", "topic", "source").row(0)
+    settings = workspace.project.settings
+    asked = topic in settings.consent.double_opt_in
+    address = pl.col("phone" if channel_kinds(workspace).get(channel) == "phone" else "email")
+    changed = pl.col("known").is_not_null()
+    fixed = {"at": pl.lit(to_millis(now)), "text_version": pl.lit(""), "method": pl.lit("import")}
+    with workspace.store.transaction() as connection:
+        for part in said.iter_slices(_SLICE):
+            news = part.join(_known(connection, part, channel, topic), on="customer_id", how="left").filter(
+                pl.col("known").is_null() | ((pl.col("known_from") == source) & (pl.col("known") != pl.col("granted")))
+            )
+            told = news.unique("customer_id", keep="last", maintain_order=True).with_columns(
+                pl.when(changed | asked).then(address).alias("address"), **fixed
+            )
+            take_words(settings, connection, told.select(list(consent.WORDS)), by="import", now=now)
+
+
+def _known(connection: Connection, part: pl.DataFrame, channel: str, topic: str) -> pl.DataFrame:
+    query = sa.select(_words.c.customer_id, _words.c.granted, _words.c.source).where(
+        _words.c.channel == channel, _words.c.topic == topic, _words.c.customer_id.in_(part["customer_id"].to_list())
+    )
+    schema = {"customer_id": pl.String, "known": pl.Boolean, "known_from": pl.String}
+    return pl.DataFrame([tuple(row) for row in connection.execute(query)], schema=schema, orient="row")

@@ -1,0 +1,47 @@
+"""Imports what shops reported by calling us, in the way in which their exports are imported."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+import structlog
+
+from automation.inbound.shop_import import import_data
+from automation.store.inbox import shop_reports
+from automation.store.inbox.shop_reports import Waiting
+from automation.warehouse.importing.importer import ImportReport
+from automation.warehouse.importing.mapping import load_mapping
+from automation.workspace.workspace import Workspace
+
+log = structlog.get_logger(__name__)
+
+
+def import_arrivals(workspace: Workspace) -> int:
+    """Import everything that waits; returns how many lines. A crash before the last step repeats an import, which
+    changes nothing."""
+    imported = 0
+    while True:
+        with workspace.store.reading() as connection:
+            found = shop_reports.waiting(connection)
+        if not found:
+            return imported
+        for group in found:
+            report = _import(workspace, group)
+            imported += report.lines
+            with workspace.store.transaction() as connection:
+                shop_reports.done(connection, group)
+            if report.quarantined:
+                log.warning("lines of a webhook can't be used", table=group.table, file=str(report.quarantine_file))
+
+
+def _import(workspace: Workspace, group: Waiting) -> ImportReport:
+    folder = workspace.project.data_dir / "tmp"
+    folder.mkdir(parents=True, exist_ok=True)
+    columns = {name: "" for line in group.lines for name in line}
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+        path = Path(temporary) / f"{group.preset}-webhook.jsonl"
+        with path.open("w", encoding="utf-8") as file:
+            file.writelines(json.dumps({**columns, **line}, ensure_ascii=False) + "\n" for line in group.lines)
+        return import_data(workspace, group.table, [path], load_mapping(group.preset))

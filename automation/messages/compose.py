@@ -1,0 +1,172 @@
+"""A granted message made ready for its channel: the same grant always gives the same bytes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from zoneinfo import ZoneInfo
+
+from automation.ids import bounce_token, sign
+from automation.messages import links
+from automation.messages.render import Body, Kind, Renderer
+from automation.messages.template_context import offer_terms, show_items
+from automation.types.campaign import Campaign
+from automation.types.grant import Grant
+from automation.types.message import Rendered
+from automation.types.offer import Offer
+
+
+@dataclass(frozen=True)
+class Letterhead:
+    """What every message of the shop carries."""
+
+    shop: Mapping[str, str]
+    zone: ZoneInfo
+    sender: str
+    reply_to: str
+    base_url: str | None
+    unsubscribe_to: str
+    kinds: Mapping[str, Kind]
+    """Channel name → kind of address."""
+    offers: Mapping[str, Offer]
+    secret: bytes
+    track: bool = False
+    """Whether an e-mail's links lead through `base_url` and it carries the open pixel."""
+    redirect_to: str | None = None
+    """Where every message goes instead of to its customer; see `pipeline.trial`."""
+
+
+def compose(
+    grant: Grant, campaign: Campaign, renderer: Renderer, head: Letterhead, products: Mapping[str, Mapping[str, object]]
+) -> Rendered:
+    """Render one grant; `products` are the batch's, from `tag_links`. Raises `TemplateError`."""
+    assert campaign.send is not None
+    send = campaign.send
+    kind = head.kinds[grant.channel]
+    own = _own_links(grant, head)
+    body = _body(grant, campaign, renderer, head, products, own)
+    if head.track and head.base_url is not None and kind == "email":
+        body = links.track(body, head.base_url, head.secret, grant.id)
+    return Rendered(
+        id=grant.id,
+        attempt=grant.attempt,
+        channel=grant.channel,
+        to=grant.address,
+        sent_at=grant.granted_at.replace(microsecond=0),
+        text=body.text,
+        subject=body.subject,
+        html=body.html,
+        preheader=body.preheader,
+        sender=send.from_ or head.sender,
+        reply_to=send.reply_to or head.reply_to,
+        language=body.language,
+        headers=_headers(grant, head, own) if kind == "email" else {},
+        bounce_token=bounce_token(head.secret, grant.id) if kind == "email" else "",
+    )
+
+
+def linked(
+    grant: Grant, campaign: Campaign, renderer: Renderer, head: Letterhead, products: Mapping[str, Mapping[str, object]]
+) -> list[str]:
+    """Where the message's click links lead, by their number. Raises `TemplateError`."""
+    return links.links(_body(grant, campaign, renderer, head, products, _own_links(grant, head)), head.base_url or "")
+
+
+def _body(
+    grant: Grant,
+    campaign: Campaign,
+    renderer: Renderer,
+    head: Letterhead,
+    products: Mapping[str, Mapping[str, object]],
+    own: Mapping[str, str],
+) -> Body:
+    """What the message says, with its links as the template has them."""
+    assert campaign.send is not None
+    kept = json.loads(grant.context)
+    valid_for = campaign.offer.valid_for if campaign.offer else None
+    context = {
+        "customer": kept["customer"],
+        "items": show_items(grant.items, products),
+        "offer": offer_terms(
+            head.offers.get(grant.offer or ""), grant.coupon, grant.due_at + valid_for if valid_for else None
+        ),
+        "shop": {**head.shop, "url": _tagged(head.shop["url"], campaign.send.utm)},
+        "campaign": {"name": campaign.name},
+        "links": own,
+        "today": _day(grant.granted_at, head.zone),
+    }
+    return renderer.render(
+        grant.template,
+        head.kinds[grant.channel],
+        context,
+        language=kept["language"],
+        otherwise=head.shop["language"],
+        subject=_subject(campaign, grant.variant),
+        plain=True,
+    )
+
+
+@lru_cache(maxsize=16)
+def _day(at: datetime, zone: ZoneInfo) -> str:
+    return at.astimezone(zone).date().isoformat()
+
+
+def tag_links(products: Mapping[str, Mapping[str, object]], campaign: Campaign) -> Mapping[str, Mapping[str, object]]:
+    """A batch's products as the campaign's messages link to them; once a batch, not once a message."""
+    utm = campaign.send.utm if campaign.send else {}
+    return {name: {**shown, "url": _tagged(shown.get("url"), utm)} for name, shown in products.items()}
+
+
+def _tagged(url: object, utm: Mapping[str, str]) -> object:
+    """A link to the shop with the campaign's utm parameters; what the link says already stays."""
+    if not utm or not isinstance(url, str) or not url.startswith(("http://", "https://")):
+        return url
+    parts = urlsplit(url)
+    said = parse_qsl(parts.query, keep_blank_values=True)
+    tags = [(f"utm_{name}", value) for name, value in utm.items() if f"utm_{name}" not in dict(said)]
+    return urlunsplit(parts._replace(query=urlencode(said + tags)))
+
+
+def _subject(campaign: Campaign, variant: str | None) -> str | Mapping[str, str] | None:
+    assert campaign.send is not None
+    chosen = campaign.experiment.variants.get(variant) if variant is not None else None
+    return chosen.subject if chosen is not None and chosen.subject is not None else campaign.send.subject
+
+
+_PATHS = {"unsubscribe": "u", "preferences": "p", "confirm": "confirm"}
+
+
+def _own_links(grant: Grant, head: Letterhead) -> dict[str, str]:
+    """The shop's own pages for this message; where it serves none, unsubscribing is by mail."""
+    if head.base_url is None:
+        mail = _unsubscribe_mail(head, sign(head.secret, "unsubscribe", grant.id))
+        return dict.fromkeys(("unsubscribe", "preferences"), mail)
+    base = head.base_url.rstrip("/")
+    return {name: f"{base}/{path}/{sign(head.secret, name, grant.id)}" for name, path in _PATHS.items()}
+
+
+def _headers(grant: Grant, head: Letterhead, own: Mapping[str, str]) -> dict[str, str]:
+    """RFC 2369, 8058 (only where the shop serves links) and 2919, and what Gmail counts complaints by."""
+    sender = head.sender.rpartition("@")[2].rstrip("> ")
+    topic, campaign = _token(grant.topic), _token(grant.campaign)
+    counted = {"List-Id": f"<{topic}.{sender}>", "Feedback-ID": f"{campaign}:{grant.run_id}:{topic}:{sender}"}
+    link = own["unsubscribe"]
+    if head.base_url is None:
+        return {"List-Unsubscribe": f"<{link}>", **counted}
+    mail = _unsubscribe_mail(head, link.rpartition("/")[2])
+    one_click = {"List-Unsubscribe": f"<{link}>, <{mail}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
+    return one_click | counted
+
+
+@lru_cache(maxsize=256)
+def _token(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name)
+
+
+def _unsubscribe_mail(head: Letterhead, token: str) -> str:
+    return f"mailto:{head.unsubscribe_to}?subject=unsubscribe%20{token}"

@@ -1,0 +1,100 @@
+"""The links of a message: found in its bodies, and led through the shop's own address so that clicks are seen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from html import escape, unescape
+
+from automation.ids import sign
+from automation.messages.render import Body
+
+_IN_MARKUP = re.compile(
+    r"""(<(?:a|area|v:\w+)\s(?:[^<>"']|"[^"]*"|'[^']*')*?(?<=[\s"'])href\s*=\s*)("[^"]*"|'[^']*'|[^\s"'<>]+)""", re.I
+)
+_IN_TEXT = re.compile(r"https?://[^\s<>\"]+")  # in small letters only, and nothing before it: either takes 10 µs more
+_WEB = re.compile(r"https?://[^\s/?#]", re.I)
+_CHARACTER = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+_OWN_PAGES = ("u", "p", "o", "c", "confirm")
+
+Replace = Callable[[str], str]
+
+
+def links(body: Body, base_url: str) -> list[str]:
+    """The addresses that a message links to, each once, in the order in which they first stand: HTML, then text.
+
+    Ours for unsubscribing, preferences and confirming are not among them, nor are mail addresses and anchors.
+    """
+    found: dict[str, None] = {}
+
+    def note(url: str) -> str:
+        found.setdefault(url)
+        return url
+
+    _replaced(body, base_url, note)
+    return list(found)
+
+
+def track(body: Body, base_url: str, secret: bytes, message_id: str) -> Body:
+    """The body with every link led through `/c/<token>` and the open pixel at its end; always the same for a message.
+
+    M: 75 µs a message of 20 KB with 7 links, whose rendering takes 120 µs.
+    """
+    base = base_url.rstrip("/")
+    led: dict[str, str] = {}
+
+    def lead(url: str) -> str:
+        if url not in led:
+            led[url] = f"{base}/c/{sign(secret, 'click', f'{message_id}.{len(led)}')}"
+        return led[url]
+
+    tracked = _replaced(body, base_url, lead)
+    return replace(tracked, html=_with_pixel(tracked.html, f"{base}/o/{sign(secret, 'open', message_id)}"))
+
+
+def _replaced(body: Body, base_url: str, new: Replace) -> Body:
+    base = base_url.rstrip("/")
+    own = tuple(f"{base}/{page}/".lower() for page in _OWN_PAGES)
+
+    def is_ours(url: str) -> bool:
+        return url.lower().startswith(own)
+
+    def in_markup(found: re.Match[str]) -> str:
+        written = found[2]
+        url = _character_references_read(written[1:-1] if written[0] in "\"'" else written).strip()
+        if not _WEB.match(url) or is_ours(url):
+            return found[0]
+        return f'{found[1]}"{escape(new(url))}"'
+
+    def in_text(found: re.Match[str]) -> str:
+        url = _without_punctuation(found[0])
+        return found[0] if is_ours(url) or not _WEB.match(url) else new(url) + found[0][len(url) :]
+
+    html = _IN_MARKUP.sub(in_markup, body.html)  # first: the order numbers the links
+    return replace(body, html=html, text=_IN_TEXT.sub(in_text, body.text))
+
+
+def _character_references_read(attribute: str) -> str:
+    """As a browser reads an attribute: `&copy=1` stays what it is, a name that ends with `;` does not."""
+    return _CHARACTER.sub(lambda found: unescape(found[0]), attribute) if "&" in attribute else attribute
+
+
+def _without_punctuation(url: str) -> str:
+    """What ends a sentence is not the address's; a closing bracket is, where the address opened it."""
+    while url and (url[-1] in ".,;:!?'*_~" or (url[-1] in ")]}" and url.count(url[-1]) > url.count(_OPENING[url[-1]]))):
+        url = url[:-1]
+    return url
+
+
+_OPENING = {")": "(", "]": "[", "}": "{"}
+
+
+def _with_pixel(html: str, address: str) -> str:
+    if not html:
+        return html
+    pixel = f'<img src="{escape(address)}" width="1" height="1" alt="" style="display:block;border:0">'
+    end = html.rfind("</body")
+    if end < 0:
+        end = html.rfind("</BODY")
+    return f"{html}{pixel}" if end < 0 else f"{html[:end]}{pixel}{html[end:]}"

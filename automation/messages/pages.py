@@ -1,0 +1,154 @@
+"""The pages that recipients see: small, without scripts, in their language, and a shop may write its own.
+
+Files in the project's `templates/web/` replace ours of the same name: `page.html` (the frame), `style.css`,
+one file for each page, and texts in `en.yaml`, `de.yaml` and further languages.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import ChoiceLoader, FileSystemLoader, StrictUndefined, Template, TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup
+
+from automation.config.problems import unknown_name
+from automation.config.project import Project
+from automation.errors import ConfigurationError
+from automation.ids import content_hash
+
+OURS = Path(__file__).parent / "page_files"
+OWN = "templates/web"
+NAMES = ("nowhere", "problem", "unsubscribe", "unsubscribed", "preferences", "confirm", "confirmed")
+FALLBACK = "en"
+
+
+class Pages:
+    """One project's pages. Raises `ConfigurationError` where a file of the shop's own is wrong."""
+
+    def __init__(self, project: Project) -> None:
+        own = project.root / OWN
+        loaders = [FileSystemLoader(folder) for folder in (own, OURS)]
+        self._pages = ImmutableSandboxedEnvironment(
+            autoescape=True, undefined=StrictUndefined, loader=ChoiceLoader(loaders), trim_blocks=True,
+            lstrip_blocks=True, keep_trailing_newline=True,
+        )  # fmt: skip
+        self._texts = _texts(own)
+        self._compiled = _compiled(self._texts)
+        shop = project.settings.shop
+        self._shop = {"name": shop.name, "url": shop.url or "", "address": shop.address, "email": shop.email or ""}
+        self._language = shop.language
+        self._style = _style(own)
+        self._check()
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Nothing but our own style may load, and forms go nowhere else."""
+        digest = base64.b64encode(hashlib.sha256(self._style.encode()).digest()).decode()
+        policy = (
+            f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'self'; base-uri 'none'; "
+            "frame-ancestors 'none'"
+        )
+        return {"Content-Security-Policy": policy}
+
+    def render(self, name: str, language: str, **shown: object) -> str:
+        """The page's HTML; every value that is shown is escaped."""
+        chosen = self._chosen(language)
+        values = {**_SHOWN, **self._named(chosen, shown), "shop": self._shop, "language": chosen}
+        text = {key: template.render(values) for key, template in self._compiled[chosen].items()}
+        return self._pages.get_template(f"{name}.html").render(values, text=text, style=Markup(self._style))  # noqa: S704
+
+    def text_version(self, name: str, language: str) -> str:
+        """Which wording somebody agreed to: its language and a hash of the page's template and texts."""
+        chosen = self._chosen(language)
+        source, *_ = self._pages.loader.get_source(self._pages, f"{name}.html") if self._pages.loader else ("",)
+        return f"{chosen}:{content_hash(source, *map(str, sorted(self._texts[chosen].items())))[:12]}"
+
+    def _chosen(self, language: str) -> str:
+        wanted = [name for full in (language, self._language) for name in (full, full.split("-", maxsplit=1)[0])]
+        return next((name for name in wanted if name in self._texts), FALLBACK)
+
+    def _named(self, language: str, shown: Mapping[str, object]) -> dict[str, object]:
+        """Topics and channels as people call them, where a text `topic_NAME` or `channel_NAME` says so."""
+        texts = self._texts[language]
+
+        def named(kind: str, name: str) -> str:
+            return texts.get(f"{kind}_{name}") or name.replace("_", " ").replace("-", " ").capitalize()
+
+        values = dict(shown)
+        values |= {kind: named(kind, str(shown[kind])) for kind in ("topic", "channel") if kind in shown}
+        rows = shown.get("choices", ())
+        assert isinstance(rows, tuple)
+        values["choices"] = [
+            {**row, "topic": named("topic", row["topic"]), "channel": named("channel", row["channel"])} for row in rows
+        ]
+        return values
+
+    def _check(self) -> None:
+        """Render each page once in each language, so that a mistake is found at the start and not by a customer."""
+        for language, texts in self._compiled.items():
+            for name, template in texts.items():
+                try:
+                    template.render({**_SHOWN, "shop": self._shop, "language": language})
+                except TemplateError as error:
+                    raise ConfigurationError(f"{OWN}/{language}.yaml: {name}: {error.message}") from error
+        choice = {"value": "email.news", "topic": "news", "channel": "email", "checked": True}
+        for name in NAMES:
+            for language in self._texts:
+                try:
+                    self.render(name, language, topic="news", channel="email", choices=(choice,))
+                except TemplateError as error:
+                    where = f"{OWN}/{getattr(error, 'name', None) or name + '.html'}"
+                    raise ConfigurationError(f"{where}: in {language}: {error.message}") from error
+
+
+def _compiled(texts: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, Template]]:
+    """Texts may speak of `shop`, `topic` and `channel`; the page escapes what they become."""
+    plain = ImmutableSandboxedEnvironment(autoescape=False, undefined=StrictUndefined)
+    compiled: dict[str, dict[str, Template]] = {language: {} for language in texts}
+    for language, named in texts.items():
+        for name, text in named.items():
+            try:
+                compiled[language][name] = plain.from_string(text)
+            except TemplateError as error:
+                raise ConfigurationError(f"{OWN}/{language}.yaml: {name}: {error.message}") from error
+    return compiled
+
+
+_SHOWN = {"topic": "", "channel": "", "other": "", "saved": False, "choices": ()}
+
+
+def _style(own: Path) -> str:
+    file = own / "style.css"
+    style = (file if file.is_file() else OURS / "style.css").read_text()
+    if "</" in style:
+        raise ConfigurationError(f"{OWN}/style.css: `</` can't stand in a page's style")
+    return style
+
+
+def _texts(own: Path) -> dict[str, dict[str, str]]:
+    """Every language's texts: ours in English, then ours and the shop's own in the language."""
+    ours = {file.stem: _read(file, file.name) for file in sorted(OURS.glob("*.yaml"))}
+    theirs = {file.stem: _read(file, f"{OWN}/{file.name}") for file in sorted(own.glob("*.yaml"))}
+    for language, texts in theirs.items():
+        for name, text in texts.items():
+            if not isinstance(text, str):
+                raise ConfigurationError(f"{OWN}/{language}.yaml: {name}: must be text; put it in quotes")
+            if name not in ours[FALLBACK] and not name.startswith(("topic_", "channel_")):
+                raise ConfigurationError(f"{OWN}/{language}.yaml: {unknown_name('text', name, list(ours[FALLBACK]))}")
+    return {name: {**ours[FALLBACK], **ours.get(name, {}), **theirs.get(name, {})} for name in {**ours, **theirs}}
+
+
+def _read(file: Path, shown: str) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(file.read_text()) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{shown}: can't be read: {error}") from error
+    if not isinstance(found, dict):
+        raise ConfigurationError(f"{shown}: must be names and texts")
+    return found

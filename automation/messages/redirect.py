@@ -1,0 +1,64 @@
+"""Messages for tests: under `redirect_all` nothing reaches a customer, and nothing of a test reaches anybody's choices.
+
+A run that is planned under `redirect_all` marks its messages. They only ever go to that address, also if it is taken
+out of config.yaml again; and what was promised to customers before waits until it is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+
+from automation.errors import AutomationError
+from automation.ids import content_hash
+from automation.messages.compose import Letterhead, compose
+from automation.messages.render import Renderer
+from automation.types.campaign import Campaign
+from automation.types.grant import Grant
+from automation.types.message import Rendered
+
+MARK = "test"
+"""In a message's context: it was planned under `redirect_all`."""
+CUSTOMER, COPY = "X-Test-Customer", "X-Seed-Of"
+
+
+class Waits(AutomationError):
+    """Promised to a customer before `redirect_all` was set: it leaves when that is gone."""
+
+
+def addressed(
+    grant: Grant, campaign: Campaign, renderer: Renderer, head: Letterhead, products: Mapping[str, Mapping[str, object]]
+) -> Rendered:
+    """`compose`, or under `redirect_all` the message as a test. Raises `AutomationError`, of which `Waits` passes."""
+    marked = is_test(grant)
+    if not marked and head.redirect_to is None:
+        return compose(grant, campaign, renderer, head, products)
+    if not marked:
+        raise Waits("redirect_all is set, and this was promised to a customer before")
+    if head.redirect_to is None:
+        raise AutomationError("it was planned under redirect_all, which is no longer set")
+    if head.kinds[grant.channel] != "email":
+        raise AutomationError("redirect_all names an e-mail address, and this goes another way")
+    made = compose(grant._replace(id=unknown_id(grant.id)), campaign, renderer, head, products)
+    return replace(
+        made,
+        id=grant.id,
+        to=head.redirect_to,
+        subject=f"[Test for {grant.customer_id}] {made.subject}",
+        headers={**made.headers, CUSTOMER: _printable(grant.customer_id)},
+    )
+
+
+def is_test(grant: Grant) -> bool:
+    """Whether it was planned under `redirect_all`."""
+    return f'"{MARK}":true' in grant.context and bool(json.loads(grant.context).get(MARK))
+
+
+def unknown_id(message: str) -> str:
+    """An id that no message has, so that the links of a copy change nothing for the customer whose message it shows."""
+    return content_hash("trial", message)[:32]
+
+
+def _printable(text: str) -> str:
+    return "".join(letter for letter in text if letter.isascii() and letter.isprintable())

@@ -1,0 +1,234 @@
+"""A message's body from a template and a plain context: the same context gives the same bytes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from automation.messages.template.files import KIND_FILES, TemplateError, Templates, shown
+from automation.messages.template.filters import template_filters
+from automation.messages.template.markup import Source, html_source, mjml_source, plain_source
+from automation.messages.template.program import Program, compile_program, texts_used, unknown_names
+from automation.messages.template.sandbox import Texts, refuse_objects, sandbox
+from automation.messages.template.source import join, join_text
+from automation.messages.template.texts import Phrase, read_texts
+from automation.types.message import KINDS, AddressKind
+
+Kind = AddressKind
+Subject = str | Mapping[str, str] | None
+MAX_SUBJECT = 500
+_ANY_FILE = "email.mjml, email.html, sms.txt, push.txt or message.txt"
+_BLANK_LINES = re.compile(r"\n\s*\n\s*\n")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+@dataclass(frozen=True)
+class Body:
+    """What a message says. Beyond e-mail only `text` (and `subject`, a title)."""
+
+    subject: str
+    preheader: str
+    text: str
+    html: str
+    language: str = ""
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """One message to render: a template, a kind of channel and a context of plain values.
+
+    `language` is the wanted one, `otherwise` the one to fall back to; `subject` replaces the language file's.
+    """
+
+    template: str
+    kind: Kind
+    context: Mapping[str, Any]
+    language: str | None = None
+    otherwise: str | None = None
+    subject: Subject = None
+
+
+@dataclass(frozen=True)
+class _Compiled:
+    html: Program | None
+    text: Program
+
+
+class Renderer:
+    """Renders from one set of templates; compiles each template once, when it is first used.
+
+    Not thread-safe while it compiles: give each worker its own.
+    """
+
+    def __init__(self, templates: Templates, filters: Mapping[str, Callable[..., Any]] | None = None) -> None:
+        self.templates = templates
+        names = {**template_filters(), **(filters or {})}
+        self._markup = sandbox(names, autoescape=True)
+        self._plain = sandbox(names, autoescape=False)
+        self._bodies: dict[tuple[str, Kind], _Compiled] = {}
+        self._texts: dict[tuple[str, str], dict[str, Program]] = {}
+        self._subjects: dict[str, Program] = {}
+        self._languages: dict[tuple[str, str | None, str | None], str] = {}
+
+    def render(
+        self,
+        template: str,
+        kind: Kind,
+        context: Mapping[str, Any],
+        *,
+        language: str | None = None,
+        otherwise: str | None = None,
+        subject: Subject = None,
+        plain: bool = False,
+    ) -> Body:
+        """One message. Raises `LanguageMissing`, or `TemplateError` with the template's file and line.
+
+        plain: the context came out of JSON, so that it holds no object and need not be looked through.
+        """
+        compiled = self._body(template, kind)
+        chosen = self._language(template, language, otherwise)
+        values = self._values(template, chosen, context, plain=plain)
+        values["subject"] = line = self._subject(template, kind, chosen, subject, values)
+        values["preheader"] = preheader = self._line(template, chosen, "preheader", values)
+        html = compiled.html.render(values) if compiled.html else ""
+        text = _BLANK_LINES.sub("\n\n", compiled.text.render(values)).strip()
+        return Body(line, preheader, text, html, chosen)
+
+    def render_many(self, renderings: Iterable[Rendering]) -> Iterator[Body | TemplateError]:
+        """Every message in its order; one that can't be rendered gives its error and stops nobody else."""
+        for one in renderings:
+            try:
+                yield self.render(
+                    one.template, one.kind, one.context,
+                    language=one.language, otherwise=one.otherwise, subject=one.subject,
+                )  # fmt: skip
+            except TemplateError as error:
+                yield error
+
+    def kinds(self, template: str) -> tuple[Kind, ...]:
+        """The kinds of channel that the template has a file for."""
+        return tuple(
+            kind for kind in KINDS if any(f"{template}/{name}" in self.templates.files for name in KIND_FILES[kind])
+        )
+
+    def check(self, template: str) -> tuple[TemplateError, ...]:
+        """Everything that is wrong with the template in any language, without a context."""
+        problems: list[TemplateError] = []
+        programs: list[Program] = []
+        kinds = self.kinds(template)
+        if not kinds:
+            return (TemplateError(f"templates/{template}", None, f"there is no {_ANY_FILE}"),)
+        for kind in kinds:
+            try:
+                body = self._body(template, kind)
+                programs += [program for program in (body.html, body.text) if program]
+            except TemplateError as error:
+                problems.append(error)
+        uses = texts_used(self._plain, programs)
+        for language in self.templates.languages(template):
+            try:
+                texts = self._phrases(template, language)
+                problems += unknown_names(self._plain, texts.values())
+                wanted = {**uses, **({"subject": f"templates/{template}"} if "email" in kinds else {})}
+                problems += [
+                    TemplateError(
+                        shown(f"{template}/{language}.yaml"), None, f"the text {name!r} is missing; {where} uses it"
+                    )
+                    for name, where in wanted.items()
+                    if name not in texts
+                ]
+            except TemplateError as error:
+                problems.append(error)
+        return (*problems, *unknown_names(self._plain, programs))
+
+    def _language(self, template: str, wanted: str | None, otherwise: str | None) -> str:
+        key = (template, wanted, otherwise)
+        if key not in self._languages:
+            self._languages[key] = self.templates.language(*key)
+        return self._languages[key]
+
+    def _values(self, template: str, language: str, context: Mapping[str, Any], *, plain: bool) -> dict[str, Any]:
+        values = dict(context)
+        try:
+            if not plain:
+                refuse_objects(values)
+        except TypeError as error:
+            raise TemplateError(f"templates/{template}", None, str(error)) from error
+        phrases = self._phrases(template, language)
+        done: dict[str, str | None] = {}
+
+        def text(name: str) -> str:
+            if name not in done:
+                done[name] = None
+                done[name] = phrases[name].render(values)
+            rendered = done[name]
+            if rendered is None:
+                raise TemplateError(phrases[name].name, None, f"the text {name!r} needs itself")
+            return rendered
+
+        values["language"] = language
+        values["text"] = Texts(text, phrases)
+        return values
+
+    def _subject(self, template: str, kind: Kind, language: str, subject: Subject, values: dict[str, Any]) -> str:
+        if isinstance(subject, Mapping):
+            subject = next(
+                (subject[name] for name in (language, language.split("-", maxsplit=1)[0]) if name in subject), None
+            )
+        if subject is None:
+            line = self._line(template, language, "subject", values)
+        else:
+            if subject not in self._subjects:
+                self._subjects[subject] = self._phrase(Phrase(subject, "the campaign's subject", 1))
+            line = _one_line(self._subjects[subject].render(values), "the campaign's subject")
+        if not line and kind == "email":
+            raise TemplateError(
+                shown(f"{template}/{language or 'en'}.yaml"), None, "there is no subject; write subject: …"
+            )
+        return line
+
+    def _line(self, template: str, language: str, name: str, values: dict[str, Any]) -> str:
+        phrase = self._phrases(template, language).get(name)
+        return _one_line(phrase.render(values), f"{phrase.name}: {name}") if phrase else ""
+
+    def _body(self, template: str, kind: Kind) -> _Compiled:
+        if (template, kind) not in self._bodies:
+            self._bodies[template, kind] = self._compile(template, kind)
+        return self._bodies[template, kind]
+
+    def _compile(self, template: str, kind: Kind) -> _Compiled:
+        paths = [f"{template}/{name}" for name in KIND_FILES[kind]]
+        known = {*self.templates.files, *self.templates.refused}
+        has = [path for path in paths if path in known]
+        if not has:
+            raise TemplateError(f"templates/{template}", None, f"there is no {' or '.join(KIND_FILES[kind])}")
+        markup = next((path for path in has if not path.endswith(".txt")), None)
+        plain = next((path for path in has if path.endswith(".txt")), None)
+        html, derived = None, Source("")
+        if markup:
+            pieces = join(self.templates, markup)
+            written, derived = (mjml_source if markup.endswith(".mjml") else html_source)(pieces)
+            html = compile_program(written, shown(markup), self._markup)
+        source = plain_source(join(self.templates, plain)) if plain else derived
+        return _Compiled(html, compile_program(source, shown(plain or markup or template), self._plain))
+
+    def _phrases(self, template: str, language: str) -> dict[str, Program]:
+        if (template, language) not in self._texts:
+            phrases = read_texts(self.templates, template, language)
+            self._texts[template, language] = {name: self._phrase(phrase) for name, phrase in phrases.items()}
+        return self._texts[template, language]
+
+    def _phrase(self, phrase: Phrase) -> Program:
+        return compile_program(plain_source(join_text(phrase.text, phrase.file, phrase.line)), phrase.file, self._plain)
+
+
+def _one_line(text: str, where: str) -> str:
+    line = text.strip()
+    if found := _CONTROL.search(line):
+        what = "a line break" if found[0] in "\r\n\u2028\u2029" else "a control character"
+        raise TemplateError(where, None, f"there is {what} in it; it must be one line")
+    if len(line) > MAX_SUBJECT:
+        raise TemplateError(where, None, f"it is {len(line)} characters long; at most {MAX_SUBJECT} are allowed")
+    return line

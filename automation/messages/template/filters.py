@@ -1,0 +1,216 @@
+"""The filters that a template has for numbers, money and dates, written as the message's language writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from itertools import islice
+from typing import Any
+
+from jinja2 import pass_context
+from jinja2.exceptions import SecurityError
+from jinja2.runtime import Context, Undefined
+
+from automation.messages.template.sandbox import MAX_STEPS, MAX_TEXT, NUMBERS, Limit, concat
+
+
+@dataclass(frozen=True)
+class Locale:
+    """How a language writes numbers and dates. Patterns after Unicode CLDR 46."""
+
+    decimal: str
+    thousands: str
+    money: str  # {number}, {symbol}
+    percent: str
+    date: str  # {day}, {month}
+    months: tuple[str, ...]
+
+
+def _months(names: str) -> tuple[str, ...]:
+    return tuple(names.split())
+
+
+_NB = "\u00a0"
+_THIN = "\u202f"
+_EN = Locale(
+    ".", ",", "{symbol}{number}", "{number}%", "{day} {month} {year}",
+    _months("January February March April May June July August September October November December"),
+)  # fmt: skip
+LOCALES: Mapping[str, Locale] = {
+    "en": _EN,
+    "de": Locale(
+        ",", ".", f"{{number}}{_NB}{{symbol}}", f"{{number}}{_NB}%", "{day}. {month} {year}",
+        _months("Januar Februar März April Mai Juni Juli August September Oktober November Dezember"),
+    ),
+    "fr": Locale(
+        ",", _THIN, f"{{number}}{_NB}{{symbol}}", f"{{number}}{_THIN}%", "{day} {month} {year}",
+        _months("janvier février mars avril mai juin juillet août septembre octobre novembre décembre"),
+    ),
+    "es": Locale(
+        ",", ".", f"{{number}}{_NB}{{symbol}}", f"{{number}}{_NB}%", "{day} de {month} de {year}",
+        _months("enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre"),
+    ),
+}  # fmt: skip
+SYMBOLS: Mapping[str, str] = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥"}
+_WITHOUT_CENTS = frozenset({"JPY", "KRW"})
+_LARGEST = Decimal(10) ** 18
+
+
+def template_filters() -> dict[str, Callable[..., Any]]:
+    """The core's filters by name."""
+    return {
+        "batch": batch,
+        "d": default,
+        "date": format_date,
+        "default": default,
+        "join": join_texts,
+        "money": money,
+        "number": number,
+        "percent": percent,
+        "replace": replace,
+        "round": round_number,
+        "sentence": sentence,
+        "sum": total,
+    }
+
+
+@pass_context
+def money(context: Context, value: Any, currency: str | None = None) -> str:
+    """`12.5|money` → €12.50, 12,50 €; the currency is the shop's unless one is given."""
+    code = currency or _path(context, "shop", "currency") or "EUR"
+    locale = _locale(context)
+    digits = 0 if code in _WITHOUT_CENTS else 2
+    amount = _decimal(value)
+    symbol = SYMBOLS.get(code, f"{code}{_NB}" if locale.money.startswith("{symbol}") else code)
+    written = locale.money.format(number=_grouped(abs(amount), digits, locale), symbol=symbol)
+    return f"-{written}" if amount < 0 else written
+
+
+@pass_context
+def percent(context: Context, value: Any) -> str:
+    """`0.125|percent` → 12.5%, 12,5 %."""
+    locale = _locale(context)
+    share = _decimal(value) * 100
+    digits = 0 if share == share.to_integral_value() else 1
+    return locale.percent.format(number=_signed(share, digits, locale))
+
+
+@pass_context
+def number(context: Context, value: Any, digits: int = 0) -> str:
+    """`1234.5|number(1)` → 1,234.5, 1.234,5."""
+    return _signed(_decimal(value), _digits(digits), _locale(context))
+
+
+@pass_context
+def format_date(context: Context, value: Any) -> str:
+    """`"2026-12-24"|date` → 24 December 2026, 24. Dezember 2026."""
+    day = _date(value)
+    locale = _locale(context)
+    return locale.date.format(day=day.day, month=locale.months[day.month - 1], year=day.year)
+
+
+def round_number(value: Any, digits: int = 0) -> Decimal:
+    """`4.25|round(1)` → 4.3 (half up, as people round)."""
+    return _rounded(_decimal(value), _digits(digits))
+
+
+def sentence(value: Any) -> str:
+    """`"because you bought tea"|sentence` → Because you bought tea."""
+    text = str(value)
+    return text[:1].upper() + text[1:]
+
+
+def batch(values: Any, size: Any) -> list[list[Any]]:
+    """The values in rows of `size`; the last row may be shorter."""
+    if isinstance(values, Undefined):
+        str(values)  # raises, and names it
+    if not isinstance(values, list | tuple) or not isinstance(size, int) or size < 1:
+        raise SecurityError("'batch' needs a list, and how many of it make a row")
+    return [list(values[start : start + size]) for start in range(0, len(values), size)]
+
+
+def default(value: Any, otherwise: Any = "") -> Any:
+    """`otherwise` where the value is unknown, empty or null."""
+    return otherwise if isinstance(value, Undefined) or value is None or value == "" else value
+
+
+def join_texts(values: Iterable[Any], between: str = "") -> str:
+    """The values with `between` among them."""
+    parts: list[Any] = []
+    for value in islice(values, MAX_STEPS):
+        parts += [between, value] if parts else [value]
+    return concat(parts)
+
+
+def total(values: Iterable[Any]) -> Any:
+    """The sum of numbers."""
+    numbers = list(islice(values, MAX_STEPS))
+    if not all(isinstance(number, NUMBERS) for number in numbers):
+        raise SecurityError("'sum' adds numbers only")
+    return sum(numbers)
+
+
+def replace(text: str, old: str, new: str) -> str:
+    """`text` with every `old` replaced by `new`."""
+    text, old, new = str(text), str(old), str(new)
+    if len(text) + text.count(old) * len(new) > MAX_TEXT:
+        raise Limit(f"a text made by 'replace' would be longer than {MAX_TEXT:,} characters")
+    return text.replace(old, new)
+
+
+def _grouped(amount: Decimal, digits: int, locale: Locale) -> str:
+    whole, _, fraction = f"{_rounded(amount, digits):,f}".partition(".")
+    return whole.replace(",", locale.thousands) + (locale.decimal + fraction if fraction else "")
+
+
+def _signed(amount: Decimal, digits: int, locale: Locale) -> str:
+    return ("-" if _rounded(amount, digits) < 0 else "") + _grouped(abs(amount), digits, locale)
+
+
+def _rounded(amount: Decimal, digits: int) -> Decimal:
+    return amount.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP)
+
+
+def _digits(digits: Any) -> int:
+    if isinstance(digits, int) and 0 <= digits <= 6:
+        return digits
+    raise SecurityError("write 0 to 6 digits after the point")
+
+
+def _decimal(value: Any) -> Decimal:
+    if isinstance(value, Undefined):
+        str(value)  # raises, and names it
+    try:
+        amount = Decimal(str(value)) if isinstance(value, int | float | str | Decimal) else Decimal("NaN")
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or abs(amount) > _LARGEST:
+        raise SecurityError(f"{_shown(value)} is not a number")
+    return amount
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is None else repr(str(value)[:40])
+
+
+def _date(value: Any) -> date:
+    if isinstance(value, Undefined):
+        str(value)  # raises, and names it
+    try:
+        return datetime.fromisoformat(value).date()
+    except (ValueError, TypeError):
+        raise SecurityError(f"{_shown(value)} is not a date such as 2026-12-24") from None
+
+
+def _locale(context: Context) -> Locale:
+    language = context.get("language")
+    return LOCALES.get(language[:2].lower(), _EN) if isinstance(language, str) else _EN
+
+
+def _path(context: Context, *names: str) -> str | None:
+    value: Any = context.get(names[0])
+    for name in names[1:]:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else None

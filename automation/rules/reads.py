@@ -1,0 +1,57 @@
+"""What a campaign's conditions look at: earlier decisions, profiles; so that nothing is fetched in vain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from automation.config.settings_file import segments_named
+from automation.types.campaign import Campaign, Condition, leaves
+from automation.types.profile import PROFILE_COLUMNS
+
+_BLIND_TO_DECISIONS = frozenset({"trait", "profile", "did", "did_not", "condition"})
+
+
+def offer_conditions(campaign: Campaign) -> list[Condition]:
+    """The conditions in the offer policy's options, in their order."""
+    using = campaign.offer.using if campaign.offer else None
+    return [] if using is None or using.options is None else list(_conditions(using.options))
+
+
+def reads_decisions(campaign: Campaign) -> bool:
+    """Whether any rule of the campaign may look at earlier messages: a segment's condition or a plugin's rule might."""
+    every = [campaign.audience.condition, *offer_conditions(campaign)]
+    return any(leaf.key not in _BLIND_TO_DECISIONS for condition in every for leaf in leaves(condition))
+
+
+def _conditions(value: Any) -> Iterator[Condition]:
+    from pydantic import BaseModel
+
+    from automation.types.campaign import Group, Leaf
+
+    if isinstance(value, Leaf | Group):
+        yield value
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _conditions(getattr(value, name))
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _conditions(part)
+
+
+def reads_profiles(campaign: Campaign, segments: Mapping[str, Condition]) -> bool:
+    """Whether a rule, an order or a named segment of the campaign looks at a profile."""
+    audience = campaign.audience
+    every = [audience.condition, *offer_conditions(campaign)]
+    return audience.by in PROFILE_COLUMNS or any(_looks(condition, segments) for condition in every)
+
+
+def _looks(condition: Condition, segments: Mapping[str, Condition]) -> bool:
+    return any(leaf.key == "profile" for one in _with_segments(condition, segments) for leaf in leaves(one))
+
+
+def _with_segments(condition: Condition, segments: Mapping[str, Condition]) -> Iterator[Condition]:
+    yield condition
+    for name in segments_named(condition):
+        if name in segments:
+            yield from _with_segments(segments[name], segments)

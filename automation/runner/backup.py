@@ -1,0 +1,36 @@
+"""Whether this store is the one that the warehouse knows, and the word of a person that it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from automation.inbound.flush import APP
+from automation.store import launches, restored_copy, schedules
+from automation.warehouse.writing import last_transaction
+from automation.workspace.workspace import Workspace
+
+
+def look(workspace: Workspace) -> str | None:
+    """Why nothing may be sent from this store, None where everything is as it should be."""
+    flushed = _flushed(workspace)
+    with workspace.store.transaction() as connection:
+        return restored_copy.look(connection, flushed=flushed, now=workspace.clock.now())
+
+
+def accept(workspace: Workspace) -> bool:
+    """Let it go on; what was due meanwhile counts as handled. Returns whether the store was quarantined."""
+    flushed, now = _flushed(workspace), workspace.clock.now()
+    with workspace.store.transaction() as connection:
+        was = restored_copy.accept(connection, flushed=flushed, now=now)
+        if was:
+            schedules.set_handled(connection, launches.launched(connection), now)
+    return was
+
+
+def back_up(workspace: Workspace, target: Path) -> None:
+    """Copy the store while it is in use. Raises `StoreError`."""
+    restored_copy.back_up(workspace.store, target, now=workspace.clock.now())
+
+
+def _flushed(workspace: Workspace) -> int | None:
+    return last_transaction(workspace.project.data_dir / "warehouse", APP)

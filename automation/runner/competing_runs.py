@@ -1,0 +1,70 @@
+"""Other campaigns that want the same places under the caps: those launched, and those due before long."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from automation.errors import ConfigurationError
+from automation.pipeline.caps import CapRule, CompetingRun, cap_rules
+from automation.pipeline.decide import Materials
+from automation.rules.compiler import audience
+from automation.rules.reads import reads_decisions
+from automation.schedule.upcoming import UpcomingRun, upcoming_runs
+from automation.store import launches
+from automation.warehouse.connect import Warehouse
+from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.models import active_versions
+from automation.workspace.snapshots import snapshot
+from automation.workspace.workspace import Workspace
+
+
+def with_competing_runs(
+    workspace: Workspace, warehouse: Warehouse, pinned: PinnedCampaigns, found: Materials
+) -> Materials:
+    """The materials with what arbitration must know of other campaigns; nothing is asked where there are no caps."""
+    claims = found.terms.claims
+    if claims is None or not claims.rules:
+        return found
+    settings = workspace.project.settings
+    kind = settings.topics[found.campaign.topic]
+    upcoming = upcoming_runs(workspace, pinned, found.campaign)
+    stronger = [one for one in upcoming if settings.topics[one.campaign.topic] == kind]
+    claims = replace(
+        claims,
+        others=_caps_of_all(workspace, pinned),
+        upcoming=[_competing(workspace, warehouse, one) for one in stronger],
+    )
+    return replace(found, terms=replace(found.terms, claims=claims))
+
+
+def _caps_of_all(workspace: Workspace, pinned: PinnedCampaigns) -> Mapping[str, Sequence[CapRule]]:
+    """Every launched campaign's caps; one that no longer fits config.yaml can't be put off."""
+    settings = workspace.project.settings
+    found: dict[str, Sequence[CapRule]] = {}
+    with workspace.store.reading() as connection:
+        for name, launch in launches.launched(connection).items():
+            try:
+                campaign = pinned.get(connection, launch.id).campaign
+            except ConfigurationError:
+                continue
+            found[name] = cap_rules(campaign, settings.caps, settings.topics)
+    return found
+
+
+def _competing(workspace: Workspace, warehouse: Warehouse, run: UpcomingRun) -> CompetingRun:
+    """The run that is still to come, with everybody who would be in it by what is known now."""
+    campaign = run.campaign
+    assert campaign.send is not None
+    versions = active_versions(workspace)
+    decided = reads_decisions(campaign)
+    data = snapshot(workspace, warehouse, workspace.clock.now(), with_decisions=decided, versions=versions)
+    members = audience(campaign.audience, data, workspace.project.registry, salt=f"{campaign.name}:upcoming")
+    return CompetingRun(
+        campaign=campaign.name,
+        topic=campaign.topic,
+        channel=campaign.send.channels[0],
+        priority=campaign.priority,
+        due_at=run.due_at,
+        members=members.select("customer_id").to_polars()["customer_id"],
+    )

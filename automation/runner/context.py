@@ -1,0 +1,130 @@
+"""Fetches what a run decides with: the snapshot, the models that the campaign names, the offer policy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+import polars as pl
+
+from automation.contracts import Snapshot
+from automation.errors import ConfigurationError
+from automation.pipeline.caps import Claims, cap_rules
+from automation.pipeline.decide import Materials
+from automation.pipeline.eligibility import Terms
+from automation.pipeline.offer import Counter, offers_frame
+from automation.pipeline.recommend import Shelf, Source, shelf
+from automation.types.campaign import Campaign, Using, parse_when_capped
+from automation.workspace.channels import channel_kinds
+from automation.workspace.models import load
+from automation.workspace.suppressions import suppressions_of
+from automation.workspace.workspace import Workspace
+
+FIT_SEED = 1
+
+
+def materials(
+    workspace: Workspace,
+    campaign: Campaign,
+    data: Snapshot,
+    *,
+    versions: Mapping[str, str],
+    due_at: datetime,
+    due_local: datetime | None,
+    offer_plan: Mapping[str, Any] | None = None,
+    run_id: int = 0,
+    test: bool = False,
+) -> Materials:
+    """Everything that the campaign names, resolved. Raises `BadArtifact` and `ConfigurationError`."""
+    settings = workspace.project.settings
+    return Materials(
+        campaign=campaign,
+        terms=terms(workspace, campaign, run_id),
+        data=data,
+        shelf=_shelf(workspace, campaign, data, versions),
+        counter=_counter(workspace, campaign, offer_plan or {}),
+        offers=settings.offers,
+        global_holdout=settings.global_holdout,
+        shop_zone=settings.shop.timezone,
+        shop_language=settings.shop.language,
+        due_at=due_at,
+        due_local=due_local,
+        test=test,
+    )
+
+
+def terms(workspace: Workspace, campaign: Campaign, run_id: int) -> Terms:
+    settings = workspace.project.settings
+    assert campaign.send is not None
+    marketing = settings.topics[campaign.topic] == "marketing"
+    return Terms(
+        campaign=campaign.name,
+        run_id=run_id,
+        topic=campaign.topic,
+        marketing=marketing,
+        channels=channel_kinds(workspace, campaign.send.channels),
+        reentry=campaign.reentry,
+        claims=claims(workspace, campaign),
+        suppressions=suppressions_of(workspace),
+    )
+
+
+def claims(workspace: Workspace, campaign: Campaign) -> Claims:
+    """What the campaign may claim under the caps, its rivals left out."""
+    settings = workspace.project.settings
+    return Claims(
+        campaign=campaign.name,
+        topic=campaign.topic,
+        priority=campaign.priority,
+        rules=cap_rules(campaign, settings.caps, settings.topics),
+        wait=parse_when_capped(campaign.limits.when_capped),
+    )
+
+
+def _shelf(workspace: Workspace, campaign: Campaign, data: Snapshot, versions: Mapping[str, str]) -> Shelf | None:
+    wanted = campaign.recommend
+    if wanted is None:
+        return None
+    source: Callable[[Using], Source] = partial(_source, workspace, data, versions)
+    return shelf(
+        data,
+        source(wanted.using),
+        source(wanted.otherwise) if wanted.otherwise else None,
+        items=wanted.items,
+        at_least=wanted.at_least,
+        exclude=wanted.exclude,
+    )
+
+
+def _source(workspace: Workspace, data: Snapshot, versions: Mapping[str, str], using: Using) -> Source:
+    """A fitted model by its name in config.yaml; a component named directly is fitted for this run."""
+    if using.name in workspace.project.settings.models:
+        model: Any = load(workspace, using.name, versions)
+        return Source(using.name, model)
+    component = workspace.project.registry.find("recommenders", using.name)(using.options)
+    component.fit(data, seed=FIT_SEED, parts={})
+    return Source(using.name, component)
+
+
+def _counter(workspace: Workspace, campaign: Campaign, plan: Mapping[str, Any]) -> Counter | None:
+    wanted = campaign.offer
+    if wanted is None:
+        return None
+    registry, offers = workspace.project.registry, workspace.project.settings.offers
+    if wanted.fixed is not None:
+        cls = registry.find("offer_policies", "fixed")
+        policy = cls(cls.Options(offer=wanted.fixed))
+        return Counter("fixed", policy, offers_frame(offers, [wanted.fixed]), plan)
+    if wanted.using is None:
+        raise ConfigurationError(f"campaign {campaign.name!r}: offer needs `fixed` or `using`")
+    policy = registry.find("offer_policies", wanted.using.name)(wanted.using.options)
+    return Counter(wanted.using.name, policy, offers_frame(offers, wanted.choose), plan)
+
+
+def plan_offers(materials_: Materials, batches: Iterator[pl.DataFrame], budget: Decimal | None) -> Mapping[str, Any]:
+    """The offer policy's plan for the whole run."""
+    counter = materials_.counter
+    return {} if counter is None else counter.policy.plan(batches, counter.offers, budget=budget, seed=FIT_SEED)

@@ -1,0 +1,181 @@
+"""Double opt-in: asks the owners of addresses to confirm, once each, through the ledger like every other message.
+
+A run of a campaign of its own, `confirm-TOPIC-CHANNEL`, has the people with a pending request as its audience. Making
+the run, freezing it and marking the requests is one transaction: whatever fails, nobody is asked twice or forgotten.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+import structlog
+from sqlalchemy.engine import Connection
+
+from automation.config.campaigns import parse_campaign
+from automation.errors import AutomationError, ConfigurationError
+from automation.ids import content_hash, message_id
+from automation.inbound.migration.gate import refuse_before_move
+from automation.pipeline.eligibility import ADDRESS_COLUMN
+from automation.runner.launch import OURS
+from automation.store import launches, runs
+from automation.store.people import double_opt_in
+from automation.store.people.double_opt_in import Request
+from automation.store.runs import RunRow
+from automation.types.campaign import Campaign
+from automation.types.consent import DoubleOptIn
+from automation.types.run import RunKind
+from automation.workspace.campaigns import template_files
+from automation.workspace.channels import channel_kinds
+from automation.workspace.workspace import Workspace
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE = 1_000
+PREFIX = "confirm-"
+_CAMPAIGN = """\
+name: {name}
+description: asks whether consent to {topic} was meant; made by config.yaml's consent.double_opt_in
+topic: {service}
+priority: 100
+schedule: {{at: "2000-01-01 00:00"}}
+send: {{channels: [{channel}], template: {template}}}
+"""
+
+
+def ask(workspace: Workspace) -> list[RunRow]:
+    """Make a run for the requests that wait, at most 1,000 of a topic and channel at once; planning them is ordinary
+    work. Returns the runs made. Raises `ConfigurationError` and `AutomationError`."""
+    made = []
+    for topic, how in workspace.project.settings.consent.double_opt_in.items():
+        with workspace.store.transaction() as connection:
+            double_opt_in.refuse_unsent(connection, campaigns=PREFIX, now=workspace.clock.now())
+            waiting = double_opt_in.waiting(connection, topic, now=workspace.clock.now(), limit=AT_ONCE)
+        by_channel: dict[str, list[Request]] = defaultdict(list)
+        for request in waiting:
+            by_channel[request.channel].append(request)
+        for channel, requests in by_channel.items():
+            run = _ask(workspace, topic, how, channel, requests)
+            made += [] if run is None else [run]
+    return made
+
+
+def campaign_of(workspace: Workspace, topic: str, how: DoubleOptIn, channel: str) -> tuple[Campaign, str]:
+    """The campaign that asks, with its text. Raises `ConfigurationError` with what is wrong about it."""
+    name = f"{PREFIX}{topic}-{channel}"
+    text = _CAMPAIGN.format(name=name, topic=topic, service=how.topic, channel=channel, template=how.template)
+    where = f"consent.double_opt_in.{topic}"
+    if channel not in workspace.project.settings.channels:
+        raise ConfigurationError(f"config.yaml: {where}: somebody agreed by {channel!r}, which is no channel")
+    if name in workspace.project.campaigns:
+        raise ConfigurationError(f"config.yaml: {where}: rename the campaign {name!r}, which has the name of ours")
+    parsed = parse_campaign(text, f"config.yaml: {where}", workspace.project.settings, workspace.project.registry)
+    if parsed.campaign is None:
+        raise ConfigurationError("\n".join(f"config.yaml: {where}: {problem.what}" for problem in parsed.problems))
+    return parsed.campaign, text
+
+
+def _ask(
+    workspace: Workspace, topic: str, how: DoubleOptIn, channel: str, requests: Sequence[Request]
+) -> RunRow | None:
+    campaign, text = campaign_of(workspace, topic, how, channel)
+    refuse_before_move(workspace, [channel])
+    templates = template_files(workspace.project, campaign)
+    asked = _one_each(requests)
+    people = _people(workspace, channel, [request for request, _ in asked])
+    with workspace.store.transaction() as connection:
+        if {launches.EVERYTHING, campaign.name} & set(launches.stopped(connection)):
+            return None
+        launch_id = _launch(workspace, connection, campaign.name, text, templates)
+        run = _claim(workspace, connection, campaign.name, requests, launch_id)
+        if run is None:
+            return None
+        path = workspace.audience_file(run.id)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        people.write_parquet(path)
+        members = people["customer_id"].to_list()
+        kept: dict[str, Any] = {"warehouse": "", "models": {}, "local": None}
+        runs.freeze(connection, run.id, [members], as_of=workspace.clock.now(), versions=kept)
+        messages = {
+            one.id: message_id(workspace.store.secret, f"{run.id}|{request.customer_id}|", channel)
+            for request, same in asked
+            for one in same
+        }
+        double_opt_in.asked(connection, messages)
+        return runs.get(connection, run.id)
+
+
+def _one_each(requests: Sequence[Request]) -> list[tuple[Request, list[Request]]]:
+    """One message for an address, whatever customer ids it has: who is asked, and all that the answer is about."""
+    from automation.types.address import normalise
+
+    by_address: dict[str, list[Request]] = defaultdict(list)
+    for request in requests:
+        by_address[normalise(request.address)].append(request)
+    return [(same[0], same) for same in by_address.values()]
+
+
+def _people(workspace: Workspace, channel: str, requests: Sequence[Request]) -> pl.DataFrame:
+    """The run's audience: what is known of these customers, with the address and language that they gave."""
+    ids = [request.customer_id for request in requests]
+    warehouse = workspace.warehouse()
+    try:
+        table = warehouse.table("customers")
+        known = table.filter(table.customer_id.isin(ids)).to_polars()
+    finally:
+        warehouse.close()
+    column = ADDRESS_COLUMN[channel_kinds(workspace)[channel]]
+    said = pl.DataFrame(
+        {
+            "customer_id": ids,
+            "said_address": [request.address for request in requests],
+            "said_language": [request.language or None for request in requests],
+        },
+        schema={"customer_id": pl.String, "said_address": pl.String, "said_language": pl.String},
+    )
+    whole = said.join(known, on="customer_id", how="left", maintain_order="left")
+    language = pl.col("language") if "language" in whole.columns else pl.lit(None, dtype=pl.String)
+    return whole.with_columns(
+        pl.col("said_address").alias(column),
+        pl.coalesce("said_language", language).alias("language"),
+        pl.lit(0, dtype=pl.Int64).alias("batch"),
+    ).drop("said_address", "said_language")
+
+
+def _launch(workspace: Workspace, connection: Connection, name: str, text: str, templates: Mapping[str, bytes]) -> int:
+    """The launch with exactly this text and these templates: the one there is, or a new one."""
+    current = launches.launched(connection).get(name)
+    manifest = {path: content_hash(body) for path, body in templates.items()}
+    if current is not None and (current.campaign_sha256, dict(current.templates)) == (content_hash(text), manifest):
+        return current.id
+    return launches.launch(
+        connection, campaign=name, text=text, templates=templates, plugins=workspace.project.registry.versions(),
+        by=OURS, approved_by=None, audience=None, now=workspace.clock.now(),
+    )  # fmt: skip
+
+
+def _claim(
+    workspace: Workspace, connection: Connection, campaign: str, requests: Sequence[Request], launch_id: int
+) -> RunRow | None:
+    """The run of exactly these requests, once; None where another process asks about them already."""
+    now = workspace.clock.now()
+    key = f"requests {content_hash(json.dumps([request.id for request in requests]))[:16]}"
+    still = double_opt_in.still_waiting(connection, [request.id for request in requests])
+    if len(still) != len(requests):
+        return None
+    return runs.claim(
+        connection, campaign=campaign, kind=RunKind.EVENT, due_key=key, due_at=now, launch_id=launch_id, now=now
+    )
+
+
+def ask_or_say_why_not(workspace: Workspace, told: str | None) -> tuple[list[RunRow], str | None]:
+    """`ask` for a process that goes on whatever happens: what stands in the way is logged once, until it changes."""
+    try:
+        return ask(workspace), None
+    except AutomationError as error:
+        if str(error) != told:
+            log.warning("nobody can be asked to confirm a consent; the requests wait", because=str(error))
+        return [], str(error)

@@ -1,0 +1,79 @@
+"""Makes the runs exist that are due, after downtime as well as on time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from automation.errors import Stopped
+from automation.pipeline.timing import DEFAULT_LATENESS, instant_of
+from automation.runner.run import claim
+from automation.schedule.calendar import Entry
+from automation.schedule.due_times import Due, missed
+from automation.store import launches, pauses, runs, schedules
+from automation.store.runs import RunRow
+from automation.workspace.workspace import Workspace
+
+log = structlog.get_logger(__name__)
+
+
+ON_TIME = timedelta(minutes=5)
+"""A due time that is handled within this of its instant was not missed."""
+
+
+def claim_due(workspace: Workspace, entry: Entry) -> list[RunRow]:
+    """Make the runs exist that are due by now; a due time that passed while nothing ran is treated by `catch_up`.
+
+    What was looked at once is not looked at again: due times that were too late, or fell into a stop, never come back.
+    """
+    now = workspace.clock.now()
+    with workspace.store.reading() as connection:
+        if pauses.stopped(connection).scopes & {pauses.CLOCK, pauses.RESTORED}:
+            return []  # nothing is passed over: what is due is looked at when they are lifted
+        seen = [schedules.handled(connection, entry.name), runs.last_due(connection, entry.name)]
+    since = max(at for at in (entry.launch.launched_at, *seen) if at is not None)
+    found = missed(entry.schedule, entry.zones, since, now, holidays=workspace.project.settings.holidays)
+    made = [run for due in _to_run(entry, found, now) if (run := _claim(workspace, entry, due)) is not None]
+    if found:
+        with workspace.store.transaction() as connection:
+            schedules.set_handled(connection, [entry.name], found[-1].at)
+    return made
+
+
+def resume(workspace: Workspace, name: str | None) -> bool:
+    """Take a stop back; returns whether there was one. What was due meanwhile counts as handled."""
+    with workspace.store.transaction() as connection:
+        stopped = launches.resume(connection, name or launches.EVERYTHING)
+        if stopped:
+            names = [name] if name is not None else list(launches.launched(connection))
+            schedules.set_handled(connection, names, workspace.clock.now())
+    return stopped
+
+
+def _to_run(entry: Entry, found: Sequence[Due], now: datetime) -> list[Due]:
+    oldest = now - (entry.schedule.max_lateness or DEFAULT_LATENESS)
+    in_time = [due for due in found if _last_instant(due, entry.zones) >= oldest]
+    if entry.schedule.catch_up == "latest":
+        in_time = in_time[-1:]
+    elif entry.schedule.catch_up == "none":
+        in_time = [due for due in in_time[-1:] if now - due.at <= ON_TIME]
+    for due in found:
+        if due not in in_time:
+            log.warning("due time passed over", campaign=entry.name, due=due.key, catch_up=entry.schedule.catch_up)
+    return in_time
+
+
+def _last_instant(due: Due, zones: Sequence[ZoneInfo]) -> datetime:
+    """When the last zone reaches the wall time."""
+    return due.at if due.local is None else max(instant_of(due.local, zone) for zone in zones)
+
+
+def _claim(workspace: Workspace, entry: Entry, due: Due) -> RunRow | None:
+    try:
+        return claim(workspace, entry.name, due)
+    except Stopped as stopped:
+        log.warning("due time passed over", campaign=entry.name, due=due.key, because=str(stopped))
+    return None

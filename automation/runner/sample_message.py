@@ -1,0 +1,81 @@
+"""Messages that are in no ledger: what the ledger would grant for a decision, rendered for people to look at."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from automation.clock import from_millis
+from automation.messages.compose import Letterhead
+from automation.messages.template.files import Templates
+from automation.store.ledger.coupons import coupon_code
+from automation.types.campaign import Campaign
+from automation.types.grant import Grant
+from automation.workspace.message_defaults import letterhead_of
+from automation.workspace.workspace import Workspace
+
+SPECIMEN = "0" * 32
+"""An id that no message has: its links lead to nobody's choices."""
+COLUMNS = (
+    "customer_id",
+    "channel",
+    "address",
+    "template",
+    "context",
+    "variant",
+    "offer",
+    "items",
+    "coupon",
+    "due_at",
+    "expires_at",
+)
+
+
+def specimen(campaign: Campaign, row: Mapping[str, Any], now: datetime) -> Grant:
+    """A grant that is none, with a coupon code that no message has. row: `COLUMNS`."""
+    return Grant(
+        id=SPECIMEN,
+        attempt=1,
+        run_id=0,
+        batch_no=0,
+        campaign=campaign.name,
+        launch_id=0,
+        customer_id=row["customer_id"],
+        channel=row["channel"],
+        topic=campaign.topic,
+        address=row["address"],
+        template=row["template"],
+        context=row["context"],
+        variant=row["variant"],
+        offer=row["offer"],
+        items=row["items"],
+        coupon=None if row["coupon"] is None else coupon_code(b"sample", row["coupon"], SPECIMEN),
+        due_at=from_millis(row["due_at"]),
+        granted_at=now,
+    )
+
+
+def versions_of(row: pl.DataFrame, campaign: Campaign, templates: Templates, otherwise: str) -> Iterator[pl.DataFrame]:
+    """One decision's row in every variant of the campaign and every language of its template."""
+    assert campaign.send is not None
+    context = json.loads(row["context"].item())
+    variants = campaign.experiment.variants
+    for name in variants or (None,):
+        own = variants[name].template if name is not None else None
+        template = own or campaign.send.template
+        for language in templates.languages(template) or [otherwise]:
+            yield row.with_columns(
+                pl.lit(name, dtype=pl.String).alias("variant"),
+                pl.lit(template).alias("template"),
+                pl.lit(json.dumps({**context, "language": language})).alias("context"),
+            )
+
+
+def untracked(workspace: Workspace) -> Letterhead:
+    """The project's letterhead without links to click: a message that is not in the ledger has none."""
+    return replace(letterhead_of(workspace.project, workspace.store.secret), track=False)

@@ -1,0 +1,82 @@
+"""Copies of a run's messages for the shop's own addresses: one for each variant and language, outside the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+import structlog
+
+from automation.contracts import Channel
+from automation.errors import AutomationError
+from automation.messages.compose import compose, tag_links
+from automation.messages.redirect import COPY, unknown_id
+from automation.runner.sample_message import specimen, untracked
+from automation.store import runs
+from automation.store.ledger import seed_copies
+from automation.store.ledger.seed_copies import Model
+from automation.types.message import Receipt, Rendered
+from automation.workspace.channels import channel_kinds, make_channel
+from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.workspace import Workspace
+
+log = structlog.get_logger(__name__)
+
+
+def send_seeds(workspace: Workspace, pinned: PinnedCampaigns, run_id: int) -> int:
+    """Send each seed its copies, once; returns how many were sent now.
+
+    A copy is written down before it leaves: one that may have left when the process died is not sent again.
+    """
+    seeds = workspace.project.settings.testing.seeds
+    if not seeds:
+        return 0
+    kinds = channel_kinds(workspace)
+    with workspace.store.reading() as connection:
+        run = runs.get(connection, run_id)
+        models = [model for model in seed_copies.models(connection, run_id) if kinds[model.channel] == "email"]
+    if run.test:
+        return 0
+    sent = 0
+    for model in models:
+        try:
+            sent += asyncio.run(_send(workspace, _copies(workspace, pinned, run_id, model, seeds), run_id, model))
+        except AutomationError as error:
+            log.warning("no copy for the seeds", run=run_id, variant=model.variant, because=str(error))
+    return sent
+
+
+def _copies(
+    workspace: Workspace, pinned: PinnedCampaigns, run_id: int, model: Model, seeds: Sequence[str]
+) -> list[Rendered]:
+    """The same message for each seed, with a coupon code that is none and links that nobody's choices hang on."""
+    with workspace.store.reading() as connection:
+        launch = pinned.get(connection, runs.get(connection, run_id).launch_id)
+        products = tag_links(runs.products(connection, run_id, model.batch_no), launch.campaign)
+    grant = specimen(launch.campaign, {**vars(model), "expires_at": None}, workspace.clock.now())
+    made = compose(grant, launch.campaign, launch.renderer, untracked(workspace), products)
+    label = "/".join(part for part in (launch.campaign.name, str(run_id), model.variant, model.language) if part)
+    return [
+        replace(made, id=unknown_id(f"{run_id}{seed}{label}"), to=seed, headers={**made.headers, COPY: label})
+        for seed in seeds
+    ]
+
+
+async def _send(workspace: Workspace, copies: Sequence[Rendered], run_id: int, model: Model) -> int:
+    channel = make_channel(workspace, model.channel)
+    try:
+        return sum([await _send_one(workspace, channel, copy, run_id, model) for copy in copies])
+    finally:
+        await channel.close()
+
+
+async def _send_one(workspace: Workspace, channel: Channel, copy: Rendered, run_id: int, model: Model) -> int:
+    key = (run_id, copy.to, model.variant or "", model.language)
+    with workspace.store.transaction() as connection:
+        if not seed_copies.intend(connection, key, now=workspace.clock.now()):
+            return 0
+    receipts: list[Receipt] = [receipt async for receipt in channel.deliver([copy], lambda _: None)]
+    with workspace.store.transaction() as connection:
+        seed_copies.settle(connection, key, verdict=receipts[0].verdict.value if receipts else "ambiguous")
+    return 1

@@ -1,0 +1,124 @@
+"""Everything that `automation validate` looks at, each with its place in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from automation.config.problems import Problem, in_order
+from automation.config.settings_file import FILE
+
+if TYPE_CHECKING:
+    from automation.config.campaigns import CampaignFile
+    from automation.config.project import Project
+    from automation.plugin_manager import Registry
+
+
+def all_problems(root: Path) -> tuple[Project | None, tuple[Problem, ...]]:
+    """The project, where config.yaml can be used, and every problem of every file. Raises `PluginError`."""
+    from automation.config.project import InvalidProject, load_project
+    from automation.workspace.plugins import registry_of
+
+    registry = registry_of(root)
+    try:
+        project = load_project(root, registry)
+    except InvalidProject as error:
+        return None, error.problems
+    found = [*project.problems, *_plugins(root, registry), *_words(project), *_confirmations(project), *_pages(project)]
+    for file in project.campaigns.values():
+        found += [*_templates(project, file), *_expectations(project, file)]
+    return project, in_order(found)
+
+
+def _plugins(root: Path, registry: Registry) -> Iterator[Problem]:
+    """What the project's own plugins get wrong; installed ones are their authors' to check."""
+    from automation.runner.plugin_check import check_plugin
+
+    for plugin in registry.plugins.values():
+        if plugin.origin == "project":
+            place = Path(plugin.location).resolve().relative_to(root.resolve()).as_posix()
+            yield from (Problem(place, 1, 1, "", what) for what in check_plugin(registry, plugin))
+
+
+def _words(project: Project) -> tuple[Problem, ...]:
+    """Warnings about events and traits that the data has never held, where there is data."""
+    folder = project.data_dir / "warehouse"
+    own = (folder / "customers").exists() or (folder / "events").exists()
+    if not own and project.settings.warehouse is None:
+        return ()
+    from automation.config.data_checks import check_against
+    from automation.errors import AutomationError
+    from automation.workspace.workspace import warehouse_of
+
+    try:
+        warehouse = warehouse_of(project)
+    except AutomationError as error:
+        what = f"event types and traits can't be checked, the shop's warehouse can't be read: {error}"
+        return (Problem(FILE, 1, 1, "warehouse", what, "warning"),)
+    try:
+        return check_against(project, warehouse.seen())
+    finally:
+        warehouse.close()
+
+
+def _confirmations(project: Project) -> Iterator[Problem]:
+    """Templates that ask to confirm a consent and are not there, or have no link that confirms."""
+    from automation.config.problems import unknown_name
+    from automation.config.settings_file import FILE
+    from automation.config.source_map import read_file
+
+    _, source = read_file(project.root / FILE, FILE)
+    folder = project.root / "templates"
+    for topic, how in project.settings.consent.double_opt_in.items():
+        path = ("consent", "double_opt_in", topic, "template")
+        files = [file for file in (folder / how.template).glob("*") if file.is_file()]
+        if not files:
+            known = sorted(entry.name for entry in folder.glob("*") if entry.is_dir() and entry.name != "layouts")
+            yield source.problem(path, unknown_name("template", how.template, known))
+        elif not any(b"links.confirm" in file.read_bytes() for file in files):
+            yield source.problem(path, f"the template {how.template!r} shows no {{{{ links.confirm }}}} to confirm by")
+
+
+def _pages(project: Project) -> Iterator[Problem]:
+    """What is wrong with the shop's own pages of the web app."""
+    if not (project.root / "templates" / "web").is_dir():
+        return
+    from automation.errors import ConfigurationError
+    from automation.messages.pages import Pages
+
+    try:
+        Pages(project)
+    except ConfigurationError as error:
+        file, _, what = str(error).partition(": ")
+        yield Problem(file, 1, 1, "", what)
+
+
+def _templates(project: Project, file: CampaignFile) -> Iterator[Problem]:
+    """What is wrong inside the templates that the campaign names."""
+    from automation.workspace.campaigns import renderer_of, template_files
+
+    if file.campaign is None or file.campaign.send is None:
+        return
+    make = renderer_of(project, template_files(project, file.campaign))
+    variants = file.campaign.experiment.variants.values()
+    for name in sorted({file.campaign.send.template, *(v.template for v in variants if v.template)}):
+        for error in make.check(name):
+            yield Problem(error.file, error.line or 1, 1, "", error.what)
+
+
+def _expectations(project: Project, file: CampaignFile) -> Iterator[Problem]:
+    """The tests that the marketer wrote."""
+    from automation.config.source_map import read_source
+    from automation.rules.expectation import check_expectations
+
+    if file.campaign is None or not file.campaign.expect:
+        return
+    settings = project.settings
+    checks = check_expectations(
+        file.campaign, project.registry, timezone=settings.shop.timezone, segments=settings.segments
+    )
+    source = read_source(file.text, file.path)
+    for number, check in enumerate(checks):
+        if not check.passed:
+            yield source.problem(("expect", number), check.words)

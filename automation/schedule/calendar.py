@@ -1,0 +1,100 @@
+"""What is due: the launched campaigns' schedules against the store, after downtime as well as on time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from automation.errors import AutomationError
+from automation.schedule.due_times import Due, next_due
+from automation.store import launches
+from automation.store.launches import Launched
+from automation.store.runs import RunRow
+from automation.types.campaign import Campaign, Schedule
+from automation.types.run import RunKind
+from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.workspace import Workspace
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A launched campaign with a schedule, and the zones that its times are meant in."""
+
+    launch: Launched
+    campaign: Campaign
+    schedule: Schedule
+    zones: Sequence[ZoneInfo]
+
+    @property
+    def name(self) -> str:
+        return self.campaign.name
+
+
+def agenda(workspace: Workspace, pinned: PinnedCampaigns, zones: Sequence[ZoneInfo] | None = None) -> list[Entry]:
+    """Every launched campaign that has a schedule; one that no longer fits config.yaml is logged and left out.
+
+    zones: those of the customers, read from the warehouse when not given.
+    """
+    with workspace.store.reading() as connection:
+        found = launches.launched(connection)
+    entries = []
+    for name, launch in sorted(found.items()):
+        try:
+            with workspace.store.reading() as connection:
+                campaign = pinned.get(connection, launch.id).campaign
+        except AutomationError as error:
+            log.error("campaign can't run", campaign=name, because=str(error))
+            continue
+        if campaign.schedule is not None:
+            if campaign.schedule.timezone == "customer" and zones is None:
+                zones = customer_zones(workspace)
+            meant = schedule_zones(workspace, campaign.schedule, zones or ())
+            entries.append(Entry(launch, campaign, campaign.schedule, meant))
+    return entries
+
+
+def schedule_zones(workspace: Workspace, schedule: Schedule, customers: Sequence[ZoneInfo]) -> Sequence[ZoneInfo]:
+    """The zones that a schedule's wall times are meant in; never empty."""
+    shop = ZoneInfo(workspace.project.settings.shop.timezone)
+    if schedule.timezone == "customer":
+        interval = schedule.every is not None and " " not in schedule.every.strip()
+        return [shop] if interval or not customers else customers
+    return [shop if schedule.timezone == "shop" else ZoneInfo(schedule.timezone)]
+
+
+def customer_zones(workspace: Workspace) -> list[ZoneInfo]:
+    """The distinct time zones of the customers; the shop's stands in for unknown ones, and for none at all."""
+    from automation.pipeline.timing import zone_or
+
+    shop = workspace.project.settings.shop.timezone
+    warehouse = workspace.warehouse()
+    try:
+        names = warehouse.table("customers").select("timezone").distinct().to_polars()["timezone"].to_list()
+    finally:
+        warehouse.close()
+    found = {zone_or(name or shop, shop).key for name in names} or {shop}
+    return [ZoneInfo(name) for name in sorted(found)]
+
+
+def next_time(workspace: Workspace, entry: Entry) -> Due | None:
+    """When the campaign is due next."""
+    return next_due(entry.schedule, entry.zones, workspace.clock.now(), holidays=workspace.project.settings.holidays)
+
+
+def local_time(run: RunRow, campaign: Campaign) -> datetime | None:
+    """The due wall time of a run in `timezone: customer`, which is its key."""
+    follows = campaign.schedule is not None and campaign.schedule.timezone == "customer"
+    has_local = follows and run.kind is RunKind.SCHEDULE and not run.due_key.endswith("Z")
+    return datetime.fromisoformat(run.due_key) if has_local else None
+
+
+def next_times(workspace: Workspace, entries: Sequence[Entry]) -> Mapping[str, Due]:
+    """By campaign, when it is due next; a campaign that is never due again is absent."""
+    found = {entry.name: next_time(workspace, entry) for entry in entries}
+    return {name: due for name, due in found.items() if due is not None}

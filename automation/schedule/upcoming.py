@@ -1,0 +1,30 @@
+"""Which campaigns are due within the time that `caps.look_ahead` looks ahead."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from automation.schedule.calendar import agenda, next_time
+from automation.types.campaign import Campaign
+from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class UpcomingRun:
+    """A launched campaign and when it is due next."""
+
+    campaign: Campaign
+    due_at: datetime
+
+
+def upcoming_runs(workspace: Workspace, pinned: PinnedCampaigns, campaign: Campaign) -> list[UpcomingRun]:
+    """Launched campaigns of a higher priority that are due before long; none where config.yaml doesn't look ahead."""
+    ahead = workspace.project.settings.caps.look_ahead
+    if ahead is None:
+        return []
+    latest = workspace.clock.now() + ahead
+    higher = [entry for entry in agenda(workspace, pinned) if entry.campaign.priority > campaign.priority]
+    due = [(entry.campaign, next_time(workspace, entry)) for entry in higher]
+    return [UpcomingRun(other, at.at) for other, at in due if at is not None and at.at <= latest]

@@ -1,0 +1,91 @@
+"""Messages that may have arrived: what their campaign wants of them, and what a person says became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from automation.clock import from_millis, to_millis
+from automation.errors import StoreError
+from automation.store.engine import table
+from automation.store.ledger import coupons
+from automation.store.tables import Contact, Launch, Message, Run
+from automation.types.message import MessageState
+
+_message, _run, _launch, _contact = table(Message), table(Run), table(Launch), table(Contact)
+
+
+@dataclass(frozen=True)
+class Ambiguous:
+    """A message that may have arrived and is not resent."""
+
+    id: str
+    run_id: int
+    customer_id: str
+    channel: str
+    granted_at: datetime | None
+    reason: str
+
+
+def follow(connection: Connection, messages: Sequence[str], *, now: datetime) -> None:
+    """Queue again those of the messages, just found ambiguous, whose campaign says `on_ambiguous: resend`."""
+    wanted = (
+        sa.select(_message.c.id)
+        .join(_run, _run.c.id == _message.c.run_id)
+        .join(_launch, _launch.c.id == _run.c.launch_id)
+        .where(_message.c.id.in_(messages), _launch.c.on_ambiguous == "resend")
+    )
+    again = sa.update(_message).where(_message.c.id.in_(wanted), _message.c.state == MessageState.AMBIGUOUS.value)
+    connection.execute(again.values(state=MessageState.QUEUED.value, due_at=to_millis(now)))
+
+
+def to_resolve(connection: Connection, *, before: datetime, limit: int) -> list[str]:
+    """Messages that were found ambiguous before then, and whose campaign says `on_ambiguous: resolve`."""
+    query = (
+        sa.select(_message.c.id)
+        .join(_run, _run.c.id == _message.c.run_id)
+        .join(_launch, _launch.c.id == _run.c.launch_id)
+        .where(_message.c.state == MessageState.AMBIGUOUS.value, _message.c.settled_at < to_millis(before))
+        .where(_launch.c.on_ambiguous == "resolve")
+        .order_by(_message.c.settled_at)
+        .limit(limit)
+    )
+    return list(connection.execute(query).scalars())
+
+
+def of_run(connection: Connection, run_id: int, *, limit: int = 1_000) -> list[Ambiguous]:
+    """A run's messages that may have arrived."""
+    names = ("id", "run_id", "customer_id", "channel", "granted_at", "reason")
+    query = (
+        sa.select(*(_message.c[name] for name in names))
+        .where(_message.c.run_id == run_id, _message.c.state == MessageState.AMBIGUOUS.value)
+        .order_by(_message.c.granted_at, _message.c.id)
+        .limit(limit)
+    )
+    return [
+        Ambiguous(row.id, row.run_id, row.customer_id, row.channel, _instant(row.granted_at), row.reason or "")
+        for row in connection.execute(query)
+    ]
+
+
+def settle_by_hand(connection: Connection, message: str, *, sent: bool, by: str, now: datetime) -> None:
+    """A person knows what became of it: sent, or queued again. Raises `StoreError` where it is not ambiguous."""
+    query = sa.select(_message.c.state).where(_message.c.id == message)
+    state = connection.execute(query).scalar()
+    if state != MessageState.AMBIGUOUS.value:
+        what = "is not in the store" if state is None else f"is {state}: nothing about it is ambiguous"
+        raise StoreError(f"message {message!r} {what}")
+    at = to_millis(now)
+    known = {"state": MessageState.SENT.value, "settled_at": at, "reason": f"{by} said that it arrived"}
+    again = {"state": MessageState.QUEUED.value, "due_at": at, "reason": f"{by} said that it never arrived"}
+    connection.execute(sa.update(_message).where(_message.c.id == message).values(known if sent else again))
+    if sent:
+        coupons.settle(connection, [message], "confirmed")
+
+
+def _instant(millis: int | None) -> datetime | None:
+    return None if millis is None else from_millis(millis)

@@ -1,0 +1,180 @@
+"""Places under the caps: who was promised a message and when, and what gives its place up to another campaign."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+
+import polars as pl
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from automation.clock import to_millis
+from automation.store.engine import table
+from automation.store.ledger import settling
+from automation.store.ledger.earlier_sends import IMPORTED
+from automation.store.tables import Contact, Decision, Message
+from automation.types.address import normalise
+from automation.types.grant import Grant
+from automation.types.message import MessageState
+
+_contact, _message, _decision = table(Contact), table(Message), table(Decision)
+
+LOST, DEFERRED = "arbitration_lost", "deferred_for"
+SCHEMA = {
+    "customer_id": pl.String(),
+    "message_id": pl.String(),
+    "campaign": pl.String(),
+    "topic": pl.String(),
+    "channel": pl.String(),
+    "at": pl.Int64(),
+    "priority": pl.Int64(),
+    "expected_value": pl.Float64(),
+    "wait_until": pl.Int64(),
+    "open": pl.Boolean(),
+}
+_KEPT = ("message_id", "campaign", "topic", "channel", "at", "priority", "expected_value", "wait_until")
+_NAMED = 5_000
+
+
+def of_people(connection: Connection, people: pl.DataFrame, *, since: datetime, now: datetime) -> pl.DataFrame:
+    """What these people were promised since then, for whichever id of theirs: the columns of `SCHEMA`.
+
+    people: customer_id and recipient (the normalised address; "" where it is not known). customer_id of the answer is
+    the one asked for: ids that share an address are one person. open: still in the queue; a holdout's, still to come.
+    """
+    mine = _find(connection, "customer_id", people["customer_id"], since, now)
+    theirs = _find(connection, "recipient", people["recipient"].filter(people["recipient"] != ""), since, now)
+    both = pl.concat(
+        [
+            people.select("customer_id").join(mine.rename({"key": "customer_id"}), on="customer_id"),
+            people.join(theirs.rename({"key": "recipient"}), on="recipient").drop("recipient"),
+        ]
+    )
+    return both.unique(["customer_id", "message_id"], maintain_order=True).select(list(SCHEMA))
+
+
+def _find(connection: Connection, key: str, values: pl.Series, since: datetime, now: datetime) -> pl.DataFrame:
+    waits = sa.case(
+        (_contact.c.message_id.startswith(IMPORTED), sa.false()),
+        (_message.c.id.is_(None), _contact.c.at > to_millis(now)),
+        else_=_message.c.state == MessageState.QUEUED.value,
+    )
+    query = sa.select(_contact.c[key], *(_contact.c[name] for name in _KEPT), waits).outerjoin(
+        _message, _message.c.id == _contact.c.message_id
+    )
+    found: list[tuple[object, ...]] = []
+    wanted = values.unique().to_list()
+    for start in range(0, len(wanted), _NAMED):
+        part = query.where(_contact.c[key].in_(wanted[start : start + _NAMED]), _contact.c.at > to_millis(since))
+        found += [(*row[:-1], bool(row[-1])) for row in connection.execute(part)]
+    schema = {"key": pl.String(), **{name: SCHEMA[name] for name in _KEPT}, "open": pl.Boolean()}
+    return pl.DataFrame(found, schema=schema, orient="row")
+
+
+def give_way(connection: Connection, displaced: pl.DataFrame, *, now: datetime) -> int:
+    """Take these promises back, or put them off, for a campaign of more weight; returns how many messages it were.
+
+    displaced: message_id, to (the campaign that takes the place), until (milliseconds; null: it is lost). A message
+    that began to leave since keeps its place.
+    """
+    if displaced.is_empty():
+        return 0
+    ids = displaced["message_id"].to_list()
+    waiting = _still_waiting(connection, ids)
+    lost = displaced.filter(pl.col("until").is_null() & pl.col("message_id").is_in(list(waiting)))
+    later = displaced.filter(pl.col("until").is_not_null() & pl.col("message_id").is_in(list(waiting)))
+    _cancel(connection, lost, to_millis(now))
+    _put_off(connection, later)
+    return lost.height + later.height
+
+
+def _still_waiting(connection: Connection, ids: Sequence[str]) -> set[str]:
+    """Those that are queued, locked for this transaction, and the places of holdouts, who have no message."""
+    rows = connection.execute(
+        sa.select(_message.c.id, _message.c.state).where(_message.c.id.in_(ids)).with_for_update()
+    )
+    states = {row.id: row.state for row in rows}
+    return {identity for identity in ids if states.get(identity, "queued") == MessageState.QUEUED.value}
+
+
+def _cancel(connection: Connection, lost: pl.DataFrame, at: int) -> None:
+    ids = lost["message_id"].to_list()
+    queued = (_message.c.id.in_(ids)) & (_message.c.state == MessageState.QUEUED.value)
+    values = {"state": MessageState.CANCELLED.value, "reason": LOST, "settled_at": at}
+    connection.execute(sa.update(_message).where(queued).values(values))
+    settling.release(connection, ids)
+    _note(connection, lost, LOST)
+
+
+def _put_off(connection: Connection, later: pl.DataFrame) -> None:
+    rows = [{"i": identity, "d": until} for identity, until in later.select("message_id", "until").iter_rows()]
+    if not rows:
+        return
+    moved = _message.c.expires_at + (sa.bindparam("d") - _message.c.due_at)
+    values = {"expires_at": moved, "due_at": sa.bindparam("d"), "reason": DEFERRED}
+    connection.execute(sa.update(_message).where(_message.c.id == sa.bindparam("i")).values(values), rows)
+    connection.execute(
+        sa.update(_contact).where(_contact.c.message_id == sa.bindparam("i")).values(at=sa.bindparam("d")), rows
+    )
+    _note(connection, later, DEFERRED)
+
+
+def _note(connection: Connection, displaced: pl.DataFrame, reason: str) -> None:
+    """Say on the decisions what became of them; a holdout's stays what it is."""
+    for (to,), part in displaced.group_by("to"):
+        mine = sa.select(_message.c.decision_id).where(_message.c.id.in_(part["message_id"].to_list()))
+        changed = sa.update(_decision).where(_decision.c.id.in_(mine)).values(reason=reason, detail=to)
+        connection.execute(changed)
+
+
+def keep_gap(
+    connection: Connection, grants: Sequence[Grant], *, gap: timedelta, topics: Collection[str], now: datetime
+) -> dict[str, int]:
+    """Put off the messages of these topics that would reach a person within `gap` of another, whenever that was due.
+
+    At planning the gap was kept between due times; what waited since, for a channel or for an admin, might leave
+    together. Returns until when (milliseconds) by message; of several for one person the first leaves.
+    """
+    mine = [grant for grant in grants if grant.topic in topics]
+    last = _last_left(connection, mine, to_millis(now - gap), topics)
+    length, found = int(gap.total_seconds() * 1000), {}
+    for grant in mine:
+        people = (grant.customer_id, normalise(grant.address))
+        before = max((last[key] for key in people if key in last), default=None)
+        if before is not None:
+            found[grant.id] = before + length
+        else:
+            last |= dict.fromkeys(people, to_millis(now))
+    rows = [{"i": identity, "d": until} for identity, until in found.items()]
+    if rows:
+        message = sa.update(_message).where(_message.c.id == sa.bindparam("i")).values(due_at=sa.bindparam("d"))
+        contact = sa.update(_contact).where(_contact.c.message_id == sa.bindparam("i")).values(at=sa.bindparam("d"))
+        connection.execute(message, rows)
+        connection.execute(contact, rows)
+    return found
+
+
+def _last_left(connection: Connection, grants: Sequence[Grant], since: int, topics: Collection[str]) -> dict[str, int]:
+    """By customer id and by address, when the last message of these topics began to leave."""
+    last: dict[str, int] = {}
+    for key, values in (
+        ("customer_id", [grant.customer_id for grant in grants]),
+        ("recipient", [normalise(grant.address) for grant in grants]),
+    ):
+        query = (
+            sa.select(_contact.c[key], sa.func.max(_message.c.granted_at))
+            .join(_message, _message.c.id == _contact.c.message_id)
+            .where(
+                _contact.c[key].in_(values),
+                _contact.c.topic.in_(topics),
+                _message.c.granted_at > since,
+                _message.c.state.in_(_LEFT),
+            )
+            .group_by(_contact.c[key])
+        )
+        last |= {row[0]: row[1] for row in connection.execute(query)}
+    return last
+
+
+_LEFT = (MessageState.SENDING.value, MessageState.SENT.value, MessageState.AMBIGUOUS.value)

@@ -1,0 +1,170 @@
+"""The send ledger: a batch's decisions and messages enter in one transaction, and every member stays accounted for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import polars as pl
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from sqlmodel import SQLModel
+
+from automation.clock import to_millis
+from automation.errors import StoreError
+from automation.ids import message_ids
+from automation.store.engine import insert_rows, table
+from automation.store.ledger import coupons
+from automation.store.tables import Batch, Contact, Decision, Message
+from automation.types.address import normalised
+from automation.types.message import MessageState
+from automation.types.run import Account
+
+_decision, _batch, _message = table(Decision), table(Batch), table(Message)
+
+DECISION_COLUMNS: Mapping[str, pl.DataType] = {
+    "customer_id": pl.String(),
+    "outcome": pl.String(),
+    "reason": pl.String(),
+    "detail": pl.String(),
+    "variant": pl.String(),
+    "offer": pl.String(),
+    "items": pl.String(),  # JSON
+    "propensities": pl.String(),  # JSON
+}
+MESSAGE_COLUMNS: Mapping[str, pl.DataType] = {
+    "channel": pl.String(),
+    "address": pl.String(),
+    "lane": pl.String(),
+    "due_at": pl.Int64(),
+    "expires_at": pl.Int64(),
+    "quiet_from": pl.Int64(),
+    "quiet_until": pl.Int64(),
+    "template": pl.String(),
+    "context": pl.String(),  # JSON
+    "coupon": pl.String(),  # its prefix; the code is made here
+}
+"""A batch's frame has both. The message columns are null unless the outcome is `message` or `holdout`: a holdout takes
+its place under the caps as if it had been contacted, so that both groups are treated alike, but gets no message."""
+
+
+CONTACT_COLUMNS: Mapping[str, pl.DataType] = {
+    "priority": pl.Int64(),
+    "expected_value": pl.Float64(),
+    "wait_until": pl.Int64(),
+}
+"""What a promise weighs in arbitration, and how far it may be put off. A batch's frame may have them."""
+
+
+def plan(
+    connection: Connection,
+    *,
+    run_id: int,
+    batch_no: int,
+    epoch: int,
+    campaign: str,
+    topic: str,
+    rows: pl.DataFrame,
+    products: str,
+    secret: bytes,
+    now: datetime,
+    counts: bool = True,
+) -> None:
+    """Write a batch's decisions, messages, contacts and coupons, once. Raises `StoreError` if it was planned.
+
+    counts: whether its messages take places under the caps; those of a test don't.
+    """
+    claimed = (
+        sa.update(_batch)
+        .where(_batch.c.run_id == run_id, _batch.c.no == batch_no, _batch.c.epoch == epoch, _batch.c.state == "frozen")
+        .values(state="planned", products=products)
+    )
+    if connection.execute(claimed).rowcount != 1:
+        raise StoreError(f"batch {batch_no} of run {run_id} was planned already")
+    first = (connection.execute(sa.select(sa.func.max(_decision.c.id))).scalar() or 0) + 1
+    rows = rows.with_columns(
+        pl.int_range(first, first + pl.len(), dtype=pl.Int64).alias("id"),
+        (pl.lit(f"{run_id}|") + pl.col("customer_id") + "|").alias("entry"),
+    )
+    here = {"run_id": pl.lit(run_id), "batch_no": pl.lit(batch_no)}
+    decided = {name: name for name in ("id", "entry", *DECISION_COLUMNS)}
+    settled = {
+        "step": pl.lit(""),
+        "visit": pl.lit(0),
+        "campaign": pl.lit(campaign),
+        "decided_at": pl.lit(to_millis(now)),
+    }
+    _insert(connection, Decision, rows, **decided, **settled, **here)
+    promised = _identify(rows.filter(pl.col("channel").is_not_null()), secret)
+    promised = promised.with_columns(normalised(promised["address"]).fill_null("").alias("recipient"))
+    contact = {name: name for name in ("message_id", "customer_id", "recipient", "channel")} | {"at": "due_at"}
+    contact |= {name: name for name in CONTACT_COLUMNS if name in promised.columns}
+    if counts:
+        _insert(connection, Contact, promised, **contact, topic=pl.lit(topic), campaign=pl.lit(campaign))
+    messages = promised.filter(pl.col("outcome") == "message").with_columns(_queue(run_id))
+    queued = {"topic": pl.lit(topic), "state": pl.lit(MessageState.QUEUED.value), "attempt": pl.lit(0)}
+    kept = {name: name for name in ("customer_id", "recipient", *MESSAGE_COLUMNS) if name != "coupon"}
+    _insert(connection, Message, messages, id="message_id", decision_id="id", **kept, **queued, **here)
+    coupons.reserve(connection, messages, campaign=campaign, secret=secret)
+
+
+def _queue(run_id: int) -> pl.Expr:
+    """Where a message waits: a recipient domain that many of the batch share has a queue of its own, so that a slow one
+    holds nobody else up."""
+    domain = pl.when(pl.col("recipient").str.contains("@")).then(pl.col("recipient").str.extract(r"@([^@]*)$"))
+    share = pl.len().over(domain) / pl.len()
+    own = pl.when((share >= _OWN_QUEUE) & (pl.len() >= _FEW)).then(domain).fill_null("")
+    return pl.concat_str(pl.col("channel"), pl.lit(f"|{run_id}|"), own).alias("lane")
+
+
+_OWN_QUEUE, _FEW = 0.05, 100
+
+
+def _identify(rows: pl.DataFrame, secret: bytes) -> pl.DataFrame:
+    """The rows with their `message_id`, made of the decision and the channel."""
+    parts = [
+        part.with_columns(pl.Series("message_id", message_ids(secret, part["entry"], str(channel)), dtype=pl.String))
+        for (channel,), part in rows.group_by("channel", maintain_order=True)
+    ]
+    return pl.concat(parts) if parts else rows.with_columns(pl.lit(None, dtype=pl.String).alias("message_id"))
+
+
+def _insert(connection: Connection, model: type[SQLModel], rows: pl.DataFrame, **columns: str | pl.Expr) -> None:
+    """Insert the rows: each column of the table from the frame's column, or expression, that is given for it."""
+    taken = rows.select(
+        (pl.col(source) if isinstance(source, str) else source).alias(name) for name, source in columns.items()
+    )
+    insert_rows(connection, model, tuple(columns), taken.rows())
+
+
+def account(connection: Connection, run_id: int) -> Account:
+    """Where every member of the run's audience stands; the parts add up to it."""
+    frozen = sa.select(sa.func.coalesce(sa.func.sum(_batch.c.n), 0)).where(_batch.c.run_id == run_id)
+    counts: dict[str, int] = {
+        "audience": connection.execute(frozen).scalar_one(),
+        "unplanned": connection.execute(frozen.where(_batch.c.state == "frozen")).scalar_one(),
+    }
+    for state, n in connection.execute(_STANDING, {"run": run_id}):
+        counts[state] = counts.get(state, 0) + n
+    return Account(**counts)
+
+
+def is_settled(connection: Connection, run_id: int) -> bool:
+    """Whether every batch is planned and no message waits or is on its way; cheap for a run of any size."""
+    open_batch = sa.select(_batch.c.no).where(_batch.c.run_id == run_id, _batch.c.state == "frozen").limit(1)
+    states = [MessageState.QUEUED.value, MessageState.SENDING.value]
+    open_message = sa.select(_message.c.id).where(_message.c.run_id == run_id, _message.c.state.in_(states)).limit(1)
+    return connection.execute(open_batch).first() is None and connection.execute(open_message).first() is None
+
+
+_STANDING = sa.text(
+    """
+    SELECT coalesce(m.state, d.outcome) AS standing, count(*) AS n
+    FROM decision d
+    LEFT JOIN message m ON m.decision_id = d.id AND d.outcome = 'message' AND m.id = (
+        SELECT l.id FROM message l WHERE l.decision_id = d.id
+        ORDER BY l.state IN ('queued', 'sending', 'sent', 'ambiguous') DESC, l.settled_at DESC LIMIT 1)
+    WHERE d.run_id = :run
+    GROUP BY 1
+    """
+)

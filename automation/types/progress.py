@@ -1,0 +1,12 @@
+"""How long work tells how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+Progress = Callable[[str, int, int], None]
+"""Called with the stage (`planning`, `sending`), how many are done, and how many there are."""
+
+
+def quiet(_stage: str, _done: int, _all: int) -> None:
+    """Progress that nobody watches."""

@@ -1,0 +1,73 @@
+"""The file of what an import could not use: a line for every fault, fit to be opened in a spreadsheet."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+import polars as pl
+
+from automation.warehouse.importing.typed import all_text
+
+_COLUMNS = ("file", "row", "kind", "column", "reason", "value", "line")
+
+
+class Quarantine:
+    """Writes below `path` from the first fault on; without any there is no file. Only its owner may read it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.written = False
+        self._stream: IO[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.path.unlink(missing_ok=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._stream is not None:
+            self._stream.close()
+
+    def add(self, file: Path, faults: pl.DataFrame, raw: pl.DataFrame) -> None:
+        """`faults` as `cleaning.FAULTS`; `raw`: the frame as it was read, for the whole line of a quarantined row."""
+        if not faults.height:
+            return
+        names = [name for name in raw.columns if name != "_row"]
+        lines = all_text(raw.join(faults.select("_row").unique(), on="_row", how="semi")).select(
+            "_row", pl.struct(names).struct.json_encode().alias("line")
+        )
+        shown = faults.join(lines, on="_row", how="left", maintain_order="left").select(
+            pl.lit(str(file)).alias("file"),
+            pl.col("_row").alias("row"),
+            "kind",
+            "column",
+            "reason",
+            "value",
+            pl.when(pl.col("kind") == "row").then(pl.col("line")).alias("line"),
+        )
+        shown.select(_guarded(shown, name) for name in _COLUMNS).write_csv(
+            self._open(), include_header=not self.written
+        )
+        self.written = True
+
+    def _open(self) -> IO[bytes]:
+        if self._stream is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._stream = os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+        return self._stream
+
+
+def _guarded(frame: pl.DataFrame, name: str) -> pl.Expr:
+    """A text that a spreadsheet would run as a formula gets an apostrophe in front."""
+    if frame.schema[name] != pl.String:
+        return pl.col(name)
+    return (
+        pl.when(pl.col(name).str.contains(r"^[=+\-@\t\r\n]"))
+        .then("'" + pl.col(name))
+        .otherwise(pl.col(name))
+        .alias(name)
+    )

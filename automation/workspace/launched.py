@@ -1,0 +1,50 @@
+"""A launched campaign exactly as it was launched: its file and its templates from the store, not from the folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sqlalchemy.engine import Connection
+
+from automation.config.project import Project
+from automation.messages.render import Renderer
+from automation.store import launches
+from automation.store.launches import Launched
+from automation.types.campaign import Campaign
+from automation.workspace.campaigns import parse_launched
+from automation.workspace.campaigns import renderer_of as renderer
+
+__all__ = ["Pinned", "PinnedCampaigns", "renderer"]
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """A launch, its campaign, and a renderer over its templates."""
+
+    launch: Launched
+    campaign: Campaign
+    renderer: Renderer
+
+
+@dataclass
+class PinnedCampaigns:
+    """Launches read from the store once and kept while the process lives: they never change."""
+
+    project: Project
+    found: dict[int, Pinned] = field(default_factory=dict)
+
+    def get(self, connection: Connection, launch_id: int) -> Pinned:
+        """Raises `ConfigurationError` where the pinned file no longer fits config.yaml or the plugins."""
+        if launch_id not in self.found:
+            self.found[launch_id] = self._read(connection, launches.launch_of(connection, launch_id))
+        return self.found[launch_id]
+
+    def _read(self, connection: Connection, launch: Launched) -> Pinned:
+        text = launches.content(connection, launch.campaign_sha256).decode()
+        campaign = parse_launched(self.project, launch.campaign, text)
+        return Pinned(launch, campaign, renderer(self.project, _files(connection, launch.templates)))
+
+
+def _files(connection: Connection, manifest: Mapping[str, str]) -> dict[str, bytes]:
+    return {path: launches.content(connection, sha256) for path, sha256 in manifest.items()}

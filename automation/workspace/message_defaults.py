@@ -1,0 +1,30 @@
+"""What every message of a project carries, from its settings."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+from automation.config.project import Project
+from automation.messages.compose import Letterhead
+from automation.workspace.channels import kinds_of
+
+_SHOWN_OF_SHOP = {"name", "url", "currency", "language", "address", "email"}
+
+
+def letterhead_of(project: Project, secret: bytes) -> Letterhead:
+    """What every message of this project carries; `secret` signs its links."""
+    settings = project.settings
+    shop = settings.shop
+    return Letterhead(
+        shop={key: str(value or "") for key, value in shop.model_dump(include=_SHOWN_OF_SHOP).items()},
+        zone=ZoneInfo(shop.timezone),
+        sender=settings.senders.from_ or f"{shop.name} <{shop.email or 'no-reply@localhost'}>",
+        reply_to=settings.senders.reply_to or "",
+        base_url=settings.links.base_url,
+        unsubscribe_to=shop.email or "no-reply@localhost",
+        kinds=kinds_of(project),
+        offers=settings.offers,
+        secret=secret,
+        track=settings.links.track,
+        redirect_to=settings.testing.redirect_all,
+    )

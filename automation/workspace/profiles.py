@@ -1,0 +1,20 @@
+"""Keeps the profile table up to the warehouse for those who read it often."""
+
+from __future__ import annotations
+
+from automation.rules.reads import reads_profiles
+from automation.types.campaign import Campaign
+from automation.warehouse.connect import Warehouse
+from automation.warehouse.profiling.refreshing import Refreshed
+from automation.workspace.workspace import Workspace
+
+
+def refresh_profiles(workspace: Workspace, warehouse: Warehouse, *, anew: bool = False) -> Refreshed:
+    """Measure whom the newest events touch; `anew` measures everybody."""
+    return warehouse.refresh_profiles(timezone=workspace.project.settings.shop.timezone, anew=anew)
+
+
+def refresh_for(workspace: Workspace, warehouse: Warehouse, campaign: Campaign) -> None:
+    """Refresh where the campaign looks at profiles; a snapshot that finds none up to date computes its own."""
+    if reads_profiles(campaign, workspace.project.settings.segments):
+        refresh_profiles(workspace, warehouse)

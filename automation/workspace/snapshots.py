@@ -1,0 +1,54 @@
+"""The warehouse as of an instant, with the segments, the scores and the decisions that rules may ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import polars as pl
+
+from automation.contracts import Snapshot
+from automation.rules.segments import with_segments
+from automation.store.ledger import decisions
+from automation.warehouse.connect import Warehouse
+from automation.workspace.models import load
+from automation.workspace.workspace import Workspace
+
+
+def snapshot(
+    workspace: Workspace,
+    warehouse: Warehouse,
+    as_of: datetime,
+    *,
+    with_decisions: bool,
+    versions: Mapping[str, str],
+    today: datetime | None = None,
+) -> Snapshot:
+    """The warehouse as of an instant, with segments computed when first asked for.
+
+    today: the due wall time of a run in `timezone: customer`, whose date is then everybody's own.
+    """
+    settings = workspace.project.settings
+    mirrored = None
+    if with_decisions:
+        with workspace.store.reading() as connection:
+            mirrored = decisions.mirror(connection)
+    bare = replace(
+        warehouse.snapshot(as_of, decisions=mirrored, timezone=settings.shop.timezone, lifecycle=settings.lifecycle),
+        today=None if today is None else today.date(),
+    )
+    scored = {
+        name: partial(_assign, workspace, name, versions)
+        for name, model in settings.models.items()
+        if model.kind == "segmenters"
+    }
+    return with_segments(bare, settings.segments, scored, workspace.project.registry)
+
+
+def _assign(workspace: Workspace, name: str, versions: Mapping[str, str], data: Snapshot) -> Iterator[pl.DataFrame]:
+    segmenter: Any = load(workspace, name, versions)
+    found: Iterator[pl.DataFrame] = segmenter.assign(data)
+    return found

@@ -1,0 +1,59 @@
+"""A project folder opened for work: its files, its store, and the clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from automation.clock import Clock, SystemClock
+from automation.config.project import Project, load_project
+from automation.store.engine import Store, open_store
+from automation.warehouse.connect import Warehouse, open_warehouse
+from automation.workspace.plugins import registry_of
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """What every piece of work needs; `with` closes the store."""
+
+    project: Project
+    store: Store
+    clock: Clock
+
+    @property
+    def models(self) -> Path:
+        return self.project.data_dir / "models"
+
+    def audience_file(self, run_id: int) -> Path:
+        """Where a run's audience is frozen."""
+        return self.project.data_dir / "runs" / f"{run_id}.parquet"
+
+    def warehouse(self) -> Warehouse:
+        """A connection of its own; the caller closes it."""
+        return warehouse_of(self.project)
+
+    def __enter__(self) -> Workspace:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.store.close()
+
+
+def warehouse_of(project: Project) -> Warehouse:
+    """The warehouse in use, the project's own or the shop's; the caller closes it. Raises `ConfigurationError`."""
+    folder, shop = project.data_dir / "warehouse", project.settings.warehouse
+    if shop is None:
+        return open_warehouse(folder)
+    from automation.warehouse.remote import open_shop_warehouse
+
+    return open_shop_warehouse(folder, shop)
+
+
+def open_project(root: Path) -> Project:
+    """Load the plugins, then every file. Raises `ConfigurationError` with every problem."""
+    return load_project(root, registry_of(root))
+
+
+def open_workspace(root: Path, *, clock: Clock | None = None) -> Workspace:
+    project = open_project(root)
+    return Workspace(project, open_store(project.data_dir / "store.db"), clock or SystemClock())

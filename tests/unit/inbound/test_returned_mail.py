@@ -1,0 +1,203 @@
+"""What mail that came back says, after the examples of RFC 3464 and RFC 5965, and what hostile mail must not do."""
+
+from __future__ import annotations
+
+import random
+from contextlib import suppress
+from email.message import EmailMessage, MIMEPart
+
+import pytest
+
+from automation.inbound.returned_mail import MAX_SIZE, Returned, read
+
+ID = "0123456789abcdef0123456789abcdef"
+TOKEN = f"{ID}.fedcba9876543210fedcba9876543210"
+_RETURNED_HEADERS = f"From: Toy <hi@toy.example>\nMessage-ID:\n <{ID}@toy.example>\nSubject: Hello\n"
+
+
+def dsn(status: str = "5.1.1", action: str = "failed", *, to: str = "bounces@toy.example", extra: str = "") -> bytes:
+    """As an MTA writes it: words for people, fields for programs, the returned headers."""
+    return f"""From: MAILER-DAEMON@mx.example
+To: {to}
+Subject: Undelivered Mail Returned to Sender
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=delivery-status; boundary="b"
+
+--b
+Content-Type: text/plain
+
+I'm sorry.
+--b
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mx.example
+
+Final-Recipient: rfc822; ana@example.org
+Action: {action}
+Status: {status}
+Diagnostic-Code: smtp; 550 {status} no such user
+{extra}
+--b
+Content-Type: text/rfc822-headers
+
+{_RETURNED_HEADERS}
+--b--
+""".encode()
+
+
+def arf(kind: str = "abuse") -> bytes:
+    return f"""From: fbl@provider.example
+To: abuse@toy.example
+Subject: FW: Hello
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=feedback-report; boundary="b"
+
+--b
+Content-Type: text/plain
+
+This is an abuse report.
+--b
+Content-Type: message/feedback-report
+
+Feedback-Type: {kind}
+User-Agent: SomeGenerator/1.0
+Version: 1
+Original-Mail-From: <hi@toy.example>
+
+--b
+Content-Type: message/rfc822
+
+{_RETURNED_HEADERS}
+Hello there
+--b--
+""".encode()
+
+
+@pytest.mark.parametrize(
+    ("status", "action", "expected", "dead"),
+    [
+        ("5.1.1", "failed", "5.1.1", True),
+        ("5.0.0", "failed", "5.0.0", True),
+        ("5.4.4", "failed", "5.4.4", True),
+        ("5.2.2", "failed", "5.2.2", False),  # the mailbox is full
+        ("5.2.3", "failed", "5.2.3", False),  # the message is too long
+        ("5.3.4", "failed", "5.3.4", False),
+        ("5.6.1", "failed", "5.6.1", False),
+        ("5.7.1", "failed", "5.7.1", False),  # a policy
+        ("4.4.1", "failed", "4.4.1", False),  # given up after days of trying: the address may well live
+        ("4.4.1", "delayed", "4.4.1", False),
+        ("5.1.1", "delayed", "4.0.0", False),  # contradicts itself: nothing final was said
+        ("5.1.1 (no such user)", "FAILED", "5.1.1", True),
+        ("", "failed", "5.0.0", True),
+        ("rubbish", "delayed", "4.0.0", False),
+    ],
+)
+def test_a_bounce(status: str, action: str, expected: str, dead: bool) -> None:
+    found = read(dsn(status, action))
+    assert found == Returned("bounce", status=expected, message_ids=(ID,))
+    assert found.dead is dead
+
+
+@pytest.mark.parametrize("action", ["delivered", "relayed", "expanded"])
+def test_a_report_of_success_is_no_bounce(action: str) -> None:
+    assert read(dsn("2.0.0", action)) is None
+
+
+def test_the_worst_of_several_recipients_counts() -> None:
+    second = "\nFinal-Recipient: rfc822; ben@example.org\nAction: failed\nStatus: 5.1.1\n"
+    found = read(dsn("4.4.1", "delayed", extra=second))
+    assert found is not None
+    assert found.status == "5.1.1"
+
+
+def test_the_token_of_the_return_path() -> None:
+    found = read(dsn(to=f"<bounces+{TOKEN}@toy.example>"))
+    assert found is not None
+    assert found.tokens == (TOKEN,)
+
+
+def test_what_the_standard_library_writes_is_read() -> None:
+    mail = EmailMessage()
+    mail["Subject"] = "Undelivered"
+    mail["Delivered-To"] = f"bounces+{TOKEN[:49]}@toy.example"
+    mail.set_content("sorry")
+    mail.make_mixed()
+    original = EmailMessage()
+    original["Message-ID"] = f"<{ID}@toy.example>"
+    original.set_content("Hello")
+    mail.add_attachment(original)
+    status = EmailMessage()
+    status["Content-Type"] = "message/delivery-status"
+    status.set_payload([MIMEPart(), _block("Action: failed\nStatus: 5.1.10")])
+    mail.attach(status)
+    mail.replace_header("Content-Type", 'multipart/report; report-type="delivery-status"')
+    assert read(mail.as_bytes()) == Returned("bounce", status="5.1.10", message_ids=(ID,), tokens=(TOKEN[:49],))
+
+
+def _block(fields: str) -> MIMEPart:
+    block = MIMEPart()
+    for line in fields.splitlines():
+        name, _, value = line.partition(": ")
+        block[name] = value
+    return block
+
+
+def test_a_complaint() -> None:
+    assert read(arf()) == Returned("complaint", complaint="abuse", message_ids=(ID,))
+    assert read(arf("fraud")) == Returned("complaint", complaint="fraud", message_ids=(ID,))
+    assert read(arf("not-spam")) is None
+
+
+@pytest.mark.parametrize("subject", [f"unsubscribe {TOKEN}", f"  Unsubscribe   {TOKEN}  "])
+def test_unsubscribing_by_mail(subject: str) -> None:
+    assert read(f"From: ana@example.org\nSubject: {subject}\n\n".encode()) == Returned("unsubscribe", tokens=(TOKEN,))
+
+
+@pytest.mark.parametrize(
+    "subject", ["unsubscribe", "unsubscribe me", f"Re: unsubscribe {TOKEN}", f"unsubscribe {TOKEN} {TOKEN}", "Hello"]
+)
+def test_other_mail_is_none_of_it(subject: str) -> None:
+    assert read(f"From: ana@example.org\nSubject: {subject}\n\nunsubscribe {TOKEN}\n".encode()) is None
+
+
+def test_an_out_of_office_note_is_none_of_it() -> None:
+    note = (
+        f"From: a@example.org\nAuto-Submitted: auto-replied\nSubject: Away\nIn-Reply-To: <{ID}@toy.example>\n\nAway\n"
+    )
+    assert read(note.encode()) is None
+
+
+def test_ids_that_are_not_ours_are_not_taken() -> None:
+    foreign = dsn().replace(f"<{ID}@toy.example>".encode(), b"<CAF+x=1@mail.example>")
+    assert read(foreign) == Returned("bounce", status="5.1.1")
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"x" * (MAX_SIZE + 1), "it is larger than 2048 KB"),
+        (b"Content-Type: multipart/report; boundary=b\n\n" + b"--b\n\nx\n" * 300 + b"--b--\n", "ValueError"),
+    ],
+)
+def test_what_is_refused(data: bytes, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        read(data)
+
+
+def test_deep_nesting_is_refused_or_read_but_never_breaks() -> None:
+    data = b"".join(b"Content-Type: multipart/report; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(5_000))
+    with pytest.raises(ValueError, match="it can't be read"):
+        read(data)
+
+
+def test_damaged_mail_never_breaks() -> None:
+    """Every answer is a report, nothing, or `ValueError`: 2,000 damaged mails, always the same."""
+    draw = random.Random(1)  # damage, not a secret
+    for number in range(2_000):
+        data = bytearray(dsn() if number % 2 else arf())
+        for _ in range(draw.randint(1, 30)):
+            place = draw.randrange(len(data))
+            data[place : place + draw.randint(0, 4)] = bytes(draw.choices(range(256), k=draw.randint(0, 6)))
+        with suppress(ValueError):
+            found = read(bytes(data))
+            assert found is None or found.kind in ("bounce", "complaint", "unsubscribe")

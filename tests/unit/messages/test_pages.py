@@ -1,0 +1,101 @@
+"""A shop's own pages and texts, and what it is told about its mistakes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from support.project import write_project
+
+from automation.errors import ConfigurationError
+from automation.messages.pages import NAMES, OURS, Pages
+from automation.runner.validation import all_problems
+from automation.workspace.workspace import open_project
+
+
+def pages(root: Path, **files: str) -> Pages:
+    write_project(root)
+    folder = root / "templates" / "web"
+    folder.mkdir(parents=True)
+    for name, text in files.items():
+        (folder / name.replace("_", ".")).write_text(text)
+    return Pages(open_project(root))
+
+
+def test_german_and_english_have_the_same_texts() -> None:
+    texts = {name: yaml.safe_load((OURS / f"{name}.yaml").read_text()) for name in ("en", "de")}
+    assert set(texts["en"]) == set(texts["de"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_page_has_one_heading_a_title_and_no_script(tmp_path: Path, name: str) -> None:
+    html = pages(tmp_path).render(name, "de", topic="promotions", channel="email")
+    assert html.startswith('<!doctype html>\n<html lang="de">')
+    assert html.count("<h1>") == 1
+    assert html.count("<main>") == html.count("</main>") == 1
+    assert " – Toy</title>" in html
+    assert "<script" not in html
+
+
+def test_a_shop_writes_its_own_frame_style_and_texts(tmp_path: Path) -> None:
+    own = pages(
+        tmp_path,
+        page_html="<html lang={{ language }}><style>{{ style }}</style>{% block body %}{% endblock %}</html>",
+        style_css="p { color: red }",
+        en_yaml="topic_promotions: Bargains & more\nunsubscribe_button: Enough!",
+        fr_yaml="unsubscribe_button: Ça suffit",
+    )
+    english = own.render("unsubscribe", "en-GB", topic="promotions", channel="email")
+    assert "<style>p { color: red }</style>" in english
+    assert "“Bargains &amp; more” (e-mail)" in english
+    assert ">Enough!</button>" in english
+    assert ">Ça suffit</button>" in own.render("unsubscribe", "fr", topic="promotions", channel="email")
+    assert "<html lang=en>" in own.render("unsubscribe", "pl", topic="promotions", channel="email")
+    assert (
+        own.text_version("confirm", "fr")
+        != own.text_version("confirm", "en")
+        != Pages(open_project(write_project(tmp_path / "other"))).text_version("confirm", "en")
+    )
+
+
+def test_what_is_shown_is_escaped(tmp_path: Path) -> None:
+    html = pages(tmp_path).render("unsubscribe", "en", topic="<b>x</b>", channel='"sms', other='"><script>')
+    assert "<b>" not in html.lower()
+    assert "<script" not in html
+
+
+@pytest.mark.parametrize(
+    ("files", "what"),
+    [
+        ({"en_yaml": "unsubscribe_buton: x"}, "templates/web/en.yaml: there is no text 'unsubscribe_buton'"),
+        (
+            {"en_yaml": "unsubscribe_button: 1"},
+            "templates/web/en.yaml: unsubscribe_button: must be text; put it in quotes",
+        ),
+        ({"en_yaml": "- x"}, "templates/web/en.yaml: must be names and texts"),
+        (
+            {"en_yaml": "unsubscribe_button: '{{ shop.nam }}'"},
+            "templates/web/en.yaml: unsubscribe_button: 'dict object' has no attribute 'nam'",
+        ),
+        ({"en_yaml": "unsubscribe_button: '{{ shop'"}, "templates/web/en.yaml: unsubscribe_button: unexpected end"),
+        ({"page_html": "{% if %}"}, "templates/web/page.html: in de: "),
+        ({"confirm_html": "{{ text.confirm }}"}, "templates/web/confirm.html: in de: "),
+        ({"confirm_html": "{{ shop.__class__.__mro__ }}"}, "templates/web/confirm.html: in de: "),
+        ({"style_css": "</style><script>"}, "templates/web/style.css: `</` can't stand in a page's style"),
+    ],
+)
+def test_a_mistake_is_told_at_the_start(tmp_path: Path, files: dict[str, str], what: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        pages(tmp_path, **files)
+    assert str(raised.value).startswith(what)
+
+
+def test_validate_names_the_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError):
+        pages(tmp_path, de_yaml="unsubscribe_buton: Genug")
+    _, problems = all_problems(tmp_path)
+    (problem,) = problems
+    assert (problem.file, problem.refuses) == ("templates/web/de.yaml", True)
+    assert problem.what.startswith("there is no text 'unsubscribe_buton'; there are: channel_email, ")
+    assert problem.what.endswith("(did you mean 'unsubscribe_button'?)")
