@@ -31,7 +31,7 @@ from automation.store import launches, runs
 from automation.store.ledger import ledger
 from automation.store.people import consent
 from automation.types.run import RunKind
-from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import Workspace, open_workspace
 
 CONNECTIONS = 10
@@ -115,7 +115,7 @@ async def _deliver(workspace: Workspace, count: int) -> float:
         if done and (not times or done > times[-1][1]):
             times.append((time.perf_counter(), done))
 
-    delivery = Delivery(workspace, PinnedCampaigns(workspace.project), note, executor_of(workspace))
+    delivery = Delivery(workspace, LaunchedCampaigns(workspace.project), note, executor_of(workspace))
     await delivery.deliver_due()
     assert delivery.sent == count, (delivery.sent, count)
     (first, before), (last, after) = times[0], times[-1]

@@ -70,9 +70,9 @@ def _agreed(answer: bool | None, name: str) -> bool:
 
 def _next_due(workspace: Workspace, name: str) -> datetime | None:
     from automation.schedule.calendar import agenda, next_time
-    from automation.workspace.launched import PinnedCampaigns
+    from automation.workspace.launched import LaunchedCampaigns
 
-    entry = next((e for e in agenda(workspace, PinnedCampaigns(workspace.project)) if e.name == name), None)
+    entry = next((e for e in agenda(workspace, LaunchedCampaigns(workspace.project)) if e.name == name), None)
     due = None if entry is None else next_time(workspace, entry)
     return None if due is None else due.at
 

@@ -47,10 +47,10 @@ def _show_overview(invocation: Invocation, workspace: Workspace) -> None:
     from automation.daemon.health import read_health
     from automation.reporting.status import overview
     from automation.schedule.calendar import agenda, next_times
-    from automation.workspace.launched import PinnedCampaigns
+    from automation.workspace.launched import LaunchedCampaigns
 
     found = overview(workspace, limit=_SHOWN_RUNS)
-    due = next_times(workspace, agenda(workspace, PinnedCampaigns(workspace.project)))
+    due = next_times(workspace, agenda(workspace, LaunchedCampaigns(workspace.project)))
     health = read_health(workspace.project.data_dir, workspace.clock.now())
     payload: dict[str, object] = {
         "daemon": health.payload(),

@@ -15,11 +15,11 @@ log = structlog.get_logger(__name__)
 _LOOK_EVERY = 60.0
 
 
-class Postman(threading.Thread):
+class MailboxPoller(threading.Thread):
     """Reads the mailbox every minute, where config.yaml names one; apart, since a mail server may be slow."""
 
     def __init__(self, workspace: Callable[[], Workspace]) -> None:
-        super().__init__(name="postman", daemon=True)
+        super().__init__(name="mailbox_poller", daemon=True)
         self._workspace = workspace
         self._stopping = threading.Event()
 

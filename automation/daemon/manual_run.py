@@ -17,7 +17,7 @@ from automation.store.ledger import ledger
 from automation.store.runs import RunRow
 from automation.types.progress import Progress, quiet
 from automation.types.run import RunKind, RunState
-from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import Workspace
 
 _LOOK_EVERY = 0.5
@@ -56,7 +56,7 @@ def work(workspace: Workspace, run_id: int, progress: Progress = quiet) -> None:
 
 
 def _work_here(workspace: Workspace, run_id: int, progress: Progress) -> None:
-    pinned = PinnedCampaigns(workspace.project)
+    pinned = LaunchedCampaigns(workspace.project)
     if advance(workspace, pinned, run_id, progress=progress):
         send_seeds(workspace, pinned, run_id)
     with workspace.store.reading() as connection:

@@ -16,7 +16,7 @@ from automation.runner.seed_copies import send_seeds
 from automation.store import pauses, runs
 from automation.store.runs import RunRow
 from automation.types.run import RunState
-from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import Workspace
 
 log = structlog.get_logger(__name__)
@@ -76,7 +76,7 @@ class Planner(threading.Thread):
     def _plan_all(self) -> None:
         workspace = self._workspace()
         _made, self._unasked = ask_or_say_why_not(workspace, self._unasked)
-        pinned = PinnedCampaigns(workspace.project)
+        pinned = LaunchedCampaigns(workspace.project)
         for run in self._waiting(workspace):
             if self._stopping.is_set():
                 return
@@ -111,7 +111,7 @@ class Planner(threading.Thread):
         released = run.state is not RunState.HELD and bool(run.confirmed)
         return released or self._not_before.get(run.id, 0) <= now
 
-    def _plan(self, workspace: Workspace, pinned: PinnedCampaigns, run: RunRow) -> None:
+    def _plan(self, workspace: Workspace, pinned: LaunchedCampaigns, run: RunRow) -> None:
         self.planning = run.id
         started = monotonic()
         try:

@@ -15,7 +15,7 @@ from automation.clock import monotonic
 from automation.delivery.committer import Delivery, executor_of, take_over
 from automation.runner.run import finish
 from automation.store.ledger import settling
-from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import Workspace
 
 log = structlog.get_logger(__name__)
@@ -27,7 +27,7 @@ _TIDY_EVERY = 60.0
 
 
 class Sender(threading.Thread):
-    """The project's one committer: a flight whenever something is due."""
+    """The project's one committer: a worker whenever something is due."""
 
     def __init__(self, workspace: Callable[[], Workspace], may_grant: Callable[[], bool] = lambda: True) -> None:
         super().__init__(name="sender", daemon=True)
@@ -35,7 +35,7 @@ class Sender(threading.Thread):
         self._workspace = workspace
         self._may_grant = may_grant
         self._delivery: Delivery | None = None
-        self._pinned: PinnedCampaigns | None = None
+        self._pinned: LaunchedCampaigns | None = None
         self._work = threading.Event()
         self._check_runs = True
         self._recovered = False
@@ -94,7 +94,7 @@ class Sender(threading.Thread):
 
     def _fly(self, workspace: Workspace) -> None:
         if self._pinned is None or self._pinned.project is not workspace.project:
-            self._pinned = PinnedCampaigns(workspace.project)
+            self._pinned = LaunchedCampaigns(workspace.project)
         executor = executor_of(workspace)
         self._delivery = delivery = Delivery(workspace, self._pinned, executor=executor, may_grant=self._may_grant)
         if self._stopping:

@@ -19,7 +19,7 @@ from automation.daemon.clock_watch import follow as follow_clock
 from automation.daemon.clock_watch import pause as pause_clock
 from automation.daemon.health import BEAT, Beat, read_health
 from automation.daemon.lock import holding
-from automation.daemon.mailbox_poller import Postman
+from automation.daemon.mailbox_poller import MailboxPoller
 from automation.daemon.planner import Planner
 from automation.daemon.reload import Watcher
 from automation.daemon.scheduler import Scheduler
@@ -29,7 +29,7 @@ from automation.runner import backup
 from automation.runner.due_runs import claim_due
 from automation.schedule.calendar import Entry, agenda
 from automation.store import launches
-from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import Workspace, open_project
 
 log = structlog.get_logger(__name__)
@@ -73,7 +73,7 @@ class Service:
         self.sender = Sender(lambda: self._workspace, self.clock.trusts)
         self.planner = Planner(lambda: self._workspace, self.sender.wake)
         self.watcher = Watcher(workspace.project.root, self._note)
-        self.postman = Postman(lambda: self._workspace)
+        self.mailbox_poller = MailboxPoller(lambda: self._workspace)
         self._accompany = accompany
         self._companion: Companion | None = None
 
@@ -89,7 +89,7 @@ class Service:
             )  # before anything is sent: its links must lead there
             if self._companion is not None:
                 self._companion.start()
-            for part in (self.scheduler, self.sender, self.planner, self.watcher, self.postman):
+            for part in (self.scheduler, self.sender, self.planner, self.watcher, self.mailbox_poller):
                 part.start()
             self._follow()
             self._loop()
@@ -121,7 +121,7 @@ class Service:
         log.info("stopping", because="told to")
         self.scheduler.stop()
         self.watcher.stop()
-        self.postman.stop()
+        self.mailbox_poller.stop()
         self.planner.stop()
         self.sender.stop()
         deadline = monotonic() + GRACE
@@ -158,7 +158,7 @@ class Service:
             launched = frozenset(launch.id for launch in launches.launched(connection).values())
         if launched == self._following:
             return
-        entries = agenda(self._workspace, PinnedCampaigns(self._workspace.project))
+        entries = agenda(self._workspace, LaunchedCampaigns(self._workspace.project))
         self.scheduler.follow(entries, self._workspace.project.settings.holidays)
         self._following = launched
         log.info("following", campaigns={name: at.isoformat() for name, at in self.scheduler.next_times().items()})

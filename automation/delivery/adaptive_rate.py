@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from automation.store.ledger.queues import LaneRow
+from automation.store.ledger.rate_lanes import RateLaneRow
 
 WINDOW = 5_000_000
 """Microseconds of results that a lane is judged by."""
@@ -18,7 +18,7 @@ _STEPS = 20
 
 
 @dataclass
-class Pace:
+class AdaptiveRate:
     """What came back on one lane lately. `ceiling` is what it carried when it was first slowed down."""
 
     results: deque[tuple[int, int, int]] = field(default_factory=deque)  # when, how many, how many pushed back
@@ -29,7 +29,7 @@ class Pace:
         while self.results and self.results[0][0] < now - WINDOW:
             self.results.popleft()
 
-    def follow(self, row: LaneRow, allowed: float | None, now: int) -> bool:
+    def follow(self, row: RateLaneRow, allowed: float | None, now: int) -> bool:
         """Change the lane's pace where that is called for; returns whether it was."""
         if now - row.changed_at < WINDOW:
             return False
@@ -45,14 +45,14 @@ class Pace:
         row.changed_at = now
         return True
 
-    def _slow_down(self, row: LaneRow, allowed: float | None, carried: float) -> None:
+    def _slow_down(self, row: RateLaneRow, allowed: float | None, carried: float) -> None:
         usual = row.per_second if row.per_second is not None else allowed
         now = carried if usual is None else min(usual, max(carried, usual / 4))
         if self.ceiling is None:
             self.ceiling = allowed if allowed is not None else max(carried, 1.0)
         row.per_second = max(SLOWEST, now / 2)
 
-    def _speed_up(self, row: LaneRow, allowed: float | None) -> None:
+    def _speed_up(self, row: RateLaneRow, allowed: float | None) -> None:
         assert row.per_second is not None
         ceiling = allowed if allowed is not None else self.ceiling or 2 * row.per_second
         self.ceiling = ceiling

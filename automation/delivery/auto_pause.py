@@ -32,7 +32,7 @@ Subject = tuple[str, str]
 
 
 @dataclass
-class Alarm:
+class AutoPause:
     """What one committer has seen of failures since it took over, and of bounces and complaints in a day."""
 
     workspace: Workspace

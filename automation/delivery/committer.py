@@ -22,23 +22,23 @@ from sqlalchemy.engine import Connection
 from automation.clock import monotonic
 from automation.contracts import Suppression
 from automation.contracts.answers import check_refusals
-from automation.delivery.auto_pause import Alarm
+from automation.delivery.auto_pause import AutoPause
 from automation.delivery.composer import Composer
 from automation.delivery.executor import GROUP, Executor
-from automation.delivery.executor_host import StoreGround
+from automation.delivery.executor_host import StoreExecutorHost
 from automation.delivery.in_process import InProcess
-from automation.delivery.rate_control import TrafficControl
+from automation.delivery.rate_control import RateControl
 from automation.delivery.recovery import recorder_file, recover_all
 from automation.delivery.worker_pool import Embedded
-from automation.messages.compose import Letterhead
+from automation.messages.compose import MessageDefaults
 from automation.store.ledger import ambiguous, cap_slots, granting, settling, workers
 from automation.store.ledger.granting import Grant
 from automation.store.ledger.settling import Result
 from automation.types.message import Receipt, Verdict
 from automation.types.progress import Progress, quiet
 from automation.workspace.channels import channel_of
-from automation.workspace.launched import PinnedCampaigns
-from automation.workspace.message_defaults import letterhead_of
+from automation.workspace.launched import LaunchedCampaigns
+from automation.workspace.message_defaults import message_defaults_of
 from automation.workspace.suppressions import suppressions_of
 from automation.workspace.workspace import Workspace
 
@@ -62,7 +62,7 @@ class Delivery:
     """One committer's life: takes over, recovers what an earlier one left, delivers, and lands."""
 
     workspace: Workspace
-    pinned: PinnedCampaigns
+    pinned: LaunchedCampaigns
     progress: Progress = quiet
     executor: Executor | None = None
     may_grant: Callable[[], bool] = lambda: True
@@ -83,10 +83,10 @@ class Delivery:
         epoch = take_over(self.workspace)
         last_work = checkpointed = monotonic()
         try:
-            await executor.take_off(StoreGround(self.workspace, epoch))
+            await executor.start(StoreExecutorHost(self.workspace, epoch))
             while True:
                 done = self._round(executor, epoch)
-                if executor.busy or done.grants or done.refused or not (executor.seats or self._stopping):
+                if executor.busy or done.grants or done.refused or not (executor.capacity or self._stopping):
                     last_work = monotonic()
                 elif self._is_over(done, monotonic() - last_work, linger):
                     break
@@ -97,7 +97,7 @@ class Delivery:
                     checkpointed = monotonic()
                 await self._wait(executor, held=done.held and monotonic() - last_work < 1)
         finally:
-            await self._land(executor)
+            await self._shut_down(executor)
         return self.settled
 
     def stop(self) -> None:
@@ -123,11 +123,11 @@ class Delivery:
         """One tick: the receipts that came in, and the next groups where there is room for one."""
         receipts, now = self._results, self.workspace.clock.now()
         open_ = not self._stopping and self.may_grant()
-        seats = [seat for seat in executor.seats if seat.room >= GROUP] if open_ else []
-        results = self._traffic.note(receipts, self._granted, now)
-        self._alarm.note(receipts, self._granted)
-        self._alarm.look(now)
-        done = self._tick(results, seats, epoch)
+        capacity = [free for free in executor.capacity if free.room >= GROUP] if open_ else []
+        results = self._rate_control.note(receipts, self._granted, now)
+        self._auto_pause.note(receipts, self._granted)
+        self._auto_pause.look(now)
+        done = self._tick(results, capacity, epoch)
         self._results = []
         for receipt in receipts:
             self._granted.pop(receipt.id, None)
@@ -135,22 +135,22 @@ class Delivery:
         self._report(receipts, done.refused)
         return done
 
-    def _tick(self, results: Sequence[Result], seats: Sequence[tuple[int, int]], epoch: int) -> granting.Tick:
+    def _tick(self, results: Sequence[Result], capacity: Sequence[tuple[int, int]], epoch: int) -> granting.Tick:
         now = self.workspace.clock.now()
         with self.workspace.store.transaction() as connection:
-            traffic = self._traffic.begin(connection, now)
+            limits = self._rate_control.begin(connection, now)
             done = granting.tick(
                 connection,
                 results=results,
-                seats=seats,
+                capacity=capacity,
                 now=now,
                 marketing=self._marketing,
                 refuse=self._refused,
-                traffic=traffic,
+                limits=limits,
                 spacing=self._spacing,
                 epoch=epoch,
             )
-            traffic.save(connection)
+            limits.save(connection)
         return done
 
     def _resolve(self, executor: Executor) -> None:
@@ -170,23 +170,23 @@ class Delivery:
     async def _wait(self, executor: Executor, *, held: bool) -> None:
         """For results; a moment longer where everybody still has work, so that one commit takes many."""
         await executor.wait(_SLOT_WAIT if held else _LONGEST_WAIT)
-        if executor.busy >= GROUP * len(executor.seats):
+        if executor.busy >= GROUP * len(executor.capacity):
             await asyncio.sleep(_GATHER)
 
     def _in_process(self) -> InProcess:
         return InProcess(
             self.workspace.project,
-            Composer(self.letterhead),
+            Composer(self.message_defaults),
             lambda name, provider: channel_of(self.workspace.project, name, provider),
         )
 
     @cached_property
-    def _traffic(self) -> TrafficControl:
-        return TrafficControl(self.workspace, self.pinned)
+    def _rate_control(self) -> RateControl:
+        return RateControl(self.workspace, self.pinned)
 
     @cached_property
-    def _alarm(self) -> Alarm:
-        return Alarm(self.workspace)
+    def _auto_pause(self) -> AutoPause:
+        return AutoPause(self.workspace)
 
     @cached_property
     def _marketing(self) -> list[str]:
@@ -224,8 +224,8 @@ class Delivery:
         return {grant.id: codes[grant.customer_id] for grant in grants if grant.customer_id in codes}
 
     @cached_property
-    def letterhead(self) -> Letterhead:
-        return letterhead(self.workspace)
+    def message_defaults(self) -> MessageDefaults:
+        return message_defaults(self.workspace)
 
     def _report(self, receipts: Sequence[Receipt], refused: int) -> None:
         self.settled += len(receipts) + refused
@@ -236,18 +236,18 @@ class Delivery:
             frame = pl.DataFrame(rows, schema=["message_id", "verdict", "detail"], orient="row")
             self.workspace.project.registry.observe("messages_sent", receipts=frame)
 
-    async def _land(self, executor: Executor) -> None:
+    async def _shut_down(self, executor: Executor) -> None:
         """Also after an error: wait for what was handed over, and write down what came of everything."""
-        landed = await executor.land()
+        ended = await executor.shut_down()
         self._results += executor.receipts()
         now = self.workspace.clock.now()
         with self.workspace.store.transaction() as connection:
             settling.settle(connection, self._results, now=now)
-            workers.land(connection, landed, now=now)
+            workers.end(connection, ended, now=now)
         self._report(self._results, 0)
         self._results = []
-        for flight in landed:
-            recorder_file(self.workspace, flight).unlink(missing_ok=True)
+        for worker_id in ended:
+            recorder_file(self.workspace, worker_id).unlink(missing_ok=True)
         self.workspace.store.checkpoint()
 
 
@@ -266,6 +266,6 @@ def executor_of(workspace: Workspace) -> Executor | None:
     return Embedded(workspace.project, workspace.store.secret, count) if count else None
 
 
-def letterhead(workspace: Workspace) -> Letterhead:
+def message_defaults(workspace: Workspace) -> MessageDefaults:
     """What every message of this project carries."""
-    return letterhead_of(workspace.project, workspace.store.secret)
+    return message_defaults_of(workspace.project, workspace.store.secret)

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from automation.config.project import Project
-from automation.delivery.executor import PinnedText
+from automation.delivery.executor import LaunchedText
 from automation.errors import AutomationError, ConfigurationError
-from automation.messages.compose import Letterhead, tag_links
+from automation.messages.compose import MessageDefaults, tag_links
 from automation.messages.redirect import Waits, addressed
 from automation.messages.render import Renderer
 from automation.types.campaign import Campaign
@@ -27,11 +27,11 @@ class Unfit(AutomationError):
 class Composer:
     """Renders grants of the launches and batches that it was shown."""
 
-    head: Letterhead
+    head: MessageDefaults
     launches: dict[int, tuple[Campaign, Renderer] | Unfit] = field(default_factory=dict)
     batches: dict[tuple[int, int], Products] = field(default_factory=dict)
 
-    def show_launch(self, project: Project, launch_id: int, pinned: PinnedText) -> None:
+    def show_launch(self, project: Project, launch_id: int, pinned: LaunchedText) -> None:
         """What was launched; where it no longer fits, that is what its messages are told."""
         try:
             campaign = parse_launched(project, pinned.campaign, pinned.text)

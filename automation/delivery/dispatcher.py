@@ -36,7 +36,7 @@ class Log(Protocol):
 
 
 @dataclass
-class Courier:
+class Dispatcher:
     """One delivering process's hands. `make` makes a channel of a name and provider, `report` takes each receipt."""
 
     composer: Composer
@@ -46,7 +46,7 @@ class Courier:
     _channels: dict[Provider, Channel] = field(default_factory=dict)
     _breached: set[str] = field(default_factory=set)
 
-    async def carry(self, grants: Sequence[Grant]) -> None:
+    async def dispatch(self, grants: Sequence[Grant]) -> None:
         """Send the group; every grant gets one receipt, whatever happens."""
         started = monotonic()
         left = list(waves(grants))

@@ -17,14 +17,14 @@ _BATCHES_KEPT = 32
 Batch = tuple[int, int]
 
 
-class Seat(NamedTuple):
-    """A flight and how many messages it can take more."""
+class Capacity(NamedTuple):
+    """A worker and how many messages it can take more."""
 
-    flight: int
+    worker_id: int
     room: int
 
 
-class PinnedText(NamedTuple):
+class LaunchedText(NamedTuple):
     """A launch as a process without the store needs it."""
 
     campaign: str
@@ -32,29 +32,29 @@ class PinnedText(NamedTuple):
     files: Mapping[str, bytes]
 
 
-class Ground(Protocol):
+class ExecutorHost(Protocol):
     """What the committer does for an executor."""
 
-    def take_off(self, pid: int) -> tuple[int, Path]:
-        """Register a process; returns its flight and where its recorder is."""
+    def register(self, pid: int) -> tuple[int, Path]:
+        """Register a process; returns its worker and where its recorder is."""
         ...
 
-    def recover(self, flight: int) -> None:
+    def recover(self, worker_id: int) -> None:
         """Settle what a dead process left on its way, by its recorder."""
         ...
 
-    def pinned(self, launch_id: int) -> PinnedText: ...
+    def pinned(self, launch_id: int) -> LaunchedText: ...
 
     def products(self, run_id: int, batch_no: int) -> Mapping[str, Mapping[str, object]]: ...
 
 
 class Executor(Protocol):
-    """Delivers grants. Each gets a receipt, or its flight is recovered; `receipts` gives those since the last call."""
+    """Delivers grants. Each gets a receipt, or its worker is recovered; `receipts` gives those since the last call."""
 
-    async def take_off(self, ground: Ground) -> None: ...
+    async def start(self, host: ExecutorHost) -> None: ...
 
     @property
-    def seats(self) -> Sequence[Seat]:
+    def capacity(self) -> Sequence[Capacity]:
         """Who can take messages now."""
         ...
 
@@ -64,7 +64,7 @@ class Executor(Protocol):
         ...
 
     def hand(self, grants: Sequence[Grant]) -> None:
-        """Deliver these, each by its flight; their intents are committed."""
+        """Deliver these, each by its worker; their intents are committed."""
         ...
 
     def resolve(self, grants: Sequence[Grant]) -> None:
@@ -77,8 +77,8 @@ class Executor(Protocol):
         """Until something came, or for so long."""
         ...
 
-    async def land(self) -> list[int]:
-        """Wait for what is on its way and end; returns the flights that ended in order."""
+    async def shut_down(self) -> list[int]:
+        """Wait for what is on its way and end; returns the workers that ended in order."""
         ...
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from automation.config.project import Project
 from automation.contracts import Channel
 from automation.delivery.composer import Composer
-from automation.delivery.dispatcher import Courier
-from automation.delivery.executor import GROUP, GROUPS_AT_ONCE, Ground, Seat, unused
+from automation.delivery.dispatcher import Dispatcher
+from automation.delivery.executor import GROUP, GROUPS_AT_ONCE, Capacity, ExecutorHost, unused
 from automation.delivery.flight_recorder import Recorder
 from automation.types.grant import Grant
 from automation.types.message import Receipt, Verdict
@@ -19,47 +19,47 @@ from automation.types.message import Receipt, Verdict
 
 @dataclass
 class InProcess:
-    """One flight on the committer's event loop."""
+    """One worker on the committer's event loop."""
 
     project: Project
     composer: Composer
     make: Callable[[str, int], Channel]
-    _flight: int = 0
-    _courier: Courier | None = None
+    _worker_id: int = 0
+    _dispatcher: Dispatcher | None = None
     _recorder: Recorder | None = None
-    _ground: Ground | None = None
+    _host: ExecutorHost | None = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _on_their_way: dict[str, Grant] = field(default_factory=dict)
     _receipts: list[Receipt] = field(default_factory=list)
     _came: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def take_off(self, ground: Ground) -> None:
-        self._ground = ground
-        self._flight, path = ground.take_off(os.getpid())
+    async def start(self, host: ExecutorHost) -> None:
+        self._host = host
+        self._worker_id, path = host.register(os.getpid())
         self._recorder = Recorder(path)
-        self._courier = Courier(self.composer, self.make, self._recorder, self._report)
+        self._dispatcher = Dispatcher(self.composer, self.make, self._recorder, self._report)
 
     @property
-    def seats(self) -> Sequence[Seat]:
-        return [Seat(self._flight, GROUP * GROUPS_AT_ONCE - len(self._on_their_way))]
+    def capacity(self) -> Sequence[Capacity]:
+        return [Capacity(self._worker_id, GROUP * GROUPS_AT_ONCE - len(self._on_their_way))]
 
     @property
     def busy(self) -> int:
         return len(self._on_their_way)
 
     def hand(self, grants: Sequence[Grant]) -> None:
-        assert self._courier is not None
+        assert self._dispatcher is not None
         self._on_their_way |= {grant.id: grant for grant in grants}
         for grant in grants:
             self._show(grant)
         for start in range(0, len(grants), GROUP):
-            self._begin(self._courier.carry(grants[start : start + GROUP]))
+            self._begin(self._dispatcher.dispatch(grants[start : start + GROUP]))
 
     def resolve(self, grants: Sequence[Grant]) -> None:
-        assert self._courier is not None
+        assert self._dispatcher is not None
         for grant in grants:
             self._show(grant)
-        self._begin(self._courier.resolve(grants))
+        self._begin(self._dispatcher.resolve(grants))
 
     def receipts(self) -> list[Receipt]:
         found, self._receipts = self._receipts, []
@@ -76,17 +76,17 @@ class InProcess:
             self._tasks.discard(task)
             task.result()
 
-    async def land(self) -> list[int]:
+    async def shut_down(self) -> list[int]:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._receipts += [
             Receipt(grant.id, grant.attempt, Verdict.RETURNED, "not begun") for grant in self._on_their_way.values()
         ]
         self._on_their_way.clear()
-        if self._courier is not None:
-            await self._courier.close()
+        if self._dispatcher is not None:
+            await self._dispatcher.close()
         if self._recorder is not None:
             self._recorder.close()
-        return [self._flight] if self._flight else []
+        return [self._worker_id] if self._worker_id else []
 
     def _begin(self, work: object) -> None:
         assert asyncio.iscoroutine(work)
@@ -99,12 +99,12 @@ class InProcess:
 
     def _show(self, grant: Grant) -> None:
         """What was launched and what the batch shows, read once; the batches used last are kept."""
-        composer, ground = self.composer, self._ground
-        assert ground is not None
+        composer, host = self.composer, self._host
+        assert host is not None
         if grant.launch_id not in composer.launches:
-            composer.show_launch(self.project, grant.launch_id, ground.pinned(grant.launch_id))
+            composer.show_launch(self.project, grant.launch_id, host.pinned(grant.launch_id))
         key = (grant.run_id, grant.batch_no)
         if key not in composer.batches:
             for old in unused(composer.batches, self._on_their_way.values()):
                 composer.forget_batch(*old)
-            composer.show_batch(*key, grant.launch_id, ground.products(*key))
+            composer.show_batch(*key, grant.launch_id, host.products(*key))

@@ -1,4 +1,4 @@
-"""What one committer knows of the traffic between two ticks: how providers answered, and what to do about it."""
+"""What one committer knows of the limits between two ticks: how providers answered, and what to do about it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.engine import Connection
 
-from automation.delivery.adaptive_rate import Pace
-from automation.delivery.rates import TrafficNow, micros, names_of, provider_lane
+from automation.delivery.adaptive_rate import AdaptiveRate
+from automation.delivery.rates import RateLimits, micros, names_of, provider_lane
 from automation.errors import AutomationError
 from automation.store import runs
-from automation.store.ledger import queues
+from automation.store.ledger import rate_lanes
 from automation.store.ledger.settling import Result
 from automation.types.grant import Grant
 from automation.types.message import Receipt, Verdict
-from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import Workspace
 
 HOLD = timedelta(seconds=30)
@@ -30,27 +30,27 @@ _PUSHED = (Verdict.RETRY, Verdict.RETURNED)
 
 
 @dataclass
-class TrafficControl:
-    """Follows results, chooses providers, and hands every tick its traffic."""
+class RateControl:
+    """Follows results, chooses providers, and hands every tick its limits."""
 
     workspace: Workspace
-    pinned: PinnedCampaigns
-    _paces: dict[str, Pace] = field(default_factory=dict)
+    pinned: LaunchedCampaigns
+    _paces: dict[str, AdaptiveRate] = field(default_factory=dict)
     _holds: dict[str, int] = field(default_factory=dict)
     _in_a_row: Counter[str] = field(default_factory=Counter)
     _rates: dict[int, tuple[str, float | None]] = field(default_factory=dict)
 
-    def begin(self, connection: Connection, now: datetime) -> TrafficNow:
-        """The traffic of one tick, after what came back since the last one."""
+    def begin(self, connection: Connection, now: datetime) -> RateLimits:
+        """The limits of one tick, after what came back since the last one."""
         settings = self.workspace.project.settings
         today = now.astimezone(ZoneInfo(settings.shop.timezone)).date()
         at = micros(now)
-        traffic = TrafficNow(queues.read(connection), settings.channels, at, today, self._rate)
-        traffic.follow({name: pace for name, pace in self._paces.items() if pace.results or name in traffic.rows})
+        limits = RateLimits(rate_lanes.read(connection), settings.channels, at, today, self._rate)
+        limits.follow({name: pace for name, pace in self._paces.items() if pace.results or name in limits.rows})
         for name, until in self._holds.items():
-            traffic.hold(name, until)
+            limits.hold(name, until)
         self._holds.clear()
-        return traffic
+        return limits
 
     def note(self, receipts: Sequence[Receipt], granted: Mapping[str, Grant], now: datetime) -> list[Result]:
         """Learn from the receipts; returns them with the provider of a next attempt."""
@@ -68,7 +68,7 @@ class TrafficControl:
             results.append(Result(receipt, self._switch(grant, receipt)))
         for name in {name for name, _ in seen}:
             pushed = seen[name, True]
-            self._paces.setdefault(name, Pace()).note(at, pushed + seen[name, False], pushed)
+            self._paces.setdefault(name, AdaptiveRate()).note(at, pushed + seen[name, False], pushed)
         return results
 
     def _has_other(self, channel: str) -> bool:

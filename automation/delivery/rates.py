@@ -12,9 +12,10 @@ from datetime import date, datetime
 
 from sqlalchemy.engine import Connection
 
-from automation.delivery.adaptive_rate import Pace
-from automation.store.ledger import queues
-from automation.store.ledger.queues import LaneRow, Queue
+from automation.delivery.adaptive_rate import AdaptiveRate
+from automation.store.ledger import rate_lanes
+from automation.store.ledger.queues import Queue
+from automation.store.ledger.rate_lanes import RateLaneRow
 from automation.types.channel_settings import ChannelSettings
 from automation.types.grant import Grant
 from automation.types.message import Verdict
@@ -47,17 +48,17 @@ def domain_of(address: str) -> str:
 
 
 @dataclass
-class Lane:
+class RateLane:
     """A rate at this instant: what the files allow, and its state."""
 
-    row: LaneRow
+    row: RateLaneRow
     allowed: float | None
     cap: int | None = None
 
     @property
     def rate(self) -> float | None:
-        paces = [pace for pace in (self.allowed, self.row.per_second) if pace is not None]
-        return min(paces) if paces else None
+        adaptive_rates = [pace for pace in (self.allowed, self.row.per_second) if pace is not None]
+        return min(adaptive_rates) if adaptive_rates else None
 
     @property
     def matters(self) -> bool:
@@ -93,15 +94,15 @@ class Lane:
 
 
 @dataclass
-class TrafficNow:
-    """The traffic of one tick: read from the store, and written back in the same commit."""
+class RateLimits:
+    """The limits of one tick: read from the store, and written back in the same commit."""
 
-    rows: dict[str, LaneRow]
+    rows: dict[str, RateLaneRow]
     channels: Mapping[str, ChannelSettings]
     now: int
     today: date
     run_rate: RunRates
-    _lanes: dict[str, Lane] = field(default_factory=dict)
+    _lanes: dict[str, RateLane] = field(default_factory=dict)
     _rates: dict[int, tuple[str, float | None]] = field(default_factory=dict)
     _touched: set[str] = field(default_factory=set)
     _stored: frozenset[str] = frozenset()
@@ -138,14 +139,14 @@ class TrafficNow:
     def save(self, connection: Connection) -> None:
         """Keep what changed of lanes that have a rate, a warm-up or a hold."""
         changed = [self._lanes[name] for name in sorted(self._touched)]
-        queues.write(connection, [lane.row for lane in changed if lane.matters or lane.row.name in self._stored])
+        rate_lanes.write(connection, [lane.row for lane in changed if lane.matters or lane.row.name in self._stored])
 
-    def _providers(self, channel: str) -> list[Lane]:
+    def _providers(self, channel: str) -> list[RateLane]:
         both = self.channels.get(channel)
         numbers = (0, 1) if both is not None and both.otherwise is not None else (0,)
         return [self._provider_lane(channel, number) for number in numbers]
 
-    def _provider(self, grant: Grant) -> tuple[int, Lane]:
+    def _provider(self, grant: Grant) -> tuple[int, RateLane]:
         """The message's own provider; the other one where that is held, or has had its share of the day."""
         both = self._providers(grant.channel)
         own = min(grant.provider, len(both) - 1)
@@ -153,40 +154,40 @@ class TrafficNow:
             own = 1 - own
         return own, both[own]
 
-    def _usable(self, lane: Lane) -> bool:
+    def _usable(self, lane: RateLane) -> bool:
         return lane.opens(self.now) is not None and lane.row.held_until <= self.now + AHEAD
 
-    def _provider_lane(self, channel: str, number: int) -> Lane:
+    def _provider_lane(self, channel: str, number: int) -> RateLane:
         settings = self.channels.get(channel)
         provider = settings.provider(number) if settings is not None else None
         allowed = provider.rate.per_second if provider is not None and provider.rate is not None else None
         cap = provider.warm_up.cap(self.today) if provider is not None and provider.warm_up is not None else None
         return self._lane(provider_lane(channel, number), allowed, cap)
 
-    def _domain(self, channel: str, domain: str) -> Lane | None:
+    def _domain(self, channel: str, domain: str) -> RateLane | None:
         settings, name = self.channels.get(channel), domain_lane(channel, domain)
         rate = settings.domain_rate(domain) if settings is not None and domain else None
         if rate is None and name not in self.rows and name not in self._lanes:
             return None
         return self._lane(name, None if rate is None else rate.per_second)
 
-    def _campaign(self, run_id: int) -> Lane | None:
+    def _campaign(self, run_id: int) -> RateLane | None:
         campaign, rate = self._rates.get(run_id, ("", None))
         return None if rate is None else self._lane(campaign_lane(campaign), rate)
 
-    def _lane(self, name: str, allowed: float | None, cap: int | None = None) -> Lane:
+    def _lane(self, name: str, allowed: float | None, cap: int | None = None) -> RateLane:
         if name not in self._lanes:
-            row = self.rows.get(name) or LaneRow(name)
+            row = self.rows.get(name) or RateLaneRow(name)
             if row.next_at > self.now + _ODD:
                 row.next_at = self.now
             if row.day != self.today.isoformat():
                 row.day, row.day_count = self.today.isoformat(), 0
-            self._lanes[name] = Lane(row, allowed, cap)
+            self._lanes[name] = RateLane(row, allowed, cap)
         return self._lanes[name]
 
-    def follow(self, paces: Mapping[str, Pace]) -> None:
-        """Let the lanes' paces follow what came back on them."""
-        for name, pace in paces.items():
+    def follow(self, adaptive_rates: Mapping[str, AdaptiveRate]) -> None:
+        """Let the lanes' adaptive_rates follow what came back on them."""
+        for name, pace in adaptive_rates.items():
             lane = self._lane_of(name)
             if pace.follow(lane.row, lane.allowed, self.now):
                 self._touched.add(name)
@@ -197,7 +198,7 @@ class TrafficNow:
         lane.row.held_until = max(lane.row.held_until, until)
         self._touched.add(name)
 
-    def _lane_of(self, name: str) -> Lane:
+    def _lane_of(self, name: str) -> RateLane:
         kind, channel, which = name.split("|", 2)
         if kind == "provider":
             return self._provider_lane(channel, int(which))

@@ -13,7 +13,7 @@ from automation.delivery import flight_recorder
 from automation.delivery.flight_recorder import Recording
 from automation.delivery.processes import boot_id, host, started
 from automation.store.ledger import settling, workers
-from automation.store.ledger.workers import FlightRow, OnItsWay
+from automation.store.ledger.workers import OnItsWay, WorkerRow
 from automation.types.message import Receipt, Verdict
 from automation.workspace.workspace import Workspace
 
@@ -24,35 +24,39 @@ _MAY_FINISH = 1.0
 _DIES_WITHIN = 5.0
 
 
-def recorder_file(workspace: Workspace, flight: int) -> Path:
-    return workspace.project.data_dir / "flights" / f"{flight}.log"
+def recorder_file(workspace: Workspace, worker_id: int) -> Path:
+    return workspace.project.data_dir / "flight-recorders" / f"{worker_id}.log"
 
 
 def recover_all(workspace: Workspace) -> int:
-    """Settle what every flight left that did not land; returns how many messages that were."""
+    """Settle what every worker left that did not end in order; returns how many messages that were."""
     with workspace.store.reading() as connection:
-        found = workers.not_landed(connection)
-    settled = sum(recover(workspace, flight) for flight in found)
+        found = workers.not_ended(connection)
+    settled = sum(recover(workspace, worker) for worker in found)
     with workspace.store.transaction() as connection:
-        lost = workers.astray(connection)
+        lost = workers.orphaned(connection)
         settling.settle(connection, [_lost(one) for one in lost], now=workspace.clock.now())
     return settled + len(lost)
 
 
-def recover(workspace: Workspace, flight: FlightRow) -> int:
-    """Fence the flight's process, then settle each of its messages by what the recorder says; returns how many."""
-    recording = _recording(workspace, flight)
+def recover(workspace: Workspace, worker: WorkerRow) -> int:
+    """Fence the worker, then settle each of its messages by what the recorder says; returns how many."""
+    recording = _recording(workspace, worker)
     with workspace.store.transaction() as connection:
-        left = workers.on_their_way(connection, flight.id)
+        left = workers.on_their_way(connection, worker.id)
         receipts, untouched = conclude(left, recording)
         settling.settle(connection, receipts, now=workspace.clock.now())
         settling.hand_back(connection, untouched, now=workspace.clock.now())
-        workers.land(connection, [flight.id], now=workspace.clock.now())
-    recorder_file(workspace, flight.id).unlink(missing_ok=True)
+        workers.end(connection, [worker.id], now=workspace.clock.now())
+    recorder_file(workspace, worker.id).unlink(missing_ok=True)
     if left:
         ambiguous = sum(receipt.verdict is Verdict.AMBIGUOUS for receipt in receipts)
         log.warning(
-            "a flight was recovered", flight=flight.id, messages=len(left), ambiguous=ambiguous, returned=len(untouched)
+            "a worker was recovered",
+            worker_id=worker.id,
+            messages=len(left),
+            ambiguous=ambiguous,
+            returned=len(untouched),
         )
     return len(left)
 
@@ -70,21 +74,21 @@ def _lost(one: OnItsWay) -> Receipt:
     return Receipt(one.id, one.attempt, Verdict.AMBIGUOUS, "the process died and left no record")
 
 
-def _recording(workspace: Workspace, flight: FlightRow) -> Recording | None:
+def _recording(workspace: Workspace, worker: WorkerRow) -> Recording | None:
     """None where the process can't be told to be dead, or its recorder is gone or from before the machine started."""
-    path = recorder_file(workspace, flight.id)
-    if (flight.host, flight.boot_id) != (host(), boot_id()) or not path.exists():
+    path = recorder_file(workspace, worker.id)
+    if (worker.host, worker.boot_id) != (host(), boot_id()) or not path.exists():
         return None
     if not flight_recorder.await_lock(path, _MAY_FINISH):
-        if not _is_ours(flight):
-            log.error("a process that isn't ours to end holds a flight recorder", flight=flight.id, pid=flight.pid)
+        if not _is_ours(worker):
+            log.error("a process that isn't ours to end holds a flight recorder", worker_id=worker.id, pid=worker.pid)
             return None
-        os.kill(flight.pid, signal.SIGKILL)
+        os.kill(worker.pid, signal.SIGKILL)
         if not flight_recorder.await_lock(path, _DIES_WITHIN):
             return None
     return flight_recorder.read(path)
 
 
-def _is_ours(flight: FlightRow) -> bool:
+def _is_ours(worker: WorkerRow) -> bool:
     """The very process that took off, and not this one."""
-    return flight.pid != os.getpid() and bool(flight.pid_started) and started(flight.pid) == flight.pid_started
+    return worker.pid != os.getpid() and bool(worker.pid_started) and started(worker.pid) == worker.pid_started

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
-from automation.messages.compose import Letterhead, linked, tag_links
+from automation.messages.compose import MessageDefaults, linked, tag_links
 from automation.messages.redirect import addressed
 from automation.messages.render import Renderer
 from automation.store import runs
@@ -16,8 +16,8 @@ from automation.store.ledger import granting
 from automation.store.ledger.granting import Grant
 from automation.types.campaign import Campaign
 from automation.types.message import Rendered
-from automation.workspace.launched import Pinned, PinnedCampaigns
-from automation.workspace.message_defaults import letterhead_of
+from automation.workspace.launched import LaunchedCampaign, LaunchedCampaigns
+from automation.workspace.message_defaults import message_defaults_of
 from automation.workspace.workspace import Workspace
 
 T = TypeVar("T")
@@ -38,7 +38,7 @@ class Rerendering:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._pinned = PinnedCampaigns(workspace.project)
+        self._pinned = LaunchedCampaigns(workspace.project)
         self._products: dict[tuple[int, int], Products] = {}
         self._lock = threading.Lock()  # a renderer compiles its templates when they are first used
 
@@ -62,10 +62,10 @@ class Rerendering:
             return make(grant, launch.campaign, launch.renderer, self._head, products)
 
     @cached_property
-    def _head(self) -> Letterhead:
-        return letterhead_of(self._workspace.project, self._workspace.store.secret)
+    def _head(self) -> MessageDefaults:
+        return message_defaults_of(self._workspace.project, self._workspace.store.secret)
 
-    def _kept(self, grant: Grant) -> tuple[Pinned, Products]:
+    def _kept(self, grant: Grant) -> tuple[LaunchedCampaign, Products]:
         """What was launched and what the batch shows; of the batches the ones asked for last."""
         key = (grant.run_id, grant.batch_no)
         launch = self._pinned.found.get(grant.launch_id)
@@ -80,6 +80,6 @@ class Rerendering:
 
 
 def _linked(
-    grant: Grant, campaign: Campaign, renderer: Renderer, head: Letterhead, products: Products
+    grant: Grant, campaign: Campaign, renderer: Renderer, head: MessageDefaults, products: Products
 ) -> tuple[list[str], Products]:
     return linked(grant, campaign, renderer, head, products), products

@@ -23,13 +23,13 @@ import structlog
 from automation.clock import monotonic
 from automation.config.project import project_of_text
 from automation.delivery.composer import Composer
-from automation.delivery.dispatcher import Courier
-from automation.delivery.executor import PinnedText
+from automation.delivery.dispatcher import Dispatcher
+from automation.delivery.executor import LaunchedText
 from automation.delivery.flight_recorder import Recorder, pack
 from automation.delivery.frames import frame, next_frame, unpack_grants
 from automation.types.message import Receipt
 from automation.workspace.channels import channel_of
-from automation.workspace.message_defaults import letterhead_of
+from automation.workspace.message_defaults import message_defaults_of
 from automation.workspace.plugins import registry_of
 
 BEAT = 0.5
@@ -41,7 +41,7 @@ _GATHER = 0.004
 
 
 class Worker:
-    """One flight. It ends when the socket does, after what was granted to it."""
+    """One worker. It ends when the socket does, after what was granted to it."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -60,16 +60,16 @@ class Worker:
             pass  # told to land, or the committer is gone: what was granted is still sent, and written down
         await asyncio.gather(*self._groups, return_exceptions=True)
         self._flush()
-        await self._courier.close()
+        await self._dispatcher.close()
         await _closed(self._writer)
 
     def _begin(self, hello: Mapping[str, Any]) -> None:
         root = Path(hello["root"])
         os.chdir(hello["cwd"])
         self._project = project_of_text(root, hello["config"], registry_of(root))
-        self._composer = Composer(letterhead_of(self._project, bytes.fromhex(hello["secret"])))
+        self._composer = Composer(message_defaults_of(self._project, bytes.fromhex(hello["secret"])))
         recorder = Recorder(Path(hello["recorder"]))
-        self._courier = Courier(
+        self._dispatcher = Dispatcher(
             self._composer, lambda name, provider: channel_of(self._project, name, provider), recorder, self._report
         )
         gc.collect()
@@ -80,17 +80,17 @@ class Worker:
     def _take(self, kind: str, content: list[Any]) -> None:
         match kind:
             case "group":
-                self._start(self._courier.carry(unpack_grants(content[0])))
+                self._start(self._dispatcher.dispatch(unpack_grants(content[0])))
             case "launch":
                 launch_id, campaign, text, files = content
                 decoded = {path: base64.b64decode(body) for path, body in files.items()}
-                self._composer.show_launch(self._project, launch_id, PinnedText(campaign, text, decoded))
+                self._composer.show_launch(self._project, launch_id, LaunchedText(campaign, text, decoded))
             case "batch":
                 self._composer.show_batch(*content)
             case "forget":
                 self._composer.forget_batch(*content)
             case "resolve":
-                self._start(self._courier.resolve(unpack_grants(content[0])))
+                self._start(self._dispatcher.resolve(unpack_grants(content[0])))
 
     def _start(self, work: Any) -> None:
         group = asyncio.create_task(work)

@@ -1,4 +1,4 @@
-"""Delivers in spawned processes, one a core; each has a flight, a socket and a pulse, and is replaced when it dies."""
+"""Delivers in spawned worker processes, one a core: each has a socket and a heartbeat, and is replaced when it dies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import structlog
 
 from automation.clock import monotonic
 from automation.config.project import Project
-from automation.delivery.executor import GROUP, GROUPS_AT_ONCE, Batch, Ground, Seat, unused
+from automation.delivery.executor import GROUP, GROUPS_AT_ONCE, Batch, Capacity, ExecutorHost, unused
 from automation.delivery.flight_recorder import unpack
 from automation.delivery.frames import frame, next_frame, pack_grants
 from automation.errors import AutomationError
@@ -41,7 +41,7 @@ class Spawned:
     process: subprocess.Popen[bytes]
     writer: asyncio.StreamWriter
     pulse: int
-    flight: int
+    worker_id: int
     heard: float
     ready: bool = False
     gone: bool = False
@@ -62,22 +62,22 @@ class Embedded:
     project: Project
     secret: bytes
     count: int
-    _ground: Ground | None = None
+    _host: ExecutorHost | None = None
     _workers: list[Spawned] = field(default_factory=list)
     _receipts: list[Receipt] = field(default_factory=list)
     _came: asyncio.Event = field(default_factory=asyncio.Event)
     _looked: float = 0.0
     _failed_starts: int = 0
 
-    async def take_off(self, ground: Ground) -> None:
-        self._ground = ground
+    async def start(self, host: ExecutorHost) -> None:
+        self._host = host
         for _ in range(self.count):
             await self._spawn()
         self._looked = monotonic()
 
     @property
-    def seats(self) -> Sequence[Seat]:
-        return [Seat(worker.flight, worker.room) for worker in self._workers if worker.ready and not worker.gone]
+    def capacity(self) -> Sequence[Capacity]:
+        return [Capacity(worker.worker_id, worker.room) for worker in self._workers if worker.ready and not worker.gone]
 
     @property
     def busy(self) -> int:
@@ -85,7 +85,7 @@ class Embedded:
 
     def hand(self, grants: Sequence[Grant]) -> None:
         for worker in self._workers:
-            mine = [grant for grant in grants if grant.flight == worker.flight]
+            mine = [grant for grant in grants if grant.worker_id == worker.worker_id]
             for start in range(0, len(mine), GROUP):
                 self._send(worker, "group", mine[start : start + GROUP])
 
@@ -108,9 +108,9 @@ class Embedded:
             pass
         await self._replace_the_dead()
 
-    async def land(self) -> list[int]:
+    async def shut_down(self) -> list[int]:
         """Each ends after what it has; one that falls silent meanwhile is left to be recovered."""
-        landed = []
+        ended = []
         for worker in self._workers:
             if not worker.gone and worker.writer.can_write_eof():
                 worker.writer.write_eof()
@@ -118,15 +118,15 @@ class Embedded:
             await self._came_within(0.25)
         for worker in self._workers:
             if not worker.on_their_way and await self._ended(worker):
-                landed.append(worker.flight)
+                ended.append(worker.worker_id)
             await self._close(worker)
         self._workers.clear()
-        return landed
+        return ended
 
     # Processes
 
     async def _spawn(self) -> None:
-        assert self._ground is not None
+        assert self._host is not None
         ours, theirs = socket.socketpair()
         pulse, beating = os.pipe()
         command = [sys.executable, "-m", "automation.delivery.worker", str(theirs.fileno()), str(beating)]
@@ -136,9 +136,9 @@ class Embedded:
         theirs.close()
         os.close(beating)
         os.set_blocking(pulse, False)
-        flight, recorder = self._ground.take_off(process.pid)
+        worker_id, recorder = self._host.register(process.pid)
         reader, writer = await asyncio.open_connection(sock=ours, limit=2**24)
-        worker = Spawned(process, writer, pulse, flight, monotonic())
+        worker = Spawned(process, writer, pulse, worker_id, monotonic())
         hello = {
             "root": str(self.project.root),
             "cwd": str(Path.cwd()),
@@ -161,7 +161,7 @@ class Embedded:
                     self._failed_starts = 0
                     self._came.set()
                 elif kind == "log":
-                    getattr(log, content[0], log.info)(**{"flight": worker.flight, **content[1]})
+                    getattr(log, content[0], log.info)(**{"worker_id": worker.worker_id, **content[1]})
         except (asyncio.IncompleteReadError, ConnectionError):
             worker.gone = True
             self._came.set()
@@ -195,13 +195,15 @@ class Embedded:
         return worker.gone or silent or worker.process.poll() is not None
 
     async def _replace(self, worker: Spawned) -> None:
-        assert self._ground is not None
+        assert self._host is not None
         why = "silent" if worker.process.poll() is None else f"ended ({worker.process.returncode})"
-        log.warning("a worker is replaced", flight=worker.flight, because=why, on_their_way=len(worker.on_their_way))
+        log.warning(
+            "a worker is replaced", worker_id=worker.worker_id, because=why, on_their_way=len(worker.on_their_way)
+        )
         if not worker.ready:
             self._failed_starts += 1
         await self._fence(worker)
-        self._ground.recover(worker.flight)
+        self._host.recover(worker.worker_id)
         self._workers.remove(worker)
         if self._failed_starts >= _FAILED_STARTS:
             raise AutomationError(f"delivering processes don't start ({why}); run: automation doctor")
@@ -246,11 +248,11 @@ class Embedded:
 
     def _show(self, worker: Spawned, grants: Sequence[Grant]) -> None:
         """What was launched and what the batches show, sent to each process once."""
-        assert self._ground is not None
+        assert self._host is not None
         for grant in grants:
             if grant.launch_id not in worker.launches:
                 worker.launches.add(grant.launch_id)
-                pinned = self._ground.pinned(grant.launch_id)
+                pinned = self._host.pinned(grant.launch_id)
                 files = {path: base64.b64encode(body).decode() for path, body in pinned.files.items()}
                 worker.writer.write(frame("launch", grant.launch_id, pinned.campaign, pinned.text, files))
             batch = (grant.run_id, grant.batch_no)
@@ -259,5 +261,5 @@ class Embedded:
                     del worker.batches[old]
                     worker.writer.write(frame("forget", *old))
                 worker.batches[batch] = None
-                products = self._ground.products(*batch)
+                products = self._host.products(*batch)
                 worker.writer.write(frame("batch", *batch, grant.launch_id, products))

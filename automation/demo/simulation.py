@@ -21,7 +21,7 @@ from automation.schedule.due_times import Due, due_times
 from automation.store.ledger import settling
 from automation.store.people import consent
 from automation.warehouse.importing.mapping import MappingFile
-from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import Workspace
 
 
@@ -36,7 +36,7 @@ class Simulation:
     files: Path
     seed: int
     events: pl.DataFrame
-    pinned: PinnedCampaigns
+    pinned: LaunchedCampaigns
     _waiting: list[pl.DataFrame] = field(default_factory=list)
 
     def live(self, day: date) -> None:

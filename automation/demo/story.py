@@ -24,7 +24,7 @@ from automation.runner.launch import launch
 from automation.runner.training import train_models
 from automation.store.ledger import decisions
 from automation.warehouse.importing.mapping import MappingFile, load_mapping
-from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import Workspace, open_workspace
 
 FIRST_DAY = date(2026, 9, 7)  # a Monday
@@ -84,7 +84,7 @@ def tell(
         cards = train_models(workspace, progress=lambda name: step(f"training {name}"))
         for name in CAMPAIGNS:
             launch(workspace, name, by="demo", audience=None)
-        pinned = PinnedCampaigns(workspace.project)
+        pinned = LaunchedCampaigns(workspace.project)
         simulation = Simulation(workspace, clock, shop, mapping, folder / "data", seed, shop.events.head(0), pinned)
         _simulate(simulation, days, step)
         step("counting what came of it")

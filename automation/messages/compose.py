@@ -22,7 +22,7 @@ from automation.types.offer import Offer
 
 
 @dataclass(frozen=True)
-class Letterhead:
+class MessageDefaults:
     """What every message of the shop carries."""
 
     shop: Mapping[str, str]
@@ -42,7 +42,11 @@ class Letterhead:
 
 
 def compose(
-    grant: Grant, campaign: Campaign, renderer: Renderer, head: Letterhead, products: Mapping[str, Mapping[str, object]]
+    grant: Grant,
+    campaign: Campaign,
+    renderer: Renderer,
+    head: MessageDefaults,
+    products: Mapping[str, Mapping[str, object]],
 ) -> Rendered:
     """Render one grant; `products` are the batch's, from `tag_links`. Raises `TemplateError`."""
     assert campaign.send is not None
@@ -71,7 +75,11 @@ def compose(
 
 
 def linked(
-    grant: Grant, campaign: Campaign, renderer: Renderer, head: Letterhead, products: Mapping[str, Mapping[str, object]]
+    grant: Grant,
+    campaign: Campaign,
+    renderer: Renderer,
+    head: MessageDefaults,
+    products: Mapping[str, Mapping[str, object]],
 ) -> list[str]:
     """Where the message's click links lead, by their number. Raises `TemplateError`."""
     return links.links(_body(grant, campaign, renderer, head, products, _own_links(grant, head)), head.base_url or "")
@@ -81,7 +89,7 @@ def _body(
     grant: Grant,
     campaign: Campaign,
     renderer: Renderer,
-    head: Letterhead,
+    head: MessageDefaults,
     products: Mapping[str, Mapping[str, object]],
     own: Mapping[str, str],
 ) -> Body:
@@ -141,7 +149,7 @@ def _subject(campaign: Campaign, variant: str | None) -> str | Mapping[str, str]
 _PATHS = {"unsubscribe": "u", "preferences": "p", "confirm": "confirm"}
 
 
-def _own_links(grant: Grant, head: Letterhead) -> dict[str, str]:
+def _own_links(grant: Grant, head: MessageDefaults) -> dict[str, str]:
     """The shop's own pages for this message; where it serves none, unsubscribing is by mail."""
     if head.base_url is None:
         mail = _unsubscribe_mail(head, sign(head.secret, "unsubscribe", grant.id))
@@ -150,7 +158,7 @@ def _own_links(grant: Grant, head: Letterhead) -> dict[str, str]:
     return {name: f"{base}/{path}/{sign(head.secret, name, grant.id)}" for name, path in _PATHS.items()}
 
 
-def _headers(grant: Grant, head: Letterhead, own: Mapping[str, str]) -> dict[str, str]:
+def _headers(grant: Grant, head: MessageDefaults, own: Mapping[str, str]) -> dict[str, str]:
     """RFC 2369, 8058 (only where the shop serves links) and 2919, and what Gmail counts complaints by."""
     sender = head.sender.rpartition("@")[2].rstrip("> ")
     topic, campaign = _token(grant.topic), _token(grant.campaign)
@@ -168,5 +176,5 @@ def _token(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "-", name)
 
 
-def _unsubscribe_mail(head: Letterhead, token: str) -> str:
+def _unsubscribe_mail(head: MessageDefaults, token: str) -> str:
     return f"mailto:{head.unsubscribe_to}?subject=unsubscribe%20{token}"

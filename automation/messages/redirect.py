@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from automation.errors import AutomationError
 from automation.ids import content_hash
-from automation.messages.compose import Letterhead, compose
+from automation.messages.compose import MessageDefaults, compose
 from automation.messages.render import Renderer
 from automation.types.campaign import Campaign
 from automation.types.grant import Grant
@@ -28,7 +28,11 @@ class Waits(AutomationError):
 
 
 def addressed(
-    grant: Grant, campaign: Campaign, renderer: Renderer, head: Letterhead, products: Mapping[str, Mapping[str, object]]
+    grant: Grant,
+    campaign: Campaign,
+    renderer: Renderer,
+    head: MessageDefaults,
+    products: Mapping[str, Mapping[str, object]],
 ) -> Rendered:
     """`compose`, or under `redirect_all` the message as a test. Raises `AutomationError`, of which `Waits` passes."""
     marked = is_test(grant)

@@ -16,7 +16,7 @@ import polars as pl
 from sqlalchemy.engine import Connection
 
 from automation.clock import from_millis, to_millis
-from automation.pipeline.caps import DEFERRED_BY_CAP, CapRule, Claims
+from automation.pipeline.caps import DEFERRED_BY_CAP, CapRequest, CapRule
 from automation.store.ledger import cap_slots
 from automation.types.address import normalised
 
@@ -31,27 +31,29 @@ class Verdicts:
     displaced: pl.DataFrame
 
 
-def verdicts(batch: pl.DataFrame, claims: Claims, connection: Connection, *, now: datetime, early: bool) -> Verdicts:
+def verdicts(
+    batch: pl.DataFrame, cap_request: CapRequest, connection: Connection, *, now: datetime, early: bool
+) -> Verdicts:
     """What the caps say of a batch. One query, whatever the number of customers and of caps.
 
     batch: customer_id, channel, address, due_at (milliseconds), expected_value Float64?. early: the expected value is
     not known yet, so that an equal campaign may turn out to be of less weight; nobody is refused who might still go.
     """
-    if not claims.rules or batch.is_empty():
+    if not cap_request.rules or batch.is_empty():
         return nothing()
     people = batch.select("customer_id", normalised(batch["address"]).fill_null("").alias("recipient"))
-    longest = max(rule.window for rule in claims.rules)
+    longest = max(rule.window for rule in cap_request.rules)
     first = min(int(str(batch["due_at"].min())), to_millis(now))
     found = cap_slots.of_people(connection, people, since=from_millis(first) - longest, now=now)
-    taken = pl.concat([found.filter(pl.col("campaign").is_not_null()), *_upcoming(batch, claims)])
+    taken = pl.concat([found.filter(pl.col("campaign").is_not_null()), *_upcoming(batch, cap_request)])
     asking = batch.select("customer_id", pl.col("due_at").alias("at"), "channel", "expected_value")
-    return _settle(asking, taken, claims, now=now, early=early)
+    return _settle(asking, taken, cap_request, now=now, early=early)
 
 
-def _upcoming(batch: pl.DataFrame, claims: Claims) -> list[pl.DataFrame]:
+def _upcoming(batch: pl.DataFrame, cap_request: CapRequest) -> list[pl.DataFrame]:
     """The places that runs still to come take, as if they were promised."""
     frames = []
-    for run in claims.upcoming:
+    for run in cap_request.upcoming:
         members = batch.filter(pl.col("customer_id").is_in(run.members.implode()))
         frames.append(
             members.select(
@@ -65,13 +67,15 @@ def _upcoming(batch: pl.DataFrame, claims: Claims) -> list[pl.DataFrame]:
     return frames
 
 
-def _settle(asking: pl.DataFrame, taken: pl.DataFrame, claims: Claims, *, now: datetime, early: bool) -> Verdicts:
+def _settle(
+    asking: pl.DataFrame, taken: pl.DataFrame, cap_request: CapRequest, *, now: datetime, early: bool
+) -> Verdicts:
     whole, gone, stuck = taken, taken.clear(), asking.clear()
-    blocking = _blocking(asking, taken, claims.rules)
+    blocking = _blocking(asking, taken, cap_request.rules)
     reasons: list[pl.DataFrame] = []
     while not blocking.is_empty():
         weighed = blocking.join(asking.select("customer_id", mine="expected_value"), on="customer_id").with_columns(
-            _yields(claims, early=early).alias("yields")
+            _yields(cap_request, early=early).alias("yields")
         )
         free = weighed.group_by("customer_id", "span").agg(pl.col("yields").any())
         hopeless = free.filter(~pl.col("yields"))["customer_id"].unique()
@@ -86,24 +90,28 @@ def _settle(asking: pl.DataFrame, taken: pl.DataFrame, claims: Claims, *, now: d
         gone = pl.concat([gone, taken.join(least.select(pairs), on=pairs, how="semi")])
         taken = taken.join(least.select(pairs), on=pairs, how="anti")
         open_ = asking.filter(~pl.col("customer_id").is_in(stuck["customer_id"].implode()))
-        blocking = _blocking(open_, taken, claims.rules)
+        blocking = _blocking(open_, taken, cap_request.rules)
     lost = stuck["customer_id"].implode()
     gone = gone.filter(~pl.col("customer_id").is_in(lost))
     taken = taken.filter(~pl.col("customer_id").is_in(lost))
-    displaced = _displaced(asking, gone, taken, claims)
+    displaced = _displaced(asking, gone, taken, cap_request)
     if stuck.is_empty():
         return replace(nothing(), displaced=displaced)
-    return Verdicts(*_waits_or_not(stuck, pl.concat(reasons), whole, claims, now), displaced)
+    return Verdicts(*_waits_or_not(stuck, pl.concat(reasons), whole, cap_request, now), displaced)
 
 
-def _yields(claims: Claims, *, early: bool) -> pl.Expr:
+def _yields(cap_request: CapRequest, *, early: bool) -> pl.Expr:
     """Whether a contact gives its place up: it hasn't begun to leave, and is of less weight."""
     other = (
-        pl.col("open") & (pl.col("campaign") != claims.campaign) & ~pl.col("message_id").str.starts_with("upcoming:")
+        pl.col("open")
+        & (pl.col("campaign") != cap_request.campaign)
+        & ~pl.col("message_id").str.starts_with("upcoming:")
     )
     known = pl.col("expected_value").is_not_null()
     less_value = known if early else known & pl.col("mine").is_not_null() & (pl.col("expected_value") < pl.col("mine"))
-    return other & ((pl.col("priority") < claims.priority) | ((pl.col("priority") == claims.priority) & less_value))
+    return other & (
+        (pl.col("priority") < cap_request.priority) | ((pl.col("priority") == cap_request.priority) & less_value)
+    )
 
 
 def _blocking(asking: pl.DataFrame, taken: pl.DataFrame, rules: Sequence[CapRule]) -> pl.DataFrame:
@@ -136,25 +144,25 @@ def _over(asking: pl.DataFrame, taken: pl.DataFrame, rule: CapRule, number: int)
 
 
 def _waits_or_not(
-    stuck: pl.DataFrame, reasons: pl.DataFrame, taken: pl.DataFrame, claims: Claims, now: datetime
+    stuck: pl.DataFrame, reasons: pl.DataFrame, taken: pl.DataFrame, cap_request: CapRequest, now: datetime
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Who is refused, and who waits for a place that comes free in time."""
-    frees = _frees(stuck, taken, claims.rules).join(_told_why(reasons, claims), on="customer_id", how="left")
+    frees = _frees(stuck, taken, cap_request.rules).join(_told_why(reasons, cap_request), on="customer_id", how="left")
     frees = frees.join(stuck.select("customer_id", asked="at"), on="customer_id")
-    wait = int((claims.wait or timedelta(0)).total_seconds() * 1000)
+    wait = int((cap_request.wait or timedelta(0)).total_seconds() * 1000)
     latest = pl.max_horizontal("asked", pl.lit(to_millis(now))) + wait
-    in_time = pl.lit(value=False) if claims.wait is None else pl.col("not_before") <= latest
+    in_time = pl.lit(value=False) if cap_request.wait is None else pl.col("not_before") <= latest
     put_off = pl.when(pl.col("reason") == cap_slots.LOST).then(pl.lit(cap_slots.DEFERRED))
     waits = frees.filter(in_time).with_columns(put_off.otherwise(pl.lit(DEFERRED_BY_CAP)).alias("reason"))
     told = ["customer_id", "reason", "detail"]
     return frees.filter(~in_time).select(told), waits.select([*told, "not_before"])
 
 
-def _told_why(reasons: pl.DataFrame, claims: Claims) -> pl.DataFrame:
+def _told_why(reasons: pl.DataFrame, cap_request: CapRequest) -> pl.DataFrame:
     """customer_id, reason and detail: the campaign that keeps the place, or else the cap that is full."""
-    codes = [rule.code for rule in claims.rules]
-    names = [rule.name for rule in claims.rules]
-    rival = pl.col("open") & (pl.col("campaign") != claims.campaign)
+    codes = [rule.code for rule in cap_request.rules]
+    names = [rule.name for rule in cap_request.rules]
+    rival = pl.col("open") & (pl.col("campaign") != cap_request.campaign)
     best = reasons.with_columns(
         rival.any().over("customer_id", "span").alias("lost"),
         rival.alias("rival"),
@@ -183,15 +191,15 @@ def _frees(asking: pl.DataFrame, taken: pl.DataFrame, rules: Sequence[CapRule]) 
     return pl.concat(parts).group_by("customer_id", maintain_order=True).agg(pl.col("not_before").max())
 
 
-def _displaced(asking: pl.DataFrame, gone: pl.DataFrame, taken: pl.DataFrame, claims: Claims) -> pl.DataFrame:
+def _displaced(asking: pl.DataFrame, gone: pl.DataFrame, taken: pl.DataFrame, cap_request: CapRequest) -> pl.DataFrame:
     """What gives way. Of several of one customer the strongest may wait, if its campaign lets it; the rest is lost."""
     schema = {"message_id": pl.String, "campaign": pl.String, "to": pl.String, "until": pl.Int64}
     if gone.is_empty():
         return pl.DataFrame(schema=schema)
     mine = asking.join(gone.select("customer_id").unique(), on="customer_id", how="semi")
     promised = mine.select(
-        "customer_id", pl.lit("mine").alias("message_id"), pl.lit(claims.campaign).alias("campaign"),
-        pl.lit(claims.topic).alias("topic"), "channel", "at",
+        "customer_id", pl.lit("mine").alias("message_id"), pl.lit(cap_request.campaign).alias("campaign"),
+        pl.lit(cap_request.topic).alias("topic"), "channel", "at",
     )  # fmt: skip
     whole = pl.concat([taken, promised], how="diagonal")
     strongest = gone.sort("priority", "expected_value", descending=True, nulls_last=True).unique(
@@ -199,12 +207,14 @@ def _displaced(asking: pl.DataFrame, gone: pl.DataFrame, taken: pl.DataFrame, cl
     )
     until = []
     for (campaign,), part in strongest.group_by("campaign"):
-        rules = claims.others.get(str(campaign), claims.rules)
+        rules = cap_request.others.get(str(campaign), cap_request.rules)
         frees = _frees(part.select("customer_id", "at", "channel"), whole, rules)
         until.append(part.select("customer_id", "message_id", "wait_until").join(frees, on="customer_id"))
     later = pl.concat(until).filter(pl.col("not_before") <= pl.col("wait_until"))
     answer = gone.join(later.select("message_id", until="not_before"), on="message_id", how="left")
-    return answer.select("message_id", "campaign", pl.lit(claims.campaign).alias("to"), "until").unique("message_id")
+    return answer.select("message_id", "campaign", pl.lit(cap_request.campaign).alias("to"), "until").unique(
+        "message_id"
+    )
 
 
 def nothing() -> Verdicts:

@@ -48,7 +48,7 @@ class CompetingRun:
 
 
 @dataclass(frozen=True)
-class Claims:
+class CapRequest:
     """What a campaign may claim under the caps, and against whom.
 
     wait: how long a message that is over a cap may wait; None: it is refused. others: the caps of every launched

@@ -15,10 +15,10 @@ from automation.contracts import Snapshot
 from automation.messages.redirect import MARK
 from automation.pipeline import assign as arms
 from automation.pipeline import offer as offers
-from automation.pipeline import recommend as shelves
-from automation.pipeline.eligibility import Terms, apply_caps, judge
+from automation.pipeline import recommend as recommendations
+from automation.pipeline.eligibility import EligibilityPolicy, apply_caps, judge
 from automation.pipeline.timing import DEFAULT_LATENESS, due, quiet_hours
-from automation.store.ledger.ledger import CONTACT_COLUMNS, DECISION_COLUMNS, MESSAGE_COLUMNS
+from automation.store.ledger.ledger import CAP_ENTRY_COLUMNS, DECISION_COLUMNS, MESSAGE_COLUMNS
 from automation.types.campaign import Campaign, parse_when_capped
 from automation.types.decision import Outcome
 from automation.types.offer import NO_MESSAGE, Offer
@@ -27,14 +27,14 @@ from automation.warehouse.history import history
 
 
 @dataclass(frozen=True)
-class Materials:
+class RunContext:
     """Everything that a run decides with, fetched once: what the campaign names, resolved."""
 
     campaign: Campaign
-    terms: Terms
+    eligibility: EligibilityPolicy
     data: Snapshot
-    shelf: shelves.Shelf | None
-    counter: offers.Counter | None
+    recommendation: recommendations.RecommendationContext | None
+    offer: offers.OfferContext | None
     offers: Mapping[str, Offer]
     global_holdout: Decimal | None
     shop_zone: str
@@ -45,8 +45,8 @@ class Materials:
     test: bool = False
     """Planned under `redirect_all`: its messages are marked."""
 
-    def for_run(self, run_id: int) -> Materials:
-        return replace(self, terms=replace(self.terms, run_id=run_id))
+    def for_run(self, run_id: int) -> RunContext:
+        return replace(self, eligibility=replace(self.eligibility, run_id=run_id))
 
 
 @dataclass(frozen=True)
@@ -57,36 +57,38 @@ class Decided:
     products: str
 
 
-def decide(batch: pl.DataFrame, materials: Materials, connection: Connection, *, now: datetime) -> Decided:
+def decide(batch: pl.DataFrame, context: RunContext, connection: Connection, *, now: datetime) -> Decided:
     """Every member of the batch with outcome, reason, arm, items and offer.
 
     Holdouts pass through the same stages as the contacted, so that the two stay comparable.
     """
-    campaign, experiment = materials.campaign, materials.campaign.experiment
-    judged = judge(_with_due(batch, materials), materials.terms, connection, now=now)
+    campaign, experiment = context.campaign, context.campaign.experiment
+    judged = judge(_with_due(batch, context), context.eligibility, connection, now=now)
     assigned = arms.assign(
         judged,
         campaign=campaign.name,
         holdout=experiment.holdout,
-        global_holdout=materials.global_holdout if materials.terms.marketing else None,
+        global_holdout=context.global_holdout if context.eligibility.marketing else None,
         variants={name: variant.share for name, variant in experiment.variants.items()},
     )
     refused = assigned.filter(pl.col("outcome").is_not_null())
     open_ = assigned.filter(pl.col("outcome").is_null())
     products = "{}"
-    if materials.shelf is not None and open_.height:
-        open_, products = shelves.recommend(open_, materials.shelf, history(materials.data, open_["customer_id"]))
-        too_few = pl.col("item_count") < materials.shelf.at_least
+    if context.recommendation is not None and open_.height:
+        open_, products = recommendations.recommend(
+            open_, context.recommendation, history(context.data, open_["customer_id"])
+        )
+        too_few = pl.col("item_count") < context.recommendation.at_least
         open_ = _settle(open_, too_few, Outcome.SUPPRESSED, "too_few_recommendations")
-    if materials.counter is not None and open_.height:
-        open_ = offers.choose(open_, materials.counter, salt=f"{campaign.name}:{materials.terms.run_id}")
+    if context.offer is not None and open_.height:
+        open_ = offers.choose(open_, context.offer, salt=f"{campaign.name}:{context.eligibility.run_id}")
         open_ = _settle(open_, pl.col("offer") == NO_MESSAGE, Outcome.NO_OFFER, "no_message_chosen")
-    settled = _settle_arms(_time(open_, materials))
-    return Decided(_rows(pl.concat([refused, settled], how="diagonal"), materials), products)
+    settled = _settle_arms(_time(open_, context))
+    return Decided(_rows(pl.concat([refused, settled], how="diagonal"), context), products)
 
 
 def recheck_caps(
-    decided: Decided, terms: Terms, connection: Connection, *, now: datetime
+    decided: Decided, eligibility: EligibilityPolicy, connection: Connection, *, now: datetime
 ) -> tuple[Decided, pl.DataFrame]:
     """Look at the caps again inside the planning transaction: another run may have promised a message since.
 
@@ -94,7 +96,7 @@ def recheck_caps(
     """
     promised = pl.col("channel").is_not_null()
     open_ = decided.rows.filter(promised).with_columns(pl.lit(None, dtype=pl.String).alias("outcome"))
-    again, displaced = apply_caps(open_, terms, connection, now, early=False)
+    again, displaced = apply_caps(open_, eligibility, connection, now, early=False)
     over = pl.col("again").is_not_null()
     verdict = again.select(
         "customer_id", "not_before", "deferred", again=pl.col("outcome"), code="reason", why="detail"
@@ -131,19 +133,19 @@ def _settle(batch: pl.DataFrame, condition: pl.Expr, outcome: Outcome, reason: s
     )
 
 
-def _with_due(batch: pl.DataFrame, materials: Materials) -> pl.DataFrame:
+def _with_due(batch: pl.DataFrame, context: RunContext) -> pl.DataFrame:
     """The batch with `due_at`, on each customer's own clock and outside quiet hours."""
-    limits = materials.campaign.limits
+    limits = context.campaign.limits
     when_due = due(
-        batch, at=materials.due_at, local=materials.due_local, shop_zone=materials.shop_zone, quiet=limits.quiet_hours
+        batch, at=context.due_at, local=context.due_local, shop_zone=context.shop_zone, quiet=limits.quiet_hours
     )
     return batch.with_columns(when_due)
 
 
-def _time(batch: pl.DataFrame, materials: Materials) -> pl.DataFrame:
+def _time(batch: pl.DataFrame, context: RunContext) -> pl.DataFrame:
     """The batch with `due_at` and `expires_at`; whom quiet hours would delay is refused where the file says drop."""
-    limits, schedule = materials.campaign.limits, materials.campaign.schedule
-    clock = partial(due, batch, at=materials.due_at, local=materials.due_local, shop_zone=materials.shop_zone)
+    limits, schedule = context.campaign.limits, context.campaign.schedule
+    clock = partial(due, batch, at=context.due_at, local=context.due_local, shop_zone=context.shop_zone)
     late = schedule.max_lateness if schedule and schedule.max_lateness else DEFAULT_LATENESS
     timed = batch
     if limits.quiet_hours and limits.when_quiet == "drop":
@@ -152,7 +154,7 @@ def _time(batch: pl.DataFrame, materials: Materials) -> pl.DataFrame:
     if limits.quiet_hours:
         timed = timed.with_columns(
             quiet_hours(
-                timed, at=materials.due_at, local=materials.due_local, shop_zone=materials.shop_zone,
+                timed, at=context.due_at, local=context.due_local, shop_zone=context.shop_zone,
                 quiet=limits.quiet_hours,
             )
         )  # fmt: skip
@@ -175,33 +177,33 @@ def _settle_arms(batch: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _rows(batch: pl.DataFrame, materials: Materials) -> pl.DataFrame:
+def _rows(batch: pl.DataFrame, context: RunContext) -> pl.DataFrame:
     """The ledger's columns; those of the message are null for who is neither contacted nor held out."""
     batch = _with_missing(batch)
     promised = pl.col("outcome").is_in([Outcome.MESSAGE.value, Outcome.HOLDOUT.value])
-    weight = _weight(materials)
+    weight = _weight(context)
     whole = batch.with_columns(
-        _template(materials.campaign).alias("template"),
-        pl.col("channel").alias("lane"),
-        _coupon(materials.offers).alias("coupon"),
-        _context(batch, materials).alias("context"),
+        _template(context.campaign).alias("template"),
+        pl.col("channel").alias("queue"),
+        _coupon(context.offers).alias("coupon"),
+        _context(batch, context).alias("context"),
         _propensities().alias("propensities"),
         pl.col("detail").fill_null(""),
     )
     columns = [
         *(pl.col(name).cast(kind) for name, kind in DECISION_COLUMNS.items()),
         *(pl.when(promised).then(pl.col(name)).cast(kind).alias(name) for name, kind in MESSAGE_COLUMNS.items()),
-        *(pl.when(promised).then(value).cast(CONTACT_COLUMNS[name]).alias(name) for name, value in weight.items()),
+        *(pl.when(promised).then(value).cast(CAP_ENTRY_COLUMNS[name]).alias(name) for name, value in weight.items()),
     ]
     return whole.select(columns)
 
 
-def _weight(materials: Materials) -> dict[str, pl.Expr]:
+def _weight(context: RunContext) -> dict[str, pl.Expr]:
     """What arbitration weighs a promise by, and how far it may be put off."""
-    wait = parse_when_capped(materials.campaign.limits.when_capped)
+    wait = parse_when_capped(context.campaign.limits.when_capped)
     until = pl.lit(None) if wait is None else pl.col("due_at") + _millis(wait)
     return {
-        "priority": pl.lit(materials.campaign.priority),
+        "priority": pl.lit(context.campaign.priority),
         "expected_value": pl.col("expected_value"),
         "wait_until": until,
     }
@@ -247,7 +249,7 @@ def _propensities() -> pl.Expr:
     return pl.coalesce(both, arms_only)
 
 
-def _context(batch: pl.DataFrame, materials: Materials) -> pl.Expr:
+def _context(batch: pl.DataFrame, context: RunContext) -> pl.Expr:
     """What the message says of this customer, kept with it so that it can be rendered again."""
     hidden = _not_traits(batch.columns)
     traits = [
@@ -255,8 +257,8 @@ def _context(batch: pl.DataFrame, materials: Materials) -> pl.Expr:
         for name, kind in batch.schema.items()
         if name not in hidden
     ]
-    language = _language(batch, materials)
-    marks = [pl.lit(value=True).alias(MARK)] if materials.test else []
+    language = _language(batch, context)
+    marks = [pl.lit(value=True).alias(MARK)] if context.test else []
     return pl.struct(pl.struct(traits).alias("customer"), language.alias("language"), *marks).struct.json_encode()
 
 
@@ -277,11 +279,11 @@ def _not_traits(columns: Sequence[str]) -> set[str]:
     return (stages | leaves) - set(CUSTOMERS.columns)
 
 
-def _language(batch: pl.DataFrame, materials: Materials) -> pl.Expr:
-    assert materials.campaign.send is not None
-    wanted = materials.campaign.send.language
+def _language(batch: pl.DataFrame, context: RunContext) -> pl.Expr:
+    assert context.campaign.send is not None
+    wanted = context.campaign.send.language
     if isinstance(wanted, str):
         return pl.lit(wanted)
-    otherwise = wanted.otherwise if wanted is not None else materials.shop_language
+    otherwise = wanted.otherwise if wanted is not None else context.shop_language
     trait = wanted.use.removeprefix("customer.") if wanted is not None else "language"
     return pl.col(trait).fill_null(otherwise) if trait in batch.columns else pl.lit(otherwise)

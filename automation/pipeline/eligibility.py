@@ -15,7 +15,7 @@ from automation.contracts import Suppression
 from automation.contracts.answers import check_refusals
 from automation.messages.render import Kind
 from automation.pipeline.arbitration import verdicts
-from automation.pipeline.caps import Claims
+from automation.pipeline.caps import CapRequest
 from automation.store.engine import table
 from automation.store.ledger import decisions
 from automation.store.people import consent
@@ -33,7 +33,7 @@ _message = table(Message)
 
 
 @dataclass(frozen=True)
-class Terms:
+class EligibilityPolicy:
     """What a campaign's members must satisfy. `channels`: name → address kind, in the order of preference."""
 
     campaign: str
@@ -42,28 +42,30 @@ class Terms:
     marketing: bool
     channels: Mapping[str, Kind]
     reentry: str | timedelta
-    claims: Claims | None = None
+    cap_request: CapRequest | None = None
     """What it may claim under the caps; none: there are no caps."""
     suppressions: Sequence[Suppression] = field(default_factory=tuple)
 
 
-def judge(batch: pl.DataFrame, terms: Terms, connection: Connection, *, now: datetime) -> pl.DataFrame:
+def judge(
+    batch: pl.DataFrame, eligibility: EligibilityPolicy, connection: Connection, *, now: datetime
+) -> pl.DataFrame:
     """The batch with `channel`, `address`, `outcome`, `reason`, `detail`, `not_before` and `deferred`.
 
     outcome and reason are null where the customer is eligible; not_before (milliseconds) and deferred (a reason) where
     a cap lets the message leave only later.
     """
-    judged = _choose_channel(batch, terms, connection)
-    judged = _refuse(judged, _repeated_addresses(judged, terms, connection), "suppressed", "duplicate_address")
-    judged = _refuse(judged, _re_entered(judged, terms, connection, now), "suppressed", "reentry")
-    judged = apply_caps(judged, terms, connection, now, early=True)[0]
-    for suppression in terms.suppressions:
+    judged = _choose_channel(batch, eligibility, connection)
+    judged = _refuse(judged, _repeated_addresses(judged, eligibility, connection), "suppressed", "duplicate_address")
+    judged = _refuse(judged, _re_entered(judged, eligibility, connection, now), "suppressed", "reentry")
+    judged = apply_caps(judged, eligibility, connection, now, early=True)[0]
+    for suppression in eligibility.suppressions:
         judged = _ask(judged, suppression, now)
     return judged
 
 
 def apply_caps(
-    batch: pl.DataFrame, terms: Terms, connection: Connection, now: datetime, *, early: bool
+    batch: pl.DataFrame, eligibility: EligibilityPolicy, connection: Connection, now: datetime, *, early: bool
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The batch with `not_before` and `deferred` (a reason), and what other campaigns give up for it.
 
@@ -72,8 +74,8 @@ def apply_caps(
     open_ = batch.filter(pl.col("outcome").is_null())
     ours = {"due_at": pl.lit(to_millis(now)), "expected_value": pl.lit(None, dtype=pl.Float64)}
     open_ = open_.with_columns(value.alias(name) for name, value in ours.items() if name not in batch.columns)
-    claims = terms.claims or Claims(terms.campaign, terms.topic, 0, ())
-    found = verdicts(open_, claims, connection, now=now, early=early)
+    cap_request = eligibility.cap_request or CapRequest(eligibility.campaign, eligibility.topic, 0, ())
+    found = verdicts(open_, cap_request, connection, now=now, early=early)
     told = pl.concat([found.refused, found.waits], how="diagonal").rename({"reason": "cap", "detail": "why"})
     batch = batch.join(told, on="customer_id", how="left", maintain_order="left")
     refused = pl.col("cap").is_not_null() & pl.col("not_before").is_null()
@@ -86,13 +88,13 @@ def apply_caps(
     return batch.drop("cap", "why"), found.displaced
 
 
-def _choose_channel(batch: pl.DataFrame, terms: Terms, connection: Connection) -> pl.DataFrame:
+def _choose_channel(batch: pl.DataFrame, eligibility: EligibilityPolicy, connection: Connection) -> pl.DataFrame:
     """The first channel that may be used; where there is none, what the most nearly usable one lacks."""
     ids = batch["customer_id"].to_list()
-    words = consent.states(connection, ids, list(terms.channels), terms.topic)
+    words = consent.states(connection, ids, list(eligibility.channels), eligibility.topic)
     verdicts = [
-        _judge_channel(batch, channel, kind, terms, words.filter(pl.col("channel") == channel), connection)
-        for channel, kind in terms.channels.items()
+        _judge_channel(batch, channel, kind, eligibility, words.filter(pl.col("channel") == channel), connection)
+        for channel, kind in eligibility.channels.items()
     ]
     every = pl.concat(verdicts)
     best = every.sort("rank", maintain_order=True).unique("customer_id", keep="first", maintain_order=True)
@@ -100,7 +102,12 @@ def _choose_channel(batch: pl.DataFrame, terms: Terms, connection: Connection) -
 
 
 def _judge_channel(
-    batch: pl.DataFrame, channel: str, kind: str, terms: Terms, words: pl.DataFrame, connection: Connection
+    batch: pl.DataFrame,
+    channel: str,
+    kind: str,
+    eligibility: EligibilityPolicy,
+    words: pl.DataFrame,
+    connection: Connection,
 ) -> pl.DataFrame:
     column = ADDRESS_COLUMN[kind]
     address = pl.col(column) if column in batch.columns else pl.lit(None, dtype=pl.String)
@@ -108,14 +115,14 @@ def _judge_channel(
         words.select("customer_id", "granted"), on="customer_id", how="left", maintain_order="left"
     )
     known = frame["address"].drop_nulls().unique().to_list()
-    blocked = consent.suppressed(connection, known, channel, terms.topic)
+    blocked = consent.suppressed(connection, known, channel, eligibility.topic)
     closed = pl.col("address").replace_strict(
         list(blocked), [f"suppressed|{row.code}" for row in blocked.values()], default=None, return_dtype=pl.String
     )
     shape = _ADDRESS_SHAPE.get(kind, "")
     refusal = (
         pl.when(pl.col("granted").eq(False)).then(pl.lit("suppressed|consent_withdrawn"))
-        .when(pl.col("granted").is_null() & terms.marketing).then(pl.lit("suppressed|no_consent"))
+        .when(pl.col("granted").is_null() & eligibility.marketing).then(pl.lit("suppressed|no_consent"))
         .when(pl.col("address").is_null()).then(pl.lit("unreachable|no_address"))
         .when(~pl.col("address").str.contains(shape)).then(pl.lit("unreachable|bad_address"))
         .otherwise(closed)
@@ -140,27 +147,29 @@ def _refuse(batch: pl.DataFrame, customers: Sequence[str], outcome: str, reason:
     )
 
 
-def _repeated_addresses(batch: pl.DataFrame, terms: Terms, connection: Connection) -> list[str]:
+def _repeated_addresses(batch: pl.DataFrame, eligibility: EligibilityPolicy, connection: Connection) -> list[str]:
     """Customers whose address an earlier member of the run already has: in this batch, or in one planned before."""
     open_ = batch.filter(pl.col("outcome").is_null())
     open_ = open_.with_columns(normalised(open_["address"]).alias("recipient"))
     again = open_.filter(~pl.struct("channel", "recipient").is_first_distinct())["customer_id"].to_list()
     taken = connection.execute(
         sa.select(_message.c.recipient).where(
-            _message.c.run_id == terms.run_id, _message.c.recipient.in_(open_["recipient"].to_list())
+            _message.c.run_id == eligibility.run_id, _message.c.recipient.in_(open_["recipient"].to_list())
         )
     )
     return again + open_.filter(pl.col("recipient").is_in(list(taken.scalars())))["customer_id"].to_list()
 
 
-def _re_entered(batch: pl.DataFrame, terms: Terms, connection: Connection, now: datetime) -> list[str]:
+def _re_entered(
+    batch: pl.DataFrame, eligibility: EligibilityPolicy, connection: Connection, now: datetime
+) -> list[str]:
     """Who had this campaign too recently, also under another id with the same address."""
-    if terms.reentry == "always":
+    if eligibility.reentry == "always":
         return []
-    since = now - terms.reentry if isinstance(terms.reentry, timedelta) else None
+    since = now - eligibility.reentry if isinstance(eligibility.reentry, timedelta) else None
     ids, recipients = batch["customer_id"], normalised(batch["address"]).fill_null("")
-    known = decisions.entered(connection, ids.to_list(), terms.campaign, since=since)
-    known |= decisions.written_to(connection, ids.to_list(), recipients.to_list(), terms.campaign, since=since)
+    known = decisions.entered(connection, ids.to_list(), eligibility.campaign, since=since)
+    known |= decisions.written_to(connection, ids.to_list(), recipients.to_list(), eligibility.campaign, since=since)
     return ids.filter(ids.is_in(list(known)) | recipients.is_in(list(known))).to_list()
 
 

@@ -24,7 +24,7 @@ SCHEMA = {
 
 
 @dataclass(frozen=True)
-class Counter:
+class OfferContext:
     """What a run may give: the policy, the offers it chooses among, and the plan it made for this run."""
 
     name: str
@@ -45,11 +45,11 @@ def offers_frame(offers: Mapping[str, Offer], choose: Sequence[str]) -> pl.DataF
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def choose(batch: pl.DataFrame, counter: Counter, *, salt: str) -> pl.DataFrame:
+def choose(batch: pl.DataFrame, context: OfferContext, *, salt: str) -> pl.DataFrame:
     """The batch with `offer`, `offer_propensity`, `offer_probabilities` (JSON of the whole distribution) and
     `expected_value`, the mean over that distribution."""
-    answer = counter.policy.choose(batch, counter.offers, counter.plan)
-    _check(answer, batch["customer_id"], counter)
+    answer = context.policy.choose(batch, context.offers, context.plan)
+    _check(answer, batch["customer_id"], context)
     wide = answer.sort("customer_id", "offer").with_columns(
         pl.col("probability").cum_sum().over("customer_id").alias("edge"),
         pl.Series("draw", shares(f"{salt}:offer", answer.sort("customer_id", "offer")["customer_id"])),
@@ -73,15 +73,15 @@ def choose(batch: pl.DataFrame, counter: Counter, *, salt: str) -> pl.DataFrame:
     return batch.join(both, on="customer_id", how="left", maintain_order="left")
 
 
-def _check(answer: pl.DataFrame, customers: pl.Series, counter: Counter) -> None:
+def _check(answer: pl.DataFrame, customers: pl.Series, context: OfferContext) -> None:
     """Raise `ContractError` for probabilities that can't be drawn from."""
     if dict(answer.schema) != SCHEMA:
-        raise ContractError(f"offer policy {counter.name}: columns must be {SCHEMA}, not {dict(answer.schema)}")
+        raise ContractError(f"offer policy {context.name}: columns must be {SCHEMA}, not {dict(answer.schema)}")
     sums = answer.group_by("customer_id").agg(pl.col("probability").sum())
     values = answer["probability"].to_numpy()
     problems = {
         "a missing value": answer.null_count().sum_horizontal().item() > 0,
-        "an offer it was not given": not answer["offer"].is_in(counter.offers["offer"].implode()).all(),
+        "an offer it was not given": not answer["offer"].is_in(context.offers["offer"].implode()).all(),
         "a customer and offer twice": answer.select("customer_id", "offer").is_duplicated().any(),
         "a probability outside 0 to 1": bool(((values < 0) | (values > 1) | np.isnan(values)).any()),
         "probabilities that do not sum to 1": bool(((sums["probability"] - 1).abs() > 1e-9).any()),
@@ -89,4 +89,4 @@ def _check(answer: pl.DataFrame, customers: pl.Series, counter: Counter) -> None
     }
     for what, wrong in problems.items():
         if wrong:
-            raise ContractError(f"offer policy {counter.name} returned {what}")
+            raise ContractError(f"offer policy {context.name} returned {what}")

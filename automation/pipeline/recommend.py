@@ -31,7 +31,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Shelf:
+class RecommendationContext:
     """What a run may recommend from: `first`, topped up by `otherwise`; `catalogue` has product_id and `SHOWN`."""
 
     first: Source
@@ -43,18 +43,18 @@ class Shelf:
     allowed: pl.Series
 
 
-def shelf(
+def recommendation_context(
     data: Snapshot, first: Source, otherwise: Source | None, *, items: int, at_least: int, exclude: Sequence[str]
-) -> Shelf:
+) -> RecommendationContext:
     """Read the catalogue once for the run."""
     columns = [name for name in ("product_id", *SHOWN, "stock") if name in data.products.columns]
     catalogue: pl.DataFrame = data.products.select(columns).to_polars()
     sellable = catalogue.filter(pl.col("stock").is_null() | (pl.col("stock") > 0))
     allowed = (sellable if "out_of_stock" in exclude else catalogue)["product_id"].sort()
-    return Shelf(first, otherwise, items, at_least, tuple(exclude), catalogue.drop("stock"), allowed)
+    return RecommendationContext(first, otherwise, items, at_least, tuple(exclude), catalogue.drop("stock"), allowed)
 
 
-def recommend(batch: pl.DataFrame, from_: Shelf, history: pl.DataFrame) -> tuple[pl.DataFrame, str]:
+def recommend(batch: pl.DataFrame, from_: RecommendationContext, history: pl.DataFrame) -> tuple[pl.DataFrame, str]:
     """The batch with `items` (JSON) and `item_count`; and what the messages show of each product, as JSON.
 
     history: customer_id, product_id, type, occurred_at, amount of the batch's customers.
@@ -85,7 +85,7 @@ def _purchased(history: pl.DataFrame) -> pl.DataFrame:
 
 
 def _ask(
-    source: Source, customers: pl.Series, history: pl.DataFrame, from_: Shelf, blocked: pl.DataFrame
+    source: Source, customers: pl.Series, history: pl.DataFrame, from_: RecommendationContext, blocked: pl.DataFrame
 ) -> pl.DataFrame:
     mine = history.join(customers.to_frame("customer_id"), on="customer_id", how="semi")
     answer = source.model.recommend(customers, mine, k=from_.items, allowed=from_.allowed, blocked=blocked)
@@ -94,7 +94,9 @@ def _ask(
     return ranked.with_columns(pl.lit(source.name).alias("by"))
 
 
-def _check(answer: pl.DataFrame, name: str, customers: pl.Series, from_: Shelf, blocked: pl.DataFrame) -> None:
+def _check(
+    answer: pl.DataFrame, name: str, customers: pl.Series, from_: RecommendationContext, blocked: pl.DataFrame
+) -> None:
     """Raise `ContractError` for an answer that can't be taken as it is."""
     if dict(answer.schema) != SCHEMA:
         raise ContractError(f"{name}: columns must be {SCHEMA}, not {dict(answer.schema)}")
@@ -115,7 +117,11 @@ def _check(answer: pl.DataFrame, name: str, customers: pl.Series, from_: Shelf, 
 
 
 def _top_up(
-    found: pl.DataFrame, customers: pl.Series, history: pl.DataFrame, from_: Shelf, blocked: pl.DataFrame
+    found: pl.DataFrame,
+    customers: pl.Series,
+    history: pl.DataFrame,
+    from_: RecommendationContext,
+    blocked: pl.DataFrame,
 ) -> pl.DataFrame:
     """Fill what is missing from `otherwise`, behind what the first one found."""
     assert from_.otherwise is not None
@@ -131,7 +137,7 @@ def _top_up(
     return both.filter(pl.int_range(pl.len()).over("customer_id") < from_.items)
 
 
-def _with_texts(found: pl.DataFrame, from_: Shelf) -> pl.DataFrame:
+def _with_texts(found: pl.DataFrame, from_: RecommendationContext) -> pl.DataFrame:
     """Add `sentence`, the reason in words: the model's own wording with the names of the products it refers to."""
     wording = {
         code: text

@@ -20,7 +20,7 @@ from automation.store.runs import RunRow
 from automation.types.campaign import Campaign, Condition, leaves
 from automation.types.decision import REASONS
 from automation.workspace.campaigns import valid_campaign
-from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.models import active_versions
 from automation.workspace.snapshots import snapshot
 from automation.workspace.workspace import Workspace
@@ -59,7 +59,7 @@ def explain(workspace: Workspace, campaign: str, customer_id: str) -> Explanatio
         found = decisions.find(connection, customer_id=customer_id, campaign=campaign, limit=1)
         if found:
             run = runs.get(connection, found[0].run_id)
-            pinned = PinnedCampaigns(workspace.project).get(connection, run.launch_id)
+            pinned = LaunchedCampaigns(workspace.project).get(connection, run.launch_id)
     if found:
         return _from_run(workspace, pinned.campaign, run, found[0])
     return _as_of_now(workspace, valid_campaign(workspace.project, campaign), customer_id)

@@ -7,38 +7,38 @@ from dataclasses import replace
 
 from automation.errors import ConfigurationError
 from automation.pipeline.caps import CapRule, CompetingRun, cap_rules
-from automation.pipeline.decide import Materials
+from automation.pipeline.decide import RunContext
 from automation.rules.compiler import audience
 from automation.rules.reads import reads_decisions
 from automation.schedule.upcoming import UpcomingRun, upcoming_runs
 from automation.store import launches
 from automation.warehouse.connect import Warehouse
-from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.models import active_versions
 from automation.workspace.snapshots import snapshot
 from automation.workspace.workspace import Workspace
 
 
 def with_competing_runs(
-    workspace: Workspace, warehouse: Warehouse, pinned: PinnedCampaigns, found: Materials
-) -> Materials:
-    """The materials with what arbitration must know of other campaigns; nothing is asked where there are no caps."""
-    claims = found.terms.claims
-    if claims is None or not claims.rules:
+    workspace: Workspace, warehouse: Warehouse, pinned: LaunchedCampaigns, found: RunContext
+) -> RunContext:
+    """The context with what arbitration must know of other campaigns; nothing is asked where there are no caps."""
+    cap_request = found.eligibility.cap_request
+    if cap_request is None or not cap_request.rules:
         return found
     settings = workspace.project.settings
     kind = settings.topics[found.campaign.topic]
     upcoming = upcoming_runs(workspace, pinned, found.campaign)
     stronger = [one for one in upcoming if settings.topics[one.campaign.topic] == kind]
-    claims = replace(
-        claims,
+    cap_request = replace(
+        cap_request,
         others=_caps_of_all(workspace, pinned),
         upcoming=[_competing(workspace, warehouse, one) for one in stronger],
     )
-    return replace(found, terms=replace(found.terms, claims=claims))
+    return replace(found, eligibility=replace(found.eligibility, cap_request=cap_request))
 
 
-def _caps_of_all(workspace: Workspace, pinned: PinnedCampaigns) -> Mapping[str, Sequence[CapRule]]:
+def _caps_of_all(workspace: Workspace, pinned: LaunchedCampaigns) -> Mapping[str, Sequence[CapRule]]:
     """Every launched campaign's caps; one that no longer fits config.yaml can't be put off."""
     settings = workspace.project.settings
     found: dict[str, Sequence[CapRule]] = {}

@@ -12,11 +12,11 @@ import polars as pl
 
 from automation.contracts import Snapshot
 from automation.errors import ConfigurationError
-from automation.pipeline.caps import Claims, cap_rules
-from automation.pipeline.decide import Materials
-from automation.pipeline.eligibility import Terms
-from automation.pipeline.offer import Counter, offers_frame
-from automation.pipeline.recommend import Shelf, Source, shelf
+from automation.pipeline.caps import CapRequest, cap_rules
+from automation.pipeline.decide import RunContext
+from automation.pipeline.eligibility import EligibilityPolicy
+from automation.pipeline.offer import OfferContext, offers_frame
+from automation.pipeline.recommend import RecommendationContext, Source, recommendation_context
 from automation.types.campaign import Campaign, Using, parse_when_capped
 from automation.workspace.channels import channel_kinds
 from automation.workspace.models import load
@@ -26,7 +26,7 @@ from automation.workspace.workspace import Workspace
 FIT_SEED = 1
 
 
-def materials(
+def context(
     workspace: Workspace,
     campaign: Campaign,
     data: Snapshot,
@@ -37,15 +37,15 @@ def materials(
     offer_plan: Mapping[str, Any] | None = None,
     run_id: int = 0,
     test: bool = False,
-) -> Materials:
+) -> RunContext:
     """Everything that the campaign names, resolved. Raises `BadArtifact` and `ConfigurationError`."""
     settings = workspace.project.settings
-    return Materials(
+    return RunContext(
         campaign=campaign,
-        terms=terms(workspace, campaign, run_id),
+        eligibility=eligibility(workspace, campaign, run_id),
         data=data,
-        shelf=_shelf(workspace, campaign, data, versions),
-        counter=_counter(workspace, campaign, offer_plan or {}),
+        recommendation=_recommendation_context(workspace, campaign, data, versions),
+        offer=_offer_context(workspace, campaign, offer_plan or {}),
         offers=settings.offers,
         global_holdout=settings.global_holdout,
         shop_zone=settings.shop.timezone,
@@ -56,26 +56,26 @@ def materials(
     )
 
 
-def terms(workspace: Workspace, campaign: Campaign, run_id: int) -> Terms:
+def eligibility(workspace: Workspace, campaign: Campaign, run_id: int) -> EligibilityPolicy:
     settings = workspace.project.settings
     assert campaign.send is not None
     marketing = settings.topics[campaign.topic] == "marketing"
-    return Terms(
+    return EligibilityPolicy(
         campaign=campaign.name,
         run_id=run_id,
         topic=campaign.topic,
         marketing=marketing,
         channels=channel_kinds(workspace, campaign.send.channels),
         reentry=campaign.reentry,
-        claims=claims(workspace, campaign),
+        cap_request=cap_request(workspace, campaign),
         suppressions=suppressions_of(workspace),
     )
 
 
-def claims(workspace: Workspace, campaign: Campaign) -> Claims:
+def cap_request(workspace: Workspace, campaign: Campaign) -> CapRequest:
     """What the campaign may claim under the caps, its rivals left out."""
     settings = workspace.project.settings
-    return Claims(
+    return CapRequest(
         campaign=campaign.name,
         topic=campaign.topic,
         priority=campaign.priority,
@@ -84,12 +84,14 @@ def claims(workspace: Workspace, campaign: Campaign) -> Claims:
     )
 
 
-def _shelf(workspace: Workspace, campaign: Campaign, data: Snapshot, versions: Mapping[str, str]) -> Shelf | None:
+def _recommendation_context(
+    workspace: Workspace, campaign: Campaign, data: Snapshot, versions: Mapping[str, str]
+) -> RecommendationContext | None:
     wanted = campaign.recommend
     if wanted is None:
         return None
     source: Callable[[Using], Source] = partial(_source, workspace, data, versions)
-    return shelf(
+    return recommendation_context(
         data,
         source(wanted.using),
         source(wanted.otherwise) if wanted.otherwise else None,
@@ -109,7 +111,7 @@ def _source(workspace: Workspace, data: Snapshot, versions: Mapping[str, str], u
     return Source(using.name, component)
 
 
-def _counter(workspace: Workspace, campaign: Campaign, plan: Mapping[str, Any]) -> Counter | None:
+def _offer_context(workspace: Workspace, campaign: Campaign, plan: Mapping[str, Any]) -> OfferContext | None:
     wanted = campaign.offer
     if wanted is None:
         return None
@@ -117,14 +119,14 @@ def _counter(workspace: Workspace, campaign: Campaign, plan: Mapping[str, Any]) 
     if wanted.fixed is not None:
         cls = registry.find("offer_policies", "fixed")
         policy = cls(cls.Options(offer=wanted.fixed))
-        return Counter("fixed", policy, offers_frame(offers, [wanted.fixed]), plan)
+        return OfferContext("fixed", policy, offers_frame(offers, [wanted.fixed]), plan)
     if wanted.using is None:
         raise ConfigurationError(f"campaign {campaign.name!r}: offer needs `fixed` or `using`")
     policy = registry.find("offer_policies", wanted.using.name)(wanted.using.options)
-    return Counter(wanted.using.name, policy, offers_frame(offers, wanted.choose), plan)
+    return OfferContext(wanted.using.name, policy, offers_frame(offers, wanted.choose), plan)
 
 
-def plan_offers(materials_: Materials, batches: Iterator[pl.DataFrame], budget: Decimal | None) -> Mapping[str, Any]:
+def plan_offers(context: RunContext, batches: Iterator[pl.DataFrame], budget: Decimal | None) -> Mapping[str, Any]:
     """The offer policy's plan for the whole run."""
-    counter = materials_.counter
-    return {} if counter is None else counter.policy.plan(batches, counter.offers, budget=budget, seed=FIT_SEED)
+    offer = context.offer
+    return {} if offer is None else offer.policy.plan(batches, offer.offers, budget=budget, seed=FIT_SEED)

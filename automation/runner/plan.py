@@ -17,14 +17,14 @@ from automation.errors import AutomationError
 from automation.messages.compose import compose, tag_links
 from automation.messages.template.files import read_templates
 from automation.pipeline.audience import Frozen, freeze
-from automation.pipeline.decide import Decided, Materials, decide, recheck_caps
+from automation.pipeline.decide import Decided, RunContext, decide, recheck_caps
 from automation.rules.costs import RuleCost, costs
 from automation.rules.reads import offer_conditions, reads_decisions
 from automation.runner import guards
 from automation.runner.competing_runs import with_competing_runs
-from automation.runner.context import materials, plan_offers
+from automation.runner.context import context, plan_offers
 from automation.runner.preflight import Extent, Preflight, Rendering
-from automation.runner.sample_message import specimen, untracked, versions_of
+from automation.runner.sample_message import sample_message, untracked, versions_of
 from automation.store import runs
 from automation.store.ledger import decisions
 from automation.types.campaign import Campaign
@@ -33,7 +33,7 @@ from automation.types.progress import Progress, quiet
 from automation.types.run import RunState
 from automation.warehouse.connect import Warehouse
 from automation.workspace.campaigns import renderer_of, template_files, valid_campaign
-from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.models import active_versions
 from automation.workspace.profiles import refresh_for
 from automation.workspace.snapshots import snapshot
@@ -94,7 +94,7 @@ def plan(
     try:
         with tempfile.TemporaryDirectory() as folder:
             frozen, found, members = _freeze(workspace, warehouse, campaign, Path(folder))
-            found = with_competing_runs(workspace, warehouse, PinnedCampaigns(workspace.project), found)
+            found = with_competing_runs(workspace, warehouse, LaunchedCampaigns(workspace.project), found)
             found_costs = costs([campaign.audience.condition], found.data, workspace.project.registry)
             with Rendering(workspace, campaign, extent, sum(map(len, members))) as rendering:
                 made = _rehearse(workspace, found, frozen, members, samples, started, progress, rendering)
@@ -126,7 +126,7 @@ def every_version(workspace: Workspace, name: str, customer: str) -> list[Sample
     return versions
 
 
-def _decide_one(workspace: Workspace, name: str, customer: str) -> tuple[Materials, Decided]:
+def _decide_one(workspace: Workspace, name: str, customer: str) -> tuple[RunContext, Decided]:
     campaign = valid_campaign(workspace.project, name)
     warehouse = workspace.warehouse()
     try:
@@ -134,7 +134,7 @@ def _decide_one(workspace: Workspace, name: str, customer: str) -> tuple[Materia
         now = workspace.clock.now()
         data = snapshot(workspace, warehouse, now, with_decisions=reads_decisions(campaign), versions=versions)
         one = _one_customer(workspace, data, campaign, customer)
-        found = materials(workspace, campaign, data, versions=versions, due_at=now, due_local=None)
+        found = context(workspace, campaign, data, versions=versions, due_at=now, due_local=None)
         found = replace(found, global_holdout=None, campaign=_contact_everyone(campaign))
         found = _with_offer_plan(found, Frozen(Path()), [one])
         with workspace.store.reading() as connection:
@@ -162,7 +162,7 @@ def _one_customer(workspace: Workspace, data: Any, campaign: Campaign, customer:
 
 def _freeze(
     workspace: Workspace, warehouse: Warehouse, campaign: Campaign, folder: Path
-) -> tuple[Frozen, Materials, list[list[str]]]:
+) -> tuple[Frozen, RunContext, list[list[str]]]:
     versions = active_versions(workspace)
     now = workspace.clock.now()
     refresh_for(workspace, warehouse, campaign)
@@ -172,20 +172,20 @@ def _freeze(
         campaign.audience, offer_conditions(campaign), data, workspace.project.registry, salt=campaign.name, path=path,
         but=workspace.project.settings.testing.customers,
     )  # fmt: skip
-    found = materials(workspace, campaign, data, versions=versions, due_at=now, due_local=None)
+    found = context(workspace, campaign, data, versions=versions, due_at=now, due_local=None)
     return Frozen(path), _with_offer_plan(found, Frozen(path), None), members
 
 
-def _with_offer_plan(found: Materials, frozen: Frozen, batches: Sequence[pl.DataFrame] | None) -> Materials:
-    if found.counter is None:
+def _with_offer_plan(found: RunContext, frozen: Frozen, batches: Sequence[pl.DataFrame] | None) -> RunContext:
+    if found.offer is None:
         return found
     made = plan_offers(found, frozen.batches() if batches is None else iter(batches), None)
-    return replace(found, counter=replace(found.counter, plan=made))
+    return replace(found, offer=replace(found.offer, plan=made))
 
 
 def _rehearse(
     workspace: Workspace,
-    found: Materials,
+    found: RunContext,
     frozen: Frozen,
     members: list[list[str]],
     samples: int,
@@ -203,7 +203,7 @@ def _rehearse(
     for no in range(len(members)):
         with workspace.store.reading() as connection:
             decided = decide(frozen.batch(no), found, connection, now=now)
-            decided, displaced = recheck_caps(decided, found.terms, connection, now=now)
+            decided, displaced = recheck_caps(decided, found.eligibility, connection, now=now)
         rows = decided.rows
         rendering.take(rows, decided.products)
         gives_way.update(displaced["campaign"].to_list())
@@ -215,7 +215,7 @@ def _rehearse(
         progress("planning", min((no + 1) * 1_000, total), total)
     entering, leaving = _changed_people(workspace, found.campaign.name, members)
     preflight = rendering.result()
-    costs = {} if found.counter is None else dict(found.counter.offers.select("offer", "expected_cost").iter_rows())
+    costs = {} if found.offer is None else dict(found.offer.offers.select("offer", "expected_cost").iter_rows())
     return Plan(
         campaign=found.campaign.name,
         as_of=now,
@@ -249,7 +249,7 @@ def _changed_people(workspace: Workspace, campaign: str, members: list[list[str]
 
 
 def _samples(
-    workspace: Workspace, found: Materials, decided: Decided, wanted: int, now: datetime, *, strict: bool = True
+    workspace: Workspace, found: RunContext, decided: Decided, wanted: int, now: datetime, *, strict: bool = True
 ) -> list[Sample]:
     """Render the first messages of a batch as they would be sent; nothing is granted and no coupon is reserved."""
     campaign = found.campaign
@@ -261,7 +261,7 @@ def _samples(
         rendered = None
         if row["outcome"] == "message":
             try:
-                rendered = compose(specimen(campaign, row, now), campaign, make, head, products)
+                rendered = compose(sample_message(campaign, row, now), campaign, make, head, products)
             except AutomationError:
                 if strict:
                     raise

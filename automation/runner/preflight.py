@@ -22,10 +22,10 @@ from automation.errors import AutomationError, ConfigurationError
 from automation.messages.compose import compose, tag_links
 from automation.messages.inspect import Finding, Findings, Inspector, Problem
 from automation.messages.render import Renderer
-from automation.runner.sample_message import COLUMNS, specimen, untracked
+from automation.runner.sample_message import COLUMNS, sample_message, untracked
 from automation.types.campaign import Campaign
 from automation.workspace.campaigns import parse_launched, renderer_of, template_files
-from automation.workspace.message_defaults import letterhead_of
+from automation.workspace.message_defaults import message_defaults_of
 from automation.workspace.plugins import registry_of
 from automation.workspace.workspace import Workspace
 
@@ -96,7 +96,7 @@ class Desk:
     def _findings(
         self, row: Mapping[str, Any], products: Mapping[str, Mapping[str, object]], inspector: Inspector
     ) -> list[Finding]:
-        grant = specimen(self.campaign, row, self.now)
+        grant = sample_message(self.campaign, row, self.now)
         try:
             message = compose(grant, self.campaign, self.renderer, self.head, products)
         except AutomationError as error:
@@ -204,7 +204,7 @@ def _open(
 ) -> None:
     project = project_of_text(root, config, registry_of(root))
     campaign = parse_launched(project, name, text)
-    head = replace(letterhead_of(project, secret), track=False)
+    head = replace(message_defaults_of(project, secret), track=False)
     marketing = project.settings.topics[campaign.topic] == "marketing"
     _process.desk = Desk(campaign, renderer_of(project, files), head, marketing, now)
 

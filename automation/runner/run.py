@@ -13,11 +13,11 @@ from automation.errors import AutomationError, Stopped
 from automation.inbound.flush import flush
 from automation.inbound.migration.gate import channels_of, refuse_before_move
 from automation.pipeline.audience import Frozen, freeze
-from automation.pipeline.decide import Materials, decide, recheck_caps
+from automation.pipeline.decide import RunContext, decide, recheck_caps
 from automation.rules.reads import offer_conditions, reads_decisions
 from automation.runner import guards
 from automation.runner.competing_runs import with_competing_runs
-from automation.runner.context import materials, plan_offers
+from automation.runner.context import context, plan_offers
 from automation.schedule.calendar import local_time
 from automation.schedule.due_times import Due
 from automation.store import holds, launches, pauses, runs
@@ -27,7 +27,7 @@ from automation.store.runs import RunRow
 from automation.types.progress import Progress, quiet
 from automation.types.run import Account, RunState
 from automation.warehouse.connect import Warehouse
-from automation.workspace.launched import Pinned, PinnedCampaigns
+from automation.workspace.launched import LaunchedCampaign, LaunchedCampaigns
 from automation.workspace.models import active_versions
 from automation.workspace.profiles import refresh_for
 from automation.workspace.snapshots import snapshot
@@ -72,7 +72,7 @@ def _told(pause: Pause) -> str:
 
 def advance(
     workspace: Workspace,
-    pinned: PinnedCampaigns,
+    pinned: LaunchedCampaigns,
     run_id: int,
     *,
     progress: Progress = quiet,
@@ -99,7 +99,7 @@ def advance(
             return False
         if state is not RunState.PLANNING:
             return True
-        found = _materials(workspace, warehouse, run_id, launch)
+        found = _context(workspace, warehouse, run_id, launch)
         found = with_competing_runs(workspace, warehouse, pinned, found)
         return _plan_batches(workspace, found, run_id, progress, halted)
     except Exception as error:
@@ -112,7 +112,7 @@ def advance(
         warehouse.close()
 
 
-def _is_too_late(workspace: Workspace, run: RunRow, launch: Pinned) -> bool:
+def _is_too_late(workspace: Workspace, run: RunRow, launch: LaunchedCampaign) -> bool:
     """Whether the held run's time is over, which ends it."""
     limit, now = guards.lateness(launch.campaign), workspace.clock.now()
     if now - run.due_at <= limit:
@@ -123,7 +123,7 @@ def _is_too_late(workspace: Workspace, run: RunRow, launch: Pinned) -> bool:
     return True
 
 
-def _freeze(workspace: Workspace, warehouse: Warehouse, run: RunRow, launch: Pinned) -> RunState:
+def _freeze(workspace: Workspace, warehouse: Warehouse, run: RunRow, launch: LaunchedCampaign) -> RunState:
     """Fix who is in it, unless a guard holds the run before or after; returns the run's state."""
     flush(workspace, warehouse)
     campaign, as_of = launch.campaign, workspace.clock.now()
@@ -165,21 +165,21 @@ def _hold(workspace: Workspace, run: RunRow, hold: guards.Hold) -> RunState:
     return RunState.HELD
 
 
-def _materials(workspace: Workspace, warehouse: Warehouse, run_id: int, launch: Pinned) -> Materials:
+def _context(workspace: Workspace, warehouse: Warehouse, run_id: int, launch: LaunchedCampaign) -> RunContext:
     """What the run decides with; its offer policy plans once, and that is kept."""
     with workspace.store.reading() as connection:
         run = runs.get(connection, run_id)
-    found = run_materials(workspace, warehouse, run, launch)
-    if found.counter is None or run.offer_plan:
+    found = context_of_run(workspace, warehouse, run, launch)
+    if found.offer is None or run.offer_plan:
         return found
     plan = plan_offers(found, Frozen(workspace.audience_file(run_id)).batches(), None)
     with workspace.store.transaction() as connection:
         runs.set_offer_plan(connection, run_id, plan)
-    return replace(found, counter=replace(found.counter, plan=plan))
+    return replace(found, offer=replace(found.offer, plan=plan))
 
 
 def _plan_batches(
-    workspace: Workspace, found: Materials, run_id: int, progress: Progress, halted: Callable[[], bool]
+    workspace: Workspace, found: RunContext, run_id: int, progress: Progress, halted: Callable[[], bool]
 ) -> bool:
     with workspace.store.transaction() as connection:
         run = runs.get(connection, run_id)
@@ -197,7 +197,7 @@ def _plan_batches(
     return True
 
 
-def run_materials(workspace: Workspace, warehouse: Warehouse, run: RunRow, launch: Pinned) -> Materials:
+def context_of_run(workspace: Workspace, warehouse: Warehouse, run: RunRow, launch: LaunchedCampaign) -> RunContext:
     """What the run decides with, as it was pinned when it was frozen."""
     versions: Mapping[str, Any] = run.versions
     local = datetime.fromisoformat(versions["local"]) if versions.get("local") else None
@@ -211,7 +211,7 @@ def run_materials(workspace: Workspace, warehouse: Warehouse, run: RunRow, launc
         versions=pinned_models,
         today=local,
     )
-    return materials(
+    return context(
         workspace,
         launch.campaign,
         data,
@@ -225,7 +225,7 @@ def run_materials(workspace: Workspace, warehouse: Warehouse, run: RunRow, launc
 
 
 def _plan_batch(
-    workspace: Workspace, found: Materials, run_id: int, taken: tuple[int, int], batch: pl.DataFrame
+    workspace: Workspace, found: RunContext, run_id: int, taken: tuple[int, int], batch: pl.DataFrame
 ) -> None:
     """`taken`: the batch's number, and the epoch under which this planner took it."""
     no, epoch = taken
@@ -233,7 +233,7 @@ def _plan_batch(
     with workspace.store.reading() as connection:
         decided = decide(batch, found, connection, now=now)
     with workspace.store.transaction() as connection:
-        decided, displaced = recheck_caps(decided, found.terms, connection, now=now)
+        decided, displaced = recheck_caps(decided, found.eligibility, connection, now=now)
         if not found.test:
             cap_slots.give_way(connection, displaced, now=now)
         ledger.plan(

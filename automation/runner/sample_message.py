@@ -11,15 +11,15 @@ from typing import Any
 import polars as pl
 
 from automation.clock import from_millis
-from automation.messages.compose import Letterhead
+from automation.messages.compose import MessageDefaults
 from automation.messages.template.files import Templates
 from automation.store.ledger.coupons import coupon_code
 from automation.types.campaign import Campaign
 from automation.types.grant import Grant
-from automation.workspace.message_defaults import letterhead_of
+from automation.workspace.message_defaults import message_defaults_of
 from automation.workspace.workspace import Workspace
 
-SPECIMEN = "0" * 32
+SAMPLE_ID = "0" * 32
 """An id that no message has: its links lead to nobody's choices."""
 COLUMNS = (
     "customer_id",
@@ -36,10 +36,10 @@ COLUMNS = (
 )
 
 
-def specimen(campaign: Campaign, row: Mapping[str, Any], now: datetime) -> Grant:
+def sample_message(campaign: Campaign, row: Mapping[str, Any], now: datetime) -> Grant:
     """A grant that is none, with a coupon code that no message has. row: `COLUMNS`."""
     return Grant(
-        id=SPECIMEN,
+        id=SAMPLE_ID,
         attempt=1,
         run_id=0,
         batch_no=0,
@@ -54,7 +54,7 @@ def specimen(campaign: Campaign, row: Mapping[str, Any], now: datetime) -> Grant
         variant=row["variant"],
         offer=row["offer"],
         items=row["items"],
-        coupon=None if row["coupon"] is None else coupon_code(b"sample", row["coupon"], SPECIMEN),
+        coupon=None if row["coupon"] is None else coupon_code(b"sample", row["coupon"], SAMPLE_ID),
         due_at=from_millis(row["due_at"]),
         granted_at=now,
     )
@@ -76,6 +76,6 @@ def versions_of(row: pl.DataFrame, campaign: Campaign, templates: Templates, oth
             )
 
 
-def untracked(workspace: Workspace) -> Letterhead:
-    """The project's letterhead without links to click: a message that is not in the ledger has none."""
-    return replace(letterhead_of(workspace.project, workspace.store.secret), track=False)
+def untracked(workspace: Workspace) -> MessageDefaults:
+    """The project's message_defaults without links to click: a message that is not in the ledger has none."""
+    return replace(message_defaults_of(workspace.project, workspace.store.secret), track=False)

@@ -12,19 +12,19 @@ from automation.contracts import Channel
 from automation.errors import AutomationError
 from automation.messages.compose import compose, tag_links
 from automation.messages.redirect import COPY, unknown_id
-from automation.runner.sample_message import specimen, untracked
+from automation.runner.sample_message import sample_message, untracked
 from automation.store import runs
 from automation.store.ledger import seed_copies
 from automation.store.ledger.seed_copies import Model
 from automation.types.message import Receipt, Rendered
 from automation.workspace.channels import channel_kinds, make_channel
-from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import Workspace
 
 log = structlog.get_logger(__name__)
 
 
-def send_seeds(workspace: Workspace, pinned: PinnedCampaigns, run_id: int) -> int:
+def send_seeds(workspace: Workspace, pinned: LaunchedCampaigns, run_id: int) -> int:
     """Send each seed its copies, once; returns how many were sent now.
 
     A copy is written down before it leaves: one that may have left when the process died is not sent again.
@@ -48,13 +48,13 @@ def send_seeds(workspace: Workspace, pinned: PinnedCampaigns, run_id: int) -> in
 
 
 def _copies(
-    workspace: Workspace, pinned: PinnedCampaigns, run_id: int, model: Model, seeds: Sequence[str]
+    workspace: Workspace, pinned: LaunchedCampaigns, run_id: int, model: Model, seeds: Sequence[str]
 ) -> list[Rendered]:
     """The same message for each seed, with a coupon code that is none and links that nobody's choices hang on."""
     with workspace.store.reading() as connection:
         launch = pinned.get(connection, runs.get(connection, run_id).launch_id)
         products = tag_links(runs.products(connection, run_id, model.batch_no), launch.campaign)
-    grant = specimen(launch.campaign, {**vars(model), "expires_at": None}, workspace.clock.now())
+    grant = sample_message(launch.campaign, {**vars(model), "expires_at": None}, workspace.clock.now())
     made = compose(grant, launch.campaign, launch.renderer, untracked(workspace), products)
     label = "/".join(part for part in (launch.campaign.name, str(run_id), model.variant, model.language) if part)
     return [

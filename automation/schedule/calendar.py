@@ -16,7 +16,7 @@ from automation.store.launches import Launched
 from automation.store.runs import RunRow
 from automation.types.campaign import Campaign, Schedule
 from automation.types.run import RunKind
-from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import Workspace
 
 log = structlog.get_logger(__name__)
@@ -36,7 +36,7 @@ class Entry:
         return self.campaign.name
 
 
-def agenda(workspace: Workspace, pinned: PinnedCampaigns, zones: Sequence[ZoneInfo] | None = None) -> list[Entry]:
+def agenda(workspace: Workspace, pinned: LaunchedCampaigns, zones: Sequence[ZoneInfo] | None = None) -> list[Entry]:
     """Every launched campaign that has a schedule; one that no longer fits config.yaml is logged and left out.
 
     zones: those of the customers, read from the warehouse when not given.

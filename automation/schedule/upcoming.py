@@ -7,7 +7,7 @@ from datetime import datetime
 
 from automation.schedule.calendar import agenda, next_time
 from automation.types.campaign import Campaign
-from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import Workspace
 
 
@@ -19,7 +19,7 @@ class UpcomingRun:
     due_at: datetime
 
 
-def upcoming_runs(workspace: Workspace, pinned: PinnedCampaigns, campaign: Campaign) -> list[UpcomingRun]:
+def upcoming_runs(workspace: Workspace, pinned: LaunchedCampaigns, campaign: Campaign) -> list[UpcomingRun]:
     """Launched campaigns of a higher priority that are due before long; none where config.yaml doesn't look ahead."""
     ahead = workspace.project.settings.caps.look_ahead
     if ahead is None:

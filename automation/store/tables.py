@@ -20,7 +20,7 @@ class Fact(SQLModel, table=True):
 
 
 class Content(SQLModel, table=True):
-    """Pinned files by their SHA-256."""
+    """LaunchedCampaign files by their SHA-256."""
 
     sha256: str = Field(primary_key=True)
     body: bytes = Field(sa_type=LargeBinary)
@@ -124,10 +124,10 @@ class Suppression(SQLModel, table=True):
     source: str
 
 
-class MovingIn(SQLModel, table=True):
+class Migration(SQLModel, table=True):
     """A file brought over from the sender used before, or the waiver of that."""
 
-    __tablename__ = "moving_in"
+    __tablename__ = "migration"
 
     id: int | None = Field(default=None, primary_key=True)
     what: str  # suppressions, consents, contacts, waived
@@ -217,14 +217,14 @@ class Message(SQLModel, table=True):
         ),
         Index(
             "ix_message_due",
-            "lane",
+            "queue",
             "due_at",
             sqlite_where=text("state = 'queued'"),
             postgresql_where=text("state = 'queued'"),
         ),
         Index(
-            "ix_message_flight",
-            "flight",
+            "ix_message_worker",
+            "worker_id",
             sqlite_where=text("state = 'sending'"),
             postgresql_where=text("state = 'sending'"),
         ),
@@ -247,7 +247,7 @@ class Message(SQLModel, table=True):
     topic: str
     address: str
     recipient: str = Field(default="", sa_column_kwargs={"server_default": ""})  # the address as it is compared
-    lane: str  # the queue that it waits in: channel, run and, where many share it, the recipient's domain
+    queue: str  # where that it waits in: channel, run and, where many share it, the recipient's domain
     due_at: int = Field(sa_type=BigInteger)
     expires_at: int | None = Field(default=None, sa_type=BigInteger)
     quiet_from: int | None = Field(default=None, sa_type=BigInteger)  # the first quiet hours after it is due
@@ -255,7 +255,7 @@ class Message(SQLModel, table=True):
     state: str
     attempt: int = 0
     provider: int = Field(default=0, sa_column_kwargs={"server_default": "0"})  # of the channel: 1 is the other one
-    flight: int | None = None
+    worker_id: int | None = None
     granted_at: int | None = Field(default=None, sa_type=BigInteger)
     settled_at: int | None = Field(default=None, sa_type=BigInteger)
     provider_id: str | None = None
@@ -264,12 +264,13 @@ class Message(SQLModel, table=True):
     context: str  # JSON
 
 
-class Contact(SQLModel, table=True):
+class CapEntry(SQLModel, table=True):
     """What counts for caps and for re-entry: a message promised to a customer."""
 
+    __tablename__ = "cap_entry"
     __table_args__ = (
-        Index("ix_contact_customer", "customer_id", "at"),
-        Index("ix_contact_recipient", "recipient", "at"),
+        Index("ix_cap_entry_customer", "customer_id", "at"),
+        Index("ix_cap_entry_recipient", "recipient", "at"),
     )
 
     message_id: str = Field(primary_key=True)
@@ -308,7 +309,7 @@ class Coupon(SQLModel, table=True):
     valid_until: int | None = Field(default=None, sa_type=BigInteger)
 
 
-class Flight(SQLModel, table=True):
+class Worker(SQLModel, table=True):
     """A delivering process's life. `pid_started` tells it from a later process with the same number."""
 
     id: int | None = Field(default=None, primary_key=True)
@@ -322,8 +323,10 @@ class Flight(SQLModel, table=True):
     ended_at: int | None = Field(default=None, sa_type=BigInteger)
 
 
-class Lane(SQLModel, table=True):
+class RateLane(SQLModel, table=True):
     """A rate that messages share: of a provider, a recipient's domain or a campaign."""
+
+    __tablename__ = "rate_lane"
 
     name: str = Field(primary_key=True)
     per_second: float | None = None  # the pace now, where it is slower than what the files allow; None is theirs
@@ -367,8 +370,10 @@ class Inbox(SQLModel, table=True):
     flush: int | None = Field(default=None, index=True)
 
 
-class Arrival(SQLModel, table=True):
+class ShopReport(SQLModel, table=True):
     """Lines of an export that a shop reported by calling us, until they are imported."""
+
+    __tablename__ = "shop_report"
 
     id: int | None = Field(default=None, primary_key=True)
     about: str = Field(unique=True)  # the order, product or customer

@@ -33,4 +33,4 @@ class Grant(NamedTuple):
     granted_at: datetime
     provider: int = 0
     wait: float = 0.0
-    flight: int = 0
+    worker_id: int = 0

@@ -15,11 +15,11 @@ from automation.types.campaign import Campaign
 from automation.workspace.campaigns import parse_launched
 from automation.workspace.campaigns import renderer_of as renderer
 
-__all__ = ["Pinned", "PinnedCampaigns", "renderer"]
+__all__ = ["LaunchedCampaign", "LaunchedCampaigns", "renderer"]
 
 
 @dataclass(frozen=True)
-class Pinned:
+class LaunchedCampaign:
     """A launch, its campaign, and a renderer over its templates."""
 
     launch: Launched
@@ -28,22 +28,22 @@ class Pinned:
 
 
 @dataclass
-class PinnedCampaigns:
+class LaunchedCampaigns:
     """Launches read from the store once and kept while the process lives: they never change."""
 
     project: Project
-    found: dict[int, Pinned] = field(default_factory=dict)
+    found: dict[int, LaunchedCampaign] = field(default_factory=dict)
 
-    def get(self, connection: Connection, launch_id: int) -> Pinned:
+    def get(self, connection: Connection, launch_id: int) -> LaunchedCampaign:
         """Raises `ConfigurationError` where the pinned file no longer fits config.yaml or the plugins."""
         if launch_id not in self.found:
             self.found[launch_id] = self._read(connection, launches.launch_of(connection, launch_id))
         return self.found[launch_id]
 
-    def _read(self, connection: Connection, launch: Launched) -> Pinned:
+    def _read(self, connection: Connection, launch: Launched) -> LaunchedCampaign:
         text = launches.content(connection, launch.campaign_sha256).decode()
         campaign = parse_launched(self.project, launch.campaign, text)
-        return Pinned(launch, campaign, renderer(self.project, _files(connection, launch.templates)))
+        return LaunchedCampaign(launch, campaign, renderer(self.project, _files(connection, launch.templates)))
 
 
 def _files(connection: Connection, manifest: Mapping[str, str]) -> dict[str, bytes]:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from zoneinfo import ZoneInfo
 
 from automation.config.project import Project
-from automation.messages.compose import Letterhead
+from automation.messages.compose import MessageDefaults
 from automation.workspace.channels import kinds_of
 
 _SHOWN_OF_SHOP = {"name", "url", "currency", "language", "address", "email"}
 
 
-def letterhead_of(project: Project, secret: bytes) -> Letterhead:
+def message_defaults_of(project: Project, secret: bytes) -> MessageDefaults:
     """What every message of this project carries; `secret` signs its links."""
     settings = project.settings
     shop = settings.shop
-    return Letterhead(
+    return MessageDefaults(
         shop={key: str(value or "") for key, value in shop.model_dump(include=_SHOWN_OF_SHOP).items()},
         zone=ZoneInfo(shop.timezone),
         sender=settings.senders.from_ or f"{shop.name} <{shop.email or 'no-reply@localhost'}>",

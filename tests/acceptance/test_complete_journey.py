@@ -33,7 +33,7 @@ from automation.store.ledger.decisions import DecisionRow
 from automation.types.run import Account, RunKind
 from automation.types.schema import TableName
 from automation.warehouse.importing.mapping import load_mapping
-from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import Workspace, open_workspace
 
 pytestmark = [pytest.mark.data, pytest.mark.slow]
@@ -140,7 +140,7 @@ def run_campaign(workspace: Workspace) -> int:
     launch(workspace, CAMPAIGN, by="test", audience=None)
     claimed = runs.claim(workspace, CAMPAIGN, Due(RunKind.MANUAL, "first", NEW_YEAR))
     assert claimed is not None
-    pinned = PinnedCampaigns(workspace.project)
+    pinned = LaunchedCampaigns(workspace.project)
     runs.advance(workspace, pinned, claimed.id)
     asyncio.run(Delivery(workspace, pinned).deliver_due())
     runs.finish(workspace)

@@ -17,7 +17,7 @@ from automation.inbound.migration.gate import waive
 from automation.runner.run import advance, claim
 from automation.schedule.due_times import Due
 from automation.types.run import RunKind
-from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import open_workspace
 
 
@@ -37,7 +37,7 @@ def test_fifty_per_second_over_ten_seconds_by_four_workers(tmp_path: Path, where
         with open_workspace(root) as workspace:
             run = claim(workspace, "hello", Due(RunKind.MANUAL, "1", workspace.clock.now()))
             assert run is not None
-            pinned = PinnedCampaigns(workspace.project)
+            pinned = LaunchedCampaigns(workspace.project)
             advance(workspace, pinned, run.id)
             delivery = Delivery(workspace, pinned, executor=executor_of(workspace))
             asyncio.run(delivery.deliver_due())

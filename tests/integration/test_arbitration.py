@@ -20,7 +20,7 @@ from automation.runner.launch import launch
 from automation.runner.plan import plan
 from automation.schedule.due_times import Due
 from automation.types.run import Account, RunKind
-from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import Workspace, open_workspace
 
 CAPPED = CONFIG + "caps: {total: [1 per 7d]}\n"
@@ -52,7 +52,7 @@ def shop(tmp_path: Path) -> Iterator[Workspace]:
 
 
 def start(workspace: Workspace, name: str, *, look: bool = False) -> int:
-    pinned = PinnedCampaigns(workspace.project)
+    pinned = LaunchedCampaigns(workspace.project)
     row = runs.claim(workspace, name, Due(RunKind.MANUAL, "1", workspace.clock.now()))
     assert row is not None
     runs.advance(workspace, pinned, row.id)

@@ -32,7 +32,7 @@ from automation.store.tables import Message
 from automation.testing.toy_shop import TOY_AS_OF
 from automation.types.message import Receipt, Rendered, Verdict
 from automation.types.run import Account
-from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import Workspace, open_workspace
 from automation_email.file import FileChannel
 
@@ -178,7 +178,7 @@ def test_a_channel_that_can_tell_is_asked(tmp_path: Path, monkeypatch: pytest.Mo
         assert asked == []
         assert isinstance(toy.clock, ManualClock)
         toy.clock.advance(timedelta(seconds=11))
-        asyncio.run(Delivery(toy, PinnedCampaigns(toy.project)).deliver_due(linger=0.3))
+        asyncio.run(Delivery(toy, LaunchedCampaigns(toy.project)).deliver_due(linger=0.3))
         assert account(toy, run_id) == Account(audience=6, unreachable=1, sent=1, queued=1, failed=1, ambiguous=2)
     assert len(asked) == len(set(asked)) == 5
 

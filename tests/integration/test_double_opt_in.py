@@ -26,7 +26,7 @@ from automation.runner.run import advance
 from automation.store.people import consent, double_opt_in
 from automation.testing.toy_shop import TOY_AS_OF
 from automation.types.run import Account
-from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import Workspace, open_workspace
 
 BODY = """<p>Hello {{ customer.first_name|default("you") }}: <a href="{{ links.confirm }}">yes</a></p>"""
@@ -62,7 +62,7 @@ def say_yes(workspace: Workspace, *people: tuple[str, str], topic: str = "promot
 def work(workspace: Workspace) -> list[int]:
     made = [run.id for run in ask(workspace)]
     for run_id in made:
-        advance(workspace, PinnedCampaigns(workspace.project), run_id)
+        advance(workspace, LaunchedCampaigns(workspace.project), run_id)
     deliver(workspace)
     return made
 

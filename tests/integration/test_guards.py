@@ -23,7 +23,7 @@ from automation.store import runs as stored
 from automation.store.runs import RunRow
 from automation.testing.toy_shop import TOY_AS_OF
 from automation.types.run import Account, RunKind, RunState
-from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import Workspace
 
 STRICT = "guards: {repeat: {at_least: 1}, size: {at_least: 1}}\n"
@@ -44,7 +44,7 @@ def start(workspace: Workspace, key: str, *, confirmed_by: str | None = None, ki
 
 
 def go_on(workspace: Workspace, run_id: int) -> RunRow:
-    runs.advance(workspace, PinnedCampaigns(workspace.project), run_id)
+    runs.advance(workspace, LaunchedCampaigns(workspace.project), run_id)
     return run_status(workspace, run_id).run
 
 

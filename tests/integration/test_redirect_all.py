@@ -20,7 +20,7 @@ from automation.runner.plan import every_version, plan
 from automation.runner.seed_copies import send_seeds
 from automation.store.ledger import decisions
 from automation.types.run import Account
-from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.plugins import registry_of
 from automation.workspace.workspace import Workspace, open_workspace
 
@@ -113,7 +113,7 @@ def test_seeds_get_one_copy_of_each_variant_and_language(tmp_path: Path) -> None
     (tmp_path / "templates/toy/de.yaml").write_text("subject: Hallo {{ customer.first_name }}\n")
     with toy_project(tmp_path, config=config, campaign=campaign) as toy:
         run_id = start(toy)
-        pinned = PinnedCampaigns(toy.project)
+        pinned = LaunchedCampaigns(toy.project)
         with toy.store.reading() as connection:
             rows = [row for row in decisions.find(connection, run_id=run_id) if row.message_id]
         versions = {(row.variant, str(row.context["language"])) for row in rows}
@@ -131,7 +131,7 @@ def test_seeds_get_one_copy_of_each_variant_and_language(tmp_path: Path) -> None
         assert account(toy, run_id) == Account(audience=6, unreachable=1, sent=5)
         with toy.store.reading() as connection:
             assert {row[0] for row in connection.exec_driver_sql("SELECT verdict FROM seed")} == {"sent"}
-            assert connection.exec_driver_sql("SELECT count(*) FROM contact").scalar() == 5
+            assert connection.exec_driver_sql("SELECT count(*) FROM cap_entry").scalar() == 5
 
 
 def test_customers_for_tests_are_in_no_audience(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ from automation.types.grant import Grant
 from automation.types.message import Receipt, Rendered, Verdict
 from automation.types.run import Account, RunKind, RunState
 from automation.warehouse.connect import Warehouse
-from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import Workspace
 
 STRIKE = """
@@ -232,10 +232,10 @@ def test_planning_goes_on_where_it_stopped(toy: Workspace, monkeypatch: pytest.M
     assert row is not None
 
     calls = iter([False, True])
-    assert not runs.advance(toy, PinnedCampaigns(toy.project), row.id, halted=lambda: next(calls))
+    assert not runs.advance(toy, LaunchedCampaigns(toy.project), row.id, halted=lambda: next(calls))
     half = account(toy, row.id)
     assert (half.audience, half.unplanned) == (6, 4)
-    assert runs.advance(toy, PinnedCampaigns(toy.project), row.id)
+    assert runs.advance(toy, LaunchedCampaigns(toy.project), row.id)
     whole = account(toy, row.id)
     assert whole == Account(audience=6, unreachable=1, queued=5)
     deliver(toy)
@@ -360,7 +360,7 @@ def test_what_a_dying_delivery_already_heard_is_kept(toy: Workspace, monkeypatch
     run_id = start(toy)
 
     async def live_and_die() -> None:
-        life = asyncio.create_task(Delivery(toy, PinnedCampaigns(toy.project)).deliver_due())
+        life = asyncio.create_task(Delivery(toy, LaunchedCampaigns(toy.project)).deliver_due())
         await heard.wait()
         await asyncio.sleep(0.6)  # the receipts are committed without waiting for the group
         assert account(toy, run_id) == Account(audience=6, unreachable=1, sent=2, sending=3)
@@ -389,7 +389,7 @@ def test_a_failure_that_may_pass_does_not_end_the_run(
     with monkeypatch.context() as patched:
         patched.setattr(runs, "freeze", fail)
         with pytest.raises(type(error)):
-            runs.advance(toy, PinnedCampaigns(toy.project), row.id)
+            runs.advance(toy, LaunchedCampaigns(toy.project), row.id)
     status = run_status(toy, row.id).run
     assert (status.state, status.error) == (state, str(error))
 
@@ -453,4 +453,4 @@ def test_a_project_file_that_no_longer_fits_stops_its_own_campaign_only(toy: Wor
         row = runs.claim(reopened, "toy", Due(RunKind.MANUAL, "1", TOY_AS_OF))
         assert row is not None
         with pytest.raises(AutomationError, match="campaign 'toy' as launched no longer fits"):
-            runs.advance(reopened, PinnedCampaigns(reopened.project), row.id)
+            runs.advance(reopened, LaunchedCampaigns(reopened.project), row.id)

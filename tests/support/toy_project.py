@@ -17,7 +17,7 @@ from automation.schedule.due_times import Due
 from automation.store.people import consent, migration
 from automation.testing.toy_shop import TOY_AS_OF, toy_customers, toy_events, toy_products
 from automation.types.run import RunKind
-from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import Workspace, open_workspace
 
 CONFIG = """
@@ -84,7 +84,7 @@ def again(workspace: Workspace, *, key: str, name: str = "toy") -> int:
     """Another run of what was launched."""
     row = runs.claim(workspace, name, Due(RunKind.MANUAL, key, workspace.clock.now()))
     assert row is not None
-    runs.advance(workspace, PinnedCampaigns(workspace.project), row.id)
+    runs.advance(workspace, LaunchedCampaigns(workspace.project), row.id)
     return row.id
 
 
@@ -92,7 +92,7 @@ def deliver(workspace: Workspace, *, after: timedelta = timedelta(0)) -> Deliver
     """Send what is due and close the runs that are done."""
     assert isinstance(workspace.clock, ManualClock)
     workspace.clock.advance(after)
-    delivery = Delivery(workspace, PinnedCampaigns(workspace.project))
+    delivery = Delivery(workspace, LaunchedCampaigns(workspace.project))
     asyncio.run(delivery.deliver_due())
     runs.finish(workspace)
     return delivery

@@ -31,7 +31,7 @@ from automation.store.inbox import inbox
 from automation.store.ledger import decisions
 from automation.types.run import Account, RunKind
 from automation.warehouse.importing.mapping import load_mapping
-from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import Workspace, open_workspace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -137,7 +137,7 @@ def run_once(workspace: Workspace) -> None:
     launch(workspace, "hello", by="test", audience=None)
     claimed = runs.claim(workspace, "hello", Due(RunKind.MANUAL, "first", NOON))
     assert claimed is not None
-    pinned = PinnedCampaigns(workspace.project)
+    pinned = LaunchedCampaigns(workspace.project)
     runs.advance(workspace, pinned, claimed.id)
     asyncio.run(Delivery(workspace, pinned).deliver_due())
     runs.finish(workspace)

@@ -12,10 +12,10 @@ from sqlalchemy.engine import Connection
 
 from automation.clock import to_millis
 from automation.store.engine import table
-from automation.store.tables import Arrival
+from automation.store.tables import ShopReport
 from automation.types.schema import TableName
 
-_arrival = table(Arrival)
+_shop_report = table(ShopReport)
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,13 @@ def take(
         "lines": json.dumps(lines, ensure_ascii=False),
         "received_at": to_millis(now),
     }
-    connection.execute(sa.delete(_arrival).where(_arrival.c.about == row["about"]))
-    connection.execute(sa.insert(_arrival).values(row))
+    connection.execute(sa.delete(_shop_report).where(_shop_report.c.about == row["about"]))
+    connection.execute(sa.insert(_shop_report).values(row))
 
 
 def waiting(connection: Connection, *, limit: int = 10_000) -> list[Waiting]:
     """What waits, by preset and table: products before orders and customers, whom orders may name."""
-    query = sa.select(_arrival).order_by(_arrival.c.id).limit(limit)
+    query = sa.select(_shop_report).order_by(_shop_report.c.id).limit(limit)
     groups: dict[tuple[str, TableName], list[sa.Row[tuple[object, ...]]]] = {}
     for row in connection.execute(query):
         groups.setdefault((row.preset, row.table_name), []).append(row)
@@ -64,5 +64,5 @@ def waiting(connection: Connection, *, limit: int = 10_000) -> list[Waiting]:
 
 def done(connection: Connection, imported: Waiting) -> None:
     """The warehouse has these lines."""
-    same = (_arrival.c.preset == imported.preset, _arrival.c.table_name == imported.table)
-    connection.execute(sa.delete(_arrival).where(*same, _arrival.c.id <= imported.upto))
+    same = (_shop_report.c.preset == imported.preset, _shop_report.c.table_name == imported.table)
+    connection.execute(sa.delete(_shop_report).where(*same, _shop_report.c.id <= imported.upto))

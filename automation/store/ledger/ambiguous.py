@@ -13,10 +13,10 @@ from automation.clock import from_millis, to_millis
 from automation.errors import StoreError
 from automation.store.engine import table
 from automation.store.ledger import coupons
-from automation.store.tables import Contact, Launch, Message, Run
+from automation.store.tables import CapEntry, Launch, Message, Run
 from automation.types.message import MessageState
 
-_message, _run, _launch, _contact = table(Message), table(Run), table(Launch), table(Contact)
+_message, _run, _launch, _cap_entry = table(Message), table(Run), table(Launch), table(CapEntry)
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ from automation.clock import to_millis
 from automation.store.engine import table
 from automation.store.ledger import settling
 from automation.store.ledger.earlier_sends import IMPORTED
-from automation.store.tables import Contact, Decision, Message
+from automation.store.tables import CapEntry, Decision, Message
 from automation.types.address import normalise
 from automation.types.grant import Grant
 from automation.types.message import MessageState
 
-_contact, _message, _decision = table(Contact), table(Message), table(Decision)
+_cap_entry, _message, _decision = table(CapEntry), table(Message), table(Decision)
 
 LOST, DEFERRED = "arbitration_lost", "deferred_for"
 SCHEMA = {
@@ -56,17 +56,17 @@ def of_people(connection: Connection, people: pl.DataFrame, *, since: datetime, 
 
 def _find(connection: Connection, key: str, values: pl.Series, since: datetime, now: datetime) -> pl.DataFrame:
     waits = sa.case(
-        (_contact.c.message_id.startswith(IMPORTED), sa.false()),
-        (_message.c.id.is_(None), _contact.c.at > to_millis(now)),
+        (_cap_entry.c.message_id.startswith(IMPORTED), sa.false()),
+        (_message.c.id.is_(None), _cap_entry.c.at > to_millis(now)),
         else_=_message.c.state == MessageState.QUEUED.value,
     )
-    query = sa.select(_contact.c[key], *(_contact.c[name] for name in _KEPT), waits).outerjoin(
-        _message, _message.c.id == _contact.c.message_id
+    query = sa.select(_cap_entry.c[key], *(_cap_entry.c[name] for name in _KEPT), waits).outerjoin(
+        _message, _message.c.id == _cap_entry.c.message_id
     )
     found: list[tuple[object, ...]] = []
     wanted = values.unique().to_list()
     for start in range(0, len(wanted), _NAMED):
-        part = query.where(_contact.c[key].in_(wanted[start : start + _NAMED]), _contact.c.at > to_millis(since))
+        part = query.where(_cap_entry.c[key].in_(wanted[start : start + _NAMED]), _cap_entry.c.at > to_millis(since))
         found += [(*row[:-1], bool(row[-1])) for row in connection.execute(part)]
     schema = {"key": pl.String(), **{name: SCHEMA[name] for name in _KEPT}, "open": pl.Boolean()}
     return pl.DataFrame(found, schema=schema, orient="row")
@@ -115,7 +115,7 @@ def _put_off(connection: Connection, later: pl.DataFrame) -> None:
     values = {"expires_at": moved, "due_at": sa.bindparam("d"), "reason": DEFERRED}
     connection.execute(sa.update(_message).where(_message.c.id == sa.bindparam("i")).values(values), rows)
     connection.execute(
-        sa.update(_contact).where(_contact.c.message_id == sa.bindparam("i")).values(at=sa.bindparam("d")), rows
+        sa.update(_cap_entry).where(_cap_entry.c.message_id == sa.bindparam("i")).values(at=sa.bindparam("d")), rows
     )
     _note(connection, later, DEFERRED)
 
@@ -149,7 +149,7 @@ def keep_gap(
     rows = [{"i": identity, "d": until} for identity, until in found.items()]
     if rows:
         message = sa.update(_message).where(_message.c.id == sa.bindparam("i")).values(due_at=sa.bindparam("d"))
-        contact = sa.update(_contact).where(_contact.c.message_id == sa.bindparam("i")).values(at=sa.bindparam("d"))
+        contact = sa.update(_cap_entry).where(_cap_entry.c.message_id == sa.bindparam("i")).values(at=sa.bindparam("d"))
         connection.execute(message, rows)
         connection.execute(contact, rows)
     return found
@@ -163,15 +163,15 @@ def _last_left(connection: Connection, grants: Sequence[Grant], since: int, topi
         ("recipient", [normalise(grant.address) for grant in grants]),
     ):
         query = (
-            sa.select(_contact.c[key], sa.func.max(_message.c.granted_at))
-            .join(_message, _message.c.id == _contact.c.message_id)
+            sa.select(_cap_entry.c[key], sa.func.max(_message.c.granted_at))
+            .join(_message, _message.c.id == _cap_entry.c.message_id)
             .where(
-                _contact.c[key].in_(values),
-                _contact.c.topic.in_(topics),
+                _cap_entry.c[key].in_(values),
+                _cap_entry.c.topic.in_(topics),
                 _message.c.granted_at > since,
                 _message.c.state.in_(_LEFT),
             )
-            .group_by(_contact.c[key])
+            .group_by(_cap_entry.c[key])
         )
         last |= {row[0]: row[1] for row in connection.execute(query)}
     return last

@@ -15,10 +15,10 @@ from sqlalchemy.engine import Connection
 
 from automation.clock import from_millis, to_millis
 from automation.store.engine import table
-from automation.store.tables import Contact, Coupon, Decision, Message, Run
+from automation.store.tables import CapEntry, Coupon, Decision, Message, Run
 from automation.types.message import LIVE
 
-_decision, _message, _contact = table(Decision), table(Message), table(Contact)
+_decision, _message, _cap_entry = table(Decision), table(Message), table(CapEntry)
 _coupon, _run = table(Coupon), table(Run)
 
 
@@ -190,12 +190,12 @@ def written_to(
 ) -> set[str]:
     """Those of these ids and addresses (normalised) that were promised this campaign since then (or ever), under
     whichever id of theirs; sends of the sender used before count."""
-    query = sa.select(_contact.c.customer_id, _contact.c.recipient).where(
-        _contact.c.campaign == campaign,
-        sa.or_(_contact.c.customer_id.in_(customers), _contact.c.recipient.in_(recipients)),
+    query = sa.select(_cap_entry.c.customer_id, _cap_entry.c.recipient).where(
+        _cap_entry.c.campaign == campaign,
+        sa.or_(_cap_entry.c.customer_id.in_(customers), _cap_entry.c.recipient.in_(recipients)),
     )
     if since is not None:
-        query = query.where(_contact.c.at >= to_millis(since))
+        query = query.where(_cap_entry.c.at >= to_millis(since))
     return {value for row in connection.execute(query) for value in row if value}
 
 
@@ -210,11 +210,11 @@ def under_cap_from(
 ) -> dict[str, int]:
     """Those of a batch who were promised at least `contacts` messages of these topics within `window`, each with the
     milliseconds at which one more may be sent: when the `contacts`-th latest leaves the window."""
-    place = sa.func.row_number().over(partition_by=_contact.c.customer_id, order_by=_contact.c.at.desc())
+    place = sa.func.row_number().over(partition_by=_cap_entry.c.customer_id, order_by=_cap_entry.c.at.desc())
     ranked = (
-        sa.select(_contact.c.customer_id, _contact.c.at, place.label("place"))
-        .where(_contact.c.customer_id.in_(customers), _contact.c.topic.in_(topics))
-        .where(_contact.c.at > to_millis(now - window))
+        sa.select(_cap_entry.c.customer_id, _cap_entry.c.at, place.label("place"))
+        .where(_cap_entry.c.customer_id.in_(customers), _cap_entry.c.topic.in_(topics))
+        .where(_cap_entry.c.at > to_millis(now - window))
         .subquery()
     )
     query = sa.select(ranked.c.customer_id, ranked.c.at).where(ranked.c.place == contacts)

@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from automation.store.engine import insert_rows, table
-from automation.store.tables import Contact
+from automation.store.tables import CapEntry
 
-_contact = table(Contact)
+_cap_entry = table(CapEntry)
 
 IMPORTED = "imported:"
 """How the message id of a contact begins that was brought over."""
@@ -29,8 +29,8 @@ COLUMNS: Mapping[str, pl.DataType] = {
 def add(connection: Connection, rows: pl.DataFrame) -> int:
     """Keep a batch of contacts (`COLUMNS`); those that are there already stay. Returns how many are new."""
     rows = rows.unique("message_id", keep="first", maintain_order=True)
-    query = sa.select(_contact.c.message_id).where(_contact.c.message_id.in_(rows["message_id"].to_list()))
+    query = sa.select(_cap_entry.c.message_id).where(_cap_entry.c.message_id.in_(rows["message_id"].to_list()))
     known = list(connection.execute(query).scalars())
     new = rows.filter(~pl.col("message_id").is_in(known))
-    insert_rows(connection, Contact, tuple(COLUMNS), new.select(list(COLUMNS)).rows())
+    insert_rows(connection, CapEntry, tuple(COLUMNS), new.select(list(COLUMNS)).rows())
     return new.height

@@ -28,7 +28,7 @@ from automation.store.tables import Message
 from automation.types.grant import Grant
 from automation.types.message import MessageState
 
-__all__ = ["Grant", "Refuse", "Tick", "Traffic", "grant_of", "tick"]
+__all__ = ["Grant", "Limits", "Refuse", "Tick", "grant_of", "tick"]
 
 log = structlog.get_logger(__name__)
 _message = table(Message)
@@ -46,7 +46,7 @@ Spacing = Callable[[Connection, Sequence[Grant]], Mapping[str, int]]
 """Puts off, in the same transaction, what would reach a person too soon after another: message id → milliseconds."""
 
 
-class Traffic(Protocol):
+class Limits(Protocol):
     """The rates that the messages of a tick share."""
 
     def room(self, connection: Connection, queue: Queue) -> int:
@@ -59,7 +59,7 @@ class Traffic(Protocol):
         ...
 
 
-class FreeTraffic:
+class NoLimits:
     """No rate at all."""
 
     def room(self, connection: Connection, queue: Queue) -> int:
@@ -91,28 +91,28 @@ def tick(
     connection: Connection,
     *,
     results: Sequence[Result],
-    seats: Sequence[tuple[int, int]],
+    capacity: Sequence[tuple[int, int]],
     now: datetime,
     marketing: Iterable[str],
     refuse: Refuse = lambda grants: {},
-    traffic: Traffic | None = None,
+    limits: Limits | None = None,
     spacing: Spacing = lambda connection, grants: {},
     epoch: int | None = None,
 ) -> Tick:
     """Take the last group's results and grant the next group's intents; the caller commits, then sends.
 
-    seats: flights, and how many messages each can take. `refuse` may forbid some of them. If it raises, none of the
+    capacity: workers, and how many messages each can take. `refuse` may forbid some of them. If it raises, none of the
     group leaves and all are looked at again in a minute. `spacing` puts off what would follow too soon. Raises `Fenced`
     where another committer has taken over.
     """
     if epoch is not None and workers.epoch(connection) != epoch:
         raise workers.Fenced("another committer has taken over this store")
     settle(connection, results, now=now)
-    want, traffic = sum(room for _, room in seats), traffic or FreeTraffic()
+    want, limits = sum(room for _, room in capacity), limits or NoLimits()
     if want <= 0:
         return Tick((), 0)
     at = to_millis(now)
-    found = _due(connection, at, want, traffic)
+    found = _due(connection, at, want, limits)
     rows = found.rows
     if not rows:
         return Tick((), 0, found.held)
@@ -132,21 +132,21 @@ def tick(
     _put_off(connection, {row.id: _quiet_until(row, at) for row in rows if standing[row.id] == _QUIET})
     _settle_refused(connection, standing, at)
     allowed = [grant for grant in asked if grant.id not in forbidden]
-    slots = [(grant, traffic.slot(grant)) for grant in allowed]
+    slots = [(grant, limits.slot(grant)) for grant in allowed]
     _put_off(connection, {grant.id: again for grant, again in slots if isinstance(again, int)})
-    grants = seated([slot for _, slot in slots if isinstance(slot, Grant)], seats)
+    grants = spread_over_workers([slot for _, slot in slots if isinstance(slot, Grant)], capacity)
     _begin(connection, grants, at)
     return Tick(grants, len(rows) - len(allowed), found.held or len(grants) < len(allowed))
 
 
-def _due(connection: Connection, at: int, want: int, traffic: Traffic) -> _Found:
+def _due(connection: Connection, at: int, want: int, limits: Limits) -> _Found:
     """Due messages, a fair share from each queue that may send, the one that waits longest first."""
     stopped = pauses.stopped(connection)
     found = _Found()
     queues = lanes.waiting(connection, at)
     for number, (lane, _) in enumerate(queues[:_QUEUES_A_TICK]):
         queue = lanes.queue_of(lane)
-        room = 1_000_000 if queue is None else traffic.room(connection, queue)
+        room = 1_000_000 if queue is None else limits.room(connection, queue)
         share = -(-(want - len(found.rows)) // max(1, min(len(queues), _QUEUES_A_TICK) - number))
         if stopped.everything or (queue is not None and stopped.holds(connection, queue)):
             continue
@@ -158,16 +158,16 @@ def _due(connection: Connection, at: int, want: int, traffic: Traffic) -> _Found
     return found
 
 
-def seated(grants: Sequence[Grant], seats: Sequence[tuple[int, int]]) -> list[Grant]:
-    """Each grant with its flight: whole groups where there are many, evenly spread where there are few."""
-    size = GROUP if len(grants) >= GROUP * len(seats) else max(1, -(-len(grants) // len(seats)))
-    room = dict(seats)
+def spread_over_workers(grants: Sequence[Grant], capacity: Sequence[tuple[int, int]]) -> list[Grant]:
+    """Each grant with its worker_id: whole groups where there are many, evenly spread where there are few."""
+    size = GROUP if len(grants) >= GROUP * len(capacity) else max(1, -(-len(grants) // len(capacity)))
+    room = dict(capacity)
     placed: list[Grant] = []
     while len(placed) < len(grants):
-        flight = max(room, key=lambda one: room[one])
-        count = min(size, room[flight])
-        placed += [g._replace(flight=flight) for g in grants[len(placed) : len(placed) + count]]
-        room[flight] -= count
+        worker_id = max(room, key=lambda one: room[one])
+        count = min(size, room[worker_id])
+        placed += [g._replace(worker_id=worker_id) for g in grants[len(placed) : len(placed) + count]]
+        room[worker_id] -= count
     return placed
 
 
@@ -213,11 +213,12 @@ def _settle_refused(connection: Connection, standing: Mapping[str, tuple[Message
 
 
 def _begin(connection: Connection, grants: Sequence[Grant], at: int) -> None:
-    execute_rows(connection, _BEGIN, [(grant.flight, grant.provider, at, grant.id) for grant in grants])
+    execute_rows(connection, _BEGIN, [(grant.worker_id, grant.provider, at, grant.id) for grant in grants])
 
 
 _BEGIN = (
-    "UPDATE message SET state = 'sending', attempt = attempt + 1, flight = ?, provider = ?, granted_at = ? WHERE id = ?"
+    "UPDATE message SET state = 'sending', attempt = attempt + 1, worker_id = ?, provider = ?, granted_at = ? "
+    "WHERE id = ?"
 )
 
 

@@ -15,7 +15,7 @@ from automation.errors import StoreError
 from automation.ids import message_ids
 from automation.store.engine import insert_rows, table
 from automation.store.ledger import coupons
-from automation.store.tables import Batch, Contact, Decision, Message
+from automation.store.tables import Batch, CapEntry, Decision, Message
 from automation.types.address import normalised
 from automation.types.message import MessageState
 from automation.types.run import Account
@@ -35,7 +35,7 @@ DECISION_COLUMNS: Mapping[str, pl.DataType] = {
 MESSAGE_COLUMNS: Mapping[str, pl.DataType] = {
     "channel": pl.String(),
     "address": pl.String(),
-    "lane": pl.String(),
+    "queue": pl.String(),
     "due_at": pl.Int64(),
     "expires_at": pl.Int64(),
     "quiet_from": pl.Int64(),
@@ -48,7 +48,7 @@ MESSAGE_COLUMNS: Mapping[str, pl.DataType] = {
 its place under the caps as if it had been contacted, so that both groups are treated alike, but gets no message."""
 
 
-CONTACT_COLUMNS: Mapping[str, pl.DataType] = {
+CAP_ENTRY_COLUMNS: Mapping[str, pl.DataType] = {
     "priority": pl.Int64(),
     "expected_value": pl.Float64(),
     "wait_until": pl.Int64(),
@@ -98,9 +98,9 @@ def plan(
     promised = _identify(rows.filter(pl.col("channel").is_not_null()), secret)
     promised = promised.with_columns(normalised(promised["address"]).fill_null("").alias("recipient"))
     contact = {name: name for name in ("message_id", "customer_id", "recipient", "channel")} | {"at": "due_at"}
-    contact |= {name: name for name in CONTACT_COLUMNS if name in promised.columns}
+    contact |= {name: name for name in CAP_ENTRY_COLUMNS if name in promised.columns}
     if counts:
-        _insert(connection, Contact, promised, **contact, topic=pl.lit(topic), campaign=pl.lit(campaign))
+        _insert(connection, CapEntry, promised, **contact, topic=pl.lit(topic), campaign=pl.lit(campaign))
     messages = promised.filter(pl.col("outcome") == "message").with_columns(_queue(run_id))
     queued = {"topic": pl.lit(topic), "state": pl.lit(MessageState.QUEUED.value), "attempt": pl.lit(0)}
     kept = {name: name for name in ("customer_id", "recipient", *MESSAGE_COLUMNS) if name != "coupon"}
@@ -114,7 +114,7 @@ def _queue(run_id: int) -> pl.Expr:
     domain = pl.when(pl.col("recipient").str.contains("@")).then(pl.col("recipient").str.extract(r"@([^@]*)$"))
     share = pl.len().over(domain) / pl.len()
     own = pl.when((share >= _OWN_QUEUE) & (pl.len() >= _FEW)).then(domain).fill_null("")
-    return pl.concat_str(pl.col("channel"), pl.lit(f"|{run_id}|"), own).alias("lane")
+    return pl.concat_str(pl.col("channel"), pl.lit(f"|{run_id}|"), own).alias("queue")
 
 
 _OWN_QUEUE, _FEW = 0.05, 100

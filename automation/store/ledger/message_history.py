@@ -13,9 +13,9 @@ from sqlalchemy.engine import Connection
 from automation.clock import from_millis
 from automation.store.engine import table
 from automation.store.ledger.earlier_sends import IMPORTED
-from automation.store.tables import Contact, Coupon, Decision, Message
+from automation.store.tables import CapEntry, Coupon, Decision, Message
 
-_decision, _message, _coupon, _contact = table(Decision), table(Message), table(Coupon), table(Contact)
+_decision, _message, _coupon, _cap_entry = table(Decision), table(Message), table(Coupon), table(CapEntry)
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,9 @@ def letters(connection: Connection, ids: Sequence[str], recipients: Sequence[str
         .where(sa.or_(_decision.c.customer_id.in_(ids), _decision.c.id.in_(own)))
         .order_by(_decision.c.decided_at, _decision.c.id)
     )
-    earlier = sa.select(_contact).where(
-        _contact.c.message_id.startswith(IMPORTED),
-        sa.or_(_contact.c.customer_id.in_(ids), _contact.c.recipient.in_(recipients)),
+    earlier = sa.select(_cap_entry).where(
+        _cap_entry.c.message_id.startswith(IMPORTED),
+        sa.or_(_cap_entry.c.customer_id.in_(ids), _cap_entry.c.recipient.in_(recipients)),
     )
     found = [_ours(row) for row in connection.execute(decided)]
     return sorted([*map(_theirs, connection.execute(earlier)), *found], key=lambda letter: letter.at)

@@ -16,10 +16,10 @@ from automation.store import pauses
 from automation.store.engine import execute_rows, table
 from automation.store.ledger import ambiguous, coupons, queues
 from automation.store.people import suppressions
-from automation.store.tables import Contact, Message
+from automation.store.tables import CapEntry, Message
 from automation.types.message import MessageState, Receipt, Verdict
 
-_message, _contact = table(Message), table(Contact)
+_message, _cap_entry = table(Message), table(CapEntry)
 
 MAX_ATTEMPTS = 8
 FIRST_RETRY = timedelta(seconds=30)
@@ -70,7 +70,7 @@ _QUEUE_AGAIN = (
 )
 
 
-_RETURN = f"UPDATE message SET state = 'queued', flight = NULL {_TAKEN}"  # noqa: S608
+_RETURN = f"UPDATE message SET state = 'queued', worker_id = NULL {_TAKEN}"  # noqa: S608
 
 
 def _suppress(connection: Connection, receipts: Sequence[Receipt], *, now: datetime) -> None:
@@ -118,7 +118,7 @@ def backoff(result: Receipt) -> timedelta:
 def release(connection: Connection, ids: Sequence[str]) -> None:
     """Give back what messages that will never arrive held: coupons and the place under a cap."""
     coupons.settle(connection, ids, "released")
-    connection.execute(sa.delete(_contact).where(_contact.c.message_id.in_(ids)))
+    connection.execute(sa.delete(_cap_entry).where(_cap_entry.c.message_id.in_(ids)))
 
 
 def hand_back(connection: Connection, untouched: Sequence[Receipt], *, now: datetime) -> None:

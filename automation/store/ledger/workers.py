@@ -14,10 +14,10 @@ from sqlalchemy.engine import Connection
 from automation.clock import to_millis
 from automation.errors import StoreError
 from automation.store.engine import table
-from automation.store.tables import Fact, Flight, Message
+from automation.store.tables import Fact, Message, Worker
 from automation.types.message import MessageState
 
-_flight, _message, _fact = table(Flight), table(Message), table(Fact)
+_worker, _message, _fact = table(Worker), table(Message), table(Fact)
 _EPOCH = "epoch"
 
 
@@ -26,8 +26,8 @@ class Fenced(StoreError):
 
 
 @dataclass(frozen=True)
-class FlightRow:
-    """A flight that has not ended in order."""
+class WorkerRow:
+    """A worker that has not ended in order."""
 
     id: int
     host: str
@@ -37,7 +37,7 @@ class FlightRow:
 
 
 class OnItsWay(NamedTuple):
-    """A message that a flight was granted."""
+    """A message that a worker was granted."""
 
     id: str
     attempt: int
@@ -58,39 +58,39 @@ def epoch(connection: Connection) -> int:
     return int(connection.execute(sa.select(_fact.c.value).where(_fact.c.key == _EPOCH)).scalar() or 0)
 
 
-def take_off(
+def register(
     connection: Connection, *, host: str, boot_id: str, pid: int, pid_started: str, epoch: int, now: datetime
 ) -> int:
-    """Register a delivering process; returns its flight."""
+    """Register a delivering process; returns its worker."""
     row = {"host": host, "boot_id": boot_id, "pid": pid, "pid_started": pid_started, "epoch": epoch}
-    made = sa.insert(_flight).values(started_at=to_millis(now), **row).returning(_flight.c.id)
+    made = sa.insert(_worker).values(started_at=to_millis(now), **row).returning(_worker.c.id)
     return int(connection.execute(made).scalar_one())
 
 
-def not_landed(connection: Connection) -> list[FlightRow]:
+def not_ended(connection: Connection) -> list[WorkerRow]:
     """Flights that did not end in order, the oldest first."""
-    columns = (_flight.c.id, _flight.c.host, _flight.c.boot_id, _flight.c.pid, _flight.c.pid_started)
-    query = sa.select(*columns).where(_flight.c.ended_at.is_(None)).order_by(_flight.c.id)
-    return [FlightRow(*row) for row in connection.execute(query)]
+    columns = (_worker.c.id, _worker.c.host, _worker.c.boot_id, _worker.c.pid, _worker.c.pid_started)
+    query = sa.select(*columns).where(_worker.c.ended_at.is_(None)).order_by(_worker.c.id)
+    return [WorkerRow(*row) for row in connection.execute(query)]
 
 
-def on_their_way(connection: Connection, flight: int) -> list[OnItsWay]:
-    """What the flight was granted and has not answered for."""
+def on_their_way(connection: Connection, worker_id: int) -> list[OnItsWay]:
+    """What the worker was granted and has not answered for."""
     columns = (_message.c.id, _message.c.attempt, _message.c.channel)
-    query = sa.select(*columns).where(_message.c.state == MessageState.SENDING.value, _message.c.flight == flight)
+    query = sa.select(*columns).where(_message.c.state == MessageState.SENDING.value, _message.c.worker_id == worker_id)
     return [OnItsWay(*row) for row in connection.execute(query)]
 
 
-def astray(connection: Connection) -> list[OnItsWay]:
-    """What is `sending` though its flight has ended, or never was."""
-    alive = sa.select(_flight.c.id).where(_flight.c.ended_at.is_(None))
-    nobody = sa.or_(_message.c.flight.is_(None), _message.c.flight.not_in(alive))
+def orphaned(connection: Connection) -> list[OnItsWay]:
+    """What is `sending` though its worker has ended, or never was."""
+    alive = sa.select(_worker.c.id).where(_worker.c.ended_at.is_(None))
+    nobody = sa.or_(_message.c.worker_id.is_(None), _message.c.worker_id.not_in(alive))
     columns = (_message.c.id, _message.c.attempt, _message.c.channel)
     query = sa.select(*columns).where(_message.c.state == MessageState.SENDING.value, nobody)
     return [OnItsWay(*row) for row in connection.execute(query)]
 
 
-def land(connection: Connection, flights: Iterable[int], *, now: datetime) -> None:
-    """These flights have ended, and everything that they had is settled."""
-    ids: Sequence[int] = list(flights)
-    connection.execute(sa.update(_flight).where(_flight.c.id.in_(ids)).values(ended_at=to_millis(now)))
+def end(connection: Connection, workers: Iterable[int], *, now: datetime) -> None:
+    """These workers have ended, and everything that they had is settled."""
+    ids: Sequence[int] = list(workers)
+    connection.execute(sa.update(_worker).where(_worker.c.id.in_(ids)).values(ended_at=to_millis(now)))

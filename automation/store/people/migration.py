@@ -11,9 +11,9 @@ from sqlalchemy.engine import Connection
 
 from automation.clock import from_millis, to_millis
 from automation.store.engine import table
-from automation.store.tables import MovingIn
+from automation.store.tables import Migration
 
-_moving_in = table(MovingIn)
+_migration = table(Migration)
 
 What = Literal["suppressions", "consents", "contacts", "waived"]
 
@@ -34,17 +34,17 @@ def record(
     connection: Connection, what: What, *, by: str, now: datetime, detail: str, sha256: str = "", rows: int = 0
 ) -> None:
     values = {"what": what, "by": by, "at": to_millis(now), "detail": detail, "sha256": sha256, "rows": rows}
-    connection.execute(sa.insert(_moving_in).values(values))
+    connection.execute(sa.insert(_migration).values(values))
 
 
 def moves(connection: Connection) -> list[Move]:
     """Every step, the oldest first."""
     names = ("what", "by", "at", "detail", "sha256", "rows")
-    query = sa.select(*(_moving_in.c[name] for name in names)).order_by(_moving_in.c.id)
+    query = sa.select(*(_migration.c[name] for name in names)).order_by(_migration.c.id)
     return [Move(**{**row._mapping, "at": from_millis(row.at)}) for row in connection.execute(query)]
 
 
 def moved_in(connection: Connection) -> bool:
     """Whether suppressions were imported, or waived by name."""
-    query = sa.select(_moving_in.c.id).where(_moving_in.c.what.in_(["suppressions", "waived"])).limit(1)
+    query = sa.select(_migration.c.id).where(_migration.c.what.in_(["suppressions", "waived"])).limit(1)
     return connection.execute(query).scalar() is not None

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from automation.delivery.adaptive_rate import WINDOW, Pace
-from automation.store.ledger.queues import LaneRow
+from automation.delivery.adaptive_rate import WINDOW, AdaptiveRate
+from automation.store.ledger.rate_lanes import RateLaneRow
 
 S = 1_000_000
 
 
 def test_a_lane_halves_when_a_tenth_is_pushed_back_and_comes_back_step_by_step() -> None:
-    pace, row = Pace(), LaneRow("provider|email|0", changed_at=-WINDOW)
+    pace, row = AdaptiveRate(), RateLaneRow("provider|email|0", changed_at=-WINDOW)
     pace.note(4 * S, 100, 10)  # 90 in 5 seconds got through: 18 a second
     assert pace.follow(row, 50.0, 4 * S)
     assert row.per_second == pytest.approx(9.0)
@@ -21,23 +21,23 @@ def test_a_lane_halves_when_a_tenth_is_pushed_back_and_comes_back_step_by_step()
 
 
 def test_a_few_push_backs_among_many_change_nothing() -> None:
-    pace, row = Pace(), LaneRow("provider|email|0", changed_at=-WINDOW)
+    pace, row = AdaptiveRate(), RateLaneRow("provider|email|0", changed_at=-WINDOW)
     pace.note(S, 100, 9)
     assert not pace.follow(row, 50.0, S)
-    few = Pace()
+    few = AdaptiveRate()
     few.note(S, 4, 4)
     assert not few.follow(row, 50.0, S)
     assert row.per_second is None
 
 
 def test_at_full_pace_again_nothing_is_left_of_it() -> None:
-    pace, row = Pace(), LaneRow("provider|email|0", per_second=49.0, changed_at=-WINDOW)
+    pace, row = AdaptiveRate(), RateLaneRow("provider|email|0", per_second=49.0, changed_at=-WINDOW)
     assert pace.follow(row, 50.0, 0)
     assert row.per_second is None
 
 
 def test_a_lane_without_a_rate_slows_down_to_half_of_what_it_carried() -> None:
-    pace, row = Pace(), LaneRow("domain|email|slow.example", changed_at=-WINDOW)
+    pace, row = AdaptiveRate(), RateLaneRow("domain|email|slow.example", changed_at=-WINDOW)
     pace.note(5 * S, 100, 50)  # 50 in 5 seconds got through: 10 a second
     assert pace.follow(row, None, 5 * S)
     assert row.per_second == pytest.approx(5.0)
@@ -48,7 +48,7 @@ def test_a_lane_without_a_rate_slows_down_to_half_of_what_it_carried() -> None:
 
 
 def test_it_never_stops_altogether() -> None:
-    pace, row = Pace(), LaneRow("provider|email|0", changed_at=-WINDOW)
+    pace, row = AdaptiveRate(), RateLaneRow("provider|email|0", changed_at=-WINDOW)
     pace.note(S, 50, 50)
     assert pace.follow(row, None, S)
     assert row.per_second == 0.1

@@ -21,7 +21,7 @@ def message(identity: str, attempt: int = 1) -> Rendered:
 
 @pytest.fixture
 def written(tmp_path: Path) -> Recorder:
-    return Recorder(tmp_path / "flights" / "7.log")
+    return Recorder(tmp_path / "workers" / "7.log")
 
 
 def test_an_answer_a_doubt_and_what_never_left_are_told_apart(written: Recorder) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from automation.delivery.rates import AHEAD, TrafficNow, campaign_lane, domain_lane, provider_lane
-from automation.store.ledger.queues import LaneRow, Queue
+from automation.delivery.rates import AHEAD, RateLimits, campaign_lane, domain_lane, provider_lane
+from automation.store.ledger.queues import Queue
+from automation.store.ledger.rate_lanes import RateLaneRow
 from automation.types.channel_settings import ChannelSettings, ProviderSettings, WarmUp
 from automation.types.grant import Grant
 from automation.types.rate import Rate
@@ -27,46 +28,48 @@ def grant(number: int, address: str = "ana@shop.example", provider: int = 0) -> 
     return Grant(**names, **rest, **ids, due_at=AT, granted_at=AT, provider=provider)  # type: ignore[arg-type]
 
 
-def traffic(
-    email: ChannelSettings, *, rows: Mapping[str, LaneRow] | None = None, now: int = NOW, rate: float | None = None
-) -> TrafficNow:
-    return TrafficNow(dict(rows or {}), {"email": email}, now, date(2026, 11, 22), lambda _, run: ("winback", rate))
+def limits(
+    email: ChannelSettings, *, rows: Mapping[str, RateLaneRow] | None = None, now: int = NOW, rate: float | None = None
+) -> RateLimits:
+    return RateLimits(dict(rows or {}), {"email": email}, now, date(2026, 11, 22), lambda _, run: ("winback", rate))
 
 
-def slots(found: TrafficNow, grants: list[Grant]) -> list[float | None]:
+def slots(found: RateLimits, grants: list[Grant]) -> list[float | None]:
     taken = [found.slot(one) for one in grants]
     return [one.wait if isinstance(one, Grant) else None for one in taken]
 
 
 def test_slots_are_one_over_the_rate_apart_and_at_most_a_quarter_of_a_second_ahead() -> None:
-    found = traffic(ChannelSettings("smtp", rate=Rate(20, "second")))
+    found = limits(ChannelSettings("smtp", rate=Rate(20, "second")))
     assert found.room(NOBODY, QUEUE) == 6
     assert slots(found, [grant(n) for n in range(8)]) == [0.0, 0.05, 0.1, 0.15, 0.2, 0.25, None, None]
     assert found.room(NOBODY, QUEUE) == 0
 
 
 def test_the_next_tick_goes_on_where_the_last_one_ended() -> None:
-    first = traffic(ChannelSettings("smtp", rate=Rate(20, "second")))
+    first = limits(ChannelSettings("smtp", rate=Rate(20, "second")))
     slots(first, [grant(n) for n in range(6)])
     rows = {provider_lane("email", 0): first._lanes[provider_lane("email", 0)].row}
-    later = traffic(ChannelSettings("smtp", rate=Rate(20, "second")), rows=rows, now=NOW + 100_000)
+    later = limits(ChannelSettings("smtp", rate=Rate(20, "second")), rows=rows, now=NOW + 100_000)
     assert slots(later, [grant(n) for n in range(6, 9)]) == [0.2, 0.25, None]
 
 
 def test_slots_that_a_busy_machine_missed_are_made_up_for_but_not_those_of_a_pause() -> None:
     name = provider_lane("email", 0)
-    busy = traffic(ChannelSettings("smtp", rate=Rate(20, "second")), rows={name: LaneRow(name, next_at=NOW - 100_000)})
+    busy = limits(
+        ChannelSettings("smtp", rate=Rate(20, "second")), rows={name: RateLaneRow(name, next_at=NOW - 100_000)}
+    )
     assert busy.room(NOBODY, QUEUE) == 8
     assert slots(busy, [grant(n) for n in range(9)]) == [0.0, 0.0, 0.0, 0.05, 0.1, 0.15, 0.2, 0.25, None]
-    paused = traffic(
-        ChannelSettings("smtp", rate=Rate(20, "second")), rows={name: LaneRow(name, next_at=NOW - 600_000)}
+    paused = limits(
+        ChannelSettings("smtp", rate=Rate(20, "second")), rows={name: RateLaneRow(name, next_at=NOW - 600_000)}
     )
     assert paused.room(NOBODY, QUEUE) == 6
 
 
 def test_a_message_takes_the_latest_of_its_lanes_and_a_slot_of_each() -> None:
     email = ChannelSettings("smtp", rate=Rate(100, "second"), rate_per_domain=(("slow.example", Rate(10, "second")),))
-    found = traffic(email, rate=50.0)
+    found = limits(email, rate=50.0)
     found.room(NOBODY, QUEUE)
     mixed = ["a@slow.example", "b@fast.example", "c@slow.example", "d@fast.example"]
     assert slots(found, [grant(n, address) for n, address in enumerate(mixed)]) == [0.0, 0.02, 0.1, 0.06]
@@ -76,7 +79,7 @@ def test_a_message_takes_the_latest_of_its_lanes_and_a_slot_of_each() -> None:
 
 def test_a_domain_without_slots_steps_aside_until_it_has_one() -> None:
     email = ChannelSettings("smtp", rate_per_domain=(("slow.example", Rate(1, "second")),))
-    found = traffic(email)
+    found = limits(email)
     assert slots(found, [grant(1, "a@slow.example")]) == [0.0]
     again = found.slot(grant(2, "b@slow.example"))
     assert again == (NOW + 1_000_000) // 1000 + 1
@@ -87,7 +90,7 @@ def test_every_other_domain_has_the_rate_of_otherwise() -> None:
     email = ChannelSettings(
         "smtp", rate_per_domain=(("big.example", Rate(100, "second")), ("otherwise", Rate(5, "second")))
     )
-    found = traffic(email)
+    found = limits(email)
     assert slots(found, [grant(n, "a@small.example") for n in range(3)]) == [0.0, 0.2, None]
     assert slots(found, [grant(n, "a@big.example") for n in range(3)]) == [0.0, 0.01, 0.02]
 
@@ -96,24 +99,24 @@ def test_a_warm_up_gives_so_many_a_day_and_the_rest_to_the_other_provider() -> N
     warm = WarmUp.model_validate({"from": date(2026, 11, 21), "first_day": 2, "grows": "50%"})
     assert [warm.cap(date(2026, 11, day)) for day in (20, 21, 22, 23)] == [0, 2, 3, 4]
     alone = ChannelSettings("smtp", warm_up=warm)
-    found = traffic(alone)
+    found = limits(alone)
     assert found.room(NOBODY, QUEUE) == 3
     assert slots(found, [grant(n) for n in range(4)]) == [0.0, 0.0, 0.0, None]
-    both = traffic(ChannelSettings("smtp", warm_up=warm, otherwise=ProviderSettings("smtp")))
+    both = limits(ChannelSettings("smtp", warm_up=warm, otherwise=ProviderSettings("smtp")))
     chosen = [both.slot(grant(n)) for n in range(5)]
     assert [one.provider for one in chosen if isinstance(one, Grant)] == [0, 0, 0, 1, 1]
 
 
 def test_a_day_later_the_count_begins_again() -> None:
     warm = WarmUp.model_validate({"from": date(2026, 11, 22), "first_day": 2})
-    row = LaneRow(provider_lane("email", 0), day="2026-11-21", day_count=2)
-    found = traffic(ChannelSettings("smtp", warm_up=warm), rows={row.name: row})
+    row = RateLaneRow(provider_lane("email", 0), day="2026-11-21", day_count=2)
+    found = limits(ChannelSettings("smtp", warm_up=warm), rows={row.name: row})
     assert found.room(NOBODY, QUEUE) == 2
 
 
 def test_a_held_provider_is_left_alone_for_the_other_one() -> None:
     email = ChannelSettings("smtp", otherwise=ProviderSettings("smtp"))
-    found = traffic(email)
+    found = limits(email)
     found.hold(provider_lane("email", 0), NOW + 30_000_000)
     chosen = found.slot(grant(1))
     assert isinstance(chosen, Grant)
@@ -124,21 +127,21 @@ def test_a_held_provider_is_left_alone_for_the_other_one() -> None:
 
 
 def test_a_slot_from_before_the_clock_went_back_holds_nobody_up() -> None:
-    row = LaneRow(provider_lane("email", 0), next_at=NOW + 86_400_000_000)
-    found = traffic(ChannelSettings("smtp", rate=Rate(10, "second")), rows={row.name: row})
+    row = RateLaneRow(provider_lane("email", 0), next_at=NOW + 86_400_000_000)
+    found = limits(ChannelSettings("smtp", rate=Rate(10, "second")), rows={row.name: row})
     assert slots(found, [grant(1)]) == [0.0]
 
 
 def test_without_any_rate_everything_leaves_at_once() -> None:
-    found = traffic(ChannelSettings("smtp"))
+    found = limits(ChannelSettings("smtp"))
     assert found.room(NOBODY, QUEUE) >= 100_000
     assert slots(found, [grant(n) for n in range(100)]) == [0.0] * 100
     assert found._lanes[provider_lane("email", 0)].row.next_at == 0
 
 
 def test_a_lane_that_was_slowed_down_is_slow_though_the_files_say_nothing() -> None:
-    row = LaneRow(domain_lane("email", "slow.example"), per_second=4.0)
-    found = traffic(ChannelSettings("smtp"), rows={row.name: row})
+    row = RateLaneRow(domain_lane("email", "slow.example"), per_second=4.0)
+    found = limits(ChannelSettings("smtp"), rows={row.name: row})
     assert slots(found, [grant(n, "a@slow.example") for n in range(2)]) == [0.0, 0.25]
     assert AHEAD == 250_000
 

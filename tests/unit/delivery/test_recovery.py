@@ -17,7 +17,7 @@ from automation.delivery.processes import boot_id, host, started
 from automation.delivery.recovery import recorder_file, recover_all
 from automation.store.engine import table
 from automation.store.ledger import granting, ledger, workers
-from automation.store.tables import Flight
+from automation.store.tables import Worker
 from automation.testing.toy_shop import TOY_AS_OF
 from automation.types.run import Account
 from automation.workspace.workspace import Workspace
@@ -50,19 +50,19 @@ def flying(toy: Workspace, **differing: str) -> Iterator[tuple[int, subprocess.P
     run_id = start(toy)
     with toy.store.transaction() as connection:
         values = {"host": host(), "boot_id": boot_id(), "pid_started": "1"} | differing
-        flight = workers.take_off(connection, pid=1, epoch=1, now=TOY_AS_OF, **values)
+        worker_id = workers.register(connection, pid=1, epoch=1, now=TOY_AS_OF, **values)
         done = granting.tick(
-            connection, results=[], seats=[(flight, 100)], now=toy.clock.now(), marketing=["promotions"]
+            connection, results=[], capacity=[(worker_id, 100)], now=toy.clock.now(), marketing=["promotions"]
         )
     ids = [grant.id for grant in done.grants]
     assert len(ids) == 5
-    command = [sys.executable, "-c", HOLDER, str(recorder_file(toy, flight)), *ids[:2]]
+    command = [sys.executable, "-c", HOLDER, str(recorder_file(toy, worker_id)), *ids[:2]]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "written\n"
         mine = {"pid": process.pid} | ({} if "pid_started" in differing else {"pid_started": started(process.pid)})
         with toy.store.transaction() as connection:
-            connection.execute(sa.update(table(Flight)).where(table(Flight).c.id == flight).values(**mine))
+            connection.execute(sa.update(table(Worker)).where(table(Worker).c.id == worker_id).values(**mine))
         try:
             yield run_id, process
         finally:
@@ -125,6 +125,6 @@ def test_this_very_process_is_never_killed(toy: Workspace, monkeypatch: pytest.M
     with flying(toy) as (run_id, _):
         with toy.store.transaction() as connection:
             mine = {"pid": os.getpid(), "pid_started": started(os.getpid())}
-            connection.execute(sa.update(table(Flight)).values(**mine))
+            connection.execute(sa.update(table(Worker)).values(**mine))
         recover_all(toy)
     assert account(toy, run_id) == Account(audience=6, unreachable=1, ambiguous=5)

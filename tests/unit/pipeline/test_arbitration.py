@@ -12,10 +12,10 @@ import pytest
 
 from automation.clock import from_millis, to_millis
 from automation.pipeline.arbitration import Verdicts, verdicts
-from automation.pipeline.caps import CapRule, Claims, CompetingRun, cap_rules
+from automation.pipeline.caps import CapRequest, CapRule, CompetingRun, cap_rules
 from automation.store.engine import Store, insert_rows, open_store
 from automation.store.ledger import cap_slots
-from automation.store.tables import Contact, Decision, Message
+from automation.store.tables import CapEntry, Decision, Message
 from automation.types.campaign import Campaign, Cap
 from automation.types.safety import Caps
 
@@ -29,8 +29,8 @@ def rule(text: str, **more: Any) -> CapRule:
     return CapRule(cap.contacts, cap.window, ALIKE, name=text, **more)
 
 
-def claims(*rules: CapRule, **more: Any) -> Claims:
-    return Claims("winback", "promotions", more.pop("priority", 50), rules, **more)
+def cap_request(*rules: CapRule, **more: Any) -> CapRequest:
+    return CapRequest("winback", "promotions", more.pop("priority", 50), rules, **more)
 
 
 @pytest.fixture
@@ -59,10 +59,10 @@ def promise(
     }  # fmt: skip
     message = {
         "id": identity, "decision_id": decision["id"], "run_id": 1, "batch_no": 0, "customer_id": customer,
-        "channel": channel, "topic": "news", "address": recipient, "lane": "email", "due_at": at,
+        "channel": channel, "topic": "news", "address": recipient, "queue": "email", "due_at": at,
         "expires_at": at + 86_400_000, "state": state, "attempt": 0, "template": "t", "context": "{}",
     }  # fmt: skip
-    tables: list[tuple[type, dict[str, Any]]] = [(Contact, contact)]
+    tables: list[tuple[type, dict[str, Any]]] = [(CapEntry, contact)]
     tables += [(Decision, decision), (Message, message)] if state else []
     with store.transaction() as connection:
         for model, row in tables:
@@ -71,7 +71,7 @@ def promise(
 
 
 def asked(
-    store: Store, wanted: Claims, *, days: float = 0, value: float | None = None, early: bool = False
+    store: Store, wanted: CapRequest, *, days: float = 0, value: float | None = None, early: bool = False
 ) -> Verdicts:
     """What is said of a message to c1, and what gives way is carried out."""
     batch = pl.DataFrame(
@@ -110,28 +110,28 @@ NOTHING: tuple[list[Any], list[Any]] = ([], [])
 
 def test_the_stronger_campaign_takes_a_place_that_waits(store: Store) -> None:
     weak = promise(store, 1)
-    found = asked(store, claims(rule("1 per 7d")))
+    found = asked(store, cap_request(rule("1 per 7d")))
     assert told(found) == NOTHING
     assert found.displaced.rows() == [(weak, "news", "winback", None)]
     assert message(store, weak)[:2] == ("cancelled", "arbitration_lost")
-    assert told(asked(store, claims(rule("1 per 7d")))) == NOTHING  # its place is free now
+    assert told(asked(store, cap_request(rule("1 per 7d")))) == NOTHING  # its place is free now
 
 
 @pytest.mark.parametrize("state", ["sending", "sent", "ambiguous"])
 def test_what_began_to_leave_keeps_its_place(store: Store, state: str) -> None:
     promise(store, -1, state=state)
-    assert told(asked(store, claims(rule("1 per 7d")))) == ([("frequency_cap", "1 per 7d")], [])
+    assert told(asked(store, cap_request(rule("1 per 7d")))) == ([("frequency_cap", "1 per 7d")], [])
 
 
 def test_the_weaker_campaign_loses_to_a_place_that_waits(store: Store) -> None:
     strong = promise(store, 1, priority=80)
-    assert told(asked(store, claims(rule("1 per 7d")))) == ([("arbitration_lost", "news")], [])
+    assert told(asked(store, cap_request(rule("1 per 7d")))) == ([("arbitration_lost", "news")], [])
     assert message(store, strong)[0] == "queued"
 
 
 def test_equal_campaigns_keep_their_order_unless_more_is_expected_of_one(store: Store) -> None:
     first = promise(store, 1, priority=50, value=3.0)
-    equal = claims(rule("1 per 7d"))
+    equal = cap_request(rule("1 per 7d"))
     lost: tuple[list[Any], list[Any]] = ([("arbitration_lost", "news")], [])
     assert told(asked(store, equal)) == lost  # nothing is expected of it
     assert told(asked(store, equal, value=3.0)) == lost
@@ -141,7 +141,7 @@ def test_equal_campaigns_keep_their_order_unless_more_is_expected_of_one(store: 
 
 def test_more_expected_value_wins_between_equal_campaigns(store: Store) -> None:
     first = promise(store, 1, priority=50, value=3.0)
-    assert told(asked(store, claims(rule("1 per 7d")), value=3.5)) == NOTHING
+    assert told(asked(store, cap_request(rule("1 per 7d")), value=3.5)) == NOTHING
     assert message(store, first)[0] == "cancelled"
 
 
@@ -149,29 +149,32 @@ def test_a_message_waits_as_long_as_its_campaign_allows(store: Store) -> None:
     """The other one leaves tomorrow: seven days later there is room, and not an hour before."""
     promise(store, 1, priority=80)
     for wait, expected in ((8.0, ([], [("deferred_for", "news", 8.0)])), (7.9, ([("arbitration_lost", "news")], []))):
-        assert told(asked(store, claims(rule("1 per 7d"), wait=wait * DAY))) == expected
+        assert told(asked(store, cap_request(rule("1 per 7d"), wait=wait * DAY))) == expected
 
 
 def test_a_full_cap_without_a_rival_defers_by_the_cap(store: Store) -> None:
     promise(store, -3, state="sent")
     promise(store, -1, state="sent")
-    found = asked(store, claims(rule("2 per 7d"), wait=5 * DAY))
+    found = asked(store, cap_request(rule("2 per 7d"), wait=5 * DAY))
     assert told(found) == ([], [("deferred_by_cap", "2 per 7d", 4.0)])
 
 
 def test_who_gives_way_waits_where_its_campaign_lets_it(store: Store) -> None:
     """The winner leaves now, the other one may leave seven days later, and waits up to six days after tomorrow."""
     weak = promise(store, 1, wait=6)
-    asked(store, claims(rule("1 per 7d")))
+    asked(store, cap_request(rule("1 per 7d")))
     assert message(store, weak) == ("queued", "deferred_for", 7.0)
-    assert told(asked(store, claims(rule("1 per 7d"), priority=10), days=7)) == ([("arbitration_lost", "news")], [])
+    assert told(asked(store, cap_request(rule("1 per 7d"), priority=10), days=7)) == (
+        [("arbitration_lost", "news")],
+        [],
+    )
     tight = promise(store, 1, customer="c2", wait=5.9)
     assert message(store, tight)[0] == "queued"
 
 
 def test_who_gives_way_keeps_to_its_own_campaign_s_caps(store: Store) -> None:
     weak = promise(store, 1, wait=20)
-    asked(store, claims(rule("1 per 7d"), others={"news": [rule("1 per 10d")]}))
+    asked(store, cap_request(rule("1 per 7d"), others={"news": [rule("1 per 10d")]}))
     assert message(store, weak) == ("queued", "deferred_for", 10.0)
 
 
@@ -179,21 +182,21 @@ def test_a_cap_looks_at_every_span_of_its_window_and_at_no_other(store: Store) -
     """Six days ago and five days ahead never fall into one week together."""
     promise(store, -6, state="sent")
     promise(store, 5, priority=80)
-    assert told(asked(store, claims(rule("2 per 7d")))) == NOTHING
+    assert told(asked(store, cap_request(rule("2 per 7d")))) == NOTHING
     promise(store, -2, state="sent")
-    assert told(asked(store, claims(rule("2 per 7d"))))[0] == [("frequency_cap", "2 per 7d")]
+    assert told(asked(store, cap_request(rule("2 per 7d"))))[0] == [("frequency_cap", "2 per 7d")]
 
 
 def test_the_window_is_half_open(store: Store) -> None:
     promise(store, -7, state="sent")
     promise(store, 7, state="queued", priority=80)
-    assert told(asked(store, claims(rule("1 per 7d")))) == NOTHING
+    assert told(asked(store, cap_request(rule("1 per 7d")))) == NOTHING
 
 
 def test_the_least_gives_way_first_and_no_more_than_is_needed(store: Store) -> None:
     keeps = promise(store, -1, campaign="sale", priority=40)
     goes = promise(store, 1, campaign="news", priority=20)
-    asked(store, claims(rule("2 per 7d")))
+    asked(store, cap_request(rule("2 per 7d")))
     assert (message(store, keeps)[0], message(store, goes)[0]) == ("queued", "cancelled")
 
 
@@ -201,7 +204,7 @@ def test_nobody_gives_way_where_it_would_not_be_enough(store: Store) -> None:
     promise(store, -1, state="sent")
     promise(store, -2, state="sent")
     weak = promise(store, 1)
-    found = asked(store, claims(rule("2 per 7d")))
+    found = asked(store, cap_request(rule("2 per 7d")))
     assert told(found)[0] == [("frequency_cap", "2 per 7d")]
     assert message(store, weak)[0] == "queued"
 
@@ -209,7 +212,7 @@ def test_nobody_gives_way_where_it_would_not_be_enough(store: Store) -> None:
 def test_one_message_given_up_may_make_room_under_several_caps(store: Store) -> None:
     goes = promise(store, 0.5, campaign="news", priority=20)
     keeps = promise(store, -3, campaign="sale", priority=30)
-    found = asked(store, claims(rule("2 per 7d"), rule("1 per 1d")))
+    found = asked(store, cap_request(rule("2 per 7d"), rule("1 per 1d")))
     assert told(found) == NOTHING
     assert (message(store, keeps)[0], message(store, goes)[0]) == ("queued", "cancelled")
 
@@ -217,38 +220,38 @@ def test_one_message_given_up_may_make_room_under_several_caps(store: Store) -> 
 def test_the_gap_holds_on_both_sides(store: Store) -> None:
     gap = CapRule(1, timedelta(hours=20), ALIKE, code="min_gap", name="20h between two")
     promise(store, -0.5, state="sent")
-    assert told(asked(store, claims(gap), days=0))[0] == [("min_gap", "20h between two")]
-    assert told(asked(store, claims(gap), days=1)) == NOTHING
+    assert told(asked(store, cap_request(gap), days=0))[0] == [("min_gap", "20h between two")]
+    assert told(asked(store, cap_request(gap), days=1)) == NOTHING
     promise(store, 2, state="sending")
-    assert told(asked(store, claims(gap), days=1.5))[0] == [("min_gap", "20h between two")]
+    assert told(asked(store, cap_request(gap), days=1.5))[0] == [("min_gap", "20h between two")]
 
 
 def test_ids_that_share_an_address_are_one_person(store: Store) -> None:
     promise(store, -1, customer="c99", recipient="ana@x.example", state="sent")
-    assert told(asked(store, claims(rule("1 per 7d"))))[0] == [("frequency_cap", "1 per 7d")]
+    assert told(asked(store, cap_request(rule("1 per 7d"))))[0] == [("frequency_cap", "1 per 7d")]
 
 
 def test_a_cap_of_a_channel_counts_that_channel_only(store: Store) -> None:
     promise(store, -1, channel="sms", state="sent")
-    assert told(asked(store, claims(rule("1 per 7d", channel="email")))) == NOTHING
-    assert told(asked(store, claims(rule("1 per 7d", channel="sms")))) == NOTHING  # the message goes by e-mail
-    assert told(asked(store, claims(rule("1 per 7d"))))[0] == [("frequency_cap", "1 per 7d")]
+    assert told(asked(store, cap_request(rule("1 per 7d", channel="email")))) == NOTHING
+    assert told(asked(store, cap_request(rule("1 per 7d", channel="sms")))) == NOTHING  # the message goes by e-mail
+    assert told(asked(store, cap_request(rule("1 per 7d"))))[0] == [("frequency_cap", "1 per 7d")]
 
 
 def test_a_holdout_s_place_gives_way_like_a_message(store: Store) -> None:
     promise(store, 1, state=None)
-    assert told(asked(store, claims(rule("1 per 7d")))) == NOTHING
-    assert told(asked(store, claims(rule("1 per 7d"), priority=1))) == NOTHING  # it is gone
+    assert told(asked(store, cap_request(rule("1 per 7d")))) == NOTHING
+    assert told(asked(store, cap_request(rule("1 per 7d"), priority=1))) == NOTHING  # it is gone
     promise(store, -1, state=None)  # its time has passed, as if it had been sent
-    assert told(asked(store, claims(rule("1 per 7d"))))[0] == [("frequency_cap", "1 per 7d")]
+    assert told(asked(store, cap_request(rule("1 per 7d"))))[0] == [("frequency_cap", "1 per 7d")]
 
 
 def test_a_run_still_to_come_takes_its_places_already(store: Store) -> None:
     sale = CompetingRun("sale", "news", "email", 90, NOW + DAY, pl.Series(["c1", "c7"]))
-    assert told(asked(store, claims(rule("1 per 7d"), upcoming=[sale])))[0] == [("arbitration_lost", "sale")]
+    assert told(asked(store, cap_request(rule("1 per 7d"), upcoming=[sale])))[0] == [("arbitration_lost", "sale")]
     others = CompetingRun("sale", "news", "email", 90, NOW + DAY, pl.Series(["c7"]))
-    assert told(asked(store, claims(rule("1 per 7d"), upcoming=[others]))) == NOTHING
-    waits = claims(rule("1 per 7d"), upcoming=[sale], wait=8 * DAY)
+    assert told(asked(store, cap_request(rule("1 per 7d"), upcoming=[others]))) == NOTHING
+    waits = cap_request(rule("1 per 7d"), upcoming=[sale], wait=8 * DAY)
     assert told(asked(store, waits)) == ([], [("deferred_for", "sale", 8.0)])
 
 

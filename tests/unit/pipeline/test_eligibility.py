@@ -15,15 +15,15 @@ from pydantic import BaseModel
 from automation.clock import to_millis
 from automation.contracts import Options
 from automation.errors import ContractError
-from automation.pipeline.caps import CapRule, Claims
-from automation.pipeline.eligibility import Terms, judge
+from automation.pipeline.caps import CapRequest, CapRule
+from automation.pipeline.eligibility import EligibilityPolicy, judge
 from automation.store.engine import Store, insert_rows, open_store
 from automation.store.people import consent
-from automation.store.tables import Contact, Decision, Message
+from automation.store.tables import CapEntry, Decision, Message
 from automation.types.campaign import Cap
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
-TERMS = Terms("winback", 7, "promotions", True, {"email": "email"}, "always")
+TERMS = EligibilityPolicy("winback", 7, "promotions", True, {"email": "email"}, "always")
 
 
 @pytest.fixture
@@ -42,15 +42,15 @@ def people(**emails: str | None) -> pl.DataFrame:
     return pl.DataFrame(rows, schema={"customer_id": pl.String, "email": pl.String, "phone": pl.String}, orient="row")
 
 
-def capped(cap: str, wait: timedelta | None = None) -> Terms:
+def capped(cap: str, wait: timedelta | None = None) -> EligibilityPolicy:
     limit = Cap.from_text(cap)
     rule = CapRule(limit.contacts, limit.window, frozenset({"promotions"}))
-    return replace(TERMS, claims=Claims("winback", "promotions", 50, [rule], wait))
+    return replace(TERMS, cap_request=CapRequest("winback", "promotions", 50, [rule], wait))
 
 
-def reasons(store: Store, batch: pl.DataFrame, terms: Terms = TERMS) -> dict[str, str | None]:
+def reasons(store: Store, batch: pl.DataFrame, eligibility: EligibilityPolicy = TERMS) -> dict[str, str | None]:
     with store.reading() as connection:
-        judged = judge(batch, terms, connection, now=NOW)
+        judged = judge(batch, eligibility, connection, now=NOW)
     assert judged["customer_id"].to_list() == batch["customer_id"].to_list()
     assert (judged["outcome"].is_null() == judged["reason"].is_null()).all()
     return dict(judged.select("customer_id", "reason").iter_rows())
@@ -68,7 +68,7 @@ def insert_message(store: Store, customer: str, *, at: datetime, campaign: str =
     message = {
         "id": identity, "decision_id": hash(identity) % 10**9, "run_id": run_id, "batch_no": 0, "customer_id": customer,
         "channel": "email", "topic": "promotions", "address": f"{customer.upper()}@x.example",
-        "recipient": f"{customer}@x.example", "lane": "email",
+        "recipient": f"{customer}@x.example", "queue": "email",
         "due_at": millis, "state": "sent", "attempt": 1, "template": "winback", "context": "{}",
     }  # fmt: skip
     contact = {
@@ -76,7 +76,7 @@ def insert_message(store: Store, customer: str, *, at: datetime, campaign: str =
         "campaign": campaign, "at": millis,
     }  # fmt: skip
     with store.transaction() as connection:
-        for model, row in ((Decision, decision), (Message, message), (Contact, contact)):
+        for model, row in ((Decision, decision), (Message, message), (CapEntry, contact)):
             insert_rows(connection, model, tuple(row), [tuple(row.values())])
 
 
@@ -110,17 +110,17 @@ def test_where_a_channel_wants_no_address_the_id_is_one(store: Store) -> None:
     with store.transaction() as connection:
         consent.record(connection, ["c1", "c2"], channel="crm", topic="promotions", granted=True, at=NOW, source="")
         consent.suppress(connection, ["c2"], channel="crm", reason="manual", source="", now=NOW)
-    terms = replace(TERMS, channels={"crm": "customer"})
+    eligibility = replace(TERMS, channels={"crm": "customer"})
     batch = people(c1=None, c2=None, c3="a@x.example")
-    assert reasons(store, batch, terms) == {"c1": None, "c2": "suppressed_address", "c3": "no_consent"}
+    assert reasons(store, batch, eligibility) == {"c1": None, "c2": "suppressed_address", "c3": "no_consent"}
     with store.reading() as connection:
-        assert judge(batch, terms, connection, now=NOW)["address"].to_list() == ["c1", None, None]
+        assert judge(batch, eligibility, connection, now=NOW)["address"].to_list() == ["c1", None, None]
 
 
 def test_the_first_usable_channel_is_chosen(store: Store) -> None:
-    terms = replace(TERMS, channels={"email": "email", "sms": "phone"})
+    eligibility = replace(TERMS, channels={"email": "email", "sms": "phone"})
     with store.reading() as connection:
-        judged = judge(people(c1="a@x.example", c2=None), terms, connection, now=NOW)
+        judged = judge(people(c1="a@x.example", c2=None), eligibility, connection, now=NOW)
     assert judged.select("channel", "address").rows() == [("email", "a@x.example"), ("sms", "+491510000002")]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from automation.contracts import Options
 from automation.errors import ContractError
-from automation.pipeline.recommend import SCHEMA, Shelf, Source, recommend
+from automation.pipeline.recommend import SCHEMA, RecommendationContext, Source, recommend
 
 CATALOGUE = pl.DataFrame(
     {
@@ -55,12 +55,12 @@ class Fixed:
         return kept.filter(pl.int_range(pl.len()).over("customer_id") < k)
 
 
-def shelf(
+def recommendation(
     first: Any, otherwise: Any = None, *, items: int = 2, exclude: Sequence[str] = (), stock: Sequence[str] = ()
-) -> Shelf:
+) -> RecommendationContext:
     allowed = pl.Series("product_id", list(stock) or ["p1", "p2", "p3", "p4"])
     backup = None if otherwise is None else Source("backup", otherwise)
-    return Shelf(Source("similar", first), backup, items, 0, tuple(exclude), CATALOGUE, allowed)
+    return RecommendationContext(Source("similar", first), backup, items, 0, tuple(exclude), CATALOGUE, allowed)
 
 
 def items(found: pl.DataFrame) -> dict[str, list[dict[str, Any]]]:
@@ -73,7 +73,7 @@ def test_items_come_by_score_then_id_with_their_reason_in_words() -> None:
         ("c1", "p2", 0.5, "because", ["p1"]),
         ("c2", "p1", 0.9, "popular", []),
     )
-    found, products = recommend(BATCH, shelf(first), HISTORY)
+    found, products = recommend(BATCH, recommendation(first), HISTORY)
     assert found["customer_id"].to_list() == ["c1", "c2", "c3"]
     assert found["item_count"].to_list() == [2, 1, 0]
     got = items(found)
@@ -91,7 +91,7 @@ def test_items_come_by_score_then_id_with_their_reason_in_words() -> None:
 
 def test_what_was_bought_is_excluded_and_what_was_viewed_is_not() -> None:
     first = Fixed(*((c, p, 1.0, "popular", []) for c in ("c1", "c2") for p in ("p1", "p2", "p4")))
-    found, _ = recommend(BATCH, shelf(first, items=4, exclude=["purchased"]), HISTORY)
+    found, _ = recommend(BATCH, recommendation(first, items=4, exclude=["purchased"]), HISTORY)
     shown = {customer: [item["product_id"] for item in rows] for customer, rows in items(found).items()}
     assert shown == {"c1": ["p2", "p4"], "c2": ["p1", "p4"], "c3": []}
 
@@ -101,7 +101,7 @@ def test_the_backup_fills_up_behind_the_first_without_repeating() -> None:
     backup = Fixed(
         *((c, p, s, "popular", []) for c in ("c1", "c2", "c3") for p, s in (("p3", 9.0), ("p2", 8.0), ("p4", 7.0)))
     )
-    found, _ = recommend(BATCH, shelf(first, backup), HISTORY)
+    found, _ = recommend(BATCH, recommendation(first, backup), HISTORY)
     shown = {customer: [(item["product_id"], item["by"]) for item in rows] for customer, rows in items(found).items()}
     assert shown == {
         "c1": [("p3", "similar"), ("p2", "backup")],
@@ -112,7 +112,7 @@ def test_the_backup_fills_up_behind_the_first_without_repeating() -> None:
 
 def test_only_what_is_in_stock_is_offered() -> None:
     first = Fixed(*(("c1", p, 1.0, "popular", []) for p in ("p1", "p2", "p3")))
-    found, _ = recommend(BATCH, shelf(first, stock=["p3"]), HISTORY)
+    found, _ = recommend(BATCH, recommendation(first, stock=["p3"]), HISTORY)
     assert [item["product_id"] for item in items(found)["c1"]] == ["p3"]
 
 
@@ -130,7 +130,7 @@ def test_only_what_is_in_stock_is_offered() -> None:
 def test_an_answer_that_breaks_the_contract_fails_the_batch(rows: list[Row], what: str) -> None:
     broken = Fixed(*rows, obedient=False)
     with pytest.raises(ContractError, match=f"recommender similar returned {what}"):
-        recommend(BATCH, shelf(broken, exclude=["purchased"]), HISTORY)
+        recommend(BATCH, recommendation(broken, exclude=["purchased"]), HISTORY)
 
 
 def test_wrong_columns_are_named() -> None:
@@ -139,4 +139,4 @@ def test_wrong_columns_are_named() -> None:
             return self.rows.drop("because")
 
     with pytest.raises(ContractError, match="similar: columns must be"):
-        recommend(BATCH, shelf(Wrong()), HISTORY)
+        recommend(BATCH, recommendation(Wrong()), HISTORY)

@@ -21,7 +21,7 @@ from automation.runner.run import advance, claim
 from automation.schedule.due_times import Due
 from automation.store.people import consent
 from automation.types.run import RunKind
-from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import Workspace, open_workspace
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -84,7 +84,7 @@ def test_finds_by_address_in_any_case_and_names_the_namesakes(workspace: Workspa
 def test_shows_the_decisions_of_all_ids_with_the_address(workspace: Workspace) -> None:
     run = claim(workspace, "hello", Due(RunKind.MANUAL, "by-hand", NOON))
     assert run is not None
-    advance(workspace, PinnedCampaigns(workspace.project), run.id)
+    advance(workspace, LaunchedCampaigns(workspace.project), run.id)
     found = portrait(workspace, "c00000")
     assert sorted(row.customer_id for row in found.decisions) == ["c00000", "c00002"]
 

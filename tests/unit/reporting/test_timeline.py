@@ -22,7 +22,7 @@ from automation.schedule.due_times import Due
 from automation.store.ledger import earlier_sends
 from automation.store.people import consent
 from automation.types.run import RunKind
-from automation.workspace.launched import PinnedCampaigns
+from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import Workspace, open_workspace
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -43,7 +43,7 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
 def plan(workspace: Workspace, key: str, at: datetime) -> None:
     run = claim(workspace, "hello", Due(RunKind.MANUAL, key, at))
     assert run is not None
-    advance(workspace, PinnedCampaigns(workspace.project), run.id)
+    advance(workspace, LaunchedCampaigns(workspace.project), run.id)
 
 
 def test_everything_is_there_across_ids_and_the_newest_stands_last(workspace: Workspace) -> None:

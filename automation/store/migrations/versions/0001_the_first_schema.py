@@ -11,7 +11,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
-        "arrival",
+        "shop_report",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("about", sa.String(), nullable=False),
         sa.Column("preset", sa.String(), nullable=False),
@@ -102,7 +102,7 @@ def upgrade() -> None:
         )
 
     op.create_table(
-        "contact",
+        "cap_entry",
         sa.Column("message_id", sa.String(), nullable=False),
         sa.Column("customer_id", sa.String(), nullable=False),
         sa.Column("recipient", sa.String(), server_default="", nullable=False),
@@ -115,9 +115,9 @@ def upgrade() -> None:
         sa.Column("wait_until", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("message_id"),
     )
-    with op.batch_alter_table("contact", schema=None) as batch_op:
-        batch_op.create_index("ix_contact_customer", ["customer_id", "at"], unique=False)
-        batch_op.create_index("ix_contact_recipient", ["recipient", "at"], unique=False)
+    with op.batch_alter_table("cap_entry", schema=None) as batch_op:
+        batch_op.create_index("ix_cap_entry_customer", ["customer_id", "at"], unique=False)
+        batch_op.create_index("ix_cap_entry_recipient", ["recipient", "at"], unique=False)
 
     op.create_table(
         "content",
@@ -176,7 +176,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key"),
     )
     op.create_table(
-        "flight",
+        "worker",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("host", sa.String(), nullable=False),
         sa.Column("boot_id", sa.String(), nullable=False),
@@ -209,7 +209,7 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_inbox_flush"), ["flush"], unique=False)
 
     op.create_table(
-        "lane",
+        "rate_lane",
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("per_second", sa.Float(), nullable=True),
         sa.Column("next_at", sa.BigInteger(), nullable=False),
@@ -248,7 +248,7 @@ def upgrade() -> None:
         sa.Column("topic", sa.String(), nullable=False),
         sa.Column("address", sa.String(), nullable=False),
         sa.Column("recipient", sa.String(), server_default="", nullable=False),
-        sa.Column("lane", sa.String(), nullable=False),
+        sa.Column("queue", sa.String(), nullable=False),
         sa.Column("due_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=True),
         sa.Column("quiet_from", sa.BigInteger(), nullable=True),
@@ -256,7 +256,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("provider", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("flight", sa.Integer(), nullable=True),
+        sa.Column("worker_id", sa.Integer(), nullable=True),
         sa.Column("granted_at", sa.BigInteger(), nullable=True),
         sa.Column("settled_at", sa.BigInteger(), nullable=True),
         sa.Column("provider_id", sa.String(), nullable=True),
@@ -276,14 +276,14 @@ def upgrade() -> None:
         )
         batch_op.create_index(
             "ix_message_due",
-            ["lane", "due_at"],
+            ["queue", "due_at"],
             unique=False,
             sqlite_where=sa.text("state = 'queued'"),
             postgresql_where=sa.text("state = 'queued'"),
         )
         batch_op.create_index(
-            "ix_message_flight",
-            ["flight"],
+            "ix_message_worker",
+            ["worker_id"],
             unique=False,
             sqlite_where=sa.text("state = 'sending'"),
             postgresql_where=sa.text("state = 'sending'"),
@@ -309,7 +309,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", "version"),
     )
     op.create_table(
-        "moving_in",
+        "migration",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("what", sa.String(), nullable=False),
         sa.Column("by", sa.String(), nullable=False),
@@ -367,7 +367,7 @@ def downgrade() -> None:
     op.drop_table("suppression")
     op.drop_table("seed")
     op.drop_table("run")
-    op.drop_table("moving_in")
+    op.drop_table("migration")
     op.drop_table("model_version")
     with op.batch_alter_table("message", schema=None) as batch_op:
         batch_op.drop_index("ix_message_run")
@@ -378,7 +378,7 @@ def downgrade() -> None:
             postgresql_where=sa.text("state IN ('queued', 'sending', 'sent', 'ambiguous')"),
         )
         batch_op.drop_index(
-            "ix_message_flight",
+            "ix_message_worker",
             sqlite_where=sa.text("state = 'sending'"),
             postgresql_where=sa.text("state = 'sending'"),
         )
@@ -398,14 +398,14 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_launch_campaign"))
 
     op.drop_table("launch")
-    op.drop_table("lane")
+    op.drop_table("rate_lane")
     with op.batch_alter_table("inbox", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_inbox_flush"))
 
     op.drop_table("inbox")
-    op.drop_table("arrival")
+    op.drop_table("shop_report")
     op.drop_table("flush")
-    op.drop_table("flight")
+    op.drop_table("worker")
     op.drop_table("fact")
     with op.batch_alter_table("decision", schema=None) as batch_op:
         batch_op.drop_index("ix_decision_run")
@@ -415,11 +415,11 @@ def downgrade() -> None:
     op.drop_table("coupon")
     op.drop_table("control")
     op.drop_table("content")
-    with op.batch_alter_table("contact", schema=None) as batch_op:
-        batch_op.drop_index("ix_contact_recipient")
-        batch_op.drop_index("ix_contact_customer")
+    with op.batch_alter_table("cap_entry", schema=None) as batch_op:
+        batch_op.drop_index("ix_cap_entry_recipient")
+        batch_op.drop_index("ix_cap_entry_customer")
 
-    op.drop_table("contact")
+    op.drop_table("cap_entry")
     with op.batch_alter_table("consent_request", schema=None) as batch_op:
         batch_op.drop_index(
             "ix_consent_request_open",

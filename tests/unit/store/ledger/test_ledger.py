@@ -51,7 +51,7 @@ def tick(
         return granting.tick(
             connection,
             results=[Result(receipt) for receipt in results],
-            seats=[(1, want)] if want else [],
+            capacity=[(1, want)] if want else [],
             now=NOW + after,
             marketing=["promotions"],
             refuse=refuse,
@@ -338,11 +338,11 @@ def test_what_belongs_to_no_open_flight_is_astray(store: Store, run_of: Run, pla
     allow(store)
     (granted,) = tick(store, want=1).grants
     with store.transaction() as connection:
-        flight = workers.take_off(connection, host="here", boot_id="b", pid=2, pid_started="3", epoch=1, now=NOW)
-        assert workers.on_their_way(connection, flight) == [(granted.id, 1, "email")]
-        assert workers.astray(connection) == []
-        workers.land(connection, [flight], now=NOW)
-        assert workers.astray(connection) == [(granted.id, 1, "email")]
+        worker_id = workers.register(connection, host="here", boot_id="b", pid=2, pid_started="3", epoch=1, now=NOW)
+        assert workers.on_their_way(connection, worker_id) == [(granted.id, 1, "email")]
+        assert workers.orphaned(connection) == []
+        workers.end(connection, [worker_id], now=NOW)
+        assert workers.orphaned(connection) == [(granted.id, 1, "email")]
     assert account(store, run_id) == Account(audience=10, sending=1, queued=9)
 
 
@@ -353,7 +353,7 @@ def test_a_committer_that_was_taken_over_from_grants_nothing(store: Store, run_o
         mine = workers.begin_epoch(connection)
         assert workers.begin_epoch(connection) == mine + 1
     with store.transaction() as connection, pytest.raises(workers.Fenced):
-        granting.tick(connection, results=[], seats=[(1, 10)], now=NOW, marketing=["promotions"], epoch=mine)
+        granting.tick(connection, results=[], capacity=[(1, 10)], now=NOW, marketing=["promotions"], epoch=mine)
 
 
 def died(grant: Grant) -> Receipt:

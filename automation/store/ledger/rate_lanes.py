@@ -1,0 +1,48 @@
+"""Rate lanes: the state of each rate that messages share, of a provider, a recipient domain or a campaign."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from automation.store.engine import table
+from automation.store.tables import RateLane
+
+_lane = table(RateLane)
+
+
+@dataclass
+class RateLaneRow:
+    """A rate's state. `per_second` is the pace now where it is slower than what the files allow. Times in µs."""
+
+    name: str
+    per_second: float | None = None
+    next_at: int = 0
+    held_until: int = 0
+    changed_at: int = 0
+    day: str = ""
+    day_count: int = 0
+
+
+def read(connection: Connection) -> dict[str, RateLaneRow]:
+    """Every lane that has a state, by name."""
+    names = (c.name for c in _lane.columns)
+    return {row.name: RateLaneRow(*row) for row in connection.execute(sa.select(*(_lane.c[name] for name in names)))}
+
+
+def write(connection: Connection, rows: Iterable[RateLaneRow]) -> None:
+    found = [vars(row) for row in rows]
+    if found:
+        connection.execute(_SAVE, found)
+
+
+_SAVE = sa.text(
+    "INSERT INTO rate_lane (name, per_second, next_at, held_until, changed_at, day, day_count) "
+    "VALUES (:name, :per_second, :next_at, :held_until, :changed_at, :day, :day_count) "
+    "ON CONFLICT (name) DO UPDATE SET per_second = excluded.per_second, next_at = excluded.next_at, "
+    "held_until = excluded.held_until, changed_at = excluded.changed_at, day = excluded.day, "
+    "day_count = excluded.day_count"
+)
