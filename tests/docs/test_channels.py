@@ -25,7 +25,7 @@ from automation_push.web_push import WebPushOptions
 from automation_webhook.webhook import WebhookChannel, WebhookOptions
 
 HOW_TO = ROOT / "docs" / "how-to"
-PAGES = ["send-sms.md", "send-push.md", "send-webhooks.md", "send-through-apprise.md"]
+PAGES = ["send-sms.md", "send-push-notifications.md", "send-webhooks.md", "send-with-apprise.md"]
 WHSEC = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 ACCOUNT = {"client_email": "a@b.example", "project_id": "p", "private_key": "k"}
 ENVIRONMENT = {
@@ -70,9 +70,9 @@ def test_the_settings_are_valid(page: str, registry: Registry, tmp_path: Path) -
     ("page", "file", "kind"),
     [
         ("send-sms.md", "sms.txt", "phone"),
-        ("send-push.md", "push.txt", "push"),
+        ("send-push-notifications.md", "push.txt", "push"),
         ("send-webhooks.md", "message.txt", "customer"),
-        ("send-through-apprise.md", "message.txt", "customer"),
+        ("send-with-apprise.md", "message.txt", "customer"),
     ],
 )
 def test_the_template_renders(page: str, file: str, kind: Any, registry: Registry) -> None:
@@ -87,7 +87,7 @@ def test_the_template_renders(page: str, file: str, kind: Any, registry: Registr
 
 
 def test_the_key_that_the_page_makes_is_taken(tmp_path: Path) -> None:
-    (block,) = shown("send-push.md", "python")
+    (block,) = shown("send-push-notifications.md", "python")
     (tmp_path / "key.py").write_text(block.text)
     private, public = run("python key.py", tmp_path).split()
     WebPushOptions(private_key=Secret(private), contact="mailto:a@b.example")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from support.pages import ROOT, follow
 
-PAGE = ROOT / "docs" / "how-to" / "track-and-unsubscribe.md"
+PAGE = ROOT / "docs" / "how-to" / "track-opens-and-clicks.md"
 
 
 @pytest.mark.slow

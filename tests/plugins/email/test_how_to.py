@@ -14,7 +14,7 @@ from automation_email.dkim import load_signer
 from automation_email.mime import build
 from automation_email.options import SmtpOptions
 
-PAGE = ROOT / "docs/how-to/send-over-smtp.md"
+PAGE = ROOT / "docs/how-to/send-email-over-smtp.md"
 
 
 def options() -> list[SmtpOptions]:
