@@ -185,7 +185,9 @@ def _help(*command: str) -> str:
     os.environ["COLUMNS"] = "100"
     printed = StringIO()
     with redirect_stdout(printed):
-        automation([*command, "--help"])
+        ended_with = automation([*command, "--help"])
+    if ended_with:
+        raise SystemExit(f"automation {' '.join(command)} --help ended with {ended_with}")
     return "\n".join(line.rstrip() for line in printed.getvalue().strip().splitlines())
 
 
