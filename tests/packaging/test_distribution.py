@@ -112,7 +112,7 @@ def test_every_cap_is_explained(project: dict[str, Any]) -> None:
 
 
 def test_an_extra_exists_only_where_something_needs_it(project: dict[str, Any]) -> None:
-    assert set(project["project"]["optional-dependencies"]) == {"dev", "postgres", "spark"}
+    assert set(project["project"]["optional-dependencies"]) == {"dev", "docs", "postgres", "spark"}
 
 
 def test_the_licence_is_the_one_that_is_named(project: dict[str, Any]) -> None:
