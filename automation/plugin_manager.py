@@ -187,7 +187,7 @@ def _shape_problem(kind: str, component: Any) -> str | None:
     wanted = {
         name
         for base in contract.__mro__
-        if base.__module__ == contracts.__name__
+        if base.__module__.startswith(f"{contracts.__name__}.")
         for name in (*vars(base), *getattr(base, "__annotations__", {}))
         if not name.startswith("_")
     }
