@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 from addresses import addresses_page
+from events import event_types_page
 from keys import Key, allowed, default, keys
 from pydantic import BaseModel
 
@@ -209,6 +210,7 @@ PAGES = (
     Page("components.md", "Components", "What `using:` can name, with its options.", components_page),
     Page("commands.md", "Commands", "What `automation COMMAND --help` says.", commands_page),
     Page("http.md", "HTTP", "What the web app answers to.", addresses_page),
+    Page("event-types.md", "Event types", "Every event that the core writes or reads.", event_types_page),
     Page("reasons.md", "Outcomes and reasons", "The codes that decisions carry.", reasons_page),
     Page("hooks.md", "Hooks", "What a plugin can take part in.", hooks_page),
 )

@@ -14,6 +14,7 @@ from automation.delivery.committer import Delivery
 from automation.demo.behaviour import everyday, reactions
 from automation.demo.deliveries import delivered
 from automation.demo.shop import Shop
+from automation.event_types import UNSUBSCRIBE
 from automation.inbound.shop_import import import_data
 from automation.runner.run import advance, claim, finish
 from automation.schedule.calendar import agenda
@@ -91,7 +92,7 @@ class Simulation:
         path = self.files / f"events-{start:%Y-%m-%d}.csv"
         today.write_csv(path, datetime_format="%Y-%m-%dT%H:%M:%SZ")
         import_data(self.workspace, "events", [path], self.mapping)
-        self._withdraw(today.filter(pl.col("type") == "unsubscribe"))
+        self._withdraw(today.filter(pl.col("type") == UNSUBSCRIBE))
         self.events = pl.concat([self.events, today])
 
     def _withdraw(self, unsubscribed: pl.DataFrame) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from automation.errors import NotEnoughData
+from automation.event_types import PURCHASE, RATING
 from automation.ids import stable_hash
 from automation.learn.metrics import ndcg_at_k, recall_at_k
 
@@ -33,7 +34,7 @@ class Protocol:
     """
 
     horizon: timedelta = timedelta(days=30)
-    wanted: Sequence[str] = ("purchase", "rating")
+    wanted: Sequence[str] = (PURCHASE, RATING)
     repeats: bool = False
     most_customers: int = 5_000
 

@@ -10,6 +10,7 @@ import polars as pl
 
 from automation.contracts import Recommender, Snapshot
 from automation.errors import ContractError
+from automation.event_types import PURCHASE
 
 SCHEMA = {
     "customer_id": pl.String(),
@@ -81,7 +82,7 @@ def recommend(batch: pl.DataFrame, from_: RecommendationContext, history: pl.Dat
 
 
 def _purchased(history: pl.DataFrame) -> pl.DataFrame:
-    return history.filter(pl.col("type") == "purchase").select("customer_id", "product_id").unique()
+    return history.filter(pl.col("type") == PURCHASE).select("customer_id", "product_id").unique()
 
 
 def _ask(

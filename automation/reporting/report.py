@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from automation import event_types
 from automation.experiment.analysis import Lift, lift
 from automation.inbound.flush import flush
 from automation.pipeline.attribute import TOUCHES, Model, attribute
@@ -23,16 +24,16 @@ from automation.workspace.workspace import Workspace
 if TYPE_CHECKING:
     from automation.warehouse.connect import Warehouse
 
-GOAL = Goal(did="purchase", within=timedelta(days=7))
+GOAL = Goal(did=event_types.PURCHASE, within=timedelta(days=7))
 """What counts for a campaign whose file names no goal."""
 ANSWERS: Mapping[str, str] = {
-    "email_open": "opened",
-    "email_click": "clicked",
-    "machine_open": "opened_by_machines",
-    "machine_click": "clicked_by_machines",
-    "unsubscribe": "unsubscribed",
-    "email_bounce": "bounced",
-    "email_complaint": "complained",
+    event_types.EMAIL_OPEN: "opened",
+    event_types.EMAIL_CLICK: "clicked",
+    event_types.MACHINE_OPEN: "opened_by_machines",
+    event_types.MACHINE_CLICK: "clicked_by_machines",
+    event_types.UNSUBSCRIBE: "unsubscribed",
+    event_types.EMAIL_BOUNCE: "bounced",
+    event_types.EMAIL_COMPLAINT: "complained",
 }
 """Event type → what it is called here. Messages are counted, not events: a message opened twice was opened."""
 

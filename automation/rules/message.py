@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
+from automation import event_types
 from automation.contracts import Options, Snapshot
 from automation.rules.window import Lookback, Span, within
 
@@ -16,14 +17,14 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 _EVENTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"opened": ("email_open",), "clicked": ("email_click", "click")}
+    {"opened": (event_types.EMAIL_OPEN,), "clicked": (event_types.EMAIL_CLICK, event_types.CLICK)}
 )
 
 
 class Goal(Options):
     """The event that makes a message worth it, and how soon after the message it must come."""
 
-    did: str = Field(default="purchase", min_length=1)
+    did: str = Field(default=event_types.PURCHASE, min_length=1)
     within: Lookback = timedelta(days=7)
 
 

@@ -13,6 +13,7 @@ import polars as pl
 from automation.config.project import Project
 from automation.contracts import Snapshot
 from automation.errors import AutomationError
+from automation.event_types import PURCHASE
 from automation.pipeline.timing import DEFAULT_LATENESS
 from automation.rules.reads import offer_conditions
 from automation.store import holds, runs
@@ -24,7 +25,6 @@ from automation.warehouse.connect import Warehouse
 from automation.workspace.workspace import Workspace
 
 STALE, REPEAT, SIZE = "stale_data", "repeat", "size"
-PURCHASE = "purchase"
 _HISTORY = 12
 _FEWEST_RUNS = 3
 _SPREAD = 5.0

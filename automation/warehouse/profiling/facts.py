@@ -6,8 +6,16 @@ import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
+from automation import event_types
+
 PURCHASE, OPEN, CLICK, SENT = range(4)
-KINDS = {"purchase": PURCHASE, "email_open": OPEN, "email_click": CLICK, "click": CLICK, "email_sent": SENT}
+KINDS = {
+    event_types.PURCHASE: PURCHASE,
+    event_types.EMAIL_OPEN: OPEN,
+    event_types.EMAIL_CLICK: CLICK,
+    event_types.CLICK: CLICK,
+    event_types.EMAIL_SENT: SENT,
+}
 MOST = 1e10  # an amount beyond it is a mistake and counts as missing
 UNITS = 10_000  # money is summed in whole ten-thousandths, so that no order of adding changes a sum
 
@@ -27,7 +35,7 @@ def facts(events: ir.Table) -> ir.Table:
         at=found.occurred_at,
         day=day,
         act=ibis.ifelse(
-            found.type == "purchase",
+            found.type == event_types.PURCHASE,
             ibis.coalesce(found.order_id, day.cast("string")),
             ibis.coalesce(found.message_id, found.event_id),
         ),
