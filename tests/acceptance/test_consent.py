@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import polars as pl
+import pytest
 from support.project import automation, command, json_of, write_project
 
 from automation.clock import SystemClock, to_millis
@@ -22,6 +23,7 @@ consent: {double_opt_in: {promotions: {template: confirm, topic: orders}}}
 """
 
 
+@pytest.mark.slow
 def test_the_daemon_asks_once_and_a_restart_asks_nobody_again(tmp_path: Path) -> None:
     root = project(tmp_path / "shop")
     say_yes(root, "new1")

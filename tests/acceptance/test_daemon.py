@@ -134,6 +134,7 @@ def test_sigterm_while_sending_loses_and_doubles_nothing(tmp_path: Path) -> None
     assert not [line for line in log(root) if line["level"] == "error"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("handed_over", [True, False])
 def test_a_channel_that_hangs_does_not_keep_the_daemon(tmp_path: Path, *, handed_over: bool) -> None:
     root = launched_project(tmp_path, customers=5, launched_at=an_hour_ago(), slow=600)
@@ -187,6 +188,7 @@ def test_kill_9_while_planning_leaves_everybody_accounted_for(tmp_path: Path) ->
     assert (after.audience, after.unplanned) == (12_000, 0)
 
 
+@pytest.mark.slow
 def test_stop_all_takes_effect_before_the_next_message(tmp_path: Path) -> None:
     root = launched_project(tmp_path, customers=4_000, launched_at=an_hour_ago(), slow=0.02)
     with running(root) as daemon:
@@ -206,6 +208,7 @@ def test_stop_all_takes_effect_before_the_next_message(tmp_path: Path) -> None:
         end(daemon)
 
 
+@pytest.mark.slow
 def test_files_are_taken_over_while_it_runs_and_an_invalid_one_harms_nobody(tmp_path: Path) -> None:
     root = launched_project(tmp_path, customers=50, launched_at=an_hour_ago())
     with running(root) as daemon:
@@ -240,6 +243,7 @@ def test_on_merge_launches_what_is_valid(tmp_path: Path) -> None:
         end(daemon)
 
 
+@pytest.mark.slow
 def test_on_merge_launches_nothing_whose_messages_have_errors(tmp_path: Path) -> None:
     root = write_project(tmp_path)
     with open_workspace(root) as workspace:

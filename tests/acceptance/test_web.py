@@ -196,6 +196,7 @@ def test_its_log_names_nobody_and_no_token(site: tuple[str, Path]) -> None:
     assert "127.0.0.1" not in log.replace(address, "")
 
 
+@pytest.mark.slow
 def test_generated_requests_find_no_failure(site: tuple[str, Path]) -> None:
     """Every operation of the OpenAPI document, with tokens that hold and tokens that don't, and with the key."""
     address, root = site
@@ -236,6 +237,7 @@ def test_generated_requests_find_no_failure(site: tuple[str, Path]) -> None:
 # In a browser
 
 
+@pytest.mark.slow
 def test_a_browser_unsubscribes_and_chooses_by_the_keyboard_alone(site: tuple[str, Path], tmp_path: Path) -> None:
     address, root = site
     message = message_ids(root)[0]

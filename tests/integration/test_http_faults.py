@@ -173,6 +173,7 @@ def served(trouble: Trouble) -> Iterator[tuple[str, str, Service]]:
         yield f"http://127.0.0.1:{at}", f"http://127.0.0.1:{other}/token", service
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", CHANNELS, ids=lambda make: make.__name__)
 @pytest.mark.parametrize("trouble", TROUBLES, ids=lambda trouble: trouble.name)
 def test_every_fault_has_its_verdict(trouble: Trouble, make: Callable[[str, str], tuple[Channel, str]]) -> None:

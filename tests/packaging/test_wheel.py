@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 SUFFIXES = {".py", ".typed", ".yaml", ".mako", ".mjml", ".html", ".css", ".txt"}
 STARTER = ("config.yaml", "campaigns", "templates")

@@ -101,6 +101,7 @@ def test_there_are_many() -> None:
     assert {case.bo for case in cases()} == set(Verdict)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("case", "mode"), [pytest.param(c, m, id=f"{c.name} ({m})") for c, m in TABLE])
 def test_fault(case: Case, mode: str, outcomes: dict[tuple[str, str], Outcome | Exception]) -> None:
     outcome = outcomes[case.name, mode]

@@ -31,6 +31,7 @@ def test_every_member_of_every_audience_is_accounted_for(told: tuple[DemoSummary
     assert summary.campaigns[1].answers["clicked"] > 0
 
 
+@pytest.mark.slow
 def test_the_same_seed_tells_the_same_story(tmp_path: Path) -> None:
     first, second = (tell(tmp_path / name, customers=400, days=2).campaigns for name in ("first", "second"))
     assert first == second
