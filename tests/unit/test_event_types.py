@@ -10,7 +10,11 @@ from automation.types.schema import EVENTS
 
 
 def test_every_constant_is_in_the_catalogue_and_the_other_way_round() -> None:
-    constants = [value for name, value in vars(event_types).items() if name.isupper() and isinstance(value, str)]
+    constants = [
+        value
+        for name, value in vars(event_types).items()
+        if re.fullmatch("[A-Z][A-Z_]+", name) and isinstance(value, str)
+    ]
     assert sorted(constants) == sorted(one.name for one in EVENT_TYPES)
     assert len(BY_NAME) == len(EVENT_TYPES)
 
