@@ -73,10 +73,12 @@ HTML = (
     '<a href="{{ links.unsubscribe }}">Unsubscribe</a></p></td></tr></table></body></html>'
 )
 SUBJECT = "{{ customer.first_name }}, look what came in"
+REASON = "because you bought a lamp"
 PRODUCTS = {
     f"p{n}": {"name": f"Globe lamp no. {n}", "url": f"https://shop.example/p/{n}", "price": f"{n}9.50"}
     for n in range(40)
 }
+CONTENT = {"products": PRODUCTS, "reasons": {"similar": {"bought": {"en": REASON, "de": "weil Sie eine Lampe haben"}}}}
 
 
 def measures(*, quick: bool) -> list[Measure]:
@@ -142,7 +144,7 @@ def _project(folder: Path, port: int, count: int, key: str, track: str) -> Works
                            granted=True, at=now, source="benchmark")  # fmt: skip
             ledger.plan(
                 connection, run_id=run_id, batch_no=no, epoch=0, campaign="winback", topic="promotions", rows=rows,
-                products=json.dumps(PRODUCTS), secret=workspace.store.secret, now=now,
+                content=json.dumps(CONTENT), secret=workspace.store.secret, now=now,
             )  # fmt: skip
     workspace.store.checkpoint()
     return workspace
@@ -168,10 +170,8 @@ def _launched_run(workspace: Workspace, count: int) -> int:
 
 def items(customer: int) -> list[dict[str, Any]]:
     """Six products of a customer."""
-    return [
-        {"product_id": f"p{(customer * 7 + n * 5) % 40}", "score": 0.5, "sentence": "Because you bought a lamp"}
-        for n in range(6)
-    ]
+    why = {"score": 0.5, "reason": "bought", "because": [], "by": "similar"}
+    return [{"product_id": f"p{(customer * 7 + n * 5) % 40}", **why} for n in range(6)]
 
 
 def _rows(no: int, size: int, due: int) -> pl.DataFrame:
@@ -206,7 +206,7 @@ async def naive(port: int, count: int) -> float:
     def made(number: int) -> email.message.EmailMessage:
         context = {
             "customer": {"first_name": f"Ana {number}"},
-            "items": [{**PRODUCTS[item["product_id"]], "reason": item["sentence"]} for item in items(number)],
+            "items": [{**PRODUCTS[item["product_id"]], "reason": REASON} for item in items(number)],
             "shop": {"name": "Lindholm", "address": "Street 1"},
             "links": {"unsubscribe": "https://shop.example/mail/u/" + "x" * 65},
         }

@@ -24,11 +24,12 @@ from automation.cli.main import main as automation
 from automation.config import not_built
 from automation.config.reading import fields
 from automation.config.settings import Settings
-from automation.contracts import Options
+from automation.contracts import Options, reason_texts
 from automation.plugin_manager import KINDS, OBSERVERS, Registry, load_plugins
 from automation.rules import core
 from automation.types.campaign import Campaign
 from automation.types.decision import REASONS, Outcome
+from automation.types.language import FALLBACK
 
 DOCS = Path(__file__).resolve().parent
 NOTE = "<!-- Written by docs/generate.py from the code; edit that. -->\n"
@@ -136,8 +137,9 @@ def _component(registry: Registry, kind: str, name: str, *, level: int) -> Itera
     if kind != "rules":
         yield from (f"From the plugin `{plugin.name}`.", "")
     yield from (_prose(component), "")
-    if reasons := getattr(component, "reasons", None):
-        yield from (f"Reasons: {'; '.join(f'`{code}`, “{text}”' for code, text in reasons.items())}.", "")
+    if texts := reason_texts(component):
+        yield from (f"Reasons: {'; '.join(f'`{code}`, “{text}”' for code, text in texts[FALLBACK].items())}.", "")
+        yield from (f"They have texts in {', '.join(sorted(texts))}.", "")
     options: type[BaseModel] = getattr(component, "Options", Options)  # a template filter is a function
     if options is not Options and options.__doc__ and kind != "rules":
         yield from (_prose(options), "")

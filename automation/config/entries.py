@@ -12,7 +12,7 @@ from automation.config.components import READERS, named, with_options
 from automation.config.grammar import build
 from automation.config.problems import KeyPath, listing, unknown_name
 from automation.config.reading import BROKEN, Broken, Form, Reader, Reading
-from automation.config.settings import MODEL_KINDS, ModelKind, ModelSettings
+from automation.config.settings import MODEL_KINDS, LanguageCode, ModelKind, ModelSettings
 from automation.types.campaign import Grammar
 from automation.types.channel_settings import ChannelSettings, PauseWhen, ProviderSettings, WarmUp
 from automation.types.condition import Names, Using
@@ -26,7 +26,7 @@ class OfferEntry(Grammar):
 
     kind: Literal["percent", "amount", "free_shipping", "none"]
     value: str | None = None
-    label: str
+    label: str | Mapping[LanguageCode, str] = Field(description="how messages call it; or one text a language")
     coupon: Literal["none", "unique", "shared"] = "none"
     code: str | None = None
     minimum_basket: Amount | None = None

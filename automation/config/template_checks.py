@@ -10,6 +10,7 @@ from automation.config.problems import KeyPath, Problem, unknown_name
 from automation.config.settings import NAME, Settings
 from automation.config.source_map import Source, read_file
 from automation.plugin_manager import Registry
+from automation.types.template_folders import NO_TEMPLATES
 
 TEMPLATES = "templates"
 PARTS = {
@@ -41,7 +42,7 @@ def _folders(root: Path) -> list[str]:
     folder = root / TEMPLATES
     if not folder.is_dir():
         return []
-    return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and entry.name != "layouts")
+    return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and entry.name not in NO_TEMPLATES)
 
 
 def _named(source: Source) -> Iterator[tuple[KeyPath, str, Any]]:

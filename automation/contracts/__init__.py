@@ -13,6 +13,7 @@ from automation.contracts.channel import Channel, HandOver, ResolvingChannel
 from automation.contracts.component import Component, Options
 from automation.contracts.model import Model
 from automation.contracts.offer_policy import OfferPolicy
+from automation.contracts.reasons import HasReasons, ReasonFiles, ReasonTexts, reason_texts
 from automation.contracts.recommender import Recommender
 from automation.contracts.rule import Rule
 from automation.contracts.segmenter import Segmenter
@@ -25,9 +26,12 @@ __all__ = [
     "Channel",
     "Component",
     "HandOver",
+    "HasReasons",
     "Model",
     "OfferPolicy",
     "Options",
+    "ReasonFiles",
+    "ReasonTexts",
     "Recommender",
     "ResolvingChannel",
     "Rule",
@@ -35,6 +39,7 @@ __all__ = [
     "Snapshot",
     "Source",
     "Suppression",
+    "reason_texts",
 ]
 
 BY_KIND: Mapping[str, type] = MappingProxyType(

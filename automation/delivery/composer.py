@@ -8,15 +8,14 @@ from dataclasses import dataclass, field
 from automation.config.project import Project
 from automation.delivery.executor import LaunchedText
 from automation.errors import AutomationError, ConfigurationError
-from automation.messages.compose import MessageDefaults, tag_links
+from automation.messages.batch_content import BatchContent, read_content
+from automation.messages.compose import MessageDefaults
 from automation.messages.redirect import Waits, addressed
 from automation.messages.render import Renderer
 from automation.types.campaign import Campaign
 from automation.types.grant import Grant
 from automation.types.message import Rendered
 from automation.workspace.campaigns import parse_launched, renderer_of
-
-Products = Mapping[str, Mapping[str, object]]
 
 
 class Unfit(AutomationError):
@@ -29,7 +28,7 @@ class Composer:
 
     head: MessageDefaults
     launches: dict[int, tuple[Campaign, Renderer] | Unfit] = field(default_factory=dict)
-    batches: dict[tuple[int, int], Products] = field(default_factory=dict)
+    batches: dict[tuple[int, int], BatchContent] = field(default_factory=dict)
 
     def show_launch(self, project: Project, launch_id: int, pinned: LaunchedText) -> None:
         """What was launched; where it no longer fits, that is what its messages are told."""
@@ -40,10 +39,14 @@ class Composer:
         else:
             self.launches[launch_id] = (campaign, renderer_of(project, pinned.files))
 
-    def show_batch(self, run_id: int, batch_no: int, launch_id: int, products: Products) -> None:
-        """What the batch's messages show of each product."""
+    def show_batch(
+        self, run_id: int, batch_no: int, launch_id: int, stored: Mapping[str, Mapping[str, object]]
+    ) -> None:
+        """What the batch's messages show, as the store keeps it."""
         launch = self.launches[launch_id]
-        self.batches[run_id, batch_no] = products if isinstance(launch, Unfit) else tag_links(products, launch[0])
+        self.batches[run_id, batch_no] = (
+            BatchContent() if isinstance(launch, Unfit) else read_content(stored, launch[0], launch[1].reasons)
+        )
 
     def forget_batch(self, run_id: int, batch_no: int) -> None:
         self.batches.pop((run_id, batch_no), None)

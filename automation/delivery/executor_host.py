@@ -50,6 +50,6 @@ class StoreExecutorHost:
             files = {path: launches.content(connection, sha256) for path, sha256 in launch.templates.items()}
         return LaunchedText(launch.campaign, text, files)
 
-    def products(self, run_id: int, batch_no: int) -> Mapping[str, Mapping[str, object]]:
+    def content(self, run_id: int, batch_no: int) -> Mapping[str, Mapping[str, object]]:
         with self.workspace.store.reading() as connection:
-            return runs.products(connection, run_id, batch_no)
+            return runs.content(connection, run_id, batch_no)

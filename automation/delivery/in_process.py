@@ -107,4 +107,4 @@ class InProcess:
         if key not in composer.batches:
             for old in unused(composer.batches, self._on_their_way.values()):
                 composer.forget_batch(*old)
-            composer.show_batch(*key, grant.launch_id, host.products(*key))
+            composer.show_batch(*key, grant.launch_id, host.content(*key))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
-from automation.messages.compose import MessageDefaults, linked, tag_links
+from automation.messages.batch_content import BatchContent, read_content
+from automation.messages.compose import MessageDefaults, linked
 from automation.messages.redirect import addressed
 from automation.messages.render import Renderer
 from automation.store import runs
@@ -21,7 +22,6 @@ from automation.workspace.message_defaults import message_defaults_of
 from automation.workspace.workspace import Workspace
 
 T = TypeVar("T")
-Products = Mapping[str, Mapping[str, object]]
 _BATCHES_KEPT = 32
 
 
@@ -39,7 +39,7 @@ class Rerendering:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._pinned = LaunchedCampaigns(workspace.project)
-        self._products: dict[tuple[int, int], Products] = {}
+        self._content: dict[tuple[int, int], BatchContent] = {}
         self._lock = threading.Lock()  # a renderer compiles its templates when they are first used
 
     def message(self, message_id: str) -> Rendered:
@@ -48,38 +48,38 @@ class Rerendering:
 
     def link(self, message_id: str, number: int) -> Target | None:
         """Where its n-th click link leads; None where it has fewer. Raises `StoreError` and `TemplateError`."""
-        urls, products = self._made(message_id, _linked)
+        urls, content = self._made(message_id, _linked)
         if number >= len(urls):
             return None
         url = urls[number]
-        return Target(url, next((name for name, shown in products.items() if shown.get("url") == url), None))
+        return Target(url, content.product_of(url))
 
     def _made(self, message_id: str, make: Callable[..., T]) -> T:
         with self._workspace.store.reading() as connection:
             grant = granting.grant_of(connection, message_id)
         with self._lock:
-            launch, products = self._kept(grant)
-            return make(grant, launch.campaign, launch.renderer, self._head, products)
+            launch, content = self._kept(grant)
+            return make(grant, launch.campaign, launch.renderer, self._head, content)
 
     @cached_property
     def _head(self) -> MessageDefaults:
         return message_defaults_of(self._workspace.project, self._workspace.store.secret)
 
-    def _kept(self, grant: Grant) -> tuple[LaunchedCampaign, Products]:
+    def _kept(self, grant: Grant) -> tuple[LaunchedCampaign, BatchContent]:
         """What was launched and what the batch shows; of the batches the ones asked for last."""
         key = (grant.run_id, grant.batch_no)
         launch = self._pinned.found.get(grant.launch_id)
-        if launch is None or key not in self._products:
+        if launch is None or key not in self._content:
             with self._workspace.store.reading() as connection:
                 launch = self._pinned.get(connection, grant.launch_id)
-                shown = runs.products(connection, *key)
-            if len(self._products) >= _BATCHES_KEPT:
-                del self._products[next(iter(self._products))]
-            self._products[key] = tag_links(shown, launch.campaign)
-        return launch, self._products[key]
+                stored = runs.content(connection, *key)
+            if len(self._content) >= _BATCHES_KEPT:
+                del self._content[next(iter(self._content))]
+            self._content[key] = read_content(stored, launch.campaign, launch.renderer.reasons)
+        return launch, self._content[key]
 
 
 def _linked(
-    grant: Grant, campaign: Campaign, renderer: Renderer, head: MessageDefaults, products: Products
-) -> tuple[list[str], Products]:
-    return linked(grant, campaign, renderer, head, products), products
+    grant: Grant, campaign: Campaign, renderer: Renderer, head: MessageDefaults, content: BatchContent
+) -> tuple[list[str], BatchContent]:
+    return linked(grant, campaign, renderer, head, content), content

@@ -261,5 +261,5 @@ class Embedded:
                     del worker.batches[old]
                     worker.writer.write(frame("forget", *old))
                 worker.batches[batch] = None
-                products = self._host.products(*batch)
-                worker.writer.write(frame("batch", *batch, grant.launch_id, products))
+                content = self._host.content(*batch)
+                worker.writer.write(frame("batch", *batch, grant.launch_id, content))

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from zoneinfo import ZoneInfo
 
 from automation.ids import bounce_token, sign
 from automation.messages import links
+from automation.messages.batch_content import BatchContent, tag_link
 from automation.messages.render import Body, Kind, Renderer
 from automation.messages.template_context import offer_terms, show_items
 from automation.types.campaign import Campaign
@@ -42,18 +42,14 @@ class MessageDefaults:
 
 
 def compose(
-    grant: Grant,
-    campaign: Campaign,
-    renderer: Renderer,
-    head: MessageDefaults,
-    products: Mapping[str, Mapping[str, object]],
+    grant: Grant, campaign: Campaign, renderer: Renderer, head: MessageDefaults, content: BatchContent
 ) -> Rendered:
-    """Render one grant; `products` are the batch's, from `tag_links`. Raises `TemplateError`."""
+    """Render one grant; `content` is its batch's. Raises `TemplateError`."""
     assert campaign.send is not None
     send = campaign.send
     kind = head.kinds[grant.channel]
     own = _own_links(grant, head)
-    body = _body(grant, campaign, renderer, head, products, own)
+    body = _body(grant, campaign, renderer, head, content, own)
     if head.track and head.base_url is not None and kind == "email":
         body = links.track(body, head.base_url, head.secret, grant.id)
     return Rendered(
@@ -75,14 +71,10 @@ def compose(
 
 
 def linked(
-    grant: Grant,
-    campaign: Campaign,
-    renderer: Renderer,
-    head: MessageDefaults,
-    products: Mapping[str, Mapping[str, object]],
+    grant: Grant, campaign: Campaign, renderer: Renderer, head: MessageDefaults, content: BatchContent
 ) -> list[str]:
     """Where the message's click links lead, by their number. Raises `TemplateError`."""
-    return links.links(_body(grant, campaign, renderer, head, products, _own_links(grant, head)), head.base_url or "")
+    return links.links(_body(grant, campaign, renderer, head, content, _own_links(grant, head)), head.base_url or "")
 
 
 def _body(
@@ -90,20 +82,25 @@ def _body(
     campaign: Campaign,
     renderer: Renderer,
     head: MessageDefaults,
-    products: Mapping[str, Mapping[str, object]],
+    content: BatchContent,
     own: Mapping[str, str],
 ) -> Body:
     """What the message says, with its links as the template has them."""
     assert campaign.send is not None
     kept = json.loads(grant.context)
+    otherwise = _otherwise(campaign) or head.shop["language"]
+    language = renderer.language(grant.template, kept["language"], otherwise)
     valid_for = campaign.offer.valid_for if campaign.offer else None
     context = {
         "customer": kept["customer"],
-        "items": show_items(grant.items, products),
+        "items": show_items(grant.items, content, content.sentences(language, otherwise)),
         "offer": offer_terms(
-            head.offers.get(grant.offer or ""), grant.coupon, grant.due_at + valid_for if valid_for else None
+            head.offers.get(grant.offer or ""),
+            grant.coupon,
+            grant.due_at + valid_for if valid_for else None,
+            languages=(language, otherwise),
         ),
-        "shop": {**head.shop, "url": _tagged(head.shop["url"], campaign.send.utm)},
+        "shop": {**head.shop, "url": tag_link(head.shop["url"], campaign.send.utm)},
         "campaign": {"name": campaign.name},
         "links": own,
         "today": _day(grant.granted_at, head.zone),
@@ -113,31 +110,22 @@ def _body(
         head.kinds[grant.channel],
         context,
         language=kept["language"],
-        otherwise=head.shop["language"],
+        otherwise=otherwise,
         subject=_subject(campaign, grant.variant),
         plain=True,
     )
 
 
+def _otherwise(campaign: Campaign) -> str | None:
+    """The language for a customer whose own the template lacks, where the campaign names one."""
+    assert campaign.send is not None
+    language = campaign.send.language
+    return None if language is None or isinstance(language, str) else language.otherwise
+
+
 @lru_cache(maxsize=16)
 def _day(at: datetime, zone: ZoneInfo) -> str:
     return at.astimezone(zone).date().isoformat()
-
-
-def tag_links(products: Mapping[str, Mapping[str, object]], campaign: Campaign) -> Mapping[str, Mapping[str, object]]:
-    """A batch's products as the campaign's messages link to them; once a batch, not once a message."""
-    utm = campaign.send.utm if campaign.send else {}
-    return {name: {**shown, "url": _tagged(shown.get("url"), utm)} for name, shown in products.items()}
-
-
-def _tagged(url: object, utm: Mapping[str, str]) -> object:
-    """A link to the shop with the campaign's utm parameters; what the link says already stays."""
-    if not utm or not isinstance(url, str) or not url.startswith(("http://", "https://")):
-        return url
-    parts = urlsplit(url)
-    said = parse_qsl(parts.query, keep_blank_values=True)
-    tags = [(f"utm_{name}", value) for name, value in utm.items() if f"utm_{name}" not in dict(said)]
-    return urlunsplit(parts._replace(query=urlencode(said + tags)))
 
 
 def _subject(campaign: Campaign, variant: str | None) -> str | Mapping[str, str] | None:

@@ -7,11 +7,11 @@ out of config.yaml again; and what was promised to customers before waits until 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 
 from automation.errors import AutomationError
 from automation.ids import content_hash
+from automation.messages.batch_content import BatchContent
 from automation.messages.compose import MessageDefaults, compose
 from automation.messages.render import Renderer
 from automation.types.campaign import Campaign
@@ -28,23 +28,19 @@ class Waits(AutomationError):
 
 
 def addressed(
-    grant: Grant,
-    campaign: Campaign,
-    renderer: Renderer,
-    head: MessageDefaults,
-    products: Mapping[str, Mapping[str, object]],
+    grant: Grant, campaign: Campaign, renderer: Renderer, head: MessageDefaults, content: BatchContent
 ) -> Rendered:
     """`compose`, or under `redirect_all` the message as a test. Raises `AutomationError`, of which `Waits` passes."""
     marked = is_test(grant)
     if not marked and head.redirect_to is None:
-        return compose(grant, campaign, renderer, head, products)
+        return compose(grant, campaign, renderer, head, content)
     if not marked:
         raise Waits("redirect_all is set, and this was promised to a customer before")
     if head.redirect_to is None:
         raise AutomationError("it was planned under redirect_all, which is no longer set")
     if head.kinds[grant.channel] != "email":
         raise AutomationError("redirect_all names an e-mail address, and this goes another way")
-    made = compose(grant._replace(id=unknown_id(grant.id)), campaign, renderer, head, products)
+    made = compose(grant._replace(id=unknown_id(grant.id)), campaign, renderer, head, content)
     return replace(
         made,
         id=grant.id,

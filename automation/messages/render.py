@@ -11,6 +11,7 @@ from automation.messages.template.files import KIND_FILES, TemplateError, Templa
 from automation.messages.template.filters import template_filters
 from automation.messages.template.markup import Source, html_source, mjml_source, plain_source
 from automation.messages.template.program import Program, compile_program, texts_used, unknown_names
+from automation.messages.template.reasons import OwnReasons
 from automation.messages.template.sandbox import Texts, refuse_objects, sandbox
 from automation.messages.template.source import join, join_text
 from automation.messages.template.texts import Phrase, read_texts
@@ -64,6 +65,7 @@ class Renderer:
 
     def __init__(self, templates: Templates, filters: Mapping[str, Callable[..., Any]] | None = None) -> None:
         self.templates = templates
+        self.reasons = OwnReasons(templates)
         names = {**template_filters(), **(filters or {})}
         self._markup = sandbox(names, autoescape=True)
         self._plain = sandbox(names, autoescape=False)
@@ -88,7 +90,7 @@ class Renderer:
         plain: the context came out of JSON, so that it holds no object and need not be looked through.
         """
         compiled = self._body(template, kind)
-        chosen = self._language(template, language, otherwise)
+        chosen = self.language(template, language, otherwise)
         values = self._values(template, chosen, context, plain=plain)
         values["subject"] = line = self._subject(template, kind, chosen, subject, values)
         values["preheader"] = preheader = self._line(template, chosen, "preheader", values)
@@ -143,7 +145,8 @@ class Renderer:
                 problems.append(error)
         return (*problems, *unknown_names(self._plain, programs))
 
-    def _language(self, template: str, wanted: str | None, otherwise: str | None) -> str:
+    def language(self, template: str, wanted: str | None, otherwise: str | None) -> str:
+        """The language that a message is written in. Raises `LanguageMissing`."""
         key = (template, wanted, otherwise)
         if key not in self._languages:
             self._languages[key] = self.templates.language(*key)

@@ -51,10 +51,10 @@ class RunContext:
 
 @dataclass(frozen=True)
 class Decided:
-    """A batch's rows for the ledger, and what its messages show of each product (JSON)."""
+    """A batch's rows for the ledger, and what its messages show (JSON)."""
 
     rows: pl.DataFrame
-    products: str
+    content: str
 
 
 def decide(batch: pl.DataFrame, context: RunContext, connection: Connection, *, now: datetime) -> Decided:
@@ -73,9 +73,9 @@ def decide(batch: pl.DataFrame, context: RunContext, connection: Connection, *, 
     )
     refused = assigned.filter(pl.col("outcome").is_not_null())
     open_ = assigned.filter(pl.col("outcome").is_null())
-    products = "{}"
+    content = "{}"
     if context.recommendation is not None and open_.height:
-        open_, products = recommendations.recommend(
+        open_, content = recommendations.recommend(
             open_, context.recommendation, history(context.data, open_["customer_id"])
         )
         too_few = pl.col("item_count") < context.recommendation.at_least
@@ -84,7 +84,7 @@ def decide(batch: pl.DataFrame, context: RunContext, connection: Connection, *, 
         open_ = offers.choose(open_, context.offer, salt=f"{campaign.name}:{context.eligibility.run_id}")
         open_ = _settle(open_, pl.col("offer") == NO_MESSAGE, Outcome.NO_OFFER, "no_message_chosen")
     settled = _settle_arms(_time(open_, context))
-    return Decided(_rows(pl.concat([refused, settled], how="diagonal"), context), products)
+    return Decided(_rows(pl.concat([refused, settled], how="diagonal"), context), content)
 
 
 def recheck_caps(

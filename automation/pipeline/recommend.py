@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from automation.contracts import Recommender, Snapshot
+from automation.contracts import Recommender, Snapshot, reason_texts
 from automation.errors import ContractError
 from automation.event_types import PURCHASE
 
@@ -56,7 +56,7 @@ def recommendation_context(
 
 
 def recommend(batch: pl.DataFrame, from_: RecommendationContext, history: pl.DataFrame) -> tuple[pl.DataFrame, str]:
-    """The batch with `items` (JSON) and `item_count`; and what the messages show of each product, as JSON.
+    """The batch with `items` (JSON) and `item_count`; and what its messages show, as JSON (`messages.batch_content`).
 
     history: customer_id, product_id, type, occurred_at, amount of the batch's customers.
     """
@@ -67,10 +67,9 @@ def recommend(batch: pl.DataFrame, from_: RecommendationContext, history: pl.Dat
     found = _ask(from_.first, customers, history, from_, blocked)
     if from_.otherwise is not None:
         found = _top_up(found, customers, history, from_, blocked)
-    shown = from_.catalogue.join(found.select("product_id").unique(), on="product_id", how="semi")
-    items = _with_texts(found, from_).group_by("customer_id", maintain_order=True).agg(
-        pl.struct("product_id", "score", "reason", "sentence", "because", "by").alias("items")
-    )  # fmt: skip
+    items = found.group_by("customer_id", maintain_order=True).agg(
+        pl.struct("product_id", "score", "reason", "because", "by").alias("items")
+    )
     encoded = items.select(
         "customer_id",
         pl.col("items").list.len().alias("item_count"),
@@ -78,7 +77,7 @@ def recommend(batch: pl.DataFrame, from_: RecommendationContext, history: pl.Dat
     )
     joined = batch.join(encoded, on="customer_id", how="left", maintain_order="left")
     filled = joined.with_columns(pl.col("items").fill_null("[]"), pl.col("item_count").fill_null(0))
-    return filled, json.dumps({row.pop("product_id"): row for row in shown.sort("product_id").iter_rows(named=True)})
+    return filled, _content(found, from_)
 
 
 def _purchased(history: pl.DataFrame) -> pl.DataFrame:
@@ -138,19 +137,21 @@ def _top_up(
     return both.filter(pl.int_range(pl.len()).over("customer_id") < from_.items)
 
 
-def _with_texts(found: pl.DataFrame, from_: RecommendationContext) -> pl.DataFrame:
-    """Add `sentence`, the reason in words: the model's own wording with the names of the products it refers to."""
-    wording = {
-        code: text
-        for source in (from_.first, from_.otherwise)
-        if source is not None
-        for code, text in getattr(source.model, "reasons", {}).items()
-    }
-    names = dict(zip(from_.catalogue["product_id"], from_.catalogue["name"], strict=True))
-    named = pl.col("because").list.eval(
-        pl.element().replace_strict(names, default=pl.element(), return_dtype=pl.String)
-    )
-    text = pl.col("reason").replace_strict(wording, default=pl.col("reason"), return_dtype=pl.String)
-    return found.with_columns(named.list.join(", ").fill_null("").alias("named")).with_columns(
-        text.str.replace("{products}", pl.col("named"), literal=True).alias("sentence")
-    )
+def _content(found: pl.DataFrame, from_: RecommendationContext) -> str:
+    """JSON: what is shown of each product, the names of those that reasons refer to, and the reasons' texts."""
+    shown = from_.catalogue.join(found.select("product_id").unique(), on="product_id", how="semi")
+    referred = found.select(pl.col("because").explode(empty_as_null=False).alias("product_id")).unique()
+    named = from_.catalogue.select("product_id", "name").join(referred, on="product_id", how="semi")
+    rows = [*named.sort("product_id").iter_rows(named=True), *shown.sort("product_id").iter_rows(named=True)]
+    content = {"products": {row.pop("product_id"): row for row in rows}, "reasons": _reasons(found, from_)}
+    return json.dumps(content)
+
+
+def _reasons(found: pl.DataFrame, from_: RecommendationContext) -> dict[str, dict[str, dict[str, str]]]:
+    """Recommender → code → language → text, of the codes that were given."""
+    texts: dict[str, dict[str, dict[str, str]]] = {}
+    sources = {source.name: source.model for source in (from_.otherwise, from_.first) if source is not None}
+    for by, code in found.select("by", "reason").unique().sort("by", "reason").iter_rows():
+        known = reason_texts(sources[by])
+        texts.setdefault(by, {})[code] = {language: codes[code] for language, codes in known.items() if code in codes}
+    return texts

@@ -14,7 +14,8 @@ from typing import Any
 import polars as pl
 
 from automation.errors import AutomationError
-from automation.messages.compose import compose, tag_links
+from automation.messages.batch_content import read_content
+from automation.messages.compose import compose
 from automation.messages.template.files import read_templates
 from automation.pipeline.audience import Frozen, freeze
 from automation.pipeline.decide import Decided, RunContext, decide, recheck_caps
@@ -205,7 +206,7 @@ def _rehearse(
             decided = decide(frozen.batch(no), found, connection, now=now)
             decided, displaced = recheck_caps(decided, found.eligibility, connection, now=now)
         rows = decided.rows
-        rendering.take(rows, decided.products)
+        rendering.take(rows, decided.content)
         gives_way.update(displaced["campaign"].to_list())
         outcomes.update(dict(_count(rows, "outcome", "reason")))
         variants.update(dict(_count(rows.filter(pl.col("variant").is_not_null()), "variant", "outcome")))
@@ -255,13 +256,13 @@ def _samples(
     campaign = found.campaign
     rows = decided.rows.sort(pl.col("outcome") != "message", maintain_order=True).head(wanted)
     make = renderer_of(workspace.project, template_files(workspace.project, campaign))
-    head, products = untracked(workspace), tag_links(json.loads(decided.products), campaign)
+    head, content = untracked(workspace), read_content(json.loads(decided.content), campaign, make.reasons)
     shown = []
     for row in rows.iter_rows(named=True):
         rendered = None
         if row["outcome"] == "message":
             try:
-                rendered = compose(sample_message(campaign, row, now), campaign, make, head, products)
+                rendered = compose(sample_message(campaign, row, now), campaign, make, head, content)
             except AutomationError:
                 if strict:
                     raise

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from automation import contracts
-from automation.errors import ConfigurationError
+from automation.errors import ConfigurationError, ContractError
 from automation.plugin_manager import KINDS, Plugin, Registry, load_plugins
 from automation.types import message
 from automation.workspace.plugins import registry_of
@@ -73,7 +73,16 @@ def _check(kind: str, name: str, component: Any) -> Iterator[str]:
         yield f"its suffixes are {component.suffixes!r}; each must begin with a point"
     if kind == "suppressions" and not all(isinstance(text, str) for text in dict(component.codes).values()):
         yield "its codes must say what each reason code means"
+    if kind == "recommenders":
+        yield from _check_reasons(component)
     yield from _check_construction(component)
+
+
+def _check_reasons(component: Any) -> Iterator[str]:
+    try:
+        contracts.reason_texts(component)
+    except ContractError as error:
+        yield str(error)
 
 
 def _check_methods(contract: type, component: Any) -> Iterator[str]:

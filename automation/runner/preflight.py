@@ -19,7 +19,8 @@ import polars as pl
 from automation.clock import from_millis, monotonic
 from automation.config.project import project_of_text
 from automation.errors import AutomationError, ConfigurationError
-from automation.messages.compose import compose, tag_links
+from automation.messages.batch_content import BatchContent, read_content
+from automation.messages.compose import compose
 from automation.messages.inspect import Finding, Findings, Inspector, Problem
 from automation.messages.render import Renderer
 from automation.runner.sample_message import COLUMNS, sample_message, untracked
@@ -83,9 +84,9 @@ class Desk:
     marketing: bool
     now: datetime
 
-    def look_at(self, rows: Sequence[tuple[Any, ...]], products: str) -> Findings:
+    def look_at(self, rows: Sequence[tuple[Any, ...]], content: str) -> Findings:
         """Render a batch's messages. rows: `COLUMNS`, each."""
-        shown = tag_links(json.loads(products), self.campaign)
+        shown = read_content(json.loads(content), self.campaign, self.renderer.reasons)
         findings = Findings()
         inspector = Inspector(self.marketing, findings)
         for values in rows:
@@ -93,12 +94,10 @@ class Desk:
             findings.note(row["customer_id"], self._findings(row, shown, inspector))
         return findings
 
-    def _findings(
-        self, row: Mapping[str, Any], products: Mapping[str, Mapping[str, object]], inspector: Inspector
-    ) -> list[Finding]:
+    def _findings(self, row: Mapping[str, Any], content: BatchContent, inspector: Inspector) -> list[Finding]:
         grant = sample_message(self.campaign, row, self.now)
         try:
-            message = compose(grant, self.campaign, self.renderer, self.head, products)
+            message = compose(grant, self.campaign, self.renderer, self.head, content)
         except AutomationError as error:
             return [("cannot_render", str(error), "")]
         found = inspector.inspect(
@@ -135,7 +134,7 @@ class Rendering:
         if extent == "all" and audience > _ALONE and (os.cpu_count() or 1) > 1:
             self._pool = _pool(workspace, campaign, self._desk.now)
 
-    def take(self, rows: pl.DataFrame, products: str) -> None:
+    def take(self, rows: pl.DataFrame, content: str) -> None:
         """A batch's decisions, of which the messages are rendered."""
         messages = rows.filter(pl.col("outcome") == "message").select(COLUMNS)
         self._messages += messages.height
@@ -143,9 +142,9 @@ class Rendering:
             return
         chosen = messages.gather_every(self._every).rows()
         if self._pool is None:
-            self._findings.add(self._desk.look_at(chosen, products))
+            self._findings.add(self._desk.look_at(chosen, content))
             return
-        self._waiting.append(self._pool.submit(_look_at, chosen, products))
+        self._waiting.append(self._pool.submit(_look_at, chosen, content))
         while len(self._waiting) > _AT_ONCE * _processes():
             self._findings.add(self._waiting.popleft().result())
 
@@ -209,6 +208,6 @@ def _open(
     _process.desk = Desk(campaign, renderer_of(project, files), head, marketing, now)
 
 
-def _look_at(rows: Sequence[tuple[Any, ...]], products: str) -> Findings:
+def _look_at(rows: Sequence[tuple[Any, ...]], content: str) -> Findings:
     assert _process.desk is not None
-    return _process.desk.look_at(rows, products)
+    return _process.desk.look_at(rows, content)

@@ -244,7 +244,7 @@ def _plan_batch(
             campaign=found.campaign.name,
             topic=found.campaign.topic,
             rows=decided.rows,
-            products=decided.products,
+            content=decided.content,
             secret=workspace.store.secret,
             now=now,
             counts=not found.test,

@@ -10,7 +10,8 @@ import structlog
 
 from automation.contracts import Channel
 from automation.errors import AutomationError
-from automation.messages.compose import compose, tag_links
+from automation.messages.batch_content import read_content
+from automation.messages.compose import compose
 from automation.messages.redirect import COPY, unknown_id
 from automation.runner.sample_message import sample_message, untracked
 from automation.store import runs
@@ -53,9 +54,10 @@ def _copies(
     """The same message for each seed, with a coupon code that is none and links that nobody's choices hang on."""
     with workspace.store.reading() as connection:
         launch = pinned.get(connection, runs.get(connection, run_id).launch_id)
-        products = tag_links(runs.products(connection, run_id, model.batch_no), launch.campaign)
+        stored = runs.content(connection, run_id, model.batch_no)
+        content = read_content(stored, launch.campaign, launch.renderer.reasons)
     grant = sample_message(launch.campaign, {**vars(model), "expires_at": None}, workspace.clock.now())
-    made = compose(grant, launch.campaign, launch.renderer, untracked(workspace), products)
+    made = compose(grant, launch.campaign, launch.renderer, untracked(workspace), content)
     label = "/".join(part for part in (launch.campaign.name, str(run_id), model.variant, model.language) if part)
     return [
         replace(made, id=unknown_id(f"{run_id}{seed}{label}"), to=seed, headers={**made.headers, COPY: label})

@@ -67,6 +67,7 @@ def _confirmations(project: Project) -> Iterator[Problem]:
     from automation.config.problems import unknown_name
     from automation.config.settings_file import FILE
     from automation.config.source_map import read_file
+    from automation.types.template_folders import NO_TEMPLATES
 
     _, source = read_file(project.root / FILE, FILE)
     folder = project.root / "templates"
@@ -74,7 +75,9 @@ def _confirmations(project: Project) -> Iterator[Problem]:
         path = ("consent", "double_opt_in", topic, "template")
         files = [file for file in (folder / how.template).glob("*") if file.is_file()]
         if not files:
-            known = sorted(entry.name for entry in folder.glob("*") if entry.is_dir() and entry.name != "layouts")
+            known = sorted(
+                entry.name for entry in folder.glob("*") if entry.is_dir() and entry.name not in NO_TEMPLATES
+            )
             yield source.problem(path, unknown_name("template", how.template, known))
         elif not any(b"links.confirm" in file.read_bytes() for file in files):
             yield source.problem(path, f"the template {how.template!r} shows no {{{{ links.confirm }}}} to confirm by")

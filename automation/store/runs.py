@@ -113,7 +113,7 @@ def freeze(
 ) -> None:
     """Fix a run's audience: the ids of each batch, in their final order. test: nothing of it counts."""
     rows = [(run_id, no, pack(members), len(members), "frozen", 0, "{}") for no, members in enumerate(batches)]
-    insert_rows(connection, Batch, ("run_id", "no", "members", "n", "state", "epoch", "products"), rows)
+    insert_rows(connection, Batch, ("run_id", "no", "members", "n", "state", "epoch", "content"), rows)
     values = {
         "state": RunState.PLANNING.value,
         "audience": sum(row[3] for row in rows),
@@ -162,9 +162,9 @@ def members(connection: Connection, run_id: int, no: int) -> list[str]:
     return unpack(connection.execute(query).scalar_one())
 
 
-def products(connection: Connection, run_id: int, no: int) -> dict[str, dict[str, JsonValue]]:
-    """What the batch's messages show of each recommended product, as it was when they were planned."""
-    query = sa.select(_batch.c.products).where(_batch.c.run_id == run_id, _batch.c.no == no)
+def content(connection: Connection, run_id: int, no: int) -> dict[str, dict[str, JsonValue]]:
+    """What the batch's messages show, as it was when they were planned: products, texts of reasons."""
+    query = sa.select(_batch.c.content).where(_batch.c.run_id == run_id, _batch.c.no == no)
     found: dict[str, dict[str, JsonValue]] = json.loads(connection.execute(query).scalar_one())
     return found
 

@@ -173,7 +173,7 @@ class Batch(SQLModel, table=True):
     owner: str | None = None
     epoch: int = 0
     lease_until: int | None = Field(default=None, sa_type=BigInteger)
-    products: str = "{}"  # JSON: product_id -> what its messages show of it
+    content: str = "{}"  # JSON: what its messages show; `messages.batch_content`
 
 
 class Decision(SQLModel, table=True):
@@ -198,7 +198,7 @@ class Decision(SQLModel, table=True):
     detail: str = ""
     variant: str | None = None
     offer: str | None = None
-    items: str = "[]"  # JSON: product_id, score, reason, because
+    items: str = "[]"  # JSON: product_id, score, reason, because, by
     propensities: str = "{}"  # JSON: the whole distribution that was drawn from
     decided_at: int = Field(sa_type=BigInteger)
 

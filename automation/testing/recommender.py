@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from automation.contracts import Recommender, Snapshot
+from automation.contracts import Recommender, Snapshot, reason_texts
 from automation.errors import BadArtifact, NotEnoughData
+from automation.types.language import FALLBACK
 
 if TYPE_CHECKING:
     import polars as pl
@@ -49,10 +50,10 @@ class Case:
         customers, history = asked.pop("customers", self.customers), asked.pop("history", self.history)
         answer = model.recommend(customers, history, k=k, **asked)
         check_recommendations(answer, customers, k=k, **asked)
-        codes: Mapping[str, str] | None = getattr(model, "reasons", None)
-        if codes is not None:
-            unknown = sorted(set(answer["reason"]) - set(codes))
-            require(not unknown, f"every reason must be one of `reasons`; {unknown} are not")
+        texts = reason_texts(model)
+        if texts:
+            unknown = sorted(set(answer["reason"]) - set(texts[FALLBACK]))
+            require(not unknown, f"every reason needs a text in `reasons`; {unknown} have none")
         return answer
 
 

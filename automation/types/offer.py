@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Literal
 
@@ -20,7 +21,8 @@ class Offer(BaseModel):
     kind: Literal["percent", "amount", "free_shipping", "none"]
     value: Decimal = Decimal(0)
     currency: str | None = None
-    label: str
+    label: str | Mapping[str, str]
+    """How messages call it; or language → text."""
     coupon: Literal["none", "unique", "shared"] = "none"
     code: str | None = None  # the shared code, or the prefix of unique ones
     minimum_basket: Decimal | None = None

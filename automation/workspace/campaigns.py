@@ -10,6 +10,7 @@ from automation.errors import ConfigurationError
 from automation.messages.render import Renderer
 from automation.messages.template.files import Templates, read_templates
 from automation.types.campaign import Campaign
+from automation.types.template_folders import REASONS
 
 
 def valid_campaign(project: Project, name: str) -> Campaign:
@@ -24,11 +25,14 @@ def valid_campaign(project: Project, name: str) -> Campaign:
 
 
 def template_files(project: Project, campaign: Campaign) -> dict[str, bytes]:
-    """Every template file that the campaign's messages are made of, by path."""
+    """Every template file that the campaign's messages are made of, by path; with the shop's texts of reasons."""
     assert campaign.send is not None
     templates = read_templates(project.root)
     names = {campaign.send.template, *(v.template for v in campaign.experiment.variants.values() if v.template)}
-    return {path: body for name in sorted(names) for path, body in templates.files_of(name).items()}
+    files = {path: body for name in sorted(names) for path, body in templates.files_of(name).items()}
+    if campaign.recommend is not None:
+        files |= {path: body for path, body in templates.files.items() if path.startswith(f"{REASONS}/")}
+    return files
 
 
 def parse_launched(project: Project, name: str, text: str) -> Campaign:

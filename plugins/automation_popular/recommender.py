@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import BaseModel, Field, FiniteFloat
 
-from automation.contracts import Model, Options, Snapshot
+from automation.contracts import Model, Options, ReasonFiles, ReasonTexts, Snapshot
 from automation.errors import AutomationError, BadArtifact, NotEnoughData
 from automation.types.quantity import Duration
 
@@ -37,7 +37,7 @@ class Popular:
     """The same ranking for everybody, known or not: nobody of the batch is absent while a product is left to show."""
 
     Options: ClassVar[type[BaseModel]] = PopularOptions
-    reasons: ClassVar[Mapping[str, str]] = {"popular_now": "popular with other customers"}
+    reasons: ClassVar[ReasonTexts] = ReasonFiles(__file__)
 
     def __init__(self, options: PopularOptions) -> None:
         self.options = options

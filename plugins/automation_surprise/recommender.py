@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel
 
-from automation.contracts import Model, Snapshot
+from automation.contracts import Model, ReasonFiles, ReasonTexts, Snapshot
 from automation.errors import AutomationError
 from automation_surprise.options import SurpriseKnnOptions
 
@@ -29,12 +29,7 @@ class SurpriseKnn:
     """
 
     Options: ClassVar[type[BaseModel]] = SurpriseKnnOptions
-    reasons: ClassVar[Mapping[str, str]] = {
-        "because_you_bought": "because you bought {products}",
-        "because_you_rated": "because you rated {products}",
-        "because_you_looked_at": "because you looked at {products}",
-        "liked_by_similar_customers": "because customers with a taste like yours chose it",
-    }
+    reasons: ClassVar[ReasonTexts] = ReasonFiles(__file__)
 
     def __init__(self, options: SurpriseKnnOptions) -> None:
         self.options = options

@@ -35,6 +35,7 @@ from automation.types.schema import TableName
 from automation.warehouse.importing.mapping import load_mapping
 from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import Workspace, open_workspace
+from automation_surprise.recommender import SurpriseKnn
 
 pytestmark = [pytest.mark.data, pytest.mark.slow]
 
@@ -191,14 +192,14 @@ def test_every_eligible_household_gets_exactly_one_whole_message(journey: Journe
     assert len({message["Message-ID"] for (message,) in journey.messages.values()}) == len(eligible)
 
 
+def names(journey: Journey) -> dict[str, str]:
+    """Product id → name, from the imported catalogue."""
+    folder = journey.workspace.project.data_dir / "warehouse" / "products"
+    return dict(pl.read_parquet(sorted(folder.glob("*.parquet"))).select("product_id", "name").iter_rows())
+
+
 def test_everyone_gets_six_real_products_that_they_never_bought(journey: Journey) -> None:
-    catalogue = pl.read_parquet(
-        [
-            Path(file)
-            for file in sorted((journey.workspace.project.data_dir / "warehouse" / "products").glob("*.parquet"))
-        ]
-    )
-    known = set(catalogue["product_id"])
+    known = set(names(journey))
     for row in journey.rows:
         if row.outcome != "message":
             continue
@@ -209,6 +210,7 @@ def test_everyone_gets_six_real_products_that_they_never_bought(journey: Journey
 
 
 def test_the_explanation_says_what_the_message_says(journey: Journey) -> None:
+    catalogue = names(journey)
     contacted = sorted(row.customer_id for row in journey.rows if row.outcome == "message")
     for customer in random.Random(42).sample(contacted, 20):
         found = explain(journey.workspace, CAMPAIGN, customer)
@@ -217,11 +219,13 @@ def test_the_explanation_says_what_the_message_says(journey: Journey) -> None:
         assert all(rule.held for rule in found.rules)
         (message,) = journey.messages[f"household-{customer}@journey.example"]
         plain, _ = texts(message)
-        said = " ".join(plain.split()).casefold()
+        written = " ".join(plain.split()).casefold()
         for item in found.decision.items:
-            sentence = " ".join(str(item["sentence"]).split()).casefold()
-            assert sentence
-            assert sentence in said
+            because = item["because"]
+            assert isinstance(because, list)
+            named = ", ".join(catalogue[str(product)] for product in because)
+            reason = SurpriseKnn.reasons["en"][str(item["reason"])].replace("{products}", named)
+            assert " ".join(reason.split()).casefold() in written
         assert found.versions["models"]["similar"]
         assert found.decision.message_id is not None
         assert found.decision.message_id in str(message["Message-ID"])

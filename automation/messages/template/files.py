@@ -10,11 +10,12 @@ from pathlib import Path, PurePosixPath
 
 from automation.errors import AutomationError
 from automation.ids import content_hash
+from automation.types.language import nearest_language
+from automation.types.template_folders import LAYOUTS, NO_TEMPLATES
 
 MAX_FILE = 256 * 1024
 MAX_FILES = 2_000
 MAX_TOTAL = 16 * 1024 * 1024
-LAYOUTS = "layouts"
 SUFFIXES = (".mjml", ".html", ".txt", ".yaml")
 KIND_FILES: Mapping[str, tuple[str, ...]] = {
     "email": ("email.mjml", "email.html", "email.txt"),
@@ -61,9 +62,9 @@ class Templates:
         return cls(taken, refused)
 
     def names(self) -> list[str]:
-        """Every template: the folders beside `layouts`."""
+        """Every template: a folder each."""
         folders = {path.split("/", 1)[0] for path in self.files if "/" in path}
-        return sorted(folders - {LAYOUTS})
+        return sorted(folders - NO_TEMPLATES)
 
     def text(self, path: str) -> str:
         """One file as text. Raises `TemplateError`."""
@@ -91,7 +92,7 @@ class Templates:
         if not has:
             return wanted or otherwise or ""
         for choice in (wanted, otherwise):
-            if found := _nearest(choice, has):
+            if found := nearest_language(choice, has):
                 return found
         if len(has) == 1:
             return has[0]
@@ -173,14 +174,3 @@ def _problem(path: str, size: int) -> str | None:
 
 def _references(content: bytes) -> list[str]:
     return _REFERENCE.findall(content.decode("utf-8", "replace"))
-
-
-def _nearest(wanted: str | None, has: list[str]) -> str | None:
-    if not wanted:
-        return None
-    known = {language.lower(): language for language in has}
-    subtags = wanted.lower().replace("_", "-").split("-")
-    for length in range(len(subtags), 0, -1):
-        if found := known.get("-".join(subtags[:length])):
-            return found
-    return None

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import yaml
 
-from automation.messages.template.files import LAYOUTS, TemplateError, Templates, shown
+from automation.messages.template.files import TemplateError, Templates, shown
+from automation.types.template_folders import LAYOUTS
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,12 @@ def read_texts(templates: Templates, template: str, language: str) -> dict[str, 
     for folder, name in ((LAYOUTS, language if language in shared else fallback), (template, language)):
         path = f"{folder}/{name}.yaml"
         if path in templates.files or path in templates.refused:
-            phrases |= _read(templates.text(path), shown(path))
+            phrases |= read_phrases(templates.text(path), shown(path))
     return phrases
 
 
-def _read(text: str, file: str) -> dict[str, Phrase]:
+def read_phrases(text: str, file: str) -> dict[str, Phrase]:
+    """The texts of one file by name. Raises `TemplateError`."""
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:

@@ -65,7 +65,7 @@ def plan(
     campaign: str,
     topic: str,
     rows: pl.DataFrame,
-    products: str,
+    content: str,
     secret: bytes,
     now: datetime,
     counts: bool = True,
@@ -77,7 +77,7 @@ def plan(
     claimed = (
         sa.update(_batch)
         .where(_batch.c.run_id == run_id, _batch.c.no == batch_no, _batch.c.epoch == epoch, _batch.c.state == "frozen")
-        .values(state="planned", products=products)
+        .values(state="planned", content=content)
     )
     if connection.execute(claimed).rowcount != 1:
         raise StoreError(f"batch {batch_no} of run {run_id} was planned already")

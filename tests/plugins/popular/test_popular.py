@@ -64,7 +64,7 @@ def test_everybody_is_served_with_the_reason() -> None:
     customers = toy_customers()["customer_id"]
     answer = fitted().recommend(customers, HISTORY, k=2, allowed=toy_products()["product_id"], blocked=BLOCKED)
     assert answer.group_by("customer_id").len()["len"].to_list() == [2] * 8
-    assert set(answer["reason"]) == set(Popular.reasons) == {"popular_now"}
+    assert set(answer["reason"]) == set(Popular.reasons["en"]) == {"popular_now"}
     assert answer["because"].to_list() == [[]] * 16
 
 

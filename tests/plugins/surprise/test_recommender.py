@@ -154,13 +154,17 @@ class TestRecommendations:
         saved = b"".join(array.tobytes() for array in fitted().save().values())
         assert not any(customer.encode() in saved for customer in toy_customers()["customer_id"])
 
-    def test_every_reason_has_words(self) -> None:
-        assert SurpriseKnn.reasons == {
+    def test_every_reason_has_a_text_in_four_languages(self) -> None:
+        assert SurpriseKnn.reasons["en"] == {
             "because_you_bought": "because you bought {products}",
             "because_you_rated": "because you rated {products}",
             "because_you_looked_at": "because you looked at {products}",
             "liked_by_similar_customers": "because customers with a taste like yours chose it",
         }
+        named = {code: "{products}" in text for code, text in SurpriseKnn.reasons["en"].items()}
+        for language in ("de", "es", "fr"):
+            texts = SurpriseKnn.reasons[language]
+            assert {code: "{products}" in text for code, text in texts.items()} == named
 
 
 class TestFit:

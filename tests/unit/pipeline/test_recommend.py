@@ -1,15 +1,15 @@
-"""Recommendations: ranked, topped up, never repeated, with reasons in words; a broken answer fails the batch."""
+"""Recommendations: ranked, topped up, never repeated, with texts of reasons; a broken answer fails the batch."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import polars as pl
 import pytest
 
-from automation.contracts import Options
+from automation.contracts import Options, ReasonTexts
 from automation.errors import ContractError
 from automation.pipeline.recommend import SCHEMA, RecommendationContext, Source, recommend
 
@@ -38,7 +38,10 @@ class Fixed:
     """A recommender that answers what it was made with, within what is allowed and not blocked."""
 
     Options = Options
-    reasons: ClassVar[Mapping[str, str]] = {"because": "because you bought {products}", "popular": "liked by many"}
+    reasons: ClassVar[ReasonTexts] = {
+        "en": {"because": "because you bought {products}", "popular": "liked by many", "unused": "never given"},
+        "fr": {"because": "parce que vous avez acheté {products}"},
+    }
 
     def __init__(self, *rows: Row, obedient: bool = True) -> None:
         self.rows = pl.DataFrame(list(rows), schema=SCHEMA, orient="row")
@@ -67,26 +70,61 @@ def items(found: pl.DataFrame) -> dict[str, list[dict[str, Any]]]:
     return {customer: json.loads(text) for customer, text in found.select("customer_id", "items").iter_rows()}
 
 
-def test_items_come_by_score_then_id_with_their_reason_in_words() -> None:
+def test_items_come_by_score_then_id_with_their_reason() -> None:
     first = Fixed(
         ("c1", "p3", 0.5, "because", ["p1", "p4"]),
         ("c1", "p2", 0.5, "because", ["p1"]),
         ("c2", "p1", 0.9, "popular", []),
     )
-    found, products = recommend(BATCH, recommendation(first), HISTORY)
+    found, content = recommend(BATCH, recommendation(first), HISTORY)
     assert found["customer_id"].to_list() == ["c1", "c2", "c3"]
     assert found["item_count"].to_list() == [2, 1, 0]
     got = items(found)
     assert [item["product_id"] for item in got["c1"]] == ["p2", "p3"]
     assert got["c1"][1] == {
-        "product_id": "p3", "score": 0.5, "reason": "because", "sentence": "because you bought Mug, Rug",
-        "because": ["p1", "p4"], "by": "similar",
+        "product_id": "p3", "score": 0.5, "reason": "because", "because": ["p1", "p4"], "by": "similar",
     }  # fmt: skip
-    assert got["c2"][0]["sentence"] == "liked by many"
     assert got["c3"] == []
-    assert json.loads(products) == {
-        "p1": {"name": "Mug", "price": 9.0}, "p2": {"name": "Tea", "price": 5.0}, "p3": {"name": "Lamp", "price": None},
-    }  # fmt: skip
+    assert json.loads(content) == {
+        "products": {
+            "p1": {"name": "Mug", "price": 9.0},
+            "p2": {"name": "Tea", "price": 5.0},
+            "p3": {"name": "Lamp", "price": None},
+            "p4": {"name": "Rug"},
+        },
+        "reasons": {
+            "similar": {
+                "because": {"en": "because you bought {products}", "fr": "parce que vous avez acheté {products}"},
+                "popular": {"en": "liked by many"},
+            }
+        },
+    }
+
+
+def test_two_recommenders_that_share_a_code_keep_their_own_texts() -> None:
+    class Backup(Fixed):
+        reasons: ClassVar[ReasonTexts] = {"en": {"popular": "what everybody buys"}}
+
+    first, backup = Fixed(("c1", "p3", 0.1, "popular", [])), Backup(("c2", "p2", 0.1, "popular", []))
+    _, content = recommend(BATCH, recommendation(first, backup), HISTORY)
+    assert json.loads(content)["reasons"] == {
+        "backup": {"popular": {"en": "what everybody buys"}},
+        "similar": {"popular": {"en": "liked by many"}},
+    }
+
+
+def test_a_reason_without_a_text_is_kept_as_a_code() -> None:
+    found, content = recommend(BATCH, recommendation(Fixed(("c1", "p3", 0.1, "new_code", []))), HISTORY)
+    assert items(found)["c1"][0]["reason"] == "new_code"
+    assert json.loads(content)["reasons"] == {"similar": {"new_code": {}}}
+
+
+def test_texts_of_a_wrong_form_fail_the_batch() -> None:
+    class Flat(Fixed):
+        reasons: ClassVar[Any] = {"popular": "liked by many"}
+
+    with pytest.raises(ContractError, match=r"Flat\.reasons: must be language → code → text"):
+        recommend(BATCH, recommendation(Flat(("c1", "p3", 0.1, "popular", []))), HISTORY)
 
 
 def test_what_was_bought_is_excluded_and_what_was_viewed_is_not() -> None:

@@ -71,7 +71,7 @@ def plan(store: Store) -> Callable[..., None]:
                 campaign="winback",
                 topic="promotions",
                 rows=rows,
-                products="{}",
+                content="{}",
                 secret=store.secret,
                 now=NOW,
             )

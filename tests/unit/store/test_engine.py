@@ -93,7 +93,7 @@ def test_a_failed_transaction_leaves_nothing(store: Store) -> None:
 
 
 def test_rows_are_inserted_by_the_names_of_their_columns(store: Store) -> None:
-    columns = ("products", "state", "n", "members", "no", "run_id", "epoch")
+    columns = ("content", "state", "n", "members", "no", "run_id", "epoch")
     with store.transaction() as connection:
         insert_rows(
             connection, Batch, columns, [("{}", "frozen", 7, b"x", 3, 1, 0), ("{}", "frozen", 8, b"y", 4, 1, 0)]

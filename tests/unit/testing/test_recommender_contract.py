@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from pydantic import BaseModel, ConfigDict
 
-from automation.contracts import Options, Snapshot
+from automation.contracts import Options, ReasonTexts, Snapshot
 from automation.errors import BadArtifact, NotEnoughData
 from automation.testing.recommender import check_recommender
 
@@ -23,7 +23,7 @@ class Honest:
     """Recommends what was bought most often, to everybody."""
 
     Options: ClassVar[type[BaseModel]] = Best
-    reasons: ClassVar[Mapping[str, str]] = {"bought_most": "bought most often"}
+    reasons: ClassVar[ReasonTexts] = {"en": {"bought_most": "bought most often"}}
 
     def __init__(self, options: Any) -> None:
         self.counts = pl.DataFrame()
@@ -184,7 +184,7 @@ def test_an_honest_recommender_passes(monkeypatch: pytest.MonkeyPatch) -> None:
         (ForgetsBlocked, "a blocked pair was recommended"),
         (ForgetsAllowed, "only allowed products may be recommended"),
         (AnswersForStrangers, "only customers of the batch may be answered"),
-        (InventsAReason, r"every reason must be one of `reasons`; \['magic'\] are not"),
+        (InventsAReason, r"every reason needs a text in `reasons`; \['magic'\] have none"),
         (RemembersTheLastFit, "fit must start from scratch"),
         (ReportsNan, "fit must return finite floats"),
         (FailsWithoutEvents, "without events fit must raise NotEnoughData, raised ZeroDivisionError"),
