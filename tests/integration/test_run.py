@@ -128,7 +128,7 @@ def test_a_message_says_what_was_decided(toy: Workspace) -> None:
     assert "https://toy.example?utm_campaign=spring" in html
     assert "2026-03-30" in html
     assert parsed["List-Unsubscribe"].startswith("<mailto:hi@toy.example?subject=unsubscribe%20")
-    assert all(str(item["sentence"]) in html for item in row.items)
+    assert html.count("popular with other customers") == len(row.items) == 2
     assert run_id == row.run_id
 
 
