@@ -88,14 +88,14 @@ def stop(
 
     Example: automation stop --all
     """
-    from automation.runner.launch import stop as halt
+    from automation.runner.stopping import stop as halt
 
     invocation: Invocation = context.obj
     scope = _scope(name, everything, "stop")
     with invocation.workspace() as workspace:
         halt(workspace, scope, by=getpass.getuser())
     again = f"automation resume {name or '--all'}"
-    invocation.output.show({"stopped": name or "*"}, Text(f"stopped {name or 'everything'}; {again} lets it go on"))
+    invocation.output.show({"stopped": name or "*"}, Text(f"stopped {name or 'everything'}; to resume: {again}"))
 
 
 def _scope(name: str | None, everything: bool, verb: str) -> str | None:

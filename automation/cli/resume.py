@@ -39,14 +39,10 @@ def resume(
 
 
 def _let_go(workspace: Workspace, name: str | None, channel: str | None, *, restored: bool, clock: bool) -> bool:
-    from automation.runner import backup
-    from automation.runner.due_runs import resume as let_go
-    from automation.store import pauses
+    from automation.runner import backup, stopping
 
     if restored:
         return backup.accept(workspace)
-    if not clock and channel is None:
-        return let_go(workspace, name)
-    scope = pauses.CLOCK if clock else pauses.channel_scope(str(channel))
-    with workspace.store.transaction() as connection:
-        return pauses.lift(connection, [scope])
+    if clock:
+        return stopping.resume_after_clock_jump(workspace)
+    return stopping.resume_channel(workspace, channel) if channel else stopping.resume(workspace, name)

@@ -111,7 +111,7 @@ def _stops(found: Overview) -> list[Block]:
         when = f"since {pause.at:%Y-%m-%d %H:%M} UTC"
         who = f"{when}: {pause.reason}" if pause.reason else f"{when} by {pause.by}"
         word = "PAUSED" if pause.reason else "STOPPED"
-        shown.append(Text(f"{word}: {pause.what}, {who}; {pause.command} lets it go on", "bad"))
+        shown.append(Text(f"{word}: {pause.subject}, {who}; to resume: {pause.resume_command}", "bad"))
     return shown
 
 

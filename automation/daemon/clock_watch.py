@@ -50,7 +50,7 @@ def follow(watch: ClockWatch, workspace: Workspace) -> bool:
     """Pause and resume by what the watch says; returns whether the schedule may go on."""
     trusted = watch.trusts()
     with workspace.store.reading() as connection:
-        paused = pauses.CLOCK in pauses.stopped(connection).scopes
+        paused = pauses.CLOCK in pauses.paused_scopes(connection).scopes
     if not trusted and watch.paused and not paused:
         log.warning("somebody says that the clock is right", jump=str(watch.jumped))
         watch.accept()
@@ -60,7 +60,7 @@ def follow(watch: ClockWatch, workspace: Workspace) -> bool:
     elif trusted and watch.paused and paused:
         log.warning("the clock is back")
         with workspace.store.transaction() as connection:
-            pauses.lift(connection, [pauses.CLOCK])
+            pauses.resume(connection, [pauses.CLOCK])
         paused = False
     watch.paused = not trusted
     return trusted and not paused

@@ -98,11 +98,11 @@ class Planner(threading.Thread):
 
     def _waiting(self, workspace: Workspace) -> list[RunRow]:
         with workspace.store.reading() as connection:
-            stopped = pauses.stopped(connection)
-            found = [] if stopped.everything else runs.find(connection, open_only=True, limit=1_000)
+            paused = pauses.paused_scopes(connection)
+            found = [] if paused.everything else runs.find(connection, open_only=True, limit=1_000)
         unplanned = [run for run in reversed(found) if run.state is not RunState.SENDING]
         now = monotonic()
-        ready = [run for run in unplanned if run.campaign not in stopped.scopes and self._is_ready(run, now)]
+        ready = [run for run in unplanned if run.campaign not in paused.scopes and self._is_ready(run, now)]
         return sorted(
             ready, key=lambda run: -_priority(workspace, run)
         )  # the first to plan is the first under the caps

@@ -14,7 +14,7 @@ import structlog
 from automation.clock import monotonic
 from automation.delivery.committer import Delivery, executor_of, take_over
 from automation.runner.run import finish
-from automation.store.ledger import settling
+from automation.store.ledger import queues
 from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import Workspace
 
@@ -89,7 +89,7 @@ class Sender(threading.Thread):
 
     def _is_due(self, workspace: Workspace) -> bool:
         with workspace.store.reading() as connection:
-            due = settling.next_due(connection)
+            due = queues.next_due(connection)
         return due is not None and due <= workspace.clock.now()
 
     def _fly(self, workspace: Workspace) -> None:

@@ -19,7 +19,7 @@ from automation.inbound.shop_import import import_data
 from automation.runner.run import advance, claim, finish
 from automation.schedule.calendar import agenda
 from automation.schedule.due_times import Due, due_times
-from automation.store.ledger import settling
+from automation.store.ledger import queues
 from automation.store.people import consent
 from automation.warehouse.importing.mapping import MappingFile
 from automation.workspace.launched import LaunchedCampaigns
@@ -76,7 +76,7 @@ class Simulation:
 
     def _next_wave(self) -> datetime | None:
         with self.workspace.store.reading() as connection:
-            return settling.next_due(connection)
+            return queues.next_due(connection)
 
     def _react(self, since: datetime) -> pl.DataFrame:
         """How customers answer what was delivered since then."""

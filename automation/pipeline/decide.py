@@ -184,7 +184,6 @@ def _rows(batch: pl.DataFrame, context: RunContext) -> pl.DataFrame:
     weight = _weight(context)
     whole = batch.with_columns(
         _template(context.campaign).alias("template"),
-        pl.col("channel").alias("queue"),
         _coupon(context.offers).alias("coupon"),
         _context(batch, context).alias("context"),
         _propensities().alias("propensities"),

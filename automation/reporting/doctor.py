@@ -71,9 +71,8 @@ def _disk(folder: Path) -> Check:
 
 def _pauses(workspace: Workspace) -> Iterator[Check]:
     with workspace.store.reading() as connection:
-        found = pauses.every(connection)
+        found = pauses.current_pauses(connection)
     for pause in found:
-        why = pause.reason or f"stopped by {pause.by}"
-        yield Check("sending", "odd", f"{pause.what} is paused: {why}; {pause.command} lets it go on")
+        yield Check("sending", "odd", str(pause))
     if not found:
         yield Check("sending", "good", "nothing is stopped or paused")

@@ -9,7 +9,7 @@ from datetime import datetime
 from automation.runner.launch import CampaignStanding, standings
 from automation.store import pauses, runs
 from automation.store.ledger import ambiguous as ambiguity
-from automation.store.ledger import decisions, ledger, settling
+from automation.store.ledger import decisions, ledger, queues
 from automation.store.ledger.ambiguous import Ambiguous
 from automation.store.pauses import Pause
 from automation.store.runs import RunRow
@@ -43,8 +43,8 @@ class Overview:
 def overview(workspace: Workspace, *, limit: int = 10) -> Overview:
     with workspace.store.reading() as connection:
         found = runs.find(connection, limit=limit)
-        stopped = pauses.every(connection)
-        next_message = settling.next_due(connection)
+        stopped = pauses.current_pauses(connection)
+        next_message = queues.next_due(connection)
         held = [run for run in runs.find(connection, open_only=True, limit=1_000) if run.hold is not None]
     return Overview(standings(workspace), [run_status(workspace, run.id) for run in found], stopped, next_message, held)
 

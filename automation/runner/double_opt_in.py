@@ -21,7 +21,7 @@ from automation.ids import content_hash, message_id
 from automation.inbound.migration.gate import refuse_before_move
 from automation.pipeline.eligibility import ADDRESS_COLUMN
 from automation.runner.launch import OURS
-from automation.store import launches, runs
+from automation.store import launches, pauses, runs
 from automation.store.people import double_opt_in
 from automation.store.people.double_opt_in import Request
 from automation.store.runs import RunRow
@@ -87,7 +87,8 @@ def _ask(
     asked = _one_each(requests)
     people = _people(workspace, channel, [request for request, _ in asked])
     with workspace.store.transaction() as connection:
-        if {launches.EVERYTHING, campaign.name} & set(launches.stopped(connection)):
+        paused = pauses.paused_scopes(connection)
+        if paused.everything or campaign.name in paused.scopes:
             return None
         launch_id = _launch(workspace, connection, campaign.name, text, templates)
         run = _claim(workspace, connection, campaign.name, requests, launch_id)

@@ -13,7 +13,7 @@ from automation.pipeline.timing import DEFAULT_LATENESS, instant_of
 from automation.runner.run import claim
 from automation.schedule.calendar import Entry
 from automation.schedule.due_times import Due, missed
-from automation.store import launches, pauses, runs, schedules
+from automation.store import pauses, runs, schedules
 from automation.store.runs import RunRow
 from automation.workspace.workspace import Workspace
 
@@ -31,7 +31,7 @@ def claim_due(workspace: Workspace, entry: Entry) -> list[RunRow]:
     """
     now = workspace.clock.now()
     with workspace.store.reading() as connection:
-        if pauses.stopped(connection).scopes & {pauses.CLOCK, pauses.RESTORED}:
+        if pauses.paused_scopes(connection).scopes & {pauses.CLOCK, pauses.RESTORED}:
             return []  # nothing is passed over: what is due is looked at when they are lifted
         seen = [schedules.handled(connection, entry.name), runs.last_due(connection, entry.name)]
     since = max(at for at in (entry.launch.launched_at, *seen) if at is not None)
@@ -41,16 +41,6 @@ def claim_due(workspace: Workspace, entry: Entry) -> list[RunRow]:
         with workspace.store.transaction() as connection:
             schedules.set_handled(connection, [entry.name], found[-1].at)
     return made
-
-
-def resume(workspace: Workspace, name: str | None) -> bool:
-    """Take a stop back; returns whether there was one. What was due meanwhile counts as handled."""
-    with workspace.store.transaction() as connection:
-        stopped = launches.resume(connection, name or launches.EVERYTHING)
-        if stopped:
-            names = [name] if name is not None else list(launches.launched(connection))
-            schedules.set_handled(connection, names, workspace.clock.now())
-    return stopped
 
 
 def _to_run(entry: Entry, found: Sequence[Due], now: datetime) -> list[Due]:

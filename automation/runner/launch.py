@@ -9,7 +9,7 @@ from automation.config.campaigns import CampaignFile
 from automation.config.project import Project
 from automation.errors import AutomationError
 from automation.inbound.migration.gate import channels_of, refuse_before_move
-from automation.store import launches
+from automation.store import launches, pauses
 from automation.store.launches import Launched
 from automation.workspace.campaigns import template_files, valid_campaign
 from automation.workspace.workspace import Workspace
@@ -64,31 +64,17 @@ def launch(workspace: Workspace, name: str, *, by: str, audience: int | None, ap
         )
 
 
-def stop(workspace: Workspace, name: str | None, *, by: str) -> None:
-    """Stop one campaign, or everything; effective before the next message, and kept through a restart."""
-    known = set(workspace.project.campaigns)
-    with workspace.store.transaction() as connection:
-        known |= set(launches.launched(connection))
-        if name is not None and name not in known:
-            raise AutomationError(f"there is no campaign {name!r}; the project has: {', '.join(sorted(known))}")
-        launches.stop(connection, name or launches.EVERYTHING, by=by, now=workspace.clock.now())
-
-
-def resume(workspace: Workspace, name: str | None) -> bool:
-    """Take a stop back; returns whether there was one."""
-    with workspace.store.transaction() as connection:
-        return launches.resume(connection, name or launches.EVERYTHING)
-
-
 def standings(workspace: Workspace) -> list[CampaignStanding]:
     """Every campaign and where it stands, by name."""
     with workspace.store.reading() as connection:
-        launched, stopped = launches.launched(connection), launches.stopped(connection)
+        launched, paused = launches.launched(connection), pauses.paused_scopes(connection)
     files = workspace.project.campaigns
     found = []
     for name in sorted({*files, *launched}):
         file, pinned = files.get(name), launched.get(name)
-        found.append(CampaignStanding(file, name, _standing(workspace.project, file, pinned, name in stopped), pinned))
+        found.append(
+            CampaignStanding(file, name, _standing(workspace.project, file, pinned, name in paused.scopes), pinned)
+        )
     return found
 
 

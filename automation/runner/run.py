@@ -22,7 +22,6 @@ from automation.schedule.calendar import local_time
 from automation.schedule.due_times import Due
 from automation.store import holds, launches, pauses, runs
 from automation.store.ledger import cap_slots, ledger
-from automation.store.pauses import Pause
 from automation.store.runs import RunRow
 from automation.types.progress import Progress, quiet
 from automation.types.run import Account, RunState
@@ -46,9 +45,9 @@ def claim(workspace: Workspace, campaign: str, due: Due, *, confirmed_by: str | 
         launched = launches.launched(connection).get(campaign)
         if launched is None:
             raise AutomationError(f"campaign {campaign!r} is not launched; run: automation launch {campaign}")
-        for pause in pauses.every(connection):
-            if pause.scope in (*pauses.FOR_ALL, campaign):
-                raise Stopped(_told(pause))
+        for pause in pauses.current_pauses(connection):
+            if pause.scope in (*pauses.GLOBAL_SCOPES, campaign):
+                raise Stopped(str(pause))
         made = runs.claim(
             connection,
             campaign=campaign,
@@ -61,13 +60,6 @@ def claim(workspace: Workspace, campaign: str, due: Due, *, confirmed_by: str | 
         if made is not None and confirmed_by is not None:
             holds.confirm_all(connection, made.id, by=confirmed_by)
     return made
-
-
-def _told(pause: Pause) -> str:
-    what = pause.what if pause.scope in pauses.FOR_ALL else f"campaign {pause.scope!r}"
-    if pause.reason:
-        return f"{what} is paused: {pause.reason}; {pause.command} lets it go on"
-    return f"{what} was stopped by {pause.by}; nothing runs until it is launched again"
 
 
 def advance(

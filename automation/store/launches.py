@@ -1,4 +1,4 @@
-"""What was launched, pinned by hash, and what an admin stopped."""
+"""What was launched, pinned by content hash."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from sqlalchemy.engine import Connection
 from automation.clock import from_millis, to_millis
 from automation.errors import StoreError
 from automation.ids import content_hash
+from automation.store import pauses
 from automation.store.engine import table
-from automation.store.tables import Content, Control, Launch
+from automation.store.tables import Content, Launch
 
-EVERYTHING = "*"
-_launch, _content, _control = table(Launch), table(Content), table(Control)
+_launch, _content = table(Launch), table(Content)
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def launch(
     manifest = {path: keep(connection, body) for path, body in templates.items()}
     ended = sa.update(_launch).where(_launch.c.campaign == campaign, _launch.c.ended_at.is_(None))
     connection.execute(ended.values(ended_at=to_millis(now)))
-    resume(connection, campaign)
+    pauses.resume(connection, [campaign])
     row = {
         "campaign": campaign,
         "launched_at": to_millis(now),
@@ -97,23 +97,6 @@ def content(connection: Connection, sha256: str) -> bytes:
     if body is None or content_hash(body) != sha256:
         raise StoreError(f"the pinned file {sha256[:12]} is missing from the store or damaged")
     return body
-
-
-def stop(connection: Connection, scope: str, *, by: str, now: datetime) -> None:
-    """Nothing of this campaign (or of `EVERYTHING`) leaves until it is resumed; survives restarts."""
-    resume(connection, scope)
-    connection.execute(sa.insert(_control).values(scope=scope, stopped_at=to_millis(now), stopped_by=by))
-
-
-def resume(connection: Connection, scope: str) -> bool:
-    """Take back a stop; returns whether there was one."""
-    return connection.execute(sa.delete(_control).where(_control.c.scope == scope)).rowcount > 0
-
-
-def stopped(connection: Connection) -> dict[str, tuple[datetime, str]]:
-    """Everything stopped now: scope → (when, by whom)."""
-    rows = connection.execute(sa.select(_control))
-    return {row.scope: (from_millis(row.stopped_at), row.stopped_by) for row in rows}
 
 
 def _launched(row: Any) -> Launched:

@@ -1,28 +1,29 @@
-"""What may not leave: campaigns, channels or everything, stopped by a person or paused by the daemon itself."""
+"""What is stopped or paused: campaigns, channels or everything, by a person or by the daemon itself."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from automation.clock import from_millis, to_millis
+from automation.store import tables
 from automation.store.engine import table
-from automation.store.ledger.queues import Queue
-from automation.store.tables import Control, Run
 
-_control, _run = table(Control), table(Run)
+_pause = table(tables.Pause)
 
 EVERYTHING = "*"
 RESTORED = "because:restored"
-"""The store is an older one than the warehouse knows, or a backup."""
+"""The store is older than the warehouse, or is a backup."""
 CLOCK = "because:clock"
 """The clock jumped."""
-FOR_ALL = frozenset({EVERYTHING, RESTORED, CLOCK})
-BY_ITSELF = "automation"
+GLOBAL_SCOPES = frozenset({EVERYTHING, RESTORED, CLOCK})
+DAEMON = "automation"
+"""Who paused it, where the daemon did."""
+_FLAGS = {EVERYTHING: "--all", RESTORED: "--restored", CLOCK: "--clock"}
 
 
 def channel_scope(channel: str) -> str:
@@ -31,72 +32,76 @@ def channel_scope(channel: str) -> str:
 
 @dataclass(frozen=True)
 class Pause:
-    """One stop or pause; `reason` is "" where a person stopped it."""
+    """One stop or pause. `reason` is "" where a person stopped it."""
 
     scope: str
     at: datetime
     by: str
     reason: str
 
+    def __str__(self) -> str:
+        """A sentence: what is stopped or paused, by whom or why, and how to resume it."""
+        verdict = f"is paused: {self.reason}" if self.reason else f"was stopped by {self.by}"
+        return f"{self.subject} {verdict}; to resume: {self.resume_command}"
+
     @property
-    def what(self) -> str:
-        """In words."""
-        if self.scope in FOR_ALL:
+    def subject(self) -> str:
+        """What is paused, in words."""
+        if self.scope in GLOBAL_SCOPES:
             return "everything"
-        kind, _, name = self.scope.partition(":")
-        return f"the channel {name}" if kind == "channel" and name else self.scope
+        channel = self._channel
+        return f"channel {channel!r}" if channel else f"campaign {self.scope!r}"
 
     @property
-    def command(self) -> str:
-        """What lets it go on."""
-        flags = {EVERYTHING: "--all", RESTORED: "--restored", CLOCK: "--clock"}
+    def resume_command(self) -> str:
+        channel = self._channel
+        return f"automation resume {_FLAGS.get(self.scope, f'--channel {channel}' if channel else self.scope)}"
+
+    @property
+    def _channel(self) -> str:
         kind, _, name = self.scope.partition(":")
-        channel = f"--channel {name}" if kind == "channel" and name else self.scope
-        return f"automation resume {flags.get(self.scope, channel)}"
+        return name if kind == "channel" else ""
 
 
-@dataclass
-class Stopped:
-    """Every scope that is stopped now."""
+@dataclass(frozen=True)
+class PausedScopes:
+    """Every scope that is stopped or paused now."""
 
     scopes: frozenset[str]
-    _campaigns: dict[int, str] = field(default_factory=dict)
 
     @property
     def everything(self) -> bool:
-        return bool(self.scopes & FOR_ALL)
+        return bool(self.scopes & GLOBAL_SCOPES)
 
-    def holds(self, connection: Connection, queue: Queue) -> bool:
-        """Whether nothing of this queue may leave."""
-        if not self.scopes:
-            return False
-        if channel_scope(queue.channel) in self.scopes:
-            return True
-        if queue.run_id not in self._campaigns:
-            query = sa.select(_run.c.campaign).where(_run.c.id == queue.run_id)
-            self._campaigns[queue.run_id] = connection.execute(query).scalar() or ""
-        return self._campaigns[queue.run_id] in self.scopes
+    def include(self, *, campaign: str, channel: str) -> bool:
+        """Whether this campaign may send nothing on this channel."""
+        return self.everything or campaign in self.scopes or channel_scope(channel) in self.scopes
 
 
-def stopped(connection: Connection) -> Stopped:
-    return Stopped(frozenset(connection.execute(sa.select(_control.c.scope)).scalars()))
+def paused_scopes(connection: Connection) -> PausedScopes:
+    return PausedScopes(frozenset(connection.execute(sa.select(_pause.c.scope)).scalars()))
 
 
-def every(connection: Connection) -> list[Pause]:
+def current_pauses(connection: Connection) -> list[Pause]:
     """Everything that is stopped or paused, the oldest first."""
-    rows = connection.execute(sa.select(_control).order_by(_control.c.stopped_at, _control.c.scope))
-    return [Pause(row.scope, from_millis(row.stopped_at), row.stopped_by, row.reason) for row in rows]
+    rows = connection.execute(sa.select(_pause).order_by(_pause.c.at, _pause.c.scope))
+    return [Pause(row.scope, from_millis(row.at), row.by, row.reason) for row in rows]
 
 
-def pause(connection: Connection, scope: str, *, reason: str, now: datetime, by: str = BY_ITSELF) -> bool:
-    """Pause it with a reason, unless it is stopped already; returns whether that is new."""
-    if connection.execute(sa.select(_control.c.scope).where(_control.c.scope == scope)).first() is not None:
+def stop(connection: Connection, scope: str, *, by: str, now: datetime) -> None:
+    """Stop a scope in a person's name; replaces a pause that the daemon made."""
+    resume(connection, [scope])
+    connection.execute(sa.insert(_pause).values(scope=scope, at=to_millis(now), by=by, reason=""))
+
+
+def pause(connection: Connection, scope: str, *, reason: str, now: datetime) -> bool:
+    """Pause a scope with a reason, unless it is stopped or paused already; returns whether that is new."""
+    if connection.execute(sa.select(_pause.c.scope).where(_pause.c.scope == scope)).first() is not None:
         return False
-    row: Mapping[str, object] = {"scope": scope, "stopped_at": to_millis(now), "stopped_by": by, "reason": reason}
-    connection.execute(sa.insert(_control).values(row))
+    connection.execute(sa.insert(_pause).values(scope=scope, at=to_millis(now), by=DAEMON, reason=reason))
     return True
 
 
-def lift(connection: Connection, scopes: Iterable[str]) -> bool:
-    """Let these go on; returns whether any was stopped."""
-    return connection.execute(sa.delete(_control).where(_control.c.scope.in_(list(scopes)))).rowcount > 0
+def resume(connection: Connection, scopes: Collection[str]) -> bool:
+    """End the stops and pauses of these scopes; returns whether there was one."""
+    return connection.execute(sa.delete(_pause).where(_pause.c.scope.in_(scopes))).rowcount > 0

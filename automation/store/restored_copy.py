@@ -46,7 +46,7 @@ def accept(connection: Connection, *, flushed: int | None, now: datetime) -> boo
 
     Flush numbers go on above those that the warehouse carries, so that none is taken for one that is there already.
     """
-    was = pauses.lift(connection, [pauses.RESTORED])
+    was = pauses.resume(connection, [pauses.RESTORED])
     connection.execute(sa.delete(_fact).where(_fact.c.key == STAMP))
     if flushed is not None and flushed > last_flush(connection):
         done = {"no": flushed, "started_at": to_millis(now), "finished_at": to_millis(now)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -93,6 +93,12 @@ def find(
     if open_only:
         query = query.where(_run.c.state.in_([state.value for state in OPEN_STATES]))
     return [_row(row) for row in connection.execute(query)]
+
+
+def campaigns_of(connection: Connection, run_ids: Collection[int]) -> dict[int, str]:
+    """The campaign of each of these runs."""
+    query = sa.select(_run.c.id, _run.c.campaign).where(_run.c.id.in_(run_ids))
+    return {row.id: row.campaign for row in connection.execute(query)}
 
 
 def last_due(connection: Connection, campaign: str) -> datetime | None:

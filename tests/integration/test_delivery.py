@@ -22,11 +22,11 @@ from automation.inbound.flush import event, flush
 from automation.reporting.doctor import checks
 from automation.reporting.status import overview, run_status
 from automation.runner import backup as restoring
-from automation.store import launches, pauses
+from automation.store import pauses
 from automation.store.driver import sqlite
 from automation.store.engine import table
 from automation.store.inbox import inbox
-from automation.store.ledger import ambiguous, settling
+from automation.store.ledger import ambiguous, queues
 from automation.store.people import suppressions
 from automation.store.tables import Message
 from automation.testing.toy_shop import TOY_AS_OF
@@ -249,11 +249,11 @@ def test_a_campaign_that_fails_too_often_is_paused_with_the_reason_until_it_is_r
         assert paused.reason == (
             "5 of 5 messages (100.0%) failed, more than the 50.0% of pause_when; the last one: 550 5.7.1 blocked"
         )
-        assert paused.command == "automation resume toy"
+        assert paused.resume_command == "automation resume toy"
         with pytest.raises(Stopped, match="campaign 'toy' is paused: 5 of 5"):
             again(toy, key="2")
         with toy.store.transaction() as connection:
-            assert launches.resume(connection, "toy")
+            assert pauses.resume(connection, ["toy"])
         answering(monkeypatch, sent)
         second = again(toy, key="2")
         deliver(toy)
@@ -321,7 +321,7 @@ def test_a_store_that_is_behind_its_warehouse_sends_nothing_until_somebody_says_
         assert reason == "the warehouse has flush 1, this store knows of 0: it is an older one"
         assert deliver(restored).sent == 0
         assert account(restored, run_id).queued == 5
-        with pytest.raises(Stopped, match="automation resume --restored lets it go on"):
+        with pytest.raises(Stopped, match="to resume: automation resume --restored"):
             again(restored, key="2")
         assert restoring.accept(restored)
         assert restoring.look(restored) is None
@@ -402,7 +402,7 @@ def test_a_person_may_say_that_the_clock_is_right(toy: Workspace) -> None:
     toy.clock.advance(timedelta(hours=1))
     assert not clock_watch.follow(watch, toy)
     with toy.store.transaction() as connection:
-        assert pauses.lift(connection, [pauses.CLOCK])
+        assert pauses.resume(connection, [pauses.CLOCK])
     assert clock_watch.follow(watch, toy)
     assert watch.trusts()
 
@@ -431,9 +431,9 @@ def test_a_channel_that_is_paused_sends_nothing(toy: Workspace) -> None:
     run_id = start(toy)
     with toy.store.transaction() as connection:
         pauses.pause(connection, pauses.channel_scope("email"), reason="too many bounces", now=TOY_AS_OF)
-        assert settling.next_due(connection) is None
+        assert queues.next_due(connection) is None
     assert deliver(toy).sent == 0
     with toy.store.transaction() as connection:
-        assert pauses.lift(connection, [pauses.channel_scope("email")])
+        assert pauses.resume(connection, [pauses.channel_scope("email")])
     assert deliver(toy).sent == 5
     assert account(toy, run_id).sent == 5

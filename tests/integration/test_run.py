@@ -26,6 +26,7 @@ from automation.reporting.explain import explain
 from automation.reporting.status import run_status
 from automation.runner import launch as launching
 from automation.runner import run as runs
+from automation.runner import stopping
 from automation.runner.plan import plan, preview
 from automation.schedule.due_times import Due
 from automation.store.inbox import inbox
@@ -197,18 +198,18 @@ def test_nothing_runs_before_a_launch_or_during_a_stop(toy: Workspace) -> None:
     with pytest.raises(AutomationError, match="campaign 'toy' is not launched; run: automation launch toy"):
         runs.claim(toy, "toy", due)
     start(toy)
-    launching.stop(toy, None, by="ana")
+    stopping.stop(toy, None, by="ana")
     with pytest.raises(Stopped, match="everything was stopped by ana"):
         runs.claim(toy, "toy", replace(due, key="2"))
     assert deliver(toy).sent == 0
-    assert launching.resume(toy, None)
-    launching.stop(toy, "toy", by="ben")
+    assert stopping.resume(toy, None)
+    stopping.stop(toy, "toy", by="ben")
     assert launching.standings(toy)[0].standing == "stopped"
     assert deliver(toy).sent == 0
-    launching.resume(toy, "toy")
+    stopping.resume(toy, "toy")
     assert deliver(toy).sent == 5
     with pytest.raises(AutomationError, match="there is no campaign 'tea'; the project has: toy"):
-        launching.stop(toy, "tea", by="ana")
+        stopping.stop(toy, "tea", by="ana")
 
 
 def test_a_large_audience_needs_a_second_person(tmp_path: Path) -> None:

@@ -28,7 +28,6 @@ def batch_rows(customers: list[str], outcomes: dict[str, str], **columns: object
             "propensities": "{}",
             "channel": "email",
             "address": f"{customer}@shop.example",
-            "lane": "email",
             "due_at": to_millis(NOW),
             "expires_at": to_millis(NOW) + 86_400_000,
             "quiet_from": None,

@@ -125,7 +125,7 @@ class Soak:
 
     def workers(self) -> list[int]:
         """The delivering processes that live, by the workers that have not ended."""
-        pids = [row[0] for row in self.rows("SELECT pid FROM worker_id WHERE ended_at IS NULL")]
+        pids = [row[0] for row in self.rows("SELECT pid FROM worker WHERE ended_at IS NULL")]
         return [pid for pid in pids if _is_worker(pid)]
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:

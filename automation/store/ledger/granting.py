@@ -17,10 +17,9 @@ from sqlalchemy.engine import Connection
 
 from automation.clock import from_millis, to_millis
 from automation.errors import StoreError
-from automation.store import pauses
+from automation.store import pauses, runs
 from automation.store.engine import execute_rows, table
-from automation.store.ledger import queues as lanes
-from automation.store.ledger import workers
+from automation.store.ledger import queues, workers
 from automation.store.ledger.queues import Queue
 from automation.store.ledger.settling import Result, release, settle
 from automation.store.people.suppressions import forbidden as forbidden_addresses
@@ -141,20 +140,19 @@ def tick(
 
 def _due(connection: Connection, at: int, want: int, limits: Limits) -> _Found:
     """Due messages, a fair share from each queue that may send, the one that waits longest first."""
-    stopped = pauses.stopped(connection)
+    paused = pauses.paused_scopes(connection)
     found = _Found()
-    queues = lanes.waiting(connection, at)
-    for number, (lane, _) in enumerate(queues[:_QUEUES_A_TICK]):
-        queue = lanes.queue_of(lane)
-        room = 1_000_000 if queue is None else limits.room(connection, queue)
-        share = -(-(want - len(found.rows)) // max(1, min(len(queues), _QUEUES_A_TICK) - number))
-        if stopped.everything or (queue is not None and stopped.holds(connection, queue)):
+    waiting = [queue for queue, due in queues.first_due(connection) if due <= at]
+    campaigns = runs.campaigns_of(connection, {queue.run_id for queue in waiting}) if paused.scopes else {}
+    for number, queue in enumerate(waiting[:_QUEUES_A_TICK]):
+        room = limits.room(connection, queue)
+        share = -(-(want - len(found.rows)) // max(1, min(len(waiting), _QUEUES_A_TICK) - number))
+        if paused.include(campaign=campaigns.get(queue.run_id, ""), channel=queue.channel):
             continue
         if room <= 0:
             found.held = True
             continue
-        taken = lanes.take(connection, lane, now=at, want=min(share, room))
-        found.rows += [row for row in taken if row.campaign not in stopped.scopes]
+        found.rows += queues.take(connection, queue.name, now=at, want=min(share, room))
     return found
 
 

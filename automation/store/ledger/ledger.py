@@ -35,7 +35,6 @@ DECISION_COLUMNS: Mapping[str, pl.DataType] = {
 MESSAGE_COLUMNS: Mapping[str, pl.DataType] = {
     "channel": pl.String(),
     "address": pl.String(),
-    "queue": pl.String(),
     "due_at": pl.Int64(),
     "expires_at": pl.Int64(),
     "quiet_from": pl.Int64(),
@@ -103,7 +102,7 @@ def plan(
         _insert(connection, CapEntry, promised, **contact, topic=pl.lit(topic), campaign=pl.lit(campaign))
     messages = promised.filter(pl.col("outcome") == "message").with_columns(_queue(run_id))
     queued = {"topic": pl.lit(topic), "state": pl.lit(MessageState.QUEUED.value), "attempt": pl.lit(0)}
-    kept = {name: name for name in ("customer_id", "recipient", *MESSAGE_COLUMNS) if name != "coupon"}
+    kept = {name: name for name in ("customer_id", "recipient", "queue", *MESSAGE_COLUMNS) if name != "coupon"}
     _insert(connection, Message, messages, id="message_id", decision_id="id", **kept, **queued, **here)
     coupons.reserve(connection, messages, campaign=campaign, secret=secret)
 

@@ -1,18 +1,23 @@
-"""The queues that messages wait in: one for each channel, run and busy recipient domain."""
+"""The queues in which messages wait: one for each channel, run and busy recipient domain."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-_OF_A_QUEUE = 3
+from automation.clock import from_millis
+from automation.store import pauses, runs
+
+_NAME = re.compile(r"(.*?)\|(\d+)\|(.*)", re.DOTALL)
 
 
 class Queue(NamedTuple):
-    """Messages that wait together: of one channel, one run and, where many of it share it, one recipient domain."""
+    """Messages that wait together: of one channel, one run and, where many of them share it, one recipient domain."""
 
     channel: str
     run_id: int
@@ -23,29 +28,37 @@ class Queue(NamedTuple):
         return f"{self.channel}|{self.run_id}|{self.domain}"
 
 
-def queue_of(name: str) -> Queue | None:
-    """The queue of that name; None where the name has another form."""
-    parts = name.split("|")
-    if len(parts) == _OF_A_QUEUE and parts[1].isdecimal():
-        return Queue(parts[0], int(parts[1]), parts[2])
-    return None
+def queue_of(name: str) -> Queue:
+    """The queue of that name, as a message's row has it."""
+    parts = _NAME.fullmatch(name)
+    if parts is None:
+        raise ValueError(f"{name!r} is not the name of a queue")
+    return Queue(parts[1], int(parts[2]), parts[3])
 
 
-def waiting(connection: Connection, now: int) -> list[tuple[str, int]]:
-    """Every queue whose first message is due, with its due time, the longest due first.
+def first_due(connection: Connection) -> list[tuple[Queue, int]]:
+    """Every queue with the due time (milliseconds) of its first message, the longest due first.
 
     Jumps from queue to queue in the index: 5 µs each, however many messages wait in it.
     """
-    found = connection.execute(_WAITING).all()
-    return sorted(((queue, due) for queue, due in found if due <= now), key=lambda one: one[1])
+    found = [(queue_of(name), due) for name, due in connection.execute(_FIRST_DUE)]
+    return sorted(found, key=lambda one: one[1])
 
 
-def next_due(connection: Connection) -> Sequence[tuple[str, int]]:
-    """Every queue with the due time of its first message."""
-    return [(queue, due) for queue, due in connection.execute(_WAITING)]
+def next_due(connection: Connection) -> datetime | None:
+    """When the earliest queued message is due, leaving out what is stopped or paused."""
+    paused = pauses.paused_scopes(connection)
+    if paused.everything:
+        return None
+    waiting = first_due(connection)
+    campaigns = runs.campaigns_of(connection, {queue.run_id for queue, _ in waiting}) if paused.scopes else {}
+    for queue, due in waiting:
+        if not paused.include(campaign=campaigns.get(queue.run_id, ""), channel=queue.channel):
+            return from_millis(due)
+    return None
 
 
-_WAITING = sa.text(
+_FIRST_DUE = sa.text(
     """
     WITH RECURSIVE q(queue) AS (
         SELECT min(queue) FROM message WHERE state = 'queued'

@@ -10,11 +10,10 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from automation.clock import from_millis, to_millis
+from automation.clock import to_millis
 from automation.ids import content_hash
-from automation.store import pauses
 from automation.store.engine import execute_rows, table
-from automation.store.ledger import ambiguous, coupons, queues
+from automation.store.ledger import ambiguous, coupons
 from automation.store.people import suppressions
 from automation.store.tables import CapEntry, Message
 from automation.types.message import MessageState, Receipt, Verdict
@@ -129,16 +128,3 @@ def hand_back(connection: Connection, untouched: Sequence[Receipt], *, now: date
     """
     settle(connection, [replace(one, verdict=Verdict.RETRY) for one in untouched if one.attempt > 1], now=now)
     execute_rows(connection, _RETURN, [(receipt.id, receipt.attempt) for receipt in untouched if receipt.attempt == 1])
-
-
-def next_due(connection: Connection) -> datetime | None:
-    """When the earliest queued message is due of what isn't stopped."""
-    stopped = pauses.stopped(connection)
-    if stopped.everything:
-        return None
-    open_ = [
-        due
-        for lane, due in queues.next_due(connection)
-        if (queue := queues.queue_of(lane)) is None or not stopped.holds(connection, queue)
-    ]
-    return from_millis(min(open_)) if open_ else None

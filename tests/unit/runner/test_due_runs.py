@@ -11,8 +11,9 @@ import pytest
 from support.project import CAMPAIGN, write_project
 
 from automation.clock import ManualClock
-from automation.runner.due_runs import claim_due, resume
-from automation.runner.launch import launch, stop
+from automation.runner.due_runs import claim_due
+from automation.runner.launch import launch
+from automation.runner.stopping import resume, stop
 from automation.schedule.calendar import agenda, local_time, next_times
 from automation.store import runs
 from automation.workspace.launched import LaunchedCampaigns

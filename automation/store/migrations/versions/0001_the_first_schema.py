@@ -28,20 +28,9 @@ def upgrade() -> None:
         sa.Column("members", sa.LargeBinary(), nullable=False),
         sa.Column("n", sa.Integer(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
-        sa.Column("owner", sa.String(), nullable=True),
         sa.Column("epoch", sa.Integer(), nullable=False),
-        sa.Column("lease_until", sa.BigInteger(), nullable=True),
         sa.Column("content", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("run_id", "no"),
-    )
-    op.create_table(
-        "budget",
-        sa.Column("campaign", sa.String(), nullable=False),
-        sa.Column("period", sa.String(), nullable=False),
-        sa.Column("cap", sa.Integer(), nullable=True),
-        sa.Column("reserved", sa.Integer(), nullable=False),
-        sa.Column("spent", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("campaign", "period"),
     )
     op.create_table(
         "consent",
@@ -126,10 +115,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("sha256"),
     )
     op.create_table(
-        "control",
+        "pause",
         sa.Column("scope", sa.String(), nullable=False),
-        sa.Column("stopped_at", sa.BigInteger(), nullable=False),
-        sa.Column("stopped_by", sa.String(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
         sa.Column("reason", sa.String(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("scope"),
     )
@@ -140,7 +129,6 @@ def upgrade() -> None:
         sa.Column("offer", sa.String(), nullable=False),
         sa.Column("campaign", sa.String(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
-        sa.Column("valid_until", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("code"),
         sa.UniqueConstraint("message_id"),
     )
@@ -184,7 +172,6 @@ def upgrade() -> None:
         sa.Column("pid_started", sa.String(), server_default="", nullable=False),
         sa.Column("epoch", sa.Integer(), nullable=False),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
-        sa.Column("lease_until", sa.BigInteger(), nullable=True),
         sa.Column("ended_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
@@ -413,7 +400,7 @@ def downgrade() -> None:
 
     op.drop_table("decision")
     op.drop_table("coupon")
-    op.drop_table("control")
+    op.drop_table("pause")
     op.drop_table("content")
     with op.batch_alter_table("cap_entry", schema=None) as batch_op:
         batch_op.drop_index("ix_cap_entry_recipient")
@@ -435,5 +422,4 @@ def downgrade() -> None:
 
     op.drop_table("consent_record")
     op.drop_table("consent")
-    op.drop_table("budget")
     op.drop_table("batch")

@@ -12,9 +12,9 @@ from support.ledger import NOW
 
 from automation.clock import to_millis
 from automation.errors import StoreError
-from automation.store import launches, runs
+from automation.store import pauses, runs
 from automation.store.engine import Store, table
-from automation.store.ledger import coupons, decisions, granting, ledger, settling, workers
+from automation.store.ledger import coupons, decisions, granting, ledger, queues, settling, workers
 from automation.store.ledger.granting import Refuse, Tick
 from automation.store.ledger.settling import MAX_ATTEMPTS, Result
 from automation.store.people import consent
@@ -278,18 +278,18 @@ def test_a_message_that_is_too_late_expires(store: Store, run_of: Run, plan: Pla
     assert account(store, run_id) == Account(audience=1, expired=1)
 
 
-@pytest.mark.parametrize("scope", ["winback", launches.EVERYTHING])
+@pytest.mark.parametrize("scope", ["winback", pauses.EVERYTHING])
 def test_a_stop_holds_before_the_next_message_until_resumed(store: Store, run_of: Run, plan: Plan, scope: str) -> None:
     run_id = run_of(["c1", "c2"])
     plan(run_id, 0, ["c1", "c2"])
     allow(store)
     assert len(tick(store, want=1).grants) == 1
     with store.transaction() as connection:
-        launches.stop(connection, scope, by="ana", now=NOW)
+        pauses.stop(connection, scope, by="ana", now=NOW)
     assert not tick(store).grants
     with store.transaction() as connection:
-        assert settling.next_due(connection) is None
-        assert launches.resume(connection, scope)
+        assert queues.next_due(connection) is None
+        assert pauses.resume(connection, [scope])
     assert len(tick(store).grants) == 1
     assert account(store, run_id).sending == 2
 
@@ -381,7 +381,7 @@ def test_a_message_that_its_process_dies_of_every_time_fails_in_the_end(store: S
         assert grant.attempt == attempt
         with store.transaction() as connection:
             settling.hand_back(connection, [died(grant)], now=NOW + after)
-            due = settling.next_due(connection)
+            due = queues.next_due(connection)
         waits.append(None if due is None else due - NOW - after)
         after += waits[-1] or timedelta(0)
     assert waits[-1] is None

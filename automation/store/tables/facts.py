@@ -1,0 +1,12 @@
+"""Single facts about the store itself."""
+
+from __future__ import annotations
+
+from sqlmodel import Field, SQLModel
+
+
+class Fact(SQLModel, table=True):
+    """A named value, such as the secret that signs message ids, or the committer's epoch."""
+
+    key: str = Field(primary_key=True)
+    value: str

@@ -1,0 +1,37 @@
+"""Events and shop reports on their way to the warehouse."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger
+from sqlmodel import Field, SQLModel
+
+
+class Inbox(SQLModel, table=True):
+    """Events on their way to the warehouse: durable here first."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    event_id: str = Field(unique=True)
+    body: str  # JSON
+    received_at: int = Field(sa_type=BigInteger)
+    flush: int | None = Field(default=None, index=True)
+
+
+class ShopReport(SQLModel, table=True):
+    """Lines of an export that a shop reported by calling us, until they are imported."""
+
+    __tablename__ = "shop_report"
+
+    id: int | None = Field(default=None, primary_key=True)
+    about: str = Field(unique=True)  # the order, product or customer
+    preset: str
+    table_name: str
+    lines: str  # JSON: list of column -> text
+    received_at: int = Field(sa_type=BigInteger)
+
+
+class Flush(SQLModel, table=True):
+    """A numbered move of inbox rows to the warehouse; the Delta commit carries the number."""
+
+    no: int | None = Field(default=None, primary_key=True)
+    started_at: int = Field(sa_type=BigInteger)
+    finished_at: int | None = Field(default=None, sa_type=BigInteger)

@@ -1,0 +1,140 @@
+"""The send ledger: decisions, messages, and what they hold."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Index, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+_LIVE = "state IN ('queued', 'sending', 'sent', 'ambiguous')"
+
+
+class Decision(SQLModel, table=True):
+    """What was settled for one customer. `entry` is the run, the customer and the subject."""
+
+    __table_args__ = (
+        UniqueConstraint("entry", "step", "visit"),
+        Index("ix_decision_run", "run_id", "outcome"),
+        Index("ix_decision_customer", "customer_id", "campaign"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    entry: str
+    step: str = ""
+    visit: int = 0
+    run_id: int
+    batch_no: int
+    campaign: str
+    customer_id: str
+    outcome: str
+    reason: str
+    detail: str = ""
+    variant: str | None = None
+    offer: str | None = None
+    items: str = "[]"  # JSON: product_id, score, reason, because, by
+    propensities: str = "{}"  # JSON: the whole distribution that was drawn from
+    decided_at: int = Field(sa_type=BigInteger)
+
+
+class Message(SQLModel, table=True):
+    """A decision's row for one channel."""
+
+    __table_args__ = (
+        UniqueConstraint("decision_id", "channel"),
+        Index(
+            "ix_message_live",
+            "decision_id",
+            unique=True,
+            sqlite_where=text(_LIVE),
+            postgresql_where=text(_LIVE),
+        ),
+        Index(
+            "ix_message_due",
+            "queue",
+            "due_at",
+            sqlite_where=text("state = 'queued'"),
+            postgresql_where=text("state = 'queued'"),
+        ),
+        Index(
+            "ix_message_worker",
+            "worker_id",
+            sqlite_where=text("state = 'sending'"),
+            postgresql_where=text("state = 'sending'"),
+        ),
+        Index(
+            "ix_message_ambiguous",
+            "settled_at",
+            sqlite_where=text("state = 'ambiguous'"),
+            postgresql_where=text("state = 'ambiguous'"),
+        ),
+        Index("ix_message_run", "run_id", "state"),
+        Index("ix_message_recipient", "recipient", "run_id"),
+    )
+
+    id: str = Field(primary_key=True)
+    decision_id: int
+    run_id: int
+    batch_no: int
+    customer_id: str
+    channel: str
+    topic: str
+    address: str
+    recipient: str = Field(default="", sa_column_kwargs={"server_default": ""})  # the address as it is compared
+    queue: str  # where that it waits in: channel, run and, where many share it, the recipient's domain
+    due_at: int = Field(sa_type=BigInteger)
+    expires_at: int | None = Field(default=None, sa_type=BigInteger)
+    quiet_from: int | None = Field(default=None, sa_type=BigInteger)  # the first quiet hours after it is due
+    quiet_until: int | None = Field(default=None, sa_type=BigInteger)
+    state: str
+    attempt: int = 0
+    provider: int = Field(default=0, sa_column_kwargs={"server_default": "0"})  # of the channel: 1 is the other one
+    worker_id: int | None = None
+    granted_at: int | None = Field(default=None, sa_type=BigInteger)
+    settled_at: int | None = Field(default=None, sa_type=BigInteger)
+    provider_id: str | None = None
+    reason: str | None = None
+    template: str
+    context: str  # JSON
+
+
+class CapEntry(SQLModel, table=True):
+    """What counts for caps and for re-entry: a message promised to a customer."""
+
+    __tablename__ = "cap_entry"
+    __table_args__ = (
+        Index("ix_cap_entry_customer", "customer_id", "at"),
+        Index("ix_cap_entry_recipient", "recipient", "at"),
+    )
+
+    message_id: str = Field(primary_key=True)
+    customer_id: str
+    recipient: str = Field(
+        default="", sa_column_kwargs={"server_default": ""}
+    )  # the address as it is compared: ids that share it are one person
+    channel: str
+    topic: str
+    campaign: str
+    at: int = Field(sa_type=BigInteger)
+    priority: int = Field(default=50, sa_column_kwargs={"server_default": "50"})  # its campaign's, for arbitration
+    expected_value: float | None = None  # what the offer policy expects of it
+    wait_until: int | None = Field(default=None, sa_type=BigInteger)  # how far it may be deferred; none: not at all
+
+
+class Coupon(SQLModel, table=True):
+    """A code promised to one message; never given again while it may have been read."""
+
+    code: str = Field(primary_key=True)
+    message_id: str = Field(unique=True)
+    offer: str
+    campaign: str
+    state: str  # reserved, confirmed, released
+
+
+class Seed(SQLModel, table=True):
+    """A copy of a run's message for an address of the seed list, written down before it leaves: at most one each."""
+
+    run_id: int = Field(primary_key=True)
+    address: str = Field(primary_key=True)
+    variant: str = Field(primary_key=True)  # "" where there is none
+    language: str = Field(primary_key=True)
+    at: int = Field(sa_type=BigInteger)
+    verdict: str = ""  # what the channel answered

@@ -1,0 +1,95 @@
+"""Consent, suppressions, and what was migrated from the sender used before."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Index, text
+from sqlmodel import Field, SQLModel
+
+_OPEN_REQUEST = "state IN ('pending', 'asked')"
+
+
+class Consent(SQLModel, table=True):
+    """The latest word of a customer on one channel and topic."""
+
+    customer_id: str = Field(primary_key=True)
+    channel: str = Field(primary_key=True)
+    topic: str = Field(primary_key=True)
+    granted: bool
+    at: int = Field(sa_type=BigInteger)
+    source: str
+    text_version: str = ""
+
+
+class ConsentRecord(SQLModel, table=True):
+    """Every word ever recorded, in order: the proof."""
+
+    __tablename__ = "consent_record"
+
+    id: int | None = Field(default=None, primary_key=True)
+    customer_id: str = Field(index=True)
+    channel: str
+    topic: str
+    granted: bool
+    at: int = Field(sa_type=BigInteger)
+    source: str
+    text_version: str = ""
+    method: str = ""  # how it was given: form, checkout, double opt-in, unsubscribe link, import, by hand
+    recorded_by: str = ""  # who or what wrote it down
+    recorded_at: int = Field(default=0, sa_type=BigInteger)
+    address: str = Field(default="", index=True)  # normalised, where it was known
+
+
+class ConsentRequest(SQLModel, table=True):
+    """A consent that grants nothing before its owner confirms it (double opt-in)."""
+
+    __tablename__ = "consent_request"
+    __table_args__ = (
+        Index(
+            "ix_consent_request_open",
+            "customer_id",
+            "channel",
+            "topic",
+            unique=True,
+            sqlite_where=text(_OPEN_REQUEST),
+            postgresql_where=text(_OPEN_REQUEST),
+        ),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    customer_id: str
+    channel: str
+    topic: str
+    address: str  # as it was given
+    language: str = ""
+    requested_at: int = Field(sa_type=BigInteger)
+    source: str
+    method: str = ""
+    text_version: str = ""
+    state: str  # pending, asked, confirmed, expired, withdrawn
+    message_id: str | None = Field(default=None, index=True)  # the message that asks for it
+    settled_at: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class Suppression(SQLModel, table=True):
+    """An address that nothing may be sent to, or nothing of one topic."""
+
+    address: str = Field(primary_key=True)  # normalised; `@example.org` is a whole domain
+    channel: str = Field(primary_key=True)  # "" is every channel
+    topic: str = Field(primary_key=True)  # "" is every topic
+    reason: str
+    at: int = Field(sa_type=BigInteger)
+    source: str
+
+
+class Migration(SQLModel, table=True):
+    """A file brought over from the sender used before, or the waiver of that."""
+
+    __tablename__ = "migration"
+
+    id: int | None = Field(default=None, primary_key=True)
+    what: str  # suppressions, consents, contacts, waived
+    by: str
+    at: int = Field(sa_type=BigInteger)
+    detail: str  # the file's name and mapping; of a waiver, the reason
+    sha256: str = ""
+    rows: int = 0
