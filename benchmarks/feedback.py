@@ -38,7 +38,7 @@ web: {api_keys: ["${BENCHMARK_KEY}"]}
 def served(root: Path) -> Iterator[str]:
     """`automation web` over an empty project; its address."""
     (root / "config.yaml").write_text(CONFIG)
-    command = [sys.executable, "-m", "automation.cli.main", "--project", str(root), "web", "--port", "0"]
+    command = [sys.executable, "-m", "automation", "--project", str(root), "web", "--port", "0"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "BENCHMARK_KEY": KEY})
     assert process.stdout is not None
     found = re.search(r"http://[\d.:]+", process.stdout.readline())

@@ -35,7 +35,7 @@ def main() -> int:
         hello = Path(folder) / "hello.py"
         hello.write_text(HELLO)
         script = Path(sys.executable).parent / "automation"
-        ours = [str(script)] if script.exists() else [sys.executable, "-m", "automation.cli.main"]
+        ours = [str(script)] if script.exists() else [sys.executable, "-m", "automation"]
         rivals = {
             "argparse": started([sys.executable, str(hello), "--help"]),
             "automation": started([*ours, "--help"]),

@@ -15,10 +15,10 @@ def backup(
     context: typer.Context,
     target: Annotated[Path, typer.Argument(help="the file to write; it must not exist yet")],
 ) -> None:
-    """Copy the store into a file, while everything goes on.
+    """Copy the store to a file while it is in use.
 
-    The copy carries a stamp: a daemon that finds itself on it sends nothing until `automation resume --restored`, since
-    what was sent after the copy is not in it. The warehouse is files; copy its folder with any tool.
+    The copy is marked: a daemon that is started on it sends nothing until `automation resume --restored`, because the
+    copy lacks everything sent after it was made. The warehouse is a folder of files; copy it with any tool.
 
     Example: automation backup /backups/store-2026-11-22.db
     """

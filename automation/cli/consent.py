@@ -38,9 +38,10 @@ def consent(
     mapping: Annotated[str | None, typer.Option(help="of a suppression list: klaviyo, braze or a file")] = None,
     to: Annotated[Path | None, typer.Option(help="where an export goes; by default it is printed")] = None,
 ) -> None:
-    """Show and record what people agreed to, and whom nothing is sent to.
+    """Show and record consent, and manage the suppression list.
 
-    A word by hand holds for all customer ids with the same address, and is kept with its source and who wrote it down.
+    A consent recorded by hand applies to all customer ids with the same address, and is kept with its source and your
+    user name.
 
     Example: automation consent show ana@example.org
     """

@@ -26,8 +26,8 @@ def customers(
 ) -> None:
     """Show everything about one customer.
 
-    Who they are, how they buy, what they allow, and everything sent, refused and still coming, under whichever of their
-    ids: the newest last.
+    Traits, buying behaviour, consent, and a timeline of every message that was sent, refused or is still due, across
+    all ids of that person, the newest last.
 
     Example: automation customers show C1042
     """

@@ -14,11 +14,11 @@ from automation.cli.invocation import Invocation
 
 
 def daemon(context: typer.Context) -> None:
-    """Run launched campaigns when they are due, until told to stop.
+    """Run launched campaigns when they are due, until stopped.
 
-    Stays in the foreground. SIGTERM or Ctrl-C lets what is on its way arrive and ends within 10 seconds.
-    Serves the web app too where config.yaml has `web:`.
-    The log is data_dir/logs/daemon.jsonl; `automation status` shows from elsewhere what it does.
+    Stays in the foreground. On SIGTERM or Ctrl-C it finishes the messages it is sending and ends within 10 seconds.
+    If config.yaml has `web:`, it also serves the web app.
+    It logs to data_dir/logs/daemon.jsonl; `automation status` shows what it is doing.
 
     Example: automation daemon --project my-shop
     """

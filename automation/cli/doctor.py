@@ -9,9 +9,9 @@ from automation.cli.output import Table
 
 
 def doctor(context: typer.Context) -> None:
-    """Check that this machine and this project are fit for work.
+    """Check this machine and this project for problems.
 
-    Ends with 1 where something is broken.
+    Exits with 1 if something is broken.
 
     Example: automation doctor
     """

@@ -23,9 +23,9 @@ def explain(
     name: Name,
     customer: Annotated[str, typer.Argument(help="the shop's own id of the customer")],
 ) -> None:
-    """Say why a customer got a message, or none.
+    """Explain why a customer got a message, or none.
 
-    Every rule with its value, as the run froze it; where no run decided yet, as of now.
+    Shows every rule with its value as the run recorded it, or as of now if no run has decided yet.
 
     Example: automation explain winback C1042
     """

@@ -17,8 +17,8 @@ _MENDS: tuple[tuple[type[AutomationError], str], ...] = (
 )
 
 
-def tell(error: Exception, invocation: Invocation) -> int:
-    """Print the failure; returns what the process ends with."""
+def report_failure(error: Exception, invocation: Invocation) -> int:
+    """Print the failure; returns the exit code."""
     if isinstance(error, AutomationError):
         invocation.output.failure(str(error), causes(error), _mend(error, invocation), error.exit_code)
         return error.exit_code
@@ -90,7 +90,7 @@ def _elsewhere() -> Path:
     return Path(tempfile.gettempdir())
 
 
-def log_quietly() -> None:
+def log_warnings_to_stderr() -> None:
     """Warnings of the lower layers go to stderr in one line each; what a command has to say, it prints."""
     import logging
     import sys

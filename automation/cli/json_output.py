@@ -108,7 +108,7 @@ SHAPES: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "backup": {"file": "the copy", "bytes": "its size"},
         "doctor": {"checks": "list of name, state (good, odd or bad), told", "fit": "whether nothing is bad"},
         "web": {"address": "where the web app is served, printed when it listens"},
-        "confirm": _RUN,
+        "release": _RUN,
         "run": {**_RUN, "new": "false where the request had made the run already"},
         "status": {
             "daemon": _DAEMON,
@@ -182,7 +182,10 @@ SHAPES: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "seconds": "how long it took",
             "warnings": "list of texts",
         },
-        "waive": {"waived": "what", "by": "who said so", "because": "why"},
+        "migrate": {
+            "complete": "whether channels that really send may send",
+            "steps": "list of what (suppressions, consents, contacts or waived), by, at, detail, sha256, rows",
+        },
         "train": {"models": _MODELS},
         "train --list": {"models": _MODELS, "never_trained": "list of names"},
         "consent show": {

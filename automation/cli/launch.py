@@ -1,4 +1,4 @@
-"""`automation launch`, `stop` and `resume`."""
+"""`automation launch`."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ import typer
 from automation.cli.invocation import Invocation
 from automation.cli.output import Text
 from automation.cli.plan import Name, PreflightExtent, blocks, payload, rehearse
-from automation.errors import AutomationError, ConfigurationError
+from automation.errors import AutomationError
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from automation.workspace.workspace import Workspace
 
-OptionalName = Annotated[str | None, typer.Argument(help="the campaign's name", metavar="[CAMPAIGN]")]
-
 
 def launch(
     context: typer.Context,
     name: Name,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="don't ask")] = False,
-    approved_by: Annotated[str | None, typer.Option(help="who approved it, where the campaign demands that")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="don't ask before launching")] = False,
+    approved_by: Annotated[str | None, typer.Option(help="who approved it, if the campaign needs an approval")] = None,
     preflight: PreflightExtent = "all",
-    despite_preflight: Annotated[
-        bool, typer.Option("--despite-preflight", help="launch in spite of the errors it found")
+    ignore_preflight: Annotated[
+        bool, typer.Option("--ignore-preflight", help="launch even if messages have errors")
     ] = False,
-    confirm: Annotated[bool, typer.Option("--confirm", help="launch in spite of an unusually large audience")] = False,
+    override_guards: Annotated[
+        bool, typer.Option("--override-guards", help="launch even if the audience is unusually large")
+    ] = False,
 ) -> None:
-    """Pin a campaign as it stands and let the daemon run it.
+    """Pin a campaign as it is now and let the daemon run it.
 
-    Shows its plan first, and asks. An edit afterwards changes nothing until the campaign is launched again.
+    Shows its plan and asks first. Later edits have no effect until you launch the campaign again.
 
     Example: automation launch winback --yes
     """
@@ -48,9 +48,9 @@ def launch(
         may_be_launched(workspace, name)
         plan = rehearse(invocation, workspace, name, samples=3, preflight=preflight)
         output.tell(*blocks(workspace, plan))
-        if not despite_preflight:
+        if not ignore_preflight:
             refuse_faulty(name, plan.preflight)
-        if not confirm:
+        if not override_guards:
             refuse_unusual(workspace, name, plan.audience)
         if not yes and not _agreed(output.ask(f"\nLaunch {name}?"), name):
             output.show({"campaign": name, "launch": None}, Text("not launched"))
@@ -75,30 +75,3 @@ def _next_due(workspace: Workspace, name: str) -> datetime | None:
     entry = next((e for e in agenda(workspace, LaunchedCampaigns(workspace.project)) if e.name == name), None)
     due = None if entry is None else next_time(workspace, entry)
     return None if due is None else due.at
-
-
-def stop(
-    context: typer.Context,
-    name: OptionalName = None,
-    everything: Annotated[bool, typer.Option("--all", help="every campaign, also those not launched yet")] = False,
-) -> None:
-    """Stop a campaign, or everything, before the next message.
-
-    Messages that are on their way already arrive; nothing else leaves until `automation resume`, also after a restart.
-
-    Example: automation stop --all
-    """
-    from automation.runner.stopping import stop as halt
-
-    invocation: Invocation = context.obj
-    scope = _scope(name, everything, "stop")
-    with invocation.workspace() as workspace:
-        halt(workspace, scope, by=getpass.getuser())
-    again = f"automation resume {name or '--all'}"
-    invocation.output.show({"stopped": name or "*"}, Text(f"stopped {name or 'everything'}; to resume: {again}"))
-
-
-def _scope(name: str | None, everything: bool, verb: str) -> str | None:
-    if (name is None) == (not everything):
-        raise ConfigurationError(f"say what: automation {verb} CAMPAIGN, or automation {verb} --all")
-    return name

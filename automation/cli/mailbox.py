@@ -11,9 +11,9 @@ from automation.cli.output import Text
 
 
 def mailbox(context: typer.Context) -> None:
-    """Take in bounces, complaints and unsubscribes that came by mail.
+    """Read bounces, complaints and unsubscribes from the mailbox.
 
-    Reads the mailbox of config.yaml once; the daemon does it every minute. What speaks of no message stays there.
+    Reads the mailbox of config.yaml once; the daemon does it every minute. Mails that concern no message of ours stay.
 
     Example: automation mailbox
     """

@@ -1,4 +1,4 @@
-"""The command line: prints the overview itself, and loads only the command that was chosen."""
+"""The command line: prints the overview itself, and loads only the command that is called."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ FORMATS = ("text", "json")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns what the process ends with."""
-    given, rest, complaint = split(sys.argv[1:] if arguments is None else arguments)
-    if complaint is None and rest[:1] == ["--version"]:
+    """Run one command; returns the exit code."""
+    given, rest, problem = split(sys.argv[1:] if arguments is None else arguments)
+    if problem is None and rest[:1] == ["--version"]:
         import automation
 
         return _print(f"automation {automation.__version__}")
-    if complaint is None and (not rest or rest[0] in ("--help", "-h")):
+    if problem is None and (not rest or rest[0] in ("--help", "-h")):
         return _print(overview())
     command = find(rest[0]) if rest else None
-    if complaint or command is None:
-        return _refuse(complaint or _unknown(rest[0]))
+    if problem or command is None:
+        return _fail(problem or _unknown(rest[0]))
     return _execute(command, rest[1:], given)
 
 
 def split(arguments: Sequence[str]) -> tuple[dict[str, str], list[str], str | None]:
-    """Take `--project` and `--format` out, wherever they stand before `--`; with what is wrong about them."""
+    """Take `--project` and `--format` out, wherever they stand before `--`. Returns them, the rest and an error."""
     given: dict[str, str] = {}
     rest: list[str] = []
-    waiting = iter(arguments)
-    for argument in waiting:
+    remaining = iter(arguments)
+    for argument in remaining:
         name, equals, value = argument.partition("=")
         if argument == "--":
-            rest += [argument, *waiting]
+            rest += [argument, *remaining]
         elif name not in GLOBAL:
             rest.append(argument)
-        elif not equals and (value := next(waiting, "")) == "":
+        elif not equals and (value := next(remaining, "")) == "":
             return given, rest, f"{name} needs a value"
         else:
             given[name] = value
     if given.get("--format", "text") not in FORMATS:
-        return given, rest, f"--format {given['--format']} is not known; write text or json"
+        return given, rest, f"--format {given['--format']} is not a format; use text or json"
     return given, rest, None
 
 
@@ -58,14 +58,14 @@ def _execute(command: Command, arguments: list[str], given: dict[str, str]) -> i
 
     output = Output(as_json=given.get("--format") == "json")
     invocation = Invocation(command.name, given.get("--project"), output)
-    failures.log_quietly()
+    failures.log_warnings_to_stderr()
     try:
         return _call(command, arguments, invocation)
     except KeyboardInterrupt:
         output.error("interrupted")
         return 130
     except Exception as error:
-        return failures.tell(error, invocation)
+        return failures.report_failure(error, invocation)
 
 
 def _call(command: Command, arguments: list[str], invocation: Any) -> int:
@@ -85,13 +85,12 @@ def load(command: Command) -> Callable[..., Any]:
     """Import the command's function."""
     from importlib import import_module
 
-    module, _, name = command.target.partition(":")
-    function: Callable[..., Any] = getattr(import_module(f"automation.cli.{module}"), name)
+    function: Callable[..., Any] = getattr(import_module(f"automation.cli.{command.module}"), command.module)
     return function
 
 
 def _markup() -> Any:
-    """Boxes and colours on a terminal only: rich takes a tenth of a second to load."""
+    """Boxes and colours only on a terminal: rich takes 0.1 s to load."""
     return "rich" if sys.stdout.isatty() else None
 
 
@@ -108,10 +107,6 @@ def _print(text: str) -> int:
     return 0
 
 
-def _refuse(complaint: str) -> int:
-    sys.stderr.write(f"automation: {complaint}\n")
+def _fail(problem: str) -> int:
+    sys.stderr.write(f"automation: {problem}\n")
     return 2
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,14 +1,15 @@
-"""`automation import suppressions|consents|contacts` and `automation waive`."""
+"""`automation import suppressions|consents|contacts` and `automation migrate`."""
 
 from __future__ import annotations
 
 import getpass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from automation.cli.invocation import Invocation
 from automation.cli.output import Block, Table, Text
+from automation.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from automation.inbound.migration.mapping import Kind
     from automation.inbound.migration.migrate import MoveReport
+    from automation.reporting.migration import MigrationStatus
 
 _PLAIN = "plain"
 
@@ -69,21 +71,48 @@ def _blocks(report: MoveReport) -> list[Block]:
     return blocks
 
 
-def waive(
+def migrate(
     context: typer.Context,
-    what: Annotated[Literal["moving-in"], typer.Argument(help="what is waived")],
-    by: Annotated[str, typer.Option(help="who says so")],
-    because: Annotated[str, typer.Option(help="why; kept with the name")],
+    nothing_to_import: Annotated[
+        bool,
+        typer.Option("--nothing-to-import", help="confirm, with --by and --because, that there is no list"),
+    ] = False,
+    by: Annotated[str, typer.Option(help="who confirms it")] = "",
+    because: Annotated[str, typer.Option(help="why there is none; kept with the name")] = "",
 ) -> None:
-    """Say by name that nothing has to be brought over before sending.
+    """Show the migration from another tool, or confirm that none is needed.
 
-    It is kept on record. Without it, or an imported suppression list, channels that really send refuse to.
+    Channels that really send refuse to until a suppression list was imported, or somebody confirmed that there is none.
 
-    Example: automation waive moving-in --by Ana --because "a new shop: nobody was ever written to"
+    Example: automation migrate --nothing-to-import --by Ana --because "a new shop: no customer was ever written to"
     """
-    from automation.inbound.migration.gate import waive as put_on_record
+    from automation.inbound.migration.gate import waive
+    from automation.reporting.migration import migration_status
 
     invocation: Invocation = context.obj
+    if (by or because) and not nothing_to_import:
+        raise ConfigurationError("--by and --because belong to --nothing-to-import")
     with invocation.workspace() as workspace:
-        put_on_record(workspace, by=by, because=because)
-    invocation.output.show({"waived": what, "by": by, "because": because}, Text(f"waived {what}, by {by}: {because}"))
+        if nothing_to_import:
+            waive(workspace, by=by, because=because)
+        found = migration_status(workspace)
+    invocation.output.show(found.to_json(), *_status_blocks(found))
+
+
+def _status_blocks(found: MigrationStatus) -> list[Block]:
+    rows = [
+        (f"{step.at:%Y-%m-%d %H:%M}", _NAMES.get(step.what, step.what), step.rows, step.by, step.detail)
+        for step in found.steps
+    ]
+    shown: list[Block] = [Table(("when (UTC)", "what", "rows", "by", "file or reason"), rows)] if rows else []
+    if found.complete:
+        return [*shown, Text("the migration is complete: channels that really send may send", "good")]
+    told = (
+        "no suppression list was imported yet; channels that really send refuse to send until you run either\n"
+        "  automation import suppressions FILE --mapping klaviyo|braze|FILE\n"
+        "  automation migrate --nothing-to-import --by NAME --because TEXT"
+    )
+    return [*shown, Text(told, "odd")]
+
+
+_NAMES = {"waived": "nothing to import"}

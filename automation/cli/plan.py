@@ -32,8 +32,8 @@ def plan(
 ) -> None:
     """Show who would get what if a campaign ran now.
 
-    Nothing is sent and nothing is written down: the file as it stands goes through every stage of a run, and every
-    message is rendered to see what is wrong with it.
+    Nothing is sent and nothing is stored: the file as it is now goes through every stage of a run, and every message is
+    rendered to find problems.
 
     Example: automation plan winback
     """

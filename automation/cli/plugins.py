@@ -21,7 +21,7 @@ def plugins(
 ) -> None:
     """List the plugins, or check one.
 
-    `list` shows where each came from and what it contributes. `check` loads one and holds it to its contract.
+    `list` shows where each came from and what it contributes. `check` loads one and checks it against its contract.
 
     Example: automation plugins check plugins/weather.py
     """

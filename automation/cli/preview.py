@@ -1,4 +1,4 @@
-"""`automation preview` and `automation test-send`."""
+"""`automation preview`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ import typer
 from automation.cli.invocation import Invocation
 from automation.cli.output import Text
 from automation.cli.plan import Name
-from automation.errors import AutomationError, ConfigurationError
+from automation.errors import AutomationError
 
 if TYPE_CHECKING:
     from automation.runner.plan import Sample
     from automation.types.message import Rendered
-    from automation.workspace.workspace import Workspace
 
 Customer = Annotated[str, typer.Option("--customer", help="the shop's own id of the customer")]
 
@@ -29,7 +28,7 @@ def preview(
 ) -> None:
     """Show the message that one customer would get.
 
-    Whether or not the rules hold for them; nothing is sent, and a coupon's code is a sample.
+    Works whether or not the rules match the customer. Nothing is sent, and the coupon code is a sample.
 
     Example: automation preview winback --customer C1042 --open
     """
@@ -39,7 +38,7 @@ def preview(
     with invocation.workspace() as workspace:
         sample = rehearsed(workspace, name, customer)
         file = output or workspace.project.data_dir / "previews" / f"{name}.html"
-    rendered = _message(sample, customer)
+    rendered = rendered_message(sample, customer)
     if open_ or output:
         _write(file, rendered)
     if open_:
@@ -50,61 +49,7 @@ def preview(
     invocation.output.show(_payload(sample, rendered, file if open_ or output else None), *shown)
 
 
-def send_test(
-    context: typer.Context,
-    name: Name,
-    to: Annotated[str, typer.Option(help="where it goes, instead of to the customer")],
-    customer: Annotated[
-        str | None, typer.Option("--customer", help="whose message; else that of the first of testing.customers")
-    ] = None,
-    every: Annotated[bool, typer.Option("--all", help="every variant in every language, once each")] = False,
-) -> None:
-    """Send one customer's message to an address of yours.
-
-    Through the real channel, but outside the ledger: no cap counts it and no coupon is used up.
-
-    Example: automation test-send winback --customer C1042 --to me@example.com --all
-    """
-    from automation.runner.plan import every_version
-    from automation.runner.plan import preview as rehearsed
-
-    invocation: Invocation = context.obj
-    with invocation.workspace() as workspace:
-        whose = customer or _test_customer(workspace)
-        samples = every_version(workspace, name, whose) if every else [rehearsed(workspace, name, whose)]
-        sent = [_send(workspace, sample, whose, to, versions=every) for sample in samples]
-    lines = [Text(f"sent to {to} by {one['channel']}: {one['subject']}", "good") for one in sent]
-    names = ("variant", "language", "channel", "verdict")
-    shown = [{key: one[key] for key in names} for one in sent]
-    payload = {"campaign": name, "customer": whose, "to": to, "channel": shown[0]["channel"], "verdict": "sent"}
-    invocation.output.show({**payload, "sent": shown}, *lines)
-
-
-def _send(workspace: Workspace, sample: Sample, customer: str, to: str, *, versions: bool) -> dict[str, str | None]:
-    from automation.runner.test_send import MARK, send_trial
-    from automation.types.message import Verdict
-
-    rendered = _message(sample, customer)
-    parts = ", ".join(part for part in (sample.variant, rendered.language) if part)
-    mark = f"[Test {parts}] " if versions and parts else MARK
-    receipt = send_trial(workspace, rendered, to, mark=mark)
-    if receipt.verdict is not Verdict.SENT:
-        raise AutomationError(f"the {rendered.channel} channel answered {receipt.verdict.value}: {receipt.detail}")
-    subject = f"{mark}{rendered.subject}"
-    found = {"variant": sample.variant, "language": rendered.language or None, "channel": rendered.channel}
-    return {**found, "verdict": receipt.verdict.value, "subject": subject}
-
-
-def _test_customer(workspace: Workspace) -> str:
-    customers = workspace.project.settings.testing.customers
-    if not customers:
-        raise ConfigurationError(
-            "say whose message: --customer ID; or name customers for tests in config.yaml: testing: {customers: [ID]}"
-        )
-    return customers[0]
-
-
-def _message(sample: Sample, customer: str) -> Rendered:
+def rendered_message(sample: Sample, customer: str) -> Rendered:
     if sample.rendered is None:
         from automation.types.decision import REASONS
 

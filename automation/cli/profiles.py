@@ -23,9 +23,9 @@ def profiles(
     output: Annotated[Path | None, typer.Option("--output", help="for report: an .html file to draw it in")] = None,
     anew: Annotated[bool, typer.Option("--anew", help="for refresh: measure everybody again")] = False,
 ) -> None:
-    """Show how profiles are spread, or bring them up to date.
+    """Show how customer profiles are distributed, or refresh them.
 
-    `report` draws the distributions in the terminal, or on a page with --output. A run refreshes by itself.
+    `report` draws the distributions in the terminal, or in an HTML file with --output. A run refreshes by itself.
 
     Example: automation profiles report --output profiles.html
     """

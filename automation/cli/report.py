@@ -22,10 +22,10 @@ def report(
         typer.Option(help="which of a customer's messages a purchase is credited to"),
     ] = "last",
 ) -> None:
-    """Say what a campaign came to: who got it, what they did, what it earned.
+    """Report a campaign's results: recipients, responses, revenue and lift.
 
-    A purchase is credited to messages within the goal's time before it, whatever campaign they were of. What machines
-    opened and clicked is told apart. Where there is a holdout, the lift says what would have happened anyway.
+    A purchase is credited to the customer's messages within the goal's time before it, of any campaign. Opens and
+    clicks by bots are listed apart. With a holdout, the lift shows what the campaign added.
 
     Example: automation report winback --attribution linear
     """

@@ -18,9 +18,9 @@ def resolve(
     sent: Annotated[bool, typer.Option("--sent", help="it arrived")] = False,
     not_sent: Annotated[bool, typer.Option("--not-sent", help="it did not; it is sent again")] = False,
 ) -> None:
-    """Say what became of a message that may have arrived.
+    """Settle a message whose delivery is uncertain.
 
-    Ask the provider first: what is sent again after it had arrived is there twice.
+    Ask the provider first: if you send a message again that had arrived, the customer gets it twice.
 
     Example: automation resolve 5a1c…e9 --sent
     """

@@ -17,28 +17,30 @@ if TYPE_CHECKING:
 def resume(
     context: typer.Context,
     name: Annotated[str | None, typer.Argument(help="the campaign's name", metavar="[CAMPAIGN]")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="take back `stop --all`")] = False,
-    channel: Annotated[str | None, typer.Option(help="a channel that was paused")] = None,
-    restored: Annotated[bool, typer.Option("--restored", help="this store is the one to go on with")] = False,
-    clock: Annotated[bool, typer.Option("--clock", help="the clock is right as it is")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="undo `automation stop --all`")] = False,
+    channel: Annotated[str | None, typer.Option(help="a paused channel")] = None,
+    restored: Annotated[bool, typer.Option("--restored", help="go on with this restored copy of the store")] = False,
+    clock: Annotated[bool, typer.Option("--clock", help="confirm that the clock is right now")] = False,
 ) -> None:
-    """Take a stop or a pause back.
+    """Resume a stopped or paused campaign.
 
-    Messages that waited leave, unless they are too late; due times that passed meanwhile are not made up for.
+    Waiting messages are sent unless they are too late; runs that were due in the meantime are skipped.
 
     Example: automation resume winback
     """
     invocation: Invocation = context.obj
     if [bool(name), everything, bool(channel), restored, clock].count(True) != 1:
-        raise ConfigurationError("say what: automation resume CAMPAIGN, --all, --channel NAME, --restored or --clock")
+        raise ConfigurationError(
+            "name what to resume: automation resume CAMPAIGN, --all, --channel NAME, --restored or --clock"
+        )
     with invocation.workspace() as workspace:
-        found = _let_go(workspace, name, channel, restored=restored, clock=clock)
+        found = _resume(workspace, name, channel, restored=restored, clock=clock)
     what = name or (f"the channel {channel}" if channel else "everything")
     told = f"resumed {what}" if found else f"{what} was not stopped"
     invocation.output.show({"resumed": name or channel or "*", "was_stopped": found}, Text(told))
 
 
-def _let_go(workspace: Workspace, name: str | None, channel: str | None, *, restored: bool, clock: bool) -> bool:
+def _resume(workspace: Workspace, name: str | None, channel: str | None, *, restored: bool, clock: bool) -> bool:
     from automation.runner import backup, stopping
 
     if restored:

@@ -10,7 +10,7 @@ import typer
 from automation.cli.invocation import Invocation
 from automation.cli.output import Block, Text
 from automation.cli.plan import Name
-from automation.cli.run_account import run_blocks, run_payload
+from automation.cli.run_blocks import run_blocks, run_payload
 from automation.cli.test_mode import test_mode
 
 if TYPE_CHECKING:
@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 def run(
     context: typer.Context,
     name: Name,
-    request: Annotated[str | None, typer.Option(help="an id of yours: the same one never makes a second run")] = None,
-    confirm: Annotated[bool, typer.Option("--confirm", help="let it pass the guards that would hold it")] = False,
+    request: Annotated[str | None, typer.Option(help="your own id: repeating it never starts a second run")] = None,
+    override_guards: Annotated[
+        bool, typer.Option("--override-guards", help="run even if a guard would hold it")
+    ] = False,
 ) -> None:
     """Run a launched campaign once, now.
 
-    Where a daemon runs already it does the work, and this command watches.
+    If a daemon is running, it does the work and this command shows its progress.
 
     Example: automation run winback --request before-christmas
     """
@@ -37,7 +39,7 @@ def run(
 
     invocation: Invocation = context.obj
     with invocation.workspace() as workspace:
-        made, new = ask(workspace, name, request, confirmed_by=getpass.getuser() if confirm else None)
+        made, new = ask(workspace, name, request, confirmed_by=getpass.getuser() if override_guards else None)
         with invocation.output.progress("customers") as tick:
             work(workspace, made.id, tick)
         found = run_status(workspace, made.id)

@@ -16,8 +16,8 @@ def schema(
 ) -> None:
     """Print the JSON Schema of a campaign file or of config.yaml.
 
-    With it an editor completes and checks as you type; the options of every plugin that is loaded are in it, and
-    inside a project also the names that its config.yaml has.
+    Editors use it to complete and check keys as you type. It includes the options of every loaded plugin and, inside
+    a project, the names defined in its config.yaml.
 
     Example: automation schema campaign > campaign.schema.json
     """

@@ -8,7 +8,7 @@ import typer
 
 from automation.cli.invocation import Invocation
 from automation.cli.output import Block, Table, Text
-from automation.cli.run_account import run_blocks, run_payload
+from automation.cli.run_blocks import run_blocks, run_payload
 from automation.cli.test_mode import test_mode
 from automation.types.run import RunState
 
@@ -26,9 +26,9 @@ def status(
     context: typer.Context,
     run: Annotated[int | None, typer.Argument(help="a run's number, for its whole account")] = None,
 ) -> None:
-    """Show campaigns, runs and whether the daemon is alive.
+    """Show campaigns, runs and whether the daemon is running.
 
-    What failed stands last, where it is seen.
+    Failures are listed last.
 
     Example: automation status
     """
@@ -131,7 +131,7 @@ def _runs(found: Sequence[RunStatus]) -> list[Block]:
 def _held(found: Overview) -> list[Block]:
     from automation.runner.guards import told
 
-    return [Text(f"{told(run)}; to send it anyway: automation confirm {run.id}", "bad") for run in found.held]
+    return [Text(f"{told(run)}; to send it anyway: automation release {run.id}", "bad") for run in found.held]
 
 
 def _failures(found: Overview) -> list[Block]:

@@ -96,7 +96,7 @@ def _remove(invocation: Invocation, addresses: list[str], channel: str | None, t
 
 
 def _import(invocation: Invocation, files: list[str], mapping: str | None) -> None:
-    from automation.cli.importing import placed
+    from automation.cli.import_ import placed
     from automation.cli.migrate import take_over
 
     paths = [Path(file).resolve() for file in files]

@@ -22,9 +22,9 @@ def train(
     ] = None,
     list_: Annotated[bool, typer.Option("--list", help="train nothing; show every version kept")] = False,
 ) -> None:
-    """Fit the models that config.yaml names.
+    """Train the models named in config.yaml.
 
-    A model that does not beat its baseline on later data is kept with its figures and never used.
+    A model that does not beat its baseline on later data is kept with its metrics but never used.
 
     Example: automation train churn_risk
     """

@@ -24,7 +24,7 @@ _MARKS = {"error": "", "not_built": "not built yet: ", "warning": "warning: "}
 def validate(context: typer.Context) -> None:
     """Check every file and run the campaigns' own tests.
 
-    Ends with 0 when nothing is wrong, with 2 otherwise; every problem of every file is shown at once.
+    Exits with 0 if there are no errors, else with 2. Shows all problems of all files at once.
 
     Example: automation validate --project my-shop
     """

@@ -23,10 +23,10 @@ def web(
     host: Annotated[str | None, typer.Option(help="instead of config.yaml's web.host")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="instead of config.yaml's web.port")] = None,
 ) -> None:
-    """Serve the web app, until told to stop.
+    """Serve the web app, until stopped.
 
-    Opens, clicks, unsubscribing, preferences and events. The daemon serves it too where config.yaml has `web:`; this
-    command is for a process of its own, whose log is data_dir/logs/web.jsonl. A proxy with TLS stands before it.
+    Handles opens, clicks, unsubscribes, preferences and events. The daemon serves it too if config.yaml has `web:`;
+    this command is a separate process that logs to data_dir/logs/web.jsonl. Put a proxy with TLS in front of it.
 
     Example: automation web --port 8080
     """

@@ -182,7 +182,7 @@ def refuse_unusual(workspace: Workspace, campaign: str, audience: int) -> None:
     if hold is not None:
         raise AutomationError(
             f"campaign {campaign!r} is not launched: {hold.what}\n"
-            f"  to launch it all the same: automation launch {campaign} --confirm"
+            f"  to launch it anyway: automation launch {campaign} --override-guards"
         )
 
 
@@ -193,11 +193,11 @@ def _told(span: timedelta) -> str:
     return " ".join(parts) or f"{rest} s"
 
 
-# Letting go
+# Releasing
 
 
-def confirm(workspace: Workspace, run_id: int, *, by: str) -> RunRow:
-    """Let a held run go on. Raises `AutomationError` where it isn't held."""
+def release(workspace: Workspace, run_id: int, *, by: str) -> RunRow:
+    """Release a held run. Raises `AutomationError` if it isn't held."""
     with workspace.store.transaction() as connection:
         run = runs.get(connection, run_id)
         if run.hold is None:
@@ -209,7 +209,7 @@ def confirm(workspace: Workspace, run_id: int, *, by: str) -> RunRow:
 def refuse_held(run: RunRow) -> None:
     """Raises `AutomationError` with what to do where the run is held."""
     if run.hold is not None:
-        raise AutomationError(f"{told(run)}\n  to send it anyway: automation confirm {run.id}")
+        raise AutomationError(f"{told(run)}\n  to send it anyway: automation release {run.id}")
 
 
 def told(run: RunRow) -> str:

@@ -70,7 +70,7 @@ def refuse_faulty(name: str, found: Preflight) -> None:
         ]
         raise AutomationError(
             f"campaign {name!r} is not launched, its messages have errors:\n" + "\n".join(lines) + "\n"
-            f"to launch it all the same: automation launch {name} --despite-preflight"
+            f"to launch it anyway: automation launch {name} --ignore-preflight"
         )
 
 

@@ -219,7 +219,7 @@ def test_files_are_taken_over_while_it_runs_and_an_invalid_one_harms_nobody(tmp_
         status = json_of(root, "status")
         assert {c["name"]: c["standing"] for c in status["campaigns"]} == {"broken": "invalid", "hello": "launched"}
         assert any("did you mean 'promotions'" in problem for problem in beat(root)["invalid"])
-        by_daemon = json_of(root, "run", "hello", "--request", "again", "--confirm")
+        by_daemon = json_of(root, "run", "hello", "--request", "again", "--override-guards")
         assert by_daemon["account"]["sent"] == 50
         (root / "campaigns" / "broken.yaml").write_text(CAMPAIGN % ("broken", "every: day 09:00"))
         wait_for(lambda: [e for e in log(root) if e["event"] == "mended"], daemon)

@@ -59,7 +59,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def automation(root: Path, *arguments: str) -> Any:
     done = subprocess.run(
-        [sys.executable, "-m", "automation.cli.main", "--format", "json", *arguments],
+        [sys.executable, "-m", "automation", "--format", "json", *arguments],
         cwd=root, capture_output=True, text=True, check=False, timeout=timedelta(minutes=10).total_seconds(),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -71,7 +71,7 @@ def peak_megabytes(root: Path, *arguments: str) -> tuple[int, float]:
 
     A small process starts it and asks, since a child is told its parent's size of the moment in which it was forked.
     """
-    command = [sys.executable, "-m", "automation.cli.main", "--format", "json", *arguments]
+    command = [sys.executable, "-m", "automation", "--format", "json", *arguments]
     with (root / "output.json").open("wb") as output:
         done = subprocess.run(
             [sys.executable, "-c", WATCH, *command],

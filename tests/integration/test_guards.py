@@ -72,15 +72,15 @@ def test_the_same_people_again_are_held_until_somebody_confirms(toy: Workspace) 
         guards.refuse_held(held)
     assert str(refused.value) == (
         "run 2 of toy is HELD, nobody was contacted: 5 of its 6 people (83%) got this campaign within the last 12 h; "
-        "the limit is 30%\n  to send it anyway: automation confirm 2"
+        "the limit is 30%\n  to send it anyway: automation release 2"
     )
     assert [run.id for run in overview(toy).held] == [2]
-    guards.confirm(toy, held.id, by="dana")
+    guards.release(toy, held.id, by="dana")
     after = go_on(toy, held.id)
     assert (after.state, after.hold, after.confirmed) == (RunState.SENDING, None, {"repeat": "dana"})
     assert deliver(toy).sent == 5
     with pytest.raises(AutomationError, match="run 2 is not held: it is done"):
-        guards.confirm(toy, 2, by="dana")
+        guards.release(toy, 2, by="dana")
 
 
 def test_a_request_may_be_confirmed_beforehand(toy: Workspace) -> None:
@@ -157,7 +157,7 @@ def test_a_large_audience_says_what_was_usual(toy: Workspace) -> None:
     held = start(toy, "1")
     assert held.hold is not None
     assert held.hold["what"] == "its audience is 6, 6.0 times the usual 1 (of its last 3 runs); the limit is 3 times"
-    guards.confirm(toy, held.id, by="dana")
+    guards.release(toy, held.id, by="dana")
     assert go_on(toy, held.id).state is RunState.SENDING
 
 
@@ -251,7 +251,7 @@ def test_the_daemon_s_planner_takes_a_run_up_again_once_it_is_confirmed(toy: Wor
     planner.start()
     try:
         assert comes_to(toy, row.id, RunState.HELD)
-        guards.confirm(toy, row.id, by="dana")
+        guards.release(toy, row.id, by="dana")
         planner.wake()
         assert comes_to(toy, row.id, RunState.SENDING)
     finally:

@@ -56,7 +56,7 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
     with toy_project(tmp_path, config=config) as made:
         made.clock.advance(timedelta(days=1))  # type: ignore[attr-defined]  # a ManualClock
         with made.store.transaction() as connection:
-            for table in ("consent", "consent_record", "moving_in"):
+            for table in ("consent", "consent_record", "migration"):
                 connection.exec_driver_sql(f"DELETE FROM {table}")
         yield made
 
@@ -270,8 +270,8 @@ def live(tmp_path: Path) -> Iterator[Workspace]:
 REFUSAL = """\
 channel 'email' really sends, and no suppression list was imported yet: people who unsubscribed elsewhere would be \
 written to.
-  either bring it over:  automation import suppressions FILE --mapping klaviyo|braze|FILE
-  or say who waives it:  automation waive moving-in --by NAME --because TEXT"""
+  to import it: automation import suppressions FILE --mapping klaviyo|braze|FILE
+  if there is none: automation migrate --nothing-to-import --by NAME --because TEXT"""
 
 
 def test_a_launch_is_refused_with_both_ways_out(live: Workspace) -> None:
@@ -316,10 +316,17 @@ def test_a_waiver_is_kept_with_its_name_and_reason(
     live: Workspace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(live.project.root)
-    assert main(["waive", "moving-in", "--by", " ", "--because", "new"]) == 2
-    assert "a waiver needs --by: it is kept with its name and its reason" in capsys.readouterr().err
-    assert main(["waive", "moving-in", "--by", "Ana", "--because", "a new shop", "--format", "json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"waived": "moving-in", "by": "Ana", "because": "a new shop"}
+    assert main(["migrate", "--nothing-to-import", "--by", " ", "--because", "new"]) == 2
+    told = capsys.readouterr().err
+    assert "--nothing-to-import needs --by: who confirms it and why is kept on record" in told
+    assert main(["migrate", "--by", "Ana"]) == 2
+    assert main(["migrate", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out.replace(told, "")) == {"complete": False, "steps": []}
+    assert main(["migrate", "--nothing-to-import", "--by", "Ana", "--because", "a new shop", "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    (step,) = found["steps"]
+    assert found["complete"]
+    assert (step["what"], step["by"], step["detail"]) == ("waived", "Ana", "a new shop")
     with live.store.reading() as connection:
         (kept,) = migration.moves(connection)
     assert (kept.what, kept.by, kept.detail) == ("waived", "Ana", "a new shop")

@@ -146,12 +146,12 @@ def test_launch_refuses_messages_with_errors_unless_told_otherwise(tmp_path: Pat
         "  2 messages: there is no unsubscribe link: write {{ links.unsubscribe }}; such as c00000's\n"
         "  1 message: templates/hello/email.html:1: {{ customer.first_name }}: it is empty here; where it may be "
         "missing write {{ customer.first_name|default('…') }}; such as c00001's\n"
-        "to launch it all the same: automation launch hello --despite-preflight\n"
+        "to launch it anyway: automation launch hello --ignore-preflight\n"
     )
     shown = json_of(root, "plan", "hello")["preflight"]
     assert (shown["extent"], shown["messages"], shown["rendered"], shown["errors"]) == ("all", 3, 3, 3)
     assert set(shown["problems"][0]) == {"code", "severity", "what", "messages", "customer", "detail"}
-    assert json_of(root, "launch", "hello", "--yes", "--despite-preflight")["launch"] == 1
+    assert json_of(root, "launch", "hello", "--yes", "--ignore-preflight")["launch"] == 1
     wrong = automation(root, "plan", "hello", "--preflight", "some")
     assert wrong.returncode == 2
     assert wrong.stderr.startswith("--preflight some: write all, sample or off\n")

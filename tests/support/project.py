@@ -119,7 +119,7 @@ def launched_project(
 
 
 def command(root: Path, *arguments: str) -> list[str]:
-    return [sys.executable, "-m", "automation.cli.main", "--project", str(root), *arguments]
+    return [sys.executable, "-m", "automation", "--project", str(root), *arguments]
 
 
 def automation(root: Path, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -24,8 +24,8 @@ def refuse_before_move(workspace: Workspace, channels: Sequence[str]) -> None:
     raise AutomationError(
         f"channel {live[0]!r} really sends, and no suppression list was imported yet: people who unsubscribed "
         f"elsewhere would be written to.\n"
-        f"  either bring it over:  automation import suppressions FILE --mapping klaviyo|braze|FILE\n"
-        f"  or say who waives it:  automation waive moving-in --by NAME --because TEXT"
+        f"  to import it: automation import suppressions FILE --mapping klaviyo|braze|FILE\n"
+        f"  if there is none: automation migrate --nothing-to-import --by NAME --because TEXT"
     )
 
 
@@ -46,6 +46,6 @@ def waive(workspace: Workspace, *, by: str, because: str) -> None:
     """Put on record that there is nothing to bring over. Raises `ConfigurationError` without a name or a reason."""
     for name, value in (("--by", by), ("--because", because)):
         if not value.strip():
-            raise ConfigurationError(f"a waiver needs {name}: it is kept with its name and its reason")
+            raise ConfigurationError(f"--nothing-to-import needs {name}: who confirms it and why is kept on record")
     with workspace.store.transaction() as connection:
         migration.record(connection, "waived", by=by.strip(), now=workspace.clock.now(), detail=because.strip())

@@ -160,7 +160,7 @@ def test_stop_and_resume(filled: Run) -> None:
     assert filled("run", "hello")["state"] == "done"
     assert filled("stop", "--all") == {"stopped": "*"}
     assert "everything was stopped" in filled("run", "hello", ends=1)["error"]["message"]
-    assert "say what" in filled("stop", ends=2)["error"]["message"]
+    assert "name what to stop" in filled("stop", ends=2)["error"]["message"]
     assert "there is no campaign 'hallo'" in filled("stop", "hallo", ends=1)["error"]["message"]
 
 

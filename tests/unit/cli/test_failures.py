@@ -32,7 +32,7 @@ def chained() -> StoreError:
 
 
 def test_the_chain_of_causes_is_told_without_repeating(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert failures.tell(chained(), invocation(write_project(tmp_path))) == 1
+    assert failures.report_failure(chained(), invocation(write_project(tmp_path))) == 1
     assert capsys.readouterr().err == (
         "the store can't be written: could not\n  because OSError: disk full\n  next: automation status\n"
     )
@@ -42,9 +42,9 @@ def test_an_error_that_names_its_command_names_no_second_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     where = invocation(write_project(tmp_path))
-    assert failures.tell(ConfigurationError("make one: automation init DIR"), where) == 2
-    assert failures.tell(ConfigurationError("topic is missing"), where) == 2
-    assert failures.tell(AutomationError("no"), where) == 1
+    assert failures.report_failure(ConfigurationError("make one: automation init DIR"), where) == 2
+    assert failures.report_failure(ConfigurationError("topic is missing"), where) == 2
+    assert failures.report_failure(AutomationError("no"), where) == 1
     assert capsys.readouterr().err == (
         "make one: automation init DIR\ntopic is missing\n  next: automation validate\nno\n"
     )
@@ -74,7 +74,7 @@ def test_what_nobody_expected_is_kept_elsewhere_where_the_project_takes_no_write
     root = write_project(tmp_path / "shop")
     (root / "var").write_text("not a folder")
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    assert failures.tell(ZeroDivisionError("division by zero"), invocation(root)) == 1
+    assert failures.report_failure(ZeroDivisionError("division by zero"), invocation(root)) == 1
     (file,) = tmp_path.glob("failure-*.log")
     assert capsys.readouterr().err.endswith(f"the details are in {file}\n")
     assert "ZeroDivisionError" in file.read_text()

@@ -65,7 +65,7 @@ def test_global_options_may_stand_anywhere_before_two_dashes() -> None:
     ("arguments", "told"),
     [
         (["lanch"], "automation: there is no command 'lanch' (did you mean 'launch'?); automation --help lists them\n"),
-        (["--format", "xml", "status"], "automation: --format xml is not known; write text or json\n"),
+        (["--format", "xml", "status"], "automation: --format xml is not a format; use text or json\n"),
         (["status", "--project"], "automation: --project needs a value\n"),
     ],
 )
@@ -82,6 +82,11 @@ def test_a_missing_argument_ends_with_2(capsys: pytest.CaptureFixture[str]) -> N
 def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out.startswith("automation 0.")
+
+
+def test_python_runs_the_package_as_the_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "automation", "--help"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, overview() + "\n")
 
 
 def test_outside_a_project_the_way_in_is_named(

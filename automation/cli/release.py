@@ -1,4 +1,4 @@
-"""`automation confirm`."""
+"""`automation release`."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import Annotated
 import typer
 
 from automation.cli.invocation import Invocation
-from automation.cli.run_account import run_blocks, run_payload
+from automation.cli.run_blocks import run_blocks, run_payload
 
 
-def confirm(
+def release(
     context: typer.Context,
-    run: Annotated[int, typer.Argument(help="the run's number, as `status` shows it")],
+    run: Annotated[int, typer.Argument(help="the run's number, as shown by `automation status`")],
 ) -> None:
-    """Let a run go on that a guard holds.
+    """Release a held run.
 
-    Its audience stays as it was frozen; consent, suppressions and caps are looked at as ever. Who confirmed is kept.
+    Its audience stays as it was frozen; consent, suppressions and caps still apply. Your name is kept with the run.
 
-    Example: automation confirm 12
+    Example: automation release 12
     """
     from automation.daemon.manual_run import work
     from automation.reporting.status import run_status
-    from automation.runner.guards import confirm as let_go
     from automation.runner.guards import refuse_held
+    from automation.runner.guards import release as release_run
 
     invocation: Invocation = context.obj
     with invocation.workspace() as workspace:
-        let_go(workspace, run, by=getpass.getuser())
+        release_run(workspace, run, by=getpass.getuser())
         with invocation.output.progress("customers") as tick:
             work(workspace, run, tick)
         found = run_status(workspace, run)

@@ -1,4 +1,4 @@
-"""`automation demo` and `automation init`."""
+"""`automation demo`."""
 
 from __future__ import annotations
 
@@ -14,36 +14,17 @@ if TYPE_CHECKING:
     from automation.demo.story import DemoSummary
 
 
-def init(
-    context: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="where to put it; made if need be", resolve_path=True)],
-) -> None:
-    """Make a new project folder with four campaigns to start from.
-
-    They are valid as they are, write to files only, and nothing runs before you launch it.
-
-    Example: automation init my-shop
-    """
-    from automation.demo.starter import copy_starter
-
-    invocation: Invocation = context.obj
-    copy_starter(folder)
-    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.yaml"))
-    told = f"a project is in {folder}; next:\n  cd {folder}\n  automation validate\n  automation import customers FILE"
-    invocation.output.show({"folder": folder, "files": files}, Text(told, "good"))
-
-
 def demo(
     context: typer.Context,
     folder: Annotated[
-        Path | None, typer.Option(help="where to put it; a temporary folder otherwise", resolve_path=True)
+        Path | None, typer.Option(help="the folder to create it in; by default a temporary one", resolve_path=True)
     ] = None,
-    customers: Annotated[int, typer.Option(help="how many customers the shop has", min=200)] = 3_000,
-    seed: Annotated[int, typer.Option(help="another seed makes another shop")] = 7,
+    customers: Annotated[int, typer.Option(help="number of customers", min=200)] = 3_000,
+    seed: Annotated[int, typer.Option(help="a different seed creates a different shop")] = 7,
 ) -> None:
-    """Make up a shop and run three campaigns in it, within a minute.
+    """Create a demo shop and run three campaigns in it, within a minute.
 
-    Two weeks pass on a clock of their own; customers open, click and buy. Nothing leaves this machine.
+    Simulates two weeks in which customers open, click and buy. Nothing leaves this machine.
 
     Example: automation demo --folder demo-shop
     """

@@ -39,7 +39,7 @@ def run_blocks(workspace: Workspace, found: RunStatus) -> list[Block]:
     shown.append(_reasons(workspace, found))
     shown += _ambiguous(found)
     if run.hold:
-        shown.append(Text(f"HELD: {run.hold['what']}; to send it anyway: automation confirm {run.id}", "bad"))
+        shown.append(Text(f"HELD: {run.hold['what']}; to send it anyway: automation release {run.id}", "bad"))
     if run.error:
         shown.append(Text(f"failed: {run.error}", "bad"))
     return shown

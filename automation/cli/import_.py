@@ -36,9 +36,9 @@ def import_(
     ] = None,
     confirmed: Annotated[bool, typer.Option(help="consents: they were confirmed by double opt-in already")] = False,
 ) -> None:
-    """Bring in the data of a shop, or what another sender knows.
+    """Import a shop's data, or consents and suppressions from another tool.
 
-    Importing the same file again changes nothing. What can't be used goes to a quarantine file with its row and reason.
+    Importing the same file again changes nothing. Rows that can't be used go to a quarantine file with their reason.
 
     Example: automation import customers customers_export.csv --preset shopify
     """

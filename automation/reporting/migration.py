@@ -1,0 +1,26 @@
+"""How far the migration from another tool has come: what was imported, and who confirmed that nothing had to be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from automation.store.people import migration
+from automation.store.people.migration import Move
+from automation.workspace.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class MigrationStatus:
+    """`complete` once suppressions were imported, or somebody confirmed that there are none. The oldest step first."""
+
+    complete: bool
+    steps: Sequence[Move]
+
+    def to_json(self) -> dict[str, object]:
+        return {"complete": self.complete, "steps": [vars(step).copy() for step in self.steps]}
+
+
+def migration_status(workspace: Workspace) -> MigrationStatus:
+    with workspace.store.reading() as connection:
+        return MigrationStatus(migration.moved_in(connection), migration.moves(connection))
