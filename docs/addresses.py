@@ -12,8 +12,8 @@ from automation.web.app import described
 def addresses_page(_: Registry) -> str:
     document = described()
     lines = [
-        "`GET` answers `HEAD` too. `/openapi.json` has this page for programs, with the schema of every body.",
-        "`{token}` comes from a message's link: signed for one message and one purpose; anything else is a 404.",
+        "Every `GET` address also answers `HEAD`. `/openapi.json` is this page for programs, with all schemas.",
+        "`{token}` comes from a link in a message; it is signed for one message and purpose. Other values get a 404.",
         "",
     ]
     for path, methods in document["paths"].items():
@@ -28,13 +28,13 @@ def _summary(said: Mapping[str, Any]) -> str:
 
 
 def _body(said: Mapping[str, Any]) -> Iterator[str]:
-    """The fields of each event of a batch; other bodies are named by their type alone."""
+    """The fields of each event in a batch; of other bodies only the type."""
     content = said.get("requestBody", {}).get("content", {})
     if content:
         yield from (f"Body: {', '.join(f'`{kind}`' for kind in content)}.", "")
     events = content.get("application/json", {}).get("schema", {}).get("properties", {}).get("events")
     if events:
-        yield from ("| field of an event | what may stand there | needed |", "|---|---|---|")
+        yield from ("| field of an event | allowed values | required |", "|---|---|---|")
         for name, schema in events["items"]["properties"].items():
             needed = "yes" if name in events["items"]["required"] else ""
             yield f"| `{name}` | {_allowed(schema)} | {needed} |"
@@ -48,10 +48,10 @@ def _allowed(schema: Mapping[str, Any]) -> str:
 
 def _kind(schema: Mapping[str, Any]) -> str:
     if schema.get("format") == "date-time":
-        return "an instant with its offset, such as `2026-11-20T09:00:00Z`"
+        return "a time with its offset, such as `2026-11-20T09:00:00Z`"
     if schema["type"] == "object":
         ((names, value),) = schema["patternProperties"].items()
-        return f"at most {schema['maxProperties']} further facts, each named as `{names}`: {_allowed(value)}"
+        return f"at most {schema['maxProperties']} attributes, with names like `{names}`: {_allowed(value)}"
     longest = f" of at most {schema['maxLength']:,} characters" if "maxLength" in schema else ""
     pattern = f", `{schema['pattern']}`" if "pattern" in schema and "maxLength" not in schema else ""
     return _WORDS[schema["type"]] + longest + pattern

@@ -1,4 +1,4 @@
-"""Writes docs/reference from the code: `python docs/generate.py`; with `--check` it only says what is out of date."""
+"""Writes docs/reference from the code: `python docs/generate.py`. `--check` only lists outdated pages."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def generate(registry: Registry) -> dict[str, str]:
     """Every page's text by its file name."""
     pages = {page.file: f"# {page.title}\n\n{NOTE}\n{page.about}\n\n{page.write(registry)}" for page in PAGES}
     lines = [f"- [{page.title}]({page.file}): {page.about[0].lower()}{page.about[1:]}" for page in PAGES]
-    index = "What there is, page by page; written from the code, and checked by a test.\n"
+    index = "These pages are written from the code; a test checks that they are up to date.\n"
     return {"README.md": "\n".join(["# Reference", "", NOTE, index, *lines, ""]), **pages}
 
 
@@ -71,7 +71,7 @@ def _key_tables(model: type[BaseModel], which: str, unbuilt: Mapping[Any, Any]) 
     meanings = written | {key.name: key.meaning for key in found if key.meaning}
     if wrong := {key.name for key in found} ^ set(meanings):
         listed = ", ".join(sorted(wrong))
-        raise SystemExit(f"docs/meanings.yaml, {which}: say what these are for, or remove what is gone: {listed}")
+        raise SystemExit(f"docs/meanings.yaml, {which}: add these keys, or remove those that no longer exist: {listed}")
     tops = [key for key in found if "." not in key.name]
     yield from _table(tops, meanings, unbuilt)
     for top in tops:
@@ -83,7 +83,7 @@ def _key_tables(model: type[BaseModel], which: str, unbuilt: Mapping[Any, Any]) 
 
 
 def _table(rows: list[Key], meanings: Mapping[str, str], unbuilt: Mapping[Any, Any]) -> Iterator[str]:
-    yield "| key | meaning | what may stand there | otherwise |"
+    yield "| key | meaning | allowed values | default |"
     yield "|---|---|---|---|"
     for key in rows:
         yield _row(f"`{key.name}`", meanings[key.name] + _unbuilt(key.name, unbuilt), key.allowed, key.default)
@@ -106,9 +106,9 @@ def _row(*cells: str) -> str:
 
 def rules_page(registry: Registry) -> str:
     lines = [
-        "Conditions join with `all`, `any` (each a list) and `not`; `everyone` holds for everybody. A rule is known by",
-        "its first key. Values are compared with one operator: `is`, `is_not`, `in`, `not_in`, `at_least`, `at_most`,",
-        "`between`, `contains`, `starts_with`, `exists`, `before`, `after` or `anniversary`.",
+        "Combine conditions with `all`, `any` (each a list) and `not`; `everyone` matches everybody. The first key of",
+        "a condition names the rule. Values are compared with one operator: `is`, `is_not`, `in`, `not_in`,",
+        "`at_least`, `at_most`, `between`, `contains`, `starts_with`, `exists`, `before`, `after` or `anniversary`.",
         "",
     ]
     for name in registry.names("rules"):
@@ -122,7 +122,7 @@ def components_page(registry: Registry) -> str:
         if kind == "rules":
             continue
         lines += [f"## {word.capitalize()}s" if word[-1] != "y" else f"## {word[:-1].capitalize()}ies", ""]
-        lines += [f"None is shipped; a plugin registers them with [`register_{kind}`](hooks.md).", ""] * (
+        lines += [f"None is included; a plugin registers them with [`register_{kind}`](hooks.md).", ""] * (
             not registry.names(kind)
         )
         for name in registry.names(kind):
@@ -144,7 +144,7 @@ def _component(registry: Registry, kind: str, name: str, *, level: int) -> Itera
     if options is not Options and options.__doc__ and kind != "rules":
         yield from (_prose(options), "")
     if fields(options):
-        yield from ("| option | what may stand there | otherwise |", "|---|---|---|")
+        yield from ("| option | allowed values | default |", "|---|---|---|")
         for key, info in fields(options).items():
             said = f"{info.description}: {allowed(info)}" if info.description else allowed(info)
             yield _row(f"`{key}`", said, default(info))
@@ -184,7 +184,7 @@ def commands_page(_: Registry) -> str:
 
 
 def _help(*command: str) -> str:
-    """What the command prints for `--help`, a hundred letters wide."""
+    """What the command prints for `--help`, 100 columns wide."""
     os.environ["COLUMNS"] = "100"
     printed = StringIO()
     with redirect_stdout(printed):
@@ -195,7 +195,7 @@ def _help(*command: str) -> str:
 
 
 def reasons_page(registry: Registry) -> str:
-    lines = ["Every member of a run's audience ends with exactly one outcome:", ""]
+    lines = ["Every customer in a run's audience gets exactly one outcome:", ""]
     lines += [f"- `{outcome}`" for outcome in Outcome]
     lines += ["", "and one reason:", "", "| reason | meaning |", "|---|---|"]
     lines += [_row(f"`{code}`", text) for code, text in REASONS.items()]
@@ -207,19 +207,19 @@ def reasons_page(registry: Registry) -> str:
 
 PAGES = (
     Page("campaign-file.md", "A campaign file", "Every key of a file in `campaigns/`.", campaign_page),
-    Page("config.md", "config.yaml", "Every key of the project's configuration.", settings_page),
-    Page("rules.md", "Rules", "The conditions of an audience, a segment or an offer.", rules_page),
-    Page("components.md", "Components", "What `using:` can name, with its options.", components_page),
-    Page("commands.md", "Commands", "What `automation COMMAND --help` says.", commands_page),
-    Page("http.md", "HTTP", "What the web app answers to.", addresses_page),
+    Page("config.md", "config.yaml", "Every key of the project's configuration file.", settings_page),
+    Page("rules.md", "Rules", "The conditions for audiences, segments and offers.", rules_page),
+    Page("components.md", "Components", "Everything that `using:` can name, with its options.", components_page),
+    Page("commands.md", "Commands", "The output of `automation COMMAND --help`.", commands_page),
+    Page("http.md", "HTTP", "The addresses of the web app.", addresses_page),
     Page("event-types.md", "Event types", "Every event that the core writes or reads.", event_types_page),
-    Page("reasons.md", "Outcomes and reasons", "The codes that decisions carry.", reasons_page),
-    Page("hooks.md", "Hooks", "What a plugin can take part in.", hooks_page),
+    Page("reasons.md", "Outcomes and reasons", "The codes that decisions have.", reasons_page),
+    Page("hooks.md", "Hooks", "The functions that a plugin can implement.", hooks_page),
 )
 
 
 def main() -> int:
-    """Write the pages, or with `--check` say which differ; ends with 1 where one does."""
+    """Write the pages, or with `--check` list those that differ; returns 1 if one does."""
     os.environ.pop("AUTOMATION_PLUGINS", None)
     stale = []
     for name, text in generate(load_plugins(core=[core])).items():

@@ -1,4 +1,4 @@
-"""The keys of a file and what may stand there, in words, read from the models that validate it."""
+"""The keys of a file and their allowed values in words, read from the models that validate the file."""
 
 from __future__ import annotations
 
@@ -58,9 +58,9 @@ _NAMED: Mapping[str, str] = types.MappingProxyType(
 
 @dataclass(frozen=True)
 class Key:
-    """One key; `name` is its dotted path, in which NAME stands for names that people choose.
+    """One key. `name` is its dotted path; NAME stands for names that people choose.
 
-    meaning: what the model says of it, if anything.
+    meaning: the description in the model, if any.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Key:
 
 
 def keys(model: type[BaseModel]) -> Iterator[Key]:
-    """The model's keys, each followed by those below it; a model's keys are listed where it first stands."""
+    """The model's keys, each followed by the keys below it; the keys of a model are listed once."""
     return _keys(model, "", set())
 
 
@@ -87,7 +87,7 @@ def _keys(model: type[BaseModel], above: str, listed: set[type[BaseModel]]) -> I
 
 
 def _written_as(form: Form) -> type[BaseModel] | None:
-    """The model whose keys stand there, unless it is written as a text."""
+    """The model whose keys are written there, unless it is written as text."""
     inner = _inner(form)
     found = _WRITTEN_AS.get(inner, inner)
     if isinstance(found, type) and issubclass(found, BaseModel) and not hasattr(found, "text_form"):
@@ -105,7 +105,7 @@ def _inner(form: Form) -> Any:
 
 
 def allowed(info: FieldInfo) -> str:
-    """What may stand there, in words."""
+    """The allowed values, in words."""
     return _either(field_forms(info))
 
 
@@ -171,7 +171,7 @@ def _bounds(form: Form) -> str:
 
 
 def default(info: FieldInfo) -> str:
-    """What holds where the key is absent."""
+    """The value if the key is absent."""
     if info.is_required():
         return "*required*"
     value = info.get_default(call_default_factory=True, validated_data={})
@@ -181,7 +181,7 @@ def default(info: FieldInfo) -> str:
 
 
 def _yaml(value: Any) -> str:
-    """A value as it would stand in a file."""
+    """A value as it is written in a file."""
     if isinstance(value, Enum):
         return str(value.value)
     if isinstance(value, bool):
