@@ -28,7 +28,7 @@ from automation.contracts import Snapshot
 from automation.plugin_manager import Registry
 from automation.rules import core
 from automation.rules.compiler import audience, audience_batches
-from automation.types.campaign import Audience, Condition, Group, Leaf
+from automation.types.condition import Audience, Condition, Group, Leaf
 from automation.warehouse.connect import Warehouse, open_warehouse
 
 if TYPE_CHECKING:

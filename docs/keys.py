@@ -20,7 +20,8 @@ from automation.config.entries import ChannelEntry, ModelEntry, OfferEntry
 from automation.config.reading import Form, field_forms, fields, forms, is_model
 from automation.config.settings import ModelSettings
 from automation.types.channel_settings import ChannelSettings
-from automation.types.condition import Audience, Group, Leaf, Text
+from automation.types.condition import Audience, Group, Leaf
+from automation.types.grammar import Text
 from automation.types.offer import Offer
 from automation.types.quantity import format_duration
 from automation.types.secret import Secret

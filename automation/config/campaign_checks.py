@@ -13,7 +13,7 @@ from automation.config.problems import KeyPath, spell, unknown_name
 from automation.config.reading import Reading
 from automation.config.settings import ADDRESS, NAME
 from automation.types.quantity import parse_percent
-from automation.types.schedule import WEEKDAYS, parse_at, parse_zone
+from automation.types.schedule import WEEKDAYS, parse_moment, parse_zone
 
 _BREAKS = ("Cc", "Zl", "Zp")  # control characters and line separators; emoji and narrow spaces are neither
 
@@ -128,7 +128,7 @@ def _check_window(reading: Reading, schedule: dict[str, Any]) -> None:
     if start and end and start > end:
         reading.report(("schedule", "until"), f"{end} is before `from`, {start}: it would never run")
     try:
-        at = parse_at(schedule["at"])[0] if isinstance(schedule.get("at"), str) else None
+        at = parse_moment(schedule["at"]).wall.date() if isinstance(schedule.get("at"), str) else None
     except ValueError:
         return
     if at and ((start and at < start) or (end and at > end)):

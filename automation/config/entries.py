@@ -13,9 +13,9 @@ from automation.config.grammar import build
 from automation.config.problems import KeyPath, listing, unknown_name
 from automation.config.reading import BROKEN, Broken, Form, Reader, Reading
 from automation.config.settings import MODEL_KINDS, LanguageCode, ModelKind, ModelSettings
-from automation.types.campaign import Grammar
 from automation.types.channel_settings import ChannelSettings, PauseWhen, ProviderSettings, WarmUp
-from automation.types.condition import Names, Using
+from automation.types.condition import Using
+from automation.types.grammar import Grammar, Names
 from automation.types.offer import Offer
 from automation.types.quantity import Amount, parse_money, parse_percent
 from automation.types.rate import RateText

@@ -16,10 +16,13 @@ from automation.config.entries import ChannelEntry, ModelEntry, OfferEntry
 from automation.config.reading import Form, field_forms, fields, forms, is_model
 from automation.config.settings import MODEL_KINDS, ModelSettings, Settings
 from automation.plugin_manager import Registry
-from automation.types.campaign import Campaign, OfferPlan, Schedule
+from automation.types.campaign import Campaign
 from automation.types.channel_settings import ChannelSettings
-from automation.types.condition import Audience, Group, Leaf, Text, Using
+from automation.types.condition import Audience, Group, Leaf, Using
+from automation.types.grammar import Text
 from automation.types.offer import Offer
+from automation.types.offer_plan import OfferPlan
+from automation.types.schedule import Schedule
 from automation.types.secret import Secret
 
 Json = dict[str, Any]

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from automation.config.problems import KeyPath, Problem, Severity
 from automation.config.source_map import Source
 from automation.plugin_manager import Registry
-from automation.types.condition import Names
+from automation.types.grammar import Names
 
 
 class Broken(Enum):

@@ -11,10 +11,10 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, Field, InstanceOf, model_validator
 
 from automation.config.webhooks import Webhooks
-from automation.types.campaign import Grammar
 from automation.types.channel_settings import ChannelSettings
-from automation.types.condition import Group, Leaf, Names, Using
+from automation.types.condition import Group, Leaf, Using
 from automation.types.consent import ConsentSettings
+from automation.types.grammar import Grammar, Names
 from automation.types.offer import Offer
 from automation.types.profile import Lifecycle
 from automation.types.quantity import Duration, Percent

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from automation.types.campaign import Grammar
+from automation.types.grammar import Grammar
 from automation.types.secret import Secret
 
 

@@ -14,7 +14,7 @@ from automation.ids import stable_hash
 from automation.plugin_manager import Registry
 from automation.rules.compiler import audience, evaluate
 from automation.rules.engines import customers_here, home
-from automation.types.campaign import Audience, Condition, leaves
+from automation.types.condition import Audience, Condition, leaves
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from automation.types.campaign import Campaign, Cap
+from automation.types.campaign import Campaign
+from automation.types.limits import Cap
 from automation.types.safety import Caps
 
 CAPPED, TOO_SOON, DEFERRED_BY_CAP = "frequency_cap", "min_gap", "deferred_by_cap"

@@ -19,7 +19,7 @@ from automation.pipeline import recommend as recommendations
 from automation.pipeline.eligibility import EligibilityPolicy, apply_caps, judge
 from automation.pipeline.timing import DEFAULT_LATENESS, due, quiet_hours
 from automation.store.ledger.ledger import CAP_ENTRY_COLUMNS, DECISION_COLUMNS, MESSAGE_COLUMNS
-from automation.types.campaign import Campaign, parse_when_capped
+from automation.types.campaign import Campaign
 from automation.types.decision import Outcome
 from automation.types.offer import NO_MESSAGE, Offer
 from automation.types.schema import CUSTOMERS
@@ -199,7 +199,7 @@ def _rows(batch: pl.DataFrame, context: RunContext) -> pl.DataFrame:
 
 def _weight(context: RunContext) -> dict[str, pl.Expr]:
     """What arbitration weighs a promise by, and how far it may be put off."""
-    wait = parse_when_capped(context.campaign.limits.when_capped)
+    wait = context.campaign.limits.when_capped.wait
     until = pl.lit(None) if wait is None else pl.col("due_at") + _millis(wait)
     return {
         "priority": pl.lit(context.campaign.priority),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import polars as pl
 import sqlalchemy as sa
@@ -21,6 +21,7 @@ from automation.store.ledger import decisions
 from automation.store.people import consent
 from automation.store.tables import Message
 from automation.types.address import normalised
+from automation.types.limits import Reentry
 
 ADDRESS_COLUMN: Mapping[str, str] = {
     "email": "email",
@@ -41,7 +42,7 @@ class EligibilityPolicy:
     topic: str
     marketing: bool
     channels: Mapping[str, Kind]
-    reentry: str | timedelta
+    reentry: Reentry
     cap_request: CapRequest | None = None
     """What it may claim under the caps; none: there are no caps."""
     suppressions: Sequence[Suppression] = field(default_factory=tuple)
@@ -164,9 +165,9 @@ def _re_entered(
     batch: pl.DataFrame, eligibility: EligibilityPolicy, connection: Connection, now: datetime
 ) -> list[str]:
     """Who had this campaign too recently, also under another id with the same address."""
-    if eligibility.reentry == "always":
+    if eligibility.reentry.kind == "always":
         return []
-    since = now - eligibility.reentry if isinstance(eligibility.reentry, timedelta) else None
+    since = None if eligibility.reentry.after is None else now - eligibility.reentry.after
     ids, recipients = batch["customer_id"], normalised(batch["address"]).fill_null("")
     known = decisions.entered(connection, ids.to_list(), eligibility.campaign, since=since)
     known |= decisions.written_to(connection, ids.to_list(), recipients.to_list(), eligibility.campaign, since=since)

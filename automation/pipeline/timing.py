@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import polars as pl
 
 from automation.clock import to_millis
+from automation.types.schedule import Hours
 
 FOREVER = timedelta(days=365)
 DEFAULT_LATENESS = timedelta(hours=24)
 
 
-def due(batch: pl.DataFrame, *, at: datetime, local: datetime | None, shop_zone: str, quiet: str | None) -> pl.Series:
+def due(batch: pl.DataFrame, *, at: datetime, local: datetime | None, shop_zone: str, quiet: Hours | None) -> pl.Series:
     """Milliseconds since 1970 at which each customer's message is due.
 
     at: the run's due instant. local: the due wall time (naive) where the campaign runs in `timezone: customer`; a
-    customer with an unknown zone, or none, has the shop's. quiet: `20:00-09:00`, during which nothing leaves, also on
+    customer with an unknown zone, or none, has the shop's. quiet: the hours during which nothing leaves, also on
     the customer's own clock. Work is done once a zone, not once a customer.
     """
     zones = _zones(batch, shop_zone)
@@ -27,7 +28,7 @@ def due(batch: pl.DataFrame, *, at: datetime, local: datetime | None, shop_zone:
 
 
 def quiet_hours(
-    batch: pl.DataFrame, *, at: datetime, local: datetime | None, shop_zone: str, quiet: str
+    batch: pl.DataFrame, *, at: datetime, local: datetime | None, shop_zone: str, quiet: Hours
 ) -> tuple[pl.Series, pl.Series]:
     """`quiet_from` and `quiet_until`: the first quiet hours after each customer's message is due, in milliseconds."""
     zones = _zones(batch, shop_zone)
@@ -40,14 +41,13 @@ def quiet_hours(
     return start.alias("quiet_from"), end.alias("quiet_until")
 
 
-def next_quiet(instant: datetime, zone: ZoneInfo, quiet: str) -> tuple[datetime, datetime]:
+def next_quiet(instant: datetime, zone: ZoneInfo, quiet: Hours) -> tuple[datetime, datetime]:
     """The start and end of the first quiet hours that begin at or after the instant."""
-    start = time.fromisoformat(quiet.split("-", maxsplit=1)[0])
     day = instant.astimezone(zone).date()
     begins = next(
         begin
         for ahead in range(3)
-        if (begin := instant_of(datetime.combine(day + timedelta(days=ahead), start), zone)) >= instant
+        if (begin := instant_of(datetime.combine(day + timedelta(days=ahead), quiet.start), zone)) >= instant
     )
     return begins, after_quiet(begins, zone, quiet)
 
@@ -58,7 +58,7 @@ def _zones(batch: pl.DataFrame, shop_zone: str) -> pl.Series:
     return batch["timezone"].fill_null(shop_zone)
 
 
-def _leave(zone: str, shop_zone: str, at: datetime, local: datetime | None, quiet: str | None) -> datetime:
+def _leave(zone: str, shop_zone: str, at: datetime, local: datetime | None, quiet: Hours | None) -> datetime:
     there = zone_or(zone, shop_zone)
     instant = instant_of(local, there) if local is not None else at
     return after_quiet(instant, there, quiet) if quiet else instant
@@ -77,9 +77,9 @@ def instant_of(local: datetime, zone: ZoneInfo) -> datetime:
     return local.replace(tzinfo=zone, fold=0).astimezone(UTC)
 
 
-def after_quiet(instant: datetime, zone: ZoneInfo, quiet: str) -> datetime:
+def after_quiet(instant: datetime, zone: ZoneInfo, quiet: Hours) -> datetime:
     """The instant itself, or the end of the quiet hours that it falls into."""
-    start, end = (time.fromisoformat(part) for part in quiet.split("-"))
+    start, end = quiet.start, quiet.end
     here = instant.astimezone(zone)
     clock = here.time()
     inside: Callable[[], bool] = (

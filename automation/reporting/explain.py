@@ -17,7 +17,8 @@ from automation.store import runs
 from automation.store.ledger import decisions
 from automation.store.ledger.decisions import DecisionRow
 from automation.store.runs import RunRow
-from automation.types.campaign import Campaign, Condition, leaves
+from automation.types.campaign import Campaign
+from automation.types.condition import Condition, leaves
 from automation.types.decision import REASONS
 from automation.workspace.campaigns import valid_campaign
 from automation.workspace.launched import LaunchedCampaigns

@@ -16,7 +16,7 @@ from automation.inbound.flush import flush
 from automation.pipeline.attribute import TOUCHES, Model, attribute
 from automation.store import runs
 from automation.store.ledger import decisions, ledger
-from automation.types.campaign import Goal
+from automation.types.experiment import Goal
 from automation.types.run import Account
 from automation.workspace.campaigns import valid_campaign
 from automation.workspace.workspace import Workspace

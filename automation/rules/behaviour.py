@@ -14,8 +14,9 @@ from automation.contracts import Options
 from automation.rules.operators import Tested
 from automation.rules.values import SomeTime, Value, Values
 from automation.rules.window import Lookback, SomeSpan, Span
+from automation.types import schedule
 from automation.types.quantity import Comparison, NumberComparison, parse_comparison, parse_duration
-from automation.types.schedule import WEEKDAYS, Quiet, parse_quiet_hours
+from automation.types.schedule import WEEKDAYS
 
 _PRICED = ("amount", "price")
 _PERIODS: Mapping[str, timedelta] = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
@@ -78,12 +79,10 @@ def parse_weekdays(written: object) -> tuple[int, ...]:
     return tuple(sorted({name if isinstance(name, int) else days[str(name).lower()] for name in names}))
 
 
-def parse_hours(written: object) -> Quiet:
+def parse_hours(written: object) -> schedule.Hours:
     """`18:00-22:00`, past midnight when it ends before it starts."""
-    if isinstance(written, Quiet):
-        return written
     try:
-        return parse_quiet_hours(str(written))
+        return schedule.parse_hours(written)
     except ValueError as error:
         raise ValueError(f"{written!r} is not a time of day; write 18:00-22:00") from error
 

@@ -27,7 +27,7 @@ from automation.plugin_manager import Registry
 from automation.rules.attributes import find_attribute, near_misses
 from automation.rules.engines import away, mark_apart
 from automation.rules.leaf_set import Identity, identity, leaf_sets, mark
-from automation.types.campaign import Audience, Condition, Group, Leaf, leaves
+from automation.types.condition import Audience, Condition, Group, Leaf, leaves
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir

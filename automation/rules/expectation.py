@@ -22,7 +22,8 @@ from automation.rules.operators import Operators
 from automation.rules.segments import referred_segments, with_segments
 from automation.rules.trait import TraitOptions
 from automation.rules.values import parse_day
-from automation.types.campaign import Campaign, Condition, Expectation, Leaf, leaves
+from automation.types.campaign import Campaign, Expectation
+from automation.types.condition import Condition, Leaf, leaves
 from automation.types.profile import PROFILE_COLUMNS
 from automation.types.quantity import Money
 from automation.types.schema import CUSTOMERS, EVENTS, PRODUCTS

@@ -12,7 +12,7 @@ from automation.contracts import Rule, Snapshot
 from automation.errors import ConfigurationError
 from automation.plugin_manager import Registry
 from automation.rules.tally import Tally, group_events
-from automation.types.campaign import Leaf
+from automation.types.condition import Leaf
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir

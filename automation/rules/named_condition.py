@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from automation.contracts import Options, Snapshot
 from automation.errors import ConfigurationError
-from automation.types.condition import Names
+from automation.types.grammar import Names
 from automation.types.query import AS_OF, DIALECT, TABLES, check_query, parse_query
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from automation.config.settings_file import segments_named
-from automation.types.campaign import Campaign, Condition, leaves
+from automation.types.campaign import Campaign
+from automation.types.condition import Condition, leaves
 from automation.types.profile import PROFILE_COLUMNS
 
 _BLIND_TO_DECISIONS = frozenset({"trait", "profile", "did", "did_not", "condition"})
@@ -27,7 +28,7 @@ def reads_decisions(campaign: Campaign) -> bool:
 def _conditions(value: Any) -> Iterator[Condition]:
     from pydantic import BaseModel
 
-    from automation.types.campaign import Group, Leaf
+    from automation.types.condition import Group, Leaf
 
     if isinstance(value, Leaf | Group):
         yield value

@@ -14,7 +14,7 @@ from automation.errors import ConfigurationError, ContractError
 from automation.plugin_manager import Registry
 from automation.rules.compiler import members_of
 from automation.rules.engines import home
-from automation.types.campaign import Condition, leaves
+from automation.types.condition import Condition, leaves
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir

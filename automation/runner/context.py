@@ -17,7 +17,8 @@ from automation.pipeline.decide import RunContext
 from automation.pipeline.eligibility import EligibilityPolicy
 from automation.pipeline.offer import OfferContext, offers_frame
 from automation.pipeline.recommend import RecommendationContext, Source, recommendation_context
-from automation.types.campaign import Campaign, Using, parse_when_capped
+from automation.types.campaign import Campaign
+from automation.types.condition import Using
 from automation.workspace.channels import channel_kinds
 from automation.workspace.models import load
 from automation.workspace.suppressions import suppressions_of
@@ -80,7 +81,7 @@ def cap_request(workspace: Workspace, campaign: Campaign) -> CapRequest:
         topic=campaign.topic,
         priority=campaign.priority,
         rules=cap_rules(campaign, settings.caps, settings.topics),
-        wait=parse_when_capped(campaign.limits.when_capped),
+        wait=campaign.limits.when_capped.wait,
     )
 
 

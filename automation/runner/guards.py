@@ -18,9 +18,9 @@ from automation.pipeline.timing import DEFAULT_LATENESS
 from automation.rules.reads import offer_conditions
 from automation.store import holds, runs
 from automation.store.runs import RunRow
-from automation.types.campaign import Campaign, Condition, leaves
+from automation.types.campaign import Campaign
+from automation.types.condition import Condition, leaves
 from automation.types.run import RunKind
-from automation.types.schedule import parse_every
 from automation.warehouse.connect import Warehouse
 from automation.workspace.workspace import Workspace
 
@@ -124,7 +124,7 @@ def _repeated(workspace: Workspace, run: RunRow, campaign: Campaign, members: Se
     guard = workspace.project.settings.guards.repeat
     with workspace.store.reading() as connection:
         within = guard.within or _half_of_usual(campaign, runs.find(connection, campaign=campaign.name, limit=_HISTORY))
-        if campaign.reentry == "never" or (isinstance(campaign.reentry, timedelta) and campaign.reentry >= within):
+        if campaign.reentry.lasts(within):
             return None  # re-entry refuses them one by one
         got = holds.got(connection, campaign.name, since=workspace.clock.now() - within, but=run.id)
     audience = pl.Series("customer_id", [customer for batch in members for customer in batch], dtype=pl.String)
@@ -145,11 +145,8 @@ def _half_of_usual(campaign: Campaign, history: Sequence[RunRow]) -> timedelta:
     gaps = [later - earlier for earlier, later in pairwise(due)]
     if len(gaps) >= 2:
         return timedelta(seconds=median(gap.total_seconds() for gap in gaps) / 2)
-    every = parse_every(campaign.schedule.every) if campaign.schedule and campaign.schedule.every else None
-    if every is None:
-        return _WITHOUT_HISTORY
-    usual = every.interval or (timedelta(days=7) / len(every.weekdays) if every.weekdays else timedelta(days=28))
-    return usual / 2
+    every = campaign.schedule.every if campaign.schedule else None
+    return _WITHOUT_HISTORY if every is None else every.usual_gap / 2
 
 
 def too_large(workspace: Workspace, campaign: str, audience: int) -> Hold | None:

@@ -14,8 +14,9 @@ from automation.schedule.due_times import Due, next_due
 from automation.store import launches
 from automation.store.launches import Launched
 from automation.store.runs import RunRow
-from automation.types.campaign import Campaign, Schedule
+from automation.types.campaign import Campaign
 from automation.types.run import RunKind
+from automation.types.schedule import Schedule
 from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import Workspace
 
@@ -63,7 +64,7 @@ def schedule_zones(workspace: Workspace, schedule: Schedule, customers: Sequence
     """The zones that a schedule's wall times are meant in; never empty."""
     shop = ZoneInfo(workspace.project.settings.shop.timezone)
     if schedule.timezone == "customer":
-        interval = schedule.every is not None and " " not in schedule.every.strip()
+        interval = schedule.every is not None and schedule.every.interval is not None
         return [shop] if interval or not customers else customers
     return [shop if schedule.timezone == "shop" else ZoneInfo(schedule.timezone)]
 

@@ -12,9 +12,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from automation.pipeline.timing import instant_of
-from automation.types.campaign import Schedule
 from automation.types.run import RunKind
-from automation.types.schedule import WEEKDAYS, Every, parse_at, parse_every
+from automation.types.schedule import WEEKDAYS, Every, Schedule
 
 _DAY = timedelta(days=1)
 _FARTHEST_MOVE = 31  # days that `when_missed: next` may move a due time
@@ -45,7 +44,7 @@ def due_times(
     and a run is due when the first of them reaches the wall time, which then stands in `Due.local`. An interval
     (`every: 15m`) counts from midnight in the first zone, and its key is the instant in UTC.
     """
-    every = parse_every(schedule.every) if schedule.every else None
+    every = schedule.every
     if every is not None and every.interval is not None:
         return _intervals(schedule, every.interval, zones[0], after, until, holidays)
     first, last = after.date() - 2 * _DAY, until.date() + 2 * _DAY
@@ -130,17 +129,16 @@ def _allowed(
 
 def _wall_times(schedule: Schedule, every: Every | None, first: date, last: date) -> Iterator[datetime]:
     if schedule.at is not None:
-        day, clock = parse_at(schedule.at)
-        if first <= day <= last:
-            yield datetime.combine(day, clock)
+        if first <= schedule.at.wall.date() <= last:
+            yield schedule.at.wall
     elif schedule.cron is not None:
         yield from _cron_times(schedule.cron, first, last)
     elif every is not None:
-        assert every.time is not None
+        assert every.clock is not None
         falls = _falls_on(every)
         for number in range((last - first).days + 1):
             if falls(day := first + number * _DAY):
-                yield datetime.combine(day, every.time)
+                yield datetime.combine(day, every.clock)
 
 
 def _falls_on(every: Every) -> Callable[[date], bool]:

@@ -8,8 +8,8 @@ from decimal import Decimal
 
 from pydantic import Field
 
-from automation.types.campaign import Grammar
 from automation.types.condition import Using
+from automation.types.grammar import Grammar
 from automation.types.quantity import Percent
 from automation.types.rate import Rate
 

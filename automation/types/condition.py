@@ -8,36 +8,6 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-Named = Literal[
-    "topics",
-    "offers",
-    "channels",
-    "segments",
-    "conditions",
-    "recommenders",
-    "segmenters",
-    "offer_policies",
-    "suppressions",
-]
-
-
-@dataclass(frozen=True)
-class Names:
-    """Marks a field as the name of something that must exist: `Annotated[str, Names("topics")]`.
-
-    Of the kinds of components (and `channels` under `channels:` in config.yaml) it marks an `InstanceOf[Using]`.
-    """
-
-    what: Named
-
-
-@dataclass(frozen=True)
-class Text:
-    """Marks a text with the JSON Schema pattern that its validator accepts, and an example."""
-
-    pattern: str
-    example: str
-
 
 @dataclass(frozen=True)
 class Leaf:

@@ -7,8 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from automation.types.campaign import Grammar
-from automation.types.condition import Names
+from automation.types.grammar import Grammar, Names
 
 
 class DoubleOptIn(Grammar):

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from pydantic import Field, model_validator
 
-from automation.types.campaign import Grammar
+from automation.types.grammar import Grammar
 from automation.types.quantity import Duration
 from automation.types.schema import ColumnType
 

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from automation.types.campaign import Cap, Grammar
+from automation.types.grammar import Grammar
+from automation.types.limits import Cap
 from automation.types.quantity import Duration, Percent
 
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass
-from datetime import date, time, timedelta
-from typing import Literal
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+
+from automation.types.grammar import Grammar
+from automation.types.quantity import Duration
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _DAY = timedelta(days=1)
@@ -20,42 +25,68 @@ _SCHEDULE = "write Tuesday 09:00, day 09:00, weekday 09:00, month 1 09:00, 15m o
 class Every:
     """A repeated due time in local wall-clock time.
 
-    weekdays: on `weekdays` (0 is Monday) at `time`. month: on `day` of the month (0 is its last) at `time`.
-    interval: every `interval`, which divides a day, counted from midnight.
+    weekdays: on `weekdays` (0 is Monday) at `clock`. month: on `day` of the month (0 is its last) at `clock`.
+    interval: every `interval`, which divides a day, counted from midnight. `text` is what the file says.
     """
 
     kind: Literal["weekdays", "month", "interval"]
     weekdays: tuple[int, ...] = ()
-    time: time | None = None
+    clock: time | None = None
     interval: timedelta | None = None
     day: int | None = None
+    text: str = field(default="", compare=False)
+
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def usual_gap(self) -> timedelta:
+        """The mean time between two due times; for a day of the month its shortest, four weeks."""
+        return self.interval or (timedelta(days=7) / len(self.weekdays) if self.weekdays else timedelta(days=28))
 
 
 @dataclass(frozen=True)
-class Quiet:
-    """Hours without messages, local time; past midnight when `start` is after `end`."""
+class LocalMoment:
+    """A day and time on a wall clock, without a time zone. `text` is what the file says."""
+
+    wall: datetime
+    text: str = field(default="", compare=False)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class Hours:
+    """Hours of the day, local time, from `start` up to `end`; past midnight when `start` is after `end`.
+
+    `text` is what the file says.
+    """
 
     start: time
     end: time
+    text: str = field(default="", compare=False)
 
-    def covers(self, at: time) -> bool:
-        if self.start < self.end:
-            return self.start <= at < self.end
-        return at >= self.start or at < self.end
+    def __str__(self) -> str:
+        return self.text
 
 
-def parse_every(text: str) -> Every:
+def parse_every(text: object) -> Every:
     """`Tuesday 09:00`, `Monday, Friday 09:00`, `day 09:00`, `weekday 09:00`, `month 1 09:00`, `month last 09:00`,
     `15m`, `hour`, `2h`. Raises ValueError."""
+    if isinstance(text, Every):
+        return text
+    if not isinstance(text, str):
+        raise ValueError(f"{text!r} is not a schedule; {_SCHEDULE}")
     if match := _INTERVAL.fullmatch("1h" if text.strip() == "hour" else text.strip()):
-        return Every("interval", interval=_interval(text, int(match[1]), match[2]))
+        return Every("interval", interval=_interval(text, int(match[1]), match[2]), text=text)
     words, _, clock = text.strip().rpartition(" ")
     if not words:
         raise ValueError(f"{text!r} is not a schedule; {_SCHEDULE}")
     at = parse_time(clock)
     if words.lower().startswith("month "):
-        return Every("month", time=at, day=_day_of_month(words[6:].strip()))
-    return Every("weekdays", weekdays=_weekdays(words), time=at)
+        return Every("month", clock=at, day=_day_of_month(words[6:].strip()), text=text)
+    return Every("weekdays", weekdays=_weekdays(words), clock=at, text=text)
 
 
 def _interval(text: str, number: int, unit: str) -> timedelta:
@@ -95,26 +126,30 @@ def parse_time(text: str) -> time:
     raise ValueError(f"{text!r} is not a time of day; write 09:00, from 00:00 to 23:59")
 
 
-def parse_at(text: str) -> tuple[date, time]:
+def parse_moment(text: object) -> LocalMoment:
     """`2026-11-20 09:00`, a local day and time. Raises ValueError."""
-    day, _, clock = text.strip().replace("T", " ").partition(" ")
-    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", day) or not clock:
+    if isinstance(text, LocalMoment):
+        return text
+    day, _, clock = str(text).strip().replace("T", " ").partition(" ")
+    if not isinstance(text, str) or not re.fullmatch(r"\d{4}-\d{2}-\d{2}", day) or not clock:
         raise ValueError(f"{text!r} is not a day and time; write 2026-11-20 09:00")
     try:
-        return date.fromisoformat(day), parse_time(clock)
+        return LocalMoment(datetime.combine(date.fromisoformat(day), parse_time(clock)), text)
     except ValueError as error:
         raise ValueError(f"{text!r} is not a day and time: {error}") from None
 
 
-def parse_quiet_hours(text: str) -> Quiet:
+def parse_hours(text: object) -> Hours:
     """`20:00-09:00`. Raises ValueError."""
-    start, dash, end = text.partition("-")
-    if not dash:
-        raise ValueError(f"{text!r} are not quiet hours; write 20:00-09:00")
-    quiet = Quiet(parse_time(start), parse_time(end))
-    if quiet.start == quiet.end:
-        raise ValueError(f"{text!r} begin and end at the same time, which is all day or never; write 20:00-09:00")
-    return quiet
+    if isinstance(text, Hours):
+        return text
+    start, dash, end = text.partition("-") if isinstance(text, str) else ("", "", "")
+    if not isinstance(text, str) or not dash:
+        raise ValueError(f"{text!r} is not a range of hours; write 20:00-09:00")
+    hours = Hours(parse_time(start), parse_time(end), text)
+    if hours.start == hours.end:
+        raise ValueError(f"{text!r} starts and ends at the same time; write 20:00-09:00")
+    return hours
 
 
 def parse_zone(text: str) -> ZoneInfo:
@@ -125,3 +160,36 @@ def parse_zone(text: str) -> ZoneInfo:
         near = difflib.get_close_matches(text, available_timezones(), n=1)
         meant = f" (did you mean '{near[0]}'?)" if near else ""
         raise ValueError(f"{text!r} is not a time zone; write one such as Europe/Berlin{meant}") from None
+
+
+def _text(*examples: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "examples": list(examples)})
+
+
+EveryText = Annotated[
+    Every,
+    BeforeValidator(parse_every),
+    PlainSerializer(str, return_type=str),
+    _text("Tuesday 09:00", "day 09:00", "month 1 09:00", "15m"),
+]
+MomentText = Annotated[
+    LocalMoment,
+    BeforeValidator(parse_moment),
+    PlainSerializer(str, return_type=str),
+    _text("2026-11-20 09:00"),
+]
+
+
+class Schedule(Grammar):
+    """When a campaign is due: exactly one of `every`, `at` and `cron`."""
+
+    every: EveryText | None = None
+    at: MomentText | None = None
+    cron: str | None = None
+    timezone: str = "shop"  # shop, customer, or an IANA zone
+    from_: date | None = Field(default=None, alias="from")
+    until: date | None = None
+    not_on: tuple[str, ...] = ()
+    when_missed: Literal["next", "skip"] = "next"
+    catch_up: Literal["latest", "all", "none"] = "latest"
+    max_lateness: Duration | None = None

@@ -10,7 +10,8 @@ from pydantic import BaseModel, Field, InstanceOf, JsonValue, field_validator, m
 
 from automation.contracts import Model, Options, Snapshot
 from automation.errors import ConfigurationError
-from automation.types.campaign import Group, Leaf, Names
+from automation.types.condition import Group, Leaf
+from automation.types.grammar import Names
 from automation.types.offer import NO_DISCOUNT
 
 if TYPE_CHECKING:

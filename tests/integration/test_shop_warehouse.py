@@ -14,7 +14,7 @@ from unit.rules.written import core_registry, read
 from automation.errors import AutomationError, ConfigurationError
 from automation.pipeline.audience import Frozen, freeze
 from automation.rules.segments import with_segments
-from automation.types.campaign import Audience
+from automation.types.condition import Audience
 from automation.types.shop_warehouse import ShopWarehouse
 from automation.warehouse.remote import RemoteWarehouse, open_shop_warehouse
 

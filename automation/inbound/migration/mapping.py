@@ -8,11 +8,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from automation.config.problems import did_you_mean
 from automation.config.source_map import Source, read_file, read_source
 from automation.errors import ConfigurationError, SourceError
+from automation.types.grammar import Grammar
 
 Kind = Literal["suppressions", "consents", "contacts"]
 PRESETS = ("klaviyo", "braze", "plain")
@@ -25,10 +26,6 @@ def _as_text(value: object) -> object:
 
 
 Text = Annotated[str, BeforeValidator(_as_text)]
-
-
-class Grammar(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Value(Grammar):

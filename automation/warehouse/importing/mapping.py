@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from automation.config.problems import did_you_mean
 from automation.config.source_map import Source, read_file, read_source
 from automation.errors import ConfigurationError, SourceError
+from automation.types.grammar import Grammar
 from automation.types.schema import TableName
 from automation.warehouse.importing import mapping_grammar
 from automation.warehouse.importing.mapping_grammar import Mapping
@@ -106,6 +107,6 @@ def _problem(source: Source, at: tuple[str | int, ...], fault: Any) -> str:
 _KEYS = tuple(
     field.alias or name
     for model in vars(mapping_grammar).values()
-    if isinstance(model, type) and issubclass(model, mapping_grammar.Grammar)
+    if isinstance(model, type) and issubclass(model, Grammar)
     for name, field in model.model_fields.items()
 )

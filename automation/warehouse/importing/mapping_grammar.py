@@ -9,8 +9,9 @@ from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from automation.types.grammar import Grammar
 from automation.types.schema import TABLES, ColumnType, TableName
 
 Missing = Literal["quarantine", "empty", "default"]
@@ -37,10 +38,6 @@ def _valid_regex(pattern: str) -> str:
     except pl.exceptions.ComputeError as error:
         raise ValueError(f"{pattern!r} is not a regular expression") from error
     return pattern
-
-
-class Grammar(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
 class Value(Grammar):

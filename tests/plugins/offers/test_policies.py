@@ -11,7 +11,7 @@ from automation.plugin_manager import load_plugins
 from automation.rules import core
 from automation.rules.profile import ProfileOptions
 from automation.testing.offer_policy import check_offer_policy
-from automation.types.campaign import Group, Leaf
+from automation.types.condition import Group, Leaf
 from automation_offers.policies import FirstMatch, FirstMatchOptions, Fixed, FixedOptions
 
 OFFERS = pl.DataFrame(

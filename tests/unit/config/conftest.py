@@ -18,7 +18,7 @@ from automation.contracts import Options
 from automation.hookspecs import hookimpl
 from automation.plugin_manager import Registry, load_plugins
 from automation.rules import core
-from automation.types.campaign import Group, Leaf
+from automation.types.condition import Group, Leaf
 from automation.types.secret import Secret
 
 CONFIG = """\

@@ -20,7 +20,9 @@ from automation.config.settings import Settings
 from automation.config.settings_file import read_settings
 from automation.config.source_map import read_source
 from automation.plugin_manager import Registry
-from automation.types.campaign import Audience, Campaign, Cap, Group, Leaf, Using, leaves
+from automation.types.campaign import Campaign
+from automation.types.condition import Audience, Group, Leaf, Using, leaves
+from automation.types.limits import Cap, Reentry
 
 GRAMMAR = Path(__file__).parent / "grammar"
 FILES = sorted(GRAMMAR.glob("*.yaml"))
@@ -120,10 +122,10 @@ def test_the_audience_is_a_tree_of_leaves_with_their_places(sound: Callable[[str
     assert campaign.recommend is not None
     assert campaign.recommend.using == Using("blend")
     assert campaign.recommend.otherwise == Using("bestsellers")
-    assert campaign.reentry == timedelta(days=45)
+    assert campaign.reentry == Reentry("after", timedelta(days=45))
     assert campaign.experiment.holdout == Decimal("0.125")
     assert campaign.limits.cap == Cap(contacts=3, window=timedelta(days=14))
-    assert campaign.limits.when_capped == "wait 36h"
+    assert (campaign.limits.when_capped.wait, campaign.limits.when_capped.text) == (timedelta(hours=36), "wait 36h")
     assert campaign.offer is not None
     assert campaign.offer.choose == ("no_message", "no_discount", "pct10", "pct20")
 
@@ -163,7 +165,7 @@ def test_schedule_dates_and_expectations(sound: Callable[[str], Campaign]) -> No
 def test_what_is_not_written_has_its_default(sound: Callable[[str], Campaign]) -> None:
     campaign = sound(HEAD)
     assert campaign.audience == Audience(Group("all", ()))
-    assert (campaign.per, campaign.reentry, campaign.priority) == ("customer", "always", 50)
+    assert (campaign.per, campaign.reentry.text, campaign.priority) == ("customer", "always", 50)
     assert campaign.limits.cap is None
 
 

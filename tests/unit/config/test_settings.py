@@ -12,7 +12,7 @@ import pytest
 
 from automation.config.settings import ModelSettings, Settings
 from automation.config.settings_file import disabled_plugins
-from automation.types.campaign import Group, Leaf, Using
+from automation.types.condition import Group, Leaf, Using
 from automation.types.offer import Offer
 from automation.types.secret import Secret
 

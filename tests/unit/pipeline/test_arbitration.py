@@ -16,7 +16,8 @@ from automation.pipeline.caps import CapRequest, CapRule, CompetingRun, cap_rule
 from automation.store.engine import Store, insert_rows, open_store
 from automation.store.ledger import cap_slots
 from automation.store.tables import CapEntry, Decision, Message
-from automation.types.campaign import Campaign, Cap
+from automation.types.campaign import Campaign
+from automation.types.limits import Cap
 from automation.types.safety import Caps
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)

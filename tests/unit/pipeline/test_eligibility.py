@@ -20,10 +20,10 @@ from automation.pipeline.eligibility import EligibilityPolicy, judge
 from automation.store.engine import Store, insert_rows, open_store
 from automation.store.people import consent
 from automation.store.tables import CapEntry, Decision, Message
-from automation.types.campaign import Cap
+from automation.types.limits import Cap, parse_reentry
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
-TERMS = EligibilityPolicy("winback", 7, "promotions", True, {"email": "email"}, "always")
+TERMS = EligibilityPolicy("winback", 7, "promotions", True, {"email": "email"}, parse_reentry("always"))
 
 
 @pytest.fixture
@@ -132,11 +132,11 @@ def test_one_person_gets_one_message_in_a_run(store: Store) -> None:
 
 @pytest.mark.parametrize(
     ("reentry", "expected"),
-    [("always", None), ("never", "reentry"), (timedelta(days=30), "reentry"), (timedelta(days=29), None)],
+    [("always", None), ("never", "reentry"), ("after 30d", "reentry"), ("after 29d", None)],
 )
-def test_re_entry(store: Store, reentry: Any, expected: str | None) -> None:
+def test_re_entry(store: Store, reentry: str, expected: str | None) -> None:
     insert_message(store, "c1", at=NOW - timedelta(days=29, hours=12), run_id=1)
-    assert reasons(store, people(c1="a@x.example"), replace(TERMS, reentry=reentry)) == {"c1": expected}
+    assert reasons(store, people(c1="a@x.example"), replace(TERMS, reentry=parse_reentry(reentry))) == {"c1": expected}
 
 
 def test_the_cap_counts_every_campaign_of_its_kind_in_the_window(store: Store) -> None:

@@ -19,7 +19,7 @@ from automation.ids import shares
 from automation.rules.compiler import audience, audience_batches, evaluate
 from automation.testing.rule import check_rule
 from automation.testing.toy_shop import toy_snapshot
-from automation.types.campaign import Audience, Group
+from automation.types.condition import Audience, Group
 
 REGISTRY = core_registry()
 EVERYONE = Audience(Group("all", ()))

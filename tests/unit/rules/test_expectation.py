@@ -9,7 +9,8 @@ import pytest
 from unit.rules.written import core_registry, read
 
 from automation.rules.expectation import LeafValue, check_expectations
-from automation.types.campaign import Audience, Campaign, Condition, Expectation
+from automation.types.campaign import Campaign, Expectation
+from automation.types.condition import Audience, Condition
 
 REGISTRY = core_registry()
 

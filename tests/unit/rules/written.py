@@ -13,7 +13,7 @@ from unit.rules.oracle import Shop
 from automation.contracts import Snapshot
 from automation.plugin_manager import Registry
 from automation.rules import core
-from automation.types.campaign import Condition, Group, Leaf
+from automation.types.condition import Condition, Group, Leaf
 
 TEXT, NUMBER, DAY, INSTANT = pl.String(), pl.Float64(), pl.Date(), pl.Datetime("us", "UTC")
 CUSTOMERS = {

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from automation.schedule.due_times import due_times, missed, next_due
-from automation.types.campaign import Schedule
+from automation.types.schedule import Schedule
 
 BERLIN, NEW_YORK, AUCKLAND = (ZoneInfo(n) for n in ("Europe/Berlin", "America/New_York", "Pacific/Auckland"))
 

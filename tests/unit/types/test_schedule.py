@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from datetime import date, time, timedelta
+from collections.abc import Callable
+from datetime import datetime, time, timedelta
 
 import pytest
 
-from automation.types.schedule import Every, Quiet, parse_at, parse_every, parse_quiet_hours, parse_zone
+from automation.types.limits import parse_reentry, parse_when_capped
+from automation.types.schedule import Every, Hours, parse_every, parse_hours, parse_moment, parse_zone
+from automation.types.trigger import parse_price_drop
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("Tuesday 09:00", Every("weekdays", weekdays=(1,), time=time(9))),
-        ("tuesday 23:59", Every("weekdays", weekdays=(1,), time=time(23, 59))),
-        ("Friday, Monday 09:00", Every("weekdays", weekdays=(0, 4), time=time(9))),
-        ("Monday and Friday 09:00", Every("weekdays", weekdays=(0, 4), time=time(9))),
-        ("day 00:00", Every("weekdays", weekdays=(0, 1, 2, 3, 4, 5, 6), time=time(0))),
-        ("weekday 07:30", Every("weekdays", weekdays=(0, 1, 2, 3, 4), time=time(7, 30))),
-        ("weekend 10:00", Every("weekdays", weekdays=(5, 6), time=time(10))),
-        ("month 1 09:00", Every("month", day=1, time=time(9))),
-        ("month last 09:00", Every("month", day=0, time=time(9))),
+        ("Tuesday 09:00", Every("weekdays", weekdays=(1,), clock=time(9))),
+        ("tuesday 23:59", Every("weekdays", weekdays=(1,), clock=time(23, 59))),
+        ("Friday, Monday 09:00", Every("weekdays", weekdays=(0, 4), clock=time(9))),
+        ("Monday and Friday 09:00", Every("weekdays", weekdays=(0, 4), clock=time(9))),
+        ("day 00:00", Every("weekdays", weekdays=(0, 1, 2, 3, 4, 5, 6), clock=time(0))),
+        ("weekday 07:30", Every("weekdays", weekdays=(0, 1, 2, 3, 4), clock=time(7, 30))),
+        ("weekend 10:00", Every("weekdays", weekdays=(5, 6), clock=time(10))),
+        ("month 1 09:00", Every("month", day=1, clock=time(9))),
+        ("month last 09:00", Every("month", day=0, clock=time(9))),
         ("15m", Every("interval", interval=timedelta(minutes=15))),
         ("2h", Every("interval", interval=timedelta(hours=2))),
         ("hour", Every("interval", interval=timedelta(hours=1))),
@@ -49,37 +52,52 @@ def test_a_misspelt_weekday_is_recognised() -> None:
         parse_every("Wendesday 09:00")
 
 
-def test_at() -> None:
-    assert parse_at("2026-11-20 09:00") == (date(2026, 11, 20), time(9))
-    assert parse_at("2028-02-29T23:00") == (date(2028, 2, 29), time(23))
+def test_moment() -> None:
+    assert parse_moment("2026-11-20 09:00").wall == datetime(2026, 11, 20, 9)  # noqa: DTZ001
+    assert parse_moment("2028-02-29T23:00").wall == datetime(2028, 2, 29, 23)  # noqa: DTZ001
 
 
 @pytest.mark.parametrize(
-    "text", ["2026-02-29 09:00", "2026-11-20", "20.11.2026 09:00", "2026-11-20 9:00", "2026-11-20 24:00"]
+    "text", ["2026-02-29 09:00", "2026-11-20", "20.11.2026 09:00", "2026-11-20 9:00", "2026-11-20 24:00", 20261120]
 )
-def test_at_refuses(text: str) -> None:
+def test_moment_refuses(text: object) -> None:
     with pytest.raises(ValueError, match="not a day and time"):
-        parse_at(text)
+        parse_moment(text)
 
 
-def test_quiet_hours_past_midnight() -> None:
-    quiet = parse_quiet_hours("20:00-09:00")
-    assert quiet == Quiet(time(20), time(9))
-    assert [quiet.covers(time(*at)) for at in [(19, 59), (20, 0), (3, 0), (8, 59), (9, 0), (12, 0)]] == [
-        *(False, True, True, True),
-        *(False, False),
-    ]
+def test_hours() -> None:
+    assert parse_hours("20:00-09:00") == Hours(time(20), time(9))
+    assert parse_hours("12:00-14:00") == Hours(time(12), time(14))
 
 
-def test_quiet_hours_within_a_day() -> None:
-    quiet = parse_quiet_hours("12:00-14:00")
-    assert [quiet.covers(time(hour)) for hour in (11, 12, 13, 14)] == [False, True, True, False]
-
-
-@pytest.mark.parametrize("text", ["20:00", "20-9", "20:00-20:00", "20:00-24:00"])
-def test_quiet_hours_refuse(text: str) -> None:
+@pytest.mark.parametrize("text", ["20:00", "20-9", "20:00-20:00", "20:00-24:00", 2009])
+def test_hours_refuse(text: object) -> None:
     with pytest.raises(ValueError, match=r"."):
-        parse_quiet_hours(text)
+        parse_hours(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "days"), [("Monday, Friday 09:00", 3.5), ("day 09:00", 1), ("month 1 09:00", 28), ("6h", 0.25)]
+)
+def test_the_usual_gap(text: str, days: float) -> None:
+    assert parse_every(text).usual_gap == timedelta(days=days)
+
+
+@pytest.mark.parametrize(
+    ("parse", "text"),
+    [
+        (parse_every, "Monday and Friday 09:00"),
+        (parse_moment, "2028-02-29T23:00"),
+        (parse_hours, "20:00-09:00"),
+        (parse_when_capped, "wait 36h"),
+        (parse_reentry, "after 30d"),
+        (parse_price_drop, "at least 10%"),
+    ],
+)
+def test_a_value_keeps_its_text_and_is_parsed_once(parse: Callable[[object], object], text: str) -> None:
+    value = parse(text)
+    assert str(value) == text
+    assert parse(value) is value
 
 
 def test_zone() -> None:

@@ -1,0 +1,18 @@
+"""Which products a message shows."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, InstanceOf
+
+from automation.types.condition import Using
+from automation.types.grammar import Grammar, Names
+
+
+class Recommend(Grammar):
+    using: Annotated[InstanceOf[Using], Names("recommenders")]
+    items: Annotated[int, Field(ge=1, le=100)] = 6
+    at_least: Annotated[int, Field(ge=0, le=100)] = 0
+    exclude: tuple[Literal["purchased", "out_of_stock"], ...] = ()
+    otherwise: Annotated[InstanceOf[Using], Names("recommenders")] | None = None

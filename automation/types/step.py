@@ -1,0 +1,86 @@
+"""The steps of a campaign: send, wait, wait_for, branch, stop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, InstanceOf, model_validator
+
+from automation.types.condition import Group, Leaf
+from automation.types.grammar import Grammar, Names, Text
+from automation.types.offer_plan import OfferPlan
+from automation.types.quantity import Duration
+from automation.types.recommendation import Recommend
+
+
+class Language(Grammar):
+    use: str = "customer.language"
+    otherwise: str
+
+
+class ProductState(Grammar):
+    product: Literal["in_stock"]
+
+
+class Send(Grammar):
+    channels: Annotated[tuple[Annotated[str, Names("channels")], ...], Field(min_length=1)]
+    template: str
+    subject: str | Mapping[str, str] | None = None
+    from_: str | None = Field(default=None, alias="from")
+    reply_to: str | None = None
+    language: str | Language | None = None
+    utm: Mapping[str, str] = Field(default_factory=dict)
+    only_if: InstanceOf[Leaf] | InstanceOf[Group] | ProductState | None = None
+    fallback: str | None = None
+    name: str | None = None
+    recommend: Recommend | None = None
+    offer: OfferPlan | None = None
+
+
+class WaitFor(Grammar):
+    did: str
+    up_to: Duration
+
+
+class Branch(Grammar):
+    """`{if, steps}`, or last `{otherwise}`."""
+
+    condition: InstanceOf[Leaf] | InstanceOf[Group] | None = Field(default=None, alias="if")
+    steps: tuple[Step, ...] = ()
+    otherwise: tuple[Step, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_one_form(self) -> Branch:
+        if (self.condition is None) == (not self.otherwise) or (self.condition is None) != (not self.steps):
+            raise ValueError("write {if, steps}, or {otherwise} as the last")
+        return self
+
+
+class Step(Grammar):
+    """One node of a journey: exactly one of `send`, `wait`, `wait_for`, `branch`, `stop`."""
+
+    text_form: ClassVar[Text] = Text("^stop$", "stop")
+
+    send: Send | None = None
+    wait: Duration | None = None
+    wait_for: WaitFor | None = None
+    then: tuple[Step, ...] = ()
+    otherwise: tuple[Step, ...] = ()
+    branch: tuple[Branch, ...] | None = None
+    stop: bool = False
+
+    @classmethod
+    def from_text(cls, text: str) -> Step:
+        if text != "stop":
+            raise ValueError(f"{text!r} is not a step; write send, wait, wait_for, branch or stop")
+        return cls(stop=True)
+
+    @model_validator(mode="after")
+    def _is_one_node(self) -> Step:
+        written = [name for name in ("send", "wait", "wait_for", "branch", "stop") if getattr(self, name)]
+        if len(written) != 1:
+            raise ValueError("a step is exactly one of send, wait, wait_for, branch and stop")
+        if (self.then or self.otherwise) and self.wait_for is None:
+            raise ValueError("`then` and `otherwise` belong to wait_for")
+        return self
