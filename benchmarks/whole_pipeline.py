@@ -151,10 +151,10 @@ def _project(folder: Path, port: int, count: int, key: str, track: str) -> Works
 
 
 def _launched_run(workspace: Workspace, count: int) -> int:
-    from automation.inbound.migration.gate import waive
+    from automation.inbound.migration.gate import confirm_nothing_to_import
     from automation.runner.launch import launch
 
-    waive(workspace, by="benchmark", because="nobody is real")
+    confirm_nothing_to_import(workspace, by="benchmark", because="nobody is real")
     launch(workspace, "winback", by="benchmark", audience=count)
     with workspace.store.transaction() as connection:
         now = SystemClock().now()

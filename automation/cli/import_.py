@@ -19,22 +19,20 @@ if TYPE_CHECKING:
 def import_(
     context: typer.Context,
     table: Annotated[
-        Literal["customers", "products", "events", "suppressions", "consents", "contacts"],
-        typer.Argument(help="what the files hold; contacts are messages that another sender sent lately"),
+        Literal["customers", "products", "events", "suppressions", "consents", "sends"],
+        typer.Argument(help="what the files hold; sends: messages that your previous tool sent recently"),
     ],
     files: Annotated[
         list[Path], typer.Argument(help="CSV, JSON Lines or Parquet, gzipped or not", exists=True, resolve_path=True)
     ],
-    mapping: Annotated[
-        str | None, typer.Option(help="a YAML file that says which column means what, or a preset's name")
-    ] = None,
+    mapping: Annotated[str | None, typer.Option(help="a YAML file that maps the columns, or a preset's name")] = None,
     preset: Annotated[
-        str | None, typer.Option(help="a ready mapping: shopify, woocommerce; klaviyo, braze for what was sent before")
+        str | None, typer.Option(help="a ready mapping: shopify, woocommerce; klaviyo, braze for a migration")
     ] = None,
     topic: Annotated[
-        list[str] | None, typer.Option(help="what consents and contacts are about; by default every marketing topic")
+        list[str] | None, typer.Option(help="the topic of consents and sends; by default every marketing topic")
     ] = None,
-    confirmed: Annotated[bool, typer.Option(help="consents: they were confirmed by double opt-in already")] = False,
+    confirmed: Annotated[bool, typer.Option(help="consents: already confirmed by double opt-in")] = False,
 ) -> None:
     """Import a shop's data, or consents and suppressions from another tool.
 
@@ -42,24 +40,24 @@ def import_(
 
     Example: automation import customers customers_export.csv --preset shopify
     """
-    from automation.cli.migrate import take_over
+    from automation.cli.migrate import import_migration
 
     invocation: Invocation = context.obj
     if mapping is not None and preset is not None:
-        raise ConfigurationError("say which column means what once: either --mapping FILE or --preset NAME")
+        raise ConfigurationError("give one of --mapping FILE and --preset NAME, not both")
     wanted = preset or placed(mapping)
-    if table == "suppressions" or table == "consents" or table == "contacts":  # noqa: PLR1714  # mypy narrows only this
-        take_over(invocation, table, files, wanted, topics=topic or (), confirmed=confirmed)
+    if table == "suppressions" or table == "consents" or table == "sends":  # noqa: PLR1714  # mypy narrows only this
+        import_migration(invocation, table, files, wanted, topics=topic or (), confirmed=confirmed)
         return
     if wanted is None:
-        raise ConfigurationError("say which column means what: either --mapping FILE, or --preset shopify|woocommerce")
+        raise ConfigurationError("a mapping of the columns is needed: --mapping FILE, or --preset shopify|woocommerce")
     if topic or confirmed:
-        raise ConfigurationError(f"--topic and --confirmed belong to consents and contacts, not to {table}")
+        raise ConfigurationError(f"--topic and --confirmed apply to consents and sends, not to {table}")
     _import(invocation, table, files, wanted)
 
 
 def placed(mapping: str | None) -> str | None:
-    """A file's whole path, since the command goes on in the project's folder; a preset's name as it is."""
+    """A file's absolute path, since the command changes to the project's folder; a preset's name as it is."""
     if mapping is None or not Path(mapping).exists():
         return mapping
     return str(Path(mapping).resolve())
@@ -99,7 +97,7 @@ def _blocks(table: str, report: ImportReport) -> list[Block]:
     ]
     blocks += [Text(f"warning: {warning}", "odd") for warning in report.warnings]
     if report.notes:
-        blocks.append(Text(f"{report.notes:,} single values could not be used and were left empty", "odd"))
+        blocks.append(Text(f"{report.notes:,} single values could not be used and were set empty", "odd"))
     if report.quarantine_file:
-        blocks.append(Text(f"what could not be used, with row and reason: {report.quarantine_file}", "odd"))
+        blocks.append(Text(f"rows that could not be used, with the reason: {report.quarantine_file}", "odd"))
     return blocks

@@ -1,4 +1,4 @@
-"""`automation import suppressions|consents|contacts` and `automation migrate`."""
+"""`automation import suppressions|consents|sends` and `automation migrate`."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from automation.inbound.migration.mapping import Kind
-    from automation.inbound.migration.migrate import MoveReport
+    from automation.inbound.migration.migrate import MigrationReport
     from automation.reporting.migration import MigrationStatus
 
 _PLAIN = "plain"
 
 
-def take_over(
+def import_migration(
     invocation: Invocation,
     kind: Kind,
     files: Sequence[Path],
@@ -31,7 +31,7 @@ def take_over(
     topics: Sequence[str] = (),
     confirmed: bool = False,
 ) -> None:
-    """Import what another sender knows, and print what became of the rows."""
+    """Import another tool's export, and print what became of the rows."""
     from automation.inbound.migration.mapping import load
     from automation.inbound.migration.migrate import import_file
 
@@ -49,14 +49,14 @@ def take_over(
         invocation.output.show(_payload(report), *_blocks(report))
 
 
-def _payload(report: MoveReport) -> dict[str, object]:
+def _payload(report: MigrationReport) -> dict[str, object]:
     return vars(report).copy()
 
 
-def _blocks(report: MoveReport) -> list[Block]:
+def _blocks(report: MigrationReport) -> list[Block]:
     told = [
         ("used", report.used),
-        ("left out: says nothing here", report.left_out),
+        ("left out: nothing to record", report.left_out),
         ("quarantined", report.quarantined),
     ]
     blocks: list[Block] = [
@@ -64,10 +64,10 @@ def _blocks(report: MoveReport) -> list[Block]:
         Text(f"{report.added:,} new on record; importing the file again changes nothing"),
     ]
     if report.pending:
-        blocks.append(Text(f"{report.pending:,} wait for their confirmation: automation consent pending", "odd"))
+        blocks.append(Text(f"{report.pending:,} wait for confirmation: automation consent pending", "odd"))
     blocks += [Text(f"warning: {warning}", "odd") for warning in report.warnings]
     if report.quarantine_file:
-        blocks.append(Text(f"what could not be used, with row and reason: {report.quarantine_file}", "odd"))
+        blocks.append(Text(f"rows that could not be used, with the reason: {report.quarantine_file}", "odd"))
     return blocks
 
 
@@ -86,7 +86,7 @@ def migrate(
 
     Example: automation migrate --nothing-to-import --by Ana --because "a new shop: no customer was ever written to"
     """
-    from automation.inbound.migration.gate import waive
+    from automation.inbound.migration.gate import confirm_nothing_to_import
     from automation.reporting.migration import migration_status
 
     invocation: Invocation = context.obj
@@ -94,7 +94,7 @@ def migrate(
         raise ConfigurationError("--by and --because belong to --nothing-to-import")
     with invocation.workspace() as workspace:
         if nothing_to_import:
-            waive(workspace, by=by, because=because)
+            confirm_nothing_to_import(workspace, by=by, because=because)
         found = migration_status(workspace)
     invocation.output.show(found.to_json(), *_status_blocks(found))
 
@@ -115,4 +115,4 @@ def _status_blocks(found: MigrationStatus) -> list[Block]:
     return [*shown, Text(told, "odd")]
 
 
-_NAMES = {"waived": "nothing to import"}
+_NAMES = {"nothing": "nothing to import"}

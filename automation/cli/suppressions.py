@@ -97,10 +97,10 @@ def _remove(invocation: Invocation, addresses: list[str], channel: str | None, t
 
 def _import(invocation: Invocation, files: list[str], mapping: str | None) -> None:
     from automation.cli.import_ import placed
-    from automation.cli.migrate import take_over
+    from automation.cli.migrate import import_migration
 
     paths = [Path(file).resolve() for file in files]
     missing = next((path for path in paths if not path.is_file()), None)
     if missing is not None:
         raise ConfigurationError(f"{missing}: there is no such file")
-    take_over(invocation, "suppressions", paths, placed(mapping))
+    import_migration(invocation, "suppressions", paths, placed(mapping))

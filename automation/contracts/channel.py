@@ -17,7 +17,7 @@ class Channel(Component, Protocol):
     """Delivers messages. `kind` says which address it wants: email, phone, push or customer (the id).
 
     A channel whose messages never leave this machine has the class attribute `live = False`: it may be used before the
-    suppressions of the sender used before were brought over.
+    suppressions of the tool used before were imported.
     """
 
     kind: ClassVar[str]

@@ -115,13 +115,13 @@ def _yields(cap_request: CapRequest, *, early: bool) -> pl.Expr:
 
 
 def _blocking(asking: pl.DataFrame, taken: pl.DataFrame, rules: Sequence[CapRule]) -> pl.DataFrame:
-    """The contacts that stand in each span which would have too many: the columns of `taken`, rule, span."""
+    """The sends that stand in each span which would have too many: the columns of `taken`, rule, span."""
     parts = [_over(asking, taken, rule, number) for number, rule in enumerate(rules)]
     return pl.concat(parts)
 
 
 def _over(asking: pl.DataFrame, taken: pl.DataFrame, rule: CapRule, number: int) -> pl.DataFrame:
-    """Every run of `contacts` + 1 consecutive messages around the asked one that fits into the window."""
+    """Every run of `sends` + 1 consecutive messages around the asked one that fits into the window."""
     its = asking if rule.channel is None else asking.filter(pl.col("channel") == rule.channel)
     relevant = taken.filter(rule.counts()).join(its.select("customer_id"), on="customer_id", how="semi")
     asked = its.join(relevant.select("customer_id").unique(), on="customer_id", how="semi")
@@ -132,12 +132,12 @@ def _over(asking: pl.DataFrame, taken: pl.DataFrame, rule: CapRule, number: int)
     place = pl.int_range(pl.len()).over("customer_id")
     rows = rows.with_columns(
         place.alias("place"),
-        (pl.col("at").shift(-rule.contacts).over("customer_id") - pl.col("at") < rule.millis).alias("full"),
+        (pl.col("at").shift(-rule.sends).over("customer_id") - pl.col("at") < rule.millis).alias("full"),
     ).with_columns(pl.col("place").filter("mine").first().over("customer_id").alias("mid"))
-    around = pl.col("place").is_between(pl.col("mid") - rule.contacts, pl.col("mid"))
+    around = pl.col("place").is_between(pl.col("mid") - rule.sends, pl.col("mid"))
     spans = rows.filter(pl.col("full") & around).select("customer_id", pl.col("place").alias("start"))
     inside = rows.filter(~pl.col("mine")).join(spans, on="customer_id").filter(
-        pl.col("place").is_between(pl.col("start"), pl.col("start") + rule.contacts)
+        pl.col("place").is_between(pl.col("start"), pl.col("start") + rule.sends)
     )  # fmt: skip
     span = pl.concat_str(pl.lit(f"{number}:"), pl.col("start").cast(pl.String)).alias("span")
     return inside.select(*cap_slots.SCHEMA.keys(), pl.lit(number, dtype=pl.Int32).alias("rule"), span)
@@ -185,7 +185,7 @@ def _frees(asking: pl.DataFrame, taken: pl.DataFrame, rules: Sequence[CapRule]) 
         relevant = taken.filter(rule.counts()).join(its.select("customer_id", asked="at"), on="customer_id")
         near = relevant.filter(pl.col("at") > pl.col("asked") - rule.millis).sort("customer_id", -pl.col("at"))
         last = near.with_columns(pl.int_range(pl.len()).over("customer_id").alias("nth")).filter(
-            pl.col("nth") == rule.contacts - 1
+            pl.col("nth") == rule.sends - 1
         )
         parts.append(last.select("customer_id", (pl.col("at") + rule.millis).alias("not_before")))
     return pl.concat(parts).group_by("customer_id", maintain_order=True).agg(pl.col("not_before").max())

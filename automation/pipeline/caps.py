@@ -17,9 +17,9 @@ CAPPED, TOO_SOON, DEFERRED_BY_CAP = "frequency_cap", "min_gap", "deferred_by_cap
 
 @dataclass(frozen=True)
 class CapRule:
-    """At most `contacts` messages of `topics` in any `window`; `channel`: only those on it. `name` is for people."""
+    """At most `sends` messages of `topics` in any `window`; `channel`: only those on it. `name` is for people."""
 
-    contacts: int
+    sends: int
     window: timedelta
     topics: frozenset[str]
     channel: str | None = None
@@ -79,7 +79,7 @@ def cap_rules(campaign: Campaign, caps: Caps, topics: Mapping[str, str]) -> list
     if kind == "marketing":
         found += [_rule(cap, alike, f"{_told(cap)} in all") for cap in caps.total]
         found += [
-            CapRule(cap.contacts, cap.window, alike, channel, name=f"{_told(cap)} by {channel}")
+            CapRule(cap.sends, cap.window, alike, channel, name=f"{_told(cap)} by {channel}")
             for channel, of_channel in caps.channels.items()
             for cap in of_channel
         ]
@@ -89,11 +89,11 @@ def cap_rules(campaign: Campaign, caps: Caps, topics: Mapping[str, str]) -> list
 
 
 def _rule(cap: Cap, topics: frozenset[str], name: str) -> CapRule:
-    return CapRule(cap.contacts, cap.window, topics, name=name)
+    return CapRule(cap.sends, cap.window, topics, name=name)
 
 
 def _told(cap: Cap) -> str:
-    return f"{cap.contacts} per {_length(cap.window)}"
+    return f"{cap.sends} per {_length(cap.window)}"
 
 
 def _length(span: timedelta) -> str:

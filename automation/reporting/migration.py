@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from automation.store.people import migration
-from automation.store.people.migration import Move
+from automation.store.people.migration import MigrationStep
 from automation.workspace.workspace import Workspace
 
 
@@ -15,7 +15,7 @@ class MigrationStatus:
     """`complete` once suppressions were imported, or somebody confirmed that there are none. The oldest step first."""
 
     complete: bool
-    steps: Sequence[Move]
+    steps: Sequence[MigrationStep]
 
     def to_json(self) -> dict[str, object]:
         return {"complete": self.complete, "steps": [vars(step).copy() for step in self.steps]}
@@ -23,4 +23,4 @@ class MigrationStatus:
 
 def migration_status(workspace: Workspace) -> MigrationStatus:
     with workspace.store.reading() as connection:
-        return MigrationStatus(migration.moved_in(connection), migration.moves(connection))
+        return MigrationStatus(migration.is_migrated(connection), migration.steps(connection))

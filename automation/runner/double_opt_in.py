@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 from automation.config.campaigns import parse_campaign
 from automation.errors import AutomationError, ConfigurationError
 from automation.ids import content_hash, message_id
-from automation.inbound.migration.gate import refuse_before_move
+from automation.inbound.migration.gate import require_migration
 from automation.pipeline.eligibility import ADDRESS_COLUMN
 from automation.runner.launch import OURS
 from automation.store import launches, pauses, runs
@@ -82,7 +82,7 @@ def _ask(
     workspace: Workspace, topic: str, how: DoubleOptIn, channel: str, requests: Sequence[Request]
 ) -> RunRow | None:
     campaign, text = campaign_of(workspace, topic, how, channel)
-    refuse_before_move(workspace, [channel])
+    require_migration(workspace, [channel])
     templates = template_files(workspace.project, campaign)
     asked = _one_each(requests)
     people = _people(workspace, channel, [request for request, _ in asked])

@@ -8,7 +8,7 @@ from typing import Literal
 from automation.config.campaigns import CampaignFile
 from automation.config.project import Project
 from automation.errors import AutomationError
-from automation.inbound.migration.gate import channels_of, refuse_before_move
+from automation.inbound.migration.gate import channels_of, require_migration
 from automation.store import launches, pauses
 from automation.store.launches import Launched
 from automation.workspace.campaigns import template_files, valid_campaign
@@ -31,17 +31,17 @@ class CampaignStanding:
 
 def may_be_launched(workspace: Workspace, name: str) -> None:
     """What can be told before a plan. Raises `ConfigurationError` for the file, `AutomationError` before moving in."""
-    refuse_before_move(workspace, channels_of(valid_campaign(workspace.project, name)))
+    require_migration(workspace, channels_of(valid_campaign(workspace.project, name)))
 
 
 def launch(workspace: Workspace, name: str, *, by: str, audience: int | None, approved_by: str | None = None) -> int:
     """Pin the campaign as it stands and let the daemon run it.
 
     Raises `AutomationError` where the audience is above `approve_above` and nobody approved, and before the first real
-    message where nothing was moved in.
+    message before the migration.
     """
     campaign = valid_campaign(workspace.project, name)
-    refuse_before_move(workspace, channels_of(campaign))
+    require_migration(workspace, channels_of(campaign))
     limit = campaign.limits.approve_above
     if limit is not None and approved_by is None and (audience is None or audience > limit):
         size = "not known" if audience is None else f"{audience:,}"

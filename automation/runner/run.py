@@ -11,7 +11,7 @@ import polars as pl
 
 from automation.errors import AutomationError, Stopped
 from automation.inbound.flush import flush
-from automation.inbound.migration.gate import channels_of, refuse_before_move
+from automation.inbound.migration.gate import channels_of, require_migration
 from automation.pipeline.audience import Frozen, freeze
 from automation.pipeline.decide import RunContext, decide, recheck_caps
 from automation.rules.reads import offer_conditions, reads_decisions
@@ -36,11 +36,11 @@ from automation.workspace.workspace import Workspace
 def claim(workspace: Workspace, campaign: str, due: Due, *, confirmed_by: str | None = None) -> RunRow | None:
     """Make the run exist, once; None when it existed already. confirmed_by: who lets it pass every guard.
 
-    Raises `AutomationError` where the campaign was never launched, or really sends before anything was moved in.
+    Raises `AutomationError` where the campaign was never launched, or really sends before the migration.
     """
     file = workspace.project.campaigns.get(campaign)
     if file is not None and file.campaign is not None:
-        refuse_before_move(workspace, channels_of(file.campaign))
+        require_migration(workspace, channels_of(file.campaign))
     with workspace.store.transaction() as connection:
         launched = launches.launched(connection).get(campaign)
         if launched is None:

@@ -16,11 +16,11 @@ from automation.types.schedule import Hours, parse_hours
 
 
 class Cap(Grammar):
-    """`2 per 7d`: at most `contacts` in any `window`."""
+    """`2 per 7d`: at most `sends` in any `window`."""
 
     text_form: ClassVar[Text] = Text(r"^\d+ per \d+\s*(s|min|m|h|d|w)$", "2 per 7d")
 
-    contacts: Annotated[int, Field(ge=1)]
+    sends: Annotated[int, Field(ge=1)]
     window: Duration
 
     @classmethod
@@ -29,7 +29,7 @@ class Cap(Grammar):
         number, per, window = text.partition(" per ")
         if not per or not number.strip().isdecimal() or int(number) < 1:
             raise ValueError(f"{text!r} is not a cap; write 2 per 7d")
-        return cls(contacts=int(number), window=parse_duration(window))
+        return cls(sends=int(number), window=parse_duration(window))
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from support.smtp import Mailbox, smtp_server
 
 from automation.clock import ManualClock
 from automation.delivery.committer import Delivery
-from automation.inbound.migration.gate import waive
+from automation.inbound.migration.gate import confirm_nothing_to_import
 from automation.inbound.shop_import import import_data
 from automation.reporting.explain import explain
 from automation.reporting.status import run_status
@@ -137,7 +137,7 @@ def import_everything(workspace: Workspace, data: Path) -> None:
 
 
 def run_campaign(workspace: Workspace) -> int:
-    waive(workspace, by="test", because="nobody was ever written to")
+    confirm_nothing_to_import(workspace, by="test", because="nobody was ever written to")
     launch(workspace, CAMPAIGN, by="test", audience=None)
     claimed = runs.claim(workspace, CAMPAIGN, Due(RunKind.MANUAL, "first", NEW_YEAR))
     assert claimed is not None

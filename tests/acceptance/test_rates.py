@@ -13,7 +13,7 @@ from support.soak import CONNECTIONS, SMTP
 
 from automation.clock import SystemClock
 from automation.delivery.committer import Delivery, executor_of
-from automation.inbound.migration.gate import waive
+from automation.inbound.migration.gate import confirm_nothing_to_import
 from automation.runner.run import advance, claim
 from automation.schedule.due_times import Due
 from automation.types.run import RunKind
@@ -31,7 +31,7 @@ def test_fifty_per_second_over_ten_seconds_by_four_workers(tmp_path: Path, where
             config = config.replace("    using: smtp", "    using: smtp\n    rate: 50 per second")
         (root / "config.yaml").write_text(config)
         with open_workspace(root) as workspace:
-            waive(workspace, by="test", because="nobody is real")
+            confirm_nothing_to_import(workspace, by="test", because="nobody is real")
             if where == "campaign":
                 _launch_with_rate(root)
         with open_workspace(root) as workspace:

@@ -1,4 +1,4 @@
-"""Moving in from another sender: nothing is lost, nothing doubles, and nothing really leaves before."""
+"""Migrating from another tool: nothing is lost, nothing doubles, and nothing is sent before."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from support.toy_project import CAMPAIGN, CONFIG, start, toy_project
 from automation.cli.main import main
 from automation.clock import ManualClock
 from automation.errors import AutomationError, ConfigurationError, SourceError
-from automation.inbound.migration.gate import waive
+from automation.inbound.migration.gate import confirm_nothing_to_import
 from automation.inbound.migration.mapping import Kind, load
-from automation.inbound.migration.migrate import MoveReport, import_file
+from automation.inbound.migration.migrate import MigrationReport, import_file
 from automation.runner.launch import launch
 from automation.runner.run import claim
 from automation.schedule.due_times import Due
@@ -61,7 +61,7 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
         yield made
 
 
-def take(workspace: Workspace, kind: Kind, text: str, mapping: str = "plain", **told: Any) -> MoveReport:
+def take(workspace: Workspace, kind: Kind, text: str, mapping: str = "plain", **told: Any) -> MigrationReport:
     path = workspace.project.root / f"{kind}.csv"
     path.write_text(text)
     return import_file(workspace, kind, path, load(mapping), by="ana", **told)
@@ -80,7 +80,7 @@ def words(workspace: Workspace, *customers: str) -> list[tuple[object, ...]]:
         ]
 
 
-def quarantined(report: MoveReport) -> list[tuple[str, str, str, str]]:
+def quarantined(report: MigrationReport) -> list[tuple[str, str, str, str]]:
     assert report.quarantine_file is not None
     with report.quarantine_file.open() as stream:
         return [(row["row"], row["column"], row["reason"], row["value"]) for row in csv.DictReader(stream)]
@@ -151,15 +151,15 @@ def test_a_repeat_changes_nothing(workspace: Workspace, kind: Kind, mapping: str
 
 
 def test_klaviyo_has_no_file_of_sends(workspace: Workspace) -> None:
-    with pytest.raises(SourceError, match="the mapping klaviyo is for suppressions, consents, not for contacts"):
-        take(workspace, "contacts", KLAVIYO, "klaviyo")
+    with pytest.raises(SourceError, match="the mapping klaviyo is for suppressions, consents, not for sends"):
+        take(workspace, "sends", KLAVIYO, "klaviyo")
 
 
 def test_a_file_without_the_columns_is_refused_whole(workspace: Workspace) -> None:
     with pytest.raises(SourceError, match=r"needs columns that the file doesn't have: 'email'.*it has 'Email'"):
         take(workspace, "suppressions", "Email,Reason\na@x.example,\n", "braze")
     with workspace.store.reading() as connection:
-        assert not migration.moved_in(connection)
+        assert not migration.is_migrated(connection)
 
 
 # Files of one's own
@@ -207,9 +207,9 @@ def test_consents_of_a_topic_with_double_opt_in_wait_unless_they_were_confirmed(
 def test_recent_sends_count_under_the_cap(workspace: Workspace) -> None:
     day = TOY_AS_OF.date()
     text = f"address,channel,campaign,at\nANA@example.com,email,spring,{day}T08:00:00Z\n,email,x,{day}\n"
-    report = take(workspace, "contacts", text)
+    report = take(workspace, "sends", text)
     assert (report.used, report.added, report.quarantined) == (1, 1, 1)
-    assert take(workspace, "contacts", text).added == 0
+    assert take(workspace, "sends", text).added == 0
     capped = CAMPAIGN + "limits: {cap: 1 per 7d}\n"
     (workspace.project.root / "campaigns/toy.yaml").write_text(capped)
     with open_workspace(workspace.project.root, clock=workspace.clock) as reopened:
@@ -268,8 +268,8 @@ def live(tmp_path: Path) -> Iterator[Workspace]:
 
 
 REFUSAL = """\
-channel 'email' really sends, and no suppression list was imported yet: people who unsubscribed elsewhere would be \
-written to.
+channel 'email' really sends, and no suppression list was imported yet: people who unsubscribed elsewhere would get \
+messages again.
   to import it: automation import suppressions FILE --mapping klaviyo|braze|FILE
   if there is none: automation migrate --nothing-to-import --by NAME --because TEXT"""
 
@@ -283,7 +283,7 @@ def test_a_launch_is_refused_with_both_ways_out(live: Workspace) -> None:
 @pytest.mark.parametrize(
     "move",
     [
-        lambda workspace: waive(workspace, by="Ana", because="a new shop"),
+        lambda workspace: confirm_nothing_to_import(workspace, by="Ana", because="a new shop"),
         lambda workspace: take(workspace, "suppressions", "address\na@x.example\n"),
         lambda workspace: take(workspace, "suppressions", "address\n"),
     ],
@@ -293,7 +293,7 @@ def test_either_way_lets_it_go_on(live: Workspace, move: Callable[[Workspace], o
     assert launch(live, "hello", by="ana", audience=None) == 1
 
 
-@pytest.mark.parametrize("kind", ["consents", "contacts"])
+@pytest.mark.parametrize("kind", ["consents", "sends"])
 def test_consents_alone_are_not_enough(live: Workspace, kind: Kind) -> None:
     take(live, kind, "address,channel,granted,at\na@x.example,email,no,2025-01-01\n")
     with pytest.raises(AutomationError, match="no suppression list was imported yet"):
@@ -312,7 +312,7 @@ def test_a_campaign_launched_into_files_is_refused_once_its_channel_really_sends
         claim(workspace, "hello", Due(RunKind.MANUAL, "1", TOY_AS_OF))
 
 
-def test_a_waiver_is_kept_with_its_name_and_reason(
+def test_a_confirmation_is_kept_with_its_name_and_reason(
     live: Workspace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(live.project.root)
@@ -326,10 +326,10 @@ def test_a_waiver_is_kept_with_its_name_and_reason(
     found = json.loads(capsys.readouterr().out)
     (step,) = found["steps"]
     assert found["complete"]
-    assert (step["what"], step["by"], step["detail"]) == ("waived", "Ana", "a new shop")
+    assert (step["what"], step["by"], step["detail"]) == ("nothing", "Ana", "a new shop")
     with live.store.reading() as connection:
-        (kept,) = migration.moves(connection)
-    assert (kept.what, kept.by, kept.detail) == ("waived", "Ana", "a new shop")
+        (kept,) = migration.steps(connection)
+    assert (kept.what, kept.by, kept.detail) == ("nothing", "Ana", "a new shop")
 
 
 def test_a_hundred_thousand_suppressions_in_batches(workspace: Workspace) -> None:

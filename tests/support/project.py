@@ -93,7 +93,7 @@ def fill(workspace: Workspace, customers: int) -> None:
             at=datetime(2026, 1, 1, tzinfo=UTC),
             source="test",
         )
-        migration.record(connection, "waived", by="test", now=datetime(2026, 1, 1, tzinfo=UTC), detail="a test")
+        migration.record(connection, "nothing", by="test", now=datetime(2026, 1, 1, tzinfo=UTC), detail="a test")
 
 
 def launched_project(

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from automation.clock import SystemClock
-from automation.inbound.migration.gate import waive
+from automation.inbound.migration.gate import confirm_nothing_to_import
 from automation.store import runs
 from automation.store.driver import sqlite
 from automation.store.engine import open_store
@@ -93,7 +93,7 @@ def soaked_project(folder: Path, sink: Running, *, customers: int, workers: int 
     root = launched_project(folder, customers=customers, launched_at=SystemClock().now() - timedelta(hours=1))
     (root / "config.yaml").write_text(SMTP % (sink.port, CONNECTIONS, workers))
     with open_workspace(root) as workspace:
-        waive(workspace, by="test", because="nobody is real")
+        confirm_nothing_to_import(workspace, by="test", because="nobody is real")
     return root
 
 

@@ -70,7 +70,7 @@ def toy_project(root: Path, *, campaign: str = CAMPAIGN, config: str = CONFIG, b
         consent.record(
             connection, agreed, channel="email", topic="promotions", granted=True, at=TOY_AS_OF, source="test"
         )
-        migration.record(connection, "waived", by="test", now=TOY_AS_OF, detail="a test")
+        migration.record(connection, "nothing", by="test", now=TOY_AS_OF, detail="a test")
     return workspace
 
 

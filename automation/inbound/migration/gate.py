@@ -1,4 +1,4 @@
-"""No real sending before the suppressions of the sender used before are here, or somebody said that there are none."""
+"""No real sending before the previous tool's suppressions were imported, or somebody confirmed that there are none."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from automation.types.campaign import Campaign
 from automation.workspace.workspace import Workspace
 
 
-def refuse_before_move(workspace: Workspace, channels: Sequence[str]) -> None:
-    """Raises `AutomationError`, with both ways out, where one of the channels really sends and nothing was moved in.
+def require_migration(workspace: Workspace, channels: Sequence[str]) -> None:
+    """Raises `AutomationError`, with both ways out, where one of the channels really sends and nothing was migrated.
 
-    A channel that writes to files only says so by `live = False`.
+    A channel that only writes files says so by `live = False`.
     """
     live = [name for name in channels if _is_live(workspace, name)]
     if not live:
         return
     with workspace.store.reading() as connection:
-        if migration.moved_in(connection):
+        if migration.is_migrated(connection):
             return
     raise AutomationError(
         f"channel {live[0]!r} really sends, and no suppression list was imported yet: people who unsubscribed "
-        f"elsewhere would be written to.\n"
+        f"elsewhere would get messages again.\n"
         f"  to import it: automation import suppressions FILE --mapping klaviyo|braze|FILE\n"
         f"  if there is none: automation migrate --nothing-to-import --by NAME --because TEXT"
     )
@@ -42,10 +42,10 @@ def _is_live(workspace: Workspace, channel: str) -> bool:
     return bool(getattr(workspace.project.registry.find("channels", using.name), "live", True))
 
 
-def waive(workspace: Workspace, *, by: str, because: str) -> None:
-    """Put on record that there is nothing to bring over. Raises `ConfigurationError` without a name or a reason."""
+def confirm_nothing_to_import(workspace: Workspace, *, by: str, because: str) -> None:
+    """Record that there is nothing to import. Raises `ConfigurationError` without a name or a reason."""
     for name, value in (("--by", by), ("--because", because)):
         if not value.strip():
             raise ConfigurationError(f"--nothing-to-import needs {name}: who confirms it and why is kept on record")
     with workspace.store.transaction() as connection:
-        migration.record(connection, "waived", by=by.strip(), now=workspace.clock.now(), detail=because.strip())
+        migration.record(connection, "nothing", by=by.strip(), now=workspace.clock.now(), detail=because.strip())

@@ -1,4 +1,4 @@
-"""How another sender's export becomes suppressions, consents and contacts: presets, or a YAML file of the same form."""
+"""How another sender's export becomes suppressions, consents and sends: presets, or a YAML file of the same form."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from automation.config.source_map import Source, read_file, read_source
 from automation.errors import ConfigurationError, SourceError
 from automation.types.grammar import Grammar
 
-Kind = Literal["suppressions", "consents", "contacts"]
+Kind = Literal["suppressions", "consents", "sends"]
 PRESETS = ("klaviyo", "braze", "plain")
 
 
@@ -107,22 +107,22 @@ class Entry(Grammar):
         return {*self.needs, *(name for value in values for name in value.columns)}
 
 
-class MovingFile(Grammar):
+class MigrationMapping(Grammar):
     """What one export of another sender holds; each entry is tried on every row."""
 
     name: str = ""
     suppressions: tuple[Entry, ...] = ()
     consents: tuple[Entry, ...] = ()
-    contacts: tuple[Entry, ...] = ()
+    sends: tuple[Entry, ...] = ()
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
         for entry in self.consents:
             if entry.granted is None:
                 raise ValueError("consents: an entry needs `granted`: true, false, or a column with its words")
-        for entry in self.contacts:
+        for entry in self.sends:
             if entry.at is None:
-                raise ValueError("contacts: an entry needs `at`, when the message was sent")
+                raise ValueError("sends: an entry needs `at`, when the message was sent")
         return self
 
 
@@ -134,11 +134,11 @@ class Chosen:
     entries: tuple[Entry, ...]
 
 
-def choose(mapping: MovingFile, kind: Kind, columns: Collection[str], path: Path) -> Chosen:
+def choose(mapping: MigrationMapping, kind: Kind, columns: Collection[str], path: Path) -> Chosen:
     """The entries whose columns the file has. Raises `SourceError`, naming what it lacks."""
     entries: tuple[Entry, ...] = getattr(mapping, kind)
     if not entries:
-        known = ", ".join(name for name in ("suppressions", "consents", "contacts") if getattr(mapping, name))
+        known = ", ".join(name for name in ("suppressions", "consents", "sends") if getattr(mapping, name))
         raise SourceError(path, None, f"the mapping {mapping.name} is for {known}, not for {kind}")
     lacking = [[name for name in entry.needs if name not in columns] for entry in entries]
     fitting = tuple(entry for entry, missing in zip(entries, lacking, strict=True) if not missing)
@@ -151,7 +151,7 @@ def choose(mapping: MovingFile, kind: Kind, columns: Collection[str], path: Path
     )
 
 
-def load(wanted: str | Path) -> MovingFile:
+def load(wanted: str | Path) -> MigrationMapping:
     """A preset by its name, or a YAML file. Raises `ConfigurationError` with every problem of the file."""
     if str(wanted) in PRESETS:
         text = resources.files("automation.inbound.migration").joinpath(f"presets/{wanted}.yaml").read_text("utf-8")
@@ -161,11 +161,11 @@ def load(wanted: str | Path) -> MovingFile:
     return _parsed(read_file(Path(wanted), str(wanted))[1], str(wanted))
 
 
-def _parsed(source: Source, name: str) -> MovingFile:
+def _parsed(source: Source, name: str) -> MigrationMapping:
     if source.problems:
         raise ConfigurationError("\n".join(map(str, source.problems)))
     try:
-        return MovingFile.model_validate({"name": name, **source.value})
+        return MigrationMapping.model_validate({"name": name, **source.value})
     except ValidationError as error:
         raise ConfigurationError("\n".join(_problem(source, fault) for fault in error.errors())) from error
 
@@ -182,4 +182,4 @@ def _problem(source: Source, fault: Any) -> str:
     return str(source.problem(path, what, key=fault["type"] == "extra_forbidden"))
 
 
-_KEYS = tuple({*Entry.model_fields, *Value.model_fields, *Granted.model_fields, *MovingFile.model_fields})
+_KEYS = tuple({*Entry.model_fields, *Value.model_fields, *Granted.model_fields, *MigrationMapping.model_fields})

@@ -16,8 +16,8 @@ from automation.errors import ConfigurationError, SourceError
 from automation.ids import content_hash
 from automation.inbound.consents import take_words
 from automation.inbound.migration import rows as reading
-from automation.inbound.migration.mapping import Chosen, Kind, MovingFile, choose
-from automation.inbound.migration.rows import House
+from automation.inbound.migration.mapping import Chosen, Kind, MigrationMapping, choose
+from automation.inbound.migration.rows import ShopContext
 from automation.store.ledger import earlier_sends
 from automation.store.people import migration, suppressions
 from automation.store.people.consent import WORDS
@@ -32,7 +32,7 @@ _NOBODY = "no customer has this address: import customers first, then this file 
 
 
 @dataclass
-class MoveReport:
+class MigrationReport:
     """What became of the rows: each is used, left out by the mapping, or quarantined."""
 
     what: Kind
@@ -48,10 +48,10 @@ class MoveReport:
 
 
 @dataclass(frozen=True)
-class _Move:
+class _Migration:
     workspace: Workspace
     kind: Kind
-    house: House
+    shop: ShopContext
     topics: Sequence[str]
     by: str
     confirmed: bool
@@ -62,25 +62,25 @@ def import_file(
     workspace: Workspace,
     kind: Kind,
     path: Path,
-    mapping: MovingFile,
+    mapping: MigrationMapping,
     *,
     by: str,
     topics: Sequence[str] = (),
     confirmed: bool = False,
     progress: Callable[[int], None] = lambda _lines: None,
-) -> MoveReport:
+) -> MigrationReport:
     """Read the file and keep what it says.
 
     topics: what rows without a topic are about; by default every marketing topic. confirmed: consents were confirmed by
     double opt-in where they come from. Raises `SourceError` and `ConfigurationError`; nothing is changed then.
     """
     started, now = monotonic(), workspace.clock.now()
-    move = _move(workspace, kind, by, topics, confirmed)
-    report = MoveReport(kind)
+    job = _open_migration(workspace, kind, by, topics, confirmed)
+    report = MigrationReport(kind)
     quarantine = workspace.project.data_dir / "quarantine" / f"{now:%Y%m%dT%H%M%S}-{kind}.csv"
     with Quarantine(quarantine) as refused:
         for raw, chosen in _frames(workspace, path, mapping, kind):
-            _take(move, raw, chosen, path, refused, report)
+            _take(job, raw, chosen, path, refused, report)
             progress(report.lines)
     report.quarantine_file = quarantine if refused.written else None
     with workspace.store.transaction() as connection:
@@ -91,7 +91,7 @@ def import_file(
     return report
 
 
-def _move(workspace: Workspace, kind: Kind, by: str, topics: Sequence[str], confirmed: bool) -> _Move:
+def _open_migration(workspace: Workspace, kind: Kind, by: str, topics: Sequence[str], confirmed: bool) -> _Migration:
     settings = workspace.project.settings
     unknown = [topic for topic in topics if topic not in settings.topics]
     if unknown:
@@ -99,9 +99,9 @@ def _move(workspace: Workspace, kind: Kind, by: str, topics: Sequence[str], conf
     marketing = [topic for topic, kind_ in settings.topics.items() if kind_ == "marketing"]
     if not topics and not marketing:
         raise ConfigurationError("config.yaml has no marketing topic; say what the file is about: --topic NAME")
-    house = House(channel_kinds(workspace), list(settings.topics), settings.shop.timezone, workspace.clock.now())
+    shop = ShopContext(channel_kinds(workspace), list(settings.topics), settings.shop.timezone, workspace.clock.now())
     people = _people(workspace) if kind != "suppressions" else pl.DataFrame()
-    return _Move(workspace, kind, house, topics or marketing, by, confirmed, people)
+    return _Migration(workspace, kind, shop, topics or marketing, by, confirmed, people)
 
 
 def _people(workspace: Workspace) -> pl.DataFrame:
@@ -120,7 +120,9 @@ def _people(workspace: Workspace) -> pl.DataFrame:
     return found.sort("customer_id").with_columns(pl.int_range(pl.len()).over("address").alias("position"))
 
 
-def _frames(workspace: Workspace, path: Path, mapping: MovingFile, kind: Kind) -> Iterator[tuple[pl.DataFrame, Chosen]]:
+def _frames(
+    workspace: Workspace, path: Path, mapping: MigrationMapping, kind: Kind
+) -> Iterator[tuple[pl.DataFrame, Chosen]]:
     """The file's frames as text, with the entries that fit its header."""
     registry = workspace.project.registry
     plain = path.with_suffix("") if path.suffix.lower() == ".gz" else path
@@ -134,15 +136,17 @@ def _frames(workspace: Workspace, path: Path, mapping: MovingFile, kind: Kind) -
     raise SourceError(path, None, "no source reads files of this kind; write it as .csv")
 
 
-def _take(move: _Move, raw: pl.DataFrame, chosen: Chosen, path: Path, refused: Quarantine, report: MoveReport) -> None:
-    found = reading.read(raw, chosen, move.kind, move.house)
+def _take(
+    job: _Migration, raw: pl.DataFrame, chosen: Chosen, path: Path, refused: Quarantine, report: MigrationReport
+) -> None:
+    found = reading.read(raw, chosen, job.kind, job.shop)
     rows, faults = found.rows, found.faults
-    if move.kind == "consents":
-        rows, strangers = _of_customers(move, rows)
+    if job.kind == "consents":
+        rows, strangers = _of_customers(job, rows)
         faults = pl.concat([faults, strangers])
     for part in rows.iter_slices(_SLICE):
-        with move.workspace.store.transaction() as connection:
-            _WRITE[move.kind](move, connection, part, report)
+        with job.workspace.store.transaction() as connection:
+            _WRITE[job.kind](job, connection, part, report)
     refused.add(path, faults, raw)
     report.lines += raw.height
     report.used += rows["_row"].n_unique()
@@ -150,9 +154,9 @@ def _take(move: _Move, raw: pl.DataFrame, chosen: Chosen, path: Path, refused: Q
     report.quarantined += faults["_row"].n_unique()
 
 
-def _of_customers(move: _Move, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _of_customers(job: _Migration, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The rows under every customer id that has the address; a yes of an address that nobody has can't be kept."""
-    by_address = rows.join(move.people, on="address", how="left", suffix="_here", maintain_order="left")
+    by_address = rows.join(job.people, on="address", how="left", suffix="_here", maintain_order="left")
     known = by_address.with_columns(pl.coalesce("customer_id_here", "customer_id").alias("customer_id"))
     stranger = pl.col("customer_id").is_null() & pl.col("granted")
     faults = known.filter(stranger).select(
@@ -165,34 +169,34 @@ def _of_customers(move: _Move, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.Dat
     return known.filter(~stranger).select(list(reading.ROWS)), faults
 
 
-def _suppressions(move: _Move, connection: Connection, rows: pl.DataFrame, report: MoveReport) -> None:
+def _suppressions(job: _Migration, connection: Connection, rows: pl.DataFrame, report: MigrationReport) -> None:
     """What its owner asked for is about marketing; what is wrong with an address is about everything."""
     own = pl.col("reason").is_in(sorted(suppressions.OWN))
     about = pl.when(pl.col("topic").is_not_null()).then(pl.concat_list("topic"))
     listed = rows.with_columns(
-        pl.col("reason").fill_null("imported"), pl.col("at").fill_null(to_millis(move.house.now)),
-        about.when(own).then(pl.lit(list(move.topics))).otherwise(pl.lit([""])).alias("topic"),
-        pl.concat_str(pl.lit("import: "), pl.col("source").fill_null(move.by)).alias("source"),
+        pl.col("reason").fill_null("imported"), pl.col("at").fill_null(to_millis(job.shop.now)),
+        about.when(own).then(pl.lit(list(job.topics))).otherwise(pl.lit([""])).alias("topic"),
+        pl.concat_str(pl.lit("import: "), pl.col("source").fill_null(job.by)).alias("source"),
     ).explode("topic")  # fmt: skip
     names = ("address", "channel", "topic", "reason", "at", "source")
     report.added += suppressions.add(connection, listed.select(names).rows(), renew=False)
 
 
-def _consents(move: _Move, connection: Connection, rows: pl.DataFrame, report: MoveReport) -> None:
+def _consents(job: _Migration, connection: Connection, rows: pl.DataFrame, report: MigrationReport) -> None:
     said = rows.with_columns(
-        pl.when(pl.col("topic").is_not_null()).then(pl.concat_list("topic")).otherwise(pl.lit(list(move.topics)))
+        pl.when(pl.col("topic").is_not_null()).then(pl.concat_list("topic")).otherwise(pl.lit(list(job.topics)))
         .alias("topic"),
-        pl.col("at").fill_null(to_millis(move.house.now)),
+        pl.col("at").fill_null(to_millis(job.shop.now)),
         pl.col("source").fill_null("import"),
         pl.col("text_version").fill_null(""),
-        pl.concat_str(pl.lit("imported"), pl.lit(", confirmed there") if move.confirmed else pl.lit(""),
+        pl.concat_str(pl.lit("imported"), pl.lit(", confirmed there") if job.confirmed else pl.lit(""),
                       pl.lit(": ") + pl.col("method"), ignore_nulls=True).alias("method"),
     ).explode("topic")  # fmt: skip
     nobody = said.filter(pl.col("customer_id").is_null())
     report.added += _withdrawals_of_strangers(connection, nobody)
     words = said.filter(pl.col("customer_id").is_not_null()).select(list(WORDS))
-    settings, now = move.workspace.project.settings, move.house.now
-    taken = take_words(settings, connection, words, by=move.by, now=now, confirmed=move.confirmed)
+    settings, now = job.workspace.project.settings, job.shop.now
+    taken = take_words(settings, connection, words, by=job.by, now=now, confirmed=job.confirmed)
     report.added += taken.recorded
     report.pending += taken.pending
 
@@ -203,15 +207,15 @@ def _withdrawals_of_strangers(connection: Connection, rows: pl.DataFrame) -> int
     return suppressions.add(connection, listed.select("address", "channel", "topic", "reason", "at", "source").rows())
 
 
-def _contacts(move: _Move, connection: Connection, rows: pl.DataFrame, report: MoveReport) -> None:
+def _sends(job: _Migration, connection: Connection, rows: pl.DataFrame, report: MigrationReport) -> None:
     """Recent sends, so that caps and re-entry count them: under the first customer id that has the address."""
-    first = move.people.filter(pl.col("position") == 0)
+    first = job.people.filter(pl.col("position") == 0)
     sent = (
         rows.join(first, on="address", how="left", suffix="_here", maintain_order="left")
         .with_columns(
             pl.coalesce("customer_id_here", "customer_id").fill_null("").alias("customer_id"),
             pl.col("address").fill_null("").alias("recipient"),
-            pl.col("topic").fill_null(move.topics[0]),
+            pl.col("topic").fill_null(job.topics[0]),
             pl.col("campaign").fill_null(""),
         )
         .with_columns(pl.Series("message_id", _sent_ids(rows), dtype=pl.String))
@@ -225,8 +229,8 @@ def _sent_ids(rows: pl.DataFrame) -> list[str]:
     return [f"{earlier_sends.IMPORTED}{content_hash(*map(str, row))[:24]}" for row in parts.iter_rows()]
 
 
-_WRITE: dict[Kind, Callable[[_Move, Connection, pl.DataFrame, MoveReport], None]] = {
+_WRITE: dict[Kind, Callable[[_Migration, Connection, pl.DataFrame, MigrationReport], None]] = {
     "suppressions": _suppressions,
     "consents": _consents,
-    "contacts": _contacts,
+    "sends": _sends,
 }

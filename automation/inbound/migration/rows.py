@@ -40,7 +40,7 @@ _LOCAL = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M")
 
 
 @dataclass(frozen=True)
-class House:
+class ShopContext:
     """What the rows are read against: this shop's channels (name → kind of address), topics and time zone."""
 
     kinds: Mapping[str, str]
@@ -58,17 +58,17 @@ class Read:
     left_out: int
 
 
-def read(raw: pl.DataFrame, chosen: Chosen, kind: Kind, house: House) -> Read:
+def read(raw: pl.DataFrame, chosen: Chosen, kind: Kind, shop: ShopContext) -> Read:
     """Every entry tried on every row. `raw`: text columns and _row; a row is used, refused, or left out."""
     raw = _trimmed(raw)
-    parts = [_entry(raw, entry, kind, house) for entry in chosen.entries]
+    parts = [_entry(raw, entry, kind, shop) for entry in chosen.entries]
     rows = pl.concat([part.rows for part in parts])
     faults = pl.concat([part.faults for part in parts])
     spoken = pl.concat([rows["_row"], faults["_row"]]).n_unique()
     return Read(rows, faults, raw.height - spoken)
 
 
-def _entry(raw: pl.DataFrame, entry: Entry, kind: Kind, house: House) -> Read:
+def _entry(raw: pl.DataFrame, entry: Entry, kind: Kind, shop: ShopContext) -> Read:
     mine = raw.filter(*_conditions(entry))
     told = mine.select(
         "_row",
@@ -82,9 +82,9 @@ def _entry(raw: pl.DataFrame, entry: Entry, kind: Kind, house: House) -> Read:
             ~pl.col("said").is_in([word.lower() for word in entry.granted.nothing]).fill_null(value=True)
         )
     told = told.with_columns(
-        normalised(told["address"]).alias("address"), _instant(entry.timezone or house.timezone).alias("at")
+        normalised(told["address"]).alias("address"), _instant(entry.timezone or shop.timezone).alias("at")
     )
-    judged = told.with_columns(_fault(kind, house).alias("fault"))
+    judged = told.with_columns(_fault(kind, shop).alias("fault"))
     refused = judged.filter(pl.col("fault").is_not_null())
     faults = refused.select(
         "_row",
@@ -156,13 +156,13 @@ def _instant(zone: str) -> pl.Expr:
     return pl.coalesce(*(one.dt.epoch("ms") for one in [*zoned, *local]), seconds.cast(pl.Int64))
 
 
-def _fault(kind: Kind, house: House) -> pl.Expr:
+def _fault(kind: Kind, shop: ShopContext) -> pl.Expr:
     """[column, reason, value] of the first thing wrong, else null."""
-    now = to_millis(house.now)
+    now = to_millis(shop.now)
     tests = [
         (_nobody(kind), "address", "is empty", pl.lit("")),
-        *_wrong_addresses(house),
-        (_unknown_topic(house), "topic", f"is not a topic of config.yaml: {', '.join(house.topics)}", pl.col("topic")),
+        *_wrong_addresses(shop),
+        (_unknown_topic(shop), "topic", f"is not a topic of config.yaml: {', '.join(shop.topics)}", pl.col("topic")),
         (pl.col("written_at").is_not_null() & pl.col("at").is_null(), "at", "is not a time", pl.col("written_at")),
         ((pl.col("at") > now).fill_null(value=False), "at", "is in the future", pl.col("written_at")),
     ]
@@ -171,7 +171,7 @@ def _fault(kind: Kind, house: House) -> pl.Expr:
         tests.append((pl.col("granted").is_null(), "granted", unknown, pl.col("said")))
         timeless = pl.col("granted").fill_null(value=False) & pl.col("at").is_null()
         tests.append((timeless, "at", "is empty: a yes without its time proves nothing", pl.lit("")))
-    if kind == "contacts":
+    if kind == "sends":
         tests.append((pl.col("at").is_null(), "at", "is empty", pl.lit("")))
     found = pl.lit(None, dtype=pl.List(pl.String))
     for wrong, column, reason, value in reversed(tests):
@@ -186,9 +186,9 @@ def _nobody(kind: Kind) -> pl.Expr:
     return pl.col("address").is_null() & pl.col("customer_id").is_null()
 
 
-def _wrong_addresses(house: House) -> Iterator[tuple[pl.Expr, str, str, pl.Expr]]:
+def _wrong_addresses(shop: ShopContext) -> Iterator[tuple[pl.Expr, str, str, pl.Expr]]:
     by_kind: dict[str, list[str]] = {"email": ["email"], "phone": ["sms"]}
-    for channel, kind in house.kinds.items():
+    for channel, kind in shop.kinds.items():
         by_kind.setdefault(kind, []).append(channel)
     for kind, (shape, what) in _ADDRESS_SHAPE.items():
         wrong = pl.col("channel").is_in(by_kind[kind]) & ~pl.col("address").str.contains(shape)
@@ -198,5 +198,5 @@ def _wrong_addresses(house: House) -> Iterator[tuple[pl.Expr, str, str, pl.Expr]
     yield wrong.fill_null(value=False), "address", "is neither an e-mail address nor a number", pl.col("address")
 
 
-def _unknown_topic(house: House) -> pl.Expr:
-    return (~pl.col("topic").is_in(list(house.topics)) & (pl.col("topic") != "")).fill_null(value=False)
+def _unknown_topic(shop: ShopContext) -> pl.Expr:
+    return (~pl.col("topic").is_in(list(shop.topics)) & (pl.col("topic") != "")).fill_null(value=False)

@@ -189,7 +189,7 @@ def written_to(
     since: datetime | None,
 ) -> set[str]:
     """Those of these ids and addresses (normalised) that were promised this campaign since then (or ever), under
-    whichever id of theirs; sends of the sender used before count."""
+    whichever id of theirs; imported sends of the previous tool count."""
     query = sa.select(_cap_entry.c.customer_id, _cap_entry.c.recipient).where(
         _cap_entry.c.campaign == campaign,
         sa.or_(_cap_entry.c.customer_id.in_(customers), _cap_entry.c.recipient.in_(recipients)),
@@ -203,13 +203,13 @@ def under_cap_from(
     connection: Connection,
     customers: Sequence[str],
     *,
-    contacts: int,
+    sends: int,
     window: timedelta,
     now: datetime,
     topics: Sequence[str],
 ) -> dict[str, int]:
-    """Those of a batch who were promised at least `contacts` messages of these topics within `window`, each with the
-    milliseconds at which one more may be sent: when the `contacts`-th latest leaves the window."""
+    """Those of a batch who were promised at least `sends` messages of these topics within `window`, each with the
+    milliseconds at which one more may be sent: when the `sends`-th latest leaves the window."""
     place = sa.func.row_number().over(partition_by=_cap_entry.c.customer_id, order_by=_cap_entry.c.at.desc())
     ranked = (
         sa.select(_cap_entry.c.customer_id, _cap_entry.c.at, place.label("place"))
@@ -217,7 +217,7 @@ def under_cap_from(
         .where(_cap_entry.c.at > to_millis(now - window))
         .subquery()
     )
-    query = sa.select(ranked.c.customer_id, ranked.c.at).where(ranked.c.place == contacts)
+    query = sa.select(ranked.c.customer_id, ranked.c.at).where(ranked.c.place == sends)
     length = int(window.total_seconds() * 1000)
     return {row.customer_id: row.at + length for row in connection.execute(query)}
 

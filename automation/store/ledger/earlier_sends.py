@@ -1,4 +1,4 @@
-"""What counts for caps and re-entry beside our own messages: sends by the sender used before."""
+"""What counts for caps and re-entry beside our own messages: messages that the tool used before has sent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from automation.store.tables import CapEntry
 _cap_entry = table(CapEntry)
 
 IMPORTED = "imported:"
-"""How the message id of a contact begins that was brought over."""
+"""Prefix of an imported send's message id."""
 COLUMNS: Mapping[str, pl.DataType] = {
     "message_id": pl.String(),
     "customer_id": pl.String(),
@@ -27,7 +27,7 @@ COLUMNS: Mapping[str, pl.DataType] = {
 
 
 def add(connection: Connection, rows: pl.DataFrame) -> int:
-    """Keep a batch of contacts (`COLUMNS`); those that are there already stay. Returns how many are new."""
+    """Record a batch of imported sends (`COLUMNS`); known ones stay as they are. Returns how many are new."""
     rows = rows.unique("message_id", keep="first", maintain_order=True)
     query = sa.select(_cap_entry.c.message_id).where(_cap_entry.c.message_id.in_(rows["message_id"].to_list()))
     known = list(connection.execute(query).scalars())

@@ -69,7 +69,7 @@ def plan(
     now: datetime,
     counts: bool = True,
 ) -> None:
-    """Write a batch's decisions, messages, contacts and coupons, once. Raises `StoreError` if it was planned.
+    """Write a batch's decisions, messages, cap entries and coupons, once. Raises `StoreError` if it was planned.
 
     counts: whether its messages take places under the caps; those of a test don't.
     """

@@ -108,7 +108,7 @@ def _theirs(row: Any) -> Letter:
         channel=row.channel,
         address=row.recipient,
         state="sent",
-        state_reason="by the sender used before",
+        state_reason="imported from another tool",
         due_at=at,
         settled_at=at,
         offer=None,

@@ -28,7 +28,7 @@ REASONS: Mapping[str, str] = {
     "withdrawn": "its owner withdrew consent",
     "dead_token": "the app or browser is gone",
     "manual": "put on the list by hand",
-    "imported": "came from the sender used before, without a reason",
+    "imported": "imported without a reason",
 }
 _COLUMNS = ("address", "channel", "topic", "reason", "at", "source")
 Row = tuple[str, str, str, str, int, str]

@@ -1,4 +1,4 @@
-"""Consent, suppressions, and what was migrated from the sender used before."""
+"""Consent, suppressions, and the migration from another tool."""
 
 from __future__ import annotations
 
@@ -82,14 +82,14 @@ class Suppression(SQLModel, table=True):
 
 
 class Migration(SQLModel, table=True):
-    """A file brought over from the sender used before, or the waiver of that."""
+    """One import from the tool used before, or the confirmation that there is nothing to import."""
 
     __tablename__ = "migration"
 
     id: int | None = Field(default=None, primary_key=True)
-    what: str  # suppressions, consents, contacts, waived
+    what: str  # suppressions, consents, sends, nothing
     by: str
     at: int = Field(sa_type=BigInteger)
-    detail: str  # the file's name and mapping; of a waiver, the reason
+    detail: str  # the file's name and mapping; of a confirmation, the reason
     sha256: str = ""
     rows: int = 0

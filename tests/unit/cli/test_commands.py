@@ -82,10 +82,10 @@ def test_import_counts_every_row_and_repeats_change_nothing(run: Run, root: Path
     assert (again["added"], again["unchanged"]) == (0, 20)
 
 
-def test_import_wants_to_know_what_the_columns_mean(run: Run) -> None:
+def test_import_needs_a_mapping(run: Run) -> None:
     told = run("import", "customers", "customers.csv", ends=2)
     assert told["error"]["message"] == (
-        "say which column means what: either --mapping FILE, or --preset shopify|woocommerce"
+        "a mapping of the columns is needed: --mapping FILE, or --preset shopify|woocommerce"
     )
 
 

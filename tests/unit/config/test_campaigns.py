@@ -124,7 +124,7 @@ def test_the_audience_is_a_tree_of_leaves_with_their_places(sound: Callable[[str
     assert campaign.recommend.otherwise == Using("bestsellers")
     assert campaign.reentry == Reentry("after", timedelta(days=45))
     assert campaign.experiment.holdout == Decimal("0.125")
-    assert campaign.limits.cap == Cap(contacts=3, window=timedelta(days=14))
+    assert campaign.limits.cap == Cap(sends=3, window=timedelta(days=14))
     assert (campaign.limits.when_capped.wait, campaign.limits.when_capped.text) == (timedelta(hours=36), "wait 36h")
     assert campaign.offer is not None
     assert campaign.offer.choose == ("no_message", "no_discount", "pct10", "pct20")

@@ -27,7 +27,7 @@ ALIKE = frozenset({"promotions", "news"})
 
 def rule(text: str, **more: Any) -> CapRule:
     cap = Cap.from_text(text)
-    return CapRule(cap.contacts, cap.window, ALIKE, name=text, **more)
+    return CapRule(cap.sends, cap.window, ALIKE, name=text, **more)
 
 
 def cap_request(*rules: CapRule, **more: Any) -> CapRequest:
@@ -259,14 +259,14 @@ def test_a_run_still_to_come_takes_its_places_already(store: Store) -> None:
 def test_which_caps_a_campaign_is_under() -> None:
     caps = Caps.model_validate(
         {
-            "total": [{"contacts": 3, "window": timedelta(days=7)}],
-            "channels": {"sms": [{"contacts": 1, "window": timedelta(days=30)}]},
-            "topics": {"service": [{"contacts": 5, "window": DAY}]},
+            "total": [{"sends": 3, "window": timedelta(days=7)}],
+            "channels": {"sms": [{"sends": 1, "window": timedelta(days=30)}]},
+            "topics": {"service": [{"sends": 5, "window": DAY}]},
             "min_gap": timedelta(hours=20),
         }
     )
     topics = {"promotions": "marketing", "news": "marketing", "service": "service"}
-    limits = {"cap": {"contacts": 2, "window": timedelta(days=14)}}
+    limits = {"cap": {"sends": 2, "window": timedelta(days=14)}}
     sale = Campaign.model_validate({"name": "sale", "topic": "promotions", "limits": limits})
     assert [(found.name, found.code, found.channel) for found in cap_rules(sale, caps, topics)] == [
         ("its own limit of 2 per 14d", "frequency_cap", None),

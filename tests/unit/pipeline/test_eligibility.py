@@ -44,7 +44,7 @@ def people(**emails: str | None) -> pl.DataFrame:
 
 def capped(cap: str, wait: timedelta | None = None) -> EligibilityPolicy:
     limit = Cap.from_text(cap)
-    rule = CapRule(limit.contacts, limit.window, frozenset({"promotions"}))
+    rule = CapRule(limit.sends, limit.window, frozenset({"promotions"}))
     return replace(TERMS, cap_request=CapRequest("winback", "promotions", 50, [rule], wait))
 
 

@@ -65,7 +65,7 @@ def test_everything_is_there_across_ids_and_the_newest_stands_last(workspace: Wo
     same = "another customer of this run has the same address"
     assert sorted((m.what, m.detail) for m in found) == sorted(
         [
-            ("sent", "by the sender used before"),
+            ("sent", "imported from another tool"),
             ("yes", "test"),
             ("yes", "test"),
             ("sent", ""),

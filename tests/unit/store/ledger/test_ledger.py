@@ -326,7 +326,7 @@ def test_what_fails_no_longer_counts_for_caps_and_a_holdout_does(store: Store, r
     )
     with store.reading() as connection:
         capped = decisions.under_cap_from(
-            connection, ["c1", "c2", "c3"], contacts=1, window=timedelta(days=7), now=NOW, topics=["promotions"]
+            connection, ["c1", "c2", "c3"], sends=1, window=timedelta(days=7), now=NOW, topics=["promotions"]
         )
     week_later = to_millis(NOW + timedelta(days=7))
     assert capped == {"c1": week_later, "c3": week_later}
