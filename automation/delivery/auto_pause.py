@@ -14,8 +14,8 @@ from sqlalchemy.engine import Connection
 
 from automation.clock import monotonic
 from automation.store import pauses
-from automation.store.inbox import complaints
-from automation.store.inbox.complaints import Kind
+from automation.store.inbox import negative_feedback
+from automation.store.inbox.negative_feedback import Kind
 from automation.types.channel_settings import PauseWhen
 from automation.types.grant import Grant
 from automation.types.message import Receipt, Verdict
@@ -96,11 +96,11 @@ class AutoPause:
 
     def _read_answers(self, connection: Connection, now: datetime) -> None:
         if self._cursor is None:
-            self._cursor = complaints.begin(connection, now - WINDOW)
-        found, self._cursor = complaints.since(connection, self._cursor)
+            self._cursor = negative_feedback.find_cursor(connection, now - WINDOW)
+        found, self._cursor = negative_feedback.read_negative_feedback(connection, self._cursor)
         for answer in found:
             for campaign in (answer.campaign, _EVERY_CAMPAIGN):
-                self._answers[answer.kind, (campaign, answer.channel)][answer.message] = now
+                self._answers[answer.kind, (campaign, answer.channel)][answer.message_id] = now
         for messages in self._answers.values():
             for message in [m for m, at in messages.items() if at < now - WINDOW]:
                 del messages[message]
@@ -112,7 +112,7 @@ class AutoPause:
             limit = limits.bounces if kind == "bounce" else limits.complaints
             if not campaign or len(messages) <= float(limit) * limits.of_at_least:
                 continue
-            sent = complaints.sent(connection, campaign, channel, now - WINDOW)
+            sent = negative_feedback.count_sent(connection, campaign, channel, now - WINDOW)
             if sent >= limits.of_at_least and len(messages) > float(limit) * sent:
                 yield (
                     subject,

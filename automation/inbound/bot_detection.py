@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
+from automation.event_types import EMAIL_CLICK, EMAIL_OPEN, MACHINE_CLICK, MACHINE_OPEN
+
 TOO_SOON = {"open": timedelta(seconds=3), "click": timedelta(seconds=10)}
 """Nobody reads this fast: security gateways open and follow everything as the message arrives."""
 BURST = timedelta(seconds=5)
@@ -69,6 +71,13 @@ def judge(hit: Hit) -> Judgement:
     """
     client = _client(hit.user_agent)
     return Judgement(_why(hit, client), client)
+
+
+def event_type(kind: Literal["open", "click"], *, bot: bool) -> str:
+    """The type of the event that an open or a click becomes."""
+    if kind == "open":
+        return MACHINE_OPEN if bot else EMAIL_OPEN
+    return MACHINE_CLICK if bot else EMAIL_CLICK
 
 
 def _why(hit: Hit, client: str) -> str:

@@ -13,7 +13,9 @@ from sqlalchemy.engine import Connection
 from automation.clock import to_millis
 from automation.config.settings import Settings
 from automation.errors import ConfigurationError
+from automation.event_types import CONSENT_GIVEN, UNSUBSCRIBE
 from automation.inbound.identity import Person, person
+from automation.store.inbox.inbox import InboxEvent
 from automation.store.people import consent, double_opt_in
 from automation.workspace.channels import channel_kinds
 from automation.workspace.workspace import Workspace
@@ -48,7 +50,7 @@ def take_words(
     )
 
 
-SPOKEN = {"consent_given": True, "unsubscribe": False}
+SPOKEN = {CONSENT_GIVEN: True, UNSUBSCRIBE: False}
 """The events that are words on consent, where they name a topic."""
 
 
@@ -67,32 +69,31 @@ def fault(settings: Settings, type_: str, attributes: Mapping[str, object]) -> t
     return None
 
 
-def take_events(
-    settings: Settings, connection: Connection, events: Sequence[Mapping[str, Any]], *, now: datetime
-) -> Taken:
+def take_events(settings: Settings, connection: Connection, events: Sequence[InboxEvent], *, now: datetime) -> Taken:
     """What events say about consent, in the transaction that takes them into the inbox; the others say nothing.
 
     Attributes: topic; channel (email by default), address, source, method, text_version.
     """
-    rows = [_word(settings, event) for event in events if event["type"] in SPOKEN and event.get("topic")]
+    rows = [_word(settings, event) for event in events if event.type in SPOKEN and event.fields.get("topic")]
     if not rows:
         return Taken(0, 0)
     said = pl.DataFrame(rows, schema=consent.WORDS, orient="row")
     return take_words(settings, connection, said, by="events", now=now)
 
 
-def _word(settings: Settings, event: Mapping[str, Any]) -> tuple[Any, ...]:
-    topic = str(event["topic"])
+def _word(settings: Settings, event: InboxEvent) -> tuple[Any, ...]:
+    fields = event.fields
+    topic = str(fields["topic"])
     return (
-        event["customer_id"],
-        str(event.get("channel") or DEFAULT_CHANNEL),
+        event.customer_id,
+        str(fields.get("channel") or DEFAULT_CHANNEL),
         topic,
-        SPOKEN[event["type"]],
-        to_millis(datetime.fromisoformat(event["occurred_at"])),
-        str(event.get("source") or "events"),
-        str(event.get("text_version") or settings.consent.text_versions.get(topic, "")),
-        str(event.get("method") or "event"),
-        str(event.get("address") or ""),
+        SPOKEN[event.type],
+        to_millis(event.occurred_at),
+        str(fields.get("source") or "events"),
+        str(fields.get("text_version") or settings.consent.text_versions.get(topic, "")),
+        str(fields.get("method") or "event"),
+        str(fields.get("address") or ""),
     )
 
 

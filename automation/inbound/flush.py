@@ -11,6 +11,7 @@ import structlog
 
 from automation.inbound.shop_reports import import_arrivals
 from automation.store.inbox import inbox
+from automation.store.inbox.inbox import InboxEvent
 from automation.types.schema import EVENTS, ColumnType
 from automation.warehouse.connect import Warehouse
 from automation.warehouse.tables import POLARS_TYPES, table_version
@@ -36,28 +37,28 @@ def flush(workspace: Workspace, warehouse: Warehouse) -> int:
             return moved
         if not warehouse.has_transaction(APP, no):
             with workspace.store.reading() as connection:
-                rows = inbox.rows_of(connection, no)
+                events = inbox.read_flush(connection, no)
             known = table_version(warehouse.folder, "events").columns
-            warehouse.append_events(_frame(rows, known), transaction=(APP, no))
-            moved += len(rows)
-            workspace.project.registry.observe("events_recorded", table="events", rows=len(rows), quarantined=0)
+            warehouse.append_events(_frame(events, known), transaction=(APP, no))
+            moved += len(events)
+            workspace.project.registry.observe("events_recorded", table="events", rows=len(events), quarantined=0)
         with workspace.store.transaction() as connection:
             inbox.finish_flush(connection, no, now=now)
 
 
-def _frame(rows: Sequence[Mapping[str, object]], known: Mapping[str, ColumnType]) -> pl.DataFrame:
-    """Inbox rows with the columns that the events table declares, and each attribute in a column of its own.
+def _frame(events: Sequence[InboxEvent], known: Mapping[str, ColumnType]) -> pl.DataFrame:
+    """The events with the columns that the events table declares, and each attribute in a column of its own.
 
-    An attribute that doesn't fit its column stays empty: what was acknowledged must not keep everything after it out.
+    An attribute that doesn't fit its column becomes null: one bad value must not block the events after it.
     """
     schema = {name: _DTYPES[kind] for name, kind in EVENTS.columns.items()}
+    rows: list[dict[str, object]] = [
+        {**event.fields, **{name: getattr(event, name) for name in _OWN_COLUMNS}} for event in events
+    ]
     frame = pl.DataFrame(rows, schema=schema, orient="row") if rows else pl.DataFrame(schema=schema)
     names = dict.fromkeys(name for row in rows for name in row if name not in schema)
     attributes = [_attribute(name, [row.get(name) for row in rows], known.get(name)) for name in names]
-    return frame.with_columns(
-        pl.col("occurred_at").str.to_datetime(time_unit="us", time_zone="UTC"),
-        *(series for series in attributes if series.null_count() < len(series)),
-    )
+    return frame.with_columns(series for series in attributes if series.null_count() < len(series))
 
 
 def _attribute(name: str, values: Sequence[object], known: ColumnType | None) -> pl.Series:
@@ -105,17 +106,9 @@ def _instant(value: object, *, day: bool) -> datetime | date | None:
 
 
 _LARGEST_WHOLE = 2**53
-_DTYPES = {"text": pl.String, "number": pl.Float64, "time": pl.String}
-
-
-def event(
-    *, event_id: str, customer_id: str, type_: str, occurred_at: datetime, message_id: str | None = None
-) -> dict[str, object]:
-    """One inbox row."""
-    return {
-        "event_id": event_id,
-        "customer_id": customer_id,
-        "type": type_,
-        "occurred_at": occurred_at.isoformat(),
-        "message_id": message_id,
-    }
+_OWN_COLUMNS = ("event_id", "customer_id", "type", "occurred_at", "message_id")
+_DTYPES: Mapping[str, pl.DataType] = {
+    "text": pl.String(),
+    "number": pl.Float64(),
+    "time": pl.Datetime("us", "UTC"),
+}

@@ -18,10 +18,12 @@ from sqlalchemy.engine import Connection
 
 from automation.config.settings import Imap
 from automation.errors import AutomationError
+from automation.event_types import EMAIL_BOUNCE, EMAIL_COMPLAINT
 from automation.ids import bounced_message, verify
 from automation.inbound.returned_mail import MAX_SIZE, Returned, read
 from automation.store.inbox import inbox, responses
-from automation.store.inbox.responses import Answered
+from automation.store.inbox.inbox import InboxEvent
+from automation.store.inbox.responses import MessageRecipient
 from automation.store.people import consent
 from automation.workspace.workspace import Workspace
 
@@ -92,42 +94,48 @@ def _take(connection: Connection, workspace: Workspace, key: str, data: bytes, t
     return True
 
 
-def _message(connection: Connection, secret: bytes, returned: Returned) -> Answered | None:
+def _message(connection: Connection, secret: bytes, returned: Returned) -> MessageRecipient | None:
     """The message that it speaks of: by a token that we signed, else by the id of the message that it returns."""
     if returned.kind == "unsubscribe":
         signed = [verify(secret, "unsubscribe", token) for token in returned.tokens]
     else:
         signed = [bounced_message(secret, token) for token in returned.tokens]
     for identity in (*filter(None, signed), *returned.message_ids):
-        if found := responses.answered(connection, identity):
+        if found := responses.find_recipient(connection, identity):
             return found
     return None
 
 
-def _settle(connection: Connection, returned: Returned, message: Answered, taken: Taken, now: datetime) -> None:
+def _settle(connection: Connection, returned: Returned, message: MessageRecipient, taken: Taken, now: datetime) -> None:
     if returned.kind == "unsubscribe":
         taken.unsubscribes += 1
         words = {(message.channel, message.topic): False}
-        responses.speak(connection, message, words, at=now, source="mailbox", method="list-unsubscribe by mail")
+        responses.record_consents(
+            connection, message, words, at=now, source="mailbox", method="list-unsubscribe by mail"
+        )
         return
     if returned.kind == "complaint":
         taken.complaints += 1
         reason, event = (
             "complaint",
-            responses.event(message, "email_complaint", at=now, key="", kind=returned.complaint),
+            _event(message, EMAIL_COMPLAINT, now, returned.complaint, None),
         )
     else:
         reason = "hard_bounce" if returned.dead else ""
         kind = "dead_address" if returned.dead else "refused" if returned.final else "delayed"
-        event = responses.event(message, "email_bounce", at=now, key="", kind=kind, status=returned.status)
+        event = _event(message, EMAIL_BOUNCE, now, kind, returned.status)
         taken.dead_addresses += returned.dead
         taken.other_bounces += not returned.dead
     if reason:
         consent.suppress(
             connection, [message.address], channel=message.channel, reason=reason, source="mailbox", now=now
         )
-    once = f"{event['type']}:{event['kind']}:{message.id}"
-    inbox.take(connection, [{**event, "event_id": once}], now=now)
+    inbox.add_events(connection, [event], now=now)
+
+
+def _event(message: MessageRecipient, type_: str, at: datetime, kind: str, status: str | None) -> InboxEvent:
+    event_id = f"{type_}:{kind}:{message.id}"
+    return responses.make_event(message, type_, at=at, event_id=event_id, kind=kind, status=status)
 
 
 def _opened(workspace: Workspace) -> AbstractContextManager[Postbox]:

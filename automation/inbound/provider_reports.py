@@ -38,13 +38,15 @@ def take(connection: Connection, provider: str, medium: str, said: Said, now: da
 
     medium: email or sms, the beginning of the event types.
     """
-    message = responses.answered(connection, said.message_id) if said.message_id else None
+    message = responses.find_recipient(connection, said.message_id) if said.message_id else None
     if message is None:
         return False
     kind, more = _type(said, medium)
     at = min(said.at, now) if said.at is not None else now
-    event = responses.event(message, kind, at=at, key="", status=said.status or None, source=provider, **more)
-    if not inbox.take(connection, [{**event, "event_id": f"{provider}:{said.key}"}], now=now):
+    event = responses.make_event(
+        message, kind, at=at, event_id=f"{provider}:{said.key}", status=said.status or None, source=provider, **more
+    )
+    if not inbox.add_events(connection, [event], now=now):
         return False
     reason = {"dead": "hard_bounce", "complained": "complaint"}.get(said.kind)
     if reason:
@@ -53,7 +55,7 @@ def take(connection: Connection, provider: str, medium: str, said: Said, now: da
         )
     if said.kind == "unsubscribed":
         words = {(message.channel, message.topic): False}
-        responses.speak(connection, message, words, at=at, source=provider, method="webhook")
+        responses.record_consents(connection, message, words, at=at, source=provider, method="webhook")
     return True
 
 

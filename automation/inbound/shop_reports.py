@@ -10,7 +10,7 @@ import structlog
 
 from automation.inbound.shop_import import import_data
 from automation.store.inbox import shop_reports
-from automation.store.inbox.shop_reports import Waiting
+from automation.store.inbox.shop_reports import WaitingLines
 from automation.warehouse.importing.importer import ImportReport
 from automation.warehouse.importing.mapping import load_mapping
 from automation.workspace.workspace import Workspace
@@ -24,19 +24,19 @@ def import_arrivals(workspace: Workspace) -> int:
     imported = 0
     while True:
         with workspace.store.reading() as connection:
-            found = shop_reports.waiting(connection)
+            found = shop_reports.read_waiting(connection)
         if not found:
             return imported
         for group in found:
             report = _import(workspace, group)
             imported += report.lines
             with workspace.store.transaction() as connection:
-                shop_reports.done(connection, group)
+                shop_reports.delete_imported(connection, group)
             if report.quarantined:
                 log.warning("lines of a webhook can't be used", table=group.table, file=str(report.quarantine_file))
 
 
-def _import(workspace: Workspace, group: Waiting) -> ImportReport:
+def _import(workspace: Workspace, group: WaitingLines) -> ImportReport:
     folder = workspace.project.data_dir / "tmp"
     folder.mkdir(parents=True, exist_ok=True)
     columns = {name: "" for line in group.lines for name in line}

@@ -15,7 +15,7 @@ from automation.delivery.sent_message import Rerendering
 from automation.errors import ConfigurationError
 from automation.ids import sign
 from automation.messages.pages import Pages
-from automation.store.inbox.responses import Answered
+from automation.store.inbox.responses import MessageRecipient
 from automation.web.group_commit import Intake
 from automation.web.public.tokens import Purpose, Reference, read_token
 from automation.workspace.workspace import Workspace
@@ -63,11 +63,13 @@ class Site:
     def read_token(self, purpose: Purpose, token: str) -> Reference | None:
         return read_token(self.workspace.store.secret, purpose, token)
 
-    def link(self, purpose: Purpose, path: str, message: Answered) -> str:
+    def link(self, purpose: Purpose, path: str, message: MessageRecipient) -> str:
         """Another page for the same message, seen from its neighbour: wherever a proxy puts the site."""
         return f"../{path}/{sign(self.workspace.store.secret, purpose, message.id)}"
 
-    def page(self, name: str, message: Answered | None = None, *, status: int = 200, **shown: object) -> Response:
+    def page(
+        self, name: str, message: MessageRecipient | None = None, *, status: int = 200, **shown: object
+    ) -> Response:
         """A page in the recipient's language."""
         language = message.language if message else ""
         html = self.pages.render(name, language, **shown)

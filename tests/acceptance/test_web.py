@@ -28,6 +28,7 @@ from automation.clock import SystemClock
 from automation.ids import sign
 from automation.store.engine import open_store
 from automation.store.inbox import inbox
+from automation.store.inbox.inbox import InboxEvent
 from automation.workspace.workspace import open_workspace
 
 PATIENCE = 60.0
@@ -178,8 +179,9 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path, monkeypatch: pyte
                 taken += ids
             process.kill()
     store = open_store(tmp_path / "var" / "store.db")
+    now = SystemClock().now()
     with store.transaction() as connection:
-        assert inbox.take(connection, [{"event_id": i} for i in taken], now=SystemClock().now()) == 0
+        assert inbox.add_events(connection, [InboxEvent(i, "c1", "view", now) for i in taken], now=now) == 0
     store.close()
 
 

@@ -18,7 +18,7 @@ from automation.daemon import clock_watch
 from automation.daemon.clock_watch import ClockWatch
 from automation.delivery.committer import Delivery
 from automation.errors import Stopped, StoreError
-from automation.inbound.flush import event, flush
+from automation.inbound.flush import flush
 from automation.reporting.doctor import checks
 from automation.reporting.status import overview, run_status
 from automation.runner import backup as restoring
@@ -26,6 +26,7 @@ from automation.store import pauses
 from automation.store.driver import sqlite
 from automation.store.engine import table
 from automation.store.inbox import inbox
+from automation.store.inbox.inbox import InboxEvent
 from automation.store.ledger import ambiguous, queues
 from automation.store.people import suppressions
 from automation.store.tables import Message
@@ -279,17 +280,15 @@ def test_complaints_and_bounces_pause_too(
         "{folder: var/outbox}, pause_when: {complaints: 10%, bounces: 10%, of_at_least: 5}}",
     )
     monkeypatch.setattr("automation.delivery.auto_pause.LOOK_EVERY", 0.0)
-    monkeypatch.setattr("automation.store.inbox.complaints._AT_ONCE", 1)  # the rest at the next look
+    monkeypatch.setattr("automation.store.inbox.negative_feedback._AT_ONCE", 1)  # the rest at the next look
     with toy_project(tmp_path, config=config) as toy:
         start(toy)
         deliver(toy)
         message = next(outbox(toy))["id"]
-        told: Any = event(event_id="1", customer_id="c1", type_=type_, occurred_at=TOY_AS_OF, message_id=message)
-        strange: Any = event(
-            event_id="0", customer_id="c1", type_=type_, occurred_at=TOY_AS_OF, message_id="of another"
-        )
+        reported = InboxEvent("1", "c1", type_, TOY_AS_OF, message, {"kind": kind})
+        unknown = InboxEvent("0", "c1", type_, TOY_AS_OF, "of another")
         with toy.store.transaction() as connection:
-            inbox.take(connection, [strange, told if kind is None else {**told, "kind": kind}], now=TOY_AS_OF)
+            inbox.add_events(connection, [unknown, reported], now=TOY_AS_OF)
         again(toy, key="2")
         deliver(toy)
         reasons = [stop.reason for stop in overview(toy).stopped]
@@ -302,11 +301,11 @@ def test_complaints_and_bounces_pause_too(
 
 def test_a_store_that_is_behind_its_warehouse_sends_nothing_until_somebody_says_so(toy: Workspace) -> None:
     run_id = start(toy)
-    told: Any = event(event_id="1", customer_id="c1", type_="email_open", occurred_at=TOY_AS_OF)
+    opened = InboxEvent("1", "c1", "email_open", TOY_AS_OF)
     backup = toy.project.data_dir / "backup.db"
     restoring.back_up(toy, backup)
     with toy.store.transaction() as connection:
-        inbox.take(connection, [told], now=TOY_AS_OF)
+        inbox.add_events(connection, [opened], now=TOY_AS_OF)
     warehouse = toy.warehouse()
     flush(toy, warehouse)
     warehouse.close()
@@ -326,9 +325,8 @@ def test_a_store_that_is_behind_its_warehouse_sends_nothing_until_somebody_says_
         assert restoring.accept(restored)
         assert restoring.look(restored) is None
         assert deliver(restored).sent == 5
-        more: Any = {**told, "event_id": "2"}
         with restored.store.transaction() as connection:
-            inbox.take(connection, [more], now=TOY_AS_OF)
+            inbox.add_events(connection, [opened._replace(event_id="2")], now=TOY_AS_OF)
         warehouse = restored.warehouse()
         assert flush(restored, warehouse) == 1  # under a number that the warehouse has not seen
         warehouse.close()

@@ -16,6 +16,7 @@ from automation.errors import ConfigurationError
 from automation.experiment.analysis import Lift
 from automation.reporting.report import Credit, report
 from automation.store.inbox import inbox
+from automation.store.inbox.inbox import InboxEvent
 from automation.workspace.workspace import Workspace
 
 CAMPAIGN = """
@@ -67,9 +68,11 @@ def message_of(toy: Workspace, customer: str, campaign_number: int) -> str:
 
 
 def happens(toy: Workspace, type_: str, customer: str, at: datetime, **columns: str | float) -> None:
-    event = {"event_id": f"{type_}-{customer}-{at:%d%H%M%S}-{columns}", "customer_id": customer, "type": type_}
+    message = columns.pop("message_id", None)
+    event_id = f"{type_}-{customer}-{at:%d%H%M%S}-{message}-{columns}"
+    event = InboxEvent(event_id, customer, type_, at, None if message is None else str(message), columns)
     with toy.store.transaction() as connection:
-        inbox.take(connection, [{**event, "occurred_at": at.isoformat(), **columns}], now=at)
+        inbox.add_events(connection, [event], now=at)
 
 
 def arms(toy: Workspace) -> tuple[list[str], list[str]]:

@@ -21,7 +21,7 @@ from automation.delivery.committer import Delivery
 from automation.delivery.composer import Composer
 from automation.delivery.sent_message import Rerendering
 from automation.errors import AutomationError, Stopped
-from automation.inbound.flush import event, flush
+from automation.inbound.flush import flush
 from automation.reporting.explain import explain
 from automation.reporting.status import run_status
 from automation.runner import launch as launching
@@ -30,6 +30,7 @@ from automation.runner import stopping
 from automation.runner.plan import plan, preview
 from automation.schedule.due_times import Due
 from automation.store.inbox import inbox
+from automation.store.inbox.inbox import InboxEvent
 from automation.store.ledger import decisions
 from automation.store.people import consent
 from automation.testing.toy_shop import TOY_AS_OF
@@ -396,12 +397,9 @@ def test_a_failure_that_may_pass_does_not_end_the_run(
 
 
 def test_events_reach_the_warehouse_once_whatever_crashes(toy: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    events: Any = [
-        event(event_id=f"new{n}", customer_id="c1", type_="email_open", occurred_at=TOY_AS_OF, message_id="m")
-        for n in range(3)
-    ]
+    events = [InboxEvent(f"new{n}", "c1", "email_open", TOY_AS_OF, "m") for n in range(3)]
     with toy.store.transaction() as connection:
-        assert inbox.take(connection, [*events, events[0]], now=TOY_AS_OF) == 3
+        assert inbox.add_events(connection, [*events, events[0]], now=TOY_AS_OF) == 3
 
     def count(warehouse: Warehouse) -> int:
         table = warehouse.table("events")
@@ -416,7 +414,7 @@ def test_events_reach_the_warehouse_once_whatever_crashes(toy: Workspace, monkey
     assert flush(toy, warehouse) == 0
     assert count(warehouse) == 3
     with toy.store.transaction() as connection:
-        assert inbox.take(connection, events, now=TOY_AS_OF) == 0
+        assert inbox.add_events(connection, events, now=TOY_AS_OF) == 0
     warehouse.close()
 
 

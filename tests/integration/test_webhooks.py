@@ -393,7 +393,7 @@ def _sign_nothing(shop: Shop) -> list[httpx.Response]:
 def test_without_a_proof_nothing_is_taken(shop: Shop) -> None:
     assert [answer.status_code for answer in _sign_nothing(shop)] == [401] * 13
     assert types(shop) == []
-    assert shop.rows("SELECT count(*) FROM arrival") == [(0,)]
+    assert shop.rows("SELECT count(*) FROM shop_report") == [(0,)]
 
 
 def test_a_body_that_is_not_json(shop: Shop) -> None:
@@ -453,7 +453,7 @@ def test_an_order_of_shopify(shop: Shop) -> None:
         ("ana@example.org", "purchase", "p2", 1.0, 20.0),
     ]
     assert bought["occurred_at"].unique().to_list() == [datetime(2026, 2, 20, 9, tzinfo=UTC)]
-    assert shop.rows("SELECT count(*) FROM arrival") == [(0,)]
+    assert shop.rows("SELECT count(*) FROM shop_report") == [(0,)]
 
 
 def test_an_order_that_came_by_webhook_is_known_to_the_export(shop: Shop, tmp_path: Path) -> None:

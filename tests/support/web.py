@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ import sqlalchemy as sa
 from automation.clock import ManualClock
 from automation.delivery.sent_message import Rerendering
 from automation.ids import sign
+from automation.store.inbox import inbox
 from automation.testing.toy_shop import TOY_AS_OF
 from automation.types.message import Rendered
 from automation.web.server import WebServer
@@ -72,7 +72,11 @@ class Shop:
 
     def events(self) -> list[dict[str, Any]]:
         """What lies in the inbox, in its order."""
-        return [json.loads(body) for (body,) in self.rows("SELECT body FROM inbox ORDER BY id")]
+        with self.workspace.store.reading() as connection:
+            found = inbox.read_events(connection)
+        return [
+            {**{n: v for n, v in e._asdict().items() if n != "fields" and v is not None}, **e.fields} for e in found
+        ]
 
 
 def sent(root: Path, *, config: str = SHOP_CONFIG, body: str = BODY) -> Workspace:

@@ -7,7 +7,7 @@ import contextlib
 import inspect
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,6 @@ from typing import Any
 
 import polars as pl
 import pytest
-from pydantic import JsonValue
 
 from automation import hookspecs
 from automation.clock import ManualClock
@@ -28,6 +27,7 @@ from automation.runner.launch import launch
 from automation.runner.training import train_models
 from automation.schedule.due_times import Due
 from automation.store.inbox import inbox
+from automation.store.inbox.inbox import InboxEvent
 from automation.store.ledger import decisions
 from automation.types.run import Account, RunKind
 from automation.warehouse.importing.mapping import load_mapping
@@ -86,12 +86,7 @@ mappings:
 }
 
 
-BOUGHT: Mapping[str, JsonValue] = {
-    "event_id": "e4",
-    "customer_id": "c3",
-    "type": "purchase",
-    "occurred_at": "2026-04-03T10:00:00+00:00",
-}
+BOUGHT = InboxEvent("e4", "c3", "purchase", datetime(2026, 4, 3, 10, tzinfo=UTC))
 
 
 @dataclass(frozen=True)
@@ -130,7 +125,7 @@ def run_once(workspace: Workspace) -> None:
     for table in ("customers", "products", "events"):
         import_data(workspace, table, [workspace.project.root / f"{table}.psv"], mapping)
     with workspace.store.transaction() as connection:
-        inbox.take(connection, [BOUGHT], now=NOON)
+        inbox.add_events(connection, [BOUGHT], now=NOON)
     with contextlib.closing(workspace.warehouse()) as warehouse:
         flush(workspace, warehouse)
     train_models(workspace)

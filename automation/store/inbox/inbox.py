@@ -1,7 +1,7 @@
 """Events on their way to the warehouse: one durable insert here, then a numbered flush.
 
-A flush has a number and its exact rows; the Delta commit carries that number. On a restart the number is looked up
-in the Delta log before anything is repeated, and only the flush's own rows are ever deleted.
+A flush has a number and its exact rows; the Delta commit carries that number. After a restart the number is looked up
+in the Delta log before anything is repeated, and a flush deletes only its own rows.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from pydantic import JsonValue
 from sqlalchemy.engine import Connection
 
-from automation.clock import to_millis
+from automation.clock import from_millis, to_millis
 from automation.store.engine import table
 from automation.store.tables import Flush, Inbox
 
@@ -22,22 +24,35 @@ _inbox, _flush = table(Inbox), table(Flush)
 KEEP = timedelta(days=7)
 
 
-def take(connection: Connection, events: Sequence[Mapping[str, JsonValue]], *, now: datetime) -> int:
-    """Accept events (each with `event_id`); returns how many were new."""
+class InboxEvent(NamedTuple):
+    """One event. `occurred_at` is kept to the millisecond; `fields` are its other columns and its attributes."""
+
+    event_id: str
+    customer_id: str
+    type: str
+    occurred_at: datetime
+    message_id: str | None = None
+    fields: Mapping[str, JsonValue] = MappingProxyType({})
+
+
+def add_events(connection: Connection, events: Sequence[InboxEvent], *, now: datetime) -> int:
+    """Store events, each `event_id` once; returns how many were new."""
     at = to_millis(now)
-    rows = [(event["event_id"], json.dumps(dict(event), ensure_ascii=False), at) for event in events]
+    rows = [
+        (e.event_id, e.customer_id, e.type, to_millis(e.occurred_at), e.message_id, _json(e.fields), at) for e in events
+    ]
     if not rows:
         return 0
-    place = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+    mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
     statement = (
-        f"INSERT INTO inbox (event_id, body, received_at) VALUES ({place}, {place}, {place}) "  # noqa: S608
-        "ON CONFLICT (event_id) DO NOTHING"
+        "INSERT INTO inbox (event_id, customer_id, type, occurred_at, message_id, fields, received_at) "  # noqa: S608
+        f"VALUES ({', '.join([mark] * 7)}) ON CONFLICT (event_id) DO NOTHING"
     )
     return connection.exec_driver_sql(statement, rows).rowcount
 
 
 def begin_flush(connection: Connection, *, now: datetime, limit: int = 100_000) -> int | None:
-    """Number the rows that wait; returns an unfinished flush first, and None when nothing waits."""
+    """Number the waiting rows; returns an unfinished flush first, and None when nothing waits."""
     unfinished = connection.execute(sa.select(sa.func.min(_flush.c.no)).where(_flush.c.finished_at.is_(None))).scalar()
     if unfinished is not None:
         return int(unfinished)
@@ -49,13 +64,33 @@ def begin_flush(connection: Connection, *, now: datetime, limit: int = 100_000) 
     return int(no)
 
 
-def rows_of(connection: Connection, flush: int) -> list[dict[str, JsonValue]]:
-    query = sa.select(_inbox.c.body).where(_inbox.c.flush == flush).order_by(_inbox.c.id)
-    return [json.loads(body) for body in connection.execute(query).scalars()]
+def read_flush(connection: Connection, flush: int) -> list[InboxEvent]:
+    """The events of a flush, in the order in which they came."""
+    return _read(connection, _inbox.c.flush == flush)
+
+
+def read_events(connection: Connection) -> list[InboxEvent]:
+    """Every event that is still here, in the order in which they came."""
+    return _read(connection, sa.true())
 
 
 def finish_flush(connection: Connection, flush: int, *, now: datetime) -> None:
-    """The warehouse has it; rows flushed more than a week ago go."""
+    """Mark a flush as done; deletes the rows that were flushed more than a week ago."""
     connection.execute(sa.update(_flush).where(_flush.c.no == flush).values(finished_at=to_millis(now)))
     old = sa.select(_flush.c.no).where(_flush.c.finished_at < to_millis(now - KEEP))
     connection.execute(sa.delete(_inbox).where(_inbox.c.flush.in_(old)))
+
+
+_COLUMNS = [_inbox.c[name] for name in ("event_id", "customer_id", "type", "occurred_at", "message_id", "fields")]
+
+
+def _read(connection: Connection, where: sa.ColumnElement[bool]) -> list[InboxEvent]:
+    query = sa.select(*_COLUMNS).where(where).order_by(_inbox.c.id)
+    return [
+        InboxEvent(event_id, customer_id, type_, from_millis(at), message_id, json.loads(fields))
+        for event_id, customer_id, type_, at, message_id, fields in connection.execute(query)
+    ]
+
+
+def _json(fields: Mapping[str, JsonValue]) -> str:
+    return json.dumps(dict(fields), ensure_ascii=False) if fields else "{}"

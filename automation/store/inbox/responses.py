@@ -1,4 +1,4 @@
-"""What recipients answer to a message: opens, clicks, words on consent; each event with what it causes, together."""
+"""What recipients do with a message: opens, clicks, consent; each event in one transaction with what it causes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from pydantic import JsonValue
 from sqlalchemy.engine import Connection
 
 from automation.clock import from_millis, to_millis
+from automation.event_types import CONSENT_GIVEN, MACHINE_CLICK, UNSUBSCRIBE
 from automation.store.engine import table
 from automation.store.inbox import inbox
+from automation.store.inbox.inbox import InboxEvent
 from automation.store.people import consent
 from automation.store.tables import Consent, Inbox, Message, Run
 from automation.types.message import MessageState
@@ -23,8 +25,8 @@ _message, _run, _inbox, _consent = table(Message), table(Run), table(Inbox), tab
 
 
 @dataclass(frozen=True)
-class Answered:
-    """The message that an answer speaks of, and to whom it went."""
+class MessageRecipient:
+    """A message that somebody responds to, and to whom it went."""
 
     id: str
     customer_id: str
@@ -37,8 +39,8 @@ class Answered:
     """When its sending was granted; None where it never was."""
 
 
-def answered(connection: Connection, message_id: str) -> Answered | None:
-    """The message, or None where it is unknown or its customer was erased."""
+def find_recipient(connection: Connection, message_id: str) -> MessageRecipient | None:
+    """The message and its recipient; None if it is unknown or its customer was erased."""
     columns = [_message.c[name] for name in ("id", "customer_id", "channel", "topic", "address", "state", "context")]
     query = (
         sa.select(*columns, _message.c.granted_at, _run.c.campaign)
@@ -48,7 +50,7 @@ def answered(connection: Connection, message_id: str) -> Answered | None:
     row = connection.execute(query).one_or_none()
     if row is None or row.state == MessageState.ERASED.value:
         return None
-    return Answered(
+    return MessageRecipient(
         id=row.id,
         customer_id=row.customer_id,
         campaign=row.campaign,
@@ -60,40 +62,38 @@ def answered(connection: Connection, message_id: str) -> Answered | None:
     )
 
 
-def event(
-    message: Answered, type_: str, *, at: datetime, key: str, **attributes: str | float | bool | None
-) -> dict[str, JsonValue]:
-    """An inbox row about a message. Of the same `key` a message has one event a second, whatever its type."""
-    return {
-        "event_id": f"{key}:{message.id}:{to_millis(at) // 1000}",
-        "customer_id": message.customer_id,
-        "type": type_,
-        "occurred_at": at.isoformat(),
-        "message_id": message.id,
-        "campaign": message.campaign,
-        "channel": message.channel,
-        **{name: value for name, value in attributes.items() if value is not None},
-    }
+def make_event(
+    message: MessageRecipient, type_: str, *, at: datetime, event_id: str, **attributes: JsonValue
+) -> InboxEvent:
+    """An event about a message; an attribute that is None is left out."""
+    fields = {name: value for name, value in attributes.items() if value is not None}
+    about: dict[str, JsonValue] = {"campaign": message.campaign, "channel": message.channel}
+    return InboxEvent(event_id, message.customer_id, type_, at, message.id, {**about, **fields})
 
 
-def speak(
+def event_id_of(message: MessageRecipient, key: str, at: datetime) -> str:
+    """The id of an event that a message has at most once a second for the same `key`."""
+    return f"{key}:{message.id}:{to_millis(at) // 1000}"
+
+
+def record_consents(
     connection: Connection,
-    message: Answered,
-    words: Mapping[tuple[str, str], bool],
+    message: MessageRecipient,
+    choices: Mapping[tuple[str, str], bool],
     *,
     at: datetime,
     source: str,
     method: str,
     text_version: str = "",
-    seen: Mapping[str, str] = MappingProxyType({}),
+    client: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """What the recipient said: (channel, topic) → yes or no, with its proof; what was said already is not repeated.
+    """Record what the recipient chose: (channel, topic) → yes or no, with its proof. A repeated no is not recorded.
 
-    On the message's own channel the word is about its address too, whatever customer id it stands under. A no is an
-    `unsubscribe` event, a yes `consent_given`, each with what was `seen` of who asked.
+    On the message's own channel the choice holds for its address too, under whatever customer id. A no becomes an
+    `unsubscribe` event and a yes `consent_given`, each with what is known of the `client`.
     """
-    known = said(connection, message.customer_id)
-    for (channel, topic), granted in words.items():
+    known = latest_consents(connection, message.customer_id)
+    for (channel, topic), granted in choices.items():
         address = message.address if channel == message.channel else ""
         if not granted and address:
             consent.suppress(
@@ -105,22 +105,23 @@ def speak(
             connection, [message.customer_id], channel=channel, topic=topic, granted=granted, at=at, source=source,
             method=method, text_version=text_version, address=address,
         )  # fmt: skip
-        kind = "consent_given" if granted else "unsubscribe"
-        found = event(message, kind, at=at, key=f"{kind}:{channel}.{topic}", topic=topic, method=method)
-        inbox.take(connection, [{**found, **seen, "channel": channel}], now=at)
+        type_ = CONSENT_GIVEN if granted else UNSUBSCRIBE
+        event_id = event_id_of(message, f"{type_}:{channel}.{topic}", at)
+        event = make_event(message, type_, at=at, event_id=event_id, topic=topic, method=method)
+        inbox.add_events(connection, [event._replace(fields={**event.fields, **client, "channel": channel})], now=at)
 
 
-def said(connection: Connection, customer_id: str) -> dict[tuple[str, str], bool]:
-    """Every latest word of a customer: (channel, topic) → yes or no."""
+def latest_consents(connection: Connection, customer_id: str) -> dict[tuple[str, str], bool]:
+    """Every latest consent record of a customer: (channel, topic) → yes or no."""
     query = sa.select(_consent.c.channel, _consent.c.topic, _consent.c.granted).where(
         _consent.c.customer_id == customer_id
     )
     return {(row.channel, row.topic): bool(row.granted) for row in connection.execute(query)}
 
 
-def mark_machine(connection: Connection, event_ids: Sequence[str], *, why: str) -> None:
-    """Clicks that a person seemed to have made were a machine's after all; what the warehouse has already, stays."""
-    query = sa.select(_inbox.c.id, _inbox.c.body).where(_inbox.c.event_id.in_(event_ids), _inbox.c.flush.is_(None))
+def mark_bot_clicks(connection: Connection, event_ids: Sequence[str], *, why: str) -> None:
+    """Turn clicks that seemed to be a person's into a bot's; what the warehouse already has stays as it is."""
+    query = sa.select(_inbox.c.id, _inbox.c.fields).where(_inbox.c.event_id.in_(event_ids), _inbox.c.flush.is_(None))
     for row in connection.execute(query).all():
-        marked = json.dumps({**json.loads(row.body), "type": "machine_click", "why": why})
-        connection.execute(sa.update(_inbox).where(_inbox.c.id == row.id).values(body=marked))
+        changed = {"type": MACHINE_CLICK, "fields": json.dumps({**json.loads(row.fields), "why": why})}
+        connection.execute(sa.update(_inbox).where(_inbox.c.id == row.id).values(changed))

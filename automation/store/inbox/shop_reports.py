@@ -1,4 +1,4 @@
-"""What shops report about products and customers: durable here first, then imported like the lines of an export."""
+"""What shops report about orders, products and customers: stored here first, then imported like lines of an export."""
 
 from __future__ import annotations
 
@@ -19,50 +19,51 @@ _shop_report = table(ShopReport)
 
 
 @dataclass(frozen=True)
-class Waiting:
-    """Lines of one table in the columns of one preset, as they came; `upto` is the last one's row."""
+class WaitingLines:
+    """Lines for one table in the columns of one preset, oldest first; `last_row` is the id of the newest row."""
 
     preset: str
     table: TableName
     lines: Sequence[Mapping[str, str]]
-    upto: int
+    last_row: int
 
 
-def take(
+def save_report(
     connection: Connection,
-    about: str,
+    subject: str,
     preset: str,
     table_: TableName,
     lines: Sequence[Mapping[str, str]],
     *,
     now: datetime,
 ) -> None:
-    """Keep the lines of one call; `about` names the order, product or customer, of which the latest call counts."""
+    """Store the lines of one webhook call. `subject` is the order, product or customer; its latest call replaces the
+    earlier ones."""
     row = {
-        "about": f"{preset}:{table_}:{about}",
+        "subject": f"{preset}:{table_}:{subject}",
         "preset": preset,
         "table_name": table_,
         "lines": json.dumps(lines, ensure_ascii=False),
         "received_at": to_millis(now),
     }
-    connection.execute(sa.delete(_shop_report).where(_shop_report.c.about == row["about"]))
+    connection.execute(sa.delete(_shop_report).where(_shop_report.c.subject == row["subject"]))
     connection.execute(sa.insert(_shop_report).values(row))
 
 
-def waiting(connection: Connection, *, limit: int = 10_000) -> list[Waiting]:
-    """What waits, by preset and table: products before orders and customers, whom orders may name."""
+def read_waiting(connection: Connection, *, limit: int = 10_000) -> list[WaitingLines]:
+    """What waits, by preset and table: products first, since orders and customers may name them."""
     query = sa.select(_shop_report).order_by(_shop_report.c.id).limit(limit)
     groups: dict[tuple[str, TableName], list[sa.Row[tuple[object, ...]]]] = {}
     for row in connection.execute(query):
         groups.setdefault((row.preset, row.table_name), []).append(row)
     order = ("products", "customers", "events")
     return [
-        Waiting(preset, name, [line for row in rows for line in json.loads(row.lines)], max(row.id for row in rows))
-        for (preset, name), rows in sorted(groups.items(), key=lambda one: order.index(one[0][1]))
+        WaitingLines(preset, name, [line for row in rows for line in json.loads(row.lines)], max(r.id for r in rows))
+        for (preset, name), rows in sorted(groups.items(), key=lambda group: order.index(group[0][1]))
     ]
 
 
-def done(connection: Connection, imported: Waiting) -> None:
-    """The warehouse has these lines."""
+def delete_imported(connection: Connection, imported: WaitingLines) -> None:
+    """Remove the lines that are now in the warehouse."""
     same = (_shop_report.c.preset == imported.preset, _shop_report.c.table_name == imported.table)
-    connection.execute(sa.delete(_shop_report).where(*same, _shop_report.c.id <= imported.upto))
+    connection.execute(sa.delete(_shop_report).where(*same, _shop_report.c.id <= imported.last_row))

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger
+from sqlalchemy import BigInteger, Index
 from sqlmodel import Field, SQLModel
 
 
 class Inbox(SQLModel, table=True):
     """Events on their way to the warehouse: durable here first."""
 
+    __table_args__ = (
+        Index("ix_inbox_type", "type", "id"),
+        Index("ix_inbox_customer", "customer_id", "occurred_at"),
+    )
+
     id: int | None = Field(default=None, primary_key=True)
     event_id: str = Field(unique=True)
-    body: str  # JSON
+    customer_id: str
+    type: str
+    occurred_at: int = Field(sa_type=BigInteger)
+    message_id: str | None = None
+    fields: str  # JSON: its other columns and its attributes
     received_at: int = Field(sa_type=BigInteger)
     flush: int | None = Field(default=None, index=True)
 
@@ -22,7 +31,7 @@ class ShopReport(SQLModel, table=True):
     __tablename__ = "shop_report"
 
     id: int | None = Field(default=None, primary_key=True)
-    about: str = Field(unique=True)  # the order, product or customer
+    subject: str = Field(unique=True)  # the order, product or customer
     preset: str
     table_name: str
     lines: str  # JSON: list of column -> text

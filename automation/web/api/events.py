@@ -29,6 +29,7 @@ from starlette.responses import JSONResponse, Response
 from automation.config.settings import Settings
 from automation.inbound.consents import fault, take_events
 from automation.store.inbox import inbox
+from automation.store.inbox.inbox import InboxEvent
 from automation.types.schema import EVENTS
 from automation.web.endpoint import Endpoint, operation, read_body
 from automation.web.group_commit import Overloaded
@@ -39,6 +40,7 @@ MOST_EVENTS = 1_000
 MOST_ATTRIBUTES = 30
 _AHEAD = timedelta(minutes=5)
 _FIRST = datetime(1970, 1, 1, tzinfo=UTC)
+_FIELDS = ("product_id", "order_id", "quantity", "amount", "currency")
 _NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
 
 
@@ -109,7 +111,7 @@ def endpoints(site: Site) -> Iterator[Endpoint]:
 
         def keep(connection: Connection) -> int:
             take_events(settings, connection, taken, now=now)
-            return inbox.take(connection, taken, now=now)
+            return inbox.add_events(connection, taken, now=now)
 
         try:
             new = await site.intake.commit(keep)
@@ -166,11 +168,9 @@ def _batch(body: bytes) -> list[Any]:
     return document["events"]
 
 
-def _checked(
-    batch: Sequence[Any], settings: Settings, now: datetime
-) -> tuple[list[dict[str, JsonValue]], list[Refused]]:
+def _checked(batch: Sequence[Any], settings: Settings, now: datetime) -> tuple[list[InboxEvent], list[Refused]]:
     """Inbox rows of the sound events, and what is wrong with the others: the first problem of each field."""
-    taken: list[dict[str, JsonValue]] = []
+    taken: list[InboxEvent] = []
     refused: list[Refused] = []
     for index, written in enumerate(batch):
         try:
@@ -212,9 +212,11 @@ def _check_consent(settings: Settings, event: Event) -> None:
         raise _Wrong(f"attributes.{wrong[0]}", wrong[1])
 
 
-def _row(event: Event) -> dict[str, JsonValue]:
-    row = {name: value for name, value in event if name != "attributes" and value is not None}
-    return {**row, "occurred_at": event.occurred_at.astimezone(UTC).isoformat(), **event.attributes}
+def _row(event: Event) -> InboxEvent:
+    fields: dict[str, JsonValue] = {name: value for name in _FIELDS if (value := getattr(event, name)) is not None}
+    return InboxEvent(
+        event.event_id, event.customer_id, event.type, event.occurred_at, event.message_id, fields | event.attributes
+    )
 
 
 def _place(location: tuple[int | str, ...]) -> str:

@@ -8,8 +8,9 @@ from sqlalchemy.engine import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
+from automation.event_types import CONSENT_GIVEN
 from automation.store.inbox import inbox, responses
-from automation.store.inbox.responses import Answered
+from automation.store.inbox.responses import MessageRecipient
 from automation.store.people import double_opt_in
 from automation.store.people.double_opt_in import Request as Asked
 from automation.web.endpoint import Endpoint, operation, read_body
@@ -24,7 +25,7 @@ def endpoints(site: Site) -> Iterator[Endpoint]:
         if reference is None:
             return site.nowhere()
         with site.workspace.store.reading() as connection:
-            message = responses.answered(connection, reference.message_id)
+            message = responses.find_recipient(connection, reference.message_id)
         if message is None:
             return site.nowhere()
         with site.workspace.store.reading() as connection:
@@ -57,28 +58,30 @@ def endpoints(site: Site) -> Iterator[Endpoint]:
     )  # fmt: skip
 
 
-def _confirm(site: Site, connection: Connection, message_id: str) -> tuple[Answered, str] | None:
+def _confirm(site: Site, connection: Connection, message_id: str) -> tuple[MessageRecipient, str] | None:
     """What the message asks about is granted, with when, how, the wording and where from.
 
     A message that asks about no request, such as a campaign's own, asks about its topic.
     """
-    message = responses.answered(connection, message_id)
+    message = responses.find_recipient(connection, message_id)
     if message is None:
         return None
     if double_opt_in.about(connection, message_id):
         confirmed = double_opt_in.confirm(connection, message_id, at=site.now)
         for request in confirmed:
-            key, at = f"consent_given:{request.customer_id}.{request.topic}", request.settled_at or site.now
-            taken = responses.event(message, "consent_given", at=at, key=key, topic=request.topic)
-            inbox.take(connection, [{**taken, "customer_id": request.customer_id}], now=site.now)
+            at = request.settled_at or site.now
+            key = f"{CONSENT_GIVEN}:{request.customer_id}.{request.topic}"
+            event_id = responses.event_id_of(message, key, at)
+            event = responses.make_event(message, CONSENT_GIVEN, at=at, event_id=event_id, topic=request.topic)
+            inbox.add_events(connection, [event._replace(customer_id=request.customer_id)], now=site.now)
         return (message, _topics(confirmed, message)) if confirmed else None
     words = {(message.channel, message.topic): True}
     version = site.pages.text_version("confirm", message.language)
-    responses.speak(
+    responses.record_consents(
         connection, message, words, at=site.now, source="confirm link", method="double opt-in", text_version=version
     )
     return message, message.topic
 
 
-def _topics(requests: Sequence[Asked], message: Answered) -> str:
+def _topics(requests: Sequence[Asked], message: MessageRecipient) -> str:
     return ", ".join(dict.fromkeys(request.topic for request in requests)) or message.topic

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from automation.store.inbox import responses
-from automation.store.inbox.responses import Answered
+from automation.store.inbox.responses import MessageRecipient
 from automation.store.people import consent
 from automation.web.endpoint import Endpoint, operation, read_body
 from automation.web.site import Site
@@ -31,7 +31,7 @@ def endpoints(site: Site) -> Iterator[Endpoint]:
         if message_id is None:
             return site.nowhere()
         with site.workspace.store.reading() as connection:
-            message = responses.answered(connection, message_id)
+            message = responses.find_recipient(connection, message_id)
             choices = {} if message is None else _choices(site, connection, message)
         return site.nowhere() if message is None else _page(site, message, choices)
 
@@ -65,7 +65,7 @@ def _message_id(site: Site, request: Request) -> str | None:
     return reference.message_id if reference else None
 
 
-def _page(site: Site, message: Answered, choices: Choices, *, saved: bool = False) -> Response:
+def _page(site: Site, message: MessageRecipient, choices: Choices, *, saved: bool = False) -> Response:
     rows = tuple(
         {"value": f"{channel}.{topic}", "topic": topic, "channel": channel, "checked": wanted}
         for (channel, topic), wanted in choices.items()
@@ -73,13 +73,13 @@ def _page(site: Site, message: Answered, choices: Choices, *, saved: bool = Fals
     return site.page("preferences", message, choices=rows, saved=saved)
 
 
-def _choices(site: Site, connection: Connection, message: Answered) -> Choices:
+def _choices(site: Site, connection: Connection, message: MessageRecipient) -> Choices:
     """Every topic on the message's own channel; on other channels what the customer ever said a word about.
 
     An address on another channel is not proven by this link, so nothing new can be begun there.
     """
     settings = site.settings
-    words = responses.said(connection, message.customer_id)
+    words = responses.latest_consents(connection, message.customer_id)
     offered = [(message.channel, topic) for topic in settings.topics]
     offered += [word for word in words if word[0] != message.channel and word[0] in settings.channels]
     choices = {}
@@ -93,13 +93,13 @@ def _choices(site: Site, connection: Connection, message: Answered) -> Choices:
 
 def _save(
     site: Site, connection: Connection, message_id: str, form: Mapping[str, list[str]]
-) -> tuple[Answered, Choices] | None:
-    message = responses.answered(connection, message_id)
+) -> tuple[MessageRecipient, Choices] | None:
+    message = responses.find_recipient(connection, message_id)
     if message is None:
         return None
     before = _choices(site, connection, message)
     version = site.pages.text_version("preferences", message.language)
-    responses.speak(connection, message, _words(site, before, form), at=site.now, source="preference centre",
+    responses.record_consents(connection, message, _words(site, before, form), at=site.now, source="preference centre",
                    method="preference centre", text_version=version)  # fmt: skip
     return message, _choices(site, connection, message)
 

@@ -17,9 +17,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from automation.delivery.sent_message import Target
-from automation.inbound.bot_detection import BURST, MANY_LINKS, Hit, Judgement, judge
+from automation.inbound.bot_detection import BURST, MANY_LINKS, Hit, Judgement, event_type, judge
 from automation.store.inbox import inbox, responses
-from automation.store.inbox.responses import Answered
+from automation.store.inbox.responses import MessageRecipient
 from automation.web.endpoint import Endpoint, operation
 from automation.web.public.tokens import Reference
 from automation.web.site import Site
@@ -113,7 +113,7 @@ def _target(site: Site, reference: Reference) -> Target | None:
     home = None if url is None else Target(url, None)
     try:
         with site.workspace.store.reading() as connection:
-            if responses.answered(connection, reference.message_id) is None:
+            if responses.find_recipient(connection, reference.message_id) is None:
                 return home
         return site.rerendering.link(reference.message_id, reference.link) or home
     except Exception:
@@ -133,29 +133,29 @@ async def _note(site: Site, seen: _Seen, bursts: Bursts) -> None:
 
 
 def _record(connection: Connection, seen: _Seen, bursts: Bursts) -> None:
-    message = responses.answered(connection, seen.reference.message_id)
+    message = responses.find_recipient(connection, seen.reference.message_id)
     if message is None:
         return
     key = seen.kind if seen.kind == "open" else f"click:{seen.reference.link}"
-    event_id = str(responses.event(message, "", at=seen.at, key=key)["event_id"])
+    event_id = responses.event_id_of(message, key, seen.at)
     links, earlier = bursts.add(message.id, seen.reference.link, event_id, seen.at) if seen.kind == "click" else (1, [])
     judged = _judged(seen, message, links)
     if judged.why == "many_links" and links == MANY_LINKS:
-        responses.mark_machine(connection, earlier, why=judged.why)
-    found = responses.event(
+        responses.mark_bot_clicks(connection, earlier, why=judged.why)
+    event = responses.make_event(
         message,
-        f"{'machine' if judged.machine else 'email'}_{seen.kind}",
+        event_type(seen.kind, bot=judged.machine),
         at=seen.at,
-        key=key,
+        event_id=event_id,
         link=seen.reference.link if seen.kind == "click" else None,
         product_id=seen.product_id,
         client=judged.client,
         why=judged.why or None,
     )
-    inbox.take(connection, [found], now=seen.at)
+    inbox.add_events(connection, [event], now=seen.at)
 
 
-def _judged(seen: _Seen, message: Answered, links: int) -> Judgement:
+def _judged(seen: _Seen, message: MessageRecipient, links: int) -> Judgement:
     after: timedelta | None = None if message.granted_at is None else seen.at - message.granted_at
     asked = seen.asked
     return judge(Hit(seen.kind, asked.method, asked.user_agent, after, links, asked.prefetch))

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from automation.inbound.bot_detection import Hit, judge
 from automation.store.inbox import responses
-from automation.store.inbox.responses import Answered
+from automation.store.inbox.responses import MessageRecipient
 from automation.web.endpoint import Endpoint, operation, read_body
 from automation.web.site import Site
 
@@ -57,12 +57,12 @@ def endpoints(site: Site) -> Iterator[Endpoint]:
     )  # fmt: skip
 
 
-def _message(site: Site, request: Request) -> Answered | None:
+def _message(site: Site, request: Request) -> MessageRecipient | None:
     reference = site.read_token("unsubscribe", request.path_params["token"])
     if reference is None:
         return None
     with site.workspace.store.reading() as connection:
-        return responses.answered(connection, reference.message_id)
+        return responses.find_recipient(connection, reference.message_id)
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,8 @@ class Asked:
     user_agent: str
 
 
-def _stop(site: Site, connection: Connection, message_id: str, asked: Asked) -> Answered | None:
-    message = responses.answered(connection, message_id)
+def _stop(site: Site, connection: Connection, message_id: str, asked: Asked) -> MessageRecipient | None:
+    message = responses.find_recipient(connection, message_id)
     if message is None:
         return None
     words = {(message.channel, message.topic): False}
@@ -83,8 +83,8 @@ def _stop(site: Site, connection: Connection, message_id: str, asked: Asked) -> 
         version = site.pages.text_version("unsubscribe", message.language)
         judged = judge(Hit("click", "POST", asked.user_agent, None))
         seen = {"client": judged.client, **({"why": judged.why} if judged.machine else {})}
-    responses.speak(
+    responses.record_consents(
         connection, message, words, at=site.now, source="unsubscribe link", method=asked.method,
-        text_version=version, seen=seen,
+        text_version=version, client=seen,
     )  # fmt: skip
     return message

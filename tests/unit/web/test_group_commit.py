@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 
 from automation.store.engine import Store, open_store
 from automation.store.inbox import inbox
+from automation.store.inbox.inbox import InboxEvent
 from automation.web import group_commit as module
 from automation.web.group_commit import Intake, Overloaded
 
@@ -33,7 +34,7 @@ def ids(store: Store) -> list[str]:
 
 
 def take(name: str) -> module.Work[int]:
-    return lambda connection: inbox.take(connection, [{"event_id": name}], now=NOW)
+    return lambda connection: inbox.add_events(connection, [InboxEvent(name, "c1", "view", NOW)], now=NOW)
 
 
 def until(held: threading.Event, holding: threading.Event) -> module.Work[None]:

@@ -13,13 +13,13 @@ def upgrade() -> None:
     op.create_table(
         "shop_report",
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("about", sa.String(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
         sa.Column("preset", sa.String(), nullable=False),
         sa.Column("table_name", sa.String(), nullable=False),
         sa.Column("lines", sa.String(), nullable=False),
         sa.Column("received_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("about"),
+        sa.UniqueConstraint("subject"),
     )
     op.create_table(
         "batch",
@@ -186,14 +186,20 @@ def upgrade() -> None:
         "inbox",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("event_id", sa.String(), nullable=False),
-        sa.Column("body", sa.String(), nullable=False),
+        sa.Column("customer_id", sa.String(), nullable=False),
+        sa.Column("type", sa.String(), nullable=False),
+        sa.Column("occurred_at", sa.BigInteger(), nullable=False),
+        sa.Column("message_id", sa.String(), nullable=True),
+        sa.Column("fields", sa.String(), nullable=False),
         sa.Column("received_at", sa.BigInteger(), nullable=False),
         sa.Column("flush", sa.Integer(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("event_id"),
     )
     with op.batch_alter_table("inbox", schema=None) as batch_op:
+        batch_op.create_index("ix_inbox_customer", ["customer_id", "occurred_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_inbox_flush"), ["flush"], unique=False)
+        batch_op.create_index("ix_inbox_type", ["type", "id"], unique=False)
 
     op.create_table(
         "rate_lane",
@@ -387,7 +393,9 @@ def downgrade() -> None:
     op.drop_table("launch")
     op.drop_table("rate_lane")
     with op.batch_alter_table("inbox", schema=None) as batch_op:
+        batch_op.drop_index("ix_inbox_type")
         batch_op.drop_index(batch_op.f("ix_inbox_flush"))
+        batch_op.drop_index("ix_inbox_customer")
 
     op.drop_table("inbox")
     op.drop_table("shop_report")

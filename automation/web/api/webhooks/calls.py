@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from automation.config.webhooks import Webhooks
 from automation.inbound.provider_reports import Said, take, text
 from automation.store.inbox import inbox, shop_reports
+from automation.store.inbox.inbox import InboxEvent
 from automation.store.people import suppressions
 from automation.types.keywords import opt_in, opt_out
 from automation.types.schema import TableName
@@ -107,12 +108,12 @@ class Calls:
         """Of an order, product or customer that is reported several times before the next import the last counts."""
         about, now = text(document, "id") or text(document, "email"), self._site.now
         if lines and about:
-            await self._site.intake.commit(lambda c: shop_reports.take(c, about, preset, table, lines, now=now))
+            await self._site.intake.commit(lambda c: shop_reports.save_report(c, about, preset, table, lines, now=now))
         return _taken(len(lines) if about else 0)
 
-    async def _keep_events(self, events: Sequence[Mapping[str, Any]]) -> Response:
+    async def _keep_events(self, events: Sequence[InboxEvent]) -> Response:
         now = self._site.now
-        return _taken(await self._site.intake.commit(lambda c: inbox.take(c, events, now=now)) if events else 0)
+        return _taken(await self._site.intake.commit(lambda c: inbox.add_events(c, events, now=now)) if events else 0)
 
     # Providers of messages
 

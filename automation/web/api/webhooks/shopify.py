@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from automation.event_types import ADD_TO_CART
 from automation.inbound.provider_reports import at, instant, text
+from automation.store.inbox.inbox import InboxEvent
 from automation.types.schema import TableName
 
 Line = Mapping[str, str]
@@ -30,7 +32,7 @@ def lines(table: TableName, document: Any) -> list[Line]:
     return [{name: value for name, value in line.items() if value != ""} for line in made]
 
 
-def carts(document: Any) -> list[dict[str, Any]]:
+def carts(document: Any) -> list[InboxEvent]:
     """A checkout's products as events `add_to_cart`: one a product and quantity, however often it is reported."""
     customer = (text(document, "email") or text(document, "phone")).strip().lower()
     moment = instant(text(document, "updated_at")) or instant(text(document, "created_at"))
@@ -38,16 +40,18 @@ def carts(document: Any) -> list[dict[str, Any]]:
     if not customer or not token or moment is None:
         return []
     return [
-        {
-            "event_id": f"shopify:{token}:{product}:{text(item, 'quantity')}",
-            "customer_id": customer,
-            "type": "add_to_cart",
-            "occurred_at": moment.isoformat(),
-            "product_id": product,
-            "quantity": _number(text(item, "quantity")),
-            "amount": _number(text(item, "line_price")) or _number(text(item, "price")),
-            **({"currency": text(document, "currency")} if text(document, "currency") else {}),
-        }
+        InboxEvent(
+            f"shopify:{token}:{product}:{text(item, 'quantity')}",
+            customer,
+            ADD_TO_CART,
+            moment,
+            fields={
+                "product_id": product,
+                "quantity": _number(text(item, "quantity")),
+                "amount": _number(text(item, "line_price")) or _number(text(item, "price")),
+                **({"currency": text(document, "currency")} if text(document, "currency") else {}),
+            },
+        )
         for item in _list(document, "line_items")
         if (product := text(item, "sku") or text(item, "title"))
     ]
