@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
+from annotated_types import MinLen
 from pydantic import Field, InstanceOf
 
 from automation.config.components import READERS, named, with_options
@@ -26,7 +27,9 @@ class OfferEntry(Grammar):
 
     kind: Literal["percent", "amount", "free_shipping", "none"]
     value: str | None = None
-    label: str | Mapping[LanguageCode, str] = Field(description="how messages call it; or one text a language")
+    label: str | Annotated[Mapping[LanguageCode, str], MinLen(1)] = Field(
+        description="how messages call it; or one text a language"
+    )
     coupon: Literal["none", "unique", "shared"] = "none"
     code: str | None = None
     minimum_basket: Amount | None = None

@@ -21,11 +21,12 @@ from automation.config.problems import unknown_name
 from automation.config.project import Project
 from automation.errors import ConfigurationError
 from automation.ids import content_hash
+from automation.types.language import FALLBACK, nearest_language
+from automation.types.template_folders import PAGES
 
 OURS = Path(__file__).parent / "page_files"
-OWN = "templates/web"
+OWN = f"templates/{PAGES}"
 NAMES = ("nowhere", "problem", "unsubscribe", "unsubscribed", "preferences", "confirm", "confirmed")
-FALLBACK = "en"
 
 
 class Pages:
@@ -70,8 +71,7 @@ class Pages:
         return f"{chosen}:{content_hash(source, *map(str, sorted(self._texts[chosen].items())))[:12]}"
 
     def _chosen(self, language: str) -> str:
-        wanted = [name for full in (language, self._language) for name in (full, full.split("-", maxsplit=1)[0])]
-        return next((name for name in wanted if name in self._texts), FALLBACK)
+        return nearest_language(language, self._texts) or nearest_language(self._language, self._texts) or FALLBACK
 
     def _named(self, language: str, shown: Mapping[str, object]) -> dict[str, object]:
         """Topics and channels as people call them, where a text `topic_NAME` or `channel_NAME` says so."""
@@ -131,9 +131,25 @@ def _style(own: Path) -> str:
     return style
 
 
+def missing_texts(root: Path) -> dict[str, list[str]]:
+    """By language that only the shop has, the texts that it has not written. Raises `ConfigurationError`."""
+    ours = _shipped()
+    own = {file.stem: _read(file, f"{OWN}/{file.name}") for file in sorted((root / OWN).glob("*.yaml"))}
+    missing = {
+        language: [name for name in ours[FALLBACK] if name not in texts]
+        for language, texts in own.items()
+        if nearest_language(language, ours) is None
+    }
+    return {language: names for language, names in missing.items() if names}
+
+
+def _shipped() -> dict[str, dict[str, Any]]:
+    return {file.stem: _read(file, file.name) for file in sorted(OURS.glob("*.yaml"))}
+
+
 def _texts(own: Path) -> dict[str, dict[str, str]]:
-    """Every language's texts: ours in English, then ours and the shop's own in the language."""
-    ours = {file.stem: _read(file, file.name) for file in sorted(OURS.glob("*.yaml"))}
+    """Every language's texts: ours in English, then ours and the shop's own in the language, `de` before `de-AT`."""
+    ours = _shipped()
     theirs = {file.stem: _read(file, f"{OWN}/{file.name}") for file in sorted(own.glob("*.yaml"))}
     for language, texts in theirs.items():
         for name, text in texts.items():
@@ -141,7 +157,15 @@ def _texts(own: Path) -> dict[str, dict[str, str]]:
                 raise ConfigurationError(f"{OWN}/{language}.yaml: {name}: must be text; put it in quotes")
             if name not in ours[FALLBACK] and not name.startswith(("topic_", "channel_")):
                 raise ConfigurationError(f"{OWN}/{language}.yaml: {unknown_name('text', name, list(ours[FALLBACK]))}")
-    return {name: {**ours[FALLBACK], **ours.get(name, {}), **theirs.get(name, {})} for name in {**ours, **theirs}}
+    return {language: _layered(language, ours, theirs) for language in {**ours, **theirs}}
+
+
+def _layered(language: str, ours: dict[str, dict[str, Any]], theirs: dict[str, dict[str, Any]]) -> dict[str, str]:
+    texts = dict(ours[FALLBACK])
+    subtags = language.split("-")
+    for name in ("-".join(subtags[:length]) for length in range(1, len(subtags) + 1)):
+        texts |= {**ours.get(name, {}), **theirs.get(name, {})}
+    return texts
 
 
 def _read(file: Path, shown: str) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from automation.messages.template.files import KIND_FILES, TemplateError, Templates, shown
-from automation.messages.template.filters import template_filters
+from automation.messages.template.filters import LOCALE, template_filters
+from automation.messages.template.locale import Locale, locale_of
 from automation.messages.template.markup import Source, html_source, mjml_source, plain_source
 from automation.messages.template.program import Program, compile_program, texts_used, unknown_names
 from automation.messages.template.reasons import OwnReasons
@@ -71,6 +72,7 @@ class Renderer:
         self._plain = sandbox(names, autoescape=False)
         self._bodies: dict[tuple[str, Kind], _Compiled] = {}
         self._texts: dict[tuple[str, str], dict[str, Program]] = {}
+        self._locales: dict[tuple[str, str], Locale] = {}
         self._subjects: dict[str, Program] = {}
         self._languages: dict[tuple[str, str | None, str | None], str] = {}
 
@@ -172,6 +174,7 @@ class Renderer:
             return rendered
 
         values["language"] = language
+        values[LOCALE] = self._locales[template, language]
         values["text"] = Texts(text, phrases)
         return values
 
@@ -220,6 +223,7 @@ class Renderer:
     def _phrases(self, template: str, language: str) -> dict[str, Program]:
         if (template, language) not in self._texts:
             phrases = read_texts(self.templates, template, language)
+            self._locales[template, language] = locale_of(language, phrases)
             self._texts[template, language] = {name: self._phrase(phrase) for name, phrase in phrases.items()}
         return self._texts[template, language]
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 def all_problems(root: Path) -> tuple[Project | None, tuple[Problem, ...]]:
     """The project, where config.yaml can be used, and every problem of every file. Raises `PluginError`."""
     from automation.config.project import InvalidProject, load_project
+    from automation.runner.language_check import check_languages
     from automation.workspace.plugins import registry_of
 
     registry = registry_of(root)
@@ -28,6 +29,7 @@ def all_problems(root: Path) -> tuple[Project | None, tuple[Problem, ...]]:
     found = [*project.problems, *_plugins(root, registry), *_words(project), *_confirmations(project), *_pages(project)]
     for file in project.campaigns.values():
         found += [*_templates(project, file), *_expectations(project, file)]
+    found += check_languages(project)
     return project, in_order(found)
 
 
@@ -88,10 +90,13 @@ def _pages(project: Project) -> Iterator[Problem]:
     if not (project.root / "templates" / "web").is_dir():
         return
     from automation.errors import ConfigurationError
-    from automation.messages.pages import Pages
+    from automation.messages.pages import OWN, Pages, missing_texts
 
     try:
         Pages(project)
+        for language, names in missing_texts(project.root).items():
+            what = f"shown in English, since the texts are missing here: {', '.join(names)}"
+            yield Problem(f"{OWN}/{language}.yaml", 1, 1, "", what, "warning")
     except ConfigurationError as error:
         file, _, what = str(error).partition(": ")
         yield Problem(file, 1, 1, "", what)

@@ -43,6 +43,9 @@ def shop_context(**changes: Any) -> dict[str, Any]:
             "email": "hello@lindholm.example",
         },
         "campaign": {"name": "winback"},
-        "links": {"unsubscribe": "https://news.lindholm.example/u/abc?x=1&y=2"},
+        "links": {
+            "unsubscribe": "https://news.lindholm.example/u/abc?x=1&y=2",
+            "confirm": "https://news.lindholm.example/confirm/abc",
+        },
         "today": "2026-11-03",
     } | changes

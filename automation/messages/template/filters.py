@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from itertools import islice
@@ -13,46 +12,11 @@ from jinja2 import pass_context
 from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context, Undefined
 
+from automation.messages.template.locale import Locale, locale_of
 from automation.messages.template.sandbox import MAX_STEPS, MAX_TEXT, NUMBERS, Limit, concat
 
-
-@dataclass(frozen=True)
-class Locale:
-    """How a language writes numbers and dates. Patterns after Unicode CLDR 46."""
-
-    decimal: str
-    thousands: str
-    money: str  # {number}, {symbol}
-    percent: str
-    date: str  # {day}, {month}
-    months: tuple[str, ...]
-
-
-def _months(names: str) -> tuple[str, ...]:
-    return tuple(names.split())
-
-
-_NB = "\u00a0"
-_THIN = "\u202f"
-_EN = Locale(
-    ".", ",", "{symbol}{number}", "{number}%", "{day} {month} {year}",
-    _months("January February March April May June July August September October November December"),
-)  # fmt: skip
-LOCALES: Mapping[str, Locale] = {
-    "en": _EN,
-    "de": Locale(
-        ",", ".", f"{{number}}{_NB}{{symbol}}", f"{{number}}{_NB}%", "{day}. {month} {year}",
-        _months("Januar Februar März April Mai Juni Juli August September Oktober November Dezember"),
-    ),
-    "fr": Locale(
-        ",", _THIN, f"{{number}}{_NB}{{symbol}}", f"{{number}}{_THIN}%", "{day} {month} {year}",
-        _months("janvier février mars avril mai juin juillet août septembre octobre novembre décembre"),
-    ),
-    "es": Locale(
-        ",", ".", f"{{number}}{_NB}{{symbol}}", f"{{number}}{_NB}%", "{day} de {month} de {year}",
-        _months("enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre"),
-    ),
-}  # fmt: skip
+LOCALE = "_locale"
+"""In a context: how the message's language writes numbers, money and dates."""
 SYMBOLS: Mapping[str, str] = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥"}
 _WITHOUT_CENTS = frozenset({"JPY", "KRW"})
 _LARGEST = Decimal(10) ** 18
@@ -83,8 +47,8 @@ def money(context: Context, value: Any, currency: str | None = None) -> str:
     locale = _locale(context)
     digits = 0 if code in _WITHOUT_CENTS else 2
     amount = _decimal(value)
-    symbol = SYMBOLS.get(code, f"{code}{_NB}" if locale.money.startswith("{symbol}") else code)
-    written = locale.money.format(number=_grouped(abs(amount), digits, locale), symbol=symbol)
+    symbol = SYMBOLS.get(code, f"{code}\u00a0" if locale.money_format.startswith("{symbol}") else code)
+    written = locale.money_format.format(number=_grouped(abs(amount), digits, locale), symbol=symbol)
     return f"-{written}" if amount < 0 else written
 
 
@@ -94,7 +58,7 @@ def percent(context: Context, value: Any) -> str:
     locale = _locale(context)
     share = _decimal(value) * 100
     digits = 0 if share == share.to_integral_value() else 1
-    return locale.percent.format(number=_signed(share, digits, locale))
+    return locale.percent_format.format(number=_signed(share, digits, locale))
 
 
 @pass_context
@@ -108,7 +72,7 @@ def format_date(context: Context, value: Any) -> str:
     """`"2026-12-24"|date` → 24 December 2026, 24. Dezember 2026."""
     day = _date(value)
     locale = _locale(context)
-    return locale.date.format(day=day.day, month=locale.months[day.month - 1], year=day.year)
+    return locale.date_format.format(day=day.day, month=locale.months[day.month - 1], year=day.year)
 
 
 def round_number(value: Any, digits: int = 0) -> Decimal:
@@ -162,7 +126,7 @@ def replace(text: str, old: str, new: str) -> str:
 
 def _grouped(amount: Decimal, digits: int, locale: Locale) -> str:
     whole, _, fraction = f"{_rounded(amount, digits):,f}".partition(".")
-    return whole.replace(",", locale.thousands) + (locale.decimal + fraction if fraction else "")
+    return whole.replace(",", locale.thousands_sign) + (locale.decimal_sign + fraction if fraction else "")
 
 
 def _signed(amount: Decimal, digits: int, locale: Locale) -> str:
@@ -205,8 +169,8 @@ def _date(value: Any) -> date:
 
 
 def _locale(context: Context) -> Locale:
-    language = context.get("language")
-    return LOCALES.get(language[:2].lower(), _EN) if isinstance(language, str) else _EN
+    locale = context.get(LOCALE)
+    return locale if isinstance(locale, Locale) else locale_of(str(context.get("language") or ""))
 
 
 def _path(context: Context, *names: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -23,9 +24,39 @@ def pages(root: Path, **files: str) -> Pages:
     return Pages(open_project(root))
 
 
-def test_german_and_english_have_the_same_texts() -> None:
-    texts = {name: yaml.safe_load((OURS / f"{name}.yaml").read_text()) for name in ("en", "de")}
-    assert set(texts["en"]) == set(texts["de"])
+def test_four_languages_have_the_same_texts_with_the_same_values_in_them() -> None:
+    texts = {file.stem: yaml.safe_load(file.read_text()) for file in OURS.glob("*.yaml")}
+    assert set(texts) == {"de", "en", "es", "fr"}
+    shown = {
+        language: {name: sorted(re.findall(r"{{ ([a-z.]+) }}", text)) for name, text in named.items()}
+        for language, named in texts.items()
+    }
+    assert shown["de"] == shown["en"] == shown["es"] == shown["fr"]
+
+
+@pytest.mark.parametrize(
+    ("language", "expected"),
+    [
+        ("fr-CA", "Souhaitez-vous ne plus recevoir «\u00a0Promotions\u00a0» (e-mail)\u00a0?"),
+        ("es", "¿Quiere dejar de recibir «Promotions» (correo electrónico)?"),
+        ("de-AT", "Sollen wir Ihnen „Promotions“ (E-Mail) nicht mehr schicken?"),
+        ("pl", "Shall we stop sending you “Promotions” (e-mail)?"),
+    ],
+)
+def test_a_page_is_in_the_recipient_s_language(tmp_path: Path, language: str, expected: str) -> None:
+    assert expected in pages(tmp_path).render("unsubscribe", language, topic="promotions", channel="email")
+
+
+def test_a_language_of_the_shop_s_own_and_one_of_a_country(tmp_path: Path) -> None:
+    own = pages(
+        tmp_path, it_yaml="unsubscribe_button: Annulla l'iscrizione", **{"de-AT_yaml": "unsubscribe_button: Servus"}
+    )
+    italian = own.render("unsubscribe", "it-CH", topic="promotions", channel="email")
+    assert ">Annulla l&#39;iscrizione</button>" in italian
+    assert "Shall we stop sending you" in italian, "what the shop has not written is in English"
+    austrian = own.render("unsubscribe", "de-AT", topic="promotions", channel="email")
+    assert ">Servus</button>" in austrian
+    assert "Sollen wir Ihnen" in austrian
 
 
 @pytest.mark.parametrize("name", NAMES)
