@@ -161,7 +161,7 @@ def test_confirming_needs_the_button_and_leaves_the_proof(shop: Shop) -> None:
     assert "Please confirm" in shop.client.get(path).text
     shop.client.head(path)
     assert shop.words() == {"email.promotions": 0}
-    assert "It is confirmed" in shop.client.post(path).text
+    assert "You will get “Promotions” (e-mail) from us." in shop.client.post(path).text
     assert shop.words() == {"email.promotions": 1}
     now = int(shop.workspace.clock.now().timestamp() * 1000)
     proof = shop.rows(
