@@ -20,7 +20,8 @@ from automation.types.template_folders import LAYOUTS, REASONS
 if TYPE_CHECKING:
     from automation.config.campaigns import CampaignFile
     from automation.config.project import Project
-    from automation.types.campaign import Campaign, Using
+    from automation.types.campaign import Campaign
+    from automation.types.condition import Using
 
 OwnPhrases = Mapping[str, Mapping[str, Phrase]]
 
