@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from automation.reporting.proof import Proof
-    from automation.store.people.consent import Word
-    from automation.store.people.double_opt_in import Request
-    from automation.store.people.suppressions import Suppressed
+    from automation.store.people.consent import ConsentRecordRow
+    from automation.store.people.double_opt_in import ConsentRequestRow
+    from automation.store.people.suppressions import SuppressionRow
 
 Action = Literal["show", "grant", "withdraw", "pending", "ask", "export", "suppressions"]
 
@@ -95,7 +95,7 @@ def blocks(found: Proof) -> list[Block]:
     return shown
 
 
-def words_table(words: Sequence[Word]) -> Block:
+def words_table(words: Sequence[ConsentRecordRow]) -> Block:
     """Every word, the oldest first."""
     if not words:
         return Text("never said anything", "faint")
@@ -110,7 +110,7 @@ def words_table(words: Sequence[Word]) -> Block:
     return Table(columns, rows)
 
 
-def suppressed_table(rows: Sequence[Suppressed]) -> Table:
+def suppressed_table(rows: Sequence[SuppressionRow]) -> Table:
     """The list, with what an empty channel or topic means."""
     told = [
         (r.address, r.channel or "every", r.topic or "every", r.reason, f"{r.at:%Y-%m-%d %H:%M}", r.source)
@@ -119,7 +119,7 @@ def suppressed_table(rows: Sequence[Suppressed]) -> Table:
     return Table(("suppressed", "channel", "topic", "reason", "since (UTC)", "source"), told)
 
 
-def requests_table(requests: Sequence[Request]) -> Table:
+def requests_table(requests: Sequence[ConsentRequestRow]) -> Table:
     """Consents that wait for their confirmation, and what became of those that did."""
     rows = [
         (f"{r.requested_at:%Y-%m-%d %H:%M}", r.customer_id, r.channel, r.topic, r.address, r.state, r.message_id or "")
@@ -151,7 +151,7 @@ def _pending(invocation: Invocation) -> None:
     from automation.store.people import double_opt_in
 
     with invocation.workspace() as workspace, workspace.store.reading() as connection:
-        found = double_opt_in.pending(connection)
+        found = double_opt_in.unconfirmed_requests(connection)
     shown: Block = requests_table(found) if found else Text("no consent waits for its confirmation", "faint")
     invocation.output.show({"pending": [vars(request).copy() for request in found]}, shown)
 

@@ -51,7 +51,7 @@ def _list(invocation: Invocation, addresses: list[str]) -> None:
     limit = None if invocation.output.as_json or addresses else _LISTED
     with invocation.workspace() as workspace, workspace.store.reading() as connection:
         wanted: list[str | None] = [*addresses] or [None]
-        found = [row for one in wanted for row in suppressions.listed(connection, address=one, limit=limit)]
+        found = [row for one in wanted for row in suppressions.list_rows(connection, address=one, limit=limit)]
     shown: list[Block] = [suppressed_table(found) if found else Text("nobody is suppressed", "faint")]
     if len(found) == limit:
         shown.append(Text(f"the newest {limit}; --format json prints all", "faint"))

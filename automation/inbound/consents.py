@@ -38,15 +38,18 @@ def take_words(
     now: datetime,
     confirmed: bool = False,
 ) -> Taken:
-    """Record a batch (`consent.WORDS`): a yes to a topic with double opt-in becomes a request, unless it was confirmed
-    already; a no counts at once."""
+    """Record a batch (`consent.CONSENT_COLUMNS`).
+
+    A grant for a topic with double opt-in becomes a request, unless it was confirmed already. A withdrawal counts at
+    once.
+    """
     topics = list(settings.consent.double_opt_in)
     waits = pl.col("granted") & pl.col("topic").is_in(topics) & (pl.col("address").fill_null("") != "")
     if confirmed:
         waits &= pl.lit(value=False)
     return Taken(
-        consent.write(connection, said.filter(~waits), by=by, now=now),
-        double_opt_in.request(connection, said.filter(waits)),
+        consent.write_records(connection, said.filter(~waits), by=by, now=now),
+        double_opt_in.add_requests(connection, said.filter(waits)),
     )
 
 
@@ -77,7 +80,7 @@ def take_events(settings: Settings, connection: Connection, events: Sequence[Inb
     rows = [_word(settings, event) for event in events if event.type in SPOKEN and event.fields.get("topic")]
     if not rows:
         return Taken(0, 0)
-    said = pl.DataFrame(rows, schema=consent.WORDS, orient="row")
+    said = pl.DataFrame(rows, schema=consent.CONSENT_COLUMNS, orient="row")
     return take_words(settings, connection, said, by="events", now=now)
 
 
@@ -137,8 +140,8 @@ def say(
         for topic in topics
     ]
     with workspace.store.transaction() as connection:
-        said = pl.DataFrame(rows, schema=consent.WORDS, orient="row")
-        recorded = consent.write(connection, said, by=by, now=now)
+        said = pl.DataFrame(rows, schema=consent.CONSENT_COLUMNS, orient="row")
+        recorded = consent.write_records(connection, said, by=by, now=now)
     return who, recorded
 
 

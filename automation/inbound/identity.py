@@ -91,7 +91,7 @@ def _on_record(workspace: Workspace, wanted: str) -> Person:
     form = normalise(wanted)
     with workspace.store.reading() as connection:
         words = consent.history(connection, [wanted], [form])
-        listed = suppressions.listed(connection, address=form)
+        listed = suppressions.list_rows(connection, address=form)
         letters = message_history.letters(connection, [wanted], [form])
     if not words and not listed and not letters:
         raise AutomationError(

@@ -73,7 +73,7 @@ def _record(workspace: Workspace, now: datetime, said: pl.DataFrame) -> None:
             told = news.unique("customer_id", keep="last", maintain_order=True).with_columns(
                 pl.when(changed | asked).then(address).alias("address"), **fixed
             )
-            take_words(settings, connection, told.select(list(consent.WORDS)), by="import", now=now)
+            take_words(settings, connection, told.select(list(consent.CONSENT_COLUMNS)), by="import", now=now)
 
 
 def _known(connection: Connection, part: pl.DataFrame, channel: str, topic: str) -> pl.DataFrame:

@@ -9,9 +9,9 @@ import polars as pl
 
 from automation.inbound.identity import Person, person
 from automation.store.people import consent, double_opt_in, suppressions
-from automation.store.people.consent import Word
-from automation.store.people.double_opt_in import Request
-from automation.store.people.suppressions import Suppressed
+from automation.store.people.consent import ConsentRecordRow
+from automation.store.people.double_opt_in import ConsentRequestRow
+from automation.store.people.suppressions import SuppressionRow
 from automation.workspace.workspace import Workspace
 
 
@@ -20,9 +20,9 @@ class Proof:
     """Everything ever recorded, the oldest first."""
 
     person: Person
-    words: Sequence[Word]
-    suppressions: Sequence[Suppressed]
-    requests: Sequence[Request]
+    words: Sequence[ConsentRecordRow]
+    suppressions: Sequence[SuppressionRow]
+    requests: Sequence[ConsentRequestRow]
 
 
 def proof(workspace: Workspace, wanted: str) -> Proof:
@@ -35,15 +35,15 @@ def of_person(workspace: Workspace, found: Person) -> Proof:
         return Proof(
             person=found,
             words=consent.history(connection, found.ids, list(found.addresses)),
-            suppressions=[row for form in found.addresses for row in suppressions.listed(connection, address=form)],
-            requests=double_opt_in.of(connection, found.ids),
+            suppressions=[row for form in found.addresses for row in suppressions.list_rows(connection, address=form)],
+            requests=double_opt_in.requests_of(connection, found.ids),
         )
 
 
 def every_word(workspace: Workspace) -> pl.DataFrame:
     """The whole record of consent, as text, in a form that `automation import consents` takes again."""
     with workspace.store.reading() as connection:
-        frame = consent.every_word(connection)
+        frame = consent.all_records(connection)
     instants = [pl.from_epoch(name, time_unit="ms").dt.to_string("%Y-%m-%dT%H:%M:%S%.3fZ") for name in _INSTANTS]
     said = pl.when("granted").then(pl.lit("yes")).otherwise(pl.lit("no")).alias("granted")
     return frame.with_columns(*instants, said)

@@ -23,7 +23,7 @@ from automation.pipeline.eligibility import ADDRESS_COLUMN
 from automation.runner.launch import OURS
 from automation.store import launches, pauses, runs
 from automation.store.people import double_opt_in
-from automation.store.people.double_opt_in import Request
+from automation.store.people.double_opt_in import ConsentRequestRow
 from automation.store.runs import RunRow
 from automation.types.campaign import Campaign
 from automation.types.consent import DoubleOptIn
@@ -53,8 +53,8 @@ def ask(workspace: Workspace) -> list[RunRow]:
     for topic, how in workspace.project.settings.consent.double_opt_in.items():
         with workspace.store.transaction() as connection:
             double_opt_in.refuse_unsent(connection, campaigns=PREFIX, now=workspace.clock.now())
-            waiting = double_opt_in.waiting(connection, topic, now=workspace.clock.now(), limit=AT_ONCE)
-        by_channel: dict[str, list[Request]] = defaultdict(list)
+            waiting = double_opt_in.waiting_requests(connection, topic, now=workspace.clock.now(), limit=AT_ONCE)
+        by_channel: dict[str, list[ConsentRequestRow]] = defaultdict(list)
         for request in waiting:
             by_channel[request.channel].append(request)
         for channel, requests in by_channel.items():
@@ -79,7 +79,7 @@ def campaign_of(workspace: Workspace, topic: str, how: DoubleOptIn, channel: str
 
 
 def _ask(
-    workspace: Workspace, topic: str, how: DoubleOptIn, channel: str, requests: Sequence[Request]
+    workspace: Workspace, topic: str, how: DoubleOptIn, channel: str, requests: Sequence[ConsentRequestRow]
 ) -> RunRow | None:
     campaign, text = campaign_of(workspace, topic, how, channel)
     require_migration(workspace, [channel])
@@ -105,21 +105,21 @@ def _ask(
             for request, same in asked
             for one in same
         }
-        double_opt_in.asked(connection, messages)
+        double_opt_in.mark_asked(connection, messages)
         return runs.get(connection, run.id)
 
 
-def _one_each(requests: Sequence[Request]) -> list[tuple[Request, list[Request]]]:
+def _one_each(requests: Sequence[ConsentRequestRow]) -> list[tuple[ConsentRequestRow, list[ConsentRequestRow]]]:
     """One message for an address, whatever customer ids it has: who is asked, and all that the answer is about."""
     from automation.types.address import normalise
 
-    by_address: dict[str, list[Request]] = defaultdict(list)
+    by_address: dict[str, list[ConsentRequestRow]] = defaultdict(list)
     for request in requests:
         by_address[normalise(request.address)].append(request)
     return [(same[0], same) for same in by_address.values()]
 
 
-def _people(workspace: Workspace, channel: str, requests: Sequence[Request]) -> pl.DataFrame:
+def _people(workspace: Workspace, channel: str, requests: Sequence[ConsentRequestRow]) -> pl.DataFrame:
     """The run's audience: what is known of these customers, with the address and language that they gave."""
     ids = [request.customer_id for request in requests]
     warehouse = workspace.warehouse()
@@ -159,7 +159,7 @@ def _launch(workspace: Workspace, connection: Connection, name: str, text: str, 
 
 
 def _claim(
-    workspace: Workspace, connection: Connection, campaign: str, requests: Sequence[Request], launch_id: int
+    workspace: Workspace, connection: Connection, campaign: str, requests: Sequence[ConsentRequestRow], launch_id: int
 ) -> RunRow | None:
     """The run of exactly these requests, once; None where another process asks about them already."""
     now = workspace.clock.now()

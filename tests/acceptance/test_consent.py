@@ -53,7 +53,7 @@ def project(root: Path) -> Path:
 def say_yes(root: Path, *customers: str) -> None:
     now = SystemClock().now()
     rows = [(c, "email", "promotions", True, to_millis(now), "form", "", "form", f"{c}@toy.example") for c in customers]
-    said = pl.DataFrame(rows, schema=consent.WORDS, orient="row")
+    said = pl.DataFrame(rows, schema=consent.CONSENT_COLUMNS, orient="row")
     with open_workspace(root) as workspace, workspace.store.transaction() as connection:
         take_words(workspace.project.settings, connection, said, by="test", now=now)
 

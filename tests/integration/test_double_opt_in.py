@@ -53,10 +53,8 @@ def say_yes(workspace: Workspace, *people: tuple[str, str], topic: str = "promot
     at = to_millis(TOY_AS_OF)
     rows = [(c, "email", topic, True, at, "form", "2026-05", "sign-up form", address) for c, address in people]
     with workspace.store.transaction() as connection:
-        take_words(
-            workspace.project.settings, connection, pl.DataFrame(rows, schema=consent.WORDS, orient="row"), by="test",
-            now=TOY_AS_OF,
-        )  # fmt: skip
+        records = pl.DataFrame(rows, schema=consent.CONSENT_COLUMNS, orient="row")
+        take_words(workspace.project.settings, connection, records, by="test", now=TOY_AS_OF)
 
 
 def work(workspace: Workspace) -> list[int]:
@@ -69,13 +67,13 @@ def work(workspace: Workspace) -> list[int]:
 
 def states(workspace: Workspace) -> list[tuple[str, str]]:
     with workspace.store.reading() as connection:
-        return [(one.customer_id, one.state) for one in double_opt_in.pending(connection)]
+        return [(one.customer_id, one.state) for one in double_opt_in.unconfirmed_requests(connection)]
 
 
 def test_a_yes_waits_is_asked_about_once_and_counts_when_confirmed(workspace: Workspace) -> None:
     say_yes(workspace, ("new1", "new1@toy.example"))
     with workspace.store.reading() as connection:
-        assert consent.word(connection, "new1", "email", "promotions") is None
+        assert consent.latest_record(connection, "new1", "email", "promotions") is None
     assert states(workspace) == [("new1", "pending")]
     (run_id,) = work(workspace)
     assert work(workspace) == []
@@ -86,8 +84,8 @@ def test_a_yes_waits_is_asked_about_once_and_counts_when_confirmed(workspace: Wo
     (token,) = set(re.findall(r"/confirm/(\w+\.\w+)", body.replace("=\n", "")))
     assert verify(workspace.store.secret, "confirm", token) == sent["id"]
     with workspace.store.transaction() as connection:
-        (confirmed,) = double_opt_in.confirm(connection, sent["id"], at=TOY_AS_OF + timedelta(hours=1))
-        found = consent.word(connection, "new1", "email", "promotions")
+        (confirmed,) = double_opt_in.confirm_requests(connection, sent["id"], at=TOY_AS_OF + timedelta(hours=1))
+        found = consent.latest_record(connection, "new1", "email", "promotions")
     assert (confirmed.customer_id, confirmed.topic) == ("new1", "promotions")
     assert found is not None
     assert found.granted
@@ -99,7 +97,7 @@ def test_two_ids_with_one_address_are_asked_once_and_both_confirmed(workspace: W
     work(workspace)
     (sent,) = outbox(workspace)
     with workspace.store.transaction() as connection:
-        found = double_opt_in.confirm(connection, sent["id"], at=TOY_AS_OF)
+        found = double_opt_in.confirm_requests(connection, sent["id"], at=TOY_AS_OF)
     assert [one.customer_id for one in found] == ["new1", "new2"]
 
 
@@ -107,7 +105,7 @@ def test_topics_without_it_count_at_once(workspace: Workspace) -> None:
     say_yes(workspace, ("new1", "new1@toy.example"), topic="service")
     assert states(workspace) == []
     with workspace.store.reading() as connection:
-        assert consent.word(connection, "new1", "email", "service") is not None
+        assert consent.latest_record(connection, "new1", "email", "service") is not None
 
 
 def test_an_address_that_is_suppressed_is_not_asked_and_not_forgotten(workspace: Workspace) -> None:
@@ -207,9 +205,9 @@ def test_the_starters_own_template_asks_in_the_customers_language(tmp_path: Path
     (root / "config.yaml").write_text(config)
     with open_workspace(root, clock=ManualClock(TOY_AS_OF)) as workspace:
         row = ("c1", "email", "newsletter", True, to_millis(TOY_AS_OF), "form", "", "form", "ana@x.example")
-        said = pl.DataFrame([row], schema=consent.WORDS, orient="row").with_columns(language=pl.lit("de"))
+        said = pl.DataFrame([row], schema=consent.CONSENT_COLUMNS, orient="row").with_columns(language=pl.lit("de"))
         with workspace.store.transaction() as connection:
-            assert double_opt_in.request(connection, said) == 1
+            assert double_opt_in.add_requests(connection, said) == 1
         work(workspace)
         (sent,) = outbox(workspace)
         (file,) = (root / "var/outbox/new").iterdir()

@@ -75,7 +75,7 @@ def test_sms_through_twilio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             deliver(workspace)
             assert figures(workspace, run) == {"audience": 6, "sent": 2, "failed": 2, "ambiguous": 1, "queued": 1}
             with workspace.store.reading() as connection:
-                listed = {row.address: row.reason for row in suppressions.listed(connection)}
+                listed = {row.address: row.reason for row in suppressions.list_rows(connection)}
             second = again(workspace, key="2")
             deliver(workspace)
             assert figures(workspace, second)["suppressed"] == 2

@@ -69,7 +69,7 @@ def take(workspace: Workspace, kind: Kind, text: str, mapping: str = "plain", **
 
 def listed(workspace: Workspace) -> set[tuple[str, str, str, str]]:
     with workspace.store.reading() as connection:
-        return {(s.address, s.channel, s.topic, s.reason) for s in suppressions.listed(connection)}
+        return {(s.address, s.channel, s.topic, s.reason) for s in suppressions.list_rows(connection)}
 
 
 def words(workspace: Workspace, *customers: str) -> list[tuple[object, ...]]:
@@ -102,7 +102,7 @@ def test_klaviyos_suppressions(workspace: Workspace) -> None:
         ("spam@example.com", "email", "", "complaint"),
     }
     with workspace.store.reading() as connection:
-        (dead,) = suppressions.listed(connection, address="dead@example.com")
+        (dead,) = suppressions.list_rows(connection, address="dead@example.com")
     assert (dead.at, dead.source) == (datetime(2024, 2, 21, 20, 7, 38, tzinfo=UTC), "import: klaviyo")
 
 
@@ -197,11 +197,11 @@ def test_consents_of_a_topic_with_double_opt_in_wait_unless_they_were_confirmed(
         report = take(workspace, "consents", text)
         assert (report.added, report.pending) == (0, 1)
         with workspace.store.reading() as connection:
-            assert [one.customer_id for one in double_opt_in.pending(connection)] == ["c1"]
+            assert [one.customer_id for one in double_opt_in.unconfirmed_requests(connection)] == ["c1"]
         assert take(workspace, "consents", text, confirmed=True).added == 1
         assert words(workspace, "c1")[0][-1] == "imported, confirmed there"
         with workspace.store.reading() as connection:
-            assert double_opt_in.pending(connection) == []
+            assert double_opt_in.unconfirmed_requests(connection) == []
 
 
 def test_recent_sends_count_under_the_cap(workspace: Workspace) -> None:

@@ -20,7 +20,7 @@ from automation.inbound.migration.mapping import Chosen, Kind, MigrationMapping,
 from automation.inbound.migration.rows import ShopContext
 from automation.store.ledger import earlier_sends
 from automation.store.people import migration, suppressions
-from automation.store.people.consent import WORDS
+from automation.store.people.consent import CONSENT_COLUMNS
 from automation.types.address import normalised
 from automation.warehouse.importing.quarantine import Quarantine
 from automation.warehouse.importing.typed import all_text
@@ -171,7 +171,7 @@ def _of_customers(job: _Migration, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl
 
 def _suppressions(job: _Migration, connection: Connection, rows: pl.DataFrame, report: MigrationReport) -> None:
     """What its owner asked for is about marketing; what is wrong with an address is about everything."""
-    own = pl.col("reason").is_in(sorted(suppressions.OWN))
+    own = pl.col("reason").is_in(sorted(suppressions.OWNER_REASONS))
     about = pl.when(pl.col("topic").is_not_null()).then(pl.concat_list("topic"))
     listed = rows.with_columns(
         pl.col("reason").fill_null("imported"), pl.col("at").fill_null(to_millis(job.shop.now)),
@@ -179,7 +179,7 @@ def _suppressions(job: _Migration, connection: Connection, rows: pl.DataFrame, r
         pl.concat_str(pl.lit("import: "), pl.col("source").fill_null(job.by)).alias("source"),
     ).explode("topic")  # fmt: skip
     names = ("address", "channel", "topic", "reason", "at", "source")
-    report.added += suppressions.add(connection, listed.select(names).rows(), renew=False)
+    report.added += suppressions.add_rows(connection, listed.select(names).rows(), renew=False)
 
 
 def _consents(job: _Migration, connection: Connection, rows: pl.DataFrame, report: MigrationReport) -> None:
@@ -194,7 +194,7 @@ def _consents(job: _Migration, connection: Connection, rows: pl.DataFrame, repor
     ).explode("topic")  # fmt: skip
     nobody = said.filter(pl.col("customer_id").is_null())
     report.added += _withdrawals_of_strangers(connection, nobody)
-    words = said.filter(pl.col("customer_id").is_not_null()).select(list(WORDS))
+    words = said.filter(pl.col("customer_id").is_not_null()).select(list(CONSENT_COLUMNS))
     settings, now = job.workspace.project.settings, job.shop.now
     taken = take_words(settings, connection, words, by=job.by, now=now, confirmed=job.confirmed)
     report.added += taken.recorded
@@ -204,7 +204,9 @@ def _consents(job: _Migration, connection: Connection, rows: pl.DataFrame, repor
 def _withdrawals_of_strangers(connection: Connection, rows: pl.DataFrame) -> int:
     """A no whose address no customer has yet: it waits on the suppression list for whoever brings the address."""
     listed = rows.with_columns(pl.lit("withdrawn").alias("reason"))
-    return suppressions.add(connection, listed.select("address", "channel", "topic", "reason", "at", "source").rows())
+    return suppressions.add_rows(
+        connection, listed.select("address", "channel", "topic", "reason", "at", "source").rows()
+    )
 
 
 def _sends(job: _Migration, connection: Connection, rows: pl.DataFrame, report: MigrationReport) -> None:

@@ -1,7 +1,7 @@
-"""Recorded permission per channel and topic, with proof.
+"""Consent per channel and topic, with its proof.
 
-A word is kept for good in `consent_record`; `consent` holds the latest one of each customer. A word that is a person's
-own and comes with an address also holds for every other customer id with that address: `suppressions` has it.
+`consent_record` keeps every record for good; `consent` holds the latest one of each customer. A record with an address
+applies to every customer id with that address: `suppressions` holds its withdrawals.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from automation.store.tables import Consent, ConsentRecord, ConsentRequest
 from automation.types.address import normalise, normalised
 
 __all__ = [
-    "WORDS",
-    "Word",
-    "every_word",
+    "CONSENT_COLUMNS",
+    "ConsentRecordRow",
+    "all_records",
     "history",
+    "latest_record",
     "normalise",
     "record",
     "states",
     "suppress",
     "suppressed",
     "unsuppress",
-    "word",
-    "write",
+    "write_records",
 ]
 
 _consent, _record, _request = table(Consent), table(ConsentRecord), table(ConsentRequest)
 
-WORDS = pl.Schema(
+CONSENT_COLUMNS = pl.Schema(
     {
         "customer_id": pl.String(),
         "channel": pl.String(),
@@ -48,16 +48,16 @@ WORDS = pl.Schema(
         "source": pl.String(),
         "text_version": pl.String(),
         "method": pl.String(),
-        "address": pl.String(),  # null or "" where it is not known, or where the word is only about this customer id
+        "address": pl.String(),  # null or "": unknown, or the record applies to this customer id only
     }
 )
-_LATEST = tuple(name for name in WORDS if name not in ("method", "address"))
+_LATEST = tuple(name for name in CONSENT_COLUMNS if name not in ("method", "address"))
 _SAME = ["customer_id", "channel", "topic", "granted", "at", "source"]
 
 
 @dataclass(frozen=True)
-class Word:
-    """What somebody said about one channel and topic: when, how, on which text, and who wrote it down."""
+class ConsentRecordRow:
+    """One consent record, granted or withdrawn: when, how, on which wording, and who recorded it."""
 
     customer_id: str
     channel: str
@@ -72,24 +72,26 @@ class Word:
     address: str
 
 
-def write(connection: Connection, said: pl.DataFrame, *, by: str, now: datetime) -> int:
-    """Record a batch of words (`WORDS`); returns how many were new: the same word twice is one.
+def write_records(connection: Connection, records: pl.DataFrame, *, by: str, now: datetime) -> int:
+    """Write a batch (`CONSENT_COLUMNS`); returns how many are new: a repeated record counts once.
 
-    An older word never overrules a newer one. A word with an address is its owner's: a withdrawal then stops every
-    customer id with that address, and a newer yes lifts what an earlier withdrawal stopped.
+    An older record never overrules a newer one. A withdrawal with an address suppresses every customer id with that
+    address, and a newer grant lifts the suppression of an earlier withdrawal.
     """
-    news = _unknown(connection, said.with_columns(normalised(said["address"].fill_null("")).alias("address")))
-    if news.is_empty():
+    new = _not_on_record(
+        connection, records.with_columns(normalised(records["address"].fill_null("")).alias("address"))
+    )
+    if new.is_empty():
         return 0
-    _keep_latest(connection, news.sort("at").select(_LATEST).rows())
-    _close_requests(connection, news, now)
-    kept = news.with_columns(recorded_by=pl.lit(by), recorded_at=pl.lit(to_millis(now)))
+    _keep_latest(connection, new.sort("at").select(_LATEST).rows())
+    _close_requests(connection, new, now)
+    kept = new.with_columns(recorded_by=pl.lit(by), recorded_at=pl.lit(to_millis(now)))
     insert_rows(connection, ConsentRecord, tuple(kept.columns), kept.rows())
-    for (channel, topic), part in news.filter(pl.col("address") != "").group_by("channel", "topic"):
-        said_no = set(part.filter(~pl.col("granted"))["address"])
-        lifting = suppressions.liftable(connection, part.filter("granted")["address"].unique().to_list())
-        _follow(connection, sorted(said_no | lifting), str(channel), str(topic))
-    return news.height
+    for (channel, topic), part in new.filter(pl.col("address") != "").group_by("channel", "topic"):
+        withdrawn = set(part.filter(~pl.col("granted"))["address"])
+        lifted = suppressions.liftable_addresses(connection, part.filter("granted")["address"].unique().to_list())
+        _update_suppressions(connection, sorted(withdrawn | lifted), str(channel), str(topic))
+    return new.height
 
 
 def record(
@@ -107,9 +109,9 @@ def record(
     address: str = "",
     only_new: bool = False,
 ) -> int:
-    """Record one word of many customers; returns how many were recorded.
+    """Record the same consent for many customers; returns how many records are new.
 
-    `only_new` keeps every existing word, as a stated default must. `address` makes it the word of its owner (`write`).
+    only_new: leave customers alone who have a record already, as a default must. address: see `write_records`.
     """
     ids = list(dict.fromkeys(customers))
     if only_new:
@@ -125,102 +127,102 @@ def record(
         "method": method,
         "address": address,
     }
-    said = pl.DataFrame({"customer_id": pl.Series(ids, dtype=pl.String)}).with_columns(
-        pl.lit(value, dtype=WORDS[name]).alias(name) for name, value in fixed.items()
+    records = pl.DataFrame({"customer_id": pl.Series(ids, dtype=pl.String)}).with_columns(
+        pl.lit(value, dtype=CONSENT_COLUMNS[name]).alias(name) for name, value in fixed.items()
     )
-    return write(connection, said, by=by or source, now=at)
+    return write_records(connection, records, by=by or source, now=at)
 
 
 def states(connection: Connection, customers: Sequence[str], channels: Sequence[str], topic: str) -> pl.DataFrame:
-    """The words of a batch on one topic: customer_id, channel, granted. Without a word a customer is absent."""
-    frames = []
+    """The latest records of a batch on one topic: customer_id, channel, granted; customers without one are absent."""
+    chunks = []
     for chunk in _chunks(customers):
         query = sa.select(_consent.c.customer_id, _consent.c.channel, _consent.c.granted).where(
             _consent.c.topic == topic, _consent.c.channel.in_(channels), _consent.c.customer_id.in_(chunk)
         )
-        frames.append(connection.execute(query).fetchall())
-    rows = [tuple(row) for found in frames for row in found]
+        chunks.append(connection.execute(query).fetchall())
+    rows = [tuple(row) for chunk in chunks for row in chunk]
     return pl.DataFrame(
         rows, schema={"customer_id": pl.String, "channel": pl.String, "granted": pl.Boolean}, orient="row"
     )
 
 
-def history(connection: Connection, customers: Sequence[str], addresses: Sequence[str] = ()) -> list[Word]:
-    """Every word of these customers, and of everybody with one of these addresses (normalised): the oldest first."""
+def history(connection: Connection, customers: Sequence[str], addresses: Sequence[str] = ()) -> list[ConsentRecordRow]:
+    """Every record of these customers and of these addresses (normalised), the oldest first."""
     query = (
         sa.select(_record)
         .where(sa.or_(_record.c.customer_id.in_(customers), _record.c.address.in_([a for a in addresses if a])))
         .order_by(_record.c.at, _record.c.id)
     )
-    return [_word(row) for row in connection.execute(query)]
+    return [_record_row(row) for row in connection.execute(query)]
 
 
-def every_word(connection: Connection) -> pl.DataFrame:
-    """The whole record, the oldest first: `WORDS` with recorded_by and recorded_at (milliseconds)."""
-    names = (*WORDS, "recorded_by", "recorded_at")
+def all_records(connection: Connection) -> pl.DataFrame:
+    """Every record, the oldest first: `CONSENT_COLUMNS`, recorded_by and recorded_at (milliseconds)."""
+    names = (*CONSENT_COLUMNS, "recorded_by", "recorded_at")
     rows = connection.execute(sa.select(*(_record.c[name] for name in names)).order_by(_record.c.id)).fetchall()
-    schema = {**WORDS, "recorded_by": pl.String(), "recorded_at": pl.Int64()}
+    schema = {**CONSENT_COLUMNS, "recorded_by": pl.String(), "recorded_at": pl.Int64()}
     return pl.DataFrame([tuple(row) for row in rows], schema=schema, orient="row")
 
 
-def word(connection: Connection, customer_id: str, channel: str, topic: str) -> Word | None:
-    """What counts of a customer now, with its proof; None where they never said anything."""
-    mine = [w for w in history(connection, [customer_id]) if (w.channel, w.topic) == (channel, topic)]
-    return max(mine, key=lambda w: w.at, default=None)
+def latest_record(connection: Connection, customer_id: str, channel: str, topic: str) -> ConsentRecordRow | None:
+    """The record that counts now, with its proof; None if there is no consent on record."""
+    records = [row for row in history(connection, [customer_id]) if (row.channel, row.topic) == (channel, topic)]
+    return max(records, key=lambda row: row.at, default=None)
 
 
-def _word(row: sa.Row[tuple[object, ...]]) -> Word:
+def _record_row(row: sa.Row[tuple[object, ...]]) -> ConsentRecordRow:
     values = dict(row._mapping)
     names = ("customer_id", "channel", "topic", "granted", "source", "method", "text_version", "recorded_by", "address")
-    return Word(
+    return ConsentRecordRow(
         **{name: values[name] for name in names},
         at=from_millis(values["at"]),
         recorded_at=from_millis(values["recorded_at"]),
     )
 
 
-def _unknown(connection: Connection, said: pl.DataFrame) -> pl.DataFrame:
-    """The words that are not on record yet; of words said twice in the batch, one."""
-    said = said.select(list(WORDS)).unique(_SAME, keep="first", maintain_order=True)
+def _not_on_record(connection: Connection, records: pl.DataFrame) -> pl.DataFrame:
+    """The records of a batch that are not stored yet, each once."""
+    records = records.select(list(CONSENT_COLUMNS)).unique(_SAME, keep="first", maintain_order=True)
     rows = []
-    for chunk in _chunks(said["customer_id"].unique().to_list()):
+    for chunk in _chunks(records["customer_id"].unique().to_list()):
         query = sa.select(*(_record.c[name] for name in _SAME)).where(_record.c.customer_id.in_(chunk))
         rows += [tuple(row) for row in connection.execute(query)]
-    known = pl.DataFrame(rows, schema={name: WORDS[name] for name in _SAME}, orient="row")
-    return said.join(known, on=_SAME, how="anti", maintain_order="left")
+    known = pl.DataFrame(rows, schema={name: CONSENT_COLUMNS[name] for name in _SAME}, orient="row")
+    return records.join(known, on=_SAME, how="anti", maintain_order="left")
 
 
-def _follow(connection: Connection, addresses: Sequence[str], channel: str, topic: str) -> None:
-    """Let the latest word of each address decide for all customer ids with it; at the same instant a no outranks."""
+def _update_suppressions(connection: Connection, addresses: Sequence[str], channel: str, topic: str) -> None:
+    """Apply the latest record of each address to all its customer ids; at the same instant a withdrawal wins."""
     for chunk in _chunks(addresses):
         ranked = sa.func.row_number().over(
             partition_by=_record.c.address, order_by=(_record.c.at.desc(), _record.c.granted)
         )
-        words = (
-            sa.select(_record.c.address, _record.c.granted, _record.c.at, _record.c.source, ranked.label("place"))
+        records = (
+            sa.select(_record.c.address, _record.c.granted, _record.c.at, _record.c.source, ranked.label("rank"))
             .where(_record.c.address.in_(chunk), _record.c.channel == channel, _record.c.topic == topic)
             .subquery()
         )
-        latest = connection.execute(sa.select(words).where(words.c.place == 1)).fetchall()
-        suppressions.follow(connection, [tuple(row)[:4] for row in latest], channel=channel, topic=topic)
+        latest = connection.execute(sa.select(records).where(records.c.rank == 1)).fetchall()
+        suppressions.apply_latest_consents(connection, [tuple(row)[:4] for row in latest], channel=channel, topic=topic)
 
 
 def _keep_latest(connection: Connection, rows: list[tuple[object, ...]]) -> None:
-    """The words (`_LATEST`, the oldest first) that are no older than what is there; by the driver's own executemany."""
-    place = "?" if connection.dialect.paramstyle == "qmark" else "%s"
-    connection.exec_driver_sql(_UPSERT.format(places=", ".join([place] * len(_LATEST))), rows)
+    """Replace what is no newer than these rows (`_LATEST`, the oldest first); by the driver's own executemany."""
+    placeholder = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+    connection.exec_driver_sql(_UPSERT.format(placeholders=", ".join([placeholder] * len(_LATEST))), rows)
 
 
-def _close_requests(connection: Connection, said: pl.DataFrame, now: datetime) -> None:
-    """Who said no since is not asked to confirm a yes, nor is who agreed for good by another way."""
+def _close_requests(connection: Connection, records: pl.DataFrame, now: datetime) -> None:
+    """Close open double opt-in requests: a later withdrawal ends them, as does a grant that needs no confirmation."""
     named = [_request.c[name] == sa.bindparam(f"the_{name}") for name in ("customer_id", "channel", "topic")]
     open_ = sa.or_(_request.c.state == "pending", _request.c.state == "asked")
-    since = sa.or_(_request.c.requested_at <= sa.bindparam("said_at"), sa.bindparam("the_granted", type_=sa.Boolean()))
+    since = sa.or_(_request.c.requested_at <= sa.bindparam("the_at"), sa.bindparam("the_granted", type_=sa.Boolean()))
     closed = sa.update(_request).where(*named, open_, since)
     rows = [
-        {"the_customer_id": c, "the_channel": ch, "the_topic": t, "said_at": at, "the_granted": yes,
+        {"the_customer_id": c, "the_channel": ch, "the_topic": t, "the_at": at, "the_granted": yes,
          "becomes": "confirmed" if yes else "withdrawn"}
-        for c, ch, t, yes, at in said.select("customer_id", "channel", "topic", "granted", "at").rows()
+        for c, ch, t, yes, at in records.select("customer_id", "channel", "topic", "granted", "at").rows()
     ]  # fmt: skip
     if rows and connection.execute(sa.select(_request.c.id).where(open_).limit(1)).scalar() is not None:
         connection.execute(closed.values(state=sa.bindparam("becomes"), settled_at=to_millis(now)), rows)
@@ -232,7 +234,7 @@ def _chunks(values: Sequence[str], size: int = 5_000) -> Iterable[Sequence[str]]
 
 _UPSERT = (
     "INSERT INTO consent (customer_id, channel, topic, granted, at, source, text_version) "
-    "VALUES ({places}) "
+    "VALUES ({placeholders}) "
     "ON CONFLICT (customer_id, channel, topic) DO UPDATE SET granted = excluded.granted, at = excluded.at, "
     "source = excluded.source, text_version = excluded.text_version WHERE excluded.at >= consent.at"
 )

@@ -1,7 +1,7 @@
-"""Consents that grant nothing before the owner of the address confirms them.
+"""Double opt-in: consents that grant nothing until the owner of the address confirms them.
 
-A request is never lost: it waits as `pending` until a message asks for its confirmation (`asked`), and ends as
-`confirmed`, `withdrawn`, `expired`, or `refused` where no message could be sent.
+A request is `pending` until a message asks for the confirmation (`asked`), and ends as `confirmed`, `withdrawn`,
+`expired`, or `refused` if no message could be sent.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _request, _message, _run = table(ConsentRequest), table(Message), table(Run)
 
 METHOD = "double opt-in"
 VALID = timedelta(days=30)
-"""How long a request may be confirmed."""
+"""How long a request can be confirmed."""
 _SAME = ["customer_id", "channel", "topic", "at", "source"]
 _OPEN = ("pending", "asked")
 _GONE = frozenset({"failed", "expired", "cancelled", "suppressed", "erased"})
 
 
 @dataclass(frozen=True)
-class Request:
-    """One consent that was asked for; `message_id` is the message that asks its owner to confirm."""
+class ConsentRequestRow:
+    """One requested consent; `message_id` is the message that asks the owner of the address to confirm it."""
 
     id: int
     customer_id: str
@@ -51,18 +51,17 @@ class Request:
     settled_at: datetime | None
 
 
-def request(connection: Connection, said: pl.DataFrame) -> int:
-    """Take a batch of words (`consent.WORDS`, all granted, with addresses) that wait to be confirmed.
+def add_requests(connection: Connection, records: pl.DataFrame) -> int:
+    """Add requests from a batch of grants (`consent.CONSENT_COLUMNS`, with addresses); returns how many are new.
 
-    Who agreed already, has an open request, or was asked about this very word is not asked again; returns how many
-    requests are new.
+    A customer who agreed already, has an open request, or was asked about the same record is not asked again.
     """
     rows = []
-    for (channel, topic), part in said.group_by("channel", "topic", maintain_order=True):
+    for (channel, topic), part in records.group_by("channel", "topic", maintain_order=True):
         known = consent.states(connection, part["customer_id"].to_list(), [str(channel)], str(topic))
         agreed = known.filter("granted").select("customer_id")
         open_ = part.join(agreed, on="customer_id", how="anti", maintain_order="left")
-        rows += open_.join(_of_words(connection, open_), on=_SAME, how="anti", maintain_order="left").to_dicts()
+        rows += open_.join(_requested(connection, open_), on=_SAME, how="anti", maintain_order="left").to_dicts()
     before = connection.execute(sa.select(sa.func.count()).select_from(_request)).scalar_one()
     if rows:
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
@@ -71,44 +70,46 @@ def request(connection: Connection, said: pl.DataFrame) -> int:
     return int(after - before)
 
 
-def _of_words(connection: Connection, said: pl.DataFrame) -> pl.DataFrame:
-    """The words that were requests once."""
+def _requested(connection: Connection, records: pl.DataFrame) -> pl.DataFrame:
+    """The records that became a request before."""
     columns = [_request.c["requested_at" if name == "at" else name] for name in _SAME]
-    query = sa.select(*columns).where(_request.c.customer_id.in_(said["customer_id"].to_list()))
-    schema = {name: consent.WORDS[name] for name in _SAME}
+    query = sa.select(*columns).where(_request.c.customer_id.in_(records["customer_id"].to_list()))
+    schema = {name: consent.CONSENT_COLUMNS[name] for name in _SAME}
     return pl.DataFrame([tuple(row) for row in connection.execute(query)], schema=schema, orient="row")
 
 
-def _as_pending(word: Mapping[str, Any]) -> dict[str, Any]:
+def _as_pending(record: Mapping[str, Any]) -> dict[str, Any]:
     kept = ("customer_id", "channel", "topic", "address", "source", "method", "text_version")
-    return {name: word[name] or "" for name in kept} | {
-        "requested_at": word["at"],
-        "language": word.get("language") or "",
+    return {name: record[name] or "" for name in kept} | {
+        "requested_at": record["at"],
+        "language": record.get("language") or "",
         "state": "pending",
     }
 
 
-def waiting(connection: Connection, topic: str, *, now: datetime, limit: int = 1_000) -> list[Request]:
-    """Requests of a topic that nobody was asked about yet, the oldest first; those too old to confirm expire."""
+def waiting_requests(
+    connection: Connection, topic: str, *, now: datetime, limit: int = 1_000
+) -> list[ConsentRequestRow]:
+    """The pending requests of a topic, the oldest first; those too old to be confirmed expire."""
     _expire(connection, now)
     query = sa.select(_request).where(_request.c.state == "pending", _request.c.topic == topic)
     return [_row(row) for row in connection.execute(query.order_by(_request.c.id).limit(limit))]
 
 
-def pending(connection: Connection, *, limit: int | None = None) -> list[Request]:
-    """Every request that is not confirmed yet, and those that could not be asked: the oldest first."""
+def unconfirmed_requests(connection: Connection, *, limit: int | None = None) -> list[ConsentRequestRow]:
+    """Every request that is not confirmed yet or could not be sent, the oldest first."""
     query = sa.select(_request).where(_request.c.state.in_([*_OPEN, "refused"])).order_by(_request.c.id).limit(limit)
     return [_row(row) for row in connection.execute(query)]
 
 
-def of(connection: Connection, customers: Sequence[str]) -> list[Request]:
+def requests_of(connection: Connection, customers: Sequence[str]) -> list[ConsentRequestRow]:
     """Every request of these customers, the oldest first."""
     query = sa.select(_request).where(_request.c.customer_id.in_(customers)).order_by(_request.c.id)
     return [_row(row) for row in connection.execute(query)]
 
 
-def asked(connection: Connection, messages: Mapping[int, str]) -> None:
-    """Which message asks about which requests: request → message."""
+def mark_asked(connection: Connection, messages: Mapping[int, str]) -> None:
+    """Record which message asks for which confirmation: request id → message id."""
     changed = (
         sa.update(_request)
         .where(_request.c.id == sa.bindparam("i"), _request.c.state == "pending")
@@ -119,56 +120,58 @@ def asked(connection: Connection, messages: Mapping[int, str]) -> None:
 
 
 def still_waiting(connection: Connection, ids: Sequence[int]) -> list[int]:
-    """Those of the requests that nobody was asked about yet."""
+    """The requests among these that are still pending."""
     query = sa.select(_request.c.id).where(_request.c.id.in_(ids), _request.c.state == "pending")
     return list(connection.execute(query).scalars())
 
 
-def about(connection: Connection, message_id: str) -> list[Request]:
-    """Everything that a message asks about, whatever became of it; empty where it asks about nothing."""
+def requests_of_message(connection: Connection, message_id: str) -> list[ConsentRequestRow]:
+    """Every request that a message asks about, in any state; empty if it is no confirmation message."""
     query = sa.select(_request).where(_request.c.message_id == message_id).order_by(_request.c.id)
     return [_row(row) for row in connection.execute(query)]
 
 
 def refuse_unsent(connection: Connection, *, campaigns: str, now: datetime) -> None:
-    """Give up on requests whose message will never leave, or was never made by a run of these campaigns (a prefix)."""
-    standing = sa.select(_message.c.state).where(_message.c.id == _request.c.message_id).scalar_subquery()
+    """Refuse requests whose message will never be sent, or was never made by a run of these campaigns (a prefix)."""
+    state_ = sa.select(_message.c.state).where(_message.c.id == _request.c.message_id).scalar_subquery()
     open_ = _run.c.campaign.startswith(campaigns) & _run.c.state.in_(["created", "planning"])
     never = _GONE if connection.execute(sa.select(_run.c.id).where(open_).limit(1)).scalar() else {*_GONE, None}
-    asked_ = sa.select(_request.c.message_id, standing).where(_request.c.state == "asked")
+    asked_ = sa.select(_request.c.message_id, state_).where(_request.c.state == "asked")
     gone = [message for message, state in connection.execute(asked_) if state in never]
     if gone:
-        refuse(connection, gone, now=now)
+        refuse_requests(connection, gone, now=now)
 
 
-def refuse(connection: Connection, message_ids: Sequence[str], *, now: datetime) -> None:
-    """These messages were never made or will never leave."""
+def refuse_requests(connection: Connection, message_ids: Sequence[str], *, now: datetime) -> None:
+    """Refuse the requests of messages that were never made or will never be sent."""
     named = _request.c.message_id.in_(message_ids) & (_request.c.state == "asked")
     connection.execute(sa.update(_request).where(named).values(state="refused", settled_at=to_millis(now)))
 
 
-def confirm(connection: Connection, message_id: str, *, at: datetime, source: str = "confirm link") -> list[Request]:
-    """The owner of the address confirmed by the link in this message: grant what it asked about.
+def confirm_requests(
+    connection: Connection, message_id: str, *, at: datetime, source: str = "confirm link"
+) -> list[ConsentRequestRow]:
+    """Grant what this message asked about: the owner of the address followed its link.
 
-    Returns the requests that are confirmed, also where they were before; empty where they expired or were withdrawn.
+    Returns the confirmed requests, earlier ones included; empty if they expired or were withdrawn.
     """
     _expire(connection, at)
     query = sa.select(_request).where(_request.c.message_id == message_id, _request.c.state.in_(["asked", "confirmed"]))
-    found = [_row(row) for row in connection.execute(query)]
-    new = [one for one in found if one.state == "asked"]
+    requests = [_row(row) for row in connection.execute(query)]
+    new = [request for request in requests if request.state == "asked"]
     if new:
-        consent.write(connection, _granted(new, at), by=f"{source}, message {message_id}", now=at)
-        settled = _request.c.id.in_([one.id for one in new])
+        consent.write_records(connection, _granted(new, at), by=f"{source}, message {message_id}", now=at)
+        settled = _request.c.id.in_([request.id for request in new])
         connection.execute(sa.update(_request).where(settled).values(state="confirmed", settled_at=to_millis(at)))
-    return found
+    return requests
 
 
-def _granted(requests: Sequence[Request], at: datetime) -> pl.DataFrame:
+def _granted(requests: Sequence[ConsentRequestRow], at: datetime) -> pl.DataFrame:
     rows = [
         (r.customer_id, r.channel, r.topic, True, to_millis(at), r.source, r.text_version, METHOD, normalise(r.address))
         for r in requests
     ]
-    return pl.DataFrame(rows, schema=consent.WORDS, orient="row")
+    return pl.DataFrame(rows, schema=consent.CONSENT_COLUMNS, orient="row")
 
 
 def _expire(connection: Connection, now: datetime) -> None:
@@ -176,10 +179,10 @@ def _expire(connection: Connection, now: datetime) -> None:
     connection.execute(sa.update(_request).where(old).values(state="expired", settled_at=to_millis(now)))
 
 
-def _row(row: Any) -> Request:
+def _row(row: Any) -> ConsentRequestRow:
     values = dict(row._mapping)
     settled = values["settled_at"]
-    return Request(
+    return ConsentRequestRow(
         **{
             **values,
             "requested_at": from_millis(values["requested_at"]),

@@ -1,4 +1,4 @@
-"""Addresses, and whole domains, that nothing may be sent to: on one channel or all, of one topic or all."""
+"""The suppression list: addresses and domains that get nothing, on one channel or all, of one topic or all."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _suppression, _consent = table(Suppression), table(Consent)
 
 EVERY = ""
 """As channel or topic: all of them."""
-OWN = frozenset({"unsubscribed", "withdrawn"})
-"""Reasons that the owner of an address takes back by a newer yes; nothing but an admin lifts the others."""
+OWNER_REASONS = frozenset({"unsubscribed", "withdrawn"})
+"""Reasons that a newer grant by the owner of the address lifts; only an admin lifts the others."""
 REASONS: Mapping[str, str] = {
-    "hard_bounce": "the address does not exist or refuses us for good",
-    "complaint": "its owner called a message spam",
+    "hard_bounce": "the address does not exist or permanently rejects our messages",
+    "complaint": "its owner reported a message as spam",
     "unsubscribed": "its owner unsubscribed",
     "withdrawn": "its owner withdrew consent",
-    "dead_token": "the app or browser is gone",
-    "manual": "put on the list by hand",
+    "dead_token": "the app was uninstalled or the browser removed its subscription",
+    "manual": "added by hand",
     "imported": "imported without a reason",
 }
 _COLUMNS = ("address", "channel", "topic", "reason", "at", "source")
@@ -36,7 +36,7 @@ Row = tuple[str, str, str, str, int, str]
 
 
 @dataclass(frozen=True)
-class Suppressed:
+class SuppressionRow:
     """One row of the list; `address` may be a whole domain (`@example.org`)."""
 
     address: str
@@ -48,10 +48,10 @@ class Suppressed:
 
     @property
     def code(self) -> str:
-        """The reason code that a refused message gets."""
+        """The reason code of a message that it stops."""
         if self.address.startswith("@"):
             return "suppressed_domain"
-        return "unsubscribed" if self.reason in OWN else "suppressed_address"
+        return "unsubscribed" if self.reason in OWNER_REASONS else "suppressed_address"
 
 
 def suppress(
@@ -64,16 +64,16 @@ def suppress(
     now: datetime,
     topic: str = EVERY,
 ) -> int:
-    """Never send to these addresses or domains (`@example.org`) again; returns how many are new on the list."""
+    """Put addresses or domains (`@example.org`) on the list; returns how many are new."""
     fixed = (channel, topic, reason, to_millis(now), source)
-    return add(connection, [(normalise(address), *fixed) for address in addresses])
+    return add_rows(connection, [(normalise(address), *fixed) for address in addresses])
 
 
-def add(connection: Connection, rows: Sequence[Row], *, renew: bool = True) -> int:
+def add_rows(connection: Connection, rows: Sequence[Row], *, renew: bool = True) -> int:
     """Put rows on the list; returns how many are new.
 
-    What is on it stays, except that what is wrong with an address outranks what its owner asked for, which a yes would
-    lift; and that the owner's newer no is a newer one (`renew`).
+    An existing row stays, with two exceptions: a fault of the address (a hard bounce) replaces a reason of its owner's,
+    which a grant would lift; and a newer withdrawal by the owner replaces the time of an older one (`renew`).
     """
     unique = {row[:3]: row for row in reversed(rows)}
     known = {(s.address, s.channel, s.topic): s for s in _of(connection, sorted({row[0] for row in rows}))}
@@ -82,45 +82,45 @@ def add(connection: Connection, rows: Sequence[Row], *, renew: bool = True) -> i
         row
         for key, row in unique.items()
         if (there := known.get(key)) is not None
-        and there.reason in OWN
-        and (row[3] not in OWN or (renew and row[4] > to_millis(there.at)))
+        and there.reason in OWNER_REASONS
+        and (row[3] not in OWNER_REASONS or (renew and row[4] > to_millis(there.at)))
     ]
     if stronger:
         named = (_suppression.c[name] == sa.bindparam(f"the_{name}") for name in _COLUMNS[:3])
-        told: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in _COLUMNS[3:]}
+        values: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in _COLUMNS[3:]}
         names = [*(f"the_{name}" for name in _COLUMNS[:3]), *(f"new_{name}" for name in _COLUMNS[3:])]
-        changed = sa.update(_suppression).where(*named).values(told)
+        changed = sa.update(_suppression).where(*named).values(values)
         connection.execute(changed, [dict(zip(names, row, strict=True)) for row in stronger])
     return len(unique.keys() - known.keys())
 
 
 def unsuppress(connection: Connection, address: str, *, channel: str, topic: str = EVERY) -> bool:
-    """Take an address or domain off the list; returns whether it was on it."""
+    """Remove an address or domain from the list; returns whether it was on it."""
     return remove(connection, address, channel=channel, topics=[topic]) > 0
 
 
 def remove(
     connection: Connection, address: str, *, channel: str | None = None, topics: Sequence[str] | None = None
 ) -> int:
-    """Take rows of an address or domain off the list: of this channel, of these topics, or all; returns how many."""
-    found = _suppression.c.address == normalise(address)
+    """Remove an address or domain from the list: on this channel, of these topics, or all; returns how many rows."""
+    matching = _suppression.c.address == normalise(address)
     if channel is not None:
-        found &= _suppression.c.channel == channel
+        matching &= _suppression.c.channel == channel
     if topics is not None:
-        found &= _suppression.c.topic.in_(topics)
-    return connection.execute(sa.delete(_suppression).where(found)).rowcount
+        matching &= _suppression.c.topic.in_(topics)
+    return connection.execute(sa.delete(_suppression).where(matching)).rowcount
 
 
 def suppressed(
     connection: Connection, addresses: Sequence[str], channel: str, topic: str = EVERY
-) -> dict[str, Suppressed]:
-    """Those of the addresses that may get nothing of this topic on this channel, with the row that says so.
+) -> dict[str, SuppressionRow]:
+    """The suppressed ones among the addresses for this channel and topic, each with the row that suppresses it.
 
-    Looks at the address and its domain, at rows for this channel or every one, for this topic or every one.
+    Rows of the address and of its domain apply, for this channel or all, for this topic or all.
     """
     forms = {address: normalise(address) for address in addresses}
     wanted = {*forms.values(), *map(domain_of, forms.values())} - {""}
-    rows: dict[str, Suppressed] = {}
+    rows: dict[str, SuppressionRow] = {}
     for row in sorted(_of(connection, sorted(wanted)), key=lambda row: row.topic, reverse=True):
         if row.channel in (channel, EVERY) and row.topic in (topic, EVERY):
             rows[row.address] = row
@@ -129,30 +129,30 @@ def suppressed(
 
 
 def forbidden(connection: Connection, messages: Sequence[sa.Row[Any]]) -> dict[str, str]:
-    """Those of the messages (rows with id, recipient, channel, topic) whose address forbids them: id → reason code.
+    """The messages (rows with id, recipient, channel, topic) to suppressed addresses: id → reason code.
 
-    Recipients are normalised already; 3 µs a message.
+    Recipients are normalised already. 3 µs a message.
     """
     domains = {row.recipient: domain_of(row.recipient) for row in messages}
-    listed_: dict[str, list[Suppressed]] = {}
+    by_address: dict[str, list[SuppressionRow]] = {}
     for found in _of(connection, sorted({*domains, *domains.values()} - {""})):
-        listed_.setdefault(found.address, []).append(found)
-    if not listed_:
+        by_address.setdefault(found.address, []).append(found)
+    if not by_address:
         return {}
     codes = {}
     for row in messages:
         recipient, channel, topic = row.recipient, row.channel, row.topic
-        for found in (*listed_.get(recipient, ()), *listed_.get(domains[recipient], ())):
+        for found in (*by_address.get(recipient, ()), *by_address.get(domains[recipient], ())):
             if found.channel in (channel, EVERY) and found.topic in (topic, EVERY):
                 codes[row.id] = found.code
                 break
     return codes
 
 
-def listed(
+def list_rows(
     connection: Connection, *, address: str | None = None, reason: str | None = None, limit: int | None = None
-) -> list[Suppressed]:
-    """The list, the newest first; with an address what holds for it, its domain included."""
+) -> list[SuppressionRow]:
+    """The list, the newest first; with an address, the rows of it and of its domain."""
     query = sa.select(*(_suppression.c[name] for name in _COLUMNS)).order_by(
         _suppression.c.at.desc(), _suppression.c.address
     )
@@ -164,22 +164,25 @@ def listed(
     return [_row(row) for row in connection.execute(query.limit(limit))]
 
 
-def liftable(connection: Connection, addresses: Sequence[str]) -> set[str]:
-    """Those of the addresses (normalised) with a row that a newer yes of their owner may lift."""
-    return {row.address for row in _of(connection, addresses) if row.reason in OWN}
+def liftable_addresses(connection: Connection, addresses: Sequence[str]) -> set[str]:
+    """The addresses (normalised) with a row that a newer grant by their owner may lift."""
+    return {row.address for row in _of(connection, addresses) if row.reason in OWNER_REASONS}
 
 
-def follow(connection: Connection, words: Sequence[tuple[str, bool, int, str]], *, channel: str, topic: str) -> None:
-    """What the latest word of each address (address, granted, milliseconds, source) means for the list.
+def apply_latest_consents(
+    connection: Connection, latest: Sequence[tuple[str, bool, int, str]], *, channel: str, topic: str
+) -> None:
+    """Bring the list in line with the latest record of each address (address, granted, milliseconds, source).
 
-    A yes takes back its owner's earlier no; one that was about every topic stays for the other topics.
+    A grant lifts its owner's earlier withdrawal; one that was for every topic stays for the other topics.
     """
-    add(connection, [(a, channel, topic, "withdrawn", at, source) for a, granted, at, source in words if not granted])
-    granted_at = {address: at for address, granted, at, _source in words if granted}
+    withdrawn = [(a, channel, topic, "withdrawn", at, source) for a, granted, at, source in latest if not granted]
+    add_rows(connection, withdrawn)
+    granted_at = {address: at for address, granted, at, _source in latest if granted}
     lifted = [
         row
         for row in _of(connection, sorted(granted_at))
-        if row.reason in OWN
+        if row.reason in OWNER_REASONS
         and row.channel == channel
         and row.topic in (topic, EVERY)
         and to_millis(row.at) <= granted_at[row.address]
@@ -195,16 +198,16 @@ def follow(connection: Connection, words: Sequence[tuple[str, bool, int, str]], 
         kept = [
             (r.address, channel, o, r.reason, to_millis(r.at), r.source) for r in everything for o in sorted(others)
         ]
-        add(connection, kept)
+        add_rows(connection, kept)
 
 
-def _of(connection: Connection, addresses: Sequence[str]) -> list[Suppressed]:
+def _of(connection: Connection, addresses: Sequence[str]) -> list[SuppressionRow]:
     """Every row of these addresses (normalised), those about every topic first."""
-    place = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+    placeholder = "?" if connection.dialect.paramstyle == "qmark" else "%s"
     found = []
     for start in range(0, len(addresses), 5_000):
         part = tuple(addresses[start : start + 5_000])
-        places = ", ".join([place] * len(part))
+        places = ", ".join([placeholder] * len(part))
         query = f"{_SELECT} WHERE address IN ({places}) ORDER BY topic"
         found += [_row(row) for row in connection.exec_driver_sql(query, part)]
     return found
@@ -213,5 +216,5 @@ def _of(connection: Connection, addresses: Sequence[str]) -> list[Suppressed]:
 _SELECT = "SELECT address, channel, topic, reason, at, source FROM suppression"
 
 
-def _row(row: Any) -> Suppressed:
-    return Suppressed(row.address, row.channel, row.topic, row.reason, from_millis(row.at), row.source)
+def _row(row: Any) -> SuppressionRow:
+    return SuppressionRow(row.address, row.channel, row.topic, row.reason, from_millis(row.at), row.source)

@@ -12,7 +12,7 @@ from automation.event_types import CONSENT_GIVEN
 from automation.store.inbox import inbox, responses
 from automation.store.inbox.responses import MessageRecipient
 from automation.store.people import double_opt_in
-from automation.store.people.double_opt_in import Request as Asked
+from automation.store.people.double_opt_in import ConsentRequestRow
 from automation.web.endpoint import Endpoint, operation, read_body
 from automation.web.site import Site
 
@@ -29,7 +29,7 @@ def endpoints(site: Site) -> Iterator[Endpoint]:
         if message is None:
             return site.nowhere()
         with site.workspace.store.reading() as connection:
-            topics = _topics(double_opt_in.about(connection, message.id), message)
+            topics = _topics(double_opt_in.requests_of_message(connection, message.id), message)
         return site.page("confirm", message, topic=topics, channel=message.channel)
 
     async def confirm(request: Request) -> Response:
@@ -66,8 +66,8 @@ def _confirm(site: Site, connection: Connection, message_id: str) -> tuple[Messa
     message = responses.find_recipient(connection, message_id)
     if message is None:
         return None
-    if double_opt_in.about(connection, message_id):
-        confirmed = double_opt_in.confirm(connection, message_id, at=site.now)
+    if double_opt_in.requests_of_message(connection, message_id):
+        confirmed = double_opt_in.confirm_requests(connection, message_id, at=site.now)
         for request in confirmed:
             at = request.settled_at or site.now
             key = f"{CONSENT_GIVEN}:{request.customer_id}.{request.topic}"
@@ -83,5 +83,5 @@ def _confirm(site: Site, connection: Connection, message_id: str) -> tuple[Messa
     return message, message.topic
 
 
-def _topics(requests: Sequence[Asked], message: MessageRecipient) -> str:
+def _topics(requests: Sequence[ConsentRequestRow], message: MessageRecipient) -> str:
     return ", ".join(dict.fromkeys(request.topic for request in requests)) or message.topic

@@ -193,7 +193,7 @@ class Calls:
 def _welcome_back(connection: Connection, number: str, channel: str) -> None:
     """Lift only what the customer said, not what an admin or a bounce did."""
     found = suppressions.suppressed(connection, [number], channel)
-    if any(one.reason in suppressions.OWN for one in found.values()):
+    if any(one.reason in suppressions.OWNER_REASONS for one in found.values()):
         suppressions.unsuppress(connection, number, channel=channel)
 
 

@@ -1,4 +1,4 @@
-"""Words, what they stop, and what proves them."""
+"""Consent records, their proof, and the suppressions that follow from them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from automation.store.people import consent, double_opt_in, suppressions
 DAY = timedelta(days=1)
 
 
-def say(
+def give(
     store: Store,
     customer: str,
     *,
@@ -34,7 +34,7 @@ def say(
 
 def granted(store: Store, customer: str, topic: str = "promotions") -> bool | None:
     with store.reading() as connection:
-        found = consent.word(connection, customer, "email", topic)
+        found = consent.latest_record(connection, customer, "email", topic)
     return None if found is None else found.granted
 
 
@@ -52,75 +52,75 @@ def stop(store: Store, address: str, **told: str) -> int:
 
 
 def test_the_proof_has_when_how_on_which_text_and_by_whom(store: Store) -> None:
-    say(store, "c1", granted=True, address=" Ana@X.example")
+    give(store, "c1", granted=True, address=" Ana@X.example")
     with store.reading() as connection:
-        found = consent.word(connection, "c1", "email", "promotions")
-    assert found == consent.Word(
+        found = consent.latest_record(connection, "c1", "email", "promotions")
+    assert found == consent.ConsentRecordRow(
         "c1", "email", "promotions", True, NOW, "form", "sign-up form", "2026-05", "ana", NOW, "ana@x.example"
     )
 
 
-def test_the_same_word_twice_is_one(store: Store) -> None:
-    assert say(store, "c1", granted=True) == 1
-    assert say(store, "c1", granted=True) == 0
-    assert say(store, "c1", granted=True, at=NOW + DAY) == 1
+def test_a_repeated_record_counts_once(store: Store) -> None:
+    assert give(store, "c1", granted=True) == 1
+    assert give(store, "c1", granted=True) == 0
+    assert give(store, "c1", granted=True, at=NOW + DAY) == 1
 
 
-def test_an_older_word_is_kept_but_overrules_nothing(store: Store) -> None:
-    say(store, "c1", granted=False, address="a@x.example")
-    say(store, "c1", granted=True, at=NOW - DAY, address="a@x.example")
+def test_an_older_record_is_kept_but_overrules_nothing(store: Store) -> None:
+    give(store, "c1", granted=False, address="a@x.example")
+    give(store, "c1", granted=True, at=NOW - DAY, address="a@x.example")
     assert granted(store, "c1") is False
     assert refused(store, "a@x.example") == "unsubscribed"
     with store.reading() as connection:
-        assert [word.granted for word in consent.history(connection, ["c1"])] == [True, False]
+        assert [row.granted for row in consent.history(connection, ["c1"])] == [True, False]
         assert consent.states(connection, ["c1"], ["email"], "promotions")["granted"].to_list() == [False]
 
 
 @pytest.mark.parametrize("other", ["ana@x.example", "ANA@X.example", " ana@x.example "])
 def test_a_withdrawal_holds_for_every_id_of_the_address(store: Store, other: str) -> None:
-    say(store, "c1", granted=True, address="ana@x.example")
-    say(store, "c2", granted=True, address=other)
-    say(store, "c1", granted=False, at=NOW + DAY, address="ana@x.example")
+    give(store, "c1", granted=True, address="ana@x.example")
+    give(store, "c2", granted=True, address=other)
+    give(store, "c1", granted=False, at=NOW + DAY, address="ana@x.example")
     assert refused(store, other) == "unsubscribed"
     assert refused(store, other, topic="newsletter") is None
     assert refused(store, "somebody@x.example") is None
 
 
-def test_a_newer_yes_by_any_id_of_the_address_lifts_a_withdrawal(store: Store) -> None:
-    say(store, "c1", granted=False, address="ana@bücher.example")
-    say(store, "c2", granted=True, at=NOW + DAY, address="Ana@xn--bcher-kva.example")
+def test_a_newer_grant_by_any_id_of_the_address_lifts_a_withdrawal(store: Store) -> None:
+    give(store, "c1", granted=False, address="ana@bücher.example")
+    give(store, "c2", granted=True, at=NOW + DAY, address="Ana@xn--bcher-kva.example")
     assert refused(store, "ana@bücher.example") is None
 
 
-def test_at_the_same_instant_a_no_outranks_a_yes(store: Store) -> None:
-    say(store, "c1", granted=False, address="ana@x.example")
-    say(store, "c2", granted=True, address="ana@x.example")
+def test_at_the_same_instant_a_withdrawal_wins(store: Store) -> None:
+    give(store, "c1", granted=False, address="ana@x.example")
+    give(store, "c2", granted=True, address="ana@x.example")
     assert refused(store, "ana@x.example") == "unsubscribed"
 
 
-def test_an_old_withdrawal_stops_nobody_who_said_yes_since(store: Store) -> None:
-    say(store, "c2", granted=True, address="ana@x.example")
-    say(store, "c1", granted=False, at=NOW - DAY, address="ana@x.example")
+def test_an_older_withdrawal_does_not_overrule_a_newer_grant(store: Store) -> None:
+    give(store, "c2", granted=True, address="ana@x.example")
+    give(store, "c1", granted=False, at=NOW - DAY, address="ana@x.example")
     assert refused(store, "ana@x.example") is None
 
 
-def test_a_word_without_an_address_is_about_one_id(store: Store) -> None:
-    say(store, "c1", granted=False)
+def test_a_record_without_an_address_applies_to_one_id(store: Store) -> None:
+    give(store, "c1", granted=False)
     with store.reading() as connection:
-        assert suppressions.listed(connection) == []
+        assert suppressions.list_rows(connection) == []
 
 
 @pytest.mark.parametrize("reason", ["hard_bounce", "complaint", "manual"])
-def test_a_yes_does_not_lift_what_its_owner_did_not_say(store: Store, reason: str) -> None:
+def test_a_grant_does_not_lift_a_reason_that_is_not_its_owners(store: Store, reason: str) -> None:
     stop(store, "ana@x.example", reason=reason)
-    say(store, "c1", granted=True, at=NOW + DAY, address="ana@x.example")
+    give(store, "c1", granted=True, at=NOW + DAY, address="ana@x.example")
     assert refused(store, "ana@x.example") == "suppressed_address"
 
 
-def test_a_yes_to_one_topic_leaves_the_others_unsubscribed(store: Store) -> None:
-    say(store, "c9", granted=True, topic="newsletter")
+def test_a_grant_for_one_topic_leaves_the_others_unsubscribed(store: Store) -> None:
+    give(store, "c9", granted=True, topic="newsletter")
     stop(store, "ana@x.example", reason="unsubscribed")
-    say(store, "c1", granted=True, at=NOW + DAY, address="ana@x.example", topic="promotions")
+    give(store, "c1", granted=True, at=NOW + DAY, address="ana@x.example", topic="promotions")
     assert refused(store, "ana@x.example", topic="promotions") is None
     assert refused(store, "ana@x.example", topic="newsletter") == "unsubscribed"
 
@@ -138,35 +138,35 @@ def test_an_address_a_domain_a_channel_or_a_topic_may_be_suppressed(store: Store
     assert refused(store, "0049 (0)30 123456", channel="sms") == "suppressed_address"
 
 
-def test_what_is_on_the_list_stays_with_its_first_reason(store: Store) -> None:
+def test_an_address_on_the_list_keeps_its_first_reason(store: Store) -> None:
     assert stop(store, "a@x.example", reason="complaint") == 1
     assert stop(store, " A@x.example", reason="manual") == 0
     with store.reading() as connection:
-        (row,) = suppressions.listed(connection, address="a@X.example")
+        (row,) = suppressions.list_rows(connection, address="a@X.example")
     assert (row.reason, row.source, row.at) == ("complaint", "support", NOW)
 
 
-def test_a_dead_address_that_was_unsubscribed_is_dead_whatever_its_owner_says(store: Store) -> None:
+def test_a_hard_bounce_outranks_a_later_grant(store: Store) -> None:
     stop(store, "a@x.example", reason="unsubscribed")
     assert stop(store, "a@x.example", reason="hard_bounce") == 0
-    say(store, "c1", granted=True, at=NOW + DAY, address="a@x.example")
+    give(store, "c1", granted=True, at=NOW + DAY, address="a@x.example")
     assert refused(store, "a@x.example") == "suppressed_address"
 
 
-def test_a_repeated_no_is_the_newer_one(store: Store) -> None:
+def test_a_repeated_unsubscribe_counts_from_its_newer_time(store: Store) -> None:
     stop(store, "a@x.example", topic="promotions", reason="unsubscribed")
     with store.transaction() as connection:
         consent.suppress(
             connection, ["a@x.example"], channel="email", topic="promotions", reason="unsubscribed", source="link",
             now=NOW + 2 * DAY,
         )  # fmt: skip
-    say(store, "c1", granted=True, at=NOW + DAY, address="a@x.example")
+    give(store, "c1", granted=True, at=NOW + DAY, address="a@x.example")
     assert refused(store, "a@x.example") == "unsubscribed"
-    say(store, "c1", granted=True, at=NOW + 3 * DAY, address="a@x.example")
+    give(store, "c1", granted=True, at=NOW + 3 * DAY, address="a@x.example")
     assert refused(store, "a@x.example") is None
 
 
-def test_an_address_is_taken_off_again(store: Store) -> None:
+def test_an_address_is_removed_from_the_list(store: Store) -> None:
     stop(store, "a@x.example")
     with store.transaction() as connection:
         assert consent.unsuppress(connection, "A@x.example", channel="email")
@@ -183,18 +183,18 @@ def ask(store: Store, *customers: str, at: datetime = NOW) -> int:
         for c in customers
     ]
     with store.transaction() as connection:
-        return double_opt_in.request(connection, pl.DataFrame(rows, schema=consent.WORDS, orient="row"))
+        return double_opt_in.add_requests(connection, pl.DataFrame(rows, schema=consent.CONSENT_COLUMNS, orient="row"))
 
 
 def send(store: Store, message: str = "m1", now: datetime = NOW) -> None:
     with store.transaction() as connection:
-        waiting = double_opt_in.waiting(connection, "promotions", now=now)
-        double_opt_in.asked(connection, {one.id: message for one in waiting})
+        waiting = double_opt_in.waiting_requests(connection, "promotions", now=now)
+        double_opt_in.mark_asked(connection, {one.id: message for one in waiting})
 
 
 def confirm(store: Store, message: str = "m1", at: datetime = NOW + DAY) -> list[str]:
     with store.transaction() as connection:
-        return [one.customer_id for one in double_opt_in.confirm(connection, message, at=at)]
+        return [one.customer_id for one in double_opt_in.confirm_requests(connection, message, at=at)]
 
 
 def test_a_request_grants_nothing_until_it_is_confirmed(store: Store) -> None:
@@ -204,8 +204,8 @@ def test_a_request_grants_nothing_until_it_is_confirmed(store: Store) -> None:
     send(store)
     assert confirm(store) == ["c1", "c2"]
     with store.reading() as connection:
-        found = consent.word(connection, "c1", "email", "promotions")
-        assert double_opt_in.pending(connection) == []
+        found = consent.latest_record(connection, "c1", "email", "promotions")
+        assert double_opt_in.unconfirmed_requests(connection) == []
     assert found is not None
     assert (found.granted, found.at, found.method, found.text_version) == (True, NOW + DAY, "double opt-in", "2026-05")
     assert found.recorded_by == "confirm link, message m1"
@@ -216,10 +216,10 @@ def test_confirming_twice_is_once(store: Store) -> None:
     send(store)
     assert confirm(store) == confirm(store, at=NOW + 2 * DAY) == ["c1"]
     with store.reading() as connection:
-        assert [word.at for word in consent.history(connection, ["c1"])] == [NOW + DAY]
+        assert [row.at for row in consent.history(connection, ["c1"])] == [NOW + DAY]
 
 
-def test_nobody_is_asked_twice_at_once_nor_after_agreeing(store: Store) -> None:
+def test_nobody_is_asked_twice(store: Store) -> None:
     assert ask(store, "c1") == 1
     assert ask(store, "c1", at=NOW + DAY) == 0
     send(store)
@@ -239,15 +239,17 @@ def test_a_request_expires(store: Store) -> None:
 def test_a_withdrawal_ends_the_request(store: Store) -> None:
     ask(store, "c1")
     send(store)
-    say(store, "c1", granted=False, at=NOW + DAY / 2)
+    give(store, "c1", granted=False, at=NOW + DAY / 2)
     assert confirm(store) == []
     assert granted(store, "c1") is False
 
 
-def test_what_could_not_be_asked_is_listed(store: Store) -> None:
+def test_a_request_that_could_not_be_sent_is_listed(store: Store) -> None:
     ask(store, "c1")
     send(store)
     with store.transaction() as connection:
-        double_opt_in.refuse(connection, ["m1"], now=NOW)
-        assert [(one.customer_id, one.state) for one in double_opt_in.pending(connection)] == [("c1", "refused")]
+        double_opt_in.refuse_requests(connection, ["m1"], now=NOW)
+        assert [(one.customer_id, one.state) for one in double_opt_in.unconfirmed_requests(connection)] == [
+            ("c1", "refused")
+        ]
     assert ask(store, "c1", at=NOW + DAY) == 1
