@@ -131,13 +131,13 @@ def requests_table(requests: Sequence[ConsentRequestRow]) -> Table:
 def _say(
     invocation: Invocation, action: str, wanted: str, channel: str, topics: list[str], source: str | None, text: str
 ) -> None:
-    from automation.inbound.consents import say
+    from automation.inbound.consents import record_by_hand
 
     missing = "--topic NAME" if not topics else "--source TEXT" if not source else None
     if missing:
         raise ConfigurationError(f"a consent by hand needs {missing}: automation consent {action} {wanted} {missing}")
     with invocation.workspace() as workspace:
-        who, recorded = say(
+        who, recorded = record_by_hand(
             workspace, wanted, granted=action == "grant", channel=channel, topics=topics, source=source or "",
             method="by hand", by=getpass.getuser(), text_version=text,
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Words on consent that come in: those of a topic with double opt-in wait until they are confirmed."""
+"""Incoming consents, from imports, events and by hand; grants for a topic with double opt-in wait for confirmation."""
 
 from __future__ import annotations
 
@@ -22,76 +22,80 @@ from automation.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True)
-class Taken:
-    """How many words are new on record, and how many now wait for their confirmation."""
+class ConsentCounts:
+    """How many records are new, and how many grants now wait for confirmation."""
 
     recorded: int
     pending: int
 
 
-def take_words(
+def accept_consents(
     settings: Settings,
     connection: Connection,
-    said: pl.DataFrame,
+    records: pl.DataFrame,
     *,
     by: str,
     now: datetime,
     confirmed: bool = False,
-) -> Taken:
+) -> ConsentCounts:
     """Record a batch (`consent.CONSENT_COLUMNS`).
 
     A grant for a topic with double opt-in becomes a request, unless it was confirmed already. A withdrawal counts at
     once.
     """
     topics = list(settings.consent.double_opt_in)
-    waits = pl.col("granted") & pl.col("topic").is_in(topics) & (pl.col("address").fill_null("") != "")
+    waiting = pl.col("granted") & pl.col("topic").is_in(topics) & (pl.col("address").fill_null("") != "")
     if confirmed:
-        waits &= pl.lit(value=False)
-    return Taken(
-        consent.write_records(connection, said.filter(~waits), by=by, now=now),
-        double_opt_in.add_requests(connection, said.filter(waits)),
+        waiting &= pl.lit(value=False)
+    return ConsentCounts(
+        consent.write_records(connection, records.filter(~waiting), by=by, now=now),
+        double_opt_in.add_requests(connection, records.filter(waiting)),
     )
 
 
-SPOKEN = {CONSENT_GIVEN: True, UNSUBSCRIBE: False}
-"""The events that are words on consent, where they name a topic."""
+CONSENT_EVENTS = {CONSENT_GIVEN: True, UNSUBSCRIBE: False}
+"""The event types that are consent records if they name a topic: type → granted."""
 
 
-def fault(settings: Settings, type_: str, attributes: Mapping[str, object]) -> tuple[str, str] | None:
-    """What keeps an event from counting as a word on consent: the attribute and what is wrong with it, or None."""
+def find_event_fault(settings: Settings, type_: str, attributes: Mapping[str, object]) -> tuple[str, str] | None:
+    """Why an event can't be a consent record: the attribute and what is wrong with it; None if it can, or is none."""
     topic = attributes.get("topic")
-    if type_ not in SPOKEN or topic is None:
+    if type_ not in CONSENT_EVENTS or topic is None:
         return None
     if topic not in settings.topics:
         return "topic", f"is not a topic of config.yaml: {', '.join(settings.topics)}"
     channel = attributes.get("channel", DEFAULT_CHANNEL)
     if channel not in settings.channels:
         return "channel", f"is not a channel of config.yaml: {', '.join(settings.channels)}"
-    if SPOKEN[type_] and topic in settings.consent.double_opt_in and not attributes.get("address"):
+    if CONSENT_EVENTS[type_] and topic in settings.consent.double_opt_in and not attributes.get("address"):
         return "address", "is needed: this topic has double opt-in, and the address is asked to confirm"
     return None
 
 
-def take_events(settings: Settings, connection: Connection, events: Sequence[InboxEvent], *, now: datetime) -> Taken:
-    """What events say about consent, in the transaction that takes them into the inbox; the others say nothing.
+def accept_consent_events(
+    settings: Settings, connection: Connection, events: Sequence[InboxEvent], *, now: datetime
+) -> ConsentCounts:
+    """Record the consents among the events, in the transaction that adds them to the inbox.
 
     Attributes: topic; channel (email by default), address, source, method, text_version.
     """
-    rows = [_word(settings, event) for event in events if event.type in SPOKEN and event.fields.get("topic")]
+    rows = [
+        _record_of(settings, event) for event in events if event.type in CONSENT_EVENTS and event.fields.get("topic")
+    ]
     if not rows:
-        return Taken(0, 0)
-    said = pl.DataFrame(rows, schema=consent.CONSENT_COLUMNS, orient="row")
-    return take_words(settings, connection, said, by="events", now=now)
+        return ConsentCounts(0, 0)
+    records = pl.DataFrame(rows, schema=consent.CONSENT_COLUMNS, orient="row")
+    return accept_consents(settings, connection, records, by="events", now=now)
 
 
-def _word(settings: Settings, event: InboxEvent) -> tuple[Any, ...]:
+def _record_of(settings: Settings, event: InboxEvent) -> tuple[Any, ...]:
     fields = event.fields
     topic = str(fields["topic"])
     return (
         event.customer_id,
         str(fields.get("channel") or DEFAULT_CHANNEL),
         topic,
-        SPOKEN[event.type],
+        CONSENT_EVENTS[event.type],
         to_millis(event.occurred_at),
         str(fields.get("source") or "events"),
         str(fields.get("text_version") or settings.consent.text_versions.get(topic, "")),
@@ -103,7 +107,7 @@ def _word(settings: Settings, event: InboxEvent) -> tuple[Any, ...]:
 DEFAULT_CHANNEL = "email"
 
 
-def say(
+def record_by_hand(
     workspace: Workspace,
     wanted: str,
     *,
@@ -115,9 +119,9 @@ def say(
     by: str,
     text_version: str = "",
 ) -> tuple[Person, int]:
-    """Write down by hand what a person said: it holds for all their customer ids, and for their address.
+    """Record a consent by hand, for all customer ids of a person and for their address.
 
-    Returns the person and how many words are new. Raises `AutomationError` and `ConfigurationError`.
+    Returns the person and how many records are new. Raises `AutomationError` and `ConfigurationError`.
     """
     check_names(workspace, channel, topics)
     who, now = person(workspace, wanted), workspace.clock.now()
@@ -140,13 +144,13 @@ def say(
         for topic in topics
     ]
     with workspace.store.transaction() as connection:
-        said = pl.DataFrame(rows, schema=consent.CONSENT_COLUMNS, orient="row")
-        recorded = consent.write_records(connection, said, by=by, now=now)
+        records = pl.DataFrame(rows, schema=consent.CONSENT_COLUMNS, orient="row")
+        recorded = consent.write_records(connection, records, by=by, now=now)
     return who, recorded
 
 
 def check_names(workspace: Workspace, channel: str, topics: Sequence[str]) -> None:
-    """Raises `ConfigurationError` for what config.yaml does not have; no channel at all means every one."""
+    """Raises `ConfigurationError` for a channel or topic that config.yaml does not have; "" is every channel."""
     settings = workspace.project.settings
     for what, name, known in (
         ("channel", channel, settings.channels),

@@ -1,4 +1,4 @@
-"""Import into the warehouse, and the consents that a file's mapping states."""
+"""Import a shop's files into the warehouse, with the consents that their mapping states."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from automation.clock import to_millis
-from automation.inbound.consents import take_words
+from automation.inbound.consents import accept_consents
 from automation.store.engine import table as store_table
 from automation.store.people import consent
 from automation.store.tables import Consent
@@ -23,7 +23,7 @@ from automation.workspace.channels import channel_kinds
 from automation.workspace.workspace import Workspace
 
 _SLICE = 5_000
-_words = store_table(Consent)
+_consent = store_table(Consent)
 
 
 def import_data(
@@ -34,7 +34,7 @@ def import_data(
     *,
     progress: Callable[[int], None] = lambda _lines: None,
 ) -> ImportReport:
-    """Read, clean and write the files; rows that can't be used go to a quarantine file, never away."""
+    """Read, clean and write the files; rows that can't be used go to a quarantine file."""
     now = workspace.clock.now()
     warehouse = workspace.warehouse()
     try:
@@ -47,38 +47,40 @@ def import_data(
             quarantine=workspace.project.data_dir / "quarantine" / f"{now:%Y%m%dT%H%M%S}-{table}.csv",
             now=now,
             progress=progress,
-            consents=partial(_record, workspace, now),
+            consents=partial(_record_consents, workspace, now),
         )
     finally:
         warehouse.close()
 
 
-def _record(workspace: Workspace, now: datetime, said: pl.DataFrame) -> None:
-    """Record what the file says of one channel and topic: new words, and changes of what the same source said before.
+def _record_consents(workspace: Workspace, now: datetime, consents: pl.DataFrame) -> None:
+    """Record the file's consents for one channel and topic: new ones, and changes since the last import of its source.
 
-    A word from elsewhere, such as a customer's own unsubscribing, outranks the file. Where the file changes its word it
-    is its owner's, and so holds for every customer id with the address.
+    A record of another source, such as a customer's own unsubscribe, outranks the file. A change counts for every
+    customer id with the address; a first record counts for its own customer id only.
     """
-    channel, topic, source = said.select("channel", "topic", "source").row(0)
+    channel, topic, source = consents.select("channel", "topic", "source").row(0)
     settings = workspace.project.settings
-    asked = topic in settings.consent.double_opt_in
+    double_opt_in = topic in settings.consent.double_opt_in
     address = pl.col("phone" if channel_kinds(workspace).get(channel) == "phone" else "email")
     changed = pl.col("known").is_not_null()
     fixed = {"at": pl.lit(to_millis(now)), "text_version": pl.lit(""), "method": pl.lit("import")}
     with workspace.store.transaction() as connection:
-        for part in said.iter_slices(_SLICE):
-            news = part.join(_known(connection, part, channel, topic), on="customer_id", how="left").filter(
+        for part in consents.iter_slices(_SLICE):
+            new = part.join(_known(connection, part, channel, topic), on="customer_id", how="left").filter(
                 pl.col("known").is_null() | ((pl.col("known_from") == source) & (pl.col("known") != pl.col("granted")))
             )
-            told = news.unique("customer_id", keep="last", maintain_order=True).with_columns(
-                pl.when(changed | asked).then(address).alias("address"), **fixed
+            records = new.unique("customer_id", keep="last", maintain_order=True).with_columns(
+                pl.when(changed | double_opt_in).then(address).alias("address"), **fixed
             )
-            take_words(settings, connection, told.select(list(consent.CONSENT_COLUMNS)), by="import", now=now)
+            accept_consents(settings, connection, records.select(list(consent.CONSENT_COLUMNS)), by="import", now=now)
 
 
 def _known(connection: Connection, part: pl.DataFrame, channel: str, topic: str) -> pl.DataFrame:
-    query = sa.select(_words.c.customer_id, _words.c.granted, _words.c.source).where(
-        _words.c.channel == channel, _words.c.topic == topic, _words.c.customer_id.in_(part["customer_id"].to_list())
+    query = sa.select(_consent.c.customer_id, _consent.c.granted, _consent.c.source).where(
+        _consent.c.channel == channel,
+        _consent.c.topic == topic,
+        _consent.c.customer_id.in_(part["customer_id"].to_list()),
     )
     schema = {"customer_id": pl.String, "known": pl.Boolean, "known_from": pl.String}
     return pl.DataFrame([tuple(row) for row in connection.execute(query)], schema=schema, orient="row")

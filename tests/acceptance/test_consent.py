@@ -13,7 +13,7 @@ import pytest
 from support.project import automation, command, json_of, write_project
 
 from automation.clock import SystemClock, to_millis
-from automation.inbound.consents import take_words
+from automation.inbound.consents import accept_consents
 from automation.store.people import consent
 from automation.workspace.workspace import open_workspace
 
@@ -55,7 +55,7 @@ def say_yes(root: Path, *customers: str) -> None:
     rows = [(c, "email", "promotions", True, to_millis(now), "form", "", "form", f"{c}@toy.example") for c in customers]
     said = pl.DataFrame(rows, schema=consent.CONSENT_COLUMNS, orient="row")
     with open_workspace(root) as workspace, workspace.store.transaction() as connection:
-        take_words(workspace.project.settings, connection, said, by="test", now=now)
+        accept_consents(workspace.project.settings, connection, said, by="test", now=now)
 
 
 def lines(root: Path) -> list[dict[str, str]]:

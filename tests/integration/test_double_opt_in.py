@@ -17,7 +17,7 @@ from support.web import KEY, Shop, serving
 from automation.clock import ManualClock, to_millis
 from automation.demo.starter import copy_starter
 from automation.ids import sign, verify
-from automation.inbound.consents import take_words
+from automation.inbound.consents import accept_consents
 from automation.messages.template.files import TemplateError
 from automation.reporting.status import run_status
 from automation.runner.double_opt_in import ask
@@ -54,7 +54,7 @@ def say_yes(workspace: Workspace, *people: tuple[str, str], topic: str = "promot
     rows = [(c, "email", topic, True, at, "form", "2026-05", "sign-up form", address) for c, address in people]
     with workspace.store.transaction() as connection:
         records = pl.DataFrame(rows, schema=consent.CONSENT_COLUMNS, orient="row")
-        take_words(workspace.project.settings, connection, records, by="test", now=TOY_AS_OF)
+        accept_consents(workspace.project.settings, connection, records, by="test", now=TOY_AS_OF)
 
 
 def work(workspace: Workspace) -> list[int]:

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from automation.clock import monotonic, to_millis
 from automation.errors import ConfigurationError, SourceError
 from automation.ids import content_hash
-from automation.inbound.consents import take_words
+from automation.inbound.consents import accept_consents
 from automation.inbound.migration import rows as reading
 from automation.inbound.migration.mapping import Chosen, Kind, MigrationMapping, choose
 from automation.inbound.migration.rows import ShopContext
@@ -196,9 +196,9 @@ def _consents(job: _Migration, connection: Connection, rows: pl.DataFrame, repor
     report.added += _withdrawals_of_strangers(connection, nobody)
     words = said.filter(pl.col("customer_id").is_not_null()).select(list(CONSENT_COLUMNS))
     settings, now = job.workspace.project.settings, job.shop.now
-    taken = take_words(settings, connection, words, by=job.by, now=now, confirmed=job.confirmed)
-    report.added += taken.recorded
-    report.pending += taken.pending
+    counts = accept_consents(settings, connection, words, by=job.by, now=now, confirmed=job.confirmed)
+    report.added += counts.recorded
+    report.pending += counts.pending
 
 
 def _withdrawals_of_strangers(connection: Connection, rows: pl.DataFrame) -> int:

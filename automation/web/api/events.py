@@ -27,7 +27,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from automation.config.settings import Settings
-from automation.inbound.consents import fault, take_events
+from automation.inbound.consents import accept_consent_events, find_event_fault
 from automation.store.inbox import inbox
 from automation.store.inbox.inbox import InboxEvent
 from automation.types.schema import EVENTS
@@ -110,7 +110,7 @@ def endpoints(site: Site) -> Iterator[Endpoint]:
         taken, refused = _checked(batch, settings, now)
 
         def keep(connection: Connection) -> int:
-            take_events(settings, connection, taken, now=now)
+            accept_consent_events(settings, connection, taken, now=now)
             return inbox.add_events(connection, taken, now=now)
 
         try:
@@ -207,7 +207,7 @@ def _check_names(attributes: dict[str, Any]) -> None:
 
 def _check_consent(settings: Settings, event: Event) -> None:
     """A word on consent that could not count is not taken as if it did."""
-    wrong = fault(settings, event.type, event.attributes)
+    wrong = find_event_fault(settings, event.type, event.attributes)
     if wrong is not None:
         raise _Wrong(f"attributes.{wrong[0]}", wrong[1])
 
