@@ -91,7 +91,7 @@ def test_what_gave_way_is_explained_and_its_coupon_is_free_again(shop: Workspace
     assert found.decision.coupon_state == "released"
     table = next(block for block in blocks(found) if isinstance(block, Table) and block.columns == ("", ""))
     facts = {str(name): fact for name, fact in table.rows}
-    assert facts["decided"] == "message: a campaign of more weight takes the customer's place under a cap"
+    assert facts["decided"] == "message: a higher-priority campaign used this customer's send allowance"
     assert facts["detail"] == "sale"
 
 
