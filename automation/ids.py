@@ -32,8 +32,13 @@ def content_hash(*parts: str | bytes) -> str:
     return digest.hexdigest()
 
 
+def decision_key(entry: str, step: str, visit: int = 0) -> str:
+    """What makes a decision unique: whom it is about, the step of the campaign, and the visit to that step."""
+    return f"{entry}|{step}|{visit}"
+
+
 def message_id(secret: bytes, decision: str, channel: str) -> str:
-    """The message's id: the same decision and channel always give the same 32 hex digits."""
+    """The message's id: the same decision (`decision_key`) and channel always give the same 32 hex digits."""
     return hmac.new(secret, f"{decision}|{channel}".encode(), hashlib.sha256).hexdigest()[:32]
 
 

@@ -1,6 +1,6 @@
 """How fast a planned batch enters the ledger, against the driver's raw executemany of the same rows.
 
-Both write every decision, message and contact of the batches into the same tables with the same indexes, one durable
+Both write every decision, message and cap entry of the batches into the same tables with the same indexes, one durable
 transaction (WAL, synchronous=FULL) a batch of 1,000. Ours also numbers the decisions, makes the message ids and guards
 the batch; the rival gets finished tuples.
 """
@@ -35,8 +35,9 @@ def rows(no: int) -> pl.DataFrame:
     """A batch of messages as the pipeline hands it over."""
     at = to_millis(NOW)
     fixed = {
+        "step": "send", "visit": 0,
         "outcome": "message", "reason": "selected", "detail": "", "variant": "plain", "offer": "pct10", "items": ITEMS,
-        "propensities": '{"arm":{"holdout":0.1,"contacted":0.9}}', "channel": "email", "lane": "email",
+        "propensities": '{"arm":{"holdout":0.1,"contacted":0.9}}', "channel": "email",
         "due_at": at, "expires_at": at + 86_400_000, "quiet_from": None, "quiet_until": None,
         "template": "winback", "context": CONTEXT, "coupon": None,
     }  # fmt: skip
@@ -80,12 +81,12 @@ DECISION = (
     "visit, run_id, batch_no, campaign, decided_at) VALUES (" + ",".join("?" * 16) + ")"
 )
 MESSAGE = (
-    "INSERT INTO message (id, decision_id, customer_id, channel, address, recipient, lane, due_at, expires_at, "
+    "INSERT INTO message (id, decision_id, customer_id, channel, address, recipient, queue, due_at, expires_at, "
     "quiet_from, quiet_until, template, context, "
     "run_id, batch_no, topic, state, attempt) VALUES (" + ",".join("?" * 18) + ")"
 )
 CONTACT = (
-    "INSERT INTO contact (message_id, customer_id, recipient, channel, at, topic, campaign) "
+    "INSERT INTO cap_entry (message_id, customer_id, recipient, channel, at, topic, campaign) "
     "VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
 
@@ -98,11 +99,11 @@ def finished_tuples(batches: list[pl.DataFrame]) -> list[list[list[tuple[Any, ..
         decisions: list[tuple[Any, ...]] = []
         messages: list[tuple[Any, ...]] = []
         contacts: list[tuple[Any, ...]] = []
-        identities = message_ids(b"key", [f"1|{customer}|" for customer in batch["customer_id"]], "email")
+        identities = message_ids(b"key", [f"1|{customer}||send|0" for customer in batch["customer_id"]], "email")
         for n, row in enumerate(batch.iter_rows(named=True)):
             decisions.append((
                 first + n, f"1|{row['customer_id']}|", row["customer_id"], row["outcome"], row["reason"], row["detail"],
-                row["variant"], row["offer"], row["items"], row["propensities"], "", 0, 1, no, "winback", at,
+                row["variant"], row["offer"], row["items"], row["propensities"], "send", 0, 1, no, "winback", at,
             ))  # fmt: skip
             messages.append((
                 identities[n], first + n, row["customer_id"], "email", row["address"], row["address"],
@@ -147,7 +148,7 @@ def main() -> int:
         )
         for store, _ in stores:
             store.close()
-    say(f"{count * BATCH:,} decisions with a message and a contact each, {ROUNDS} rounds in turn, medians")
+    say(f"{count * BATCH:,} decisions with a message and a cap entry each, {ROUNDS} rounds in turn, medians")
     written = count * BATCH
     return report(
         [

@@ -178,8 +178,9 @@ def _rows(no: int, size: int, due: int) -> pl.DataFrame:
     numbers = range(no * BATCH, no * BATCH + size)
     context = '{"customer":{"first_name":"Ana %d","country":"DE","loyalty_tier":"gold"},"language":"en"}'
     fixed = {
+        "step": "send", "visit": 0,
         "outcome": "message", "reason": "selected", "detail": "", "variant": None, "offer": None, "propensities": "{}",
-        "channel": "email", "lane": "email", "due_at": due, "expires_at": due + 86_400_000, "quiet_from": None,
+        "channel": "email", "due_at": due, "expires_at": due + 86_400_000, "quiet_from": None,
         "quiet_until": None, "template": "winback", "coupon": None,
     }  # fmt: skip
     frame = pl.DataFrame(

@@ -48,11 +48,11 @@ class Rerendering:
 
     def link(self, message_id: str, number: int) -> Target | None:
         """Where its n-th click link leads; None where it has fewer. Raises `StoreError` and `TemplateError`."""
-        urls, content = self._made(message_id, _linked)
+        urls, content, step = self._made(message_id, _linked)
         if number >= len(urls):
             return None
         url = urls[number]
-        return Target(url, content.product_of(url))
+        return Target(url, content.product_of(step, url))
 
     def _made(self, message_id: str, make: Callable[..., T]) -> T:
         with self._workspace.store.reading() as connection:
@@ -81,5 +81,5 @@ class Rerendering:
 
 def _linked(
     grant: Grant, campaign: Campaign, renderer: Renderer, head: MessageDefaults, content: BatchContent
-) -> tuple[list[str], BatchContent]:
-    return linked(grant, campaign, renderer, head, content), content
+) -> tuple[list[str], BatchContent, str]:
+    return linked(grant, campaign, renderer, head, content), content, grant.step

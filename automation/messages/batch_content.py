@@ -17,21 +17,34 @@ from automation.types.language import FALLBACK, nearest_language
 
 Sentences = Mapping[tuple[str, str], str]
 """(recommender, reason code) → text in one language, with `{products}`."""
+Products = Mapping[str, Mapping[str, Any]]
+"""Product id → what is shown of it."""
 
 
 @dataclass(frozen=True)
 class BatchContent:
-    """`products`: product id → what is shown of it, linked as the campaign links; only the name of one that a reason
-    refers to. `reasons`: recommender → reason code → language → text; `own` are the shop's, of the launch."""
+    """`products`: product id → what is shown of it; only the name of one that a reason refers to. `utm`: step → its
+    links' parameters. `reasons`: recommender → reason code → language → text; `own` are the shop's, of the launch."""
 
-    products: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    products: Products = field(default_factory=dict)
+    utm: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     reasons: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
     own: OwnReasons = field(default_factory=OwnReasons)
     kept: dict[tuple[str, str], Sentences] = field(default_factory=dict, compare=False, repr=False)
+    linked: dict[str, Products] = field(default_factory=dict, compare=False, repr=False)
 
-    def product_of(self, url: str) -> str | None:
-        """The product that is shown with this link."""
-        return next((name for name, shown in self.products.items() if shown.get("url") == url), None)
+    def products_of(self, step: str) -> Products:
+        """The products as the messages of this step link to them; worked out once a batch and step."""
+        if step not in self.linked:
+            utm = self.utm.get(step, {})
+            self.linked[step] = {
+                name: {**shown, "url": tag_link(shown.get("url"), utm)} for name, shown in self.products.items()
+            }
+        return self.linked[step]
+
+    def product_of(self, step: str, url: str) -> str | None:
+        """The product that the messages of this step show with this link."""
+        return next((name for name, shown in self.products_of(step).items() if shown.get("url") == url), None)
 
     def sentences(self, language: str, otherwise: str) -> Sentences:
         """The reasons in `language`, else in `otherwise`, else in English; the shop's own texts before the plugins'.
@@ -50,11 +63,8 @@ class BatchContent:
 
 def read_content(stored: Mapping[str, Mapping[str, Any]], campaign: Campaign, own: OwnReasons) -> BatchContent:
     """A batch's content from the store, for the messages of its launch; once a batch."""
-    utm = campaign.send.utm if campaign.send else {}
-    products = {
-        name: {**shown, "url": tag_link(shown.get("url"), utm)} for name, shown in stored.get("products", {}).items()
-    }
-    return BatchContent(products, stored.get("reasons", {}), own)
+    utm = {name: send.utm for name, send in campaign.sends.items()}
+    return BatchContent(stored.get("products", {}), utm, stored.get("reasons", {}), own)
 
 
 def tag_link(url: object, utm: Mapping[str, str]) -> object:

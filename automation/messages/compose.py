@@ -19,6 +19,7 @@ from automation.types.campaign import Campaign
 from automation.types.grant import Grant
 from automation.types.message import Rendered
 from automation.types.offer import Offer
+from automation.types.step import Send
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,7 @@ def compose(
     grant: Grant, campaign: Campaign, renderer: Renderer, head: MessageDefaults, content: BatchContent
 ) -> Rendered:
     """Render one grant; `content` is its batch's. Raises `TemplateError`."""
-    assert campaign.send is not None
-    send = campaign.send
+    send = campaign.sends[grant.step]
     kind = head.kinds[grant.channel]
     own = _own_links(grant, head)
     body = _body(grant, campaign, renderer, head, content, own)
@@ -86,21 +86,21 @@ def _body(
     own: Mapping[str, str],
 ) -> Body:
     """What the message says, with its links as the template has them."""
-    assert campaign.send is not None
+    send = campaign.sends[grant.step]
     kept = json.loads(grant.context)
-    otherwise = _otherwise(campaign) or head.shop["language"]
+    otherwise = _otherwise(send) or head.shop["language"]
     language = renderer.language(grant.template, kept["language"], otherwise)
     valid_for = campaign.offer.valid_for if campaign.offer else None
     context = {
         "customer": kept["customer"],
-        "items": show_items(grant.items, content, content.sentences(language, otherwise)),
+        "items": show_items(grant.items, content.products_of(grant.step), content.sentences(language, otherwise)),
         "offer": offer_terms(
             head.offers.get(grant.offer or ""),
             grant.coupon,
             grant.due_at + valid_for if valid_for else None,
             languages=(language, otherwise),
         ),
-        "shop": {**head.shop, "url": tag_link(head.shop["url"], campaign.send.utm)},
+        "shop": {**head.shop, "url": tag_link(head.shop["url"], send.utm)},
         "campaign": {"name": campaign.name},
         "links": own,
         "today": _day(grant.granted_at, head.zone),
@@ -111,15 +111,14 @@ def _body(
         context,
         language=kept["language"],
         otherwise=otherwise,
-        subject=_subject(campaign, grant.variant),
+        subject=_subject(campaign, send, grant.variant),
         plain=True,
     )
 
 
-def _otherwise(campaign: Campaign) -> str | None:
+def _otherwise(send: Send) -> str | None:
     """The language for a customer whose own the template lacks, where the campaign names one."""
-    assert campaign.send is not None
-    language = campaign.send.language
+    language = send.language
     return None if language is None or isinstance(language, str) else language.otherwise
 
 
@@ -128,10 +127,9 @@ def _day(at: datetime, zone: ZoneInfo) -> str:
     return at.astimezone(zone).date().isoformat()
 
 
-def _subject(campaign: Campaign, variant: str | None) -> str | Mapping[str, str] | None:
-    assert campaign.send is not None
+def _subject(campaign: Campaign, send: Send, variant: str | None) -> str | Mapping[str, str] | None:
     chosen = campaign.experiment.variants.get(variant) if variant is not None else None
-    return chosen.subject if chosen is not None and chosen.subject is not None else campaign.send.subject
+    return chosen.subject if chosen is not None and chosen.subject is not None else send.subject
 
 
 _PATHS = {"unsubscribe": "u", "preferences": "p", "confirm": "confirm"}

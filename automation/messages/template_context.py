@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from automation.messages.batch_content import BatchContent, Sentences
+from automation.messages.batch_content import Products, Sentences
 from automation.messages.template.reasons import PRODUCTS
 from automation.types.language import in_language
 from automation.types.offer import NO_DISCOUNT, NO_MESSAGE, Offer
@@ -33,16 +33,15 @@ def offer_terms(
     }
 
 
-def show_items(items: str, content: BatchContent, sentences: Sentences) -> list[dict[str, object]]:
+def show_items(items: str, products: Products, sentences: Sentences) -> list[dict[str, object]]:
     """What a template sees of each recommended product, in their order; without a text its `reason` is ""."""
-    products = content.products
     return [
         {"product_id": item["product_id"], **products[item["product_id"]], "reason": _reason(item, products, sentences)}
         for item in json.loads(items)
     ]
 
 
-def _reason(item: Mapping[str, Any], products: Mapping[str, Mapping[str, Any]], sentences: Sentences) -> str:
+def _reason(item: Mapping[str, Any], products: Products, sentences: Sentences) -> str:
     text = sentences.get((item["by"], item["reason"]), "")
     if PRODUCTS not in text:
         return text

@@ -23,6 +23,7 @@ from automation.types.campaign import Campaign
 from automation.types.decision import Outcome
 from automation.types.offer import NO_MESSAGE, Offer
 from automation.types.schema import CUSTOMERS
+from automation.types.step import Send
 from automation.warehouse.history import history
 
 
@@ -31,6 +32,8 @@ class RunContext:
     """Everything that a run decides with, fetched once: what the campaign names, resolved."""
 
     campaign: Campaign
+    send: Send
+    """The step that is decided about."""
     eligibility: EligibilityPolicy
     data: Snapshot
     recommendation: recommendations.RecommendationContext | None
@@ -44,9 +47,6 @@ class RunContext:
     """The wall time of `timezone: customer`."""
     test: bool = False
     """Planned under `redirect_all`: its messages are marked."""
-
-    def for_run(self, run_id: int) -> RunContext:
-        return replace(self, eligibility=replace(self.eligibility, run_id=run_id))
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,9 @@ def _rows(batch: pl.DataFrame, context: RunContext) -> pl.DataFrame:
     promised = pl.col("outcome").is_in([Outcome.MESSAGE.value, Outcome.HOLDOUT.value])
     weight = _weight(context)
     whole = batch.with_columns(
-        _template(context.campaign).alias("template"),
+        pl.lit(context.send.name).alias("step"),
+        pl.lit(0).alias("visit"),
+        _template(context).alias("template"),
         _coupon(context.offers).alias("coupon"),
         _context(batch, context).alias("context"),
         _propensities().alias("propensities"),
@@ -224,12 +226,12 @@ def _with_missing(batch: pl.DataFrame) -> pl.DataFrame:
     return filled.with_columns(pl.col("items").fill_null("[]"))
 
 
-def _template(campaign: Campaign) -> pl.Expr:
-    assert campaign.send is not None
-    by_variant = {name: v.template for name, v in campaign.experiment.variants.items() if v.template}
+def _template(context: RunContext) -> pl.Expr:
+    own = context.send.template
+    by_variant = {name: v.template for name, v in context.campaign.experiment.variants.items() if v.template}
     if not by_variant:
-        return pl.lit(campaign.send.template)
-    return pl.col("variant").replace_strict(by_variant, default=pl.lit(campaign.send.template), return_dtype=pl.String)
+        return pl.lit(own)
+    return pl.col("variant").replace_strict(by_variant, default=pl.lit(own), return_dtype=pl.String)
 
 
 def _coupon(offers_: Mapping[str, Offer]) -> pl.Expr:
@@ -279,8 +281,7 @@ def _not_traits(columns: Sequence[str]) -> set[str]:
 
 
 def _language(batch: pl.DataFrame, context: RunContext) -> pl.Expr:
-    assert context.campaign.send is not None
-    wanted = context.campaign.send.language
+    wanted = context.send.language
     if isinstance(wanted, str):
         return pl.lit(wanted)
     otherwise = wanted.otherwise if wanted is not None else context.shop_language

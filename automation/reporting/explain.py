@@ -54,10 +54,10 @@ class Explanation:
     versions: Mapping[str, Any]
 
 
-def explain(workspace: Workspace, campaign: str, customer_id: str) -> Explanation:
-    """The customer's newest decision of this campaign; where there is none, how the rules stand now."""
+def explain(workspace: Workspace, campaign: str, customer_id: str, *, step: str | None = None) -> Explanation:
+    """The customer's newest decision of this campaign, or of one step of it; if there is none, how the rules stand."""
     with workspace.store.reading() as connection:
-        found = decisions.find(connection, customer_id=customer_id, campaign=campaign, limit=1)
+        found = decisions.find(connection, customer_id=customer_id, campaign=campaign, step=step, limit=1)
         if found:
             run = runs.get(connection, found[0].run_id)
             pinned = LaunchedCampaigns(workspace.project).get(connection, run.launch_id)

@@ -55,7 +55,6 @@ def _caps_of_all(workspace: Workspace, pinned: LaunchedCampaigns) -> Mapping[str
 def _competing(workspace: Workspace, warehouse: Warehouse, run: UpcomingRun) -> CompetingRun:
     """The run that is still to come, with everybody who would be in it by what is known now."""
     campaign = run.campaign
-    assert campaign.send is not None
     versions = active_versions(workspace)
     decided = reads_decisions(campaign)
     data = snapshot(workspace, warehouse, workspace.clock.now(), with_decisions=decided, versions=versions)
@@ -63,7 +62,7 @@ def _competing(workspace: Workspace, warehouse: Warehouse, run: UpcomingRun) -> 
     return CompetingRun(
         campaign=campaign.name,
         topic=campaign.topic,
-        channel=campaign.send.channels[0],
+        channel=campaign.first_send.channels[0],
         priority=campaign.priority,
         due_at=run.due_at,
         members=members.select("customer_id").to_polars()["customer_id"],

@@ -19,6 +19,7 @@ from automation.pipeline.offer import OfferContext, offers_frame
 from automation.pipeline.recommend import RecommendationContext, Source, recommendation_context
 from automation.types.campaign import Campaign
 from automation.types.condition import Using
+from automation.types.step import Send
 from automation.workspace.channels import channel_kinds
 from automation.workspace.models import load
 from automation.workspace.suppressions import suppressions_of
@@ -32,6 +33,7 @@ def context(
     campaign: Campaign,
     data: Snapshot,
     *,
+    send: Send,
     versions: Mapping[str, str],
     due_at: datetime,
     due_local: datetime | None,
@@ -39,11 +41,15 @@ def context(
     run_id: int = 0,
     test: bool = False,
 ) -> RunContext:
-    """Everything that the campaign names, resolved. Raises `BadArtifact` and `ConfigurationError`."""
+    """Everything that the campaign names, resolved, to decide about the step `send`.
+
+    Raises `BadArtifact` and `ConfigurationError`.
+    """
     settings = workspace.project.settings
     return RunContext(
         campaign=campaign,
-        eligibility=eligibility(workspace, campaign, run_id),
+        send=send,
+        eligibility=eligibility(workspace, campaign, send, run_id),
         data=data,
         recommendation=_recommendation_context(workspace, campaign, data, versions),
         offer=_offer_context(workspace, campaign, offer_plan or {}),
@@ -57,16 +63,16 @@ def context(
     )
 
 
-def eligibility(workspace: Workspace, campaign: Campaign, run_id: int) -> EligibilityPolicy:
+def eligibility(workspace: Workspace, campaign: Campaign, send: Send, run_id: int) -> EligibilityPolicy:
+    """What the members of a run must satisfy to get this step's message."""
     settings = workspace.project.settings
-    assert campaign.send is not None
     marketing = settings.topics[campaign.topic] == "marketing"
     return EligibilityPolicy(
         campaign=campaign.name,
         run_id=run_id,
         topic=campaign.topic,
         marketing=marketing,
-        channels=channel_kinds(workspace, campaign.send.channels),
+        channels=channel_kinds(workspace, send.channels),
         reentry=campaign.reentry,
         cap_request=cap_request(workspace, campaign),
         suppressions=suppressions_of(workspace),

@@ -17,17 +17,19 @@ from sqlalchemy.engine import Connection
 
 from automation.config.campaigns import parse_campaign
 from automation.errors import AutomationError, ConfigurationError
-from automation.ids import content_hash, message_id
+from automation.ids import content_hash, decision_key, message_id
 from automation.inbound.migration.gate import require_migration
 from automation.pipeline.eligibility import ADDRESS_COLUMN
 from automation.runner.launch import OURS
 from automation.store import launches, pauses, runs
+from automation.store.ledger.ledger import entry_of
 from automation.store.people import double_opt_in
 from automation.store.people.double_opt_in import ConsentRequestRow
 from automation.store.runs import RunRow
 from automation.types.campaign import Campaign
 from automation.types.consent import DoubleOptIn
 from automation.types.run import RunKind
+from automation.types.step import SEND
 from automation.workspace.campaigns import template_files
 from automation.workspace.channels import channel_kinds
 from automation.workspace.workspace import Workspace
@@ -98,10 +100,11 @@ def _ask(
         path.parent.mkdir(parents=True, exist_ok=True)
         people.write_parquet(path)
         members = people["customer_id"].to_list()
+        secret = workspace.store.secret
         kept: dict[str, Any] = {"warehouse": "", "models": {}, "local": None}
         runs.freeze(connection, run.id, [members], as_of=workspace.clock.now(), versions=kept)
         messages = {
-            one.id: message_id(workspace.store.secret, f"{run.id}|{request.customer_id}|", channel)
+            one.id: message_id(secret, decision_key(entry_of(run.id, request.customer_id), SEND), channel)
             for request, same in asked
             for one in same
         }

@@ -36,7 +36,7 @@ def check_languages(project: Project) -> Iterator[Problem]:
         yield Problem(error.file, error.line or 1, 1, "", error.what)
     yield from _unknown_reasons(project, own)
     for file in project.campaigns.values():
-        if file.campaign is not None and file.campaign.send is not None:
+        if file.campaign is not None:
             languages = languages_of(project, templates, file.campaign)
             yield from _reasons(project, own, file, languages)
             yield from _labels(project, file.campaign, languages)
@@ -45,13 +45,8 @@ def check_languages(project: Project) -> Iterator[Problem]:
 
 def languages_of(project: Project, templates: Templates, campaign: Campaign) -> list[str]:
     """The languages that the campaign's messages may be written in."""
-    found = {language for name in _names(campaign) for language in templates.languages(name)}
+    found = {language for name in campaign.templates() for language in templates.languages(name)}
     return sorted(found) or [project.settings.shop.language]
-
-
-def _names(campaign: Campaign) -> set[str]:
-    assert campaign.send is not None
-    return {campaign.send.template, *(v.template for v in campaign.experiment.variants.values() if v.template)}
 
 
 def _unknown_reasons(project: Project, own: OwnPhrases) -> Iterator[Problem]:
@@ -124,7 +119,7 @@ def _labels(project: Project, campaign: Campaign, languages: list[str]) -> Itera
 
 def _formats(templates: Templates, campaign: Campaign, languages: list[str]) -> Iterator[Problem]:
     """Languages whose dates and money the program can't write, and that the shop's texts don't describe."""
-    for name in sorted(_names(campaign)):
+    for name in campaign.templates():
         for language in languages:
             if locale.is_known(language) or language not in templates.languages(name):
                 continue

@@ -135,7 +135,9 @@ def _decide_one(workspace: Workspace, name: str, customer: str) -> tuple[RunCont
         now = workspace.clock.now()
         data = snapshot(workspace, warehouse, now, with_decisions=reads_decisions(campaign), versions=versions)
         one = _one_customer(workspace, data, campaign, customer)
-        found = context(workspace, campaign, data, versions=versions, due_at=now, due_local=None)
+        found = context(
+            workspace, campaign, data, send=campaign.first_send, versions=versions, due_at=now, due_local=None
+        )
         found = replace(found, global_holdout=None, campaign=_contact_everyone(campaign))
         found = _with_offer_plan(found, Frozen(Path()), [one])
         with workspace.store.reading() as connection:
@@ -173,7 +175,7 @@ def _freeze(
         campaign.audience, offer_conditions(campaign), data, workspace.project.registry, salt=campaign.name, path=path,
         but=workspace.project.settings.testing.customers,
     )  # fmt: skip
-    found = context(workspace, campaign, data, versions=versions, due_at=now, due_local=None)
+    found = context(workspace, campaign, data, send=campaign.first_send, versions=versions, due_at=now, due_local=None)
     return Frozen(path), _with_offer_plan(found, Frozen(path), None), members
 
 

@@ -207,6 +207,7 @@ def context_of_run(workspace: Workspace, warehouse: Warehouse, run: RunRow, laun
         workspace,
         launch.campaign,
         data,
+        send=launch.campaign.first_send,
         versions=pinned_models,
         due_at=run.due_at,
         due_local=local,

@@ -23,6 +23,8 @@ SAMPLE_ID = "0" * 32
 """An id that no message has: its links lead to nobody's choices."""
 COLUMNS = (
     "customer_id",
+    "step",
+    "visit",
     "channel",
     "address",
     "template",
@@ -46,6 +48,8 @@ def sample_message(campaign: Campaign, row: Mapping[str, Any], now: datetime) ->
         campaign=campaign.name,
         launch_id=0,
         customer_id=row["customer_id"],
+        step=row["step"],
+        visit=row["visit"],
         channel=row["channel"],
         topic=campaign.topic,
         address=row["address"],
@@ -62,12 +66,10 @@ def sample_message(campaign: Campaign, row: Mapping[str, Any], now: datetime) ->
 
 def versions_of(row: pl.DataFrame, campaign: Campaign, templates: Templates, otherwise: str) -> Iterator[pl.DataFrame]:
     """One decision's row in every variant of the campaign and every language of its template."""
-    assert campaign.send is not None
     context = json.loads(row["context"].item())
-    variants = campaign.experiment.variants
-    for name in variants or (None,):
-        own = variants[name].template if name is not None else None
-        template = own or campaign.send.template
+    send = campaign.sends[row["step"].item()]
+    for name in campaign.experiment.variants or (None,):
+        template = campaign.template_of(send, name)
         for language in templates.languages(template) or [otherwise]:
             yield row.with_columns(
                 pl.lit(name, dtype=pl.String).alias("variant"),

@@ -106,11 +106,10 @@ def _templates(project: Project, file: CampaignFile) -> Iterator[Problem]:
     """What is wrong inside the templates that the campaign names."""
     from automation.workspace.campaigns import renderer_of, template_files
 
-    if file.campaign is None or file.campaign.send is None:
+    if file.campaign is None:
         return
     make = renderer_of(project, template_files(project, file.campaign))
-    variants = file.campaign.experiment.variants.values()
-    for name in sorted({file.campaign.send.template, *(v.template for v in variants if v.template)}):
+    for name in file.campaign.templates():
         for error in make.check(name):
             yield Problem(error.file, error.line or 1, 1, "", error.what)
 

@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 
 class Grant(NamedTuple):
-    """One message that may leave now.
+    """One message that may leave now, of one step of its campaign.
 
-    `provider` is which of the channel's providers it goes to (1 is the one to fail over to), `wait` how many seconds
-    after the commit its time slot begins.
+    `step` is the name of the send, `visit` how often the customer came to it before. `provider` is which of the
+    channel's providers it goes to (1 is the one to fail over to), `wait` how many seconds after the commit its time
+    slot begins.
     """
 
     id: str
@@ -20,6 +21,8 @@ class Grant(NamedTuple):
     campaign: str
     launch_id: int
     customer_id: str
+    step: str
+    visit: int
     channel: str
     topic: str
     address: str

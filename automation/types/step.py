@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, InstanceOf, model_validator
@@ -13,17 +13,26 @@ from automation.types.offer_plan import OfferPlan
 from automation.types.quantity import Duration
 from automation.types.recommendation import Recommend
 
+SEND = "send"
+"""The name of a send that the file gives none: the only step of a campaign with `send:`."""
+
 
 class Language(Grammar):
+    """The language of a customer's messages, and the one for customers whose own is unknown or has no texts."""
+
     use: str = "customer.language"
     otherwise: str
 
 
 class ProductState(Grammar):
+    """A condition on the products that the message is about."""
+
     product: Literal["in_stock"]
 
 
 class Send(Grammar):
+    """One message: by which channels, made from which template. `name` is the step's name in the ledger."""
+
     channels: Annotated[tuple[Annotated[str, Names("channels")], ...], Field(min_length=1)]
     template: str
     subject: str | Mapping[str, str] | None = None
@@ -33,12 +42,14 @@ class Send(Grammar):
     utm: Mapping[str, str] = Field(default_factory=dict)
     only_if: InstanceOf[Leaf] | InstanceOf[Group] | ProductState | None = None
     fallback: str | None = None
-    name: str | None = None
+    name: str = SEND
     recommend: Recommend | None = None
     offer: OfferPlan | None = None
 
 
 class WaitFor(Grammar):
+    """Waits until the customer did something, at most `up_to`."""
+
     did: str
     up_to: Duration
 
@@ -72,6 +83,7 @@ class Step(Grammar):
 
     @classmethod
     def from_text(cls, text: str) -> Step:
+        """Raises ValueError."""
         if text != "stop":
             raise ValueError(f"{text!r} is not a step; write send, wait, wait_for, branch or stop")
         return cls(stop=True)
@@ -84,3 +96,13 @@ class Step(Grammar):
         if (self.then or self.otherwise) and self.wait_for is None:
             raise ValueError("`then` and `otherwise` belong to wait_for")
         return self
+
+
+def sends_of(steps: Sequence[Step]) -> Iterator[Send]:
+    """Every send in these steps and in those that branch off them, in the order of the file."""
+    for step in steps:
+        if step.send is not None:
+            yield step.send
+        for branch in step.branch or ():
+            yield from sends_of((*branch.steps, *branch.otherwise))
+        yield from sends_of((*step.then, *step.otherwise))

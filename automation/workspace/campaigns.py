@@ -26,10 +26,8 @@ def valid_campaign(project: Project, name: str) -> Campaign:
 
 def template_files(project: Project, campaign: Campaign) -> dict[str, bytes]:
     """Every template file that the campaign's messages are made of, by path; with the shop's texts of reasons."""
-    assert campaign.send is not None
     templates = read_templates(project.root)
-    names = {campaign.send.template, *(v.template for v in campaign.experiment.variants.values() if v.template)}
-    files = {path: body for name in sorted(names) for path, body in templates.files_of(name).items()}
+    files = {path: body for name in campaign.templates() for path, body in templates.files_of(name).items()}
     if campaign.recommend is not None:
         files |= {path: body for path, body in templates.files.items() if path.startswith(f"{REASONS}/")}
     return files

@@ -19,6 +19,8 @@ def batch_rows(customers: list[str], outcomes: dict[str, str], **columns: object
         promised = outcome in {"message", "holdout"}
         values: dict[str, object] = {
             "customer_id": customer,
+            "step": "send",
+            "visit": 0,
             "outcome": outcome,
             "reason": "selected",
             "detail": "",

@@ -31,8 +31,7 @@ def require_migration(workspace: Workspace, channels: Sequence[str]) -> None:
 
 def channels_of(campaign: Campaign) -> tuple[str, ...]:
     """Every channel that the campaign sends by."""
-    sends = [campaign.send, *(step.send for step in campaign.steps)]
-    return tuple(dict.fromkeys(name for send in sends if send is not None for name in send.channels))
+    return tuple(dict.fromkeys(name for send in campaign.sends.values() for name in send.channels))
 
 
 def _is_live(workspace: Workspace, channel: str) -> bool:

@@ -30,6 +30,8 @@ class DecisionRow:
     batch_no: int
     campaign: str
     customer_id: str
+    step: str
+    visit: int
     outcome: str
     reason: str
     detail: str
@@ -58,12 +60,14 @@ def find(
     campaign: str | None = None,
     run_id: int | None = None,
     message_id: str | None = None,
+    step: str | None = None,
     limit: int = 50,
 ) -> list[DecisionRow]:
     """The newest decisions first."""
     query = (
         sa.select(
-            *(_decision.c[name] for name in ("run_id", "batch_no", "campaign", "customer_id", "outcome", "reason")),
+            *(_decision.c[name] for name in ("run_id", "batch_no", "campaign", "customer_id", "step", "visit")),
+            *(_decision.c[name] for name in ("outcome", "reason")),
             *(_decision.c[name] for name in ("detail", "variant", "offer", "items", "propensities", "decided_at")),
             _message.c.id.label("message_id"),
             *(_message.c[name] for name in ("channel", "address", "state", "due_at", "settled_at", "template")),
@@ -81,6 +85,7 @@ def find(
         _decision.c.customer_id: customer_id,
         _decision.c.campaign: campaign,
         _decision.c.run_id: run_id,
+        _decision.c.step: step,
         _message.c.id: message_id,
     }
     for column, value in wanted.items():
@@ -260,6 +265,8 @@ def _row(row: Any) -> DecisionRow:
         batch_no=row.batch_no,
         campaign=row.campaign,
         customer_id=row.customer_id,
+        step=row.step,
+        visit=row.visit,
         outcome=row.outcome,
         reason=row.reason,
         detail=row.detail,

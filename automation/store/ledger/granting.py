@@ -230,7 +230,8 @@ def grant_of(connection: Connection, message: str) -> Grant:
 
 def _as_grant(row: sa.Row[Any], attempt: int, granted_at: datetime) -> Grant:
     return Grant(
-        row.id, attempt, row.run_id, row.batch_no, row.campaign, row.launch_id, row.customer_id, row.channel, row.topic,
+        row.id, attempt, row.run_id, row.batch_no, row.campaign, row.launch_id, row.customer_id, row.step, row.visit,
+        row.channel, row.topic,
         row.address, row.template, row.context, row.variant, row.offer, row.items, row.coupon,
         from_millis(row.due_at), granted_at, row.provider,
     )  # fmt: skip
@@ -239,7 +240,7 @@ def _as_grant(row: sa.Row[Any], attempt: int, granted_at: datetime) -> Grant:
 _COLUMNS = """
     SELECT m.id, m.run_id, m.batch_no, m.customer_id, m.channel, m.topic, m.address, m.template, m.context, m.attempt,
            m.expires_at, m.due_at, m.granted_at, m.quiet_from, m.quiet_until, m.provider,
-           r.campaign, r.launch_id, d.variant, d.offer, d.items, k.code AS coupon
+           r.campaign, r.launch_id, d.step, d.visit, d.variant, d.offer, d.items, k.code AS coupon
 """
 _ONE = sa.text(
     _COLUMNS

@@ -24,6 +24,8 @@ _decision, _batch, _message = table(Decision), table(Batch), table(Message)
 
 DECISION_COLUMNS: Mapping[str, pl.DataType] = {
     "customer_id": pl.String(),
+    "step": pl.String(),  # the name of the send
+    "visit": pl.Int64(),  # how often the customer came to it before
     "outcome": pl.String(),
     "reason": pl.String(),
     "detail": pl.String(),
@@ -83,16 +85,11 @@ def plan(
     first = (connection.execute(sa.select(sa.func.max(_decision.c.id))).scalar() or 0) + 1
     rows = rows.with_columns(
         pl.int_range(first, first + pl.len(), dtype=pl.Int64).alias("id"),
-        (pl.lit(f"{run_id}|") + pl.col("customer_id") + "|").alias("entry"),
+        (pl.lit(f"{run_id}|") + pl.col("customer_id") + "|").alias("entry"),  # as `entry_of`
     )
     here = {"run_id": pl.lit(run_id), "batch_no": pl.lit(batch_no)}
     decided = {name: name for name in ("id", "entry", *DECISION_COLUMNS)}
-    settled = {
-        "step": pl.lit(""),
-        "visit": pl.lit(0),
-        "campaign": pl.lit(campaign),
-        "decided_at": pl.lit(to_millis(now)),
-    }
+    settled = {"campaign": pl.lit(campaign), "decided_at": pl.lit(to_millis(now))}
     _insert(connection, Decision, rows, **decided, **settled, **here)
     promised = _identify(rows.filter(pl.col("channel").is_not_null()), secret)
     promised = promised.with_columns(normalised(promised["address"]).fill_null("").alias("recipient"))
@@ -119,10 +116,16 @@ def _queue(run_id: int) -> pl.Expr:
 _OWN_QUEUE, _FEW = 0.05, 100
 
 
+def entry_of(run_id: int, customer_id: str) -> str:
+    """What a decision is about: one customer of a run."""
+    return f"{run_id}|{customer_id}|"
+
+
 def _identify(rows: pl.DataFrame, secret: bytes) -> pl.DataFrame:
     """The rows with their `message_id`, made of the decision and the channel."""
+    rows = rows.with_columns(pl.concat_str("entry", "step", "visit", separator="|").alias("decision"))
     parts = [
-        part.with_columns(pl.Series("message_id", message_ids(secret, part["entry"], str(channel)), dtype=pl.String))
+        part.with_columns(pl.Series("message_id", message_ids(secret, part["decision"], str(channel)), dtype=pl.String))
         for (channel,), part in rows.group_by("channel", maintain_order=True)
     ]
     return pl.concat(parts) if parts else rows.with_columns(pl.lit(None, dtype=pl.String).alias("message_id"))

@@ -74,7 +74,7 @@ _FIRST_DUE = sa.text(
 _DUE = """
     SELECT m.id, m.run_id, m.batch_no, m.customer_id, m.channel, m.topic, m.address, m.template, m.context, m.attempt,
            m.expires_at, m.due_at, m.granted_at, m.quiet_from, m.quiet_until, m.provider, m.queue, m.recipient,
-           r.campaign, r.launch_id, d.variant, d.offer, d.items, k.code AS coupon, c.granted,
+           r.campaign, r.launch_id, d.step, d.visit, d.variant, d.offer, d.items, k.code AS coupon, c.granted,
            EXISTS (SELECT 1 FROM message o
                    WHERE o.recipient = m.recipient AND o.run_id = m.run_id AND o.recipient <> ''
                      AND o.customer_id <> m.customer_id AND o.channel = m.channel

@@ -21,10 +21,12 @@ Key = tuple[int, str, str, str]
 
 @dataclass(frozen=True)
 class Model:
-    """The message that a copy is made of: the run's first of its variant and language."""
+    """The message that a copy is made of: the run's first of its step, variant and language."""
 
     batch_no: int
     customer_id: str
+    step: str
+    visit: int
     channel: str
     address: str
     template: str
@@ -38,7 +40,7 @@ class Model:
 
 
 def models(connection: Connection, run_id: int) -> list[Model]:
-    """One message for each channel, variant and language of the run."""
+    """One message for each step, channel, variant and language of the run."""
     context = (
         sa.cast(_message.c.context, sa.JSON)
         if connection.dialect.name == "postgresql"
@@ -49,12 +51,14 @@ def models(connection: Connection, run_id: int) -> list[Model]:
         sa.select(sa.func.min(_message.c.id).label("id"), language)
         .join(_decision, _decision.c.id == _message.c.decision_id)
         .where(_message.c.run_id == run_id)
-        .group_by(_message.c.channel, _decision.c.variant, language)
+        .group_by(_decision.c.step, _message.c.channel, _decision.c.variant, language)
         .subquery()
     )
     query = (
         sa.select(
-            *(_message.c[name] for name in ("batch_no", "customer_id", "channel", "address", "template", "context")),
+            *(_message.c[name] for name in ("batch_no", "customer_id")),
+            *(_decision.c[name] for name in ("step", "visit")),
+            *(_message.c[name] for name in ("channel", "address", "template", "context")),
             *(_decision.c[name] for name in ("variant", "offer", "items")),
             sa.case((_coupon.c.code.is_not(None), "SAMPLE")).label("coupon"),
             _message.c.due_at,
@@ -63,7 +67,7 @@ def models(connection: Connection, run_id: int) -> list[Model]:
         .join(first, first.c.id == _message.c.id)
         .join(_decision, _decision.c.id == _message.c.decision_id)
         .outerjoin(_coupon, _coupon.c.message_id == _message.c.id)
-        .order_by(_message.c.channel, _decision.c.variant, first.c.language)
+        .order_by(_decision.c.step, _message.c.channel, _decision.c.variant, first.c.language)
     )
     return [Model(*tuple(row)) for row in connection.execute(query)]
 

@@ -188,6 +188,7 @@ def test_explain_tells_the_decision_and_before_it_the_rules(filled: Run) -> None
     run = filled("run", "hello")
     after = filled("explain", "hello", "c7")
     assert (after["run"], after["decision"]["outcome"], after["decision"]["state"]) == (run["id"], "message", "sent")
+    assert (after["decision"]["step"], after["decision"]["visit"]) == ("send", 0)
 
 
 def test_validate_names_the_invalid_and_the_valid(run: Run, root: Path) -> None:

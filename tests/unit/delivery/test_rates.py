@@ -23,7 +23,16 @@ NOBODY: Any = None
 
 def grant(number: int, address: str = "ana@shop.example", provider: int = 0) -> Grant:
     names = {"campaign": "winback", "launch_id": 1, "customer_id": "c1", "channel": "email", "topic": "promotions"}
-    rest = {"template": "t", "context": "{}", "variant": None, "offer": None, "items": "[]", "coupon": None}
+    rest = {
+        "step": "send",
+        "visit": 0,
+        "template": "t",
+        "context": "{}",
+        "variant": None,
+        "offer": None,
+        "items": "[]",
+        "coupon": None,
+    }
     ids = {"id": f"m{number}", "attempt": 1, "run_id": 1, "batch_no": 0, "address": address}
     return Grant(**names, **rest, **ids, due_at=AT, granted_at=AT, provider=provider)  # type: ignore[arg-type]
 

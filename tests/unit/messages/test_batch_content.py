@@ -32,8 +32,8 @@ NOTHING = OwnReasons()
 
 def reason(language: str, otherwise: str = "en", *, own: OwnReasons = NOTHING, **item: object) -> object:
     asked = {"product_id": "p1", "by": "similar", "reason": "bought", "because": ["p2"], **item}
-    content = replace(CONTENT, own=own, kept={})
-    (found,) = show_items(json.dumps([asked]), content, content.sentences(language, otherwise))
+    content = replace(CONTENT, own=own, kept={}, linked={})
+    (found,) = show_items(json.dumps([asked]), content.products_of("send"), content.sentences(language, otherwise))
     return found["reason"]
 
 
@@ -56,6 +56,17 @@ def test_a_reason_is_in_the_message_s_language_else_the_shop_s_else_english(
 
 def test_several_products_and_one_that_is_not_in_the_catalogue_any_more() -> None:
     assert reason("en", because=["p2", "p9", "p3"]) == "because you bought Bougie, p9, p3"
+
+
+def test_links_carry_the_parameters_of_the_step() -> None:
+    content = BatchContent(
+        products={"p1": {"name": "Mug", "url": "https://shop.example/mug"}},
+        utm={"first": {"campaign": "welcome"}, "second": {}},
+    )
+    assert content.products_of("first")["p1"]["url"] == "https://shop.example/mug?utm_campaign=welcome"
+    assert content.products_of("second")["p1"]["url"] == "https://shop.example/mug"
+    assert content.product_of("first", "https://shop.example/mug?utm_campaign=welcome") == "p1"
+    assert content.product_of("second", "https://shop.example/mug?utm_campaign=welcome") is None
 
 
 def test_the_same_code_of_another_recommender_has_its_own_text() -> None:

@@ -408,4 +408,16 @@ def test_a_message_id_is_made_of_the_decision_and_the_channel(store: Store, run_
     plan(run_id, 0, ["c1"])
     with store.reading() as connection:
         (row,) = decisions.find(connection, run_id=run_id)
-    assert row.message_id == message_id(store.secret, f"{run_id}|c1|", "email")
+    assert row.message_id == message_id(store.secret, f"{run_id}|c1||send|0", "email")
+    assert (row.step, row.visit) == ("send", 0)
+
+
+def test_each_step_of_a_campaign_has_its_own_decision_and_message(store: Store, run_of: Run, plan: Plan) -> None:
+    run_id = run_of(["c1"], ["c1"])
+    plan(run_id, 0, ["c1"], step="first")
+    plan(run_id, 1, ["c1"], step="second")
+    with store.reading() as connection:
+        rows = decisions.find(connection, run_id=run_id)
+        (second,) = decisions.find(connection, run_id=run_id, step="second")
+    assert [row.step for row in rows] == ["second", "first"]
+    assert rows[0].message_id == second.message_id != rows[1].message_id
