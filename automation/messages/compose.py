@@ -93,7 +93,9 @@ def _body(
     valid_for = campaign.offer.valid_for if campaign.offer else None
     context = {
         "customer": kept["customer"],
-        "items": show_items(grant.items, content.products_of(grant.step), content.sentences(language, otherwise)),
+        "items": show_items(
+            grant.items, content.products_of(grant.step), content.names, content.sentences(language, otherwise)
+        ),
         "offer": offer_terms(
             head.offers.get(grant.offer or ""),
             grant.coupon,

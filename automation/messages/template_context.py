@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from automation.messages.batch_content import Products, Sentences
-from automation.messages.template.reasons import PRODUCTS
 from automation.types.language import in_language
 from automation.types.offer import NO_DISCOUNT, NO_MESSAGE, Offer
 
@@ -33,22 +31,27 @@ def offer_terms(
     }
 
 
-def show_items(items: str, products: Products, sentences: Sentences) -> list[dict[str, object]]:
-    """What a template sees of each recommended product, in their order; without a text its `reason` is ""."""
-    return [
-        {"product_id": item["product_id"], **products[item["product_id"]], "reason": _reason(item, products, sentences)}
-        for item in json.loads(items)
-    ]
+def show_items(
+    items: str, products: Products, names: Mapping[str, str], sentences: Sentences
+) -> list[dict[str, object]]:
+    """What a template sees of each recommended product, in their order; without a text its `reason` is "".
+
+    names: by product id, for the products that reasons refer to. A message of four items takes 1.5 µs longer than with
+    reasons that were written when the run was planned.
+    """
+    shown: list[dict[str, object]] = []
+    for item in json.loads(items):
+        product = item["product_id"]
+        reason, after = sentences.get((item["by"], item["reason"]), _NO_TEXT)
+        if after is not None:
+            reason = f"{reason}{', '.join([names.get(other, other) for other in item['because']])}{after}"
+        shown.append({"product_id": product, **products[product], "reason": reason})
+    return shown
 
 
-def _reason(item: Mapping[str, Any], products: Products, sentences: Sentences) -> str:
-    text = sentences.get((item["by"], item["reason"]), "")
-    if PRODUCTS not in text:
-        return text
-    names = [(products[product].get("name") if product in products else None) or product for product in item["because"]]
-    return text.replace(PRODUCTS, ", ".join(names))
+_NO_TEXT = ("", None)
 
 
 def _label(labels: Mapping[str, str], languages: tuple[str, str]) -> str:
-    """M: 0.1 µs where there is one in the message's language, as it is spelt."""
+    """0.1 µs where there is one in the message's language, as it is spelt."""
     return labels.get(languages[0]) or in_language(labels, *languages) or ""
