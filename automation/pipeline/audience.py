@@ -65,13 +65,26 @@ def freeze(
         f"members_{path.stem}", _with_scores(wanted_rows, wanted, data), temp=True, overwrite=True
     )
     try:
-        order = _order(members, salt, batch_size)
+        ids: pl.Series = members.select("customer_id").to_polars()["customer_id"].cast(pl.String)
+        order = _in_batches(ids, salt, batch_size)
         placed = connection.create_table(f"order_{path.stem}", order.to_arrow(), temp=True, overwrite=True)
         rows = members.inner_join(placed, "customer_id").inner_join(customers_here(data), "customer_id")
         _write(rows.order_by("batch", "customer_id"), path)
         connection.drop_table(f"order_{path.stem}")
     finally:
         connection.drop_table(f"members_{path.stem}")
+    return _members(order)
+
+
+def write_people(people: pl.DataFrame, *, salt: str, path: Path, batch_size: int = BATCH_SIZE) -> list[list[str]]:
+    """`freeze` for people who are given: `customer_id` and traits, one row each. Returns the ids of each batch."""
+    order = _in_batches(people["customer_id"], salt, batch_size)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    order.join(people, on="customer_id", maintain_order="left").write_parquet(path, row_group_size=_ROW_GROUP)
+    return _members(order)
+
+
+def _members(order: pl.DataFrame) -> list[list[str]]:
     return [part["customer_id"].to_list() for part in order.partition_by("batch", maintain_order=True)]
 
 
@@ -93,8 +106,8 @@ def _with_scores(members: ir.Table, wanted: Audience, data: Snapshot) -> ir.Tabl
     return members
 
 
-def _order(members: ir.Table, salt: str, batch_size: int) -> pl.DataFrame:
-    ids: pl.Series = members.select("customer_id").to_polars()["customer_id"].cast(pl.String)
+def _in_batches(ids: pl.Series, salt: str, batch_size: int) -> pl.DataFrame:
+    """customer_id and batch, in the order of planning."""
     frame = pl.DataFrame({"customer_id": ids}).with_columns(pl.Series("place", stable_hash(salt, ids)))
     frame = frame.sort("place", "customer_id").drop("place").with_row_index("position")
     return frame.select("customer_id", (pl.col("position") // batch_size).cast(pl.Int32).alias("batch")).sort(

@@ -1,7 +1,7 @@
 """Double opt-in: asks the owners of addresses to confirm, once each, through the ledger like every other message.
 
-A run of a campaign of its own, `confirm-TOPIC-CHANNEL`, has the people with a pending request as its audience. Making
-the run, freezing it and marking the requests is one transaction: whatever fails, nobody is asked twice or forgotten.
+The people with a pending request become a run of a campaign of its own, `confirm-TOPIC-CHANNEL`. One transaction makes
+the run and marks the requests: whatever fails, nobody is asked twice or forgotten.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import polars as pl
 import structlog
@@ -21,7 +20,9 @@ from automation.ids import content_hash, decision_key, message_id
 from automation.inbound.migration.gate import require_migration
 from automation.pipeline.eligibility import ADDRESS_COLUMN
 from automation.runner.launch import OURS
-from automation.store import launches, pauses, runs
+from automation.runner.people_run import freeze_people, written_people
+from automation.schedule.due_times import Due
+from automation.store import launches, pauses
 from automation.store.ledger.ledger import entry_of
 from automation.store.people import double_opt_in
 from automation.store.people.double_opt_in import ConsentRequestRow
@@ -29,7 +30,7 @@ from automation.store.runs import RunRow
 from automation.types.campaign import Campaign
 from automation.types.consent import DoubleOptIn
 from automation.types.run import RunKind
-from automation.types.step import SEND
+from automation.types.step import Send
 from automation.workspace.campaigns import template_files
 from automation.workspace.channels import channel_kinds
 from automation.workspace.workspace import Workspace
@@ -83,36 +84,42 @@ def campaign_of(workspace: Workspace, topic: str, how: DoubleOptIn, channel: str
 def _ask(
     workspace: Workspace, topic: str, how: DoubleOptIn, channel: str, requests: Sequence[ConsentRequestRow]
 ) -> RunRow | None:
+    """The run that asks for exactly these confirmations; None if the campaign is paused or another process asks."""
     campaign, text = campaign_of(workspace, topic, how, channel)
     require_migration(workspace, [channel])
     templates = template_files(workspace.project, campaign)
     asked = _one_each(requests)
     people = _people(workspace, channel, [request for request, _ in asked])
-    with workspace.store.transaction() as connection:
+    ids = [request.id for request in requests]
+    key = f"requests {content_hash(json.dumps(ids))[:16]}"
+    due = Due(RunKind.EVENT, key, workspace.clock.now())
+    with written_people(workspace, people, salt=key) as written, workspace.store.transaction() as connection:
         paused = pauses.paused_scopes(connection)
         if paused.everything or campaign.name in paused.scopes:
             return None
-        launch_id = _launch(workspace, connection, campaign.name, text, templates)
-        run = _claim(workspace, connection, campaign.name, requests, launch_id)
-        if run is None:
+        if len(double_opt_in.still_waiting(connection, ids)) != len(ids):
             return None
-        path = workspace.audience_file(run.id)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        people.write_parquet(path)
-        members = people["customer_id"].to_list()
-        secret = workspace.store.secret
-        kept: dict[str, Any] = {"warehouse": "", "models": {}, "local": None}
-        runs.freeze(connection, run.id, [members], as_of=workspace.clock.now(), versions=kept)
-        messages = {
-            one.id: message_id(secret, decision_key(entry_of(run.id, request.customer_id), SEND), channel)
-            for request, same in asked
-            for one in same
-        }
-        double_opt_in.mark_asked(connection, messages)
-        return runs.get(connection, run.id)
+        launch_id = _launch(workspace, connection, campaign.name, text, templates)
+        run = freeze_people(workspace, connection, written, campaign=campaign.name, launch_id=launch_id, due=due)
+        if run is not None:
+            double_opt_in.mark_asked(connection, _messages(workspace, run, campaign.first_send, channel, asked))
+        return run
 
 
-def _one_each(requests: Sequence[ConsentRequestRow]) -> list[tuple[ConsentRequestRow, list[ConsentRequestRow]]]:
+def _messages(workspace: Workspace, run: RunRow, send: Send, channel: str, asked: Sequence[_Asked]) -> dict[int, str]:
+    """By request, the id of the message that will ask for its confirmation."""
+    secret = workspace.store.secret
+    return {
+        request.id: message_id(secret, decision_key(entry_of(run.id, recipient.customer_id), send.name), channel)
+        for recipient, same in asked
+        for request in same
+    }
+
+
+_Asked = tuple[ConsentRequestRow, list[ConsentRequestRow]]
+
+
+def _one_each(requests: Sequence[ConsentRequestRow]) -> list[_Asked]:
     """One message for an address, whatever customer ids it has: who is asked, and all that the answer is about."""
     from automation.types.address import normalise
 
@@ -132,21 +139,20 @@ def _people(workspace: Workspace, channel: str, requests: Sequence[ConsentReques
     finally:
         warehouse.close()
     column = ADDRESS_COLUMN[channel_kinds(workspace)[channel]]
-    said = pl.DataFrame(
+    given = pl.DataFrame(
         {
             "customer_id": ids,
-            "said_address": [request.address for request in requests],
-            "said_language": [request.language or None for request in requests],
+            "given_address": [request.address for request in requests],
+            "given_language": [request.language or None for request in requests],
         },
-        schema={"customer_id": pl.String, "said_address": pl.String, "said_language": pl.String},
+        schema={"customer_id": pl.String, "given_address": pl.String, "given_language": pl.String},
     )
-    whole = said.join(known, on="customer_id", how="left", maintain_order="left")
+    whole = given.join(known, on="customer_id", how="left", maintain_order="left")
     language = pl.col("language") if "language" in whole.columns else pl.lit(None, dtype=pl.String)
     return whole.with_columns(
-        pl.col("said_address").alias(column),
-        pl.coalesce("said_language", language).alias("language"),
-        pl.lit(0, dtype=pl.Int64).alias("batch"),
-    ).drop("said_address", "said_language")
+        pl.col("given_address").alias(column),
+        pl.coalesce("given_language", language).alias("language"),
+    ).drop("given_address", "given_language")
 
 
 def _launch(workspace: Workspace, connection: Connection, name: str, text: str, templates: Mapping[str, bytes]) -> int:
@@ -159,20 +165,6 @@ def _launch(workspace: Workspace, connection: Connection, name: str, text: str, 
         connection, campaign=name, text=text, templates=templates, plugins=workspace.project.registry.versions(),
         by=OURS, approved_by=None, audience=None, now=workspace.clock.now(),
     )  # fmt: skip
-
-
-def _claim(
-    workspace: Workspace, connection: Connection, campaign: str, requests: Sequence[ConsentRequestRow], launch_id: int
-) -> RunRow | None:
-    """The run of exactly these requests, once; None where another process asks about them already."""
-    now = workspace.clock.now()
-    key = f"requests {content_hash(json.dumps([request.id for request in requests]))[:16]}"
-    still = double_opt_in.still_waiting(connection, [request.id for request in requests])
-    if len(still) != len(requests):
-        return None
-    return runs.claim(
-        connection, campaign=campaign, kind=RunKind.EVENT, due_key=key, due_at=now, launch_id=launch_id, now=now
-    )
 
 
 def ask_or_say_why_not(workspace: Workspace, told: str | None) -> tuple[list[RunRow], str | None]:
