@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import importlib.util
-import inspect
 import os
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -169,30 +168,12 @@ def _bound_register(registry: Registry, kind: str, plugin: Plugin) -> Callable[[
 
 
 def _shape_problem(kind: str, component: Any) -> str | None:
-    """Why the component can't be what it was registered as, judged without making one."""
-    from pydantic import BaseModel
-
-    from automation import contracts
+    """Why the component can't be what it was registered as."""
+    from automation.contracts.shape import lacking
 
     if kind == "template_filters":
         return None if callable(component) else "a template filter must be callable"
-    if not inspect.isclass(component):
-        return "expected a class"
-    options = getattr(component, "Options", None)
-    if not (inspect.isclass(options) and issubclass(options, BaseModel)):
-        return "the class needs `Options`, a pydantic model (contracts.Options is one)"
-    if not (options.model_config.get("frozen") and options.model_config.get("extra") == "forbid"):
-        return 'its Options must be frozen and extra="forbid" (inherit contracts.Options)'
-    contract = contracts.BY_KIND[kind]
-    wanted = {
-        name
-        for base in contract.__mro__
-        if base.__module__.startswith(f"{contracts.__name__}.")
-        for name in (*vars(base), *getattr(base, "__annotations__", {}))
-        if not name.startswith("_")
-    }
-    missing = sorted(name for name in wanted if not hasattr(component, name))
-    return f"the class lacks {', '.join(missing)}" if missing else None
+    return lacking(kind, component)
 
 
 def _project_files(folder: Path | None) -> Iterator[Path]:

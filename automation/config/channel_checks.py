@@ -25,4 +25,4 @@ def check_channels(source: Source, settings: Settings, registry: Registry) -> It
 
 
 def _can_be_asked(registry: Registry, using: str) -> bool:
-    return hasattr(registry.find("channels", using), ResolvingChannel.resolve.__name__)
+    return isinstance(registry.find("channels", using), ResolvingChannel)

@@ -10,6 +10,7 @@ from automation.config.not_built import RULE_KEYS, unbuilt
 from automation.config.problems import KeyPath, did_you_mean, listing, spell, unknown_name
 from automation.config.reading import BROKEN, Broken, Form, Reading
 from automation.config.wording import show
+from automation.contracts import NamesCondition
 from automation.types.condition import Audience, Condition, Group, Leaf
 from automation.types.quantity import parse_percent
 
@@ -78,8 +79,11 @@ def _leaf(reading: Reading, raw: dict[str, Any], path: KeyPath) -> Leaf | Broken
     segment = getattr(options, key) if key == "segment" else None
     if isinstance(segment, str) and segment not in reading.names["segments"]:
         return reading.report((*path, key), unknown_name("segment", segment, reading.names["segments"]))
-    resolve = getattr(options, "resolved", None)
-    return Leaf(key, resolve(reading.names["conditions"]) if resolve else options, spell(path), spell_rule(raw))
+    if isinstance(options, NamesCondition):
+        queries = reading.names["conditions"]
+        assert isinstance(queries, Mapping)
+        options = options.resolved(queries)
+    return Leaf(key, options, spell(path), spell_rule(raw))
 
 
 def _refusal(name: str, value: Any) -> str:

@@ -1,4 +1,4 @@
-"""What delivers messages."""
+"""Delivering messages."""
 
 from __future__ import annotations
 
@@ -9,35 +9,48 @@ from automation.contracts.component import Component
 from automation.types.message import Receipt, Rendered
 
 HandOver = Callable[[Rendered], None]
-"""Writes down that a message may arrive from now on; takes about 10 µs and never blocks."""
+"""Records that a message may arrive from now on; takes about 10 µs and never blocks."""
 
 
 @runtime_checkable
 class Channel(Component, Protocol):
-    """Delivers messages. `kind` says which address it wants: email, phone, push or customer (the id).
-
-    A channel whose messages never leave this machine has the class attribute `live = False`: it may be used before the
-    suppressions of the tool used before were imported.
-    """
+    """Delivers messages. `kind` says which address it needs: email, phone, push or customer (the customer's id)."""
 
     kind: ClassVar[str]
 
     def deliver(self, messages: Sequence[Rendered], hand_over: HandOver) -> AsyncIterator[Receipt]:
-        """A small slice whose `sending` is committed: one receipt each, in any order.
+        """Deliver messages whose state `sending` is already committed; yield one receipt for each, in any order.
 
-        `hand_over(message)` comes right before the instant from which the message may arrive (the final dot, the
-        request's body). Without a receipt, a message that was handed over is ambiguous; any other is queued again.
+        Call `hand_over(message)` immediately before the message may arrive (the final dot of SMTP, the body of a
+        request). A message without a receipt is ambiguous if it was handed over; otherwise it is queued again.
         """
         ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Close connections. May be called twice, and before the first delivery."""
+        ...
 
 
 @runtime_checkable
 class ResolvingChannel(Channel, Protocol):
-    """A channel that can be asked later; used where a campaign says `on_ambiguous: resolve`."""
+    """Optional: a channel that can look up messages later; used where a campaign says `on_ambiguous: resolve`."""
 
     async def resolve(self, messages: Sequence[Rendered]) -> Sequence[Receipt]:
-        """What became of messages that may have arrived: SENT, FAILED, or RETRY for one that the provider certainly
-        never got and that is sent again. Those that it can't tell of are left out."""
+        """The outcome of messages that may have arrived: SENT, FAILED, or RETRY (the provider certainly never received
+        the message, and it is sent again). Leave out messages whose outcome is unknown."""
         ...
+
+
+@runtime_checkable
+class DeclaresLive(Channel, Protocol):
+    """Optional: a channel that states whether its messages leave this machine; without `live` they do.
+
+    A channel with `live = False` may be used before the suppression list of the previous sender was imported.
+    """
+
+    live: ClassVar[bool]
+
+
+def is_live(channel: object) -> bool:
+    """Whether messages of the channel (its class or an instance) leave this machine."""
+    return channel.live if isinstance(channel, DeclaresLive) else True

@@ -8,14 +8,17 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Options(BaseModel):
-    """What a component's options inherit from: frozen, and an unknown key is an error."""
+    """The base class of every component's options: frozen, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 @runtime_checkable
 class Component(Protocol):
-    """Anything that a campaign or config.yaml names. The constructor does no I/O and loads nothing heavy."""
+    """Anything that a campaign or config.yaml names. The constructor does no I/O and loads nothing heavy.
+
+    Options: the model of its settings, frozen and with extra="forbid".
+    """
 
     Options: ClassVar[type[BaseModel]]
 

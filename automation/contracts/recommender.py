@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Recommender(Model, Protocol):
+    """Ranks products for the customers of a batch."""
+
     def recommend(
         self,
         customers: pl.Series,

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Segmenter(Model, Protocol):
+    """Puts customers into a named set, with a label or a score."""
+
     def assign(self, data: Snapshot) -> Iterator[pl.DataFrame]:
-        """customer_id String, label String?, score Float64?, reasons List[String] (at most 3); absent = not in it."""
+        """The members as of `data.as_of`, in frames of at most 50,000 rows; a customer who is absent is not a member.
+
+        Columns: customer_id String, distinct; label String?; score Float64?, finite, and a probability where the model
+        is calibrated; reasons List[String], 0 to 3 texts.
+        """
         ...

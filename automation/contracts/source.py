@@ -15,14 +15,17 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Source(Component, Protocol):
-    """Reads files of one format. `suffixes` such as ('.csv',); the core opens by suffix, `.gz` removed first."""
+    """Reads files of one format.
+
+    suffixes: lower case, such as ('.csv',); the core chooses the source by the file's suffix, after removing `.gz`.
+    """
 
     suffixes: ClassVar[tuple[str, ...]]
 
     def read(self, path: Path, table: TableName) -> Iterator[pl.DataFrame]:
-        """At most 100,000 rows a frame: the file's columns, and _row Int64 from 1. Raises `SourceError`.
+        """The file in frames of 1 to 100,000 rows: its columns, and _row Int64, counted from 1. Raises `SourceError`.
 
-        A column is String, as raw as it stands in the file; where the format itself states the type it may be an
-        integer, Float64, Boolean, Date, Datetime("us") for local time, or Datetime("us", "UTC").
+        A column is String, unparsed. Where the format itself states the type, a column may be an integer, Float64,
+        Boolean, Date, Datetime("us") for local time, or Datetime("us", "UTC").
         """
         ...

@@ -21,7 +21,7 @@ from sqlalchemy.engine import Connection
 
 from automation.clock import monotonic
 from automation.contracts import Suppression
-from automation.contracts.answers import check_refusals
+from automation.contracts.answers import ask_suppression
 from automation.delivery.auto_pause import AutoPause
 from automation.delivery.composer import Composer
 from automation.delivery.executor import GROUP, Executor
@@ -217,7 +217,7 @@ class Delivery:
         codes = {
             customer: code
             for suppression in reversed(self._suppressions)
-            for customer, code in check_refusals(batch, suppression, at=now, moment="send")
+            for customer, code in ask_suppression(batch, suppression, at=now, moment="send")
             .select("customer_id", "code")
             .rows()
         }

@@ -11,7 +11,7 @@ from typing import Protocol
 import structlog
 
 from automation.clock import monotonic
-from automation.contracts import Channel
+from automation.contracts import Channel, ResolvingChannel
 from automation.delivery.composer import Composer, Unfit
 from automation.errors import AutomationError
 from automation.types.grant import Grant
@@ -68,9 +68,9 @@ class Dispatcher:
     async def resolve(self, grants: Sequence[Grant]) -> None:
         """Ask the channels what became of messages that may have arrived; only what they know is reported."""
         for provider, messages in self._composed(grants).items():
-            ask = getattr(self._channel(provider), "resolve", None)
-            if ask is not None:
-                for receipt in await ask(messages):
+            channel = self._channel(provider)
+            if isinstance(channel, ResolvingChannel):
+                for receipt in await channel.resolve(messages):
                     self.report(receipt)
 
     async def close(self) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from automation.clock import to_millis
 from automation.contracts import Suppression
-from automation.contracts.answers import check_refusals
+from automation.contracts.answers import ask_suppression
 from automation.messages.render import Kind
 from automation.pipeline.arbitration import verdicts
 from automation.pipeline.caps import CapRequest
@@ -176,7 +176,7 @@ def _re_entered(
 
 def _ask(batch: pl.DataFrame, suppression: Suppression, now: datetime) -> pl.DataFrame:
     """A plugin may add reasons not to send; it can't take one away."""
-    answer = check_refusals(batch.filter(pl.col("outcome").is_null()), suppression, at=now, moment="decide")
+    answer = ask_suppression(batch.filter(pl.col("outcome").is_null()), suppression, at=now, moment="decide")
     joined = batch.join(answer.rename({"detail": "its_detail"}), on="customer_id", how="left", maintain_order="left")
     hit = pl.col("outcome").is_null() & pl.col("code").is_not_null()
     return joined.with_columns(

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel, Field
 
-from automation.contracts import Snapshot
+from automation.contracts import Snapshot, Tally
 from automation.errors import ConfigurationError
 from automation.rules.behaviour import Behaviour
 from automation.rules.counted import filter_customers
 from automation.rules.local_time import filter_local
 from automation.rules.sequence import filter_followed
-from automation.rules.tally import Tally, tally
+from automation.rules.tally import tally
 from automation.rules.where import where_tests, with_products
 from automation.rules.window import has_closed, span_tests
 

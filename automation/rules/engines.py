@@ -6,6 +6,7 @@ round would be slow: 1 M rows took PostgreSQL 25 s and Spark 12 s to take in, ag
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,7 @@ def customers_here(data: Snapshot) -> ir.Table:
 
 
 def mark_apart(
-    customers: ir.Table, sets: dict[Identity, LeafSet], data: Snapshot, required: dict[Identity, bool]
+    customers: ir.Table, sets: Mapping[Identity, LeafSet], data: Snapshot, required: Mapping[Identity, bool]
 ) -> tuple[ir.Table, dict[Identity, Any]]:
     """`leaf_set.mark` over two engines: the leaves that can be answered there first, then the others here."""
     elsewhere = away(data)

@@ -1,74 +1,74 @@
-"""One rule as the compiler uses it: a test of the customer's own row, or a set of ids."""
+"""One rule as the compiler uses it: a test of the customer's own row, a tally of events, or a set of ids."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import ibis
 
-from automation.contracts import Rule, Snapshot
+from automation.contracts import ComplementRule, PredicateRule, Rule, Snapshot, Tally, TallyRule, tables_read
+from automation.contracts.answers import check_matching
 from automation.errors import ConfigurationError
 from automation.plugin_manager import Registry
-from automation.rules.tally import Tally, group_events
+from automation.rules.tally import group_events
 from automation.types.condition import Leaf
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-TABLES = frozenset({"customers", "products", "events", "profiles", "decisions", "segments"})
 Identity = tuple[str, str]
-"""What a leaf says; leaves that say the same are asked once."""
+"""A leaf's rule and options; equal leaves are evaluated once."""
+IdSet = tuple["ir.Table", bool]
+"""customer_id, and whether the ids are of the customers for whom the rule does not hold."""
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
 class LeafSet:
-    """`rule.predicate`, or else the ids: those for whom it holds or, `negated`, the others.
-
-    A rule may do without `predicate` and `complement_of`: both spare a join of all customers with themselves.
-    """
+    """A leaf and its rule, answered by whichever of the rule's optional members is the cheapest."""
 
     leaf: Leaf
     rule: Rule
 
     def test(self, data: Snapshot, customers: ir.Table) -> ir.BooleanValue | None:
-        """The rule as a test of `customers`, null for false; None where it is a set."""
-        predicate = getattr(self.rule, "predicate", None)
-        return None if predicate is None else self._ask(predicate, data, customers)
+        """The rule as a test of `customers`, null for false; None where it needs more than the customer's own row."""
+        rule = self.rule
+        return self._ask(lambda: rule.predicate(data, customers)) if isinstance(rule, PredicateRule) else None
 
-    def ids(self, data: Snapshot) -> tuple[ir.Table, bool]:
-        """The set, and whether it is of those for whom the rule does not hold."""
-        complement = getattr(self.rule, "complement_of", None)
-        others = None if complement is None else self._ask(complement, data)
-        if others is not None:
-            return others, True
-        return self._ask(self.rule.matching, data), False
+    def ids(self, data: Snapshot) -> IdSet:
+        """The rule as a set of ids."""
+        rule = self.rule
+        others = self._ask(lambda: rule.complement_of(data)) if isinstance(rule, ComplementRule) else None
+        found = others if others is not None else self._ask(lambda: rule.matching(data))
+        check_matching(found, f"rule {self.leaf.key}")
+        return found, others is not None
 
     def tally(self, data: Snapshot) -> Tally | None:
-        """The rule as one test of a customer's events of one type; None where it is more."""
-        found = getattr(self.rule, "tally", None)
-        tally: Tally | None = None if found is None else self._ask(found, data)
-        return tally
+        """The rule as one aggregate over a customer's events of one type; None where that can't express it."""
+        rule = self.rule
+        return self._ask(lambda: rule.tally(data)) if isinstance(rule, TallyRule) else None
 
     @property
     def reads(self) -> frozenset[str]:
-        """The Snapshot's tables that the rule may look at."""
-        return frozenset(getattr(self.rule, "reads", TABLES))
+        """The snapshot's tables that the rule may read."""
+        return tables_read(self.rule)
 
-    def _ask(self, question: Any, *about: Any) -> Any:
+    def _ask(self, question: Callable[[], Answer]) -> Answer:
         try:
-            return question(*about)
+            return question()
         except ConfigurationError as error:
             raise ConfigurationError(f"{self.leaf.path}: {error}") from error
 
 
 def identity(leaf: Leaf) -> Identity:
+    """What makes two leaves the same question."""
     return leaf.key, repr(leaf.options)
 
 
 def leaf_sets(found: Sequence[Leaf], registry: Registry) -> dict[Identity, LeafSet]:
-    """Every different leaf with its rule, in the order in which they come first."""
+    """Every different leaf with its rule, in order of first appearance."""
     sets: dict[Identity, LeafSet] = {}
     for leaf in found:
         if identity(leaf) not in sets:
@@ -76,63 +76,84 @@ def leaf_sets(found: Sequence[Leaf], registry: Registry) -> dict[Identity, LeafS
     return sets
 
 
+@dataclass(frozen=True)
+class _Marking:
+    """What a marking needs to know of every leaf: its column, and the value that members must have."""
+
+    data: Snapshot
+    names: Mapping[Identity, str]
+    required: Mapping[Identity, bool]
+
+
 def mark(
     customers: ir.Table,
-    sets: dict[Identity, LeafSet],
+    sets: Mapping[Identity, LeafSet],
     data: Snapshot,
-    required: dict[Identity, bool],
+    required: Mapping[Identity, bool],
     *,
     kept: tuple[str, ...] = (),
 ) -> tuple[ir.Table, dict[Identity, Any]]:
     """`customer_id`, and `kept`, of those who meet what is `required`; every leaf's value as a column or a known truth.
 
-    What must hold is a filter or a join, as one would write it by hand; what may hold is a mark: `IN` marks each
-    customer once, whatever the set repeats, and what a null in the set leaves unknown counts as false.
+    What is required is a filter or a join, as in a query by hand; any other leaf is a mark: `IN` marks each customer
+    once, even where a set repeats an id, and what a null in the set leaves unknown counts as false.
     """
-    tests = {key: test for key, one in sets.items() if (test := one.test(data, customers)) is not None}
-    # Only a bare test is handed down to the files, where it spares reading most ids.
-    must = [tests[key] if truth else ~tests[key].fill_null(False) for key, truth in required.items() if key in tests]
-    names = {key: f"set_{n}" for n, key in enumerate(sets)}
-    people = customers.filter(*must) if must else customers
-    marks = {names[key]: tests[key].fill_null(False) for key in tests if key not in required}
-    if marks or not required:
-        people = people.select("customer_id", *kept, **marks)
-    wanted = {key: one for key, one in sets.items() if key not in tests}
-    passes = _passes(wanted, data)
-    for one in passes:
-        people = _passed(people, one, names, data, required)
-    wanted = {key: one for key, one in wanted.items() if not any(key in one for one in passes)}
-    ids = {key: one.ids(data) for key, one in wanted.items()}
-    for key in wanted:
-        if key in required:
-            table, negated = ids[key]
-            join = people.semi_join if required[key] != negated else people.anti_join
-            people = join(table, "customer_id")
-    marks = {names[key]: _marked(people, *ids[key]) for key in wanted if key not in required}
-    people = people.mutate(**marks) if marks else people
-    values: dict[Identity, Any] = {key: people[names[key]] for key in sets if key not in required}
+    marking = _Marking(data, {key: f"set_{n}" for n, key in enumerate(sets)}, required)
+    people, tested = _mark_tests(customers, sets, marking, kept)
+    rest = {key: one for key, one in sets.items() if key not in tested}
+    passes = _group_tallies(rest, data)
+    for together in passes:
+        people = _mark_tallies(people, together, marking)
+    tallied = frozenset().union(*passes)
+    people = _mark_ids(people, {key: one.ids(data) for key, one in rest.items() if key not in tallied}, marking)
+    values: dict[Identity, Any] = {key: people[marking.names[key]] for key in sets if key not in required}
     return people, {**values, **{key: ibis.literal(truth) for key, truth in required.items()}}
 
 
-def _passes(wanted: dict[Identity, LeafSet], data: Snapshot) -> list[dict[Identity, Tally]]:
+def _mark_tests(
+    customers: ir.Table, sets: Mapping[Identity, LeafSet], marking: _Marking, kept: tuple[str, ...]
+) -> tuple[ir.Table, frozenset[Identity]]:
+    """The customers who pass the required tests, with a mark for each other test; and the leaves that were tests."""
+    required = marking.required
+    tests = {key: test for key, one in sets.items() if (test := one.test(marking.data, customers)) is not None}
+    # Only a bare test is handed down to the files, where it spares reading most ids.
+    must = [tests[key] if truth else ~tests[key].fill_null(False) for key, truth in required.items() if key in tests]
+    people = customers.filter(*must) if must else customers
+    marks = {marking.names[key]: test.fill_null(False) for key, test in tests.items() if key not in required}
+    if marks or not required:
+        people = people.select("customer_id", *kept, **marks)
+    return people, frozenset(tests)
+
+
+def _mark_ids(people: ir.Table, ids: Mapping[Identity, IdSet], marking: _Marking) -> ir.Table:
+    """The people who are in every required set, with a mark for each of the other sets."""
+    for key, (table, negated) in ids.items():
+        if key in marking.required:
+            join = people.semi_join if marking.required[key] != negated else people.anti_join
+            people = join(table, "customer_id")
+    marks = {marking.names[key]: _is_in(people, *ids[key]) for key in ids if key not in marking.required}
+    return people.mutate(**marks) if marks else people
+
+
+def _is_in(people: ir.Table, ids: ir.Table, negated: bool) -> ir.BooleanValue:
+    held = people.customer_id.isin(ids.customer_id).fill_null(False)
+    return ~held if negated else held
+
+
+def _group_tallies(sets: Mapping[Identity, LeafSet], data: Snapshot) -> list[dict[Identity, Tally]]:
     """The leaves that are answered together: two or more about the same type of event."""
     found: dict[str, dict[Identity, Tally]] = {}
-    for key, one in wanted.items():
+    for key, one in sets.items():
         tally = one.tally(data)
         if tally is not None:
             found.setdefault(tally.event, {})[key] = tally
     return [together for together in found.values() if len(together) > 1]
 
 
-def _passed(
-    people: ir.Table,
-    together: dict[Identity, Tally],
-    names: dict[Identity, str],
-    data: Snapshot,
-    required: dict[Identity, bool],
-) -> ir.Table:
-    """Those who meet what is required of their events, with a mark for each of the other leaves."""
-    grouped = group_events([(names[key], tally) for key, tally in together.items()], data)
+def _mark_tallies(people: ir.Table, together: Mapping[Identity, Tally], marking: _Marking) -> ir.Table:
+    """The people whose events meet what is required, with a mark for each of the other tallies."""
+    names, required = marking.names, marking.required
+    grouped = group_events([(names[key], tally) for key, tally in together.items()], marking.data)
     did = {names[key]: required[key] != tally.negated for key, tally in together.items() if key in required}
     if any(did.values()):
         met = grouped.filter(*(grouped[name] if truth else ~grouped[name] for name, truth in did.items()))
@@ -147,8 +168,3 @@ def _passed(
     held = {name: grouped[name].fill_null(False) for name in asked}
     marks = {name: ~held[name] if negated else held[name] for name, negated in asked.items()}
     return joined.select(*(people[name] for name in people.columns), **marks)
-
-
-def _marked(people: ir.Table, ids: ir.Table, negated: bool) -> ir.BooleanValue:
-    held = people.customer_id.isin(ids.customer_id).fill_null(False)
-    return ~held if negated else held

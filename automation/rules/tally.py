@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from automation.contracts import Snapshot
+from automation.contracts import Snapshot, Tally
 from automation.rules.attributes import has_attribute
 from automation.rules.behaviour import Behaviour
 from automation.rules.counted import aggregate_tests
@@ -19,20 +17,6 @@ from automation.rules.window import bounds, span_tests
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
-
-
-@dataclass(frozen=True)
-class Tally:
-    """`holds` is a Boolean, null for false, of a customer's events of that type, of which none before `start` counts.
-
-    negated: the rule holds for the others.
-    """
-
-    event: str
-    start: datetime | None
-    end: datetime | None
-    holds: Callable[[ir.Table], Any]
-    negated: bool = False
 
 
 def tally(event: str, options: Behaviour, data: Snapshot) -> Tally | None:

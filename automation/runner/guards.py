@@ -11,7 +11,7 @@ from statistics import median
 import polars as pl
 
 from automation.config.project import Project
-from automation.contracts import Snapshot
+from automation.contracts import Snapshot, tables_read
 from automation.errors import AutomationError
 from automation.event_types import PURCHASE
 from automation.pipeline.timing import DEFAULT_LATENESS
@@ -91,11 +91,10 @@ def _of(condition: Condition, project: Project) -> Iterator[str]:
             yield str(named)
         elif leaf.key == "segment" and str(named) in segments:
             yield from _of(segments[str(named)], project)
-        elif not _FRESH_ANYWAY.issuperset(getattr(project.registry.find("rules", leaf.key), "reads", _EVERYTHING)):
+        elif not _FRESH_ANYWAY.issuperset(tables_read(project.registry.find("rules", leaf.key))):
             yield PURCHASE
 
 
-_EVERYTHING = frozenset({"events"})
 _FRESH_ANYWAY = frozenset({"customers", "decisions"})
 """Tables that an import of purchases doesn't change."""
 

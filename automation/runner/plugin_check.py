@@ -5,7 +5,6 @@ The contract suites of `automation.testing` go further: a plugin's own tests cal
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,13 +12,10 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from automation import contracts
-from automation.errors import ConfigurationError, ContractError
+from automation.contracts.shape import BY_KIND, HEAVY, shape_problems
+from automation.errors import ConfigurationError
 from automation.plugin_manager import KINDS, Plugin, Registry, load_plugins
-from automation.types import message
 from automation.workspace.plugins import registry_of
-
-_HEAVY = frozenset({"numpy", "pandas", "polars", "pyarrow", "scipy", "sklearn", "surprise", "ibis", "duckdb", "torch"})
 
 
 def load_one(which: str, root: Path | None) -> tuple[Registry, Plugin, list[str]]:
@@ -33,7 +29,7 @@ def load_one(which: str, root: Path | None) -> tuple[Registry, Plugin, list[str]
     name = which if file is None else (file.parent.name if file.name == "__init__.py" else file.stem)
     if name not in registry.plugins:
         raise ConfigurationError(f"there is no plugin {name!r}; loaded are: {', '.join(sorted(registry.plugins))}")
-    heavy = sorted(_HEAVY & (set(sys.modules) - before)) if file is not None else []
+    heavy = sorted(set(HEAVY) & (set(sys.modules) - before)) if file is not None else []
     told = [f"loading it loads {lib}: import it inside the functions that use it" for lib in heavy]
     return registry, registry.plugins[name], told
 
@@ -59,48 +55,13 @@ def check_plugin(registry: Registry, plugin: Plugin) -> Iterator[str]:
     """What is wrong with what it contributes, one line each."""
     for kind, named in registry.components.items():
         for name, (component, owner) in named.items():
-            if owner == plugin.name and kind in contracts.BY_KIND:
+            if owner == plugin.name and kind in BY_KIND:
                 yield from (f"{KINDS[kind]} {name!r}: {what}" for what in _check(kind, name, component))
 
 
 def _check(kind: str, name: str, component: Any) -> Iterator[str]:
-    yield from _check_methods(contracts.BY_KIND[kind], component)
-    if kind == "rules" and component.key != name:
-        yield f"its key is {component.key!r}, but it is registered as {name!r}"
-    if kind == "channels" and component.kind not in message.KINDS:
-        yield f"its kind is {component.kind!r}; it must be one of {', '.join(message.KINDS)}"
-    if kind == "sources" and not all(suffix.startswith(".") for suffix in component.suffixes):
-        yield f"its suffixes are {component.suffixes!r}; each must begin with a point"
-    if kind == "suppressions" and not all(isinstance(text, str) for text in dict(component.codes).values()):
-        yield "its codes must say what each reason code means"
-    if kind == "recommenders":
-        yield from _check_reasons(component)
+    yield from shape_problems(kind, name, component)
     yield from _check_construction(component)
-
-
-def _check_reasons(component: Any) -> Iterator[str]:
-    try:
-        contracts.reason_texts(component)
-    except ContractError as error:
-        yield str(error)
-
-
-def _check_methods(contract: type, component: Any) -> Iterator[str]:
-    for name, wanted in inspect.getmembers(contract, inspect.isfunction):
-        if name.startswith("_"):
-            continue
-        has = inspect.signature(getattr(component, name)).parameters
-        if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in has.values()):
-            continue
-        missing = [p for p in inspect.signature(wanted).parameters if p not in has]
-        if missing:
-            yield f"{name}() lacks the parameter{'' if len(missing) == 1 else 's'} {', '.join(missing)}"
-        if inspect.isasyncgenfunction(getattr(component, name)) != _is_stream(wanted) and name == "deliver":
-            yield "deliver() must be an async generator: async def with yield"
-
-
-def _is_stream(function: Any) -> bool:
-    return "AsyncIterator" in str(function.__annotations__.get("return", ""))
 
 
 def _check_construction(component: Any) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from automation.contracts import is_live
 from automation.errors import AutomationError, ConfigurationError
 from automation.store.people import migration
 from automation.types.campaign import Campaign
@@ -38,7 +39,7 @@ def _is_live(workspace: Workspace, channel: str) -> bool:
     using = workspace.project.settings.channels.get(channel)
     if using is None:
         return False
-    return bool(getattr(workspace.project.registry.find("channels", using.name), "live", True))
+    return is_live(workspace.project.registry.find("channels", using.name))
 
 
 def confirm_nothing_to_import(workspace: Workspace, *, by: str, because: str) -> None:
