@@ -11,16 +11,13 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 import polars as pl
 
 from automation.contracts.suppression import Suppression
 from automation.errors import ContractError
 from automation.types.message import Receipt, Verdict
-
-if TYPE_CHECKING:
-    import ibis.expr.types as ir
 
 MOST_MEMBERS = 50_000
 """Rows of one frame of a segmenter."""
@@ -64,10 +61,10 @@ def check_recommendations(
         "a missing product in `because`": answer["because"].explode(empty_as_null=False).null_count() > 0,
         "an empty reason code": (answer["reason"] == "").any(),
         "a score that is not a finite number": not answer["score"].is_finite().all(),
-        "a product twice for one customer": pairs.is_duplicated().any(),
-        f"more than {k} products for a customer": (answer.group_by("customer_id").len()["len"] > k).any(),
         "a customer who was not asked about": not answer["customer_id"].is_in(customers.implode()).all(),
         "a product that is not allowed": not answer["product_id"].is_in(allowed.implode()).all(),
+        "a product twice for one customer": pairs.is_duplicated().any(),
+        f"more than {k} products for a customer": (answer.group_by("customer_id").len()["len"] > k).any(),
         "a blocked product": pairs.join(blocked, on=["customer_id", "product_id"], how="semi").height > 0,
     }
     _refuse_any(problems, who)
@@ -115,8 +112,12 @@ def check_members(frame: pl.DataFrame, who: str) -> None:
     _refuse_any(problems, who)
 
 
-def check_matching(table: ir.Table, who: str) -> None:
+def check_matching(table: object, who: str) -> None:
     """A rule's set of customers, without running it: one column customer_id, text."""
+    import ibis.expr.types as ir
+
+    if not isinstance(table, ir.Table):
+        _refuse(who, f"{type(table).__name__}, not a lazy Ibis table")
     columns = dict(table.schema().items())
     if list(columns) != ["customer_id"] or not columns["customer_id"].is_string():
         _refuse(who, f"the columns {_spell(columns)}, not customer_id String alone")

@@ -52,6 +52,9 @@ HEAVY = (
 )
 """Libraries that a plugin must import inside its functions: every start of the command line imports its modules."""
 
+_Value = tuple[Callable[[Any], bool], str]
+"""A test of a class attribute's value, and what it must be, in words."""
+
 
 def lacking(kind: str, component: Any) -> str | None:
     """Why the class can't be a component of the kind at all, or None."""
@@ -120,9 +123,9 @@ def _method_problems(contract: type, names: set[str], component: Any) -> Iterato
             yield f"{name}() must be a coroutine: async def"
 
 
-def _values(kind: str, name: str) -> dict[str, tuple[Callable[[Any], bool], str]]:
-    """What the class attributes of a kind must hold, each with its description."""
-    found: dict[str, dict[str, tuple[Callable[[Any], bool], str]]] = {
+def _values(kind: str, name: str) -> Mapping[str, _Value]:
+    """What the class attributes of a kind must hold."""
+    found: Mapping[str, Mapping[str, _Value]] = {
         "rules": {
             "key": (lambda key: key == name, f"{name!r}, the name that it is registered as"),
             "reads": (_are_tables, f"a set of {', '.join(sorted(TABLES))}"),
@@ -134,7 +137,7 @@ def _values(kind: str, name: str) -> dict[str, tuple[Callable[[Any], bool], str]
         "sources": {"suffixes": (_are_suffixes, "a tuple of lower-case suffixes, each beginning with a dot")},
         "suppressions": {"codes": (_are_codes, "a mapping of reason code to its meaning")},
     }
-    models = {"judged_by": (_are_two_texts, 'two texts, such as ("AUC", "recency alone")')}
+    models: Mapping[str, _Value] = {"judged_by": (_are_two_texts, 'two texts, such as ("AUC", "recency alone")')}
     return found.get(kind, models)
 
 

@@ -20,7 +20,8 @@ from typing import Any, NoReturn
 import numpy as np
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
-from automation.errors import BadArtifact, ContractError
+from automation.contracts.answers import check_arrays, is_array_name
+from automation.errors import BadArtifact
 from automation.ids import content_hash
 
 Arrays = Mapping[str, np.ndarray[Any, Any]]
@@ -28,7 +29,6 @@ Arrays = Mapping[str, np.ndarray[Any, Any]]
 ARRAYS, CARD = "arrays.npz", "card.json"
 LARGEST_CARD = 1 << 20
 LARGEST_ARRAYS = 4 << 30
-_ARRAY_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _PART_OF_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
 
 
@@ -65,7 +65,7 @@ def write(folder: Path, card: Card, arrays: Arrays) -> Card:
     Returns the card with its version (the instant of training and a short hash of the card) and sha256 settled.
     Raises `ContractError` for arrays that could not be read back without unpickling.
     """
-    check_arrays(arrays)
+    check_arrays(arrays, card.name)
     parent = version_folder(folder, card.name, "x").parent
     parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=parent))
@@ -112,17 +112,6 @@ def read_card(folder: Path) -> Card:
     if card.version != folder.name:
         _refuse(path, f"it belongs to version {card.version}")
     return card
-
-
-def check_arrays(arrays: Arrays) -> None:
-    """Raise `ContractError` unless every array has a plain name and a plain dtype."""
-    for name, array in arrays.items():
-        if not _ARRAY_NAME.fullmatch(name):
-            raise ContractError(f"save() gave an array called {name!r}: use letters, digits, _ - and .")
-        dtype = getattr(array, "dtype", None)
-        if dtype is None or dtype.kind not in "biufcSUmM":
-            what = dtype or type(array).__name__
-            raise ContractError(f"save() gave {name!r} as {what}: give a plain array, text as uint8")
 
 
 def _write_arrays(path: Path, arrays: Arrays) -> str:
@@ -190,7 +179,7 @@ def _read_arrays(path: Path, file: BufferedReader, largest: int) -> dict[str, np
     with zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
         names = [entry.filename.removesuffix(".npy") for entry in entries]
-        if len(set(names)) != len(names) or not all(_ARRAY_NAME.fullmatch(name) for name in names):
+        if len(set(names)) != len(names) or not all(is_array_name(name) for name in names):
             _refuse(path, "its arrays have impossible names")
         if sum(entry.file_size for entry in entries) > largest:
             _refuse(path, f"its arrays need more than the {largest:,} bytes allowed")

@@ -11,6 +11,7 @@ import ibis
 import numpy as np
 import polars as pl
 
+from automation.contracts.answers import check_recommendations
 from automation.errors import NotEnoughData
 from automation.event_types import PURCHASE, RATING
 from automation.ids import stable_hash
@@ -63,15 +64,11 @@ def backtest(
     for batch in _batches(truth):
         history = _history(before, batch)
         blocked = _blocked(history, asked)
-        found = _ranked(
-            recommender.recommend(
-                batch["customer_id"].unique(maintain_order=True),
-                history,
-                k=K,
-                allowed=known["product_id"],
-                blocked=blocked,
-            )
-        )
+        customers = batch["customer_id"].unique(maintain_order=True)
+        allowed = known["product_id"]
+        answer = recommender.recommend(customers, history, k=K, allowed=allowed, blocked=blocked)
+        check_recommendations(answer, "the recommender", customers, k=K, allowed=allowed, blocked=blocked)
+        found = _ranked(answer)
         shown |= set(found["product_id"])
         ours.append(_judge(found, batch))
         counter.append(_judge(_most_popular(known, batch, blocked), batch))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, JsonValue
 
 import automation
-from automation.errors import BadArtifact, ContractError
+from automation.contracts import judged_by
+from automation.contracts.answers import check_metrics
+from automation.errors import BadArtifact
 from automation.ids import content_hash
 from automation.learn import artifacts
 from automation.learn.artifacts import Card
@@ -40,8 +41,8 @@ def train(
     Raises `NotEnoughData` from the component and `ContractError` for metrics or arrays that can't be kept.
     """
     component: Model = registry.find(model.kind, model.using)(model.options)
-    metrics = _checked(model.name, component.fit(snapshot, seed=model.seed, parts=parts))
-    admitted, because = admit(metrics, getattr(component, "judged_by", ("quality", "the baseline")))
+    metrics = check_metrics(component.fit(snapshot, seed=model.seed, parts=parts), model.name)
+    admitted, because = admit(metrics, judged_by(component))
     if evidence and "quality" not in metrics:
         because = f"admitted: {_weighed(evidence, ('NDCG@10', 'popularity'))[1]}"
     card = Card(
@@ -134,13 +135,6 @@ def _check_settings(model: ModelSettings, card: Card) -> None:
     if changed:
         told = "; ".join(f"{key} was {then.get(key)}, is now {now.get(key)}" for key in changed)
         raise BadArtifact(f"{model.name} was trained with other settings ({told}): run `automation train {model.name}`")
-
-
-def _checked(name: str, metrics: Mapping[str, float]) -> dict[str, float]:
-    bad = sorted(key for key, value in metrics.items() if not math.isfinite(value))
-    if bad:
-        raise ContractError(f"{name}: fit() gave {', '.join(bad)}, not a finite number")
-    return {key: float(value) for key, value in metrics.items()}
 
 
 def _written(options: BaseModel) -> dict[str, JsonValue]:

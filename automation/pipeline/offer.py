@@ -5,22 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import polars as pl
 from pydantic import JsonValue
 
 from automation.contracts import OfferPolicy
-from automation.errors import ContractError
+from automation.contracts.answers import check_choices
 from automation.ids import shares
 from automation.types.offer import NO_DISCOUNT, NO_MESSAGE, Offer
-
-SCHEMA = {
-    "customer_id": pl.String(),
-    "offer": pl.String(),
-    "probability": pl.Float64(),
-    "expected_value": pl.Float64(),
-    "expected_cost": pl.Float64(),
-}
 
 
 @dataclass(frozen=True)
@@ -49,7 +40,7 @@ def choose(batch: pl.DataFrame, context: OfferContext, *, salt: str) -> pl.DataF
     """The batch with `offer`, `offer_propensity`, `offer_probabilities` (JSON of the whole distribution) and
     `expected_value`, the mean over that distribution."""
     answer = context.policy.choose(batch, context.offers, context.plan)
-    _check(answer, batch["customer_id"], context)
+    check_choices(answer, f"offer policy {context.name}", batch["customer_id"], context.offers["offer"])
     wide = answer.sort("customer_id", "offer").with_columns(
         pl.col("probability").cum_sum().over("customer_id").alias("edge"),
         pl.Series("draw", shares(f"{salt}:offer", answer.sort("customer_id", "offer")["customer_id"])),
@@ -71,22 +62,3 @@ def choose(batch: pl.DataFrame, context: OfferContext, *, salt: str) -> pl.DataF
     chosen = drawn.select("customer_id", "offer", pl.col("probability").alias("offer_propensity"))
     both = chosen.join(encoded, on="customer_id", maintain_order="left")
     return batch.join(both, on="customer_id", how="left", maintain_order="left")
-
-
-def _check(answer: pl.DataFrame, customers: pl.Series, context: OfferContext) -> None:
-    """Raise `ContractError` for probabilities that can't be drawn from."""
-    if dict(answer.schema) != SCHEMA:
-        raise ContractError(f"offer policy {context.name}: columns must be {SCHEMA}, not {dict(answer.schema)}")
-    sums = answer.group_by("customer_id").agg(pl.col("probability").sum())
-    values = answer["probability"].to_numpy()
-    problems = {
-        "a missing value": answer.null_count().sum_horizontal().item() > 0,
-        "an offer it was not given": not answer["offer"].is_in(context.offers["offer"].implode()).all(),
-        "a customer and offer twice": answer.select("customer_id", "offer").is_duplicated().any(),
-        "a probability outside 0 to 1": bool(((values < 0) | (values > 1) | np.isnan(values)).any()),
-        "probabilities that do not sum to 1": bool(((sums["probability"] - 1).abs() > 1e-9).any()),
-        "not exactly the batch's customers": set(sums["customer_id"]) != set(customers),
-    }
-    for what, wrong in problems.items():
-        if wrong:
-            raise ContractError(f"offer policy {context.name} returned {what}")

@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
 from automation.contracts import Recommender, Snapshot, reason_texts
-from automation.errors import ContractError
+from automation.contracts.answers import check_recommendations
 from automation.event_types import PURCHASE
 
-SCHEMA = {
-    "customer_id": pl.String(),
-    "product_id": pl.String(),
-    "score": pl.Float64(),
-    "reason": pl.String(),
-    "because": pl.List(pl.String()),
-}
 SHOWN = ("name", "category", "brand", "price", "currency", "url", "image_url")
 """What messages may show of a product."""
 
 
 @dataclass(frozen=True)
-class Source:
+class NamedRecommender:
     """A fitted recommender and the name that the campaign calls it by."""
 
     name: str
@@ -35,8 +28,8 @@ class Source:
 class RecommendationContext:
     """What a run may recommend from: `first`, topped up by `otherwise`; `catalogue` has product_id and `SHOWN`."""
 
-    first: Source
-    otherwise: Source | None
+    first: NamedRecommender
+    otherwise: NamedRecommender | None
     items: int
     at_least: int
     exclude: Sequence[str]
@@ -45,7 +38,13 @@ class RecommendationContext:
 
 
 def recommendation_context(
-    data: Snapshot, first: Source, otherwise: Source | None, *, items: int, at_least: int, exclude: Sequence[str]
+    data: Snapshot,
+    first: NamedRecommender,
+    otherwise: NamedRecommender | None,
+    *,
+    items: int,
+    at_least: int,
+    exclude: Sequence[str],
 ) -> RecommendationContext:
     """Read the catalogue once for the run."""
     columns = [name for name in ("product_id", *SHOWN, "stock") if name in data.products.columns]
@@ -85,35 +84,19 @@ def _purchased(history: pl.DataFrame) -> pl.DataFrame:
 
 
 def _ask(
-    source: Source, customers: pl.Series, history: pl.DataFrame, from_: RecommendationContext, blocked: pl.DataFrame
+    source: NamedRecommender,
+    customers: pl.Series,
+    history: pl.DataFrame,
+    from_: RecommendationContext,
+    blocked: pl.DataFrame,
 ) -> pl.DataFrame:
     mine = history.join(customers.to_frame("customer_id"), on="customer_id", how="semi")
     answer = source.model.recommend(customers, mine, k=from_.items, allowed=from_.allowed, blocked=blocked)
-    _check(answer, source.name, customers, from_, blocked)
+    check_recommendations(
+        answer, f"recommender {source.name}", customers, k=from_.items, allowed=from_.allowed, blocked=blocked
+    )
     ranked = answer.sort(["customer_id", "score", "product_id"], descending=[False, True, False])
     return ranked.with_columns(pl.lit(source.name).alias("by"))
-
-
-def _check(
-    answer: pl.DataFrame, name: str, customers: pl.Series, from_: RecommendationContext, blocked: pl.DataFrame
-) -> None:
-    """Raise `ContractError` for an answer that can't be taken as it is."""
-    if dict(answer.schema) != SCHEMA:
-        raise ContractError(f"{name}: columns must be {SCHEMA}, not {dict(answer.schema)}")
-    problems: Mapping[str, bool] = {
-        "a missing value": bool(answer.select(pl.any_horizontal(pl.all().is_null().any())).item()),
-        "a score that is not a number": bool((~answer["score"].is_finite()).any()),
-        "a product twice for one customer": bool(answer.select("customer_id", "product_id").is_duplicated().any()),
-        f"more than {from_.items} products for a customer": bool(
-            (answer.group_by("customer_id").len()["len"] > from_.items).any()
-        ),
-        "a customer who was not asked about": not answer["customer_id"].is_in(customers.implode()).all(),
-        "a product that is not allowed": not answer["product_id"].is_in(from_.allowed.implode()).all(),
-        "a blocked product": answer.join(blocked, on=["customer_id", "product_id"], how="semi").height > 0,
-    }
-    for what, wrong in problems.items():
-        if wrong:
-            raise ContractError(f"recommender {name} returned {what}")
 
 
 def _top_up(

@@ -10,6 +10,7 @@ import ibis
 import polars as pl
 
 from automation.contracts import Snapshot
+from automation.contracts.answers import check_members
 from automation.errors import ConfigurationError, ContractError
 from automation.plugin_manager import Registry
 from automation.rules.compiler import members_of
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 Assign = Callable[[Snapshot], Iterator[pl.DataFrame]]
 """A segmenter's `assign`."""
 
-_FRAME = pl.Schema(
-    {"customer_id": pl.String(), "label": pl.String(), "score": pl.Float64(), "reasons": pl.List(pl.String())}
-)
 _DDL = "(customer_id VARCHAR NOT NULL, label VARCHAR, score DOUBLE, reasons VARCHAR[])"
 
 
@@ -123,7 +121,7 @@ def _keep(name: str, frames: Iterator[pl.DataFrame], data: Snapshot) -> ir.Table
     try:
         cursor.execute(f"CREATE TABLE {table} {_DDL}")
         for frame in frames:
-            _check(name, frame)
+            check_members(frame, f"segmenter {name}")
             cursor.register("frame", frame.to_arrow())
             cursor.execute(f"INSERT INTO {table} SELECT customer_id, label, score, reasons FROM frame")  # noqa: S608
             cursor.unregister("frame")
@@ -131,22 +129,10 @@ def _keep(name: str, frames: Iterator[pl.DataFrame], data: Snapshot) -> ir.Table
             f"SELECT customer_id FROM {table} GROUP BY customer_id HAVING count(*) > 1 ORDER BY 1 LIMIT 1"  # noqa: S608
         ).fetchone()
         if repeated is not None:
-            raise ContractError(f"segment {name!r}: customer {repeated[0]!r} is assigned twice")
+            raise ContractError(f"segmenter {name} returned customer {repeated[0]!r} twice")
     except BaseException:
         cursor.execute(f"DROP TABLE IF EXISTS {table}")
         raise
     finally:
         cursor.close()
     return backend.table(table)
-
-
-def _check(name: str, frame: pl.DataFrame) -> None:
-    """Raises `ContractError` unless the frame is what a segmenter promises."""
-    if dict(frame.schema) != dict(_FRAME):
-        raise ContractError(f"segment {name!r}: expected the columns {dict(_FRAME)}, got {dict(frame.schema)}")
-    if frame["customer_id"].null_count():
-        raise ContractError(f"segment {name!r}: a customer_id is missing")
-    if not frame["score"].drop_nulls().is_finite().all():
-        raise ContractError(f"segment {name!r}: a score is not a finite number")
-    if (frame["reasons"].list.len() > 3).any():
-        raise ContractError(f"segment {name!r}: a customer has more than three reasons")

@@ -11,12 +11,13 @@ from typing import Any
 import polars as pl
 
 from automation.contracts import Snapshot
+from automation.contracts.answers import check_plan
 from automation.errors import ConfigurationError
 from automation.pipeline.caps import CapRequest, cap_rules
 from automation.pipeline.decide import RunContext
 from automation.pipeline.eligibility import EligibilityPolicy
 from automation.pipeline.offer import OfferContext, offers_frame
-from automation.pipeline.recommend import RecommendationContext, Source, recommendation_context
+from automation.pipeline.recommend import NamedRecommender, RecommendationContext, recommendation_context
 from automation.types.campaign import Campaign
 from automation.types.condition import Using
 from automation.types.step import Send
@@ -97,25 +98,27 @@ def _recommendation_context(
     wanted = campaign.recommend
     if wanted is None:
         return None
-    source: Callable[[Using], Source] = partial(_source, workspace, data, versions)
+    fitted: Callable[[Using], NamedRecommender] = partial(_fitted_recommender, workspace, data, versions)
     return recommendation_context(
         data,
-        source(wanted.using),
-        source(wanted.otherwise) if wanted.otherwise else None,
+        fitted(wanted.using),
+        fitted(wanted.otherwise) if wanted.otherwise else None,
         items=wanted.items,
         at_least=wanted.at_least,
         exclude=wanted.exclude,
     )
 
 
-def _source(workspace: Workspace, data: Snapshot, versions: Mapping[str, str], using: Using) -> Source:
+def _fitted_recommender(
+    workspace: Workspace, data: Snapshot, versions: Mapping[str, str], using: Using
+) -> NamedRecommender:
     """A fitted model by its name in config.yaml; a component named directly is fitted for this run."""
     if using.name in workspace.project.settings.models:
         model: Any = load(workspace, using.name, versions)
-        return Source(using.name, model)
+        return NamedRecommender(using.name, model)
     component = workspace.project.registry.find("recommenders", using.name)(using.options)
     component.fit(data, seed=FIT_SEED, parts={})
-    return Source(using.name, component)
+    return NamedRecommender(using.name, component)
 
 
 def _offer_context(workspace: Workspace, campaign: Campaign, plan: Mapping[str, Any]) -> OfferContext | None:
@@ -136,4 +139,8 @@ def _offer_context(workspace: Workspace, campaign: Campaign, plan: Mapping[str, 
 def plan_offers(context: RunContext, batches: Iterator[pl.DataFrame], budget: Decimal | None) -> Mapping[str, Any]:
     """The offer policy's plan for the whole run."""
     offer = context.offer
-    return {} if offer is None else offer.policy.plan(batches, offer.offers, budget=budget, seed=FIT_SEED)
+    if offer is None:
+        return {}
+    plan = offer.policy.plan(batches, offer.offers, budget=budget, seed=FIT_SEED)
+    check_plan(plan, f"offer policy {offer.name}")
+    return plan

@@ -7,13 +7,15 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from automation.contracts import Rule, Snapshot
+from automation.contracts import ComplementRule, PredicateRule, Rule, Snapshot, TallyRule
+from automation.contracts.answers import check_matching
+from automation.testing.promises import check_light_import, check_options, keep, require
 from automation.testing.toy_shop import toy_snapshot
 
 if TYPE_CHECKING:
-    import polars as pl
+    import ibis.expr.types as ir
 
 
 def check_rule(
@@ -21,42 +23,57 @@ def check_rule(
 ) -> None:
     """Assert the contract of `automation.contracts.Rule`.
 
-    written: the whole mapping as the YAML has it, the rule's key included.
-    expected: the customer ids that it must match, among those of `data` (the toy shop if none is given).
+    written: the whole mapping as in the YAML file, the rule's key included.
+    expected: the customer ids that it must match, among those of `data` (the toy shop if None).
 
-    Raises AssertionError saying what is wrong.
+    Checked: options are frozen and strict; the module imports nothing heavy; the set is one column of distinct,
+    non-null ids, the same when asked again; `predicate`, `complement_of` and `tally`, where the rule has them, agree
+    with it; a shop without customers and events, and an instant ten years earlier, raise nothing. Raises
+    AssertionError, saying which of these is broken.
     """
     data = toy_snapshot() if data is None else data
-    options = _check_options(rule, written)
-    found = _ids(rule, options, data)
-    assert found.columns == ["customer_id"], f"matching() gave the columns {found.columns}, not customer_id alone"
-    ids = found["customer_id"].to_list()
-    assert None not in ids, "matching() gave a null customer_id"
-    assert len(ids) == len(set(ids)), "matching() gave a customer twice"
+    check_options(rule)
+    check_light_import(rule)
+    options = _parse_options(rule, written)
+    ids = _ids(rule, options, data)
+    require(len(ids) == len(set(ids)), "matching() returned a customer twice")
     customers = set(data.customers.select("customer_id").to_polars()["customer_id"])
     matched = set(ids) & customers
-    assert matched == set(expected), f"expected {sorted(expected)}, matched {sorted(matched)}"
-    again = _ids(rule, options, data)
-    assert set(again["customer_id"]) == set(ids), "matching() gave two answers for one snapshot"
+    require(matched == set(expected), f"expected {sorted(expected)}, matched {sorted(matched)}")
+    require(set(_ids(rule, options, data)) == set(ids), "matching() returned two answers for one snapshot")
+    _check_optional(rule(options), data, matched)
     _ids(rule, options, replace(data, customers=data.customers.limit(0), events=data.events.limit(0)))
     _ids(rule, options, replace(data, as_of=data.as_of - timedelta(days=3650)))
 
 
-def _check_options(rule: type[Rule], written: Mapping[str, Any]) -> BaseModel:
-    assert rule.key in written, f"the mapping must hold the rule's key {rule.key!r}"
-    options = rule.Options.model_validate(dict(written))
-    assert rule.Options.model_config.get("frozen"), "Options must be frozen"
-    try:
-        rule.Options.model_validate({**written, "no_such_option": 1})
-    except ValidationError:
-        return options
-    raise AssertionError('Options must refuse an unknown key (extra="forbid")')
+def _parse_options(rule: type[Rule], written: Mapping[str, Any]) -> BaseModel:
+    require(rule.key in written, f"the mapping must hold the rule's key {rule.key!r}")
+    return rule.Options.model_validate(dict(written))
 
 
-def _ids(rule: type[Rule], options: BaseModel, data: Snapshot) -> pl.DataFrame:
-    import ibis.expr.types as ir
+def _ids(rule: type[Rule], options: BaseModel, data: Snapshot) -> list[str]:
+    return _listed(rule(options).matching(data), rule)
 
-    table = rule(options).matching(data)
-    assert isinstance(table, ir.Table), f"matching() must return a lazy Ibis table, not {type(table).__name__}"
-    frame: pl.DataFrame = table.to_polars()
-    return frame
+
+def _listed(table: ir.Table, rule: type) -> list[str]:
+    keep(check_matching, table, f"rule {rule.__name__}")
+    ids: list[str] = table.to_polars()["customer_id"].to_list()
+    require(None not in ids, f"rule {rule.__name__} returned a null customer_id")
+    return ids
+
+
+def _check_optional(rule: Rule, data: Snapshot, matched: Collection[str]) -> None:
+    """A predicate, a complement and a tally must say the same as `matching`."""
+    everyone = data.customers.select("customer_id").to_polars()["customer_id"].to_list()
+    if isinstance(rule, PredicateRule) and (test := rule.predicate(data, data.customers)) is not None:
+        found = data.customers.filter(test).select("customer_id")
+        require(set(_listed(found, type(rule))) == matched, "predicate() holds for others than matching() returned")
+    if isinstance(rule, ComplementRule) and (others := rule.complement_of(data)) is not None:
+        left = set(everyone) - set(_listed(others, type(rule)))
+        require(left == matched, "complement_of() does not return all customers that matching() left out")
+    if isinstance(rule, TallyRule) and (tally := rule.tally(data)) is not None:
+        rows = data.events.filter(data.events.type == tally.event)
+        held = rows.group_by("customer_id").aggregate(holds=tally.holds(rows).fill_null(False)).to_polars()
+        true = set(held.filter(held["holds"])["customer_id"])
+        found_by_tally = set(everyone) - true if tally.negated else true & set(everyone)
+        require(found_by_tally == matched, "tally() holds for others than matching() returned")

@@ -12,6 +12,7 @@ import polars as pl
 from sqlalchemy.engine import Connection
 
 from automation.clock import monotonic, to_millis
+from automation.contracts.answers import check_rows
 from automation.errors import ConfigurationError, SourceError
 from automation.ids import content_hash
 from automation.inbound.consents import accept_consents
@@ -130,6 +131,7 @@ def _frames(
         source: Any = registry.find("sources", name)
         if plain.suffix.lower() in source.suffixes:
             for frame in source(source.Options()).read(path, "customers"):
+                check_rows(frame, f"source {name}")
                 columns = [column for column in frame.columns if column != "_row"]
                 yield all_text(frame), choose(mapping, kind, columns, path)
             return

@@ -13,6 +13,7 @@ import polars as pl
 from pydantic import ValidationError
 
 from automation.clock import monotonic
+from automation.contracts.answers import check_rows
 from automation.errors import ConfigurationError, SourceError
 from automation.types.schema import TableName
 from automation.warehouse.importing.cleaning import RECORD, clean, trim
@@ -75,6 +76,7 @@ class _Import:
         self.repeats = None
         last: pl.DataFrame | None = None
         for frame in source.read(path, self.staged.table):
+            check_rows(frame, f"source {type(source).__name__}")
             if mapping is None:
                 mapping = file.choose(self.staged.table, frame.drop("_row").columns, path)
                 self.known = lookups(self.warehouse, mapping)

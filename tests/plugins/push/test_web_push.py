@@ -47,7 +47,7 @@ class Browser:
 
 
 def channel(**options: Any) -> WebPushChannel:
-    given = {"private_key": Secret(PRIVATE), "cap_entry": "mailto:hi@toy.example", "allow_private": True}
+    given = {"private_key": Secret(PRIVATE), "contact": "mailto:hi@toy.example", "allow_private": True}
     return WebPushChannel(WebPushOptions(**given | {"timeout": 2, "answer_timeout": 0.5} | options))
 
 

@@ -94,10 +94,11 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("name", "array", "told"),
     [
-        ("w", np.array([{}], dtype=object), "save() gave 'w' as object: give a plain array, text as uint8"),
-        ("w", [1.0], "save() gave 'w' as list: give a plain array, text as uint8"),
-        ("../w", np.zeros(1), "save() gave an array called '../w': use letters, digits, _ - and ."),
-        ("a/b", np.zeros(1), "save() gave an array called 'a/b': use letters, digits, _ - and ."),
+        ("w", np.array([{}], dtype=object), "churn_risk: save() returned 'w' as object; return numbers, text as uint8"),
+        ("w", [1.0], "churn_risk: save() returned 'w' as list; return numbers, text as uint8"),
+        ("w", np.array(["a"]), "churn_risk: save() returned 'w' as <U1; return numbers, text as uint8"),
+        ("../w", np.zeros(1), "churn_risk: save() returned an array called '../w'; use letters, digits, _ - and ."),
+        ("a/b", np.zeros(1), "churn_risk: save() returned an array called 'a/b'; use letters, digits, _ - and ."),
     ],
 )
 def test_refuses_arrays_that_need_unpickling(tmp_path: Path, name: str, array: Any, told: str) -> None:

@@ -153,7 +153,7 @@ def test_the_code_version_follows_the_plugin(registry: Registry, tmp_path: Path)
 
 
 def test_a_metric_that_is_no_number_is_refused(registry: Registry, tmp_path: Path) -> None:
-    with pytest.raises(ContractError, match=r"churn_risk: fit\(\) gave quality, not a finite number"):
+    with pytest.raises(ContractError, match=r"churn_risk: fit\(\) returned quality, not a finite number"):
         train(registry, tmp_path, quality=float("nan"))
 
 

@@ -189,7 +189,10 @@ def test_a_plugin_may_add_a_reason_and_never_take_one_away(store: Store) -> None
 @pytest.mark.parametrize(
     ("answer", "what"),
     [
-        (lambda batch: batch.select("customer_id"), "columns must be customer_id, code, detail as String"),
+        (
+            lambda batch: batch.select("customer_id"),
+            "columns customer_id String, not customer_id String, code",
+        ),
         (lambda batch: refusal(("c1", "flood", "")), r"codes that it does not declare: \['flood'\]"),
         (lambda batch: refusal(("c1", "strike", ""), ("c1", "strike", "")), "a customer twice"),
     ],

@@ -42,7 +42,8 @@ class Lottery:
         return {}
 
     def choose(self, batch: pl.DataFrame, offers: pl.DataFrame, plan: Mapping[str, Any]) -> pl.DataFrame:
-        table = pl.DataFrame({"offer": list(self.probabilities), "probability": list(self.probabilities.values())})
+        shares = {**dict.fromkeys(offers["offer"], 0.0), **self.probabilities}
+        table = pl.DataFrame({"offer": list(shares), "probability": list(shares.values())})
         costs = table.join(offers.select("offer", "expected_cost"), on="offer", how="left", maintain_order="left")
         pairs = batch.select("customer_id").join(costs.fill_null(0.0), how="cross")
         return pairs.select("customer_id", "offer", "probability", pl.lit(0.0).alias("expected_value"), "expected_cost")
@@ -93,8 +94,8 @@ def test_an_impossible_offer_is_never_drawn() -> None:
     [
         ({"pct10": 0.5, "pct20": 0.4}, "probabilities that do not sum to 1"),
         ({"pct10": 1.5, "pct20": -0.5}, "a probability outside 0 to 1"),
-        ({"pct10": float("nan"), "pct20": 0.5}, "a probability outside 0 to 1"),
-        ({"pct30": 1.0}, "an offer it was not given"),
+        ({"pct10": float("nan"), "pct20": 0.5}, "a number that is not finite"),
+        ({"pct30": 1.0}, "an offer that it was not given"),
     ],
 )
 def test_what_cannot_be_drawn_from_fails_the_batch(probabilities: Mapping[str, float], what: str) -> None:

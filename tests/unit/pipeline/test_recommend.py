@@ -10,8 +10,9 @@ import polars as pl
 import pytest
 
 from automation.contracts import Options, ReasonTexts
+from automation.contracts.answers import RECOMMENDATIONS
 from automation.errors import ContractError
-from automation.pipeline.recommend import SCHEMA, RecommendationContext, Source, recommend
+from automation.pipeline.recommend import NamedRecommender, RecommendationContext, recommend
 
 CATALOGUE = pl.DataFrame(
     {
@@ -44,7 +45,7 @@ class Fixed:
     }
 
     def __init__(self, *rows: Row, obedient: bool = True) -> None:
-        self.rows = pl.DataFrame(list(rows), schema=SCHEMA, orient="row")
+        self.rows = pl.DataFrame(list(rows), schema=RECOMMENDATIONS, orient="row")
         self.obedient = obedient
 
     def recommend(
@@ -62,8 +63,10 @@ def recommendation(
     first: Any, otherwise: Any = None, *, items: int = 2, exclude: Sequence[str] = (), stock: Sequence[str] = ()
 ) -> RecommendationContext:
     allowed = pl.Series("product_id", list(stock) or ["p1", "p2", "p3", "p4"])
-    backup = None if otherwise is None else Source("backup", otherwise)
-    return RecommendationContext(Source("similar", first), backup, items, 0, tuple(exclude), CATALOGUE, allowed)
+    backup = None if otherwise is None else NamedRecommender("backup", otherwise)
+    return RecommendationContext(
+        NamedRecommender("similar", first), backup, items, 0, tuple(exclude), CATALOGUE, allowed
+    )
 
 
 def items(found: pl.DataFrame) -> dict[str, list[dict[str, Any]]]:
@@ -157,7 +160,7 @@ def test_only_what_is_in_stock_is_offered() -> None:
 @pytest.mark.parametrize(
     ("rows", "what"),
     [
-        ([("c1", "p1", float("nan"), "popular", [])], "a score that is not a number"),
+        ([("c1", "p1", float("nan"), "popular", [])], "a score that is not a finite number"),
         ([("c1", "p1", 1.0, "popular", []), ("c1", "p1", 0.5, "popular", [])], "a product twice for one customer"),
         ([("c1", p, 1.0, "popular", []) for p in ("p2", "p3", "p4")], "more than 2 products for a customer"),
         ([("c9", "p1", 1.0, "popular", [])], "a customer who was not asked about"),
@@ -176,5 +179,5 @@ def test_wrong_columns_are_named() -> None:
         def recommend(self, customers: pl.Series, *_: Any, **__: Any) -> pl.DataFrame:
             return self.rows.drop("because")
 
-    with pytest.raises(ContractError, match="similar: columns must be"):
+    with pytest.raises(ContractError, match="recommender similar returned the columns"):
         recommend(BATCH, recommendation(Wrong()), HISTORY)

@@ -110,10 +110,10 @@ def test_a_name_is_a_conditions_or_a_models() -> None:
 @pytest.mark.parametrize(
     ("frames", "text"),
     [
-        ([[("c1", None, 1.0, [])], [("c1", None, 0.5, [])]], "segment 'heat': customer 'c1' is assigned twice"),
-        ([[("c1", None, float("nan"), [])]], "segment 'heat': a score is not a finite number"),
-        ([[(None, None, 1.0, [])]], "segment 'heat': a customer_id is missing"),
-        ([[("c1", None, 1.0, ["a", "b", "c", "d"])]], "segment 'heat': a customer has more than three reasons"),
+        ([[("c1", None, 1.0, [])], [("c1", None, 0.5, [])]], "segmenter heat returned customer 'c1' twice"),
+        ([[("c1", None, float("nan"), [])]], "segmenter heat returned a score that is not a finite number"),
+        ([[(None, None, 1.0, [])]], "segmenter heat returned a missing customer_id"),
+        ([[("c1", None, 1.0, ["a", "b", "c", "d"])]], "segmenter heat returned more than 3 reasons for a customer"),
     ],
 )
 def test_a_model_that_breaks_its_contract_gives_no_segment(frames: list[Any], text: str) -> None:
