@@ -46,11 +46,11 @@ def train(
 
 def _list(invocation: Invocation) -> None:
     """Every version of the models that config.yaml names, the newest first."""
-    from automation.learn.models import cards
+    from automation.workspace.models import trained_versions
 
     with invocation.workspace() as workspace:
         names = list(workspace.project.settings.models)
-        found = [card for name in names for card in cards(workspace.models, name)]
+        found = [card for name in names for card in trained_versions(workspace, name)]
     untrained = [name for name in names if name not in {card.name for card in found}]
     rows = [(c.name, c.version, "yes" if c.admitted else "NO", c.because) for c in found]
     never = [Text(f"never trained: {', '.join(untrained)}; automation train", "odd")] if untrained else []

@@ -141,6 +141,11 @@ def plain(card: Card) -> dict[str, JsonValue]:
     return values
 
 
+def card_of(text: str) -> Card:
+    """The card of the JSON text that `plain` gave."""
+    return TypeAdapter(Card).validate_json(text)
+
+
 def _seal(card: Card) -> str:
     return content_hash(json.dumps(plain(card), sort_keys=True, allow_nan=False))
 

@@ -1,8 +1,8 @@
-"""Fit a named model, judge whether it may be used, keep it, and find the one in use."""
+"""Fit a named model, judge whether it may be used, keep it, and load it again."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,40 +86,15 @@ def code_version(model: ModelSettings, registry: Registry) -> str:
     return content_hash(automation.__version__, plugin.name, plugin.version)[:12]
 
 
-def cards(folder: Path, name: str) -> Iterator[Card]:
-    """The cards of every stored version, newest first. Raises `BadArtifact` for one that was changed."""
-    parent = artifacts.version_folder(folder, name, "x").parent
-    found = sorted(parent.iterdir(), reverse=True) if parent.is_dir() else []
-    for entry in found:
-        if not entry.name.startswith(".") and entry.is_dir():
-            yield artifacts.read_card(entry)
-
-
-def latest(folder: Path, name: str) -> Card:
-    """The newest admitted version's card. Raises `BadArtifact` when there is none, saying why."""
-    refused: Card | None = None
-    for card in cards(folder, name):
-        if card.admitted:
-            return card
-        refused = refused or card
-    if refused is None:
-        raise BadArtifact(f"{name} has never been trained: run `automation train {name}`")
-    raise BadArtifact(
-        f"{name} can't be used: its newest version, {refused.version}, was {refused.because}; "
-        f"leave it out of the campaign, or train it again when there is more data: `automation train {name}`"
-    )
-
-
 def load_model(
     model: ModelSettings,
     registry: Registry,
     folder: Path,
     *,
-    version: str | None = None,
+    version: str,
     parts: Mapping[str, Model],
 ) -> Model:
-    """The component of `version`, or of the newest admitted one. Raises `BadArtifact`."""
-    version = version or latest(folder, model.name).version
+    """The component as that version saved it. Raises `BadArtifact`."""
     card, arrays = artifacts.read(artifacts.version_folder(folder, model.name, version))
     _check_settings(model, card)
     component: Model = registry.find(model.kind, model.using)(model.options)

@@ -77,7 +77,7 @@ def test_training_admits_it_and_its_words_are_those_of_a_shop(warehouse: Warehou
     assert card.admitted
     assert card.because == "admitted: AUC 0.75 beats recency alone, 0.69"
     assert card.metrics["calibration_error"] < 0.05
-    loaded: Any = models.load_model(settings, registry, tmp_path, parts={})
+    loaded: Any = models.load_model(settings, registry, tmp_path, version=card.version, parts={})
     frame = pl.concat(list(loaded.assign(known)))
     said = frame["reasons"].explode(empty_as_null=False)
     assert len(frame) > 3_500

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
@@ -153,7 +154,7 @@ def only_recency_matters() -> pl.DataFrame:
     return pl.concat([toy_events().clear(), made], how="diagonal")
 
 
-def test_a_model_that_does_not_beat_recency_is_not_used(tmp_path: Path) -> None:
+def test_a_model_that_does_not_beat_recency_is_not_admitted(tmp_path: Path) -> None:
     registry = Registry()
     registry.plugins["churn"] = Plugin("churn", "installed", "churn 1", "1", ModuleType("churn"))
     registry.components["segmenters"]["churn"] = (Churn, "churn")
@@ -162,10 +163,7 @@ def test_a_model_that_does_not_beat_recency_is_not_used(tmp_path: Path) -> None:
     card = models.train(settings, registry, data, tmp_path, now=LAPSING_AS_OF, parts={})
     assert card.metrics["quality"] <= card.metrics["baseline"]
     assert not card.admitted
-    with pytest.raises(
-        BadArtifact, match=r"was not admitted: AUC 0\.\d+ does not beat recency alone, 0\.\d+; leave it"
-    ):
-        models.load_model(settings, registry, tmp_path, parts={})
+    assert re.fullmatch(r"not admitted: AUC 0\.\d+ does not beat recency alone, 0\.\d+", card.because)
 
 
 def test_is_kept_and_loaded_by_training(tmp_path: Path, shop: Snapshot) -> None:
@@ -174,7 +172,7 @@ def test_is_kept_and_loaded_by_training(tmp_path: Path, shop: Snapshot) -> None:
     card = models.train(settings, registry, shop, tmp_path, now=LAPSING_AS_OF, parts={})
     assert card.admitted
     assert json.loads(json.dumps(card.options))["horizon"] == "30d"
-    loaded: Any = models.load_model(settings, registry, tmp_path, parts={})
+    loaded: Any = models.load_model(settings, registry, tmp_path, version=card.version, parts={})
     assert answer(loaded, shop).equals(answer(fitted(shop, horizon="30d")[0], shop))
 
 

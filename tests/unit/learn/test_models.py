@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from automation.config.settings import ModelSettings
 from automation.contracts import Model, Options, Snapshot
 from automation.errors import BadArtifact, ContractError
-from automation.learn import models
+from automation.learn import artifacts, models
 from automation.learn.artifacts import Card
 from automation.plugin_manager import Plugin, Registry
 from automation.testing.toy_shop import toy_snapshot
@@ -64,8 +64,8 @@ def train(registry: Registry, folder: Path, *, now: datetime = NOW, **options: A
     return models.train(settings(**options), registry, toy_snapshot(), folder, now=now, parts={})
 
 
-def load(registry: Registry, folder: Path, version: str | None = None, **options: Any) -> Guess:
-    model = models.load_model(settings(**options), registry, folder, version=version, parts={})
+def load(registry: Registry, folder: Path, card: Card, **options: Any) -> Guess:
+    model = models.load_model(settings(**options), registry, folder, version=card.version, parts={})
     assert isinstance(model, Guess)
     return model
 
@@ -77,12 +77,12 @@ def test_the_card_says_what_was_trained_from_what(registry: Registry, tmp_path: 
     assert card.options == {"quality": 0.75, "baseline": 0.66}
     assert card.metrics == {"quality": 0.75, "baseline": 0.66}
     assert (card.admitted, card.because) == (True, "admitted: AUC 0.75 beats recency alone, 0.66")
-    assert models.latest(tmp_path, "churn_risk") == card
+    assert artifacts.read_card(tmp_path / "churn_risk" / card.version) == card
 
 
 def test_a_model_is_used_as_it_was_saved(registry: Registry, tmp_path: Path) -> None:
-    train(registry, tmp_path)
-    assert load(registry, tmp_path).learned == 3.0
+    card = train(registry, tmp_path)
+    assert load(registry, tmp_path, card).learned == 3.0
 
 
 @pytest.mark.parametrize(
@@ -93,17 +93,11 @@ def test_a_model_is_used_as_it_was_saved(registry: Registry, tmp_path: Path) -> 
         (0.6612, 0.6634, "not admitted: AUC 0.661 does not beat recency alone, 0.663"),
     ],
 )
-def test_a_model_that_does_not_beat_its_baseline_is_not_used(
+def test_a_model_that_does_not_beat_its_baseline_is_not_admitted(
     registry: Registry, tmp_path: Path, quality: float, baseline: float, because: str
 ) -> None:
     card = train(registry, tmp_path, quality=quality, baseline=baseline)
     assert (card.admitted, card.because) == (False, because)
-    with pytest.raises(BadArtifact) as caught:
-        load(registry, tmp_path, quality=quality, baseline=baseline)
-    assert str(caught.value) == (
-        f"churn_risk can't be used: its newest version, {card.version}, was {because}; leave it out of the campaign, "
-        "or train it again when there is more data: `automation train churn_risk`"
-    )
 
 
 def test_a_model_without_a_baseline_is_admitted(registry: Registry, tmp_path: Path) -> None:
@@ -120,25 +114,16 @@ def test_evidence_is_told_and_judges_nothing(registry: Registry, tmp_path: Path)
     assert (card.admitted, card.because) == (True, "admitted: NDCG@10 0.05 does not beat popularity, 0.11")
 
 
-def test_the_newest_admitted_version_is_used(registry: Registry, tmp_path: Path) -> None:
+def test_an_older_version_can_be_loaded(registry: Registry, tmp_path: Path) -> None:
     old = train(registry, tmp_path)
-    new = train(registry, tmp_path, now=NOW + timedelta(days=1))
-    lost = train(registry, tmp_path, now=NOW + timedelta(days=2), quality=0.5)
-    assert [card.version for card in models.cards(tmp_path, "churn_risk")] == [lost.version, new.version, old.version]
-    assert models.latest(tmp_path, "churn_risk") == new
-    assert load(registry, tmp_path, version=old.version).learned == 3.0
-
-
-def test_says_that_it_was_never_trained(registry: Registry, tmp_path: Path) -> None:
-    with pytest.raises(BadArtifact) as caught:
-        load(registry, tmp_path)
-    assert str(caught.value) == "churn_risk has never been trained: run `automation train churn_risk`"
+    train(registry, tmp_path, now=NOW + timedelta(days=1))
+    assert load(registry, tmp_path, old).learned == 3.0
 
 
 def test_a_version_trained_with_other_options_is_not_used(registry: Registry, tmp_path: Path) -> None:
-    train(registry, tmp_path)
+    card = train(registry, tmp_path)
     with pytest.raises(BadArtifact) as caught:
-        load(registry, tmp_path, quality=0.8)
+        load(registry, tmp_path, card, quality=0.8)
     assert str(caught.value) == (
         "churn_risk was trained with other settings (quality was 0.75, is now 0.8): run `automation train churn_risk`"
     )
@@ -157,9 +142,8 @@ def test_a_metric_that_is_no_number_is_refused(registry: Registry, tmp_path: Pat
         train(registry, tmp_path, quality=float("nan"))
 
 
-def test_a_damaged_newest_version_is_told_not_passed_over(registry: Registry, tmp_path: Path) -> None:
-    train(registry, tmp_path)
-    card = train(registry, tmp_path, now=NOW + timedelta(days=1))
+def test_a_damaged_version_is_refused(registry: Registry, tmp_path: Path) -> None:
+    card = train(registry, tmp_path)
     (tmp_path / "churn_risk" / card.version / "card.json").write_text("{}")
     with pytest.raises(BadArtifact, match="it is not a model's card"):
-        load(registry, tmp_path)
+        load(registry, tmp_path, card)
