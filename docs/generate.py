@@ -138,7 +138,10 @@ def _component(registry: Registry, kind: str, name: str, *, level: int) -> Itera
         yield from (f"From the plugin `{plugin.name}`.", "")
     yield from (_prose(component), "")
     if texts := reason_texts(component):
-        yield from (f"Reasons: {'; '.join(f'`{code}`, “{text}”' for code, text in texts[FALLBACK].items())}.", "")
+        yield from (
+            f"Reasons: {'; '.join(f'`{code}`, “{text}”' for code, text in texts.get(FALLBACK, {}).items())}.",
+            "",
+        )
         yield from (f"They have texts in {', '.join(sorted(texts))}.", "")
     options: type[BaseModel] = getattr(component, "Options", Options)  # a template filter is a function
     if options is not Options and options.__doc__ and kind != "rules":

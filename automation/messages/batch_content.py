@@ -17,7 +17,7 @@ from automation.types.campaign import Campaign
 from automation.types.language import FALLBACK, nearest_language
 
 Sentence = tuple[str, str | None]
-"""A reason's text before and after the names of products; None after one that names none."""
+"""A reason's text before and after the names of products; the second is None if it names no products."""
 Sentences = Mapping[tuple[str, str], Sentence]
 """(recommender, reason code) → its text in one language."""
 Products = Mapping[str, Mapping[str, Any]]

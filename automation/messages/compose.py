@@ -1,4 +1,4 @@
-"""A granted message made ready for its channel: the same grant always gives the same bytes."""
+"""Renders a granted message for its channel: the same grant always gives the same bytes."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class MessageDefaults:
     offers: Mapping[str, Offer]
     secret: bytes
     track: bool = False
-    """Whether an e-mail's links lead through `base_url` and it carries the open pixel."""
+    """Whether e-mails count clicks through `base_url` and have the open pixel."""
     redirect_to: str | None = None
-    """Where every message goes instead of to its customer; see `pipeline.trial`."""
+    """Where every message goes instead of to its customer; see `messages.redirect`."""
 
 
 def compose(
@@ -85,7 +85,7 @@ def _body(
     content: BatchContent,
     own: Mapping[str, str],
 ) -> Body:
-    """What the message says, with its links as the template has them."""
+    """The rendered message before its links are tracked."""
     send = campaign.sends[grant.step]
     kept = json.loads(grant.context)
     otherwise = _otherwise(send) or head.shop["language"]
@@ -119,7 +119,7 @@ def _body(
 
 
 def _otherwise(send: Send) -> str | None:
-    """The language for a customer whose own the template lacks, where the campaign names one."""
+    """The campaign's language for customers in whose own the template has no texts, if it names one."""
     language = send.language
     return None if language is None or isinstance(language, str) else language.otherwise
 
@@ -138,7 +138,7 @@ _PATHS = {"unsubscribe": "u", "preferences": "p", "confirm": "confirm"}
 
 
 def _own_links(grant: Grant, head: MessageDefaults) -> dict[str, str]:
-    """The shop's own pages for this message; where it serves none, unsubscribing is by mail."""
+    """The links to the recipient's pages; without a web app, unsubscribing is by mail."""
     if head.base_url is None:
         mail = _unsubscribe_mail(head, sign(head.secret, "unsubscribe", grant.id))
         return dict.fromkeys(("unsubscribe", "preferences"), mail)
@@ -147,7 +147,7 @@ def _own_links(grant: Grant, head: MessageDefaults) -> dict[str, str]:
 
 
 def _headers(grant: Grant, head: MessageDefaults, own: Mapping[str, str]) -> dict[str, str]:
-    """RFC 2369, 8058 (only where the shop serves links) and 2919, and what Gmail counts complaints by."""
+    """Headers of RFC 2369, 2919 and (with a web app) 8058, and the one by which Gmail counts complaints."""
     sender = head.sender.rpartition("@")[2].rstrip("> ")
     topic, campaign = _token(grant.topic), _token(grant.campaign)
     counted = {"List-Id": f"<{topic}.{sender}>", "Feedback-ID": f"{campaign}:{grant.run_id}:{topic}:{sender}"}

@@ -1,4 +1,4 @@
-"""What is wrong with rendered messages before anybody gets one: counted by problem, each with an example."""
+"""Finds problems in rendered messages before they are sent: counted by problem, each with an example."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from automation.types.message import Rendered
 
 Severity = Literal["error", "warning"]
 GMAIL_CLIPS_AT = 102 * 1024
-"""Bytes of HTML from which Gmail shows only the beginning."""
+"""The size of HTML, in bytes, from which Gmail clips a message."""
 MAX_LINKS = 500
 _SHOWN = 120
 _ATTRIBUTES = tuple(
     re.compile(rf"""{name}\s*=\s*(?:"([^"]*)"|'([^']*)')""")
     for name in ("href", "src", "background", "HREF", "SRC", "BACKGROUND")
-)  # each with a literal to begin with: 0.10 ms for 25 KB, where one pattern for all, of any case, took 0.67
+)  # each pattern starts with a literal: 0.10 ms for 25 KB; one case-insensitive pattern for all took 0.67
 _IN_TEXT = re.compile(r"https?://[^\s<>\"]+")
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{%|%7B%7B|\*\||\|\*|\[\[|\$\{", re.I)
 _HERE = ("localhost", ".localhost", ".local", ".internal")
@@ -38,15 +38,15 @@ SEVERITIES: Mapping[str, Severity] = {
     "offer_ends_early": "warning",
     "dead_link": "warning",
 }
-"""By code. An error keeps a campaign from being launched."""
+"""By code. A campaign with an error cannot be launched."""
 
 Finding = tuple[str, str, str]
-"""A code, what it is in words, and what shows it in this message (a link), or ""."""
+"""A code, a description, and the detail in this message (a link), or ""."""
 
 
 @dataclass
 class Problem:
-    """One thing that is wrong, with how many messages, and the customer and detail of the first."""
+    """One problem: how many messages have it, and the customer and detail of the first."""
 
     code: str
     severity: Severity
@@ -58,15 +58,15 @@ class Problem:
 
 @dataclass
 class Findings:
-    """Problems counted over messages; those of several processes are added up."""
+    """Problems counted over messages; the counts of several processes can be added."""
 
     rendered: int = 0
     problems: dict[tuple[str, str], Problem] = field(default_factory=dict)
     links: dict[str, None] = field(default_factory=dict)
-    """Where the messages lead, without what differs by customer; at most `MAX_LINKS`."""
+    """The targets of links, without the parts that differ by customer; at most `MAX_LINKS`."""
 
     def note(self, customer: str, findings: Iterable[Finding]) -> None:
-        """One message was looked at."""
+        """Count one inspected message."""
         self.rendered += 1
         for code, what, detail in findings:
             self._count(Problem(code, SEVERITIES[code], what, 1, customer, detail))
@@ -94,19 +94,19 @@ class Findings:
 
 @dataclass
 class Inspector:
-    """Looks at one message after the other; what it says of a link it keeps."""
+    """Inspects messages one by one; remembers the result for each link."""
 
     marketing: bool
     findings: Findings
     _verdicts: dict[str, str] = field(default_factory=dict)
 
     def inspect(self, message: Rendered, *, kind: str, wanted_language: str) -> Iterator[Finding]:
-        """Everything that is wrong with it."""
+        """Every problem of the message."""
         for link in self._links(message):
             if verdict := self._verdict(link):
                 yield "broken_link", verdict, link[:_SHOWN]
         if message.language and _primary(wanted_language) not in ("", _primary(message.language)):
-            yield "other_language", f"there are no texts in {wanted_language!r}: written in {message.language!r}", ""
+            yield "other_language", f"no texts in {wanted_language!r}: written in {message.language!r}", ""
         if kind == "email":
             yield from self._mail(message)
 
@@ -129,7 +129,7 @@ class Inspector:
     def _verdict(self, link: str) -> str:
         if link not in self._verdicts:
             if len(self._verdicts) > 20 * MAX_LINKS:
-                self._verdicts.clear()  # links that differ by customer would fill the memory
+                self._verdicts.clear()  # links that differ by customer would fill memory
             self._verdicts[link] = verdict = link_problem(link)
             if not verdict and link.lower().startswith("http"):
                 self.findings.keep_link(link.partition("?")[0].partition("#")[0])
@@ -137,7 +137,7 @@ class Inspector:
 
 
 def link_problem(link: str) -> str:
-    """Why a link in a message can't lead anywhere, else ""."""
+    """Why a link cannot work, or "" if it can."""
     if not link:
         return "a link is empty"
     if _PLACEHOLDER.search(link):
@@ -172,7 +172,7 @@ _NO_ADDRESS = "a link is not a web address"
 
 
 def _can_unsubscribe(message: Rendered) -> bool:
-    """Whether one of the header's addresses stands in the message, for people."""
+    """Whether the message shows one of the header's unsubscribe addresses."""
     listed = re.findall(r"<([^>]+)>", message.headers.get("List-Unsubscribe", ""))
     shown = unescape(message.html) if message.html else message.text
     return any(address in shown for address in listed)

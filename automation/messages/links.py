@@ -1,4 +1,4 @@
-"""The links of a message: found in its bodies, and led through the shop's own address so that clicks are seen."""
+"""The links of a message: finds them in its bodies, and leads them through the shop's own address to count clicks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from automation.messages.render import Body
 _IN_MARKUP = re.compile(
     r"""(<(?:a|area|v:\w+)\s(?:[^<>"']|"[^"]*"|'[^']*')*?(?<=[\s"'])href\s*=\s*)("[^"]*"|'[^']*'|[^\s"'<>]+)""", re.I
 )
-_IN_TEXT = re.compile(r"https?://[^\s<>\"]+")  # in small letters only, and nothing before it: either takes 10 µs more
+_IN_TEXT = re.compile(r"https?://[^\s<>\"]+")  # lower case only, and no lookbehind: either takes 10 µs more
 _WEB = re.compile(r"https?://[^\s/?#]", re.I)
 _CHARACTER = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _OWN_PAGES = ("u", "p", "o", "c", "confirm")
@@ -22,7 +22,7 @@ Replace = Callable[[str], str]
 
 
 def links(body: Body, base_url: str) -> list[str]:
-    """The addresses that a message links to, each once, in the order in which they first stand: HTML, then text.
+    """The addresses that a message links to, each once, in order of first appearance: HTML, then text.
 
     Ours for unsubscribing, preferences and confirming are not among them, nor are mail addresses and anchors.
     """
@@ -39,7 +39,7 @@ def links(body: Body, base_url: str) -> list[str]:
 def track(body: Body, base_url: str, secret: bytes, message_id: str) -> Body:
     """The body with every link led through `/c/<token>` and the open pixel at its end; always the same for a message.
 
-    M: 75 µs a message of 20 KB with 7 links, whose rendering takes 120 µs.
+    75 µs for a message of 20 KB with 7 links, whose rendering takes 120 µs.
     """
     base = base_url.rstrip("/")
     led: dict[str, str] = {}
@@ -81,7 +81,7 @@ def _character_references_read(attribute: str) -> str:
 
 
 def _without_punctuation(url: str) -> str:
-    """What ends a sentence is not the address's; a closing bracket is, where the address opened it."""
+    """The address without the punctuation that ends a sentence; a closing bracket stays if the address opened it."""
     while url and (url[-1] in ".,;:!?'*_~" or (url[-1] in ")]}" and url.count(url[-1]) > url.count(_OPENING[url[-1]]))):
         url = url[:-1]
     return url

@@ -1,7 +1,7 @@
-"""The pages that recipients see: small, without scripts, in their language, and a shop may write its own.
+"""The pages for recipients: small, without scripts, in their language; a shop can write its own.
 
 Files in the project's `templates/web/` replace ours of the same name: `page.html` (the frame), `style.css`,
-one file for each page, and texts in `en.yaml`, `de.yaml` and further languages.
+one file for each page, and texts in `en.yaml`, `de.yaml`, `es.yaml`, `fr.yaml` and further languages.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ NAMES = ("nowhere", "problem", "unsubscribe", "unsubscribed", "preferences", "co
 
 
 class Pages:
-    """One project's pages. Raises `ConfigurationError` where a file of the shop's own is wrong."""
+    """One project's pages. Raises `ConfigurationError` for a mistake in the shop's own files."""
 
     def __init__(self, project: Project) -> None:
         own = project.root / OWN
@@ -49,7 +49,7 @@ class Pages:
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Nothing but our own style may load, and forms go nowhere else."""
+        """Only our own style loads, and forms post only to us."""
         digest = base64.b64encode(hashlib.sha256(self._style.encode()).digest()).decode()
         policy = (
             f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'self'; base-uri 'none'; "
@@ -65,7 +65,7 @@ class Pages:
         return self._pages.get_template(f"{name}.html").render(values, text=text, style=Markup(self._style))  # noqa: S704
 
     def text_version(self, name: str, language: str) -> str:
-        """Which wording somebody agreed to: its language and a hash of the page's template and texts."""
+        """Identifies the wording that a person agreed to: its language and a hash of the page's template and texts."""
         chosen = self._chosen(language)
         source, *_ = self._pages.loader.get_source(self._pages, f"{name}.html") if self._pages.loader else ("",)
         return f"{chosen}:{content_hash(source, *map(str, sorted(self._texts[chosen].items())))[:12]}"
@@ -74,7 +74,7 @@ class Pages:
         return nearest_language(language, self._texts) or nearest_language(self._language, self._texts) or FALLBACK
 
     def _named(self, language: str, shown: Mapping[str, object]) -> dict[str, object]:
-        """Topics and channels as people call them, where a text `topic_NAME` or `channel_NAME` says so."""
+        """Topics and channels by their texts `topic_NAME` and `channel_NAME`, if there are any."""
         texts = self._texts[language]
 
         def named(kind: str, name: str) -> str:
@@ -90,7 +90,7 @@ class Pages:
         return values
 
     def _check(self) -> None:
-        """Render each page once in each language, so that a mistake is found at the start and not by a customer."""
+        """Render each page once in each language, so that a mistake shows at the start and not to a customer."""
         for language, texts in self._compiled.items():
             for name, template in texts.items():
                 try:
@@ -108,7 +108,7 @@ class Pages:
 
 
 def _compiled(texts: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, Template]]:
-    """Texts may speak of `shop`, `topic` and `channel`; the page escapes what they become."""
+    """Texts can use `shop`, `topic` and `channel`; the page escapes the result."""
     plain = ImmutableSandboxedEnvironment(autoescape=False, undefined=StrictUndefined)
     compiled: dict[str, dict[str, Template]] = {language: {} for language in texts}
     for language, named in texts.items():
@@ -127,12 +127,12 @@ def _style(own: Path) -> str:
     file = own / "style.css"
     style = (file if file.is_file() else OURS / "style.css").read_text()
     if "</" in style:
-        raise ConfigurationError(f"{OWN}/style.css: `</` can't stand in a page's style")
+        raise ConfigurationError(f"{OWN}/style.css: a style cannot contain `</`")
     return style
 
 
 def missing_texts(root: Path) -> dict[str, list[str]]:
-    """By language that only the shop has, the texts that it has not written. Raises `ConfigurationError`."""
+    """The missing texts by language, of the languages that only the shop has. Raises `ConfigurationError`."""
     ours = _shipped()
     own = {file.stem: _read(file, f"{OWN}/{file.name}") for file in sorted((root / OWN).glob("*.yaml"))}
     missing = {
@@ -174,5 +174,5 @@ def _read(file: Path, shown: str) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{shown}: can't be read: {error}") from error
     if not isinstance(found, dict):
-        raise ConfigurationError(f"{shown}: must be names and texts")
+        raise ConfigurationError(f"{shown}: write one `name: text` a line")
     return found

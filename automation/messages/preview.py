@@ -38,7 +38,7 @@ pre {{ white-space: pre-wrap; overflow-wrap: anywhere; }}
 def preview(body: Body) -> str:
     """Subject, preheader, HTML and text version on one page.
 
-    The message stands in a frame without any right (no scripts, no forms), since it holds product data and names.
+    The message is in a sandboxed frame (no scripts, no forms), because it contains product data and names.
     """
     frame = f'<iframe sandbox title="HTML version" srcdoc="{escape(body.html)}"></iframe>\n'
     return _PAGE.format(

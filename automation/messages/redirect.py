@@ -1,4 +1,4 @@
-"""Messages for tests: under `redirect_all` nothing reaches a customer, and nothing of a test reaches anybody's choices.
+"""Test messages: under `redirect_all` nothing reaches a customer, and a test changes nobody's consent.
 
 A run that is planned under `redirect_all` marks its messages. They only ever go to that address, also if it is taken
 out of config.yaml again; and what was promised to customers before waits until it is.
@@ -19,27 +19,27 @@ from automation.types.grant import Grant
 from automation.types.message import Rendered
 
 MARK = "test"
-"""In a message's context: it was planned under `redirect_all`."""
+"""The key in a message's context that marks it as planned under `redirect_all`."""
 CUSTOMER, COPY = "X-Test-Customer", "X-Seed-Of"
 
 
 class Waits(AutomationError):
-    """Promised to a customer before `redirect_all` was set: it leaves when that is gone."""
+    """The message was planned for a customer before `redirect_all` was set: it is sent once that is removed."""
 
 
 def addressed(
     grant: Grant, campaign: Campaign, renderer: Renderer, head: MessageDefaults, content: BatchContent
 ) -> Rendered:
-    """`compose`, or under `redirect_all` the message as a test. Raises `AutomationError`, of which `Waits` passes."""
+    """`compose`, or under `redirect_all` the message as a test. Raises `Waits` or another `AutomationError`."""
     marked = is_test(grant)
     if not marked and head.redirect_to is None:
         return compose(grant, campaign, renderer, head, content)
     if not marked:
-        raise Waits("redirect_all is set, and this was promised to a customer before")
+        raise Waits("redirect_all is set, and this message was planned for a customer before")
     if head.redirect_to is None:
         raise AutomationError("it was planned under redirect_all, which is no longer set")
     if head.kinds[grant.channel] != "email":
-        raise AutomationError("redirect_all names an e-mail address, and this goes another way")
+        raise AutomationError("redirect_all is an e-mail address, and this message is for another kind of channel")
     made = compose(grant._replace(id=unknown_id(grant.id)), campaign, renderer, head, content)
     return replace(
         made,
@@ -56,7 +56,7 @@ def is_test(grant: Grant) -> bool:
 
 
 def unknown_id(message: str) -> str:
-    """An id that no message has, so that the links of a copy change nothing for the customer whose message it shows."""
+    """An id that no message has, so that links of a copy change nothing for the customer whose message it copies."""
     return content_hash("trial", message)[:32]
 
 

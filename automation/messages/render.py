@@ -1,9 +1,9 @@
-"""A message's body from a template and a plain context: the same context gives the same bytes."""
+"""Renders a template with a plain context: the same context gives the same bytes."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,28 +28,13 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 @dataclass(frozen=True)
 class Body:
-    """What a message says. Beyond e-mail only `text` (and `subject`, a title)."""
+    """A rendered message. Channels other than e-mail use only `text` (and `subject`, as a title)."""
 
     subject: str
     preheader: str
     text: str
     html: str
     language: str = ""
-
-
-@dataclass(frozen=True)
-class Rendering:
-    """One message to render: a template, a kind of channel and a context of plain values.
-
-    `language` is the wanted one, `otherwise` the one to fall back to; `subject` replaces the language file's.
-    """
-
-    template: str
-    kind: Kind
-    context: Mapping[str, Any]
-    language: str | None = None
-    otherwise: str | None = None
-    subject: Subject = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +74,7 @@ class Renderer:
     ) -> Body:
         """One message. Raises `LanguageMissing`, or `TemplateError` with the template's file and line.
 
-        plain: the context came out of JSON, so that it holds no object and need not be looked through.
+        plain: the context comes from JSON, so it contains no objects and needs no check.
         """
         compiled = self._body(template, kind)
         chosen = self.language(template, language, otherwise)
@@ -100,25 +85,14 @@ class Renderer:
         text = _BLANK_LINES.sub("\n\n", compiled.text.render(values)).strip()
         return Body(line, preheader, text, html, chosen)
 
-    def render_many(self, renderings: Iterable[Rendering]) -> Iterator[Body | TemplateError]:
-        """Every message in its order; one that can't be rendered gives its error and stops nobody else."""
-        for one in renderings:
-            try:
-                yield self.render(
-                    one.template, one.kind, one.context,
-                    language=one.language, otherwise=one.otherwise, subject=one.subject,
-                )  # fmt: skip
-            except TemplateError as error:
-                yield error
-
     def kinds(self, template: str) -> tuple[Kind, ...]:
-        """The kinds of channel that the template has a file for."""
+        """The kinds of channel for which the template has a file."""
         return tuple(
             kind for kind in KINDS if any(f"{template}/{name}" in self.templates.files for name in KIND_FILES[kind])
         )
 
     def check(self, template: str) -> tuple[TemplateError, ...]:
-        """Everything that is wrong with the template in any language, without a context."""
+        """Every problem of the template in any language that shows without a context."""
         problems: list[TemplateError] = []
         programs: list[Program] = []
         kinds = self.kinds(template)
@@ -170,7 +144,7 @@ class Renderer:
                 done[name] = phrases[name].render(values)
             rendered = done[name]
             if rendered is None:
-                raise TemplateError(phrases[name].name, None, f"the text {name!r} needs itself")
+                raise TemplateError(phrases[name].name, None, f"the text {name!r} refers to itself")
             return rendered
 
         values["language"] = language
@@ -190,9 +164,7 @@ class Renderer:
                 self._subjects[subject] = self._phrase(Phrase(subject, "the campaign's subject", 1))
             line = _one_line(self._subjects[subject].render(values), "the campaign's subject")
         if not line and kind == "email":
-            raise TemplateError(
-                shown(f"{template}/{language or 'en'}.yaml"), None, "there is no subject; write subject: …"
-            )
+            raise TemplateError(shown(f"{template}/{language or 'en'}.yaml"), None, "no subject; write subject: …")
         return line
 
     def _line(self, template: str, language: str, name: str, values: dict[str, Any]) -> str:
@@ -235,7 +207,7 @@ def _one_line(text: str, where: str) -> str:
     line = text.strip()
     if found := _CONTROL.search(line):
         what = "a line break" if found[0] in "\r\n\u2028\u2029" else "a control character"
-        raise TemplateError(where, None, f"there is {what} in it; it must be one line")
+        raise TemplateError(where, None, f"it contains {what}; it must be one line")
     if len(line) > MAX_SUBJECT:
-        raise TemplateError(where, None, f"it is {len(line)} characters long; at most {MAX_SUBJECT} are allowed")
+        raise TemplateError(where, None, f"{len(line)} characters; at most {MAX_SUBJECT} are allowed")
     return line

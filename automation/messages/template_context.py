@@ -1,4 +1,4 @@
-"""What a template sees of an offer and of recommended products, in the message's language."""
+"""The offer and the recommended products as a template sees them, in the message's language."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from automation.types.offer import NO_DISCOUNT, NO_MESSAGE, Offer
 def offer_terms(
     offer: Offer | None, coupon: str | None, valid_until: datetime | None, *, languages: tuple[str, str]
 ) -> dict[str, object] | None:
-    """What a template sees of an offer: name, label, kind, value, code, valid_until; None for no discount.
+    """The offer for a template: name, label, kind, value, code, valid_until; None for no discount.
 
-    languages: the message's, and the one whose label is shown where there is none in the message's.
+    languages: the message's, and the one to fall back to.
     """
     if offer is None or offer.name in {NO_DISCOUNT, NO_MESSAGE}:
         return None
@@ -34,7 +34,7 @@ def offer_terms(
 def show_items(
     items: str, products: Products, names: Mapping[str, str], sentences: Sentences
 ) -> list[dict[str, object]]:
-    """What a template sees of each recommended product, in their order; without a text its `reason` is "".
+    """The recommended products for a template, in their order; `reason` is "" for one without a text.
 
     names: by product id, for the products that reasons refer to. A message of four items takes 1.5 µs longer than with
     reasons that were written when the run was planned.
@@ -53,5 +53,5 @@ _NO_TEXT = ("", None)
 
 
 def _label(labels: Mapping[str, str], languages: tuple[str, str]) -> str:
-    """0.1 µs where there is one in the message's language, as it is spelt."""
+    """0.1 µs if there is a label for exactly this language."""
     return labels.get(languages[0]) or in_language(labels, *languages) or ""

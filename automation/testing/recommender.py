@@ -50,7 +50,7 @@ class Case:
         keep(check_recommendations, answer, f"recommender {type(model).__name__}", customers, k=k, **asked)
         texts = keep(reason_texts, model)
         if texts:
-            unknown = sorted(set(answer["reason"]) - set(texts[FALLBACK]))
+            unknown = sorted(set(answer["reason"]) - set(texts.get(FALLBACK, {})))
             require(not unknown, f"every reason needs a text in `reasons`; {unknown} have none")
         return answer
 

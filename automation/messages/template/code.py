@@ -1,4 +1,4 @@
-"""What a template is compiled to, where Jinja's own code does more than a message needs."""
+"""The code generator for templates, where Jinja's own does more than a message needs."""
 
 from __future__ import annotations
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from automation.errors import AutomationError
-from automation.ids import content_hash
 from automation.types.language import nearest_language
 from automation.types.template_folders import LAYOUTS, NO_TEMPLATES
 
@@ -28,7 +27,7 @@ _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 
 class TemplateError(AutomationError):
-    """A template can't be used, or can't be rendered for one context. `file` is relative to the project."""
+    """A template cannot be used, or not be rendered with one context. `file` is relative to the project."""
 
     def __init__(self, file: str, line: int | None, what: str) -> None:
         super().__init__(f"{file}: {what}" if line is None else f"{file}:{line}: {what}")
@@ -38,19 +37,19 @@ class TemplateError(AutomationError):
 
 
 class LanguageMissing(TemplateError):
-    """The template has no texts in the language asked for, nor in the one to fall back to."""
+    """The template has no texts in the wanted language, nor in the one to fall back to."""
 
 
 @dataclass(frozen=True)
 class Templates:
-    """Relative path (`winback/email.mjml`) → content. `refused` holds files that exist but may not be used."""
+    """Relative path (`winback/email.mjml`) → content. `refused` has files that exist but cannot be used."""
 
     files: Mapping[str, bytes]
     refused: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_content(cls, files: Mapping[str, bytes | str]) -> Templates:
-        """Templates that were pinned elsewhere, under the same rules as files on disk."""
+        """Templates from pinned content, under the same rules as files on disk."""
         taken: dict[str, bytes] = {}
         refused: dict[str, str] = {}
         for path, content in files.items():
@@ -62,7 +61,7 @@ class Templates:
         return cls(taken, refused)
 
     def names(self) -> list[str]:
-        """Every template: a folder each."""
+        """Every template; each is a folder."""
         folders = {path.split("/", 1)[0] for path in self.files if "/" in path}
         return sorted(folders - NO_TEMPLATES)
 
@@ -79,7 +78,7 @@ class Templates:
             raise TemplateError(shown(path), line, "this is not UTF-8; save the file as UTF-8") from error
 
     def languages(self, template: str) -> list[str]:
-        """The languages that the template has texts in."""
+        """The languages in which the template has texts."""
         names = (PurePosixPath(path) for path in self.files if path.startswith(f"{template}/"))
         return sorted(path.stem for path in names if path.suffix == ".yaml" and _LANGUAGE.fullmatch(path.stem))
 
@@ -98,12 +97,12 @@ class Templates:
             return has[0]
         asked = f"in {wanted!r}" if wanted else "for a customer without a language"
         raise LanguageMissing(
-            f"templates/{template}", None, f"there are no texts {asked}, only in {', '.join(has)}; "
+            f"templates/{template}", None, f"no texts {asked}, only in {', '.join(has)}; "
             f"write templates/{template}/{wanted or 'en'}.yaml or name a language to fall back to"
         )  # fmt: skip
 
     def files_of(self, template: str) -> dict[str, bytes]:
-        """Everything that the template is made of: its folder, the layouts and includes it reaches, shared texts."""
+        """Every file of the template: its folder, its layouts and includes, and the shared texts."""
         waiting = [path for path in self.files if path.startswith(f"{template}/")]
         if not waiting:
             raise TemplateError(f"templates/{template}", None, "there is no such template")
@@ -116,16 +115,9 @@ class Templates:
                 waiting += _references(self.files[path])
         return dict(sorted(reached.items()))
 
-    def hash_of(self, template: str) -> str:
-        """SHA-256 over the paths and contents of `files_of`, as 64 hex digits."""
-        parts: list[str | bytes] = []
-        for path, content in self.files_of(template).items():
-            parts += [path, content]
-        return content_hash(*parts)
-
 
 def read_templates(root: Path) -> Templates:
-    """Everything under `root/templates`; nothing outside it, whatever a link says."""
+    """Everything under `root/templates`; symbolic links cannot lead outside."""
     folder = root / "templates"
     files: dict[str, bytes] = {}
     refused: dict[str, str] = {}
@@ -144,7 +136,7 @@ def read_templates(root: Path) -> Templates:
 
 
 def shown(path: str) -> str:
-    """A template's path as a user sees it, relative to the project."""
+    """A template's path relative to the project."""
     return f"templates/{path}"
 
 
@@ -160,13 +152,13 @@ def _escape(path: Path, folder: Path) -> str | None:
     target = path.resolve()
     if target.is_relative_to(folder.resolve()) and target.is_file():
         return None
-    return "this link leads out of templates/, or nowhere; copy the file instead"
+    return "this link leads outside templates/, or nowhere; copy the file instead"
 
 
 def _problem(path: str, size: int) -> str | None:
     pure = PurePosixPath(path)
     if pure.is_absolute() or ".." in pure.parts or "\\" in path or path != pure.as_posix():
-        return "a template's path must stay inside templates/"
+        return "a template's path must be inside templates/"
     if size > MAX_FILE:
         return f"the file is {size:,} bytes; at most {MAX_FILE:,} are allowed"
     return None

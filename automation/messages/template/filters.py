@@ -1,4 +1,4 @@
-"""The filters that a template has for numbers, money and dates, written as the message's language writes them."""
+"""Template filters for numbers, money and dates, in the format of the message's language."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from automation.messages.template.locale import Locale, locale_of
 from automation.messages.template.sandbox import MAX_STEPS, MAX_TEXT, NUMBERS, Limit, concat
 
 LOCALE = "_locale"
-"""In a context: how the message's language writes numbers, money and dates."""
+"""The key in a context for the `Locale` of the message's language."""
 SYMBOLS: Mapping[str, str] = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥"}
 _WITHOUT_CENTS = frozenset({"JPY", "KRW"})
 _LARGEST = Decimal(10) ** 18
@@ -91,7 +91,7 @@ def batch(values: Any, size: Any) -> list[list[Any]]:
     if isinstance(values, Undefined):
         str(values)  # raises, and names it
     if not isinstance(values, list | tuple) or not isinstance(size, int) or size < 1:
-        raise SecurityError("'batch' needs a list, and how many of it make a row")
+        raise SecurityError("'batch' needs a list and the size of a row")
     return [list(values[start : start + size]) for start in range(0, len(values), size)]
 
 
@@ -101,7 +101,7 @@ def default(value: Any, otherwise: Any = "") -> Any:
 
 
 def join_texts(values: Iterable[Any], between: str = "") -> str:
-    """The values with `between` among them."""
+    """The values joined, with `between` in between."""
     parts: list[Any] = []
     for value in islice(values, MAX_STEPS):
         parts += [between, value] if parts else [value]

@@ -68,7 +68,7 @@ def mjml_source(pieces: Sequence[Text | Tag]) -> tuple[Source, Source]:
         raise TemplateError(file, None, f"this is not MJML: {error}") from error
     if unknown := re.search(r"<(mj-[a-z-]+)", html):
         raise TemplateError(
-            file, _line_of(pieces, unknown[1]), f"<{unknown[1]}> is unknown to MJML, or can't stand here"
+            file, _line_of(pieces, unknown[1]), f"<{unknown[1]}> is not an MJML tag, or not allowed here"
         )
     if css:
         html = css_inline.inline(
@@ -130,7 +130,7 @@ def _mark(pieces: Sequence[Text | Tag], *, mjml: bool) -> tuple[str, list[Tag]]:
 
 
 class _Place:
-    """Follows markup just closely enough to know where a Jinja tag stands."""
+    """Follows markup closely enough to know where a Jinja tag is."""
 
     def __init__(self, mjml: bool) -> None:
         self.mjml = mjml
@@ -164,7 +164,7 @@ class _Place:
         if here not in _AROUND:
             where = f"directly in <{here}>" if here else "outside <mjml>"
             better = "put it inside or around an mj-section, mj-column or mj-text"
-            raise TemplateError(tag.file, tag.line, f"{tag}: a tag can't stand {where}; {better}")
+            raise TemplateError(tag.file, tag.line, f"{tag}: a tag is not allowed {where}; {better}")
         return "element"
 
     def _element(self, found: re.Match[str], piece: Text, line: int) -> None:
@@ -192,7 +192,7 @@ def _refuse_lost(html: str, tags: list[Tag]) -> None:
     found = {int(match[1] or match[2]) for match in _MARKER.finditer(html)}
     for number, tag in enumerate(tags):
         if number not in found:
-            raise TemplateError(tag.file, tag.line, f"{tag}: a tag can't stand here: it would be lost in the HTML")
+            raise TemplateError(tag.file, tag.line, f"{tag}: a tag is not allowed here: it would be lost in the HTML")
 
 
 def _line_of(pieces: Sequence[Text | Tag], word: str) -> int | None:

@@ -1,4 +1,4 @@
-"""Which Jinja syntax a template may use; checked when it is compiled, before any of it runs."""
+"""The Jinja syntax that a template can use; checked when it is compiled, before it runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ALLOWED_NODES = (
 
 
 def bounded(tree: nodes.Template, filters: Iterable[str], tests: Iterable[str]) -> nodes.Template:
-    """The tree with every loop and `~` under the sandbox's limits. Raises `TemplateSyntaxError` for what is refused."""
+    """The tree with every loop and `~` under the sandbox's limits. Raises `TemplateSyntaxError` for refused syntax."""
     for node in tree.find_all(nodes.Node):
         _check(node, filters, tests)
     changed = _Bounded().visit(tree)
@@ -27,7 +27,7 @@ def bounded(tree: nodes.Template, filters: Iterable[str], tests: Iterable[str]) 
 
 
 class _Bounded(NodeTransformer):
-    """Let every loop spend its steps, and every `~` look at its length."""
+    """Makes every loop count its steps, and every `~` check its length."""
 
     def visit_For(self, node: nodes.For) -> nodes.For:  # noqa: N802
         self.generic_visit(node)
@@ -69,7 +69,7 @@ def _unknown(what: str, name: str, known: Iterable[str]) -> str | None:
 
 
 def _constant(node: nodes.List | nodes.Tuple | nodes.Dict) -> bool:
-    """Whether nothing but constants is in it: a list of lists of lists could be small to write and endless to print."""
+    """Whether it contains only constants: a nested list can be short to write and endless to print."""
     if isinstance(node, nodes.Tuple) and node.ctx == "store":
         return True
     if isinstance(node, nodes.Dict):

@@ -1,4 +1,4 @@
-"""A compiled template that says, when it fails, which tag of which file failed and why, in a marketer's words."""
+"""A compiled template whose errors name the tag, the file and the reason in plain words."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CONTEXT_NAMES = (
 
 @dataclass(frozen=True)
 class Program:
-    """A compiled template, or a text without tags, that stays as it is."""
+    """A compiled template, or a constant text without tags."""
 
     name: str
     constant: str | None = None
@@ -55,7 +55,7 @@ def compile_program(source: Source, name: str, environment: Sandbox) -> Program:
     try:
         return Program(name, template=compile_template(environment, source.text, name), source=source)
     except (SyntaxError, RecursionError) as error:
-        raise TemplateError(name, None, "loops, conditions or parentheses stand in each other too deeply") from error
+        raise TemplateError(name, None, "loops, conditions or parentheses are nested too deeply") from error
     except TemplateSyntaxError as error:
         tag = source.origins.get(error.lineno) or source.origins.get(error.lineno + 1)
         what = error.message or "this is not Jinja"
@@ -65,7 +65,7 @@ def compile_program(source: Source, name: str, environment: Sandbox) -> Program:
 
 
 def texts_used(environment: Sandbox, programs: Iterable[Program]) -> dict[str, str]:
-    """The texts that the programs name, and where."""
+    """The texts that the programs use, and where."""
     uses: dict[str, str] = {}
     for program in programs:
         for node in environment.parse(program.source.text).find_all(nodes.Getattr):
@@ -108,7 +108,7 @@ def _or_default(tag: Tag | None) -> str:
 
 
 def unknown_names(environment: Sandbox, programs: Iterable[Program]) -> list[TemplateError]:
-    """Names that no context will ever have."""
+    """Errors for names that are in no context."""
     problems = {}
     for program in programs:
         for name in sorted(names_used(environment, program.source.text) - set(CONTEXT_NAMES)):

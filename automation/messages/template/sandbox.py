@@ -35,7 +35,7 @@ MAX_TEXT = 64 * 1024
 MAX_NUMBER = 10**18
 BUDGET = "_budget"
 DELIMITERS = {"block": ("\x01%", "%\x02"), "variable": ("\x01{", "}\x02"), "comment": ("\x01#", "#\x02")}
-"""Control characters that no template file may hold, so that literal text can never be read as a tag."""
+"""Control characters that no template file may contain, so that literal text is never read as a tag."""
 
 _JINJA_FILTERS = (
     "abs", "capitalize", "count", "e", "escape", "first", "float", "int", "items", "last", "length", "list", "lower",
@@ -56,11 +56,11 @@ _PLAIN = _PRINTABLE | {type(None)}
 
 
 class Limit(SecurityError):
-    """A rendering took more than it may."""
+    """A rendering exceeded a limit."""
 
 
 class UnknownName(UndefinedError):
-    """A template uses a name that the context does not have; `known` are the names beside it, where there are any."""
+    """A template uses a name that the context does not have; `known` are the other names at that place, if any."""
 
     def __init__(self, name: str, known: Iterable[str] | None) -> None:
         super().__init__(f"{name!r} is not known")
@@ -91,7 +91,7 @@ class Texts:
 
 
 class Budget:
-    """What one rendering may still take."""
+    """What remains of one rendering's limits."""
 
     def __init__(self) -> None:
         self.steps = MAX_STEPS
@@ -171,7 +171,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
 
 def sandbox(filters: Mapping[str, Callable[..., Any]], *, autoescape: bool) -> Sandbox:
-    """An environment without a loader and without globals, with our filters beside the allow-listed ones of Jinja."""
+    """An environment without loader and globals, with our filters and the allow-listed ones of Jinja."""
     environment = Sandbox(
         block_start_string=DELIMITERS["block"][0],
         block_end_string=DELIMITERS["block"][1],
@@ -200,14 +200,14 @@ def compile_template(environment: Sandbox, source: str, name: str) -> Template:
 
 
 def names_used(environment: Sandbox, source: str) -> set[str]:
-    """The context's names that the template refers to."""
+    """The context's names that the template uses."""
     from jinja2 import meta
 
     return meta.find_undeclared_variables(environment.parse(source))
 
 
 def run(template: Template, context: dict[str, Any]) -> str:
-    """Render a context that is known to be plain. Raises `UndefinedError`, `SecurityError`, `TypeError` …"""
+    """Render with a context that is known to be plain. Raises `UndefinedError`, `SecurityError`, `TypeError` …"""
     budget = context.setdefault(BUDGET, Budget())
     stream = template.root_render_func(template.new_context(context, shared=True))
     parts: list[str] = []
@@ -224,7 +224,7 @@ def run(template: Template, context: dict[str, Any]) -> str:
 
 
 def refuse_objects(value: Any, path: str = "") -> None:
-    """Raise `TypeError` unless it is made of dictionaries with text keys, lists, texts, numbers and nothing else."""
+    """Raise `TypeError` unless it consists only of dictionaries with text keys, lists, texts and numbers."""
     kind = type(value)
     if kind in _PLAIN or (kind is dict and _is_flat(value)):
         return
@@ -243,7 +243,7 @@ def refuse_objects(value: Any, path: str = "") -> None:
 
 
 def _is_flat(value: dict[Any, Any]) -> bool:
-    """Whether nothing in it needs a second look: 1 µs instead of 3 for ten keys."""
+    """Whether a flat dictionary is plain: 1 µs instead of 3 for ten keys."""
     if not (_PLAIN.issuperset(map(type, value.values())) and _TEXT.issuperset(map(type, value))):
         return False
     return "\0_" not in "\0" + "\0".join(value)
@@ -266,7 +266,7 @@ def _each(context: Context, values: Any) -> _Steps:
 
 
 class _Steps:
-    """A list that spends a step for each item taken; it has a length, so that `loop.length` costs nothing."""
+    """A list that counts a step for each item; it has a length, so `loop.length` costs nothing."""
 
     def __init__(self, values: Any, budget: Budget) -> None:
         self.values = values
@@ -286,7 +286,7 @@ def _refuse_loop(value: Any) -> NoReturn:
 
 
 def concat(parts: list[Any]) -> str:
-    """What `~` does, within `MAX_TEXT`; escapes what is not markup where one part is."""
+    """`~` within `MAX_TEXT`: if one part is markup, the others are escaped."""
     if sum(len(str(_finalize(part))) for part in parts) > MAX_TEXT:
         raise Limit(f"a text made with '~' would be longer than {MAX_TEXT:,} characters")
     if any(isinstance(part, Markup) for part in parts):

@@ -25,7 +25,7 @@ _NAME = re.compile(r"(?:extends|include)\s+(?:\"([^\"]+)\"|'([^']+)')")
 _BLOCK = re.compile(r"block\s+([A-Za-z_]\w*)")
 _SUPER = re.compile(r"super\s*\(\s*\)")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-# Reads the author's syntax only; `template_markup` writes the joined source with other delimiters.
+# Reads the author's syntax only; `markup` writes the joined source with other delimiters.
 _SYNTAX = Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=False)  # noqa: S701 - renders nothing
 
 
@@ -40,7 +40,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Tag:
-    """A Jinja tag: an expression to print, or a statement; `code` is what stands between its delimiters."""
+    """A Jinja tag: an expression to print, or a statement; `code` is the text between its delimiters."""
 
     kind: Literal["print", "statement"]
     code: str
@@ -58,7 +58,7 @@ class Tag:
 
 @dataclass(frozen=True)
 class Block:
-    """A named part of a layout that a template may replace."""
+    """A named part of a layout that a template can replace."""
 
     name: str
     pieces: tuple[Piece, ...]
@@ -69,7 +69,7 @@ Piece = Text | Tag | Block
 
 @dataclass
 class _Join:
-    """The state of joining one template: how much was taken in so far."""
+    """The state of joining one template: the files and sizes so far."""
 
     templates: Templates
     pieces: int = 0
@@ -82,7 +82,7 @@ def join(templates: Templates, path: str) -> list[Text | Tag]:
     try:
         return list(_joined(_Join(templates), path, None))
     except RecursionError as error:
-        raise TemplateError(shown(path), None, "blocks stand in each other too deeply") from error
+        raise TemplateError(shown(path), None, "blocks are nested too deeply") from error
 
 
 def join_text(text: str, file: str, line: int = 1) -> list[Text | Tag]:
@@ -111,7 +111,7 @@ def _enter(state: _Join, path: str, user: Tag | None) -> None:
     known = state.templates.files
     if path in state.path or len(state.path) >= MAX_DEPTH:
         chain = " → ".join([*state.path, path])
-        raise _error(user, f"layouts and includes go round in a circle, or too deep: {chain}")
+        raise _error(user, f"layouts and includes form a loop, or are nested too deeply: {chain}")
     if user and path not in known and path not in state.templates.refused:
         raise _error(user, f"there is no {shown(path)}{_near(path, known)}")
     state.path.append(path)
@@ -119,7 +119,7 @@ def _enter(state: _Join, path: str, user: Tag | None) -> None:
 
 def _parse(text: str, file: str) -> tuple[Piece, ...]:
     if found := _CONTROL.search(text):
-        raise TemplateError(file, text.count("\n", 0, found.start()) + 1, "a control character stands here; remove it")
+        raise TemplateError(file, text.count("\n", 0, found.start()) + 1, "a control character; remove it")
     try:
         tokens = iter(list(_SYNTAX.lexer.tokeniter(text, None)))
     except TemplateSyntaxError as error:
@@ -183,7 +183,7 @@ def _take_child(pieces: tuple[Piece, ...], overrides: dict[str, list[tuple[Piece
             raise _error(piece, "beside {% extends %} only {% block %} and {% set %} can stand; move it into a block")
         elif isinstance(piece, Text) and piece.text.strip():
             line = piece.line + piece.text[: len(piece.text) - len(piece.text.lstrip())].count("\n")
-            raise TemplateError(piece.file, line, "this stands outside every block of the layout and would be lost")
+            raise TemplateError(piece.file, line, "this is outside every block of the layout and would be lost")
 
 
 def _flat(
@@ -192,7 +192,7 @@ def _flat(
     overrides: Mapping[str, list[tuple[Piece, ...]]],
     above: tuple[tuple[Piece, ...], ...] = (),
 ) -> Iterator[Text | Tag]:
-    """`above` is what `super()` stands for: the block's content in the layouts above, nearest first."""
+    """`above` is the block's content in the layouts above, nearest first: the value of `super()`."""
     for piece in pieces:
         _count(state, piece)
         if isinstance(piece, Block):

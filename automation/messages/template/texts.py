@@ -12,7 +12,7 @@ from automation.types.template_folders import LAYOUTS
 
 @dataclass(frozen=True)
 class Phrase:
-    """One text as written, and where; it is a template itself."""
+    """One text as written, and its place; the text is a template itself."""
 
     text: str
     file: str
@@ -20,7 +20,7 @@ class Phrase:
 
 
 def read_texts(templates: Templates, template: str, language: str) -> dict[str, Phrase]:
-    """Every text of the language by name. The template's own win over the shared ones. Raises `TemplateError`."""
+    """Every text of the language by name. The template's own texts override shared ones. Raises `TemplateError`."""
     phrases: dict[str, Phrase] = {}
     shared = templates.languages(LAYOUTS)
     fallback = language.split("-", maxsplit=1)[0]
@@ -56,7 +56,7 @@ def read_phrases(text: str, file: str) -> dict[str, Phrase]:
         if value.style is None and " #" in text.splitlines()[value.end_mark.line]:
             raise TemplateError(file, line, f"{key.value}: the text would end before the '#'; put it in quotes")
         if key.value in phrases:
-            raise TemplateError(file, line, f"{key.value} stands here twice")
+            raise TemplateError(file, line, f"{key.value} is here twice")
         phrases[key.value] = Phrase(value.value, file, value.start_mark.line + 1)
     return phrases
 

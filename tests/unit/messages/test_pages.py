@@ -104,7 +104,7 @@ def test_what_is_shown_is_escaped(tmp_path: Path) -> None:
             {"en_yaml": "unsubscribe_button: 1"},
             "templates/web/en.yaml: unsubscribe_button: must be text; put it in quotes",
         ),
-        ({"en_yaml": "- x"}, "templates/web/en.yaml: must be names and texts"),
+        ({"en_yaml": "- x"}, "templates/web/en.yaml: write one `name: text` a line"),
         (
             {"en_yaml": "unsubscribe_button: '{{ shop.nam }}'"},
             "templates/web/en.yaml: unsubscribe_button: 'dict object' has no attribute 'nam'",
@@ -113,7 +113,7 @@ def test_what_is_shown_is_escaped(tmp_path: Path) -> None:
         ({"page_html": "{% if %}"}, "templates/web/page.html: in de: "),
         ({"confirm_html": "{{ text.confirm }}"}, "templates/web/confirm.html: in de: "),
         ({"confirm_html": "{{ shop.__class__.__mro__ }}"}, "templates/web/confirm.html: in de: "),
-        ({"style_css": "</style><script>"}, "templates/web/style.css: `</` can't stand in a page's style"),
+        ({"style_css": "</style><script>"}, "templates/web/style.css: a style cannot contain `</`"),
     ],
 )
 def test_a_mistake_is_told_at_the_start(tmp_path: Path, files: dict[str, str], what: str) -> None:

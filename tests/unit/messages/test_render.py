@@ -10,8 +10,8 @@ import pytest
 from support.rendering import error, renderer, text
 from support.shop_context import shop_context
 
-from automation.messages.render import Body, Rendering
-from automation.messages.template.files import LanguageMissing, TemplateError
+from automation.messages.render import Body
+from automation.messages.template.files import LanguageMissing
 
 
 class TestLanguage:
@@ -48,10 +48,10 @@ class TestLanguage:
         [
             ("subject: You are #1", "t/en.yaml:1: subject: the text would end before the '#'; put it in quotes"),
             ("a: 1\nsubject: {{ shop.name }}", "t/en.yaml:2: subject: this is not a text; a text that starts with {{"),
-            ("subject: a\nsubject: b", "t/en.yaml:2: subject stands here twice"),
+            ("subject: a\nsubject: b", "t/en.yaml:2: subject is here twice"),
             ("subject: Last chance: 20%", "t/en.yaml:1: mapping values are not allowed here; put the text in quotes"),
-            ("hi: x", "templates/t/en.yaml: there is no subject; write subject: …"),
-            ('subject: "a\\nb"', "t/en.yaml: subject: there is a line break in it; it must be one line"),
+            ("hi: x", "templates/t/en.yaml: no subject; write subject: …"),
+            ('subject: "a\\nb"', "t/en.yaml: subject: it contains a line break; it must be one line"),
             ("subject: '{{ nobody.name }}'", "t/en.yaml:1: {{ nobody.name }}: 'nobody' is not known"),
             ("- subject", "t/en.yaml:1: write one `name: text` a line"),
         ],
@@ -62,7 +62,7 @@ class TestLanguage:
     def test_no_line_breaks_from_a_name(self) -> None:
         context = shop_context(customer={"first_name": "Ana\r\nBcc: x@example.org"})
         assert error(self.FILES, context, language="en") == (
-            "templates/t/en.yaml: subject: there is a line break in it; it must be one line"
+            "templates/t/en.yaml: subject: it contains a line break; it must be one line"
         )
 
     def test_no_yes_and_numbers_are_texts(self) -> None:
@@ -117,16 +117,6 @@ class TestErrors:
     def test_objects_are_refused(self) -> None:
         message = error({"t/email.html": "x"}, shop_context(offer={"value": Path("/")}))
         assert message == "templates/t: the context's offer.value is a PosixPath; only plain values may be rendered"
-
-    def test_one_failure_stops_nobody_else(self) -> None:
-        good, bad = shop_context(), shop_context(customer={})
-        both = renderer({"t/sms.txt": "{{ customer.first_name }}"}).render_many(
-            [Rendering("t", "phone", bad), Rendering("t", "phone", good)]
-        )
-        first, second = both
-        assert isinstance(first, TemplateError)
-        assert isinstance(second, Body)
-        assert second.text == "Ana"
 
 
 class TestFilters:

@@ -54,11 +54,11 @@ class TestLayouts:
                 "there is no templates/layouts/bse.txt; did you mean layouts/base.txt?",
             ),
             ("{% include 'layouts/' ~ name %}", "name the file in quotes and nothing else"),
-            ('{% extends "layouts/base.txt" %}\nlost', "t/sms.txt:2: this stands outside every block"),
+            ('{% extends "layouts/base.txt" %}\nlost', "t/sms.txt:2: this is outside every block"),
             ("{% block a %}", "this block is not closed"),
             ("{% endblock %}", "this endblock has no block"),
             ("{{ super() }}", "super() has no meaning here"),
-            ('{% include "t/sms.txt" %}', "go round in a circle"),
+            ('{% include "t/sms.txt" %}', "form a loop"),
             ('{% include "../secret.txt" %}', "there is no templates/../secret.txt"),
             ("{% macro m() %}{% endmacro %}", "the tag 'macro' can't be used in a template"),
             ("{{ oops", "t/sms.txt:1: {{ or {% is not closed: oops"),
@@ -104,7 +104,7 @@ class TestMjml:
         [
             (
                 "<mjml><mj-body><mj-wrapper>{% if offer %}<mj-section/>{% endif %}</mj-wrapper></mj-body></mjml>",
-                "templates/t/email.mjml:1: {% if offer %}: a tag can't stand directly in <mj-wrapper>; "
+                "templates/t/email.mjml:1: {% if offer %}: a tag is not allowed directly in <mj-wrapper>; "
                 "put it inside or around an mj-section, mj-column or mj-text",
             ),
             (
@@ -113,7 +113,7 @@ class TestMjml:
             ),
             (
                 "<mjml><mj-body>\n<mj-section><mj-column><mj-foo>x</mj-foo></mj-column></mj-section></mj-body></mjml>",
-                "templates/t/email.mjml:2: <mj-foo> is unknown to MJML, or can't stand here",
+                "templates/t/email.mjml:2: <mj-foo> is not an MJML tag, or not allowed here",
             ),
         ],
     )

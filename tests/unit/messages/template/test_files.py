@@ -51,18 +51,18 @@ def test_a_template_is_all_that_it_reaches() -> None:
         ("single/email.html", True),
     ],
 )
-def test_hash(changed: str, same: bool) -> None:
+def test_a_changed_file_changes_the_templates_that_use_it(changed: str, same: bool) -> None:
     after = Templates.from_content({**FILES, changed: "something else"})
-    assert (after.hash_of("winback") == TEMPLATES.hash_of("winback")) is same
+    assert (after.files_of("winback") == TEMPLATES.files_of("winback")) is same
 
 
-def test_the_pinned_content_has_the_same_hash() -> None:
-    assert Templates.from_content(TEMPLATES.files_of("winback")).hash_of("winback") == TEMPLATES.hash_of("winback")
+def test_the_pinned_content_has_the_same_files() -> None:
+    assert Templates.from_content(TEMPLATES.files_of("winback")).files_of("winback") == TEMPLATES.files_of("winback")
 
 
 def test_no_such_template() -> None:
     with pytest.raises(TemplateError, match=r"^templates/nope: there is no such template$"):
-        TEMPLATES.hash_of("nope")
+        TEMPLATES.files_of("nope")
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_no_language() -> None:
     with pytest.raises(LanguageMissing) as error:
         TEMPLATES.language("winback", "fr", "sv")
     assert str(error.value) == (
-        "templates/winback: there are no texts in 'fr', only in de, en; "
+        "templates/winback: no texts in 'fr', only in de, en; "
         "write templates/winback/fr.yaml or name a language to fall back to"
     )
 
@@ -113,7 +113,7 @@ def test_reading_stays_inside(tmp_path: Path) -> None:
     templates = read_templates(tmp_path)
     assert sorted(templates.files) == ["a/email.html", "a/same.txt"]
     assert sorted(templates.refused) == ["a/email.txt", "a/gone.txt"]
-    with pytest.raises(TemplateError, match=r"^templates/a/email\.txt: this link leads out of templates/"):
+    with pytest.raises(TemplateError, match=r"^templates/a/email\.txt: this link leads outside templates/"):
         templates.text("a/email.txt")
 
 
