@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from automation.inbound.migration.mapping import Kind
     from automation.inbound.migration.migrate import MigrationReport
     from automation.reporting.migration import MigrationStatus
+    from automation.types.schema import MigrationTable
 
 _PLAIN = "plain"
 
 
 def import_migration(
     invocation: Invocation,
-    kind: Kind,
+    table: MigrationTable,
     files: Sequence[Path],
     wanted: str | None,
     *,
@@ -32,15 +32,15 @@ def import_migration(
     confirmed: bool = False,
 ) -> None:
     """Import another tool's export, and print what became of the rows."""
-    from automation.inbound.migration.mapping import load
-    from automation.inbound.migration.migrate import import_file
+    from automation.inbound.migration.migrate import import_export
+    from automation.warehouse.importing.mapping import load_mapping
 
-    mapping = load(wanted or _PLAIN)
     by = getpass.getuser()
     with invocation.workspace() as workspace, invocation.output.progress("rows") as tick:
+        mapping = load_mapping(wanted or _PLAIN, timezone=workspace.project.settings.shop.timezone)
         reports = [
-            import_file(
-                workspace, kind, path, mapping, by=by, topics=topics, confirmed=confirmed,
+            import_export(
+                workspace, table, path, mapping, by=by, topics=topics, confirmed=confirmed,
                 progress=lambda lines: tick("importing", lines, 0),
             )
             for path in files

@@ -47,7 +47,7 @@ def import_data(
             quarantine=workspace.project.data_dir / "quarantine" / f"{now:%Y%m%dT%H%M%S}-{table}.csv",
             now=now,
             progress=progress,
-            consents=partial(_record_consents, workspace, now),
+            record_consents=partial(_record_consents, workspace, now),
         )
     finally:
         warehouse.close()

@@ -1,6 +1,7 @@
-"""The warehouse's three tables: their declared columns, and which further ones may stand beside them.
+"""The tables that files are imported into, with their declared columns.
 
-A shop's own traits and event attributes are further columns of the same table, so that they stay typed and columnar.
+customers, products and events are the warehouse's: a shop's own traits and event attributes are further typed columns
+of the same table. suppressions, consents and sends come from another tool and go to the store.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from typing import Literal
 
 ColumnType = Literal["text", "number", "integer", "boolean", "date", "time"]
 TableName = Literal["customers", "products", "events"]
+MigrationTable = Literal["suppressions", "consents", "sends"]
+ImportTable = Literal[TableName, MigrationTable]
 
 
 @dataclass(frozen=True)
@@ -77,3 +80,56 @@ EVENTS = TableSchema(
     ("event_id", "customer_id", "type", "occurred_at"),
 )
 TABLES: Mapping[TableName, TableSchema] = {table.name: table for table in (CUSTOMERS, PRODUCTS, EVENTS)}
+
+
+@dataclass(frozen=True)
+class MigrationSchema:
+    """What an export of another tool is read into: these columns only, nullable unless `required`."""
+
+    name: MigrationTable
+    columns: Mapping[str, ColumnType]
+    required: tuple[str, ...]
+
+
+SUPPRESSIONS = MigrationSchema(
+    "suppressions",
+    {
+        "address": "text",  # or a whole domain, @example.org
+        "channel": "text",  # null = every channel
+        "topic": "text",  # null = every marketing topic, or every topic
+        "reason": "text",
+        "at": "time",
+        "source": "text",
+    },
+    ("address",),
+)
+CONSENTS = MigrationSchema(
+    "consents",
+    {
+        "address": "text",
+        "customer_id": "text",  # instead of an address
+        "channel": "text",
+        "topic": "text",  # null = every marketing topic
+        "granted": "boolean",
+        "at": "time",
+        "source": "text",
+        "method": "text",
+        "text_version": "text",
+    },
+    ("channel", "granted"),
+)
+SENDS = MigrationSchema(
+    "sends",
+    {
+        "address": "text",
+        "customer_id": "text",  # instead of an address
+        "channel": "text",
+        "topic": "text",  # null = the first marketing topic
+        "campaign": "text",
+        "at": "time",
+    },
+    ("channel", "at"),
+)
+MIGRATION_TABLES: Mapping[MigrationTable, MigrationSchema] = {
+    table.name: table for table in (SUPPRESSIONS, CONSENTS, SENDS)
+}

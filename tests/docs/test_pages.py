@@ -87,15 +87,17 @@ def test_the_readme_s_campaign_is_valid() -> None:
     assert read.problems == ()
 
 
-def test_the_mapping_shown_is_valid(tmp_path: Path) -> None:
-    page = ROOT / "docs/how-to/import-customers-and-orders.md"
-    (block,) = (block for block in blocks(page) if block.language == "yaml")
-    (tmp_path / "mapping.yaml").write_text(block.text)
-    assert [mapping.table for mapping in load_mapping(tmp_path / "mapping.yaml").mappings] == [
-        "customers",
-        "products",
-        "events",
-    ]
+@pytest.mark.parametrize(
+    ("page", "tables"),
+    [
+        ("import-customers-and-orders", ["customers", "products", "events"]),
+        ("migrate-from-another-tool", ["suppressions"]),
+    ],
+)
+def test_the_mapping_shown_is_valid(tmp_path: Path, page: str, tables: list[str]) -> None:
+    shown = [block for block in blocks(ROOT / f"docs/how-to/{page}.md") if block.language == "yaml"]
+    (tmp_path / "mapping.yaml").write_text(shown[-1].text)
+    assert [mapping.table for mapping in load_mapping(tmp_path / "mapping.yaml").mappings] == tables
 
 
 def test_the_readme_has_two_commands_and_each_is_one_line() -> None:

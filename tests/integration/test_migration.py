@@ -18,8 +18,7 @@ from automation.cli.main import main
 from automation.clock import ManualClock
 from automation.errors import AutomationError, ConfigurationError, SourceError
 from automation.inbound.migration.gate import confirm_nothing_to_import
-from automation.inbound.migration.mapping import Kind, load
-from automation.inbound.migration.migrate import MigrationReport, import_file
+from automation.inbound.migration.migrate import MigrationReport, import_export
 from automation.runner.launch import launch
 from automation.runner.run import claim
 from automation.schedule.due_times import Due
@@ -27,6 +26,8 @@ from automation.store.ledger import decisions
 from automation.store.people import consent, double_opt_in, migration, suppressions
 from automation.testing.toy_shop import TOY_AS_OF
 from automation.types.run import RunKind
+from automation.types.schema import MigrationTable
+from automation.warehouse.importing.mapping import load_mapping
 from automation.workspace.workspace import Workspace, open_workspace
 
 KLAVIYO = """\
@@ -61,10 +62,11 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
         yield made
 
 
-def take(workspace: Workspace, kind: Kind, text: str, mapping: str = "plain", **told: Any) -> MigrationReport:
+def take(workspace: Workspace, kind: MigrationTable, text: str, mapping: str = "plain", **told: Any) -> MigrationReport:
     path = workspace.project.root / f"{kind}.csv"
     path.write_text(text)
-    return import_file(workspace, kind, path, load(mapping), by="ana", **told)
+    loaded = load_mapping(mapping, timezone=workspace.project.settings.shop.timezone)
+    return import_export(workspace, kind, path, loaded, by="ana", **told)
 
 
 def listed(workspace: Workspace) -> set[tuple[str, str, str, str]]:
@@ -72,7 +74,7 @@ def listed(workspace: Workspace) -> set[tuple[str, str, str, str]]:
         return {(s.address, s.channel, s.topic, s.reason) for s in suppressions.list_rows(connection)}
 
 
-def words(workspace: Workspace, *customers: str) -> list[tuple[object, ...]]:
+def records(workspace: Workspace, *customers: str) -> list[tuple[object, ...]]:
     with workspace.store.reading() as connection:
         return [
             (w.customer_id, w.channel, w.topic, w.granted, w.at, w.source, w.method)
@@ -110,20 +112,20 @@ def test_klaviyos_consents_with_their_proof(workspace: Workspace) -> None:
     report = take(workspace, "consents", KLAVIYO, "klaviyo", topics=["newsletter"])
     assert (report.lines, report.used, report.left_out, report.quarantined) == (8, 2, 1, 5)
     at, no = datetime(2025, 5, 1, 10, tzinfo=UTC), datetime(2025, 5, 31, 22, tzinfo=UTC)  # midnight in Berlin
-    assert words(workspace, "c1") == [
+    assert records(workspace, "c1") == [
         ("c1", "email", "newsletter", True, at, "klaviyo", "imported: Footer form"),
         ("c1", "sms", "newsletter", False, no, "klaviyo", "imported: Footer form"),
     ]
-    assert words(workspace, "c2") == [
+    assert records(workspace, "c2") == [
         ("c2", "email", "newsletter", False, datetime(2025, 6, 1, 8, tzinfo=UTC), "klaviyo", "imported: Checkout")
     ]
     assert sorted(quarantined(report)) == [
         ("4", "address", "no customer has this address: import customers first, then this file again",
          "spam@example.com"),
         ("5", "address", "is not an e-mail address", "nobody at all"),
-        ("6", "at", "is empty: a yes without its time proves nothing", ""),
-        ("7", "at", "is not a time", "yesterday"),
-        ("8", "granted", "is neither a yes nor a no of the mapping", "maybe"),
+        ("6", "at", "is empty: a consent needs the time it was given as its proof", ""),
+        ("7", "at", "is not a time such as 2024-12-31 18:00:00 or 1735668000", "yesterday"),
+        ("8", "granted", "is neither yes nor no", "MAYBE"),
     ]  # fmt: skip
 
 
@@ -131,7 +133,7 @@ def test_brazes_export(workspace: Workspace) -> None:
     assert take(workspace, "suppressions", BRAZE, "braze").used == 1
     report = take(workspace, "consents", BRAZE, "braze", topics=["promotions"])
     assert (report.used, report.added) == (2, 3)
-    assert [(word[0], word[3], word[4]) for word in words(workspace, "c1", "c2")] == [
+    assert [(row[0], row[3], row[4]) for row in records(workspace, "c1", "c2")] == [
         ("c2", True, datetime(2024, 1, 1, tzinfo=UTC)),
         ("c1", True, datetime(2025, 5, 1, 10, tzinfo=UTC)),
         ("c2", False, datetime(2025, 6, 1, 10, tzinfo=UTC)),
@@ -140,18 +142,18 @@ def test_brazes_export(workspace: Workspace) -> None:
 
 
 @pytest.mark.parametrize(("kind", "mapping"), [("suppressions", "klaviyo"), ("consents", "klaviyo")])
-def test_a_repeat_changes_nothing(workspace: Workspace, kind: Kind, mapping: str) -> None:
+def test_a_repeat_changes_nothing(workspace: Workspace, kind: MigrationTable, mapping: str) -> None:
     first = take(workspace, kind, KLAVIYO, mapping)
-    before = (listed(workspace), words(workspace, "c1", "c2", "c8"))
+    before = (listed(workspace), records(workspace, "c1", "c2", "c8"))
     again = take(workspace, kind, KLAVIYO, mapping)
     assert first.added > 0
     assert again.added == 0
     assert (again.used, again.quarantined, again.left_out) == (first.used, first.quarantined, first.left_out)
-    assert (listed(workspace), words(workspace, "c1", "c2", "c8")) == before
+    assert (listed(workspace), records(workspace, "c1", "c2", "c8")) == before
 
 
 def test_klaviyo_has_no_file_of_sends(workspace: Workspace) -> None:
-    with pytest.raises(SourceError, match="the mapping klaviyo is for suppressions, consents, not for sends"):
+    with pytest.raises(SourceError, match="the mapping klaviyo is for consents, suppressions, not for sends"):
         take(workspace, "sends", KLAVIYO, "klaviyo")
 
 
@@ -199,7 +201,7 @@ def test_consents_of_a_topic_with_double_opt_in_wait_unless_they_were_confirmed(
         with workspace.store.reading() as connection:
             assert [one.customer_id for one in double_opt_in.unconfirmed_requests(connection)] == ["c1"]
         assert take(workspace, "consents", text, confirmed=True).added == 1
-        assert words(workspace, "c1")[0][-1] == "imported, confirmed there"
+        assert records(workspace, "c1")[0][-1] == "imported, confirmed there"
         with workspace.store.reading() as connection:
             assert double_opt_in.unconfirmed_requests(connection) == []
 
@@ -225,23 +227,51 @@ def test_recent_sends_count_under_the_cap(workspace: Workspace) -> None:
 def test_a_mapping_of_ones_own_and_what_is_wrong_with_one(workspace: Workspace) -> None:
     path = workspace.project.root / "their.yaml"
     path.write_text(
-        "suppressions:\n  - address: mail\n    channel: {constant: email}\n"
-        "    reason: {column: why, values: {B: hard_bounce}, otherwise: manual}\n"
+        "table: suppressions\n"
+        "columns:\n"
+        "  address: mail\n"
+        "  channel: {constant: email}\n"
+        "  reason: {column: why, lower: true, values: {b: hard_bounce}, otherwise: manual}\n"
     )
-    text = "mail,why\na@x.example,b\nb@x.example,?\n"
+    text = "mail,why\na@x.example,B\nb@x.example,?\n"
     take(workspace, "suppressions", text, str(path))
     assert {(row[0], row[3]) for row in listed(workspace)} == {
         ("a@x.example", "hard_bounce"),
         ("b@x.example", "manual"),
     }
-    path.write_text("suppressions:\n  - adress: mail\n    channel: {column: a, constant: b}\n")
-    with pytest.raises(ConfigurationError) as failure:
-        load(path)
-    assert str(failure.value).replace(str(path), "their.yaml") == (
-        "their.yaml:2:5: suppressions[1]: 'address' is missing\n"
-        "their.yaml:3:14: suppressions[1].channel: needs exactly one of column, first and constant\n"
-        "their.yaml:2:5: suppressions[1].adress: the key 'adress' is not known here (did you mean 'address'?)"
+    path.write_text("table: suppressions\ncolumns: {adress: mail}\n")
+    with pytest.raises(ConfigurationError, match=r"their\.yaml:1:1: columns: suppressions need address"):
+        load_mapping(path)
+    path.write_text("table: suppressions\ncolumns: {address: mail, raeson: why}\n")
+    with pytest.raises(ConfigurationError, match=r"suppressions have no 'raeson' \(did you mean 'reason'\?\)"):
+        load_mapping(path)
+
+
+def test_a_mapping_of_consents_skips_rows_and_reads_times_as_any_import_does(workspace: Workspace) -> None:
+    path = workspace.project.root / "their.yaml"
+    path.write_text(
+        "table: consents\n"
+        "times: ['%d.%m.%Y %H:%M']\n"
+        "skip: [{column: Newsletter, in: [offen], reason: not answered}]\n"
+        "columns:\n"
+        "  address: {first: [Mail, Mail 2]}\n"
+        "  channel: {constant: email}\n"
+        "  topic: {constant: newsletter}\n"
+        "  granted: {column: Newsletter, values: {ja: true, nein: false}}\n"
+        "  at: Seit\n"
     )
+    text = "Mail,Newsletter,Seit\nana@example.com,ja,31.12.2024 18:00\nben@example.com,offen,\nben@example.com,x,\n"
+    report = take(workspace, "consents", text, str(path))
+    assert (report.used, report.left_out, report.quarantined) == (1, 1, 1)
+    assert quarantined(report) == [("3", "granted", "is neither yes nor no", "x")]
+    at = datetime(2024, 12, 31, 17, tzinfo=UTC)  # 18:00 in Berlin
+    assert records(workspace, "c1") == [("c1", "email", "newsletter", True, at, "import", "imported")]
+
+
+def test_seconds_since_1970_are_a_time(workspace: Workspace) -> None:
+    text = "address,channel,granted,at\nana@example.com,email,yes,1735668000\n"
+    take(workspace, "consents", text, topics=["newsletter"])
+    assert [record[4] for record in records(workspace, "c1")] == [datetime(2024, 12, 31, 18, tzinfo=UTC)]
 
 
 def test_a_topic_that_config_does_not_have(workspace: Workspace) -> None:
@@ -294,7 +324,7 @@ def test_either_way_lets_it_go_on(live: Workspace, move: Callable[[Workspace], o
 
 
 @pytest.mark.parametrize("kind", ["consents", "sends"])
-def test_consents_alone_are_not_enough(live: Workspace, kind: Kind) -> None:
+def test_consents_alone_are_not_enough(live: Workspace, kind: MigrationTable) -> None:
     take(live, kind, "address,channel,granted,at\na@x.example,email,no,2025-01-01\n")
     with pytest.raises(AutomationError, match="no suppression list was imported yet"):
         launch(live, "hello", by="ana", audience=None)

@@ -62,8 +62,8 @@ def test_every_package_is_typed(contents: set[str]) -> None:
 
 def test_what_the_code_reads_beside_itself_is_in_it(contents: set[str]) -> None:
     assert {
-        "automation/warehouse/presets/shopify.yaml",
-        "automation/warehouse/presets/woocommerce.yaml",
+        "automation/warehouse/importing/presets/shopify.yaml",
+        "automation/warehouse/importing/presets/klaviyo.yaml",
         "automation/store/migrations/script.py.mako",
         "automation/store/migrations/versions/0001_the_first_schema.py",
         "automation/demo/mapping.yaml",

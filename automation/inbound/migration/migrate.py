@@ -1,4 +1,4 @@
-"""Takes another sender's export over: suppressions, consents with proof, recent sends. Repeating changes nothing."""
+"""Imports another tool's export: suppressions, consents with their proof, recent sends. Repeating changes nothing."""
 
 from __future__ import annotations
 
@@ -6,37 +6,37 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 from sqlalchemy.engine import Connection
 
 from automation.clock import monotonic, to_millis
-from automation.contracts.answers import check_rows
-from automation.errors import ConfigurationError, SourceError
+from automation.errors import ConfigurationError
 from automation.ids import content_hash
 from automation.inbound.consents import accept_consents
-from automation.inbound.migration import rows as reading
-from automation.inbound.migration.mapping import Chosen, Kind, MigrationMapping, choose
-from automation.inbound.migration.rows import ShopContext
+from automation.inbound.migration.rows import ROWS, ShopContext, read_rows
 from automation.store.ledger import earlier_sends
 from automation.store.people import migration, suppressions
 from automation.store.people.consent import CONSENT_COLUMNS
 from automation.types.address import normalised
+from automation.types.schema import MigrationTable
+from automation.warehouse.importing.file_reader import FileReader, open_source, read_frames
+from automation.warehouse.importing.lookups import lookups
+from automation.warehouse.importing.mapping import MappingFile
 from automation.warehouse.importing.quarantine import Quarantine
-from automation.warehouse.importing.typed import all_text
+from automation.warehouse.importing.table_mapping import TableMapping
 from automation.workspace.channels import channel_kinds
 from automation.workspace.workspace import Workspace
 
 _SLICE = 5_000
-_NOBODY = "no customer has this address: import customers first, then this file again"
+_UNKNOWN_ADDRESS = "no customer has this address: import customers first, then this file again"
 
 
 @dataclass
 class MigrationReport:
     """What became of the rows: each is used, left out by the mapping, or quarantined."""
 
-    what: Kind
+    what: MigrationTable
     lines: int = 0
     used: int = 0
     added: int = 0
@@ -49,9 +49,9 @@ class MigrationReport:
 
 
 @dataclass(frozen=True)
-class _Migration:
+class _Import:
     workspace: Workspace
-    kind: Kind
+    table: MigrationTable
     shop: ShopContext
     topics: Sequence[str]
     by: str
@@ -59,54 +59,54 @@ class _Migration:
     people: pl.DataFrame  # customer_id, address, position among those with the address
 
 
-def import_file(
+def import_export(
     workspace: Workspace,
-    kind: Kind,
+    table: MigrationTable,
     path: Path,
-    mapping: MigrationMapping,
+    mapping: MappingFile,
     *,
     by: str,
     topics: Sequence[str] = (),
     confirmed: bool = False,
     progress: Callable[[int], None] = lambda _lines: None,
 ) -> MigrationReport:
-    """Read the file and keep what it says.
+    """Read the file and record its rows.
 
-    topics: what rows without a topic are about; by default every marketing topic. confirmed: consents were confirmed by
-    double opt-in where they come from. Raises `SourceError` and `ConfigurationError`; nothing is changed then.
+    topics: for rows without a topic; by default every marketing topic. confirmed: consents were confirmed by double
+    opt-in in the other tool. Raises `SourceError` and `ConfigurationError`; nothing is changed then.
     """
     started, now = monotonic(), workspace.clock.now()
-    job = _open_migration(workspace, kind, by, topics, confirmed)
-    report = MigrationReport(kind)
-    quarantine = workspace.project.data_dir / "quarantine" / f"{now:%Y%m%dT%H%M%S}-{kind}.csv"
+    task = _prepare(workspace, table, by, topics, confirmed)
+    report = MigrationReport(table)
+    quarantine = workspace.project.data_dir / "quarantine" / f"{now:%Y%m%dT%H%M%S}-{table}.csv"
     with Quarantine(quarantine) as refused:
-        for raw, chosen in _frames(workspace, path, mapping, kind):
-            _take(job, raw, chosen, path, refused, report)
+        for frame, readers in _frames(workspace, path, mapping, table):
+            _record(task, frame, readers, path, refused, report)
             progress(report.lines)
     report.quarantine_file = quarantine if refused.written else None
     with workspace.store.transaction() as connection:
         detail = f"{path.name} by the mapping {mapping.name}"
         digest = sha256(path.read_bytes()).hexdigest()
-        migration.record(connection, kind, by=by, now=now, detail=detail, sha256=digest, rows=report.used)
+        migration.record(connection, table, by=by, now=now, detail=detail, sha256=digest, rows=report.used)
     report.seconds = monotonic() - started
     return report
 
 
-def _open_migration(workspace: Workspace, kind: Kind, by: str, topics: Sequence[str], confirmed: bool) -> _Migration:
+def _prepare(workspace: Workspace, table: MigrationTable, by: str, topics: Sequence[str], confirmed: bool) -> _Import:
     settings = workspace.project.settings
     unknown = [topic for topic in topics if topic not in settings.topics]
     if unknown:
         raise ConfigurationError(f"config.yaml has no topic {unknown[0]!r}; it has: {', '.join(settings.topics)}")
-    marketing = [topic for topic, kind_ in settings.topics.items() if kind_ == "marketing"]
+    marketing = [topic for topic, kind in settings.topics.items() if kind == "marketing"]
     if not topics and not marketing:
-        raise ConfigurationError("config.yaml has no marketing topic; say what the file is about: --topic NAME")
-    shop = ShopContext(channel_kinds(workspace), list(settings.topics), settings.shop.timezone, workspace.clock.now())
-    people = _people(workspace) if kind != "suppressions" else pl.DataFrame()
-    return _Migration(workspace, kind, shop, topics or marketing, by, confirmed, people)
+        raise ConfigurationError("config.yaml has no marketing topic; name the file's topic: --topic NAME")
+    shop = ShopContext(channel_kinds(workspace), list(settings.topics), workspace.clock.now())
+    people = _people(workspace) if table != "suppressions" else pl.DataFrame()
+    return _Import(workspace, table, shop, topics or marketing, by, confirmed, people)
 
 
 def _people(workspace: Workspace) -> pl.DataFrame:
-    """Every customer's addresses, as they are compared: address, customer_id, position among those who share it."""
+    """Every customer's addresses, normalised: address, customer_id, position among those who share it."""
     warehouse = workspace.warehouse()
     try:
         table = warehouse.table("customers")
@@ -122,119 +122,124 @@ def _people(workspace: Workspace) -> pl.DataFrame:
 
 
 def _frames(
-    workspace: Workspace, path: Path, mapping: MigrationMapping, kind: Kind
-) -> Iterator[tuple[pl.DataFrame, Chosen]]:
-    """The file's frames as text, with the entries that fit its header."""
-    registry = workspace.project.registry
-    plain = path.with_suffix("") if path.suffix.lower() == ".gz" else path
-    for name in registry.names("sources"):
-        source: Any = registry.find("sources", name)
-        if plain.suffix.lower() in source.suffixes:
-            for frame in source(source.Options()).read(path, "customers"):
-                check_rows(frame, f"source {name}")
-                columns = [column for column in frame.columns if column != "_row"]
-                yield all_text(frame), choose(mapping, kind, columns, path)
-            return
-    raise SourceError(path, None, "no source reads files of this kind; write it as .csv")
+    workspace: Workspace, path: Path, mapping: MappingFile, table: MigrationTable
+) -> Iterator[tuple[pl.DataFrame, list[FileReader]]]:
+    """The file's frames, each with a reader for every mapping that fits its header."""
+    source = open_source(workspace.project.registry, path, mapping, table)
+    readers: list[FileReader] = []
+    for frame in read_frames(source, path, "customers"):
+        readers = readers or _readers(workspace, mapping.choose(table, frame.drop("_row").columns, path))
+        yield frame, readers
 
 
-def _take(
-    job: _Migration, raw: pl.DataFrame, chosen: Chosen, path: Path, refused: Quarantine, report: MigrationReport
+def _readers(workspace: Workspace, mappings: Sequence[TableMapping]) -> list[FileReader]:
+    now, warehouse = workspace.clock.now(), workspace.warehouse()
+    try:
+        return [FileReader(mapping, lookups(warehouse, mapping), now) for mapping in mappings]
+    finally:
+        warehouse.close()
+
+
+def _record(
+    task: _Import,
+    frame: pl.DataFrame,
+    readers: Sequence[FileReader],
+    path: Path,
+    refused: Quarantine,
+    report: MigrationReport,
 ) -> None:
-    found = reading.read(raw, chosen, job.kind, job.shop)
-    rows, faults = found.rows, found.faults
-    if job.kind == "consents":
-        rows, strangers = _of_customers(job, rows)
-        faults = pl.concat([faults, strangers])
+    export = read_rows(frame, readers, task.shop)
+    rows, faults = export.rows, export.faults
+    if task.table == "consents":
+        rows, unknown = _with_customers(task, rows)
+        faults = pl.concat([faults, unknown])
     for part in rows.iter_slices(_SLICE):
-        with job.workspace.store.transaction() as connection:
-            _WRITE[job.kind](job, connection, part, report)
-    refused.add(path, faults, raw)
-    report.lines += raw.height
+        with task.workspace.store.transaction() as connection:
+            _RECORD[task.table](task, connection, part, report)
+    refused.add(path, faults, frame)
+    report.lines += frame.height
     report.used += rows["_row"].n_unique()
-    report.left_out += found.left_out
+    report.left_out += export.left_out
     report.quarantined += faults["_row"].n_unique()
 
 
-def _of_customers(job: _Migration, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The rows under every customer id that has the address; a yes of an address that nobody has can't be kept."""
-    by_address = rows.join(job.people, on="address", how="left", suffix="_here", maintain_order="left")
+def _with_customers(task: _Import, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows for every customer id with the address; a grant by an address that no customer has can't be recorded."""
+    by_address = rows.join(task.people, on="address", how="left", suffix="_here", maintain_order="left")
     known = by_address.with_columns(pl.coalesce("customer_id_here", "customer_id").alias("customer_id"))
-    stranger = pl.col("customer_id").is_null() & pl.col("granted")
-    faults = known.filter(stranger).select(
+    unknown = pl.col("customer_id").is_null() & pl.col("granted")
+    faults = known.filter(unknown).select(
         "_row",
         pl.lit("row").alias("kind"),
         pl.lit("address").alias("column"),
-        pl.lit(_NOBODY).alias("reason"),
+        pl.lit(_UNKNOWN_ADDRESS).alias("reason"),
         pl.col("address").alias("value"),
     )
-    return known.filter(~stranger).select(list(reading.ROWS)), faults
+    return known.filter(~unknown).select(list(ROWS)), faults
 
 
-def _suppressions(job: _Migration, connection: Connection, rows: pl.DataFrame, report: MigrationReport) -> None:
-    """What its owner asked for is about marketing; what is wrong with an address is about everything."""
+def _record_suppressions(task: _Import, connection: Connection, rows: pl.DataFrame, report: MigrationReport) -> None:
+    """A reason of the owner's applies to marketing topics, a fault of the address to every topic."""
     own = pl.col("reason").is_in(sorted(suppressions.OWNER_REASONS))
-    about = pl.when(pl.col("topic").is_not_null()).then(pl.concat_list("topic"))
+    with_topic = pl.when(pl.col("topic").is_not_null()).then(pl.concat_list("topic"))
     listed = rows.with_columns(
-        pl.col("reason").fill_null("imported"), pl.col("at").fill_null(to_millis(job.shop.now)),
-        about.when(own).then(pl.lit(list(job.topics))).otherwise(pl.lit([""])).alias("topic"),
-        pl.concat_str(pl.lit("import: "), pl.col("source").fill_null(job.by)).alias("source"),
+        pl.col("reason").fill_null("imported"), pl.col("at").fill_null(to_millis(task.shop.now)),
+        with_topic.when(own).then(pl.lit(list(task.topics))).otherwise(pl.lit([""])).alias("topic"),
+        pl.concat_str(pl.lit("import: "), pl.col("source").fill_null(task.by)).alias("source"),
     ).explode("topic")  # fmt: skip
     names = ("address", "channel", "topic", "reason", "at", "source")
     report.added += suppressions.add_rows(connection, listed.select(names).rows(), renew=False)
 
 
-def _consents(job: _Migration, connection: Connection, rows: pl.DataFrame, report: MigrationReport) -> None:
-    said = rows.with_columns(
-        pl.when(pl.col("topic").is_not_null()).then(pl.concat_list("topic")).otherwise(pl.lit(list(job.topics)))
+def _record_consents(task: _Import, connection: Connection, rows: pl.DataFrame, report: MigrationReport) -> None:
+    records = rows.with_columns(
+        pl.when(pl.col("topic").is_not_null()).then(pl.concat_list("topic")).otherwise(pl.lit(list(task.topics)))
         .alias("topic"),
-        pl.col("at").fill_null(to_millis(job.shop.now)),
+        pl.col("at").fill_null(to_millis(task.shop.now)),
         pl.col("source").fill_null("import"),
         pl.col("text_version").fill_null(""),
-        pl.concat_str(pl.lit("imported"), pl.lit(", confirmed there") if job.confirmed else pl.lit(""),
+        pl.concat_str(pl.lit("imported"), pl.lit(", confirmed there") if task.confirmed else pl.lit(""),
                       pl.lit(": ") + pl.col("method"), ignore_nulls=True).alias("method"),
     ).explode("topic")  # fmt: skip
-    nobody = said.filter(pl.col("customer_id").is_null())
-    report.added += _withdrawals_of_strangers(connection, nobody)
-    words = said.filter(pl.col("customer_id").is_not_null()).select(list(CONSENT_COLUMNS))
-    settings, now = job.workspace.project.settings, job.shop.now
-    counts = accept_consents(settings, connection, words, by=job.by, now=now, confirmed=job.confirmed)
+    report.added += _suppress_withdrawn(connection, records.filter(pl.col("customer_id").is_null()))
+    own = records.filter(pl.col("customer_id").is_not_null()).select(list(CONSENT_COLUMNS))
+    settings, now = task.workspace.project.settings, task.shop.now
+    counts = accept_consents(settings, connection, own, by=task.by, now=now, confirmed=task.confirmed)
     report.added += counts.recorded
     report.pending += counts.pending
 
 
-def _withdrawals_of_strangers(connection: Connection, rows: pl.DataFrame) -> int:
-    """A no whose address no customer has yet: it waits on the suppression list for whoever brings the address."""
+def _suppress_withdrawn(connection: Connection, rows: pl.DataFrame) -> int:
+    """Suppress addresses that withdrew and that no customer has yet."""
     listed = rows.with_columns(pl.lit("withdrawn").alias("reason"))
-    return suppressions.add_rows(
-        connection, listed.select("address", "channel", "topic", "reason", "at", "source").rows()
-    )
+    names = ("address", "channel", "topic", "reason", "at", "source")
+    return suppressions.add_rows(connection, listed.select(names).rows())
 
 
-def _sends(job: _Migration, connection: Connection, rows: pl.DataFrame, report: MigrationReport) -> None:
-    """Recent sends, so that caps and re-entry count them: under the first customer id that has the address."""
-    first = job.people.filter(pl.col("position") == 0)
+def _record_sends(task: _Import, connection: Connection, rows: pl.DataFrame, report: MigrationReport) -> None:
+    """Recent sends, so that caps and re-entry count them: under the first customer id with the address."""
+    first = task.people.filter(pl.col("position") == 0)
     sent = (
         rows.join(first, on="address", how="left", suffix="_here", maintain_order="left")
         .with_columns(
             pl.coalesce("customer_id_here", "customer_id").fill_null("").alias("customer_id"),
             pl.col("address").fill_null("").alias("recipient"),
-            pl.col("topic").fill_null(job.topics[0]),
+            pl.col("topic").fill_null(task.topics[0]),
             pl.col("campaign").fill_null(""),
         )
-        .with_columns(pl.Series("message_id", _sent_ids(rows), dtype=pl.String))
+        .with_columns(pl.Series("message_id", _message_ids(rows), dtype=pl.String))
     )
     report.added += earlier_sends.add(connection, sent.select(list(earlier_sends.COLUMNS)))
 
 
-def _sent_ids(rows: pl.DataFrame) -> list[str]:
-    """An id that the same send always gets."""
+def _message_ids(rows: pl.DataFrame) -> list[str]:
+    """An id that the same send gets at every import."""
     parts = rows.select(pl.col("address", "customer_id", "channel", "campaign").fill_null(""), "at")
     return [f"{earlier_sends.IMPORTED}{content_hash(*map(str, row))[:24]}" for row in parts.iter_rows()]
 
 
-_WRITE: dict[Kind, Callable[[_Migration, Connection, pl.DataFrame, MigrationReport], None]] = {
-    "suppressions": _suppressions,
-    "consents": _consents,
-    "sends": _sends,
+_RECORD: dict[MigrationTable, Callable[[_Import, Connection, pl.DataFrame, MigrationReport], None]] = {
+    "suppressions": _record_suppressions,
+    "consents": _record_consents,
+    "sends": _record_sends,
 }

@@ -1,36 +1,36 @@
-"""One frame as it was read to clean rows: skipped by policy, quarantined for a reason, or fit for the warehouse."""
+"""One frame from raw text to clean rows: each is skipped by the mapping, quarantined with a reason, or clean."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from collections.abc import Mapping as Map
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 import polars as pl
 
 from automation.errors import ConfigurationError
-from automation.types.schema import TABLES
 from automation.warehouse.importing.lookups import find
-from automation.warehouse.importing.mapping_grammar import Mapping, Skip, Value
+from automation.warehouse.importing.mapping_grammar import ColumnValue, SkipRule
 from automation.warehouse.importing.parsed import Parsed, accept
 from automation.warehouse.importing.parsing import parse, parse_number
 from automation.warehouse.importing.phones import international
+from automation.warehouse.importing.table_mapping import TableMapping
 from automation.warehouse.importing.typed import keep_types, text_of
 
 FAULTS = pl.Schema(
     {"_row": pl.Int64(), "kind": pl.String(), "column": pl.String(), "reason": pl.String(), "value": pl.String()}
 )
-
-
-RECORD = "_record"  # a row's place in its frame; a file's row that holds several items becomes several
+RECORD = "_record"  # a row's number in its frame; a file's row with several items becomes several
+_SPREADSHEET_QUOTE = r"(?s)^'([=+@\t\r\n-].*|[\d\s()./-]+)$"
+_LIST_OF_ONE = r'^\["?([^",\]]+)"?\]$'
 
 
 @dataclass(frozen=True)
 class Cleaned:
     """What became of one frame; every row of it is in exactly one of `rows`, `quarantined` and `skipped`.
 
-    `raw`: the rows that no policy skipped, with `_record`. `rows`: the clean ones among them, typed, beside `_record`.
+    `raw`: the rows that were not skipped, with `_record`. `rows`: the clean ones among them, typed, with `_record`.
     `faults`: of quarantined rows (`kind` row) and of single values that were set empty (`kind` value).
     """
 
@@ -44,16 +44,16 @@ class Cleaned:
 @dataclass(frozen=True)
 class _Frame:
     raw: pl.DataFrame
-    mapping: Mapping
+    mapping: TableMapping
     now: datetime
-    known: Map[str, pl.DataFrame]
+    known: Mapping[str, pl.DataFrame]
 
     def parse(self, raw: pl.Series, name: str) -> Parsed:
         return parse(raw, name, self.mapping.kinds[name], self.mapping, self.now)
 
 
-def clean(raw: pl.DataFrame, mapping: Mapping, now: datetime, known: Map[str, pl.DataFrame]) -> Cleaned:
-    """Skip, map, read and judge the rows of one frame, which `trim` has seen; `known` is what `lookups` found.
+def clean(raw: pl.DataFrame, mapping: TableMapping, now: datetime, known: Mapping[str, pl.DataFrame]) -> Cleaned:
+    """Skip, map, parse and check the rows of one frame after `trim`; `known` is what `lookups` found.
 
     Raises `ConfigurationError`.
     """
@@ -75,9 +75,9 @@ def clean(raw: pl.DataFrame, mapping: Mapping, now: datetime, known: Map[str, pl
     return Cleaned(kept, clean_rows, found, skipped, int(refused.sum()))
 
 
-def _must(mapping: Mapping, name: str, value: Value) -> bool:
-    """Whether a row without this column's value is worthless; an event without an id gets one."""
-    required = name in TABLES[mapping.table].required and name != "event_id"
+def _must(mapping: TableMapping, name: str, value: ColumnValue) -> bool:
+    """Whether a row without this column's value is quarantined; an event without an id gets one."""
+    required = name in mapping.table_schema.required and name != "event_id"
     return value.missing == "quarantine" or required
 
 
@@ -89,12 +89,14 @@ def _judged(faults: list[pl.DataFrame], refused: pl.Series) -> pl.DataFrame:
     return found.with_columns(kind.alias("kind")).select(FAULTS.names())
 
 
-def trim(frame: pl.DataFrame, mapping: Mapping) -> pl.DataFrame:
-    """Every text without blanks around it, or a spreadsheet's apostrophe before a number; nothing, and the words that
-    mean nothing, as null. Columns are text where the mapping doesn't want the type that the file gives them."""
+def trim(frame: pl.DataFrame, mapping: TableMapping) -> pl.DataFrame:
+    """Texts without surrounding blanks and without the apostrophe that a spreadsheet puts before numbers and formulas.
+
+    Empty texts and `empty_words` become null. A column stays typed only if the mapping wants the file's type.
+    """
     frame = keep_types(frame, mapping)
     quoted = _columns_with(frame, pl.col(pl.String).str.starts_with("'"))
-    frame = frame.with_columns(pl.col(quoted).str.replace(r"^'(\+?[\d\s()./-]+)$", "$1"))
+    frame = frame.with_columns(pl.col(quoted).str.replace(_SPREADSHEET_QUOTE, "$1"))
     words = ["", *mapping.empty_words]
     frame = frame.with_columns(pl.col(pl.String).str.strip_chars())
     empty = _columns_with(frame, pl.col(pl.String).is_in(words))
@@ -103,25 +105,41 @@ def trim(frame: pl.DataFrame, mapping: Mapping) -> pl.DataFrame:
 
 
 def _columns_with(frame: pl.DataFrame, test: pl.Expr) -> list[str]:
-    """The columns in which the test holds anywhere: mostly none, and looking takes a tenth of changing."""
+    """The columns in which the test holds anywhere: mostly none, and testing takes a tenth of the time of changing."""
     held = frame.select(test.any(ignore_nulls=True))
     return [name for name in held.columns if held[name][0]]
 
 
-def _skip(raw: pl.DataFrame, mapping: Mapping) -> tuple[pl.DataFrame, dict[str, int]]:
+def _skip(raw: pl.DataFrame, mapping: TableMapping) -> tuple[pl.DataFrame, dict[str, int]]:
+    """The rows that no rule skips, and how many each reason skips."""
     skipped: dict[str, int] = {}
-    for rule in mapping.skip:
-        if rule.column not in raw.columns:
+    for column, reason, holds in _skip_tests(mapping):
+        if column not in raw.columns:
             continue
-        holds = _holds(raw[rule.column], rule, mapping)
-        count = int(holds.sum())
+        rows = holds(raw[column])
+        count = int(rows.sum())
         if count:
-            skipped[rule.reason] = skipped.get(rule.reason, 0) + count
-            raw = raw.filter(~holds)
+            skipped[reason] = skipped.get(reason, 0) + count
+            raw = raw.filter(~rows)
     return raw, skipped
 
 
-def _holds(text: pl.Series, rule: Skip, mapping: Mapping) -> pl.Series:
+def _skip_tests(mapping: TableMapping) -> Iterator[tuple[str, str, Callable[[pl.Series], pl.Series]]]:
+    """Column, reason and test, of `where` first, then of `skip`."""
+    for column, values in mapping.where.items():
+        yield column, f"not selected by where: {column}", partial(_is_none_of, values=values)
+    for rule in mapping.skip:
+        yield rule.column, rule.reason, partial(_holds, rule=rule, mapping=mapping)
+
+
+def _is_none_of(text: pl.Series, values: Sequence[str]) -> pl.Series:
+    """In any case; without values, whether it is empty."""
+    if not values:
+        return text.is_null()
+    return ~text.str.to_lowercase().is_in([value.lower() for value in values]).fill_null(value=False)
+
+
+def _holds(text: pl.Series, rule: SkipRule, mapping: TableMapping) -> pl.Series:
     if rule.empty is not None:
         return text.is_null() if rule.empty else text.is_not_null()
     if rule.is_ is not None or rule.in_ is not None:
@@ -135,7 +153,7 @@ def _holds(text: pl.Series, rule: Skip, mapping: Mapping) -> pl.Series:
     return holds.fill_null(value=False)
 
 
-def _compared(number: pl.Series, rule: Skip) -> pl.Series:
+def _compared(number: pl.Series, rule: SkipRule) -> pl.Series:
     if rule.at_most is not None:
         return number <= rule.at_most
     if rule.at_least is not None:
@@ -145,13 +163,13 @@ def _compared(number: pl.Series, rule: Skip) -> pl.Series:
     return number > rule.more_than
 
 
-def _in_order(mapping: Mapping) -> Iterator[tuple[str, Value]]:
+def _in_order(mapping: TableMapping) -> Iterator[tuple[str, ColumnValue]]:
     """Templates last: they may use the other columns' clean values."""
     yield from ((name, value) for name, value in mapping.columns.items() if value.template is None)
     yield from ((name, value) for name, value in mapping.columns.items() if value.template is not None)
 
 
-def _read(frame: _Frame, columns: dict[str, pl.Series], name: str, value: Value) -> tuple[pl.Series, Parsed]:
+def _read(frame: _Frame, columns: dict[str, pl.Series], name: str, value: ColumnValue) -> tuple[pl.Series, Parsed]:
     """The column's text, as quarantine shows it, and what it was read as."""
     if value.multiply is not None:
         return _product(frame.raw, value.multiply, value.minus, frame.mapping)
@@ -162,7 +180,9 @@ def _read(frame: _Frame, columns: dict[str, pl.Series], name: str, value: Value)
     return raw, find(text, frame.known, value.find, keep=value.otherwise == "same")
 
 
-def _reworded(text: pl.Series, value: Value) -> pl.Series:
+def _reworded(text: pl.Series, value: ColumnValue) -> pl.Series:
+    if value.unwrap:
+        text = text.str.replace(_LIST_OF_ONE, "$1")
     if value.until is not None:
         text = text.str.splitn(value.until, 2).struct.field("field_0").str.strip_chars()
     if value.lower:
@@ -175,7 +195,7 @@ def _reworded(text: pl.Series, value: Value) -> pl.Series:
     return pl.select(pl.coalesce(text.replace_strict(dict(value.values), default=None), others)).to_series()
 
 
-def _text(raw: pl.DataFrame, columns: dict[str, pl.Series], value: Value) -> pl.Series:
+def _text(raw: pl.DataFrame, columns: dict[str, pl.Series], value: ColumnValue) -> pl.Series:
     if value.template is not None:
         return _filled(raw, columns, value.template, value.placeholders)
     names = [name for name in (value.column, *value.first) if name is not None and name in raw.columns]
@@ -196,7 +216,7 @@ def _filled(raw: pl.DataFrame, columns: dict[str, pl.Series], template: str, nam
 
 
 def _product(
-    raw: pl.DataFrame, factors: tuple[str, str], minus: str | None, mapping: Mapping
+    raw: pl.DataFrame, factors: tuple[str, str], minus: str | None, mapping: TableMapping
 ) -> tuple[pl.Series, Parsed]:
     parts = [parse_number(raw[name], mapping) for name in factors]
     product = parts[0].values * parts[1].values
@@ -209,7 +229,7 @@ def _product(
     return raw.select(pl.concat_str(factors, separator=" × ", ignore_nulls=True)).to_series(), result
 
 
-def _with_default(frame: _Frame, values: pl.Series, name: str, value: Value) -> pl.Series:
+def _with_default(frame: _Frame, values: pl.Series, name: str, value: ColumnValue) -> pl.Series:
     if value.default is None:
         return values
     default = frame.parse(pl.Series([value.default], dtype=pl.String), name)

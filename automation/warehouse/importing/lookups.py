@@ -9,14 +9,14 @@ import polars as pl
 
 from automation.errors import ConfigurationError
 from automation.types.schema import TABLES
-from automation.warehouse.importing.mapping_grammar import Mapping as FileMapping
 from automation.warehouse.importing.parsed import Parsed, accept
+from automation.warehouse.importing.table_mapping import TableMapping
 
 if TYPE_CHECKING:
     from automation.warehouse.connect import Warehouse
 
 
-def lookups(warehouse: Warehouse, mapping: FileMapping) -> dict[str, pl.DataFrame]:
+def lookups(warehouse: Warehouse, mapping: TableMapping) -> dict[str, pl.DataFrame]:
     """For every `find` of the mapping, such as customers.name: value, id (null where several share the value).
 
     Raises `ConfigurationError` where the table doesn't have the column.

@@ -13,12 +13,12 @@ from pydantic import ValidationError
 from automation.config.problems import did_you_mean
 from automation.config.source_map import Source, read_file, read_source
 from automation.errors import ConfigurationError, SourceError
-from automation.types.grammar import Grammar
-from automation.types.schema import TableName
+from automation.types.schema import ImportTable
 from automation.warehouse.importing import mapping_grammar
-from automation.warehouse.importing.mapping_grammar import Mapping
+from automation.warehouse.importing.mapping_grammar import MappingGrammar
+from automation.warehouse.importing.table_mapping import TableMapping
 
-PRESETS = ("shopify", "woocommerce")
+PRESETS = ("shopify", "woocommerce", "klaviyo", "braze", "plain")
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class MappingFile:
     """What `import` needs to know about files; `mappings` in the order in which they are tried."""
 
     name: str
-    mappings: tuple[Mapping, ...]
+    mappings: tuple[TableMapping, ...]
 
     def in_zone(self, name: str) -> MappingFile:
         """With this time zone in every mapping that states none."""
@@ -36,18 +36,20 @@ class MappingFile:
         )
         return MappingFile(self.name, tuple(zoned))
 
-    def choose(self, table: TableName, columns: Collection[str], path: Path) -> Mapping:
-        """The mapping for a file with this header. Raises `SourceError`, naming the columns that it lacks."""
+    def choose(self, table: ImportTable, columns: Collection[str], path: Path) -> tuple[TableMapping, ...]:
+        """The mappings of a table that fit a file with this header; an import of shop data uses the first.
+
+        Raises `SourceError`, naming the columns that the file lacks.
+        """
         candidates = [mapping for mapping in self.mappings if mapping.table == table]
         if not candidates:
             known = ", ".join(sorted({mapping.table for mapping in self.mappings}))
             raise SourceError(path, None, f"the mapping {self.name} is for {known}, not for {table}")
         lacking = [mapping.lacking(columns) for mapping in candidates]
-        for mapping, missing in zip(candidates, lacking, strict=True):
-            if not missing:
-                return mapping
-        closest = min(lacking, key=len)
-        listed = ", ".join(f"{name!r}{did_you_mean(name, columns)}" for name in closest)
+        fitting = tuple(mapping for mapping, missing in zip(candidates, lacking, strict=True) if not missing)
+        if fitting:
+            return fitting
+        listed = ", ".join(f"{name!r}{did_you_mean(name, columns)}" for name in min(lacking, key=len))
         raise SourceError(
             path,
             None,
@@ -56,17 +58,17 @@ class MappingFile:
         )
 
 
-def load_mapping(path: Path | str, *, timezone: str = "UTC") -> MappingFile:
-    """A preset by its name, or a YAML file; `timezone` holds where the file says nothing about its times.
+def load_mapping(wanted: Path | str, *, timezone: str = "UTC") -> MappingFile:
+    """A preset by its name, or a YAML file; `timezone` applies if the file states none.
 
     Raises `ConfigurationError` with every problem of the file.
     """
-    if str(path) in PRESETS:
-        text = resources.files("automation.warehouse.importing").joinpath(f"presets/{path}.yaml").read_text("utf-8")
-        return _parsed(str(path), read_source(text, f"preset {path}")).in_zone(timezone)
-    if not Path(path).is_file():
-        raise ConfigurationError(f"{path}: there is no such mapping file; presets: {', '.join(PRESETS)}")
-    return _parsed(str(path), read_file(Path(path), str(path))[1]).in_zone(timezone)
+    if str(wanted) in PRESETS:
+        text = resources.files("automation.warehouse.importing").joinpath(f"presets/{wanted}.yaml").read_text("utf-8")
+        return _parsed(str(wanted), read_source(text, f"preset {wanted}")).in_zone(timezone)
+    if not Path(wanted).is_file():
+        raise ConfigurationError(f"{wanted}: there is no such mapping file; presets: {', '.join(PRESETS)}")
+    return _parsed(str(wanted), read_file(Path(wanted), str(wanted))[1]).in_zone(timezone)
 
 
 def parse_mapping(text: str, name: str) -> MappingFile:
@@ -79,12 +81,12 @@ def _parsed(name: str, source: Source) -> MappingFile:
         raise ConfigurationError("\n".join(map(str, source.problems)))
     several = isinstance(source.value.get("mappings"), list)
     written = source.value["mappings"] if several else [source.value]
-    mappings: list[Mapping] = []
+    mappings: list[TableMapping] = []
     problems: list[str] = []
     for number, one in enumerate(written):
         at = ("mappings", number) if several else ()
         try:
-            mappings.append(Mapping.model_validate(one))
+            mappings.append(TableMapping.model_validate(one))
         except ValidationError as error:
             problems += [_problem(source, at, fault) for fault in error.errors()]
     if problems:
@@ -94,7 +96,7 @@ def _parsed(name: str, source: Source) -> MappingFile:
 
 def _problem(source: Source, at: tuple[str | int, ...], fault: Any) -> str:
     path = at
-    for part in fault["loc"]:  # what pydantic names but nobody wrote is left out
+    for part in fault["loc"]:  # parts that pydantic names but nobody wrote are left out
         path = (*path, part) if (*path, part) in source.values else path
     what = str(fault["msg"]).removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
@@ -106,7 +108,7 @@ def _problem(source: Source, at: tuple[str | int, ...], fault: Any) -> str:
 
 _KEYS = tuple(
     field.alias or name
-    for model in vars(mapping_grammar).values()
-    if isinstance(model, type) and issubclass(model, Grammar)
+    for model in (*vars(mapping_grammar).values(), TableMapping)
+    if isinstance(model, type) and issubclass(model, MappingGrammar)
     for name, field in model.model_fields.items()
 )

@@ -1,23 +1,18 @@
-"""How a file's columns become a table's: the mapping that a person writes in YAML, as frozen values."""
+"""The parts of a mapping: where a column's values come from, which rows are skipped, how files are reshaped."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
-from collections.abc import Mapping as Map
-from functools import cached_property
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from automation.types.grammar import Grammar
-from automation.types.schema import TABLES, ColumnType, TableName
+from automation.types.schema import TableName
 
 Missing = Literal["quarantine", "empty", "default"]
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
-_OWN_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
-_SOURCES = ("column", "first", "template", "constant", "multiply")
+_ORIGINS = ("column", "first", "template", "constant", "multiply")
 _TESTS = ("empty", "is_", "in_", "matches", "does_not_match", "at_most", "at_least", "less_than", "more_than")
 
 
@@ -40,16 +35,23 @@ def _valid_regex(pattern: str) -> str:
     return pattern
 
 
-class Value(Grammar):
+class MappingGrammar(BaseModel):
+    """What every part of a mapping has in common: frozen, and no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class ColumnValue(MappingGrammar):
     """Where a column's values come from: exactly one of `column`, `first`, `template`, `constant`, `multiply`.
 
-    `first`: the first of these columns that isn't empty. `template`: text with {column} in it, empty where one of them
-    is. `multiply`: the product of two columns, less the column `minus`.
-    Then, in this order: `until`: the text before this one. `lower`: in small letters. `values`: replaces whole values;
-    `find`: the id of the customer or product whose column (`customers.name`) has this value, where exactly one has.
-    `otherwise`: what any other value becomes; `same` keeps it, which `values` does anyway.
-    `missing`: what an empty value means; by default a row without a required value is quarantined, others are empty.
-    `optional`: the file may lack the column altogether.
+    `first`: the first of these columns that isn't empty. `template`: text with {column} in it, empty if one of them
+    is. `multiply`: the product of two columns, minus the column `minus`.
+    Then, in this order: `unwrap`: a list with one entry becomes the entry, `["A"]` becomes `A`. `until`: the text
+    before this one. `lower`: in lower case. `values`: replaces whole values. `find`: the id of the customer or product
+    whose column (`customers.name`) has this value, if exactly one has.
+    `otherwise`: what any other value becomes; `same`, the default with `values`, keeps it.
+    `missing`: what an empty value means; by default a row without a required value is quarantined, others stay empty.
+    `optional`: the file may lack the column.
     """
 
     column: str | None = None
@@ -58,9 +60,10 @@ class Value(Grammar):
     constant: Text | None = None
     multiply: tuple[str, str] | None = None
     minus: str | None = None
+    unwrap: bool = False
     until: str | None = None
     lower: bool = False
-    values: Map[str, Text] = Field(default_factory=dict)
+    values: Mapping[str, Text] = Field(default_factory=dict)
     find: str | None = None
     otherwise: Text | None = None
     missing: Missing | None = None
@@ -68,11 +71,11 @@ class Value(Grammar):
     optional: bool = False
 
     @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        given = [name for name in _SOURCES if getattr(self, name) not in (None, ())]
+    def _one_origin(self) -> Self:
+        given = [name for name in _ORIGINS if getattr(self, name) not in (None, ())]
         if len(given) != 1:
-            said = f"has {' and '.join(given)}" if given else "has none of them"
-            raise ValueError(f"needs exactly one of {', '.join(_SOURCES)}; it {said}")
+            has = f"has {' and '.join(given)}" if given else "has none of them"
+            raise ValueError(f"needs exactly one of {', '.join(_ORIGINS)}; it {has}")
         if (self.default is not None) != (self.missing == "default"):
             raise ValueError("`missing: default` and `default: VALUE` go together")
         if self.minus and self.multiply is None:
@@ -94,6 +97,12 @@ class Value(Grammar):
         return _PLACEHOLDER.findall(self.template or "")
 
     @property
+    def as_written(self) -> bool:
+        """Whether the value is one column's, unchanged."""
+        changed = self.unwrap or self.until or self.lower or self.values or self.find
+        return self.column is not None and not changed
+
+    @property
     def needs(self) -> Iterator[str]:
         """The file's columns that it can't do without; a template may also use the table's own columns."""
         if self.optional:
@@ -103,8 +112,8 @@ class Value(Grammar):
         yield from self.multiply or ()
 
 
-class Skip(Grammar):
-    """Rows left out by policy, counted under `reason`: one test on one column. A number test never holds for text."""
+class SkipRule(MappingGrammar):
+    """Rows to leave out, counted under `reason`: one test on one column. A number test never holds for text."""
 
     column: str
     reason: str
@@ -129,17 +138,21 @@ class Skip(Grammar):
             raise ValueError(f"needs exactly one test: {', '.join(name.rstrip('_') for name in _TESTS)}")
         return self
 
+    @property
+    def compares_numbers(self) -> bool:
+        return any(limit is not None for limit in (self.at_most, self.at_least, self.less_than, self.more_than))
 
-class FillDown(Grammar):
-    """Columns that are written only in the first line of the lines with one value of `by` (an order's)."""
+
+class FillDown(MappingGrammar):
+    """Columns that are written only in the first line of the lines with one value of `by`, such as an order's."""
 
     by: str
     columns: tuple[str, ...]
 
 
-class Items(Grammar):
+class Items(MappingGrammar):
     """Several products in one cell, such as `2× Mug, 1× Tea, green`: a row for each, with the columns item_quantity,
-    item_name and item_share (its part of the row's pieces)."""
+    item_name and item_share (its share of the row's pieces)."""
 
     column: str
     between: str = ", "
@@ -153,8 +166,9 @@ class Items(Grammar):
         return pattern
 
 
-class Permission(Grammar):
-    """`granted` or `refused` for everybody, or a column: its words for yes; empty says nothing, any other word no."""
+class ConsentColumn(MappingGrammar):
+    """`granted` or `refused` for everybody, or a column with its values for yes; an empty one records nothing, any
+    other value is a no."""
 
     always: bool | None = None
     column: str | None = None
@@ -162,20 +176,20 @@ class Permission(Grammar):
     optional: bool = False
 
 
-def _as_permission(written: object) -> object:
+def _as_consent_column(written: object) -> object:
     if isinstance(written, str):
         if written not in ("granted", "refused"):
             raise ValueError(f"{written!r} is neither granted nor refused; a column is written {{column: NAME}}")
         return {"always": written == "granted"}
     if isinstance(written, dict) and "column" not in written:
-        raise ValueError("write granted, refused or {column: NAME, granted: [WORDS]}")
+        raise ValueError("write granted, refused or {column: NAME, granted: [VALUES]}")
     return written
 
 
-class Consent(Grammar):
-    """Per channel and topic whether the customer agreed, and `source`: where that is known from."""
+class ConsentMapping(MappingGrammar):
+    """Per channel and topic whether the customer agreed; `source`: where that is known from."""
 
-    channels: Map[str, Map[str, Annotated[Permission, BeforeValidator(_as_permission)]]]
+    channels: Mapping[str, Mapping[str, Annotated[ConsentColumn, BeforeValidator(_as_consent_column)]]]
     source: str
 
     @model_validator(mode="before")
@@ -185,105 +199,3 @@ class Consent(Grammar):
             rest = {name: value for name, value in written.items() if name != "source"}
             return {"channels": rest, **{name: written[name] for name in ("source",) if name in written}}
         return written
-
-
-def _as_value(written: object) -> object:
-    return {"column": written} if isinstance(written, str) else written
-
-
-class Mapping(Grammar):
-    """One kind of file and the table that it goes to."""
-
-    table: TableName
-    columns: Map[str, Annotated[Value, BeforeValidator(_as_value)]]
-    types: Map[str, ColumnType] = Field(default_factory=dict)
-    skip: tuple[Skip, ...] = ()
-    fill_down: FillDown | None = None
-    items: Items | None = None
-    repeats: Literal["drop", "keep"] = "drop"
-    times: tuple[str, ...] = ()
-    timezone: str = "UTC"
-    country: str | None = Field(default=None, pattern="^[A-Z]{2}$")
-    decimal: Literal["point", "comma"] = "point"
-    empty_words: tuple[str, ...] = ("NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "none", "#N/A")
-    consent: Consent | None = None
-    options: Map[str, Any] = Field(default_factory=dict)
-
-    @field_validator("timezone")
-    @classmethod
-    def _zone(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise ValueError(f"{name!r} is not a time zone; write UTC or a name such as Europe/Berlin") from error
-        return name
-
-    @model_validator(mode="after")
-    def _fits_the_table(self) -> Self:
-        schema = TABLES[self.table]
-        given = set(self.columns) | ({"event_id"} if self.table == "events" else set())
-        if absent := [name for name in schema.required if name not in given]:
-            raise ValueError(f"columns: {self.table} need {', '.join(absent)}")
-        for name in self.columns:
-            if name not in schema.columns and not _OWN_NAME.fullmatch(name):
-                raise ValueError(f"columns: {name!r} can't be a column's name; use small letters, digits and _")
-        if wrong := sorted(set(self.types) & set(schema.columns)):
-            raise ValueError(f"types: the type of {wrong[0]!r} is fixed: {schema.columns[wrong[0]]}")
-        if unused := sorted(set(self.types) - set(self.columns)):
-            raise ValueError(f"types: {unused[0]!r} is not among the columns")
-        if self.consent and self.table != "customers":
-            raise ValueError("consent: only a customers mapping has it")
-        return self
-
-    @cached_property
-    def kinds(self) -> dict[str, ColumnType]:
-        """The type of every column that the mapping sets; one that nobody declared is text."""
-        declared = TABLES[self.table].columns
-        return {name: declared.get(name) or self.types.get(name, "text") for name in self.columns}
-
-    @property
-    def permissions(self) -> Iterator[Permission]:
-        for topics in self.consent.channels.values() if self.consent else ():
-            yield from topics.values()
-
-    @property
-    def made(self) -> frozenset[str]:
-        """The columns that `items` makes."""
-        return frozenset({"item_quantity", "item_name", "item_share"} if self.items else ())
-
-    @cached_property
-    def needs(self) -> list[str]:
-        """The file's columns that must be there, each once, in the order of the mapping."""
-        names = [name for value in self.columns.values() for name in value.needs]
-        names += [rule.column for rule in self.skip if not rule.optional]
-        names += [one.column for one in self.permissions if one.column and not one.optional]
-        names += [self.items.column] if self.items else []
-        names += [self.fill_down.by] if self.fill_down else []
-        return [name for name in dict.fromkeys(names) if name not in self.made]
-
-    @cached_property
-    def uses(self) -> frozenset[str]:
-        """Every column of the file that the mapping refers to."""
-        names = set(self.needs) | {rule.column for rule in self.skip}
-        names |= {one.column for one in self.permissions if one.column}
-        for value in self.columns.values():
-            names |= {value.column or "", value.minus or "", *value.first, *value.placeholders, *(value.multiply or ())}
-        names |= set(self.fill_down.columns) if self.fill_down else set()
-        return frozenset(names)
-
-    @cached_property
-    def expected(self) -> list[str]:
-        """The file's columns that cleaning relies on, as nulls where the file may and does lack them."""
-        placeholders = [name for value in self.columns.values() for name in value.placeholders]
-        return [name for name in dict.fromkeys([*self.needs, *placeholders]) if name not in self.made]
-
-    def lacking(self, columns: Collection[str]) -> list[str]:
-        """The needed columns that the file doesn't have, those of `first` and templates included."""
-        present = {*columns, *self.made}
-        lacking = [name for name in self.needs if name not in present]
-        for name, value in self.columns.items():
-            if value.first and not value.optional and not any(one in present for one in value.first):
-                lacking.append(" or ".join(value.first))
-            known = {*present, *(self.columns.keys() - {name})}
-            lacking += [one for one in value.placeholders if one not in known and not value.optional]
-        return lacking

@@ -1,4 +1,4 @@
-"""Raw text to typed values, a column at a time. What can't be read is null, with the reason."""
+"""Raw text to typed values, a column at a time. A value that can't be parsed is null, with the reason."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import polars as pl
 
 from automation.types.schema import ColumnType
 from automation.warehouse.importing.addresses import CHECKS
-from automation.warehouse.importing.mapping_grammar import Mapping as FileMapping
 from automation.warehouse.importing.parsed import Parsed, accept
+from automation.warehouse.importing.table_mapping import TableMapping
 
 _LONGEST = 10_000  # characters of a text
 _LONGEST_ID = 200
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
-_ISO = r"^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2})(:\d{2}(?:\.\d{1,9})?)?\s*(Z|UTC|[+-]\d{2}(?::?\d{2})?)?$"
+_ISO = r"^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2})(:\d{2}(?:\.\d{1,9})?)?\s*(Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?$"
 _PLAIN = MappingProxyType(
     {
         "%Y-%m-%d %H:%M:%S": None,
@@ -26,8 +26,9 @@ _PLAIN = MappingProxyType(
         "%Y-%m-%d %H:%M:%S%.f%#z": None,
         "%Y-%m-%dT%H:%M:%S%.f%#z": None,
     }
-)  # and the zone that they are in, where that isn't the mapping's or their own
+)  # format → its zone; None: the mapping's, or the text's own offset
 _ISO_DAY = r"^\d{4}-\d{2}-\d{2}$"
+_FIRST_EPOCH = 100_000_000_000_000  # microseconds, in 1973: 20241231 is a day, not a second of 1970
 _CONTROL = r"[\x00-\x1f\x7f-\x9f]"
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
 _GROUPS = r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$"
@@ -36,10 +37,10 @@ _BOOLEANS = MappingProxyType(
 )
 
 
-def parse(raw: pl.Series, name: str, kind: ColumnType, mapping: FileMapping, now: datetime) -> Parsed:
-    """The column's values: by its type, then by what the column means (an address, a price, a birthday).
+def parse(raw: pl.Series, name: str, kind: ColumnType, mapping: TableMapping, now: datetime) -> Parsed:
+    """The column's values: by its type, then by its meaning (an address, a price, a birthday).
 
-    `raw` is text, or has the type already.
+    `raw`: text, or of the wanted type already.
     """
     parsed = _PARSERS[kind](raw, mapping)
     if kind == "time":
@@ -58,14 +59,14 @@ def parse(raw: pl.Series, name: str, kind: ColumnType, mapping: FileMapping, now
     return check(parsed) if check and kind == "text" else parsed
 
 
-def parse_number(raw: pl.Series, mapping: FileMapping) -> Parsed:
-    """Numbers, with a currency sign and thousands marked or not; NaN and infinity are not numbers."""
+def parse_number(raw: pl.Series, mapping: TableMapping) -> Parsed:
+    """Numbers, also with a currency sign or thousands separators; NaN and infinity are not numbers."""
     if raw.dtype.is_numeric():
         numbers = raw.cast(pl.Float64)
         return accept(numbers).refuse(~numbers.is_finite(), "is not a number")
     if mapping.decimal == "comma":
         numbers = _dressed_number(raw, mapping)
-    else:  # plain numbers, as nearly all are, in a tenth of the time
+    else:  # nearly all numbers are plain, which takes a tenth of the time
         plain = raw.cast(pl.Float64, strict=False)
         numbers = _where(plain.is_finite(), plain, raw, lambda others: _dressed_number(others, mapping))
     return accept(numbers).refuse(raw.is_not_null() & numbers.is_null(), "is not a number")
@@ -74,13 +75,13 @@ def parse_number(raw: pl.Series, mapping: FileMapping) -> Parsed:
 def _where(
     read: pl.Series, values: pl.Series, raw: pl.Series, read_others: Callable[[pl.Series], pl.Series]
 ) -> pl.Series:
-    """The values that could be read, and the others read in another way; there are few of those, if any."""
+    """Keep the values that could be read, and read the others, few if any, in another way."""
     others = (~read.fill_null(value=False) & raw.is_not_null()).arg_true()
     return values.scatter(others, read_others(raw[others])) if len(others) else values
 
 
-def _dressed_number(raw: pl.Series, mapping: FileMapping) -> pl.Series:
-    """With a currency sign, and thousands marked."""
+def _dressed_number(raw: pl.Series, mapping: TableMapping) -> pl.Series:
+    """Numbers with a currency sign or thousands separators."""
     text = raw.str.replace_all(r"[\p{Sc}\s]", "")
     if mapping.decimal == "comma":
         text = text.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
@@ -90,22 +91,22 @@ def _dressed_number(raw: pl.Series, mapping: FileMapping) -> pl.Series:
     return pl.select(pl.when(numbers.is_finite()).then(numbers)).to_series()
 
 
-def _parse_integer(raw: pl.Series, mapping: FileMapping) -> Parsed:
+def _parse_integer(raw: pl.Series, mapping: TableMapping) -> Parsed:
     number = parse_number(raw, mapping)
     whole = (number.values == number.values.round()) & (number.values.abs() < 2**53)
     parsed = number.refuse(~whole, "is not a whole number")
     return Parsed(parsed.values.cast(pl.Int64), parsed.fault)
 
 
-def _parse_boolean(raw: pl.Series, _: FileMapping) -> Parsed:
+def _parse_boolean(raw: pl.Series, _: TableMapping) -> Parsed:
     if raw.dtype == pl.Boolean:
         return accept(raw)
     values = raw.str.to_lowercase().replace_strict(dict(_BOOLEANS), default=None, return_dtype=pl.Boolean)
     return accept(values).refuse(raw.is_not_null() & values.is_null(), "is neither yes nor no")
 
 
-def _parse_text(raw: pl.Series, _: FileMapping) -> Parsed:
-    """Line breaks and other control characters become spaces: no text of a customer may end a mail header."""
+def _parse_text(raw: pl.Series, _: TableMapping) -> Parsed:
+    """Line breaks and other control characters become spaces, so that no text can end a mail header."""
     text = raw
     if raw.str.contains(_CONTROL).any():
         text = raw.str.replace_all(f"{_CONTROL}+", " ").str.strip_chars()
@@ -117,15 +118,15 @@ def _at_most(parsed: Parsed, longest: int) -> Parsed:
 
 
 def _parse_id(parsed: Parsed) -> Parsed:
-    """An id that a spreadsheet turned into a number gets its form back: 17850.0 is 17850."""
+    """Ids; one that a spreadsheet turned into a number is restored: 17850.0 is 17850."""
     ids = parsed.values
     if ids.str.ends_with(".0").any():  # 3 ms a million; the pattern takes 90
         ids = ids.str.replace(r"^(\d+)\.0$", "$1")
     return _at_most(Parsed(ids, parsed.fault), _LONGEST_ID)
 
 
-def _parse_time(raw: pl.Series, mapping: FileMapping) -> Parsed:
-    """Instants in UTC; a time without a zone is the mapping's, the earlier one where clocks went back."""
+def _parse_time(raw: pl.Series, mapping: TableMapping) -> Parsed:
+    """Instants in UTC; a time without a zone is in the mapping's, the earlier one when clocks go back."""
     if isinstance(raw.dtype, pl.Datetime):
         return accept(raw if raw.dtype.time_zone else _in_zone(raw, mapping.timezone))
     times = pl.repeat(None, len(raw), dtype=pl.Datetime("us", "UTC"), eager=True)
@@ -135,25 +136,30 @@ def _parse_time(raw: pl.Series, mapping: FileMapping) -> Parsed:
     return accept(times).refuse(raw.is_not_null() & times.is_null(), _not_a_time(mapping))
 
 
-def _parse_date(raw: pl.Series, mapping: FileMapping) -> Parsed:
+def _parse_date(raw: pl.Series, mapping: TableMapping) -> Parsed:
     if raw.dtype == pl.Date:
         return accept(raw)
     days = pl.repeat(None, len(raw), dtype=pl.Date, eager=True)
-    for form in mapping.times or ("%Y-%m-%d",):
-        text = raw.str.slice(0, 10) if form == "%Y-%m-%d" else raw
-        days = days.zip_with(days.is_not_null(), text.str.to_date(form, strict=False))
+    for form in mapping.times or ("iso",):
+        iso = form in ("iso", "%Y-%m-%d")
+        text = raw.str.slice(0, 10) if iso else raw
+        days = days.zip_with(days.is_not_null(), text.str.to_date("%Y-%m-%d" if iso else form, strict=False))
     return accept(days).refuse(raw.is_not_null() & days.is_null(), _not_a_time(mapping))
 
 
-def _not_a_time(mapping: FileMapping) -> str:
-    return f"is not a time such as {' or '.join(mapping.times) or '2024-12-31 18:00:00'}"
+def _not_a_time(mapping: TableMapping) -> str:
+    shown = [_EXAMPLES.get(form, form) for form in mapping.times or ("iso",)]
+    return f"is not a time such as {' or '.join(shown)}"
+
+
+_EXAMPLES = {"iso": "2024-12-31 18:00:00", "epoch": "1735668000", "epoch_ms": "1735668000000"}
 
 
 def _iso_time(raw: pl.Series, zone: str) -> pl.Series:
     """ISO 8601 as systems write it: T or a space, seconds or not, Z, UTC, +02:00, +0200 or nothing."""
     whole = pl.select(pl.when(raw.str.contains(_ISO)).then(raw)).to_series()
     first = whole.drop_nulls().head(1)
-    for form, stated in _PLAIN.items():  # a column written in one way, in a tenth to a third of the time
+    for form, stated in _PLAIN.items():  # a column in one format takes a tenth to a third of the time
         if first.str.to_datetime(form, strict=False).drop_nulls().len():
             plain = whole.str.to_datetime(form, strict=False, time_unit="us")
             plain = plain.dt.convert_time_zone("UTC") if "%#z" in form else _in_zone(plain, stated or zone)
@@ -166,7 +172,7 @@ def _any_iso_time(raw: pl.Series, zone: str) -> pl.Series:
         pl.when(pl.col("raw").str.contains(_ISO_DAY)).then(pl.col("raw") + " 00:00:00").otherwise(
             pl.col("raw").str.replace(_ISO, "$1 $2") + pl.col("raw").str.extract(_ISO, 3).fill_null(":00")
         ).alias("local"),
-        pl.col("raw").str.extract(_ISO, 4).replace({"Z": "+0000", "UTC": "+0000"}).alias("offset"),
+        pl.col("raw").str.extract(_ISO, 4).replace({"Z": "+0000", "UTC": "+0000", "GMT": "+0000"}).alias("offset"),
     )  # fmt: skip
     zoned = (parts["local"] + parts["offset"].str.replace(":", "").str.pad_end(5, "0")).str.to_datetime(
         "%Y-%m-%d %H:%M:%S%.f%z", strict=False, time_unit="us"
@@ -179,9 +185,11 @@ def _any_iso_time(raw: pl.Series, zone: str) -> pl.Series:
 
 def _formatted(form: str) -> Callable[[pl.Series, str], pl.Series]:
     def attempt(raw: pl.Series, zone: str) -> pl.Series:
+        if form == "iso":
+            return _iso_time(raw, zone)
         if form in ("epoch", "epoch_ms"):
             number = raw.cast(pl.Float64, strict=False) * (1_000_000 if form == "epoch" else 1_000)
-            number = pl.select(pl.when(number.abs() < 2**60).then(number)).to_series()
+            number = pl.select(pl.when(number.is_between(_FIRST_EPOCH, 2**60)).then(number)).to_series()
             return number.cast(pl.Int64).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
         if not any(part in form for part in ("%H", "%I", "%T", "%R")):
             return _in_zone(raw.str.to_date(form, strict=False).cast(pl.Datetime("us")), zone)
@@ -192,7 +200,7 @@ def _formatted(form: str) -> Callable[[pl.Series, str], pl.Series]:
 
 
 def _in_zone(local: pl.Series, zone: str) -> pl.Series:
-    """A local time that clocks skipped is taken as an hour later, which is what the clock would have shown."""
+    """A local time that the clocks skip is an hour later, as a clock would have shown it."""
     if zone == "UTC":
         return local.dt.replace_time_zone("UTC")
     exact = local.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
@@ -202,7 +210,7 @@ def _in_zone(local: pl.Series, zone: str) -> pl.Series:
     return exact.dt.convert_time_zone("UTC")
 
 
-_PARSERS: Mapping[ColumnType, Callable[[pl.Series, FileMapping], Parsed]] = MappingProxyType(
+_PARSERS: Mapping[ColumnType, Callable[[pl.Series, TableMapping], Parsed]] = MappingProxyType(
     {
         "text": _parse_text,
         "number": parse_number,

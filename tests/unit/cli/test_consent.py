@@ -137,7 +137,7 @@ def test_nothing_waits_without_double_opt_in(run: Run) -> None:
          "'bored' is not a reason; write hard_bounce, complaint, unsubscribed, withdrawn, dead_token, manual, im"),
         (["suppressions", "import", "none.csv"], "none.csv: there is no such file"),
         (["suppressions", "import", "config.yaml", "--mapping", "mailchimp"],
-         "mailchimp: there is no such mapping file; presets: klaviyo, braze, plain"),
+         "mailchimp: there is no such mapping file; presets: shopify, woocommerce, klaviyo, braze, plain"),
     ],
 )  # fmt: skip
 def test_what_is_missing_is_said(run: Run, arguments: list[str], told: str) -> None:

@@ -83,7 +83,7 @@ class Shop:
             quarantine=self.folder / "quarantine.csv",
             now=NOW,
             progress=self.progress.append,
-            consents=self.consents.append,
+            record_consents=self.consents.append,
         )
         assert_balanced(report)
         return report
@@ -114,6 +114,36 @@ def shop(tmp_path: Path, registry: Registry) -> Iterator[Shop]:
 def counts(report: ImportReport) -> Mapping[str, int]:
     names = ("rows", "added", "updated", "unchanged", "duplicates", "quarantined", "notes")
     return {name: value for name, value in asdict(report).items() if name in names and value}
+
+
+def test_where_selects_rows_in_any_case(shop: Shop) -> None:
+    mapping = "table: products\ncolumns: {product_id: id}\nwhere: {kind: [Toy, game], price: []}\n"
+    path = shop.write("goods.csv", "id,kind,price\np1,TOY,1\np2,book,1\np3,,1\np4,Game,NA\np5,game,2\n")
+    report = shop.take("products", mapping, path)
+    assert report.skipped == {"not selected by where: kind": 2, "not selected by where: price": 1}
+    assert shop.rows("products", "product_id") == [("p1",), ("p5",)]
+
+
+def test_where_reads_a_typed_column_as_text(shop: Shop) -> None:
+    pl.DataFrame({"id": ["p1", "p2"], "shown": [True, False]}).write_parquet(shop.folder / "goods.parquet")
+    mapping = "table: products\ncolumns: {product_id: id}\nwhere: {shown: [true]}\n"
+    shop.take("products", mapping, shop.folder / "goods.parquet")
+    assert shop.rows("products", "product_id") == [("p1",)]
+
+
+def test_a_list_of_one_is_unwrapped(shop: Shop) -> None:
+    mapping = "table: products\ncolumns: {product_id: id, tag: {column: tags, unwrap: true, values: {a: letter a}}}\n"
+    path = shop.write("goods.csv", 'id,tags\np1,"[""a""]"\np2,[b]\np3,"[""a"", ""b""]"\np4,[]\np5,c\n')
+    shop.take("products", mapping, path)
+    assert shop.rows("products", "product_id", "tag") == [
+        ("p1", "letter a"), ("p2", "b"), ("p3", '["a", "b"]'), ("p4", "[]"), ("p5", "c"),
+    ]  # fmt: skip
+
+
+def test_the_apostrophe_of_a_spreadsheet_goes(shop: Shop) -> None:
+    path = shop.write("goods.csv", "id,title\n'007,'=SUM(A1)\np2,'tis\np3,'@home\n")
+    shop.take("products", "table: products\ncolumns: {product_id: id, name: title}\n", path)
+    assert shop.rows("products", "product_id", "name") == [("007", "=SUM(A1)"), ("p2", "'tis"), ("p3", "@home")]
 
 
 def test_every_row_of_a_messy_file(shop: Shop) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ def test_every_problem_at_once() -> None:
         "tims: [x]\n"
     )
     assert found == [
-        "m.yaml:1:8: table: Input should be 'customers', 'products' or 'events'",
+        "m.yaml:1:8: table: Input should be 'customers', 'products', 'events', 'suppressions', 'consents' or 'sends'",
         "m.yaml:3:17: columns.customer_id.colum: the key 'colum' is not known here (did you mean 'column'?)",
         "m.yaml:4:10: columns.email: needs exactly one of column, first, template, constant, multiply; "
         "it has column and constant",
@@ -49,6 +50,12 @@ def test_every_problem_at_once() -> None:
     ("text", "expected"),
     [
         ("table: events\ncolumns: {customer_id: a}\n", "m.yaml:1:1: columns: events need type, occurred_at"),
+        (
+            "table: suppressions\ncolumns: {address: a, campagne: b}\n",
+            "m.yaml:1:1: columns: suppressions have no 'campagne'; "
+            "they have address, channel, topic, reason, at, source",
+        ),
+        ("table: consents\ncolumns: {address: a}\n", "m.yaml:1:1: columns: consents need channel, granted"),
         (
             "table: customers\ncolumns: {customer_id: a, Größe: b}\n",
             "m.yaml:1:1: columns: 'Größe' can't be a column's name; use small letters, digits and _",
@@ -121,6 +128,23 @@ def test_numbers_and_words_in_yaml_are_the_files_texts() -> None:
     assert mapping.skip[0].in_ == ("3", "no")
 
 
-@pytest.mark.parametrize("preset", PRESETS)
-def test_the_presets_are_valid_and_cover_every_table(preset: str) -> None:
-    assert {mapping.table for mapping in load_mapping(preset).mappings} == {"customers", "products", "events"}
+SHOP, EXPORT = {"customers", "products", "events"}, {"suppressions", "consents"}
+
+
+@pytest.mark.parametrize(
+    ("preset", "tables"),
+    [
+        ("shopify", SHOP),
+        ("woocommerce", SHOP),
+        ("klaviyo", EXPORT),
+        ("braze", EXPORT | {"sends"}),
+        ("plain", EXPORT | {"sends"}),
+    ],
+)
+def test_the_presets_are_valid_and_cover_their_tables(preset: str, tables: set[str]) -> None:
+    assert {mapping.table for mapping in load_mapping(preset).mappings} == tables
+
+
+def test_there_are_no_other_presets() -> None:
+    folder = resources.files("automation.warehouse.importing").joinpath("presets")
+    assert sorted(PRESETS) == sorted(file.name.removesuffix(".yaml") for file in folder.iterdir())

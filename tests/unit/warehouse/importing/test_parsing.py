@@ -10,14 +10,14 @@ import polars as pl
 import pytest
 
 from automation.types.schema import ColumnType
-from automation.warehouse.importing.mapping_grammar import Mapping
 from automation.warehouse.importing.parsing import parse
+from automation.warehouse.importing.table_mapping import TableMapping
 
 NOW = datetime(2024, 6, 1, 12, tzinfo=UTC)
 
 
-def mapping(**settings: Any) -> Mapping:
-    return Mapping.model_validate({"table": "customers", "columns": {"customer_id": "id"}, **settings})
+def mapping(**settings: Any) -> TableMapping:
+    return TableMapping.model_validate({"table": "customers", "columns": {"customer_id": "id"}, **settings})
 
 
 def read(text: str | None, kind: ColumnType, name: str = "x", **settings: Any) -> tuple[Any, str | None]:
@@ -160,6 +160,8 @@ def test_a_value_that_has_its_type_already(value: Any, dtype: pl.DataType, kind:
         ("881250949", "epoch", utc(1997, 12, 4, 15, 55, 49)),
         ("881250949500", "epoch_ms", utc(1997, 12, 4, 15, 55, 49, 500_000)),
         ("31/Jan/2024 18:30:00 +0100", "%d/%b/%Y %H:%M:%S %z", utc(2024, 1, 31, 17, 30)),
+        ("2024-01-31 18:30", "iso", utc(2024, 1, 31, 18, 30)),
+        ("2024-01-31T18:30:00 GMT", "iso", utc(2024, 1, 31, 18, 30)),
     ],
 )
 def test_times_as_the_mapping_writes_them(text: str, form: str, expected: datetime) -> None:
@@ -170,6 +172,12 @@ def test_times_as_the_mapping_writes_them(text: str, form: str, expected: dateti
 def test_only_the_mappings_formats_are_tried() -> None:
     """03/04/2024 is never guessed at, and neither is ISO when another format was given."""
     assert read("2024-01-31", "time", times=["%d.%m.%Y"]) == (None, "is not a time such as %d.%m.%Y")
+
+
+@pytest.mark.parametrize("text", ["20240131", "2024", "99999999"])
+def test_a_day_in_digits_is_no_second_of_1970(text: str) -> None:
+    fault = "is not a time such as 2024-12-31 18:00:00 or 1735668000"
+    assert read(text, "time", times=["iso", "epoch"]) == (None, fault)
 
 
 @pytest.mark.parametrize(

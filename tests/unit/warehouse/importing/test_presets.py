@@ -43,7 +43,7 @@ class Shop:
             self.mapping,
             quarantine=self.quarantine,
             now=NOW,
-            consents=self.consents.append,
+            record_consents=self.consents.append,
         )
 
     def rows(self, table: TableName, *columns: str) -> list[tuple[Any, ...]]:
