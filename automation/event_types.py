@@ -31,10 +31,12 @@ MACHINE_CLICK = "machine_click"
 
 EMAIL_SENT = "email_sent"
 EMAIL_DELIVERED = "email_delivered"
+EMAIL_DELAYED = "email_delayed"
 EMAIL_BOUNCE = "email_bounce"
 EMAIL_COMPLAINT = "email_complaint"
 SMS_DELIVERED = "sms_delivered"
 SMS_FAILED = "sms_failed"
+PUSH_FAILED = "push_failed"
 
 
 @dataclass(frozen=True)
@@ -72,12 +74,12 @@ _CLIENT: Mapping[str, Attribute] = {
 }
 _SOURCE: Mapping[str, Attribute] = {
     "source": Attribute("text", "the provider or system that reported it"),
+    "status": Attribute("text", "the provider's own code, such as `5.1.1`"),
 }
 _REPORT: Mapping[str, Attribute] = {
     **_MESSAGE,
     **_SOURCE,
     "kind": Attribute("text", "what happened: `delivered`, `delayed`, `refused`, `dead_address` or `complaint`"),
-    "status": Attribute("text", "the provider's own code, such as `5.1.1`"),
 }
 _CONSENT: Mapping[str, Attribute] = {
     **_MESSAGE,
@@ -165,8 +167,13 @@ EVENT_TYPES: tuple[EventType, ...] = (
         _REPORT,
     ),
     EventType(
-        EMAIL_BOUNCE, "delivery", "an e-mail came back, or is delayed (`kind`)", f"the mailbox; {_PROVIDERS}",
-        "automatic pauses, reports", ("message_id",), _REPORT,
+        EMAIL_DELAYED, "delivery", "an e-mail has not arrived yet, or a failure that says nothing final",
+        f"the mailbox; {_PROVIDERS}", "nothing yet", ("message_id",), _REPORT,
+    ),
+    EventType(
+        EMAIL_BOUNCE, "delivery", "an e-mail was refused for good",
+        f"the mailbox; {_PROVIDERS}; the SMTP answer that calls an address dead", "automatic pauses, reports",
+        ("message_id",), _REPORT,
     ),
     EventType(
         EMAIL_COMPLAINT, "delivery", "the recipient called an e-mail spam", f"the mailbox; {_PROVIDERS}",
@@ -174,7 +181,12 @@ EVENT_TYPES: tuple[EventType, ...] = (
     ),
     EventType(SMS_DELIVERED, "delivery", "an SMS arrived", _PROVIDERS, "nothing yet", ("message_id",), _REPORT),
     EventType(
-        SMS_FAILED, "delivery", "an SMS was refused for good", _PROVIDERS, "automatic pauses", ("message_id",), _REPORT
+        SMS_FAILED, "delivery", "an SMS was refused for good", f"{_PROVIDERS}; the answer that calls a number dead",
+        "automatic pauses", ("message_id",), _REPORT,
+    ),
+    EventType(
+        PUSH_FAILED, "delivery", "the app or browser is gone", "the push service's answer", "nothing yet",
+        ("message_id",), _REPORT,
     ),
 )  # fmt: skip
 """In the order in which the reference shows them."""

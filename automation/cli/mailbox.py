@@ -21,5 +21,5 @@ def mailbox(context: typer.Context) -> None:
 
     invocation: Invocation = context.obj
     with invocation.workspace() as workspace:
-        taken = read_mailbox(workspace)
-    invocation.output.show(asdict(taken), Text(f"read {taken.mails:,}: {taken}" if taken.mails else "no new mail"))
+        counts = read_mailbox(workspace)
+    invocation.output.show(asdict(counts), Text(f"read {counts.mails:,}: {counts}" if counts.mails else "no new mail"))

@@ -12,7 +12,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 
 import polars as pl
@@ -30,13 +30,14 @@ from automation.delivery.in_process import InProcess
 from automation.delivery.rate_control import RateControl
 from automation.delivery.recovery import recorder_file, recover_all
 from automation.delivery.worker_pool import Embedded
+from automation.inbound import provider_reports
 from automation.messages.compose import MessageDefaults
 from automation.store.ledger import ambiguous, cap_slots, granting, settling, workers
 from automation.store.ledger.granting import Grant
 from automation.store.ledger.settling import Result
-from automation.types.message import Receipt, Verdict
+from automation.types.message import AddressKind, Receipt, Verdict
 from automation.types.progress import Progress, quiet
-from automation.workspace.channels import channel_of
+from automation.workspace.channels import channel_of, kinds_of
 from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.message_defaults import message_defaults_of
 from automation.workspace.suppressions import suppressions_of
@@ -138,6 +139,7 @@ class Delivery:
     def _tick(self, results: Sequence[Result], capacity: Sequence[tuple[int, int]], epoch: int) -> granting.Tick:
         now = self.workspace.clock.now()
         with self.workspace.store.transaction() as connection:
+            self._record_reports(connection, [result.receipt for result in results], now)
             limits = self._rate_control.begin(connection, now)
             done = granting.tick(
                 connection,
@@ -152,6 +154,14 @@ class Delivery:
             )
             limits.save(connection)
         return done
+
+    def _record_reports(self, connection: Connection, receipts: Sequence[Receipt], now: datetime) -> None:
+        """In the transaction that settles the messages, and before the next grants look at the suppressions."""
+        provider_reports.record_receipts(connection, receipts, self._kinds, now=now)
+
+    @cached_property
+    def _kinds(self) -> Mapping[str, AddressKind]:
+        return kinds_of(self.workspace.project)
 
     def _resolve(self, executor: Executor) -> None:
         """Every minute, ask the channels what became of messages whose campaign says `on_ambiguous: resolve`."""
@@ -242,6 +252,7 @@ class Delivery:
         self._results += executor.receipts()
         now = self.workspace.clock.now()
         with self.workspace.store.transaction() as connection:
+            self._record_reports(connection, self._results, now)
             settling.settle(connection, self._results, now=now)
             workers.end(connection, ended, now=now)
         self._report(self._results, 0)

@@ -12,9 +12,11 @@ import structlog
 from automation.delivery import flight_recorder
 from automation.delivery.flight_recorder import Recording
 from automation.delivery.processes import boot_id, host, started
+from automation.inbound import provider_reports
 from automation.store.ledger import settling, workers
 from automation.store.ledger.workers import OnItsWay, WorkerRow
 from automation.types.message import Receipt, Verdict
+from automation.workspace.channels import kinds_of
 from automation.workspace.workspace import Workspace
 
 log = structlog.get_logger(__name__)
@@ -45,6 +47,8 @@ def recover(workspace: Workspace, worker: WorkerRow) -> int:
     with workspace.store.transaction() as connection:
         left = workers.on_their_way(connection, worker.id)
         receipts, untouched = conclude(left, recording)
+        kinds = kinds_of(workspace.project)
+        provider_reports.record_receipts(connection, receipts, kinds, now=workspace.clock.now())
         settling.settle(connection, receipts, now=workspace.clock.now())
         settling.hand_back(connection, untouched, now=workspace.clock.now())
         workers.end(connection, [worker.id], now=workspace.clock.now())

@@ -1,4 +1,4 @@
-"""Whether a person opened and clicked, or a machine: scanners, prefetching and link checkers."""
+"""Tells whether a person opened or clicked, or a bot: scanners, prefetching and link checkers."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Literal
 from automation.event_types import EMAIL_CLICK, EMAIL_OPEN, MACHINE_CLICK, MACHINE_OPEN
 
 TOO_SOON = {"open": timedelta(seconds=3), "click": timedelta(seconds=10)}
-"""Nobody reads this fast: security gateways open and follow everything as the message arrives."""
+"""No person reads this fast; security gateways open and follow everything when the message arrives."""
 BURST = timedelta(seconds=5)
 MANY_LINKS = 3
-"""So many different links of one message within BURST is a checker that follows all of them."""
+"""This many different links of one message within BURST are followed by a link checker."""
 
-# A proxy that fetches only when the person opens: the open counts.
+# Proxies that fetch when the person opens: the open counts.
 _PROXIES = {
     "google_image_proxy": re.compile(r"GoogleImageProxy", re.I),
     "yahoo_image_proxy": re.compile(r"YahooMailProxy", re.I),
@@ -36,11 +36,11 @@ _PROGRAMS = re.compile(r"thunderbird|outlook|microsoft office|ms-office|airmail|
 
 
 @dataclass(frozen=True)
-class Hit:
-    """One request for a pixel or a link.
+class TrackedRequest:
+    """One request for the open pixel or a link.
 
-    after: since the message was handed over; None where nobody knows. links: how many different links of the message
-    were asked for within BURST, this one included. prefetch: what the client said of fetching ahead, else "".
+    after: the time since the message was handed over; None if unknown. links: how many different links of the message
+    were requested within BURST, this one included. prefetch: the header that announces a prefetch, or "".
     """
 
     kind: Literal["open", "click"]
@@ -52,25 +52,25 @@ class Hit:
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """`why` is empty for a person; `client` is the kind of program, the only thing that is kept of its name."""
+class BotVerdict:
+    """`why` is empty for a person. `client` is the kind of program; nothing else of its name is kept."""
 
     why: str
     client: str
 
     @property
-    def machine(self) -> bool:
+    def is_bot(self) -> bool:
         return bool(self.why)
 
 
-def judge(hit: Hit) -> Judgement:
-    """A machine for the first reason that holds, in this order: what it says of itself, then how it behaves.
+def detect_bot(request: TrackedRequest) -> BotVerdict:
+    """A bot for the first reason that holds: first what the client says of itself, then how it behaves.
 
-    Apple's Mail Privacy Protection fetches every image whether or not anybody reads, under the bare name
-    `Mozilla/5.0`: a machine. Google's and Yahoo's proxies fetch when the person opens: a person.
+    Apple's Mail Privacy Protection fetches every image whether or not anybody reads, as plain `Mozilla/5.0`: a bot.
+    Google's and Yahoo's proxies fetch when the person opens: a person.
     """
-    client = _client(hit.user_agent)
-    return Judgement(_why(hit, client), client)
+    client = _classify_client(request.user_agent)
+    return BotVerdict(_find_reason(request, client), client)
 
 
 def event_type(kind: Literal["open", "click"], *, bot: bool) -> str:
@@ -80,18 +80,18 @@ def event_type(kind: Literal["open", "click"], *, bot: bool) -> str:
     return MACHINE_CLICK if bot else EMAIL_CLICK
 
 
-def _why(hit: Hit, client: str) -> str:
+def _find_reason(request: TrackedRequest, client: str) -> str:
     reasons = (
-        (hit.method == "HEAD", "head_request"),
+        (request.method == "HEAD", "head_request"),
         (client in ("scanner", "robot", "apple_mail_privacy", "nameless"), client),
-        (bool(hit.prefetch), "prefetch"),
-        (hit.after is not None and hit.after < TOO_SOON[hit.kind], "too_soon"),
-        (hit.links >= MANY_LINKS, "many_links"),
+        (bool(request.prefetch), "prefetch"),
+        (request.after is not None and request.after < TOO_SOON[request.kind], "too_soon"),
+        (request.links >= MANY_LINKS, "many_links"),
     )
     return next((why for holds, why in reasons if holds), "")
 
 
-def _client(user_agent: str) -> str:
+def _classify_client(user_agent: str) -> str:
     name = user_agent[:512].strip()
     if not name:
         return "nameless"

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 import polars as pl
 import structlog
 
-from automation.inbound.shop_reports import import_arrivals
+from automation.inbound.shop_reports import import_shop_reports
 from automation.store.inbox import inbox
 from automation.store.inbox.inbox import InboxEvent
 from automation.types.schema import EVENTS, ColumnType
@@ -27,7 +27,7 @@ def flush(workspace: Workspace, warehouse: Warehouse) -> int:
 
     A crash between the Delta commit and the store's is repaired by looking the flush number up in the Delta log.
     """
-    import_arrivals(workspace)
+    import_shop_reports(workspace)
     moved = 0
     now = workspace.clock.now()
     while True:

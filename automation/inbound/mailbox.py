@@ -1,6 +1,6 @@
-"""Reads the mailbox that bounces, complaints and unsubscribes by mail come to, and takes in what they say.
+"""Reads the mailbox to which bounces, complaints and unsubscribe requests come, and records what they report.
 
-What a mail causes is durable before the mail is marked as read; read twice, it changes nothing more.
+What a mail causes is stored before the mail is marked as read; a mail that is read twice changes nothing more.
 """
 
 from __future__ import annotations
@@ -18,13 +18,10 @@ from sqlalchemy.engine import Connection
 
 from automation.config.settings import Imap
 from automation.errors import AutomationError
-from automation.event_types import EMAIL_BOUNCE, EMAIL_COMPLAINT
 from automation.ids import bounced_message, verify
-from automation.inbound.returned_mail import MAX_SIZE, Returned, read
-from automation.store.inbox import inbox, responses
-from automation.store.inbox.inbox import InboxEvent
-from automation.store.inbox.responses import MessageRecipient
-from automation.store.people import consent
+from automation.inbound.provider_reports import ProviderReport, record_report
+from automation.inbound.returned_mail import MAX_SIZE, ReturnedMail, parse_mail
+from automation.store.inbox import responses
 from automation.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -32,8 +29,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-_AT_ONCE = 100
-_LONGEST_WAIT = 30.0
+_GROUP = 100
+_TIMEOUT = 30.0
 
 
 class MailboxError(AutomationError):
@@ -41,12 +38,13 @@ class MailboxError(AutomationError):
 
 
 @dataclass
-class Taken:
-    """How many mails were read and what they were; `unknown` spoke of no message of ours, and stay where they are."""
+class MailCounts:
+    """How many mails were read, and what they were. `unknown` mails concern no message of ours and stay unread."""
 
     mails: int = 0
     dead_addresses: int = 0
-    other_bounces: int = 0
+    refused: int = 0
+    delayed: int = 0
     complaints: int = 0
     unsubscribes: int = 0
     unknown: int = 0
@@ -56,100 +54,90 @@ class Taken:
         return ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in asdict(self).items() if n) or "no mail"
 
 
-class Postbox(Protocol):
-    """Mails that were not read yet, each under a key of its own."""
+_COUNTED_AS = {
+    "dead_address": "dead_addresses",
+    "refused": "refused",
+    "delayed": "delayed",
+    "complaint": "complaints",
+    "unsubscribed": "unsubscribes",
+}
 
-    def mails(self) -> Iterator[tuple[str, bytes]]: ...
 
-    def done(self, key: str, *, used: bool) -> None: ...
+class Mailbox(Protocol):
+    """Unread mails, each under a key of its own."""
+
+    def fetch_unread(self) -> Iterator[tuple[str, bytes]]: ...
+
+    def mark(self, key: str, *, used: bool) -> None: ...
 
 
-def read_mailbox(workspace: Workspace) -> Taken:
-    """Take in every new mail. Raises `MailboxError`."""
-    taken = Taken()
-    with _opened(workspace) as postbox:
-        mails = postbox.mails()
-        while group := list(itertools.islice(mails, _AT_ONCE)):
+def read_mailbox(workspace: Workspace) -> MailCounts:
+    """Record what every unread mail reports. Raises `MailboxError`."""
+    counts = MailCounts()
+    with _open(workspace) as mailbox:
+        unread = mailbox.fetch_unread()
+        while group := list(itertools.islice(unread, _GROUP)):
+            parsed = {key: _parse(key, data, counts) for key, data in group}
+            now = workspace.clock.now()
             with workspace.store.transaction() as connection:
-                used = {key: _take(connection, workspace, key, data, taken) for key, data in group}
+                used = {
+                    key: mail is not None and _record(connection, workspace.store.secret, mail, counts, now)
+                    for key, mail in parsed.items()
+                }
             for key, was_used in used.items():
-                postbox.done(key, used=was_used)
-    return taken
+                mailbox.mark(key, used=was_used)
+    return counts
 
 
-def _take(connection: Connection, workspace: Workspace, key: str, data: bytes, taken: Taken) -> bool:
-    """Whether the mail said anything of ours."""
-    taken.mails += 1
+def _parse(key: str, data: bytes, counts: MailCounts) -> ReturnedMail | None:
+    counts.mails += 1
     try:
-        returned = read(data)
+        mail = parse_mail(data)
     except ValueError as error:
-        taken.unreadable += 1
-        log.warning("a mail that came back can't be read", mail=key, why=str(error))
+        counts.unreadable += 1
+        log.warning("a returned mail can't be read", mail=key, why=str(error))
+        return None
+    counts.unknown += mail is None
+    return mail
+
+
+def _record(connection: Connection, secret: bytes, mail: ReturnedMail, counts: MailCounts, now: datetime) -> bool:
+    """Returns whether the mail concerns a message of ours."""
+    message_id = _find_message_id(connection, secret, mail)
+    if message_id is None:
+        counts.unknown += 1
         return False
-    message = None if returned is None else _message(connection, workspace.store.secret, returned)
-    if returned is None or message is None:
-        taken.unknown += 1
-        return False
-    _settle(connection, returned, message, taken, workspace.clock.now())
+    name = _COUNTED_AS[mail.kind]
+    setattr(counts, name, getattr(counts, name) + 1)
+    report = ProviderReport(
+        mail.kind, message_id, "mailbox", f"{mail.kind}:{message_id}", status=mail.status, method="unsubscribe mail"
+    )
+    record_report(connection, report, now=now)
     return True
 
 
-def _message(connection: Connection, secret: bytes, returned: Returned) -> MessageRecipient | None:
-    """The message that it speaks of: by a token that we signed, else by the id of the message that it returns."""
-    if returned.kind == "unsubscribe":
-        signed = [verify(secret, "unsubscribe", token) for token in returned.tokens]
+def _find_message_id(connection: Connection, secret: bytes, mail: ReturnedMail) -> str | None:
+    """The message that the mail is about: by a token that we signed, else by the id of the message that it returns."""
+    if mail.kind == "unsubscribed":
+        signed = [verify(secret, "unsubscribe", token) for token in mail.tokens]
     else:
-        signed = [bounced_message(secret, token) for token in returned.tokens]
-    for identity in (*filter(None, signed), *returned.message_ids):
-        if found := responses.find_recipient(connection, identity):
-            return found
-    return None
+        signed = [bounced_message(secret, token) for token in mail.tokens]
+    candidates = (*filter(None, signed), *mail.message_ids)
+    return next((one for one in candidates if responses.find_recipient(connection, one)), None)
 
 
-def _settle(connection: Connection, returned: Returned, message: MessageRecipient, taken: Taken, now: datetime) -> None:
-    if returned.kind == "unsubscribe":
-        taken.unsubscribes += 1
-        words = {(message.channel, message.topic): False}
-        responses.record_consents(
-            connection, message, words, at=now, source="mailbox", method="list-unsubscribe by mail"
-        )
-        return
-    if returned.kind == "complaint":
-        taken.complaints += 1
-        reason, event = (
-            "complaint",
-            _event(message, EMAIL_COMPLAINT, now, returned.complaint, None),
-        )
-    else:
-        reason = "hard_bounce" if returned.dead else ""
-        kind = "dead_address" if returned.dead else "refused" if returned.final else "delayed"
-        event = _event(message, EMAIL_BOUNCE, now, kind, returned.status)
-        taken.dead_addresses += returned.dead
-        taken.other_bounces += not returned.dead
-    if reason:
-        consent.suppress(
-            connection, [message.address], channel=message.channel, reason=reason, source="mailbox", now=now
-        )
-    inbox.add_events(connection, [event], now=now)
-
-
-def _event(message: MessageRecipient, type_: str, at: datetime, kind: str, status: str | None) -> InboxEvent:
-    event_id = f"{type_}:{kind}:{message.id}"
-    return responses.make_event(message, type_, at=at, event_id=event_id, kind=kind, status=status)
-
-
-def _opened(workspace: Workspace) -> AbstractContextManager[Postbox]:
+def _open(workspace: Workspace) -> AbstractContextManager[Mailbox]:
     settings = workspace.project.settings.mailbox
     if settings is None:
         raise MailboxError("config.yaml has no mailbox: add `mailbox: {maildir: FOLDER}` or `mailbox: {imap: …}`")
     if settings.maildir is not None:
-        return _maildir(workspace.project.root / settings.maildir)
+        return _open_maildir(workspace.project.root / settings.maildir)
     assert settings.imap is not None
-    return _imap(settings.imap)
+    return _open_imap(settings.imap)
 
 
 @contextmanager
-def _maildir(folder: Path) -> Iterator[Postbox]:
+def _open_maildir(folder: Path) -> Iterator[Mailbox]:
     if not (folder / "new").is_dir():
         raise MailboxError(f"{folder} is not a Maildir: it has no folder `new`")
     (folder / "cur").mkdir(exist_ok=True)
@@ -160,28 +148,28 @@ def _maildir(folder: Path) -> Iterator[Postbox]:
 class _Maildir:
     folder: Path
 
-    def mails(self) -> Iterator[tuple[str, bytes]]:
+    def fetch_unread(self) -> Iterator[tuple[str, bytes]]:
         for path in sorted((self.folder / "new").iterdir()):
             if path.is_file() and not path.is_symlink():
                 with path.open("rb") as file:
                     yield path.name, file.read(MAX_SIZE + 1)
 
-    def done(self, key: str, *, used: bool) -> None:
-        """Moved to `cur`: seen when it was used, unseen for a person to look at when not."""
+    def mark(self, key: str, *, used: bool) -> None:
+        """Move it to `cur`: as seen if it was used, else as unseen, for a person to look at."""
         target = self.folder / "cur" / f"{key.partition(':')[0]}:2,{'S' if used else ''}"
         (self.folder / "new" / key).replace(target)
 
 
 @contextmanager
-def _imap(settings: Imap) -> Iterator[Postbox]:
+def _open_imap(settings: Imap) -> Iterator[Mailbox]:
     import imaplib
 
     connect: Callable[..., imaplib.IMAP4] = imaplib.IMAP4_SSL if settings.tls else imaplib.IMAP4
     try:
-        server = connect(settings.host, settings.port, timeout=_LONGEST_WAIT)
+        server = connect(settings.host, settings.port, timeout=_TIMEOUT)
         try:
             server.login(settings.username, settings.password.get_secret_value())
-            _ok(server.select(f'"{settings.folder}"'), f"the folder {settings.folder!r} can't be opened")
+            _check(server.select(f'"{settings.folder}"'), f"the folder {settings.folder!r} can't be opened")
             yield _Imap(server)
         finally:
             server.logout()
@@ -193,20 +181,20 @@ def _imap(settings: Imap) -> Iterator[Postbox]:
 class _Imap:
     server: IMAP4
 
-    def mails(self) -> Iterator[tuple[str, bytes]]:
-        """Those neither seen nor flagged, which is what a mail that was looked at in vain is."""
-        (found,) = _ok(self.server.uid("SEARCH", "UNSEEN UNFLAGGED"), "the mailbox can't be searched")
-        for uid in bytes(found or b"").decode().split():
-            parts = _ok(self.server.uid("FETCH", uid, f"(BODY.PEEK[]<0.{MAX_SIZE + 1}>)"), "a mail can't be fetched")
+    def fetch_unread(self) -> Iterator[tuple[str, bytes]]:
+        """Mails that are neither seen nor flagged; a mail of no use was flagged when it was read."""
+        (uids,) = _check(self.server.uid("SEARCH", "UNSEEN UNFLAGGED"), "the mailbox can't be searched")
+        for uid in bytes(uids or b"").decode().split():
+            parts = _check(self.server.uid("FETCH", uid, f"(BODY.PEEK[]<0.{MAX_SIZE + 1}>)"), "a mail can't be fetched")
             yield uid, next((part[1] for part in parts if isinstance(part, tuple)), b"")
 
-    def done(self, key: str, *, used: bool) -> None:
-        marked = self.server.uid("STORE", key, "+FLAGS", r"(\Seen)" if used else r"(\Flagged)")
-        _ok(marked, "a mail can't be marked")
+    def mark(self, key: str, *, used: bool) -> None:
+        answer = self.server.uid("STORE", key, "+FLAGS", r"(\Seen)" if used else r"(\Flagged)")
+        _check(answer, "a mail can't be marked")
 
 
-def _ok(answer: tuple[str, list[Any]], otherwise: str) -> list[Any]:
-    status, found = answer
+def _check(answer: tuple[str, list[Any]], problem: str) -> list[Any]:
+    status, data = answer
     if status != "OK":
-        raise MailboxError(otherwise)
-    return found
+        raise MailboxError(problem)
+    return data

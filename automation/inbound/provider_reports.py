@@ -1,103 +1,155 @@
-"""What a provider says became of a message, in one form whoever says it, and what follows."""
+"""The one door for everything that providers report about a message: classified, recorded as an event, acted on.
+
+The mailbox, the webhooks of e-mail providers and of Twilio, and the answers that channels get all end here, so that the
+same fact has the same consequences whichever way it arrives.
+"""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Literal
+from datetime import datetime
+from typing import Literal
 
+from pydantic import JsonValue
 from sqlalchemy.engine import Connection
 
-from automation.inbound.bot_detection import Hit, judge
+from automation import event_types
+from automation.inbound.bot_detection import TrackedRequest, detect_bot, event_type
 from automation.store.inbox import inbox, responses
+from automation.store.inbox.responses import MessageRecipient, Proof
 from automation.store.people import suppressions
+from automation.types.message import AddressKind, Receipt
 
-Kind = Literal["delivered", "delayed", "refused", "dead", "complained", "unsubscribed", "opened", "clicked"]
+ReportKind = Literal[
+    "delivered", "delayed", "refused", "dead_address", "complaint", "unsubscribed", "opted_out", "opened", "clicked"
+]
+"""What happened to the message.
 
-_ID = re.compile(r"<?\s*([0-9a-f]{32})(?:@[^<>\s]{1,255})?\s*>?", re.ASCII)
+- delivered: it reached the recipient's server or phone
+- delayed: it has not arrived yet, or a failure that says nothing final
+- refused: it was refused for good
+- dead_address: it was refused, and so will be every other message to this address
+- complaint: the recipient called it spam
+- unsubscribed: the recipient unsubscribed from its topic
+- opted_out: the recipient wants nothing more at this address (STOP)
+- opened, clicked: the recipient, or a bot, fetched the pixel or followed a link
+"""
 
 
 @dataclass(frozen=True)
-class Said:
-    """One report. `key` is the provider's own number of it: the same report twice is one.
+class ProviderReport:
+    """One report about one message.
 
-    dead: the address will never take a message; refused: this message was, for good. user_agent: of an open or click.
+    report_id: the source's own number of the report; the same report twice counts once. status: the source's code, such
+    as 5.1.1. user_agent: of an open or click. method: how a recipient unsubscribed.
     """
 
-    kind: Kind
-    key: str
+    kind: ReportKind
     message_id: str
+    source: str
+    report_id: str
+    address_kind: AddressKind = "email"
     at: datetime | None = None
     status: str = ""
     user_agent: str | None = None
+    method: str = "provider"
 
 
-def take(connection: Connection, provider: str, medium: str, said: Said, now: datetime) -> bool:
-    """Keep the report as an event with what it causes; whether it was new and about a message of ours.
+EVENT_TYPES: Mapping[AddressKind, Mapping[ReportKind, str]] = {
+    "email": {
+        "delivered": event_types.EMAIL_DELIVERED,
+        "delayed": event_types.EMAIL_DELAYED,
+        "refused": event_types.EMAIL_BOUNCE,
+        "dead_address": event_types.EMAIL_BOUNCE,
+        "complaint": event_types.EMAIL_COMPLAINT,
+        "unsubscribed": event_types.UNSUBSCRIBE,
+        "opted_out": event_types.UNSUBSCRIBE,
+    },
+    "phone": {
+        "delivered": event_types.SMS_DELIVERED,
+        "refused": event_types.SMS_FAILED,
+        "dead_address": event_types.SMS_FAILED,
+        "unsubscribed": event_types.UNSUBSCRIBE,
+        "opted_out": event_types.UNSUBSCRIBE,
+    },
+    "push": {"dead_address": event_types.PUSH_FAILED},
+    "customer": {},
+}
+"""The event that a report becomes; what is not here becomes none. Opens and clicks depend on `bot_detection`."""
 
-    medium: email or sms, the beginning of the event types.
+
+def record_report(connection: Connection, report: ProviderReport, *, now: datetime) -> bool:
+    """Record a report and what follows from it; returns whether it was new and about a message of ours."""
+    message = responses.find_recipient(connection, report.message_id) if report.message_id else None
+    return message is not None and _record(connection, message, report, now)
+
+
+def record_receipts(
+    connection: Connection, receipts: Iterable[Receipt], kinds: Mapping[str, AddressKind], *, now: datetime
+) -> None:
+    """Record what channels' answers say about addresses (`Receipt.suppress`). kinds: of each channel.
+
+    An answer that concerns the message alone stays in the ledger and becomes no event.
     """
-    message = responses.find_recipient(connection, said.message_id) if said.message_id else None
-    if message is None:
-        return False
-    kind, more = _type(said, medium)
-    at = min(said.at, now) if said.at is not None else now
-    event = responses.make_event(
-        message, kind, at=at, event_id=f"{provider}:{said.key}", status=said.status or None, source=provider, **more
+    for receipt in receipts:
+        message = responses.find_recipient(connection, receipt.id) if receipt.suppress else None
+        if message is not None:
+            _record(connection, message, _report_of(receipt, kinds.get(message.channel, "customer")), now)
+
+
+_RECEIPT_KINDS: Mapping[str, ReportKind] = {
+    "hard_bounce": "dead_address",
+    "dead_token": "dead_address",
+    "complaint": "complaint",
+    "unsubscribed": "opted_out",
+}
+
+
+def _report_of(receipt: Receipt, address_kind: AddressKind) -> ProviderReport:
+    report_id = f"{receipt.id}:{receipt.attempt}"
+    return ProviderReport(
+        _RECEIPT_KINDS.get(receipt.suppress, "dead_address"), receipt.id, "provider", report_id, address_kind
     )
-    if not inbox.add_events(connection, [event], now=now):
-        return False
-    reason = {"dead": "hard_bounce", "complained": "complaint"}.get(said.kind)
-    if reason:
-        suppressions.suppress(
-            connection, [message.address], channel=message.channel, reason=reason, source=provider, now=now
+
+
+def _record(connection: Connection, message: MessageRecipient, report: ProviderReport, now: datetime) -> bool:
+    at = min(report.at, now) if report.at is not None else now
+    type_, attributes = _classify(message, report)
+    if type_ is not None:
+        event_id = f"{report.source}:{report.report_id}"
+        event = responses.make_event(
+            message, type_, at=at, event_id=event_id, source=report.source, status=report.status or None, **attributes
         )
-    if said.kind == "unsubscribed":
-        words = {(message.channel, message.topic): False}
-        responses.record_consents(connection, message, words, at=at, source=provider, method="webhook")
+        if not inbox.add_events(connection, [event], now=now):
+            return False
+    _act(connection, message, report, at, now)
     return True
 
 
-def _type(said: Said, medium: str) -> tuple[str, dict[str, str]]:
-    if said.kind in ("opened", "clicked"):
-        hit: Literal["open", "click"] = "open" if said.kind == "opened" else "click"
-        judged = judge(Hit(hit, "GET", said.user_agent or "Mozilla/5.0 (unknown)", None))
-        return f"{'machine' if judged.machine else medium}_{hit}", {"why": judged.why} if judged.why else {}
-    if medium == "sms":
-        return ("sms_delivered" if said.kind == "delivered" else "sms_failed"), {"kind": said.kind}
-    types = {"delivered": "email_delivered", "complained": "email_complaint", "unsubscribed": "email_unsubscribe"}
-    kinds = {"dead": "dead_address"}
-    return types.get(said.kind, "email_bounce"), {"kind": kinds.get(said.kind, said.kind)}
+def _classify(message: MessageRecipient, report: ProviderReport) -> tuple[str | None, dict[str, JsonValue]]:
+    """The event's type, None where the report becomes no event, and its further attributes."""
+    if report.kind in ("opened", "clicked"):
+        kind: Literal["open", "click"] = "open" if report.kind == "opened" else "click"
+        found = detect_bot(TrackedRequest(kind, "GET", report.user_agent or "Mozilla/5.0 (unknown)", None))
+        return event_type(kind, bot=found.is_bot), {"why": found.why} if found.is_bot else {}
+    type_ = EVENT_TYPES[report.address_kind].get(report.kind)
+    if type_ == event_types.UNSUBSCRIBE:
+        return type_, {"topic": message.topic, "method": report.method}
+    return type_, {"kind": report.kind}
 
 
-def our_id(value: object) -> str:
-    """Our message id in a Message-ID or a field of ours, else ""."""
-    found = _ID.fullmatch(value.strip().lower()) if isinstance(value, str) else None
-    return found[1] if found else ""
-
-
-def instant(value: object) -> datetime | None:
-    """Seconds since 1970 or ISO 8601, as an instant; None for anything else."""
-    try:
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return datetime.fromtimestamp(value, UTC)
-        if isinstance(value, str):
-            at = datetime.fromisoformat(value)
-            return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
-    except (ValueError, OverflowError, OSError):
-        pass
-    return None
-
-
-def at(value: Any, *path: str) -> Any:
-    """What lies at the path of nested objects; None where there is none."""
-    for name in path:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value
-
-
-def text(value: Any, *path: str, longest: int = 200) -> str:
-    """The text or number at the path, cut; "" where there is none."""
-    found = at(value, *path)
-    return str(found)[:longest] if isinstance(found, str | int | float) and not isinstance(found, bool) else ""
+def _act(
+    connection: Connection, message: MessageRecipient, report: ProviderReport, at: datetime, now: datetime
+) -> None:
+    """Suppress a dead or complaining address, and withdraw the consent of a recipient who unsubscribed."""
+    reason = {"dead_address": "hard_bounce", "complaint": "complaint", "opted_out": "unsubscribed"}.get(report.kind)
+    if report.kind == "dead_address" and report.address_kind == "push":
+        reason = "dead_token"
+    if reason is not None:
+        suppressions.suppress(
+            connection, [message.address], channel=message.channel, reason=reason, source=report.source, now=now
+        )
+    if report.kind in ("unsubscribed", "opted_out"):
+        proof = Proof(at, report.source, report.method)
+        responses.withdraw_consent(connection, message, message.channel, message.topic, proof)

@@ -18,7 +18,7 @@ from automation.workspace.workspace import Workspace
 log = structlog.get_logger(__name__)
 
 
-def import_arrivals(workspace: Workspace) -> int:
+def import_shop_reports(workspace: Workspace) -> int:
     """Import everything that waits; returns how many lines. A crash before the last step repeats an import, which
     changes nothing."""
     imported = 0

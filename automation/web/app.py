@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from automation.web.api import events, health
 from automation.web.api.openapi import document
-from automation.web.api.webhooks import calls
+from automation.web.api.webhooks import receiver
 from automation.web.endpoint import Endpoint
 from automation.web.group_commit import Overloaded
 from automation.web.public import confirm, preferences, tracking, unsubscribe
@@ -28,7 +28,7 @@ PARTS: tuple[Callable[[Site], Iterator[Endpoint]], ...] = (
     confirm.endpoints,
     events.endpoints,
     health.endpoints,
-    calls.endpoints,
+    receiver.endpoints,
 )
 """Every file of routes. A new one is a line here."""
 

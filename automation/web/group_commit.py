@@ -40,7 +40,7 @@ class _Job:
     future: Future[Any] = field(default_factory=Future)
 
 
-class Intake:
+class GroupCommit:
     """Commits work in groups of at most 200; each one's outcome is given only when it is durable.
 
     One that raises is undone alone and gets its error; where the commit itself fails everyone of the group does.
@@ -52,7 +52,7 @@ class Intake:
         self._commits = 0
         self._crowded = False
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="web-intake", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
         self._thread.start()
 
     async def commit(self, work: Work[T]) -> T:

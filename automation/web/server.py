@@ -13,7 +13,7 @@ from automation.daemon.lock import holder
 from automation.errors import ConfigurationError
 from automation.messages.pages import Pages
 from automation.web.app import make_app
-from automation.web.group_commit import Intake
+from automation.web.group_commit import GroupCommit
 from automation.web.security_headers import MOST_HEADERS
 from automation.web.site import Site
 from automation.workspace.workspace import Workspace
@@ -33,11 +33,11 @@ class WebServer(threading.Thread):
         Pages(workspace().project)  # a mistake in the shop's own ends the start
         self._socket = _listen(host, port)
         data_dir = workspace().project.data_dir
-        self._intake = Intake(
+        self._writer = GroupCommit(
             workspace().store,
             may_checkpoint=lambda: checkpoints and holder(data_dir) is None,  # a daemon does it itself
         )
-        site = Site(workspace, self._intake)
+        site = Site(workspace, self._writer)
         config = uvicorn.Config(
             make_app(site),
             loop="asyncio",
@@ -67,7 +67,7 @@ class WebServer(threading.Thread):
         except Exception:
             log.exception("the web app ended")
         finally:
-            self._intake.close()
+            self._writer.close()
             self._socket.close()
 
     def stop(self) -> None:

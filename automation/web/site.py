@@ -16,7 +16,7 @@ from automation.errors import ConfigurationError
 from automation.ids import sign
 from automation.messages.pages import Pages
 from automation.store.inbox.responses import MessageRecipient
-from automation.web.group_commit import Intake
+from automation.web.group_commit import GroupCommit
 from automation.web.public.tokens import Purpose, Reference, read_token
 from automation.workspace.workspace import Workspace
 
@@ -37,7 +37,7 @@ class Site:
     """The app's state. The workspace is asked for each time: the daemon takes changed files over while it runs."""
 
     workspace_now: Callable[[], Workspace]
-    intake: Intake
+    writer: GroupCommit
     _derived: _Derived | None = field(default=None, repr=False)
 
     @property

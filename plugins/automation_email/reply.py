@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 
 from automation.types.message import Receipt, Rendered, Verdict
+from automation.types.provider_codes import classify_status
 
 _QUEUED = re.compile(r"queued as ([\w.-]{4,80})", re.I)
 _ENHANCED = re.compile(r"\d\.\d{1,3}\.\d{1,3}\b")
@@ -17,10 +18,6 @@ _KEPT = 16  # of the answers that come again with every message: reading those t
 _NOT_LOGGED_IN = frozenset({530, 534, 535, 538})
 OUT_OF_TURN = 503
 SHUTTING_DOWN = 421
-DEAD = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"})
-"""Enhanced codes (RFC 3463, 7505) by which nothing will ever arrive at the address: no such mailbox, no such system, no
-valid address, moved without a new one, a domain that takes no mail, a mailbox that was closed. A full mailbox (5.2.2),
-an unknown route (5.4.x) and every policy (5.7.x) say nothing of the kind."""
 
 
 class Reply(NamedTuple):
@@ -65,7 +62,8 @@ class Reply(NamedTuple):
             verdict = Verdict.RETURNED
         elif self.code >= 500 and self.code != OUT_OF_TURN:
             verdict = Verdict.FAILED
-            suppress = "hard_bounce" if verb != "MAIL" and self.enhanced in DEAD else ""
+            dead = verb != "MAIL" and classify_status(self.enhanced) == "dead_address"
+            suppress = "hard_bounce" if dead else ""
         return Receipt(message.id, message.attempt, verdict, self.detail, suppress=suppress)
 
 

@@ -15,13 +15,12 @@ from automation.http.client import Answer, NotSent, Request, instant
 from automation.http.exchange import Undeliverable, exchange, receipt, verdict_of
 from automation.http.reach import ServiceUrl
 from automation.types.message import Receipt, Rendered, Verdict
+from automation.types.provider_codes import classify_twilio_error
 from automation.types.secret import Secret
 from automation_sms.segments import segments
 from automation_sms.text import SmsOptions, read_sms, whole_text
 
-_OPTED_OUT = (21610,)
-_DEAD = (21211, 21214, 21217, 21614)
-"""No phone number, not reachable, not valid, not a mobile number."""
+_SUPPRESS = {"dead_address": "hard_bounce", "opted_out": "unsubscribed", "refused": ""}
 _LATER = (14107, 20429, 20503, 21611, 30001)
 """Rate exceeded, too many requests, unavailable, the sender's queue is full, queue overflow."""
 _OK = 200
@@ -153,7 +152,7 @@ class TwilioChannel:
         code = fields.get("code")
         if code in _LATER:
             verdict = Verdict.RETRY
-        suppress = "unsubscribed" if code in _OPTED_OUT else "hard_bounce" if code in _DEAD else ""
+        suppress = _SUPPRESS[classify_twilio_error(str(code))]
         detail = f"{code or answer.status} {fields.get('message') or ''}".strip()
         if suppress:
             verdict = Verdict.FAILED

@@ -17,7 +17,7 @@ from support.postfix import Postfix, postfix, why_not
 from support.toy_project import CONFIG, deliver, start, toy_project
 
 from automation.ids import bounced_message
-from automation.inbound.mailbox import Taken, read_mailbox
+from automation.inbound.mailbox import MailCounts, read_mailbox
 from automation.store.people import consent
 from automation.workspace.workspace import Workspace
 
@@ -101,7 +101,7 @@ def test_mail_arrives_and_an_unknown_user_comes_back(sent: tuple[Workspace, Post
     token = str(dsn["to"]).partition("+")[2].partition("@")[0]
     assert bounced_message(toy.store.secret, token) == messages[addresses[0]][0]
 
-    assert read_mailbox(toy) == Taken(mails=1, dead_addresses=1)
+    assert read_mailbox(toy) == MailCounts(mails=1, dead_addresses=1)
     assert suppressed(toy, *addresses) == {addresses[0]: "hard_bounce"}
 
 

@@ -229,7 +229,12 @@ def test_an_address_that_the_provider_calls_dead_is_suppressed_with_the_message(
     assert account(toy, run_id) == Account(audience=6, unreachable=1, failed=5)
     with toy.store.reading() as connection:
         found = suppressions.suppressed(connection, ["ana@example.com"], "email")
+        events = inbox.read_events(connection)
     assert found["ana@example.com"].reason == "hard_bounce"
+    assert {(event.type, event.fields["kind"], event.fields["source"]) for event in events} == {
+        ("email_bounce", "dead_address", "provider")
+    }
+    assert sorted(event.customer_id for event in events) == ["c1", "c2", "c3", "c4", "c5"]
 
 
 # Pauses
@@ -268,8 +273,8 @@ def test_a_campaign_that_fails_too_often_is_paused_with_the_reason_until_it_is_r
     [
         ("email_complaint", None, "were called spam, more than the 10.0% of pause_when"),
         ("email_bounce", "refused", "came back, more than the 10.0% of pause_when"),
-        ("sms_failed", "dead", "came back, more than the 10.0% of pause_when"),
-        ("email_bounce", "delayed", None),
+        ("sms_failed", "dead_address", "came back, more than the 10.0% of pause_when"),
+        ("email_delayed", "delayed", None),
     ],
 )
 def test_complaints_and_bounces_pause_too(

@@ -13,6 +13,7 @@ from support.http import Act, Call, Fault, Service, http_server, reply
 from support.toy_project import CAMPAIGN, CONFIG, again, deliver, start, toy_project
 
 from automation.reporting.status import run_status
+from automation.store.inbox import inbox
 from automation.store.people import consent, suppressions
 from automation.testing.toy_shop import TOY_AS_OF, toy_customers
 from automation.workspace.workspace import Workspace
@@ -75,11 +76,13 @@ def test_sms_through_twilio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             deliver(workspace)
             assert figures(workspace, run) == {"audience": 6, "sent": 2, "failed": 2, "ambiguous": 1, "queued": 1}
             with workspace.store.reading() as connection:
-                listed = {row.address: row.reason for row in suppressions.list_rows(connection)}
+                listed = {row.address: row.reason for row in suppressions.list_rows(connection) if not row.topic}
+                events = {event.customer_id: event.type for event in inbox.read_events(connection)}
             second = again(workspace, key="2")
             deliver(workspace)
             assert figures(workspace, second)["suppressed"] == 2
     assert listed == {NUMBERS["c1"]: "unsubscribed", NUMBERS["c2"]: "hard_bounce"}
+    assert events == {"c1": "unsubscribe", "c2": "sms_failed"}
     first = {call.form["To"]: call.form["Body"] for call in service.calls[:6]}
     assert set(first) == {NUMBERS[customer] for customer in BUYERS}
     assert first[NUMBERS["c5"]].startswith("Hi Eve, 10 % off: TEN-")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal, NamedTuple
@@ -14,6 +13,7 @@ from automation.clock import to_millis
 from automation.event_types import EMAIL_BOUNCE, EMAIL_COMPLAINT, SMS_FAILED
 from automation.store.engine import table
 from automation.store.tables import Inbox, Message, Run
+from automation.types.message import MessageState
 
 _inbox, _message, _run = table(Inbox), table(Message), table(Run)
 Kind = Literal["bounce", "complaint"]
@@ -31,10 +31,13 @@ class NegativeFeedback(NamedTuple):
 
 
 def read_negative_feedback(connection: Connection, cursor: int) -> tuple[list[NegativeFeedback], int]:
-    """What arrived after the inbox row `cursor`, at most 5,000 events of it, and the next cursor."""
+    """What arrived after the inbox row `cursor`, at most 5,000 events of it, and the next cursor.
+
+    A message that the channel itself failed is left out: pauses count it as a failure already.
+    """
     last = int(connection.execute(sa.select(sa.func.coalesce(sa.func.max(_inbox.c.id), 0))).scalar_one())
     query = (
-        sa.select(_inbox.c.id, _inbox.c.type, _inbox.c.message_id, _inbox.c.fields)
+        sa.select(_inbox.c.id, _inbox.c.type, _inbox.c.message_id)
         .where(_inbox.c.type.in_(_KINDS), _inbox.c.id > cursor, _inbox.c.id <= last)
         .order_by(_inbox.c.id)
         .limit(_AT_ONCE)
@@ -42,13 +45,13 @@ def read_negative_feedback(connection: Connection, cursor: int) -> tuple[list[Ne
     events = connection.execute(query).all()
     if len(events) == _AT_ONCE:
         last = events[-1].id
-    kinds = {row.message_id: _KINDS[row.type] for row in events if row.message_id and not _is_delayed(row.fields)}
+    kinds = {row.message_id: _KINDS[row.type] for row in events if row.message_id}
     if not kinds:
         return [], last
     messages = (
         sa.select(_message.c.id, _run.c.campaign, _message.c.channel)
         .join(_run, _run.c.id == _message.c.run_id)
-        .where(_message.c.id.in_(list(kinds)))
+        .where(_message.c.id.in_(list(kinds)), _message.c.state != MessageState.FAILED.value)
     )
     rows = connection.execute(messages).all()
     return [NegativeFeedback(kinds[row.id], row.id, row.campaign, row.channel) for row in rows], last
@@ -70,8 +73,3 @@ def count_sent(connection: Connection, campaign: str | None, channel: str, since
     if campaign is not None:
         query = query.where(_run.c.campaign == campaign)
     return int(connection.execute(query).scalar_one())
-
-
-def _is_delayed(fields: str) -> bool:
-    """Whether the message is still on its way."""
-    return bool(json.loads(fields).get("kind") == "delayed")

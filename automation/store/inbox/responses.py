@@ -17,7 +17,7 @@ from automation.event_types import CONSENT_GIVEN, MACHINE_CLICK, UNSUBSCRIBE
 from automation.store.engine import table
 from automation.store.inbox import inbox
 from automation.store.inbox.inbox import InboxEvent
-from automation.store.people import consent
+from automation.store.people import consent, suppressions
 from automation.store.tables import Consent, Inbox, Message, Run
 from automation.types.message import MessageState
 
@@ -76,39 +76,62 @@ def event_id_of(message: MessageRecipient, key: str, at: datetime) -> str:
     return f"{key}:{message.id}:{to_millis(at) // 1000}"
 
 
+@dataclass(frozen=True)
+class Proof:
+    """When and how somebody agreed or refused, and the version of the wording that they saw."""
+
+    at: datetime
+    source: str
+    method: str
+    text_version: str = ""
+
+
 def record_consents(
     connection: Connection,
     message: MessageRecipient,
     choices: Mapping[tuple[str, str], bool],
+    proof: Proof,
     *,
-    at: datetime,
-    source: str,
-    method: str,
-    text_version: str = "",
     client: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Record what the recipient chose: (channel, topic) → yes or no, with its proof. A repeated no is not recorded.
+    """Record what the recipient chose: (channel, topic) → yes or no. A repeated no is not recorded.
 
     On the message's own channel the choice holds for its address too, under whatever customer id. A no becomes an
     `unsubscribe` event and a yes `consent_given`, each with what is known of the `client`.
     """
-    known = latest_consents(connection, message.customer_id)
     for (channel, topic), granted in choices.items():
-        address = message.address if channel == message.channel else ""
-        if not granted and address:
-            consent.suppress(
-                connection, [address], channel=channel, topic=topic, reason="unsubscribed", source=source, now=at
-            )
-        if known.get((channel, topic)) is False and not granted:
+        if granted:
+            _record(connection, message, channel, topic, proof, granted=True)
+        elif not withdraw_consent(connection, message, channel, topic, proof):
             continue
-        consent.record(
-            connection, [message.customer_id], channel=channel, topic=topic, granted=granted, at=at, source=source,
-            method=method, text_version=text_version, address=address,
-        )  # fmt: skip
         type_ = CONSENT_GIVEN if granted else UNSUBSCRIBE
-        event_id = event_id_of(message, f"{type_}:{channel}.{topic}", at)
-        event = make_event(message, type_, at=at, event_id=event_id, topic=topic, method=method)
-        inbox.add_events(connection, [event._replace(fields={**event.fields, **client, "channel": channel})], now=at)
+        event_id = event_id_of(message, f"{type_}:{channel}.{topic}", proof.at)
+        event = make_event(message, type_, at=proof.at, event_id=event_id, topic=topic, method=proof.method)
+        fields = {**event.fields, **client, "channel": channel, "source": proof.source}
+        inbox.add_events(connection, [event._replace(fields=fields)], now=proof.at)
+
+
+def withdraw_consent(connection: Connection, message: MessageRecipient, channel: str, topic: str, proof: Proof) -> bool:
+    """Record a no to a topic, and suppress the message's address for it; returns whether it was not on record yet."""
+    if channel == message.channel:
+        suppressions.suppress(
+            connection, [message.address], channel=channel, topic=topic, reason="unsubscribed", source=proof.source,
+            now=proof.at,
+        )  # fmt: skip
+    if latest_consents(connection, message.customer_id).get((channel, topic)) is False:
+        return False
+    _record(connection, message, channel, topic, proof, granted=False)
+    return True
+
+
+def _record(
+    connection: Connection, message: MessageRecipient, channel: str, topic: str, proof: Proof, *, granted: bool
+) -> None:
+    consent.record(
+        connection, [message.customer_id], channel=channel, topic=topic, granted=granted, at=proof.at,
+        source=proof.source, method=proof.method, text_version=proof.text_version,
+        address=message.address if channel == message.channel else "",
+    )  # fmt: skip
 
 
 def latest_consents(connection: Connection, customer_id: str) -> dict[tuple[str, str], bool]:

@@ -14,7 +14,6 @@ from automation.clock import to_millis
 from automation.ids import content_hash
 from automation.store.engine import execute_rows, table
 from automation.store.ledger import ambiguous, coupons
-from automation.store.people import suppressions
 from automation.store.tables import CapEntry, Message
 from automation.types.message import MessageState, Receipt, Verdict
 
@@ -54,11 +53,6 @@ def settle(connection: Connection, results: Sequence[Result | Receipt], *, now: 
             release(connection, [r.id for r in receipts])
         elif state is MessageState.AMBIGUOUS:
             ambiguous.follow(connection, [r.id for r in receipts], now=now)
-    _suppress(connection, [r for result in results if (r := _receipt(result)).suppress], now=now)
-
-
-def _receipt(result: Result | Receipt) -> Receipt:
-    return result.receipt if isinstance(result, Result) else result
 
 
 _TAKEN = "WHERE id = ? AND attempt = ? AND state IN ('sending', 'ambiguous')"
@@ -70,17 +64,6 @@ _QUEUE_AGAIN = (
 
 
 _RETURN = f"UPDATE message SET state = 'queued', worker_id = NULL {_TAKEN}"  # noqa: S608
-
-
-def _suppress(connection: Connection, receipts: Sequence[Receipt], *, now: datetime) -> None:
-    """Addresses that a channel found dead or opted out, in the transaction that settles their messages."""
-    for receipt in receipts:
-        where = sa.select(_message.c.address, _message.c.channel).where(_message.c.id == receipt.id)
-        row = connection.execute(where).one_or_none()
-        if row is not None:
-            suppressions.suppress(
-                connection, [row.address], channel=row.channel, reason=receipt.suppress, source="provider", now=now
-            )
 
 
 def _settled_state(result: Receipt) -> MessageState:

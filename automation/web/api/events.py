@@ -114,7 +114,7 @@ def endpoints(site: Site) -> Iterator[Endpoint]:
             return inbox.add_events(connection, taken, now=now)
 
         try:
-            new = await site.intake.commit(keep)
+            new = await site.writer.commit(keep)
         except (Overloaded, OperationalError):
             return JSONResponse({"error": "the store is busy; nothing was taken"}, 503, headers={"Retry-After": "5"})
         answer = Answer(accepted=len(taken), repeated=len(taken) - new, refused=refused)

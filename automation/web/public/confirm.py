@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from automation.event_types import CONSENT_GIVEN
 from automation.store.inbox import inbox, responses
-from automation.store.inbox.responses import MessageRecipient
+from automation.store.inbox.responses import MessageRecipient, Proof
 from automation.store.people import double_opt_in
 from automation.store.people.double_opt_in import ConsentRequestRow
 from automation.web.endpoint import Endpoint, operation, read_body
@@ -37,7 +37,7 @@ def endpoints(site: Site) -> Iterator[Endpoint]:
         reference = site.read_token("confirm", request.path_params["token"])
         if reference is None:
             return site.nowhere()
-        found = await site.intake.commit(lambda connection: _confirm(site, connection, reference.message_id))
+        found = await site.writer.commit(lambda connection: _confirm(site, connection, reference.message_id))
         if found is None:
             return site.nowhere()
         message, topics = found
@@ -76,10 +76,8 @@ def _confirm(site: Site, connection: Connection, message_id: str) -> tuple[Messa
             inbox.add_events(connection, [event._replace(customer_id=request.customer_id)], now=site.now)
         return (message, _topics(confirmed, message)) if confirmed else None
     words = {(message.channel, message.topic): True}
-    version = site.pages.text_version("confirm", message.language)
-    responses.record_consents(
-        connection, message, words, at=site.now, source="confirm link", method="double opt-in", text_version=version
-    )
+    proof = Proof(site.now, "confirm link", "double opt-in", site.pages.text_version("confirm", message.language))
+    responses.record_consents(connection, message, words, proof)
     return message, message.topic
 
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from automation.store.inbox import responses
-from automation.store.inbox.responses import MessageRecipient
+from automation.store.inbox.responses import MessageRecipient, Proof
 from automation.store.people import consent
 from automation.web.endpoint import Endpoint, operation, read_body
 from automation.web.site import Site
@@ -40,7 +40,7 @@ def endpoints(site: Site) -> Iterator[Endpoint]:
         message_id = _message_id(site, request)
         if message_id is None:
             return site.nowhere()
-        saved = await site.intake.commit(lambda connection: _save(site, connection, message_id, form))
+        saved = await site.writer.commit(lambda connection: _save(site, connection, message_id, form))
         return site.nowhere() if saved is None else _page(site, *saved, saved=True)
 
     yield Endpoint(
@@ -99,8 +99,8 @@ def _save(
         return None
     before = _choices(site, connection, message)
     version = site.pages.text_version("preferences", message.language)
-    responses.record_consents(connection, message, _words(site, before, form), at=site.now, source="preference centre",
-                   method="preference centre", text_version=version)  # fmt: skip
+    proof = Proof(site.now, "preference centre", "preference centre", version)
+    responses.record_consents(connection, message, _words(site, before, form), proof)
     return message, _choices(site, connection, message)
 
 

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from automation.delivery.sent_message import Target
-from automation.inbound.bot_detection import BURST, MANY_LINKS, Hit, Judgement, event_type, judge
+from automation.inbound.bot_detection import BURST, MANY_LINKS, BotVerdict, TrackedRequest, detect_bot, event_type
 from automation.store.inbox import inbox, responses
 from automation.store.inbox.responses import MessageRecipient
 from automation.web.endpoint import Endpoint, operation
@@ -124,7 +124,7 @@ def _target(site: Site, reference: Reference) -> Target | None:
 async def _note(site: Site, seen: _Seen, bursts: Bursts) -> None:
     """Write the event down; a reader is not kept waiting by a store that is busy."""
     try:
-        noted = site.intake.commit(lambda connection: _record(connection, seen, bursts))
+        noted = site.writer.commit(lambda connection: _record(connection, seen, bursts))
         await asyncio.wait_for(asyncio.shield(noted), PATIENCE)
     except TimeoutError:
         log.warning("the store is busy; the event is written when it can be", kind=seen.kind)
@@ -144,7 +144,7 @@ def _record(connection: Connection, seen: _Seen, bursts: Bursts) -> None:
         responses.mark_bot_clicks(connection, earlier, why=judged.why)
     event = responses.make_event(
         message,
-        event_type(seen.kind, bot=judged.machine),
+        event_type(seen.kind, bot=judged.is_bot),
         at=seen.at,
         event_id=event_id,
         link=seen.reference.link if seen.kind == "click" else None,
@@ -155,7 +155,7 @@ def _record(connection: Connection, seen: _Seen, bursts: Bursts) -> None:
     inbox.add_events(connection, [event], now=seen.at)
 
 
-def _judged(seen: _Seen, message: MessageRecipient, links: int) -> Judgement:
+def _judged(seen: _Seen, message: MessageRecipient, links: int) -> BotVerdict:
     after: timedelta | None = None if message.granted_at is None else seen.at - message.granted_at
     asked = seen.asked
-    return judge(Hit(seen.kind, asked.method, asked.user_agent, after, links, asked.prefetch))
+    return detect_bot(TrackedRequest(seen.kind, asked.method, asked.user_agent, after, links, asked.prefetch))

@@ -9,9 +9,9 @@ from sqlalchemy.engine import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from automation.inbound.bot_detection import Hit, judge
+from automation.inbound.bot_detection import TrackedRequest, detect_bot
 from automation.store.inbox import responses
-from automation.store.inbox.responses import MessageRecipient
+from automation.store.inbox.responses import MessageRecipient, Proof
 from automation.web.endpoint import Endpoint, operation, read_body
 from automation.web.site import Site
 
@@ -35,7 +35,7 @@ def endpoints(site: Site) -> Iterator[Endpoint]:
         if reference is None:
             return site.nowhere()
         asked = Asked(ONE_CLICK if b"One-Click" in form else BUTTON, request.headers.get("user-agent", ""))
-        message = await site.intake.commit(lambda connection: _stop(site, connection, reference.message_id, asked))
+        message = await site.writer.commit(lambda connection: _stop(site, connection, reference.message_id, asked))
         if message is None:
             return site.nowhere()
         return site.page("unsubscribed", message, topic=message.topic, channel=message.channel,
@@ -81,10 +81,8 @@ def _stop(site: Site, connection: Connection, message_id: str, asked: Asked) -> 
     version, seen = "", {}
     if asked.method == BUTTON:  # one click is a mail program's by its nature
         version = site.pages.text_version("unsubscribe", message.language)
-        judged = judge(Hit("click", "POST", asked.user_agent, None))
-        seen = {"client": judged.client, **({"why": judged.why} if judged.machine else {})}
-    responses.record_consents(
-        connection, message, words, at=site.now, source="unsubscribe link", method=asked.method,
-        text_version=version, client=seen,
-    )  # fmt: skip
+        judged = detect_bot(TrackedRequest("click", "POST", asked.user_agent, None))
+        seen = {"client": judged.client, **({"why": judged.why} if judged.is_bot else {})}
+    proof = Proof(site.now, "unsubscribe link", asked.method, version)
+    responses.record_consents(connection, message, words, proof, client=seen)
     return message

@@ -93,7 +93,7 @@ def test_a_failure_is_told_to_nobody(shop: Shop, monkeypatch: pytest.MonkeyPatch
     def broken(*_: object) -> None:
         raise RuntimeError("secret of the house")
 
-    monkeypatch.setattr(responses, "answered", broken)
+    monkeypatch.setattr(responses, "find_recipient", broken)
     answer = shop.client.get(f"/u/{shop.token('unsubscribe')}")
     assert (answer.status_code, answer.text) == (500, "Something went wrong. Please try again.\n")
     assert answer.headers["referrer-policy"] == "no-referrer"

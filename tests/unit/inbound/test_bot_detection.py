@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from automation.inbound.bot_detection import Hit, Judgement, judge
+from automation.inbound.bot_detection import BotVerdict, TrackedRequest, detect_bot
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0"
 IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148"
@@ -31,7 +31,7 @@ LATER = timedelta(minutes=3)
     ],
 )
 def test_people(user_agent: str, client: str) -> None:
-    assert judge(Hit("open", "GET", user_agent, LATER)) == Judgement("", client)
+    assert detect_bot(TrackedRequest("open", "GET", user_agent, LATER)) == BotVerdict("", client)
 
 
 @pytest.mark.parametrize(
@@ -54,10 +54,10 @@ def test_people(user_agent: str, client: str) -> None:
     ],
 )
 def test_machines_by_their_name(user_agent: str, why: str) -> None:
-    assert judge(Hit("click", "GET", user_agent, LATER)).why == why
+    assert detect_bot(TrackedRequest("click", "GET", user_agent, LATER)).why == why
 
 
-PERSON = Hit("click", "GET", FIREFOX, LATER)
+PERSON = TrackedRequest("click", "GET", FIREFOX, LATER)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ PERSON = Hit("click", "GET", FIREFOX, LATER)
         (replace(PERSON, method="HEAD", user_agent="curl/8", links=9), "head_request"),  # the first that holds
     ],
 )
-def test_machines_by_what_they_do(hit: Hit, why: str) -> None:
-    judged = judge(hit)
+def test_machines_by_what_they_do(hit: TrackedRequest, why: str) -> None:
+    judged = detect_bot(hit)
     assert judged.why == why
-    assert judged.machine is bool(why)
+    assert judged.is_bot is bool(why)

@@ -16,7 +16,7 @@ from automation.store.engine import Store, open_store
 from automation.store.inbox import inbox
 from automation.store.inbox.inbox import InboxEvent
 from automation.web import group_commit as module
-from automation.web.group_commit import Intake, Overloaded
+from automation.web.group_commit import GroupCommit, Overloaded
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -57,7 +57,7 @@ def test_what_waits_shares_a_commit_and_failures_stay_alone(store: Store) -> Non
     commits: list[object] = []
     sa.event.listen(store.engine, "commit", commits.append)
 
-    intake = Intake(store)
+    intake = GroupCommit(store)
     first = intake.submit(until(held, holding))
     held.wait(10)
     jobs = [intake.submit(take(f"e{n}")) for n in range(5)]
@@ -78,7 +78,7 @@ def test_where_the_commit_fails_nobody_is_told_otherwise(store: Store) -> None:
     def no_commit(_: Connection) -> None:
         raise OSError("disk full")
 
-    intake = Intake(store)
+    intake = GroupCommit(store)
     sa.event.listen(store.engine, "commit", no_commit)
     job = intake.submit(take("e1"))
     with pytest.raises(OSError, match="disk full"):
@@ -90,7 +90,7 @@ def test_where_the_commit_fails_nobody_is_told_otherwise(store: Store) -> None:
 
 
 def test_what_waits_is_written_before_the_end(store: Store) -> None:
-    intake = Intake(store)
+    intake = GroupCommit(store)
     jobs = [intake.submit(take(f"e{n}")) for n in range(500)]
     intake.close()
     assert sum(job.result(0) for job in jobs) == len(ids(store)) == 500
@@ -99,7 +99,7 @@ def test_what_waits_is_written_before_the_end(store: Store) -> None:
 def test_too_much_is_refused_at_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_WAITING", 3)
     holding, held = threading.Event(), threading.Event()
-    intake = Intake(store)
+    intake = GroupCommit(store)
     intake.submit(until(held, holding))
     held.wait(10)
     for n in range(3):
@@ -113,7 +113,7 @@ def test_too_much_is_refused_at_once(store: Store, monkeypatch: pytest.MonkeyPat
 
 def test_who_gives_up_before_their_turn_leaves_nothing(store: Store) -> None:
     holding, held = threading.Event(), threading.Event()
-    intake = Intake(store)
+    intake = GroupCommit(store)
     intake.submit(until(held, holding))
     held.wait(10)
     assert intake.submit(take("e1")).cancel()
@@ -126,7 +126,7 @@ def test_the_log_is_moved_only_where_it_may(store: Store, monkeypatch: pytest.Mo
     monkeypatch.setattr(module, "_COMMITS_A_CHECKPOINT", 2)
     log = Path(str(store.engine.url.database) + "-wal")
     for may in (False, True):
-        intake = Intake(store, may_checkpoint=lambda may=may: may)  # type: ignore[misc]
+        intake = GroupCommit(store, may_checkpoint=lambda may=may: may)  # type: ignore[misc]
         for n in range(2):
             intake.submit(take(f"{may}{n}")).result(10)
         intake.close()

@@ -1,1 +1,1 @@
-"""What shops and providers report by calling us; each proves with a signature or a password that it is they."""
+"""The webhooks of shops and providers; each call proves its sender with a signature or a password."""

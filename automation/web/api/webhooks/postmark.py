@@ -1,6 +1,6 @@
-"""Postmark's webhooks: one record a call. They are not signed; HTTP authentication stands in.
+"""Postmark's webhooks: one record a call. They are not signed; HTTP authentication takes the place of a signature.
 
-A record names the message through its metadata: have the SMTP channel write `X-PM-Metadata-message`.
+A record names the message in its metadata: the SMTP channel must write the header `X-PM-Metadata-message`.
 """
 
 from __future__ import annotations
@@ -11,19 +11,26 @@ import hmac
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from automation.inbound.provider_reports import Kind, Said, instant, our_id, text
+from automation.inbound.provider_reports import ProviderReport, ReportKind
+from automation.web.api.webhooks.payload import parse_message_id, parse_time, read_text
 
 _DEAD = frozenset({"HardBounce", "BadEmailAddress"})
-_PASSING = frozenset({"Transient", "SoftBounce", "DnsError", "AutoResponder", "ManuallyDeactivated"})
+_SOFT = frozenset({"Transient", "SoftBounce", "DnsError", "AutoResponder", "ManuallyDeactivated"})
 _TIMES: Mapping[str, str] = {
     "Delivery": "DeliveredAt",
     "Bounce": "BouncedAt",
     "SpamComplaint": "BouncedAt",
     "SubscriptionChange": "ChangedAt",
 }
+_KINDS: Mapping[str, ReportKind] = {
+    "Delivery": "delivered",
+    "SpamComplaint": "complaint",
+    "Open": "opened",
+    "Click": "clicked",
+}
 
 
-def genuine(username: str, password: str, authorization: str) -> bool:
+def verify_password(username: str, password: str, authorization: str) -> bool:
     """Whether the call carries the user name and the password (RFC 7617)."""
     scheme, _, given = authorization.partition(" ")
     try:
@@ -33,28 +40,31 @@ def genuine(username: str, password: str, authorization: str) -> bool:
     return hmac.compare_digest(decoded, f"{username}:{password}".encode()) and scheme.lower() == "basic"
 
 
-def reports(document: Any) -> Iterator[Said]:
-    """What the record says."""
-    name, identity = text(document, "RecordType"), our_id(text(document, "Metadata", "message"))
-    kind = _kind(name, document)
-    if kind is None or not identity:
+def parse_reports(document: Any) -> Iterator[ProviderReport]:
+    """The report in a record, if it is one that counts."""
+    name = read_text(document, "RecordType")
+    message_id = parse_message_id(read_text(document, "Metadata", "message"))
+    kind = _classify(name, document)
+    if kind is None or not message_id:
         return
-    when = text(document, _TIMES.get(name, "ReceivedAt"))
-    number = text(document, "ID") or when
-    agent = text(document, "UserAgent", longest=500)
-    yield Said(kind, f"{name}:{identity}:{number}", identity, instant(when), text(document, "Type"), agent or None)
+    when = read_text(document, _TIMES.get(name, "ReceivedAt"))
+    number = read_text(document, "ID") or when
+    agent = read_text(document, "UserAgent", longest=500)
+    yield ProviderReport(
+        kind,
+        message_id,
+        "postmark",
+        f"{name}:{message_id}:{number}",
+        at=parse_time(when),
+        status=read_text(document, "Type"),
+        user_agent=agent or None,
+    )
 
 
-def _kind(name: str, document: Any) -> Kind | None:
-    fixed: Mapping[str, Kind] = {
-        "Delivery": "delivered",
-        "SpamComplaint": "complained",
-        "Open": "opened",
-        "Click": "clicked",
-    }
+def _classify(name: str, document: Any) -> ReportKind | None:
     if name == "Bounce":
-        type_ = text(document, "Type")
-        return "dead" if type_ in _DEAD else "delayed" if type_ in _PASSING else "refused"
+        type_ = read_text(document, "Type")
+        return "dead_address" if type_ in _DEAD else "delayed" if type_ in _SOFT else "refused"
     if name == "SubscriptionChange":
         return "unsubscribed" if isinstance(document, dict) and document.get("SuppressSending") is True else None
-    return fixed.get(name)
+    return _KINDS.get(name)

@@ -7,21 +7,29 @@ import binascii
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from automation.inbound.provider_reports import Kind, Said, instant, our_id, text
+from automation.inbound.provider_reports import ProviderReport, ReportKind
+from automation.web.api.webhooks.payload import parse_message_id, parse_time, read_text
 
-_KINDS: Mapping[str, Kind] = {
+_KINDS: Mapping[str, ReportKind] = {
     "delivered": "delivered",
     "deferred": "delayed",
-    "spamreport": "complained",
+    "spamreport": "complaint",
     "unsubscribe": "unsubscribed",
     "group_unsubscribe": "unsubscribed",
     "open": "opened",
     "click": "clicked",
 }
-_MACHINE = "SendGrid robot"
+_DROPPED: Mapping[str, ReportKind] = {
+    "Bounced Address": "dead_address",
+    "Invalid": "dead_address",
+    "Spam Reporting Address": "complaint",
+    "Unsubscribed Address": "unsubscribed",
+}
+"""What SendGrid says when it drops a message, by its `reason`; any other one concerns the message alone."""
+_BOT = "SendGrid robot"
 
 
-def genuine(public_key: str, headers: Mapping[str, str], body: bytes) -> bool:
+def verify_signature(public_key: str, headers: Mapping[str, str], body: bytes) -> bool:
     """Whether the holder of the key signed this body (ECDSA P-256, SHA-256). Raises `ValueError` for a bad key."""
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
@@ -40,30 +48,29 @@ def genuine(public_key: str, headers: Mapping[str, str], body: bytes) -> bool:
     return True
 
 
-def reports(document: Any) -> Iterator[Said]:
-    """What each event says."""
+def parse_reports(document: Any) -> Iterator[ProviderReport]:
+    """The reports in a call that count."""
     for event in document if isinstance(document, list) else ():
-        name, identity, key = text(event, "event"), our_id(text(event, "smtp-id")), text(event, "sg_event_id")
-        kind = _KINDS.get(name) or _failure(name, event)
-        if kind is None or not identity or not key:
+        message_id, report_id = parse_message_id(read_text(event, "smtp-id")), read_text(event, "sg_event_id")
+        kind = _classify(read_text(event, "event"), event)
+        if kind is None or not message_id or not report_id:
             continue
-        agent = (
-            _MACHINE if isinstance(event, dict) and event.get("sg_machine_open") is True else text(event, "useragent")
-        )
-        yield Said(
+        agent = _BOT if event.get("sg_machine_open") is True else read_text(event, "useragent")
+        yield ProviderReport(
             kind,
-            key,
-            identity,
-            instant(event.get("timestamp")),
-            status=text(event, "status", longest=20),
+            message_id,
+            "sendgrid",
+            report_id,
+            at=parse_time(event.get("timestamp")),
+            status=read_text(event, "status", longest=20),
             user_agent=agent or None,
         )
 
 
-def _failure(name: str, event: Any) -> Kind | None:
-    """A bounce speaks of the address; a block, and a drop for another reason, of this message."""
+def _classify(name: str, event: Any) -> ReportKind | None:
+    """A bounce concerns the address; a block concerns this message."""
     if name == "bounce":
-        return "refused" if text(event, "type") == "blocked" else "dead"
+        return "refused" if read_text(event, "type") == "blocked" else "dead_address"
     if name == "dropped":
-        return "dead" if text(event, "reason") in ("Bounced Address", "Invalid") else "refused"
-    return None
+        return _DROPPED.get(read_text(event, "reason"), "refused")
+    return _KINDS.get(name)

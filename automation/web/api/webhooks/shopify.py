@@ -1,4 +1,4 @@
-"""Shopify's webhooks, as the lines of its own exports: the preset for those says what the columns mean."""
+"""Shopify's webhooks, turned into lines of its own exports; the preset `shopify` maps their columns."""
 
 from __future__ import annotations
 
@@ -10,115 +10,117 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from automation.event_types import ADD_TO_CART
-from automation.inbound.provider_reports import at, instant, text
 from automation.store.inbox.inbox import InboxEvent
 from automation.types.schema import TableName
+from automation.web.api.webhooks.payload import parse_time, read_list, read_text
 
 Line = Mapping[str, str]
 
 TABLES: Mapping[str, TableName] = {"orders": "events", "products": "products", "customers": "customers"}
-"""What a topic such as `orders/create` is about, by its first part. Checkouts are events already: `carts`."""
+"""The table of a topic such as `orders/create`, by its first part. Checkouts become events: `parse_checkout`."""
 
 
-def genuine(secret: str, body: bytes, signature: str) -> bool:
+def verify_signature(secret: str, body: bytes, signature: str) -> bool:
     """Whether the shop signed exactly this body (HMAC-SHA256, in base64). WooCommerce signs in the same way."""
     expected = base64.b64encode(hmac.new(secret.encode(), body, hashlib.sha256).digest())
     return hmac.compare_digest(expected, signature.encode("utf-8", "replace"))
 
 
-def lines(table: TableName, document: Any) -> list[Line]:
-    """The export's lines of one order, product or customer."""
-    made = {"events": _order, "products": _product, "customers": _customer}[table](document)
-    return [{name: value for name, value in line.items() if value != ""} for line in made]
+def make_lines(table: TableName, document: Any) -> list[Line]:
+    """The lines that the export has for one order, product or customer."""
+    lines = {"events": _order, "products": _product, "customers": _customer}[table](document)
+    return [{name: value for name, value in line.items() if value != ""} for line in lines]
 
 
-def carts(document: Any) -> list[InboxEvent]:
-    """A checkout's products as events `add_to_cart`: one a product and quantity, however often it is reported."""
-    customer = (text(document, "email") or text(document, "phone")).strip().lower()
-    moment = instant(text(document, "updated_at")) or instant(text(document, "created_at"))
-    token = text(document, "token") or text(document, "id")
-    if not customer or not token or moment is None:
+def parse_checkout(document: Any) -> list[InboxEvent]:
+    """A checkout's products as `add_to_cart` events: one a product and quantity, however often it is reported."""
+    customer = (read_text(document, "email") or read_text(document, "phone")).strip().lower()
+    at = parse_time(read_text(document, "updated_at")) or parse_time(read_text(document, "created_at"))
+    token = read_text(document, "token") or read_text(document, "id")
+    if not customer or not token or at is None:
         return []
     return [
         InboxEvent(
-            f"shopify:{token}:{product}:{text(item, 'quantity')}",
+            f"shopify:{token}:{product}:{read_text(item, 'quantity')}",
             customer,
             ADD_TO_CART,
-            moment,
+            at,
             fields={
                 "product_id": product,
-                "quantity": _number(text(item, "quantity")),
-                "amount": _number(text(item, "line_price")) or _number(text(item, "price")),
-                **({"currency": text(document, "currency")} if text(document, "currency") else {}),
+                "quantity": _number(read_text(item, "quantity")),
+                "amount": _number(read_text(item, "line_price")) or _number(read_text(item, "price")),
+                **({"currency": read_text(document, "currency")} if read_text(document, "currency") else {}),
             },
         )
-        for item in _list(document, "line_items")
-        if (product := text(item, "sku") or text(item, "title"))
+        for item in read_list(document, "line_items")
+        if (product := read_text(item, "sku") or read_text(item, "title"))
     ]
 
 
 def _order(order: Any) -> Sequence[Line]:
     whole = {
-        "Name": text(order, "name"),
-        "Email": text(order, "email") or text(order, "customer", "email"),
-        "Phone": text(order, "phone") or text(order, "customer", "phone"),
-        "Financial Status": text(order, "financial_status"),
-        "Created at": text(order, "created_at"),
-        "Cancelled at": text(order, "cancelled_at"),
-        "Currency": text(order, "currency"),
+        "Name": read_text(order, "name"),
+        "Email": read_text(order, "email") or read_text(order, "customer", "email"),
+        "Phone": read_text(order, "phone") or read_text(order, "customer", "phone"),
+        "Financial Status": read_text(order, "financial_status"),
+        "Created at": read_text(order, "created_at"),
+        "Cancelled at": read_text(order, "cancelled_at"),
+        "Currency": read_text(order, "currency"),
     }
     return [
         {
             **whole,
-            "Lineitem sku": text(item, "sku"),
-            "Lineitem name": text(item, "name") or text(item, "title"),
-            "Lineitem quantity": text(item, "quantity"),
-            "Lineitem price": text(item, "price"),
-            "Lineitem discount": str(sum(_decimal(text(one, "amount")) for one in _list(item, "discount_allocations"))),
+            "Lineitem sku": read_text(item, "sku"),
+            "Lineitem name": read_text(item, "name") or read_text(item, "title"),
+            "Lineitem quantity": read_text(item, "quantity"),
+            "Lineitem price": read_text(item, "price"),
+            "Lineitem discount": str(
+                sum(_decimal(read_text(one, "amount")) for one in read_list(item, "discount_allocations"))
+            ),
         }
-        for item in _list(order, "line_items")
+        for item in read_list(order, "line_items")
     ]
 
 
 def _product(product: Any) -> Sequence[Line]:
-    pictures = {text(one, "id"): text(one, "src", longest=2_000) for one in _list(product, "images")}
+    pictures = {read_text(one, "id"): read_text(one, "src", longest=2_000) for one in read_list(product, "images")}
     whole = {
-        "Handle": text(product, "handle"),
-        "Title": text(product, "title"),
-        "Vendor": text(product, "vendor"),
-        "Type": text(product, "product_type"),
-        "Product Category": text(product, "category", "full_name"),
-        "Status": text(product, "status"),
-        "Image Src": text(product, "image", "src", longest=2_000),
+        "Handle": read_text(product, "handle"),
+        "Title": read_text(product, "title"),
+        "Vendor": read_text(product, "vendor"),
+        "Type": read_text(product, "product_type"),
+        "Product Category": read_text(product, "category", "full_name"),
+        "Status": read_text(product, "status"),
+        "Image Src": read_text(product, "image", "src", longest=2_000),
     }
     return [
         {
             **whole,
-            "Variant SKU": text(variant, "sku"),
-            "Variant Price": text(variant, "price"),
-            "Variant Inventory Qty": text(variant, "inventory_quantity"),
-            "Variant Image": pictures.get(text(variant, "image_id"), ""),
-            "Option1 Value": text(variant, "option1"),
+            "Variant SKU": read_text(variant, "sku"),
+            "Variant Price": read_text(variant, "price"),
+            "Variant Inventory Qty": read_text(variant, "inventory_quantity"),
+            "Variant Image": pictures.get(read_text(variant, "image_id"), ""),
+            "Option1 Value": read_text(variant, "option1"),
         }
-        for variant in _list(product, "variants")
+        for variant in read_list(product, "variants")
     ]
 
 
 def _customer(customer: Any) -> Sequence[Line]:
     return [
         {
-            "Customer ID": text(customer, "id"),
-            "Email": text(customer, "email"),
-            "Phone": text(customer, "phone"),
-            "First Name": text(customer, "first_name"),
-            "Last Name": text(customer, "last_name"),
-            "Default Address City": text(customer, "default_address", "city"),
-            "Default Address Zip": text(customer, "default_address", "zip"),
-            "Default Address Country Code": text(customer, "default_address", "country_code"),
-            "Default Address Phone": text(customer, "default_address", "phone"),
-            "Tags": text(customer, "tags", longest=2_000),
-            "Total Orders": text(customer, "orders_count"),
-            "Total Spent": text(customer, "total_spent"),
+            "Customer ID": read_text(customer, "id"),
+            "Email": read_text(customer, "email"),
+            "Phone": read_text(customer, "phone"),
+            "First Name": read_text(customer, "first_name"),
+            "Last Name": read_text(customer, "last_name"),
+            "Default Address City": read_text(customer, "default_address", "city"),
+            "Default Address Zip": read_text(customer, "default_address", "zip"),
+            "Default Address Country Code": read_text(customer, "default_address", "country_code"),
+            "Default Address Phone": read_text(customer, "default_address", "phone"),
+            "Tags": read_text(customer, "tags", longest=2_000),
+            "Total Orders": read_text(customer, "orders_count"),
+            "Total Spent": read_text(customer, "total_spent"),
             "Accepts Email Marketing": _accepts(customer, "email_marketing_consent"),
             "Accepts SMS Marketing": _accepts(customer, "sms_marketing_consent"),
         }
@@ -127,13 +129,8 @@ def _customer(customer: Any) -> Sequence[Line]:
 
 def _accepts(customer: Any, which: str) -> str:
     """Only `subscribed` is a yes: `pending` waits for a confirmation that Shopify asks for."""
-    state = text(customer, which, "state")
+    state = read_text(customer, which, "state")
     return "yes" if state == "subscribed" else "no" if state else ""
-
-
-def _list(document: Any, *path: str) -> list[Any]:
-    found = at(document, *path)
-    return found[:1_000] if isinstance(found, list) else []
 
 
 def _decimal(written: str) -> Decimal:
