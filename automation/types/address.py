@@ -1,4 +1,4 @@
-"""When two addresses are one: the form in which e-mail addresses and phone numbers are kept and compared."""
+"""The normalised form in which e-mail addresses and phone numbers are stored and compared."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ def _region(text: str) -> str:
 
 
 Region = Annotated[str, AfterValidator(_region)]
-"""A country, by whose habits a phone number without a country code is read."""
+"""The country whose dialling rules apply to a phone number without a country code."""
 
 
 def normalise(address: str, region: str | None = None) -> str:
-    """The address as it is compared.
+    """The normalised address.
 
     E-mail: trimmed and in lower case, its domain in ASCII (punycode, RFC 3492; compatibility forms folded, ß kept).
     `@example.org`, a whole domain, likewise. Phone: E.164 (`+4930123456`); a number without a country code is read as
-    one of `region` (ISO 3166, such as DE), and kept as its digits where that is not known. Anything else, such as a
-    push token: trimmed.
+    one of `region` (ISO 3166, such as DE), and keeps its digits if that is not known. Anything else, such as a push
+    token: trimmed.
     """
     text = address.strip().strip(_INVISIBLE).strip()
     local, at, domain = text.rpartition("@")
@@ -44,7 +44,7 @@ def normalise(address: str, region: str | None = None) -> str:
 
 
 def normalised(addresses: pl.Series) -> pl.Series:
-    """`normalise` for a batch. addresses: String; the result too, null where it is. 0.3 µs a plain e-mail address."""
+    """`normalise` for a batch. addresses: String; so is the result, nulls stay null. 0.3 µs a plain e-mail address."""
     import polars as pl
 
     trimmed = addresses.str.strip_chars()
@@ -58,7 +58,7 @@ def normalised(addresses: pl.Series) -> pl.Series:
 
 
 def domain_of(address: str) -> str:
-    """`@example.org` of a normalised e-mail address, else "": what a whole domain is suppressed by."""
+    """`@example.org` of a normalised e-mail address, else "": the form in which a whole domain is suppressed."""
     _, at, domain = address.rpartition("@")
     return f"@{domain}" if at else ""
 

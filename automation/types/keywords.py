@@ -1,4 +1,4 @@
-"""What a customer's reply to an SMS asks for: no more messages, or messages again."""
+"""Keywords in replies to an SMS: opt out of messages, or opt in again."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ _OUT = (
     "annulla", "cancella", "cancellami", "disiscrivimi", "basta", "sair", "remover", "afmelden", "stoppen",
     "uitschrijven", "avsluta", "avregistrera", "avmeld", "afmeld", "lopeta", "wypisz", "rezygnuję", "konec",
 )  # fmt: skip
-"""English as the FCC (47 CFR 64.1200) and Twilio name them; German; French; Spanish; Italian and others."""
+"""English as in 47 CFR 64.1200 (FCC) and Twilio's lists; German, French, Spanish, Italian and others."""
 _IN = ("start", "unstop", "yes", "optin", "opt in", "subscribe", "ja", "oui", "sí", "anmelden", "abonner", "alta")
 _BEFORE = re.compile(r"^(?:please|pls|bitte|por favor|svp) ")
 _BEHIND = re.compile(r" (?:please|pls|thanks|thank you|bitte|danke|por favor|gracias|svp|merci)$")
 
 
 def opt_out(text: str) -> bool:
-    """Whether an inbound text says that no more may be sent: the whole text is such a word, but for polite ones.
+    """Whether an inbound text opts out: the whole text, apart from words such as "please", is a keyword.
 
-    "Stop by tomorrow?" does not say it. Case, accents, punctuation and emoji don't count.
+    "Stop by tomorrow?" is no opt-out. Case, accents, punctuation and emoji are ignored.
     """
     return _plain(text) in _WORDS_OUT
 
 
 def opt_in(text: str) -> bool:
-    """Whether an inbound text asks for messages again after an opt-out. It is no consent to anything new."""
+    """Whether an inbound text opts in again after an opt-out. It is no consent to anything new."""
     return _plain(text) in _WORDS_IN
 
 
 def _plain(text: str) -> str:
-    """Lower case, without accents, with single spaces between words, and without politeness around them."""
+    """In lower case, without accents and polite words, with single spaces."""
     letters = unicodedata.normalize("NFKD", text.casefold())
     kept = "".join(
         one if one.isalnum() else "" if unicodedata.combining(one) or one in "'’" else " " for one in letters

@@ -1,4 +1,4 @@
-"""Texts that must have a form: addresses, countries, languages, time zones, links."""
+"""Checks of texts with a fixed form: addresses, countries, languages, time zones, links."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import polars as pl
 
 from automation.warehouse.importing.parsed import Parsed, accept
 
-# One @, a dot in the domain, nothing that needs quoting: what mail systems deliver, not all that RFC 5322 allows.
+# One @, a dot in the domain, no quoting: what mail systems deliver, less than RFC 5322 allows.
 _EMAIL = (
     r"^[^\s@<>(){},;:\\\"\[\]\p{Cc}.]+(\.[^\s@<>(){},;:\\\"\[\]\p{Cc}.]+)*"
     r"@([\p{L}\p{N}]([\p{L}\p{N}-]{0,61}[\p{L}\p{N}])?\.)+(\p{L}{2,63}|xn--[a-z0-9-]{2,59})$"
 )
 _PHONE = r"^\+?\d{6,15}$"
 _LANGUAGE = r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$"
-_REPEATED = 10  # times that a word must be there on average, to be worth looking for
+_REPEATED = 10  # check each word once if it is repeated this often on average
 _LINK = r"^https?://[^\s/<>\"]+[^\s<>\"]*$"
 
 
 def _email(parsed: Parsed) -> Parsed:
-    """Lower case throughout: no provider in use tells cases apart, and people type either."""
+    """In lower case: no provider in use distinguishes cases, and people type either."""
     address = parsed.values.str.to_lowercase()
     wrong = ~address.str.contains(_EMAIL) | (address.str.len_bytes() > 254)
     wrong |= address.str.split("@").list.first().str.len_bytes() > 64
@@ -30,7 +30,7 @@ def _email(parsed: Parsed) -> Parsed:
 
 
 def _phone(parsed: Parsed) -> Parsed:
-    """Digits and a leading plus: 00 becomes +, the (0) of +49 (0)30 goes."""
+    """Digits and a leading plus: 00 becomes +, and the (0) of +49 (0)30 is removed."""
     number = (
         parsed.values.str.replace(r"^(\+|00)(.*)\(0\)", "+$2")
         .str.replace_all(r"[\s./()-]", "")
@@ -62,12 +62,12 @@ def _timezone(parsed: Parsed) -> Parsed:
 
 
 def _link(parsed: Parsed) -> Parsed:
-    """Only http and https: a `javascript:` link never gets into a template."""
+    """Only http and https, so that no `javascript:` link gets into a template."""
     return parsed.refuse(~parsed.values.str.contains(_LINK), "is not an http or https link")
 
 
 def _by_word(check: Callable[[Parsed], Parsed]) -> Callable[[Parsed], Parsed]:
-    """Check each of a few words once, however often it stands there."""
+    """Check each distinct value once if there are few."""
 
     def checked(parsed: Parsed) -> Parsed:
         words = parsed.values.unique()

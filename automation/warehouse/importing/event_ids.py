@@ -1,4 +1,4 @@
-"""An id for events that have none: a hash of what the row says, the same at every import."""
+"""Ids for events without one: a hash of the row's values, the same at every import."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _SEPARATOR = "chr(31)"
 
 
 def with_event_ids(sql: DuckDBPyConnection, rows: pl.DataFrame, kinds: Mapping[str, ColumnType]) -> pl.DataFrame:
-    """The rows with event_id filled: 32 hex digits of SHA-256 over `name=value` of every column that has a value.
+    """The rows with event_id filled: 32 hex digits of SHA-256 over `name=value` of every column with a value.
 
-    Names in alphabetical order, separated by U+001F, instants in microseconds: a column that is empty doesn't change
-    the id, so a mapping may gain columns for new files without making old rows new.
+    Names are in alphabetical order, separated by U+001F, instants in microseconds. An empty column doesn't change the
+    id, so that a mapping can gain columns without giving old rows new ids.
     """
     if "event_id" not in rows.columns:
         return rows.with_columns(_hashes(sql, rows, kinds))
     lacking = rows["event_id"].is_null().arg_true()
-    if not len(lacking):  # hashing every row took a quarter of an import
+    if not len(lacking):  # hashing every row took a quarter of an import's time
         return rows
     return rows.with_columns(rows["event_id"].scatter(lacking, _hashes(sql, rows[lacking], kinds)))
 

@@ -1,4 +1,4 @@
-"""Ids by another column: for files that name a customer or product instead of giving its id."""
+"""Ids by another column, for files that name a customer or product instead of giving its id."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def lookups(warehouse: Warehouse, mapping: TableMapping) -> dict[str, pl.DataFrame]:
-    """For every `find` of the mapping, such as customers.name: value, id (null where several share the value).
+    """For every `find` of the mapping, such as customers.name: value, id (null if several share the value).
 
-    Raises `ConfigurationError` where the table doesn't have the column.
+    Raises `ConfigurationError` if the table lacks the column.
     """
     found: dict[str, pl.DataFrame] = {}
     for value in mapping.columns.values():
@@ -39,7 +39,7 @@ def lookups(warehouse: Warehouse, mapping: TableMapping) -> dict[str, pl.DataFra
 
 
 def find(text: pl.Series, known: Mapping[str, pl.DataFrame], where: str, *, keep: bool) -> Parsed:
-    """The ids of these values; `keep`: a value that isn't known stays as it is."""
+    """The ids of these values; `keep`: an unknown value stays as it is."""
     table, by = where.split(".")
     pairs = pl.DataFrame({"value": text}).join(known[where], on="value", how="left", maintain_order="left")
     if keep:

@@ -1,4 +1,4 @@
-"""A column on its way from text to typed values."""
+"""A column that is being parsed from text to typed values."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import polars as pl
 
 @dataclass(frozen=True)
 class Parsed:
-    """The values, null where the text was empty or unusable; `fault` says why, null where nothing is wrong."""
+    """The values, null if the text was empty or unusable; `fault`: the reason, null if nothing is wrong."""
 
     values: pl.Series
     fault: pl.Series
 
     def refuse(self, wrong: pl.Series, reason: str) -> Parsed:
-        """Null the values that are wrong; the first reason given stays."""
+        """Set wrong values to null; the first reason stays."""
         if not wrong.any():
             return self
         wrong = wrong.fill_null(value=False) & self.fault.is_null()
@@ -27,5 +27,5 @@ class Parsed:
 
 
 def accept(values: pl.Series) -> Parsed:
-    """Values with nothing wrong yet."""
+    """Values without faults."""
     return Parsed(values, pl.repeat(None, len(values), dtype=pl.String, eager=True))

@@ -1,4 +1,4 @@
-"""Phone numbers as E.164: a number written without its country code is read as one of the customer's country."""
+"""Phone numbers as E.164; a number without a country code is read as one of the customer's country."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from automation.types.address import normalise
 
 
 def international(rows: pl.DataFrame, region: str | None) -> pl.DataFrame:
-    """The rows with `phone` as E.164 where the country is known: the row's own, or else `region` (ISO 3166).
+    """The rows with `phone` as E.164 if the country is known: the row's own, or else `region` (ISO 3166).
 
-    A number of no known country, or of impossible length, stays as it is. A million numbers take 2 s.
+    A number of an unknown country, or of impossible length, stays as it is. A million numbers take 2 s.
     """
     if "phone" not in rows.columns:
         return rows
@@ -34,7 +34,7 @@ def international(rows: pl.DataFrame, region: str | None) -> pl.DataFrame:
 
 
 def _in_region(numbers: pl.Series, region: str) -> pl.Series:
-    """Where the rule of a country is only to drop a 0 (a 1 in North America), without asking for every number."""
+    """E.164 of a country's numbers; where a number only loses a 0 (a 1 in North America), without parsing each one."""
     from phonenumbers import PhoneMetadata
 
     plan: Any = PhoneMetadata.metadata_for_region(region)

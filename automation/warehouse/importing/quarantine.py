@@ -1,4 +1,4 @@
-"""The file of what an import could not use: a line for every fault, fit to be opened in a spreadsheet."""
+"""The quarantine file of an import: a line for every fault, safe to open in a spreadsheet."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _COLUMNS = ("file", "row", "kind", "column", "reason", "value", "line")
 
 
 class Quarantine:
-    """Writes below `path` from the first fault on; without any there is no file. Only its owner may read it."""
+    """Creates the file `path` at the first fault. Only its owner may read it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -33,7 +33,7 @@ class Quarantine:
             self._stream.close()
 
     def add(self, file: Path, faults: pl.DataFrame, raw: pl.DataFrame) -> None:
-        """`faults` as `cleaning.FAULTS`; `raw`: the frame as it was read, for the whole line of a quarantined row."""
+        """Write faults (`cleaning.FAULTS`); `raw`: the frame as read, for the whole line of a quarantined row."""
         if not faults.height:
             return
         names = [name for name in raw.columns if name != "_row"]
@@ -62,7 +62,7 @@ class Quarantine:
 
 
 def _guarded(frame: pl.DataFrame, name: str) -> pl.Expr:
-    """A text that a spreadsheet would run as a formula gets an apostrophe in front."""
+    """A text that a spreadsheet would run as a formula gets a leading apostrophe."""
     if frame.schema[name] != pl.String:
         return pl.col(name)
     return (

@@ -1,4 +1,4 @@
-"""Files that are not one row a record: an order's head written once, several products in one cell."""
+"""Files with more or less than one row a record: an order's head written once, several products in one cell."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _CUT = "\x1f"
 
 
 def fill_down(frame: pl.DataFrame, rule: FillDown, before: pl.DataFrame | None) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Every line with its group's head values, and the last line, which the next frame needs as `before`.
+    """Every line with the head values of its group, and the last line: the next frame needs it as `before`.
 
-    A line whose `by` is empty belongs to the line above.
+    A line with an empty `by` belongs to the group above.
     """
     columns = [name for name in rule.columns if name in frame.columns]
     joined = frame if before is None else pl.concat([before, frame], how="diagonal")
@@ -25,7 +25,7 @@ def fill_down(frame: pl.DataFrame, rule: FillDown, before: pl.DataFrame | None) 
 
 
 def split_items(frame: pl.DataFrame, rule: Items) -> pl.DataFrame:
-    """A row for each item with item_quantity, item_name and item_share; a cell without items stays one row."""
+    """A row for each item, with item_quantity, item_name and item_share; a cell without items stays one row."""
     begins = f"{re.escape(rule.between)}({rule.quantity.replace('(', '(?:', 1)})"
     items = pl.col(rule.column).str.replace_all(begins, f"{_CUT}${{1}}").str.split(_CUT)
     rows = frame.with_columns(items.alias("_items"))

@@ -1,4 +1,4 @@
-"""Rows on their way into the warehouse: spooled to Parquet, so that no import is held in memory."""
+"""Rows staged for the warehouse: spooled to Parquet, so that no import is held in memory."""
 
 # ruff: noqa: S608 (SQL can't take names as parameters: they are quoted by `quoted`, and strings by `text`)
 
@@ -19,18 +19,18 @@ from automation.types.schema import TABLES, ColumnType, TableName
 from automation.warehouse.importing.repeats import Ids
 from automation.warehouse.tables import POLARS_TYPES, frame_columns, listed_columns, read_parquet, table_version
 
-# Row groups of one type and a short span of time are skipped by most rules: see docs/explanation/file-layout.md.
-# A million rows are sorted at a time: sorting all 20 M in one go took about a minute.
+# Most rules skip row groups of another type or time: see docs/explanation/file-layout.md.
+# A million rows are sorted at a time: sorting 20 M at once took about a minute.
 # 100,000 rows a row group: small enough to skip by time, and to keep a writer's memory near 50 MB.
 _PART_ROWS = 1_000_000
 ROW_GROUP = 100_000
-ORDER = "_order"  # the row's place among everything staged, so that "the last one wins" means something
+ORDER = "_order"  # the row's number among everything staged, by which the last one wins
 
 
 class Staging(ABC):
-    """A folder of Parquet parts with one set of columns; `rows` counts what was added.
+    """A folder of Parquet parts with one set of columns; `rows` counts the added ones.
 
-    A part is written while the next is gathered: reading and cleaning take as long as that.
+    A part is written while the next one is read and cleaned, which takes about as long.
     """
 
     def __init__(self, folder: Path, table: TableName) -> None:
@@ -45,7 +45,7 @@ class Staging(ABC):
         self._writing: Future[None] | None = None
 
     def add(self, frame: pl.DataFrame) -> None:
-        """Spool a frame, if it has rows, with the required columns and any others. Raises `ContractError`."""
+        """Spool a frame with the required columns and any others; an empty one is ignored. Raises `ContractError`."""
         if not frame.height:
             return
         kinds = frame_columns(self.table, frame)
@@ -63,20 +63,20 @@ class Staging(ABC):
 
     @property
     def parts(self) -> list[Path]:
-        """The files with everything that was added."""
+        """The files with all added rows."""
         self._wait()
         if self._held:
             self._write(self._take())
         return self._parts
 
     def close(self) -> None:
-        """Wait for what is being written, whatever becomes of it, and remove the folder."""
+        """Wait for the part that is being written, even if that fails, and remove the folder."""
         self._writer.shutdown()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @abstractmethod
     def _write(self, rows: list[pl.DataFrame]) -> None:
-        """Put the rows into one part, if any of them are wanted."""
+        """Write the rows into one part, unless none of them is kept."""
 
     def _take(self) -> list[pl.DataFrame]:
         held, self._held, self._held_rows = self._held, [], 0
@@ -100,7 +100,7 @@ class Staging(ABC):
 
 
 class StagedRecords(Staging):
-    """Customers or products, in any order, each with its place in `ORDER`."""
+    """Customers or products in any order, with `ORDER`."""
 
     @property
     def sql(self) -> str:
@@ -112,10 +112,10 @@ class StagedRecords(Staging):
 
 
 class StagedEvents(Staging):
-    """Events with the columns of the table, of each id the first, in files that are fit to be part of the table.
+    """Events, the first of each id, in files with the table's columns that can become part of the table as they are.
 
-    `fresh` counts the rows in them. Measured on 2 M rows: spooling them and writing them again, with a look for
-    repeated ids in between, took as long as reading, cleaning and writing them now take together.
+    `fresh` counts the rows in them. Measured on 2 M rows: spooling, searching for repeated ids and writing again took
+    as long as reading, cleaning and writing take now.
     """
 
     def __init__(self, folder: Path, known: Mapping[str, ColumnType]) -> None:
@@ -138,13 +138,13 @@ class StagedEvents(Staging):
             events = events.filter(~again)
         if events.height:
             self.fresh += events.height
-            # In the order in which rules read them.
+            # in the order in which rules read them
             events = filled(events, self.stored).sort("type", "occurred_at")
             events.write_parquet(self._next(), compression="zstd", compression_level=1, row_group_size=ROW_GROUP)
 
 
 def filled(events: pl.DataFrame, columns: Mapping[str, ColumnType]) -> pl.DataFrame:
-    """These columns, of nulls where the frame has none."""
+    """These columns; those that the frame lacks are null."""
     return events.select(
         (pl.col(name) if name in events.columns else pl.lit(None).alias(name)).cast(POLARS_TYPES[kind])
         for name, kind in columns.items()
@@ -153,7 +153,7 @@ def filled(events: pl.DataFrame, columns: Mapping[str, ColumnType]) -> pl.DataFr
 
 @contextmanager
 def stage(folder: Path, table: TableName) -> Iterator[Staging]:
-    """A staging below `folder`, which lies in the warehouse's, that is removed with the end of the context."""
+    """A staging folder below `folder`, a folder of the warehouse; it is removed at the end of the context."""
     folder.mkdir(parents=True, exist_ok=True)
     own = Path(tempfile.mkdtemp(prefix="import-", dir=folder))
     columns = table_version(folder.parent, table).columns

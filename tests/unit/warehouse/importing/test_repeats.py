@@ -18,7 +18,7 @@ frames = st.lists(st.lists(st.integers(0, 40).map(str), max_size=30), max_size=6
 @given(frames)
 def test_an_id_came_before_or_did_not(given_ids: list[list[str]]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(repeats, "_PLACES", 3)  # eight places for 41 ids: nearly everything may have come before
+        patch.setattr(repeats, "_SLOT_BITS", 3)  # eight places for 41 ids: nearly everything may have come before
         ids, seen = Ids(), set[str]()
         for frame in given_ids:
             expected = []
