@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Recommender(Model, Protocol):
-    """Ranks products for the customers of a batch."""
+    """Ranks products for the customers of a batch; `HasReasons` adds the texts of its reason codes."""
 
     def recommend(
         self,
