@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy.engine import Connection
 
 from automation.store.people import suppressions
-from automation.types.keywords import opt_in, opt_out
+from automation.types.keywords import is_opt_in, is_opt_out
 
 
 def record_sms_reply(
@@ -17,9 +17,9 @@ def record_sms_reply(
 
     START lifts only what the customer asked for, not what an admin or a bounce did.
     """
-    if opt_out(text):
+    if is_opt_out(text):
         suppressions.suppress(connection, [number], channel=channel, reason="unsubscribed", source=source, now=now)
-    elif opt_in(text):
+    elif is_opt_in(text):
         rows = suppressions.suppressed(connection, [number], channel)
         if any(row.reason in suppressions.OWNER_REASONS for row in rows.values()):
             suppressions.unsuppress(connection, number, channel=channel)

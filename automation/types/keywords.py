@@ -20,17 +20,17 @@ _BEFORE = re.compile(r"^(?:please|pls|bitte|por favor|svp) ")
 _BEHIND = re.compile(r" (?:please|pls|thanks|thank you|bitte|danke|por favor|gracias|svp|merci)$")
 
 
-def opt_out(text: str) -> bool:
+def is_opt_out(text: str) -> bool:
     """Whether an inbound text opts out: the whole text, apart from words such as "please", is a keyword.
 
     "Stop by tomorrow?" is no opt-out. Case, accents, punctuation and emoji are ignored.
     """
-    return _plain(text) in _WORDS_OUT
+    return _plain(text) in _OPT_OUT_FORMS
 
 
-def opt_in(text: str) -> bool:
+def is_opt_in(text: str) -> bool:
     """Whether an inbound text opts in again after an opt-out. It is no consent to anything new."""
-    return _plain(text) in _WORDS_IN
+    return _plain(text) in _OPT_IN_FORMS
 
 
 def _plain(text: str) -> str:
@@ -42,5 +42,5 @@ def _plain(text: str) -> str:
     return _BEHIND.sub("", _BEFORE.sub("", " ".join(kept.split())))
 
 
-_WORDS_OUT = frozenset(_plain(word) for word in _OUT)
-_WORDS_IN = frozenset(_plain(word) for word in _IN)
+_OPT_OUT_FORMS = frozenset(_plain(word) for word in _OUT)
+_OPT_IN_FORMS = frozenset(_plain(word) for word in _IN)

@@ -9,7 +9,7 @@ _OPEN_REQUEST = "state IN ('pending', 'asked')"
 
 
 class Consent(SQLModel, table=True):
-    """The latest word of a customer on one channel and topic."""
+    """The latest consent record of a customer for one channel and topic."""
 
     customer_id: str = Field(primary_key=True)
     channel: str = Field(primary_key=True)
@@ -21,7 +21,7 @@ class Consent(SQLModel, table=True):
 
 
 class ConsentRecord(SQLModel, table=True):
-    """Every word ever recorded, in order: the proof."""
+    """Every consent record, in the order of recording: the proof."""
 
     __tablename__ = "consent_record"
 
@@ -34,13 +34,13 @@ class ConsentRecord(SQLModel, table=True):
     source: str
     text_version: str = ""
     method: str = ""  # how it was given: form, checkout, double opt-in, unsubscribe link, import, by hand
-    recorded_by: str = ""  # who or what wrote it down
+    recorded_by: str = ""  # the person or program that recorded it
     recorded_at: int = Field(default=0, sa_type=BigInteger)
-    address: str = Field(default="", index=True)  # normalised, where it was known
+    address: str = Field(default="", index=True)  # normalised; empty if it was not known
 
 
 class ConsentRequest(SQLModel, table=True):
-    """A consent that grants nothing before its owner confirms it (double opt-in)."""
+    """A consent that grants nothing until the owner of the address confirms it (double opt-in)."""
 
     __tablename__ = "consent_request"
     __table_args__ = (
@@ -65,13 +65,13 @@ class ConsentRequest(SQLModel, table=True):
     source: str
     method: str = ""
     text_version: str = ""
-    state: str  # pending, asked, confirmed, expired, withdrawn
+    state: str  # pending, asked, confirmed, withdrawn, expired, refused
     message_id: str | None = Field(default=None, index=True)  # the message that asks for it
     settled_at: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class Suppression(SQLModel, table=True):
-    """An address that nothing may be sent to, or nothing of one topic."""
+    """An address that gets nothing, or nothing of one topic."""
 
     address: str = Field(primary_key=True)  # normalised; `@example.org` is a whole domain
     channel: str = Field(primary_key=True)  # "" is every channel

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from automation.types.keywords import opt_in, opt_out
+from automation.types.keywords import is_opt_in, is_opt_out
 
 
 @pytest.mark.parametrize(
@@ -18,14 +18,14 @@ from automation.types.keywords import opt_in, opt_out
     ],
 )  # fmt: skip
 def test_no_more(text: str) -> None:
-    assert opt_out(text)
-    assert not opt_in(text)
+    assert is_opt_out(text)
+    assert not is_opt_in(text)
 
 
 @pytest.mark.parametrize("text", ["start", "UNSTOP", "Yes", "yes!", "opt-in", "Ja", "Sí", "start please"])
 def test_again(text: str) -> None:
-    assert opt_in(text)
-    assert not opt_out(text)
+    assert is_opt_in(text)
+    assert not is_opt_out(text)
 
 
 @pytest.mark.parametrize(
@@ -36,5 +36,5 @@ def test_again(text: str) -> None:
     ],
 )  # fmt: skip
 def test_neither(text: str) -> None:
-    assert not opt_out(text)
-    assert not opt_in(text)
+    assert not is_opt_out(text)
+    assert not is_opt_in(text)
