@@ -1,40 +1,42 @@
 """Delivers what is due: one committer, groups of 32, several groups on their way to each delivering process.
 
-The committer alone writes to the ledger. Each tick commits the results that came back and the intents of the next
+The committer alone writes to the ledger. Each tick commits the results that came back and the grants of the next
 groups; a message is rendered and handed to its channel only after that commit.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 
 import polars as pl
-import structlog
 from sqlalchemy.engine import Connection
 
 from automation.clock import monotonic
 from automation.contracts import Suppression
-from automation.contracts.answers import ask_suppression
 from automation.delivery.auto_pause import AutoPause
 from automation.delivery.composer import Composer
-from automation.delivery.executor import GROUP, Executor
+from automation.delivery.executor import GROUP, Capacity, Executor
 from automation.delivery.executor_host import StoreExecutorHost
+from automation.delivery.granting import Granting, SendPolicy
 from automation.delivery.in_process import InProcess
 from automation.delivery.rate_control import RateControl
 from automation.delivery.recovery import recorder_file, recover_all
+from automation.delivery.suppression_answers import SuppressionAnswers, ask_suppressions
+from automation.delivery.tick import Tick, check_epoch, find_open_queues, run_tick
 from automation.delivery.worker_pool import Embedded
 from automation.inbound import provider_reports
 from automation.messages.compose import MessageDefaults
-from automation.store.ledger import ambiguous, cap_slots, granting, settling, workers
-from automation.store.ledger.granting import Grant
+from automation.store.ledger import ambiguous, queues, rate_lanes, settling, workers
+from automation.store.ledger.candidates import read_candidates
+from automation.store.ledger.grants import grant_of
 from automation.store.ledger.settling import Result
+from automation.types.grant import Grant
 from automation.types.message import AddressKind, Receipt, Verdict
 from automation.types.progress import Progress, quiet
 from automation.workspace.channels import channel_of, kinds_of
@@ -43,24 +45,25 @@ from automation.workspace.message_defaults import message_defaults_of
 from automation.workspace.suppressions import suppressions_of
 from automation.workspace.workspace import Workspace
 
-log = structlog.get_logger(__name__)
-
 _CHECKPOINT_EVERY = 20.0
 _LONGEST_WAIT = 0.25
 _SLOT_WAIT = 0.05
-_OUTWAIT = 1.5
-"""Seconds that a single delivery waits for time slots that don't come."""
+_SLOTS_WITHIN = 1.5
+"""Seconds that a delivery without `linger` waits for time slots that don't come."""
 _RESOLVE_EVERY = 60.0
-_DOUBTS = 1_000
+_AMBIGUOUS_AT_ONCE = 1_000
 _RESOLVE_AFTER = timedelta(seconds=10)
 _ASKED_AT_MOST = 10
 _GATHER = 0.008
-"""Seconds that a commit waits for more results, while everybody has work."""
+"""Seconds that a commit waits for more results while every worker is busy."""
 
 
 @dataclass
 class Delivery:
-    """One committer's life: takes over, recovers what an earlier one left, delivers, and lands."""
+    """One committer's life: takes over, recovers what an earlier one left, delivers, and shuts down.
+
+    may_grant: asked before each commit whether messages may be granted now.
+    """
 
     workspace: Workspace
     pinned: LaunchedCampaigns
@@ -78,16 +81,18 @@ class Delivery:
     async def deliver_due(self, *, linger: float = 0.0, idle: Callable[[], None] = lambda: None) -> int:
         """Send until nothing more is due or `stop` is called; returns how many messages were settled.
 
-        linger: how many seconds to stay ready for more, `idle` being called whenever the queue ran dry.
+        linger: seconds to stay ready for more messages. idle: called whenever nothing is due.
         """
         executor = self.executor or self._in_process()
         epoch = take_over(self.workspace)
+        self._read_runs()
         last_work = checkpointed = monotonic()
         try:
             await executor.start(StoreExecutorHost(self.workspace, epoch))
             while True:
                 done = self._round(executor, epoch)
-                if executor.busy or done.grants or done.refused or not (executor.capacity or self._stopping):
+                has_room = bool(executor.capacity) or self._stopping
+                if executor.busy or done.grants or done.refused or done.deferred or not has_room:
                     last_work = monotonic()
                 elif self._is_over(done, monotonic() - last_work, linger):
                     break
@@ -96,35 +101,44 @@ class Delivery:
                 if monotonic() - checkpointed >= _CHECKPOINT_EVERY:
                     self.workspace.store.checkpoint()
                     checkpointed = monotonic()
-                await self._wait(executor, held=done.held and monotonic() - last_work < 1)
+                await self._wait(executor, for_slots=done.waiting and monotonic() - last_work < 1)
         finally:
             await self._shut_down(executor)
         return self.settled
 
     def stop(self) -> None:
-        """Grant nothing more; what is on its way is waited for."""
+        """Grant nothing more; the delivery ends once everything on its way has an answer."""
         self._stopping = True
 
-    def _is_over(self, done: granting.Tick, idle_for: float, linger: float) -> bool:
-        """Messages that only wait for their time slots are waited for: for long by who lingers, else for a moment."""
+    def _is_over(self, done: Tick, idle_for: float, linger: float) -> bool:
+        """Messages that only wait for time slots keep a lingering delivery alive, and any other for a moment."""
         if self._stopping:
             return True
-        if done.held:
-            return not linger and idle_for >= _OUTWAIT
+        if done.waiting:
+            return not linger and idle_for >= _SLOTS_WITHIN
         return idle_for >= linger
 
-    def _round(self, executor: Executor, epoch: int) -> granting.Tick:
+    def _round(self, executor: Executor, epoch: int) -> Tick:
         self._results += executor.receipts()
         done = self._commit(executor, epoch)
         executor.hand(done.grants)
+        if done.unknown_runs:
+            self._read_runs(done.unknown_runs)
         self._resolve(executor)
         return done
 
-    def _commit(self, executor: Executor, epoch: int) -> granting.Tick:
-        """One tick: the receipts that came in, and the next groups where there is room for one."""
+    def _read_runs(self, run_ids: Collection[int] | None = None) -> None:
+        """Learn the campaigns and rates of runs (None: of all with queued messages), outside any transaction that
+        writes, since launched files are parsed for it."""
+        with self.workspace.store.reading() as connection:
+            wanted = {queue.run_id for queue, _ in queues.first_due(connection)} if run_ids is None else run_ids
+            self._rate_control.read_runs(connection, wanted)
+
+    def _commit(self, executor: Executor, epoch: int) -> Tick:
+        """One tick: the receipts that arrived, and the next groups for workers with room for one."""
         receipts, now = self._results, self.workspace.clock.now()
-        open_ = not self._stopping and self.may_grant()
-        capacity = [free for free in executor.capacity if free.room >= GROUP] if open_ else []
+        may_grant = not self._stopping and self.may_grant()
+        capacity = [free for free in executor.capacity if free.room >= GROUP] if may_grant else []
         results = self._rate_control.note(receipts, self._granted, now)
         self._auto_pause.note(receipts, self._granted)
         self._auto_pause.look(now)
@@ -136,24 +150,30 @@ class Delivery:
         self._report(receipts, done.refused)
         return done
 
-    def _tick(self, results: Sequence[Result], capacity: Sequence[tuple[int, int]], epoch: int) -> granting.Tick:
+    def _tick(self, results: Sequence[Result], capacity: Sequence[Capacity], epoch: int) -> Tick:
         now = self.workspace.clock.now()
+        answers = self._ask_suppressions(capacity, now)
         with self.workspace.store.transaction() as connection:
+            check_epoch(connection, epoch)
             self._record_reports(connection, [result.receipt for result in results], now)
-            limits = self._rate_control.begin(connection, now)
-            done = granting.tick(
-                connection,
-                results=results,
-                capacity=capacity,
-                now=now,
-                marketing=self._marketing,
-                refuse=self._refused,
-                limits=limits,
-                spacing=self._spacing,
-                epoch=epoch,
-            )
-            limits.save(connection)
+            limits = self._rate_control.limits(rate_lanes.read(connection), now)
+            self._rate_control.adapt(limits)
+            done = run_tick(connection, results, capacity, now=now, policy=self._policy, limits=limits, answers=answers)
+            rate_lanes.write(connection, limits.changed())
         return done
+
+    def _ask_suppressions(self, capacity: Sequence[Capacity], now: datetime) -> SuppressionAnswers | None:
+        """Ask the plugins about the messages that the next tick may grant, before its transaction."""
+        want = sum(free.room for free in capacity)
+        if not self._suppressions or not want:
+            return None
+        with self.workspace.store.reading() as connection:
+            limits = self._rate_control.limits(rate_lanes.read(connection), now)
+            open_ = find_open_queues(connection, limits, now=now)
+            candidates = read_candidates(connection, open_.rooms, want=want, now=now)
+        granting = Granting(self._policy, now)
+        grants = [candidate.grant for candidate in candidates if granting.may_be_asked(candidate)]
+        return ask_suppressions(self._suppressions, grants, at=now)
 
     def _record_reports(self, connection: Connection, receipts: Sequence[Receipt], now: datetime) -> None:
         """In the transaction that settles the messages, and before the next grants look at the suppressions."""
@@ -164,22 +184,22 @@ class Delivery:
         return kinds_of(self.workspace.project)
 
     def _resolve(self, executor: Executor) -> None:
-        """Every minute, ask the channels what became of messages whose campaign says `on_ambiguous: resolve`."""
+        """Every minute, ask the channels about ambiguous messages whose campaign says `on_ambiguous: resolve`."""
         if monotonic() - self._resolved < _RESOLVE_EVERY:
             return
         self._resolved = monotonic()
         before = self.workspace.clock.now() - _RESOLVE_AFTER
         with self.workspace.store.reading() as connection:
-            doubtful = ambiguous.to_resolve(connection, before=before, limit=_DOUBTS)
-            ids = [message for message in doubtful if self._asked[message] < _ASKED_AT_MOST][:GROUP]
-            grants = [granting.grant_of(connection, message) for message in ids]
+            found = ambiguous.to_resolve(connection, before=before, limit=_AMBIGUOUS_AT_ONCE)
+            ids = [message for message in found if self._asked[message] < _ASKED_AT_MOST][:GROUP]
+            grants = [grant_of(connection, message) for message in ids]
         if grants:
             self._asked.update(ids)
             executor.resolve(grants)
 
-    async def _wait(self, executor: Executor, *, held: bool) -> None:
-        """For results; a moment longer where everybody still has work, so that one commit takes many."""
-        await executor.wait(_SLOT_WAIT if held else _LONGEST_WAIT)
+    async def _wait(self, executor: Executor, *, for_slots: bool) -> None:
+        """For results; a moment longer while every worker is busy, so that one commit takes many."""
+        await executor.wait(_SLOT_WAIT if for_slots else _LONGEST_WAIT)
         if executor.busy >= GROUP * len(executor.capacity):
             await asyncio.sleep(_GATHER)
 
@@ -199,39 +219,14 @@ class Delivery:
         return AutoPause(self.workspace)
 
     @cached_property
-    def _marketing(self) -> list[str]:
-        topics = self.workspace.project.settings.topics
-        return [topic for topic, kind in topics.items() if kind == "marketing"]
-
-    def _spacing(self, connection: Connection, grants: Sequence[Grant]) -> Mapping[str, int]:
-        """`caps.min_gap`, between the moments at which messages really leave."""
-        gap = self.workspace.project.settings.caps.min_gap
-        if gap is None:
-            return {}
-        return cap_slots.keep_gap(connection, grants, gap=gap, topics=self._marketing, now=self.workspace.clock.now())
+    def _policy(self) -> SendPolicy:
+        settings = self.workspace.project.settings
+        marketing = frozenset(topic for topic, kind in settings.topics.items() if kind == "marketing")
+        return SendPolicy(marketing, settings.shop.timezone, settings.caps.min_gap)
 
     @cached_property
     def _suppressions(self) -> list[Suppression]:
         return suppressions_of(self.workspace)
-
-    def _refused(self, grants: Sequence[Grant]) -> dict[str, str]:
-        """What the suppression plugins say at the moment of sending: message → reason code."""
-        if not self._suppressions:
-            return {}
-        people = pl.DataFrame([json.loads(grant.context)["customer"] for grant in grants], infer_schema_length=None)
-        batch = people.with_columns(
-            pl.Series(name, [getattr(grant, name) for grant in grants], dtype=pl.String)
-            for name in ("customer_id", "channel", "address", "topic", "campaign")
-        )
-        now = self.workspace.clock.now()
-        codes = {
-            customer: code
-            for suppression in reversed(self._suppressions)
-            for customer, code in ask_suppression(batch, suppression, at=now, moment="send")
-            .select("customer_id", "code")
-            .rows()
-        }
-        return {grant.id: codes[grant.customer_id] for grant in grants if grant.customer_id in codes}
 
     @cached_property
     def message_defaults(self) -> MessageDefaults:
@@ -247,13 +242,13 @@ class Delivery:
             self.workspace.project.registry.observe("messages_sent", receipts=frame)
 
     async def _shut_down(self, executor: Executor) -> None:
-        """Also after an error: wait for what was handed over, and write down what came of everything."""
+        """Also after an error: wait for everything on its way, and write down the results."""
         ended = await executor.shut_down()
         self._results += executor.receipts()
         now = self.workspace.clock.now()
         with self.workspace.store.transaction() as connection:
             self._record_reports(connection, self._results, now)
-            settling.settle(connection, self._results, now=now)
+            settling.settle(connection, [Result(receipt) for receipt in self._results], now=now)
             workers.end(connection, ended, now=now)
         self._report(self._results, 0)
         self._results = []
@@ -263,7 +258,7 @@ class Delivery:
 
 
 def take_over(workspace: Workspace) -> int:
-    """Become the committer: fence whoever was before, settle what they left; returns the epoch."""
+    """Become the committer: fence the one before and settle what it left; returns the epoch."""
     with workspace.store.transaction() as connection:
         epoch = workers.begin_epoch(connection)
     recover_all(workspace)
@@ -271,9 +266,9 @@ def take_over(workspace: Workspace) -> int:
 
 
 def executor_of(workspace: Workspace) -> Executor | None:
-    """Spawned processes as config.yaml wants them, one a core by default; None for this process alone."""
-    wanted = workspace.project.settings.workers
-    count = len(os.sched_getaffinity(0)) if wanted is None else wanted
+    """Spawned processes as config.yaml says, one a core by default; None to deliver in this process."""
+    configured = workspace.project.settings.workers
+    count = len(os.sched_getaffinity(0)) if configured is None else configured
     return Embedded(workspace.project, workspace.store.secret, count) if count else None
 
 

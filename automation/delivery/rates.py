@@ -1,19 +1,17 @@
-"""Rates as time slots that all messages share, pace that yields to a provider's push-back, and the choice of provider.
+"""Rates as time slots that all messages share, and the choice of a message's provider.
 
-A message gets the later of its lanes' next slots, at most a quarter of a second ahead; each lane's next slot then moves
-on by one over its rate. M: 500–501 messages in 10 s at 50 a second over 4 workers.
+A message gets the latest of its lanes' next slots, at most a quarter of a second ahead; then the next slot of each lane
+moves on by one over its rate. Measured: 500–501 messages in 10 s at 50 a second over 4 workers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-
-from sqlalchemy.engine import Connection
+from typing import NamedTuple
 
 from automation.delivery.adaptive_rate import AdaptiveRate
-from automation.store.ledger import rate_lanes
 from automation.store.ledger.queues import Queue
 from automation.store.ledger.rate_lanes import RateLaneRow
 from automation.types.channel_settings import ChannelSettings
@@ -21,13 +19,18 @@ from automation.types.grant import Grant
 from automation.types.message import Verdict
 
 AHEAD = 250_000
-"""Microseconds that a slot may lie ahead."""
+"""Microseconds that a slot may lie ahead of now."""
 BEHIND = 500_000
-"""Microseconds of slots that a busy machine may miss and still use: over ten seconds the rate is what it says."""
-_ODD = 2_000_000  # a slot further ahead is from before the clock went back
+"""Microseconds of missed slots that are made up for, so that a busy machine keeps the rate over ten seconds."""
+_IMPLAUSIBLE = 2_000_000
+"""Microseconds: a slot further ahead than this is from before the clock went back."""
 
-RunRates = Callable[[Connection, int], tuple[str, float | None]]
-"""A run's campaign, and its rate a second."""
+
+class RunRate(NamedTuple):
+    """A run's campaign, and its rate a second; None: no rate of its own."""
+
+    campaign: str
+    per_second: float | None
 
 
 def provider_lane(channel: str, provider: int) -> str:
@@ -49,7 +52,7 @@ def domain_of(address: str) -> str:
 
 @dataclass
 class RateLane:
-    """A rate at this instant: what the files allow, and its state."""
+    """A rate at this instant: what the files allow, and its state. `cap`: how many messages today."""
 
     row: RateLaneRow
     allowed: float | None
@@ -57,23 +60,24 @@ class RateLane:
 
     @property
     def rate(self) -> float | None:
-        adaptive_rates = [pace for pace in (self.allowed, self.row.per_second) if pace is not None]
-        return min(adaptive_rates) if adaptive_rates else None
+        """Messages a second: the lower of the configured and the adaptive rate; None: no limit."""
+        rates = [rate for rate in (self.allowed, self.row.per_second) if rate is not None]
+        return min(rates) if rates else None
 
     @property
-    def matters(self) -> bool:
-        """Whether there is anything to keep of it."""
+    def has_state(self) -> bool:
+        """Whether there is anything to store."""
         return self.rate is not None or self.cap is not None or self.row.held_until > 0
 
     def opens(self, now: int) -> int | None:
-        """When the next message may leave; None where none may today."""
+        """When the next message may leave; None if none may today."""
         if self.cap is not None and self.row.day_count >= self.cap:
             return None
         slot = max(self.row.held_until, self.row.next_at if self.rate is not None else 0)
         return max(now, slot)
 
     def room(self, now: int) -> int:
-        """How many slots begin soon enough."""
+        """How many slots begin within `AHEAD`."""
         opens = self.opens(now)
         if opens is None or opens > now + AHEAD:
             return 0
@@ -89,37 +93,41 @@ class RateLane:
         self.row.day_count += 1
 
     def _next(self, now: int) -> int:
-        """The next slot, which may have begun already; after a pause the slots begin anew."""
+        """The next slot, which may have begun already; after a pause the slots start anew."""
         return self.row.next_at if self.row.next_at >= now - BEHIND else now
 
 
 @dataclass
 class RateLimits:
-    """The limits of one tick: read from the store, and written back in the same commit."""
+    """The limits of one tick. `rows` are the lanes' rows in the store; `changed` are to be written in the same commit.
+
+    now: microseconds. today: in the shop's time zone.
+    """
 
     rows: dict[str, RateLaneRow]
     channels: Mapping[str, ChannelSettings]
     now: int
     today: date
-    run_rate: RunRates
+    runs: Mapping[int, RunRate]
     _lanes: dict[str, RateLane] = field(default_factory=dict)
-    _rates: dict[int, tuple[str, float | None]] = field(default_factory=dict)
     _touched: set[str] = field(default_factory=set)
     _stored: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         self._stored = frozenset(self.rows)
 
-    def room(self, connection: Connection, queue: Queue) -> int:
+    def room(self, queue: Queue) -> int:
         """How many messages of the queue may leave now."""
-        if queue.run_id not in self._rates:
-            self._rates[queue.run_id] = self.run_rate(connection, queue.run_id)
         shared = [self._campaign(queue.run_id), *([self._domain(queue.channel, queue.domain)] if queue.domain else [])]
         providers = max(lane.room(self.now) for lane in self._providers(queue.channel))
         return min([providers, *(lane.room(self.now) for lane in shared if lane is not None)])
 
     def slot(self, grant: Grant) -> Grant | int | None:
-        """The grant with its provider and slot, or when to look again where its own domain has none."""
+        """The grant with its provider and time slot.
+
+        Without a slot now: the millisecond to try again where the message's own domain has none, else None, and the
+        message keeps its place in the queue.
+        """
         domain = self._domain(grant.channel, domain_of(grant.address))
         shared = [lane for lane in (self._campaign(grant.run_id), domain) if lane is not None]
         number, provider = self._provider(grant)
@@ -136,10 +144,10 @@ class RateLimits:
             self._touched.add(lane.row.name)
         return grant._replace(provider=number, wait=(max(slots) - self.now) / 1e6)
 
-    def save(self, connection: Connection) -> None:
-        """Keep what changed of lanes that have a rate, a warm-up or a hold."""
-        changed = [self._lanes[name] for name in sorted(self._touched)]
-        rate_lanes.write(connection, [lane.row for lane in changed if lane.matters or lane.row.name in self._stored])
+    def changed(self) -> Sequence[RateLaneRow]:
+        """The rows to store, of lanes that have a rate, a warm-up or a hold."""
+        touched = [self._lanes[name] for name in sorted(self._touched)]
+        return [lane.row for lane in touched if lane.has_state or lane.row.name in self._stored]
 
     def _providers(self, channel: str) -> list[RateLane]:
         both = self.channels.get(channel)
@@ -147,7 +155,7 @@ class RateLimits:
         return [self._provider_lane(channel, number) for number in numbers]
 
     def _provider(self, grant: Grant) -> tuple[int, RateLane]:
-        """The message's own provider; the other one where that is held, or has had its share of the day."""
+        """The message's own provider; the other one where that is held or has reached its cap of the day."""
         both = self._providers(grant.channel)
         own = min(grant.provider, len(both) - 1)
         if len(both) > 1 and not self._usable(both[own]) and self._usable(both[1 - own]):
@@ -172,28 +180,30 @@ class RateLimits:
         return self._lane(name, None if rate is None else rate.per_second)
 
     def _campaign(self, run_id: int) -> RateLane | None:
-        campaign, rate = self._rates.get(run_id, ("", None))
-        return None if rate is None else self._lane(campaign_lane(campaign), rate)
+        run = self.runs.get(run_id)
+        if run is None or run.per_second is None:
+            return None
+        return self._lane(campaign_lane(run.campaign), run.per_second)
 
     def _lane(self, name: str, allowed: float | None, cap: int | None = None) -> RateLane:
         if name not in self._lanes:
             row = self.rows.get(name) or RateLaneRow(name)
-            if row.next_at > self.now + _ODD:
+            if row.next_at > self.now + _IMPLAUSIBLE:
                 row.next_at = self.now
             if row.day != self.today.isoformat():
                 row.day, row.day_count = self.today.isoformat(), 0
             self._lanes[name] = RateLane(row, allowed, cap)
         return self._lanes[name]
 
-    def follow(self, adaptive_rates: Mapping[str, AdaptiveRate]) -> None:
-        """Let the lanes' adaptive_rates follow what came back on them."""
-        for name, pace in adaptive_rates.items():
+    def adapt(self, adaptive_rates: Mapping[str, AdaptiveRate]) -> None:
+        """Change the lanes' rates by what came back on them."""
+        for name, adaptive in adaptive_rates.items():
             lane = self._lane_of(name)
-            if pace.follow(lane.row, lane.allowed, self.now):
+            if adaptive.adapt(lane.row, lane.allowed, self.now):
                 self._touched.add(name)
 
     def hold(self, name: str, until: int) -> None:
-        """Nothing leaves on this lane before then."""
+        """Let nothing leave on this lane before then (microseconds)."""
         lane = self._lane_of(name)
         lane.row.held_until = max(lane.row.held_until, until)
         self._touched.add(name)
@@ -207,12 +217,12 @@ class RateLimits:
         return self._lane(name, None if rate is None else rate.per_second)
 
 
-def micros(at: datetime) -> int:
+def to_micros(at: datetime) -> int:
     return int(at.timestamp() * 1_000_000)
 
 
-def names_of(grant: Grant, verdict: Verdict) -> Iterable[str]:
-    """The lanes whose pace follows what becomes of the message; what never left says nothing about its domain."""
+def lanes_of(grant: Grant, verdict: Verdict) -> Iterable[str]:
+    """The lanes that adapt to what becomes of the message. A message that never left says nothing about its domain."""
     yield provider_lane(grant.channel, grant.provider)
     domain = domain_of(grant.address)
     if domain and verdict is not Verdict.RETURNED:

@@ -13,9 +13,9 @@ from automation.messages.compose import MessageDefaults, linked
 from automation.messages.redirect import addressed
 from automation.messages.render import Renderer
 from automation.store import runs
-from automation.store.ledger import granting
-from automation.store.ledger.granting import Grant
+from automation.store.ledger.grants import grant_of
 from automation.types.campaign import Campaign
+from automation.types.grant import Grant
 from automation.types.message import Rendered
 from automation.workspace.launched import LaunchedCampaign, LaunchedCampaigns
 from automation.workspace.message_defaults import message_defaults_of
@@ -56,7 +56,7 @@ class Rerendering:
 
     def _made(self, message_id: str, make: Callable[..., T]) -> T:
         with self._workspace.store.reading() as connection:
-            grant = granting.grant_of(connection, message_id)
+            grant = grant_of(connection, message_id)
         with self._lock:
             launch, content = self._kept(grant)
             return make(grant, launch.campaign, launch.renderer, self._head, content)

@@ -17,7 +17,7 @@ from automation.pipeline import assign as arms
 from automation.pipeline import offer as offers
 from automation.pipeline import recommend as recommendations
 from automation.pipeline.eligibility import EligibilityPolicy, apply_caps, judge
-from automation.pipeline.timing import DEFAULT_LATENESS, due, quiet_hours
+from automation.pipeline.timing import DEFAULT_LATENESS, due, zone_names
 from automation.store.ledger.ledger import CAP_ENTRY_COLUMNS, DECISION_COLUMNS, MESSAGE_COLUMNS
 from automation.types.campaign import Campaign
 from automation.types.decision import Outcome
@@ -152,12 +152,9 @@ def _time(batch: pl.DataFrame, context: RunContext) -> pl.DataFrame:
         delayed = pl.col("due_at") != clock(quiet=None).alias("undelayed")
         timed = _settle(timed, delayed, Outcome.SUPPRESSED, "quiet_hours")
     if limits.quiet_hours:
-        timed = timed.with_columns(
-            quiet_hours(
-                timed, at=context.due_at, local=context.due_local, shop_zone=context.shop_zone,
-                quiet=limits.quiet_hours,
-            )
-        )  # fmt: skip
+        hours = f"{limits.quiet_hours.start:%H:%M}-{limits.quiet_hours.end:%H:%M}"
+        zones = zone_names(timed, context.shop_zone).alias("quiet_zone")
+        timed = timed.with_columns(pl.lit(hours).alias("quiet_hours"), zones)
     when = pl.max_horizontal("due_at", "not_before")
     return timed.with_columns(when.alias("due_at"), (when + _millis(late)).alias("expires_at"))
 
@@ -219,8 +216,8 @@ def _with_missing(batch: pl.DataFrame) -> pl.DataFrame:
         "expected_value": pl.lit(None, dtype=pl.Float64),
         "due_at": pl.lit(None, dtype=pl.Int64),
         "expires_at": pl.lit(None, dtype=pl.Int64),
-        "quiet_from": pl.lit(None, dtype=pl.Int64),
-        "quiet_until": pl.lit(None, dtype=pl.Int64),
+        "quiet_hours": pl.lit(None, dtype=pl.String),
+        "quiet_zone": pl.lit(None, dtype=pl.String),
     }
     filled = batch.with_columns(value.alias(name) for name, value in wanted.items() if name not in batch.columns)
     return filled.with_columns(pl.col("items").fill_null("[]"))

@@ -19,6 +19,7 @@ from automation.pipeline.caps import CapRequest
 from automation.store.engine import table
 from automation.store.ledger import decisions
 from automation.store.people import consent
+from automation.store.people.permission import consent_refusals
 from automation.store.tables import Message
 from automation.types.address import normalised
 from automation.types.limits import Reentry
@@ -116,27 +117,28 @@ def _judge_channel(
         words.select("customer_id", "granted"), on="customer_id", how="left", maintain_order="left"
     )
     known = frame["address"].drop_nulls().unique().to_list()
-    blocked = consent.suppressed(connection, known, channel, eligibility.topic)
-    closed = pl.col("address").replace_strict(
-        list(blocked), [f"suppressed|{row.code}" for row in blocked.values()], default=None, return_dtype=pl.String
+    suppressions = consent.suppressed(connection, known, channel, eligibility.topic)
+    suppression = pl.col("address").replace_strict(
+        list(suppressions), [row.code for row in suppressions.values()], default=None, return_dtype=pl.String
     )
-    shape = _ADDRESS_SHAPE.get(kind, "")
-    refusal = (
-        pl.when(pl.col("granted").eq(False)).then(pl.lit("suppressed|consent_withdrawn"))
-        .when(pl.col("granted").is_null() & eligibility.marketing).then(pl.lit("suppressed|no_consent"))
-        .when(pl.col("address").is_null()).then(pl.lit("unreachable|no_address"))
-        .when(~pl.col("address").str.contains(shape)).then(pl.lit("unreachable|bad_address"))
-        .otherwise(closed)
+    unreachable = (
+        pl.when(pl.col("address").is_null()).then(pl.lit("no_address"))
+        .when(~pl.col("address").str.contains(_ADDRESS_SHAPE.get(kind, ""))).then(pl.lit("bad_address"))
     )  # fmt: skip
-    parts = frame.with_columns(refusal.str.split("|").alias("refusal"))
-    return parts.select(
+    withheld = consent_refusals(pl.col("granted"), marketing=eligibility.marketing)
+    judged = frame.with_columns(withheld.alias("withheld"), unreachable.alias("unreachable")).with_columns(
+        pl.coalesce("withheld", "unreachable", suppression).alias("reason")
+    )
+    usable = pl.col("reason").is_null()
+    is_unreachable = pl.col("withheld").is_null() & pl.col("unreachable").is_not_null()
+    return judged.select(
         "customer_id",
-        pl.when(pl.col("refusal").is_null()).then(pl.lit(channel)).alias("channel"),
-        pl.when(pl.col("refusal").is_null()).then(pl.col("address")).alias("address"),
-        pl.col("refusal").list.get(0, null_on_oob=True).alias("outcome"),
-        pl.col("refusal").list.get(1, null_on_oob=True).alias("reason"),
-        pl.when(pl.col("refusal").is_not_null()).then(pl.lit(channel)).otherwise(pl.lit("")).alias("detail"),
-        pl.col("refusal").is_not_null().cast(pl.Int8).alias("rank"),
+        pl.when(usable).then(pl.lit(channel)).alias("channel"),
+        pl.when(usable).then("address").alias("address"),
+        pl.when(is_unreachable).then(pl.lit("unreachable")).when(~usable).then(pl.lit("suppressed")).alias("outcome"),
+        "reason",
+        pl.when(usable).then(pl.lit("")).otherwise(pl.lit(channel)).alias("detail"),
+        (~usable).cast(pl.Int8).alias("rank"),
     )
 
 

@@ -27,29 +27,11 @@ def due(batch: pl.DataFrame, *, at: datetime, local: datetime | None, shop_zone:
     return zones.replace_strict(instants, return_dtype=pl.Int64).cast(pl.Int64).alias("due_at")
 
 
-def quiet_hours(
-    batch: pl.DataFrame, *, at: datetime, local: datetime | None, shop_zone: str, quiet: Hours
-) -> tuple[pl.Series, pl.Series]:
-    """`quiet_from` and `quiet_until`: the first quiet hours after each customer's message is due, in milliseconds."""
+def zone_names(batch: pl.DataFrame, shop_zone: str) -> pl.Series:
+    """Each customer's time zone (String); the shop's for an unknown zone, or none."""
     zones = _zones(batch, shop_zone)
-    found = {
-        zone: next_quiet(_leave(zone, shop_zone, at, local, quiet), zone_or(zone, shop_zone), quiet)
-        for zone in zones.unique()
-    }
-    sides = [{zone: to_millis(window[side]) for zone, window in found.items()} for side in (0, 1)]
-    start, end = (zones.replace_strict(side, return_dtype=pl.Int64).cast(pl.Int64) for side in sides)
-    return start.alias("quiet_from"), end.alias("quiet_until")
-
-
-def next_quiet(instant: datetime, zone: ZoneInfo, quiet: Hours) -> tuple[datetime, datetime]:
-    """The start and end of the first quiet hours that begin at or after the instant."""
-    day = instant.astimezone(zone).date()
-    begins = next(
-        begin
-        for ahead in range(3)
-        if (begin := instant_of(datetime.combine(day + timedelta(days=ahead), quiet.start), zone)) >= instant
-    )
-    return begins, after_quiet(begins, zone, quiet)
+    known = {zone: zone_or(zone, shop_zone).key for zone in zones.unique()}
+    return zones.replace_strict(known, return_dtype=pl.String)
 
 
 def _zones(batch: pl.DataFrame, shop_zone: str) -> pl.Series:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import polars as pl
 import sqlalchemy as sa
@@ -14,8 +14,6 @@ from automation.store.engine import table
 from automation.store.ledger import settling
 from automation.store.ledger.earlier_sends import IMPORTED
 from automation.store.tables import CapEntry, Decision, Message
-from automation.types.address import normalise
-from automation.types.grant import Grant
 from automation.types.message import MessageState
 
 _cap_entry, _message, _decision = table(CapEntry), table(Message), table(Decision)
@@ -128,47 +126,24 @@ def _note(connection: Connection, displaced: pl.DataFrame, reason: str) -> None:
         connection.execute(changed)
 
 
-def keep_gap(
-    connection: Connection, grants: Sequence[Grant], *, gap: timedelta, topics: Collection[str], now: datetime
+def last_sends(
+    connection: Connection,
+    customers: Collection[str],
+    recipients: Collection[str],
+    *,
+    since: datetime,
+    topics: Collection[str],
 ) -> dict[str, int]:
-    """Put off the messages of these topics that would reach a person within `gap` of another, whenever that was due.
-
-    At planning the gap was kept between due times; what waited since, for a channel or for an admin, might leave
-    together. Returns until when (milliseconds) by message; of several for one person the first leaves.
-    """
-    mine = [grant for grant in grants if grant.topic in topics]
-    last = _last_left(connection, mine, to_millis(now - gap), topics)
-    length, found = int(gap.total_seconds() * 1000), {}
-    for grant in mine:
-        people = (grant.customer_id, normalise(grant.address))
-        before = max((last[key] for key in people if key in last), default=None)
-        if before is not None:
-            found[grant.id] = before + length
-        else:
-            last |= dict.fromkeys(people, to_millis(now))
-    rows = [{"i": identity, "d": until} for identity, until in found.items()]
-    if rows:
-        message = sa.update(_message).where(_message.c.id == sa.bindparam("i")).values(due_at=sa.bindparam("d"))
-        contact = sa.update(_cap_entry).where(_cap_entry.c.message_id == sa.bindparam("i")).values(at=sa.bindparam("d"))
-        connection.execute(message, rows)
-        connection.execute(contact, rows)
-    return found
-
-
-def _last_left(connection: Connection, grants: Sequence[Grant], since: int, topics: Collection[str]) -> dict[str, int]:
-    """By customer id and by address, when the last message of these topics began to leave."""
+    """By customer id and by address (normalised): when the last message of these topics was granted (milliseconds)."""
     last: dict[str, int] = {}
-    for key, values in (
-        ("customer_id", [grant.customer_id for grant in grants]),
-        ("recipient", [normalise(grant.address) for grant in grants]),
-    ):
+    for key, values in (("customer_id", customers), ("recipient", recipients)):
         query = (
             sa.select(_cap_entry.c[key], sa.func.max(_message.c.granted_at))
             .join(_message, _message.c.id == _cap_entry.c.message_id)
             .where(
                 _cap_entry.c[key].in_(values),
                 _cap_entry.c.topic.in_(topics),
-                _message.c.granted_at > since,
+                _message.c.granted_at > to_millis(since),
                 _message.c.state.in_(_LEFT),
             )
             .group_by(_cap_entry.c[key])

@@ -39,8 +39,8 @@ MESSAGE_COLUMNS: Mapping[str, pl.DataType] = {
     "address": pl.String(),
     "due_at": pl.Int64(),
     "expires_at": pl.Int64(),
-    "quiet_from": pl.Int64(),
-    "quiet_until": pl.Int64(),
+    "quiet_hours": pl.String(),
+    "quiet_zone": pl.String(),
     "template": pl.String(),
     "context": pl.String(),  # JSON
     "coupon": pl.String(),  # its prefix; the code is made here

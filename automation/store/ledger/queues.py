@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -70,26 +69,3 @@ _FIRST_DUE = sa.text(
     FROM q WHERE q.queue IS NOT NULL
     """
 )
-
-_DUE = """
-    SELECT m.id, m.run_id, m.batch_no, m.customer_id, m.channel, m.topic, m.address, m.template, m.context, m.attempt,
-           m.expires_at, m.due_at, m.granted_at, m.quiet_from, m.quiet_until, m.provider, m.queue, m.recipient,
-           r.campaign, r.launch_id, d.step, d.visit, d.variant, d.offer, d.items, k.code AS coupon, c.granted,
-           EXISTS (SELECT 1 FROM message o
-                   WHERE o.recipient = m.recipient AND o.run_id = m.run_id AND o.recipient <> ''
-                     AND o.customer_id <> m.customer_id AND o.channel = m.channel
-                     AND (o.state IN ('sending', 'sent', 'ambiguous') OR (o.state = 'queued' AND o.id < m.id))
-           ) AS doubled
-    FROM (SELECT * FROM message WHERE state = 'queued' AND queue = :queue AND due_at <= :now
-          ORDER BY due_at LIMIT :want) m
-    JOIN run r ON r.id = m.run_id
-    JOIN decision d ON d.id = m.decision_id
-    LEFT JOIN consent c ON c.customer_id = m.customer_id AND c.channel = m.channel AND c.topic = m.topic
-    LEFT JOIN coupon k ON k.message_id = m.id
-"""
-_TAKE = sa.text(_DUE)
-
-
-def take(connection: Connection, queue: str, *, now: int, want: int) -> Sequence[sa.Row[Any]]:
-    """The first messages of a queue that are due, with everything that may forbid them."""
-    return connection.execute(_TAKE, {"queue": queue, "now": now, "want": want}).all()

@@ -114,39 +114,48 @@ def remove(
 def suppressed(
     connection: Connection, addresses: Sequence[str], channel: str, topic: str = EVERY
 ) -> dict[str, SuppressionRow]:
-    """The suppressed ones among the addresses for this channel and topic, each with the row that suppresses it.
-
-    Rows of the address and of its domain apply, for this channel or all, for this topic or all.
-    """
+    """Those of the addresses that may get nothing of this topic on this channel, with the row that says so."""
     forms = {address: normalise(address) for address in addresses}
-    wanted = {*forms.values(), *map(domain_of, forms.values())} - {""}
-    rows: dict[str, SuppressionRow] = {}
-    for row in sorted(_of(connection, sorted(wanted)), key=lambda row: row.topic, reverse=True):
-        if row.channel in (channel, EVERY) and row.topic in (topic, EVERY):
-            rows[row.address] = row
-    found = {address: rows.get(form) or rows.get(domain_of(form)) for address, form in forms.items()}
+    listed_ = read_suppressions(connection, forms.values())
+    found = {address: listed_.row(form, channel, topic) for address, form in forms.items()}
     return {address: row for address, row in found.items() if row is not None}
 
 
-def forbidden(connection: Connection, messages: Sequence[sa.Row[Any]]) -> dict[str, str]:
-    """The messages (rows with id, recipient, channel, topic) to suppressed addresses: id → reason code.
+class SuppressionList:
+    """The rows of some addresses and of their domains.
 
-    Recipients are normalised already. 3 µs a message.
+    An address's own row outranks its domain's, and a row about every topic one about a single topic.
     """
-    domains = {row.recipient: domain_of(row.recipient) for row in messages}
-    by_address: dict[str, list[SuppressionRow]] = {}
-    for found in _of(connection, sorted({*domains, *domains.values()} - {""})):
-        by_address.setdefault(found.address, []).append(found)
-    if not by_address:
-        return {}
-    codes = {}
-    for row in messages:
-        recipient, channel, topic = row.recipient, row.channel, row.topic
-        for found in (*by_address.get(recipient, ()), *by_address.get(domains[recipient], ())):
-            if found.channel in (channel, EVERY) and found.topic in (topic, EVERY):
-                codes[row.id] = found.code
-                break
-    return codes
+
+    def __init__(self, rows: Sequence[SuppressionRow]) -> None:
+        self.rows = rows
+        self._scopes: dict[tuple[str, str], dict[str, SuppressionRow]] = {}
+
+    def row(self, recipient: str, channel: str, topic: str) -> SuppressionRow | None:
+        """The row that stops messages of this topic on this channel to an address (normalised)."""
+        scope = self._scope(channel, topic)
+        return scope.get(recipient) or scope.get(domain_of(recipient))
+
+    def code(self, recipient: str, channel: str, topic: str) -> str | None:
+        """The reason code of `row`."""
+        row = self.row(recipient, channel, topic)
+        return None if row is None else row.code
+
+    def _scope(self, channel: str, topic: str) -> dict[str, SuppressionRow]:
+        """The first row of each address that is about this channel and topic."""
+        if (channel, topic) not in self._scopes:
+            found: dict[str, SuppressionRow] = {}
+            for row in self.rows:
+                if row.channel in (channel, EVERY) and row.topic in (topic, EVERY):
+                    found.setdefault(row.address, row)
+            self._scopes[channel, topic] = found
+        return self._scopes[channel, topic]
+
+
+def read_suppressions(connection: Connection, recipients: Iterable[str]) -> SuppressionList:
+    """What is on the list of these addresses (normalised) and their domains; 3 µs an address."""
+    forms = set(recipients)
+    return SuppressionList(_of(connection, sorted({*forms, *map(domain_of, forms)} - {""})))
 
 
 def list_rows(
@@ -208,7 +217,7 @@ def _of(connection: Connection, addresses: Sequence[str]) -> list[SuppressionRow
     for start in range(0, len(addresses), 5_000):
         part = tuple(addresses[start : start + 5_000])
         places = ", ".join([placeholder] * len(part))
-        query = f"{_SELECT} WHERE address IN ({places}) ORDER BY topic"
+        query = f"{_SELECT} WHERE address IN ({places}) ORDER BY topic, channel"
         found += [_row(row) for row in connection.exec_driver_sql(query, part)]
     return found
 

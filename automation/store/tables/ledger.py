@@ -82,8 +82,8 @@ class Message(SQLModel, table=True):
     queue: str  # where that it waits in: channel, run and, where many share it, the recipient's domain
     due_at: int = Field(sa_type=BigInteger)
     expires_at: int | None = Field(default=None, sa_type=BigInteger)
-    quiet_from: int | None = Field(default=None, sa_type=BigInteger)  # the first quiet hours after it is due
-    quiet_until: int | None = Field(default=None, sa_type=BigInteger)
+    quiet_hours: str | None = None  # such as `20:00-09:00`, on the clock of `quiet_zone`
+    quiet_zone: str | None = None
     state: str
     attempt: int = 0
     provider: int = Field(default=0, sa_column_kwargs={"server_default": "0"})  # of the channel: 1 is the other one

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
-from typing import Any
+from datetime import date
 
 import pytest
+from support.grants import grant
 
-from automation.delivery.rates import AHEAD, RateLimits, campaign_lane, domain_lane, provider_lane
+from automation.delivery.rates import AHEAD, RateLimits, RunRate, campaign_lane, domain_lane, provider_lane
 from automation.store.ledger.queues import Queue
 from automation.store.ledger.rate_lanes import RateLaneRow
 from automation.types.channel_settings import ChannelSettings, ProviderSettings, WarmUp
@@ -16,31 +16,13 @@ from automation.types.grant import Grant
 from automation.types.rate import Rate
 
 NOW = 1_000_000_000_000
-AT = datetime(2026, 11, 22, tzinfo=UTC)
 QUEUE = Queue("email", 1, "")
-NOBODY: Any = None
-
-
-def grant(number: int, address: str = "ana@shop.example", provider: int = 0) -> Grant:
-    names = {"campaign": "winback", "launch_id": 1, "customer_id": "c1", "channel": "email", "topic": "promotions"}
-    rest = {
-        "step": "send",
-        "visit": 0,
-        "template": "t",
-        "context": "{}",
-        "variant": None,
-        "offer": None,
-        "items": "[]",
-        "coupon": None,
-    }
-    ids = {"id": f"m{number}", "attempt": 1, "run_id": 1, "batch_no": 0, "address": address}
-    return Grant(**names, **rest, **ids, due_at=AT, granted_at=AT, provider=provider)  # type: ignore[arg-type]
 
 
 def limits(
     email: ChannelSettings, *, rows: Mapping[str, RateLaneRow] | None = None, now: int = NOW, rate: float | None = None
 ) -> RateLimits:
-    return RateLimits(dict(rows or {}), {"email": email}, now, date(2026, 11, 22), lambda _, run: ("winback", rate))
+    return RateLimits(dict(rows or {}), {"email": email}, now, date(2026, 11, 22), {1: RunRate("winback", rate)})
 
 
 def slots(found: RateLimits, grants: list[Grant]) -> list[float | None]:
@@ -50,9 +32,9 @@ def slots(found: RateLimits, grants: list[Grant]) -> list[float | None]:
 
 def test_slots_are_one_over_the_rate_apart_and_at_most_a_quarter_of_a_second_ahead() -> None:
     found = limits(ChannelSettings("smtp", rate=Rate(20, "second")))
-    assert found.room(NOBODY, QUEUE) == 6
+    assert found.room(QUEUE) == 6
     assert slots(found, [grant(n) for n in range(8)]) == [0.0, 0.05, 0.1, 0.15, 0.2, 0.25, None, None]
-    assert found.room(NOBODY, QUEUE) == 0
+    assert found.room(QUEUE) == 0
 
 
 def test_the_next_tick_goes_on_where_the_last_one_ended() -> None:
@@ -68,18 +50,18 @@ def test_slots_that_a_busy_machine_missed_are_made_up_for_but_not_those_of_a_pau
     busy = limits(
         ChannelSettings("smtp", rate=Rate(20, "second")), rows={name: RateLaneRow(name, next_at=NOW - 100_000)}
     )
-    assert busy.room(NOBODY, QUEUE) == 8
+    assert busy.room(QUEUE) == 8
     assert slots(busy, [grant(n) for n in range(9)]) == [0.0, 0.0, 0.0, 0.05, 0.1, 0.15, 0.2, 0.25, None]
     paused = limits(
         ChannelSettings("smtp", rate=Rate(20, "second")), rows={name: RateLaneRow(name, next_at=NOW - 600_000)}
     )
-    assert paused.room(NOBODY, QUEUE) == 6
+    assert paused.room(QUEUE) == 6
 
 
 def test_a_message_takes_the_latest_of_its_lanes_and_a_slot_of_each() -> None:
     email = ChannelSettings("smtp", rate=Rate(100, "second"), rate_per_domain=(("slow.example", Rate(10, "second")),))
     found = limits(email, rate=50.0)
-    found.room(NOBODY, QUEUE)
+    found.room(QUEUE)
     mixed = ["a@slow.example", "b@fast.example", "c@slow.example", "d@fast.example"]
     assert slots(found, [grant(n, address) for n, address in enumerate(mixed)]) == [0.0, 0.02, 0.1, 0.06]
     assert {name.partition("|")[0] for name in found._touched} == {"provider", "domain", "campaign"}
@@ -109,7 +91,7 @@ def test_a_warm_up_gives_so_many_a_day_and_the_rest_to_the_other_provider() -> N
     assert [warm.cap(date(2026, 11, day)) for day in (20, 21, 22, 23)] == [0, 2, 3, 4]
     alone = ChannelSettings("smtp", warm_up=warm)
     found = limits(alone)
-    assert found.room(NOBODY, QUEUE) == 3
+    assert found.room(QUEUE) == 3
     assert slots(found, [grant(n) for n in range(4)]) == [0.0, 0.0, 0.0, None]
     both = limits(ChannelSettings("smtp", warm_up=warm, otherwise=ProviderSettings("smtp")))
     chosen = [both.slot(grant(n)) for n in range(5)]
@@ -120,7 +102,7 @@ def test_a_day_later_the_count_begins_again() -> None:
     warm = WarmUp.model_validate({"from": date(2026, 11, 22), "first_day": 2})
     row = RateLaneRow(provider_lane("email", 0), day="2026-11-21", day_count=2)
     found = limits(ChannelSettings("smtp", warm_up=warm), rows={row.name: row})
-    assert found.room(NOBODY, QUEUE) == 2
+    assert found.room(QUEUE) == 2
 
 
 def test_a_held_provider_is_left_alone_for_the_other_one() -> None:
@@ -132,7 +114,7 @@ def test_a_held_provider_is_left_alone_for_the_other_one() -> None:
     assert chosen.provider == 1
     found.hold(provider_lane("email", 1), NOW + 30_000_000)
     assert found.slot(grant(2)) is None
-    assert found.room(NOBODY, QUEUE) == 0
+    assert found.room(QUEUE) == 0
 
 
 def test_a_slot_from_before_the_clock_went_back_holds_nobody_up() -> None:
@@ -143,7 +125,7 @@ def test_a_slot_from_before_the_clock_went_back_holds_nobody_up() -> None:
 
 def test_without_any_rate_everything_leaves_at_once() -> None:
     found = limits(ChannelSettings("smtp"))
-    assert found.room(NOBODY, QUEUE) >= 100_000
+    assert found.room(QUEUE) >= 100_000
     assert slots(found, [grant(n) for n in range(100)]) == [0.0] * 100
     assert found._lanes[provider_lane("email", 0)].row.next_at == 0
 

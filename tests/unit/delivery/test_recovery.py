@@ -11,12 +11,16 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from support.ledger import POLICY
 from support.toy_project import start, toy_project
 
+from automation.delivery.executor import Capacity
 from automation.delivery.processes import boot_id, host, started
+from automation.delivery.rates import RateLimits, RunRate, to_micros
 from automation.delivery.recovery import recorder_file, recover_all
+from automation.delivery.tick import run_tick
 from automation.store.engine import table
-from automation.store.ledger import granting, ledger, workers
+from automation.store.ledger import ledger, workers
 from automation.store.tables import Worker
 from automation.testing.toy_shop import TOY_AS_OF
 from automation.types.run import Account
@@ -45,15 +49,14 @@ def toy(tmp_path: Path) -> Iterator[Workspace]:
 
 
 @contextmanager
-def flying(toy: Workspace, **differing: str) -> Iterator[tuple[int, subprocess.Popen[str]]]:
+def with_granted_messages(toy: Workspace, **differing: str) -> Iterator[tuple[int, subprocess.Popen[str]]]:
     """A run whose five messages were granted to a process that answered for one and handed over another."""
     run_id = start(toy)
     with toy.store.transaction() as connection:
         values = {"host": host(), "boot_id": boot_id(), "pid_started": "1"} | differing
         worker_id = workers.register(connection, pid=1, epoch=1, now=TOY_AS_OF, **values)
-        done = granting.tick(
-            connection, results=[], capacity=[(worker_id, 100)], now=toy.clock.now(), marketing=["promotions"]
-        )
+        limits = RateLimits({}, {}, to_micros(toy.clock.now()), TOY_AS_OF.date(), {run_id: RunRate("toy", None)})
+        done = run_tick(connection, [], [Capacity(worker_id, 100)], now=toy.clock.now(), policy=POLICY, limits=limits)
     ids = [grant.id for grant in done.grants]
     assert len(ids) == 5
     command = [sys.executable, "-c", HOLDER, str(recorder_file(toy, worker_id)), *ids[:2]]
@@ -77,7 +80,7 @@ def account(toy: Workspace, run_id: int) -> Account:
 
 
 def test_a_living_process_is_ended_first_and_its_record_believed(toy: Workspace) -> None:
-    with flying(toy) as (run_id, process):
+    with with_granted_messages(toy) as (run_id, process):
         assert recover_all(toy) == 5
         assert process.wait(5) == -9
     assert account(toy, run_id) == Account(audience=6, unreachable=1, sent=1, ambiguous=1, queued=3)
@@ -86,7 +89,7 @@ def test_a_living_process_is_ended_first_and_its_record_believed(toy: Workspace)
 
 
 def test_a_process_that_is_dead_already(toy: Workspace) -> None:
-    with flying(toy) as (run_id, process):
+    with with_granted_messages(toy) as (run_id, process):
         process.kill()
         process.wait()
         recover_all(toy)
@@ -97,7 +100,7 @@ def test_a_process_that_only_has_the_number_is_left_alone_and_nothing_is_certain
     toy: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("automation.delivery.recovery._MAY_FINISH", 0.1)
-    with flying(toy, pid_started="12345") as (run_id, process):
+    with with_granted_messages(toy, pid_started="12345") as (run_id, process):
         recover_all(toy)
         assert process.poll() is None
     assert account(toy, run_id) == Account(audience=6, unreachable=1, ambiguous=5)
@@ -105,14 +108,14 @@ def test_a_process_that_only_has_the_number_is_left_alone_and_nothing_is_certain
 
 @pytest.mark.parametrize("differing", [{"boot_id": "before the machine started"}, {"host": "another-machine"}])
 def test_a_record_from_another_life_of_the_machine_is_not_believed(toy: Workspace, differing: dict[str, str]) -> None:
-    with flying(toy, **differing) as (run_id, process):
+    with with_granted_messages(toy, **differing) as (run_id, process):
         recover_all(toy)
         assert process.poll() is None
     assert account(toy, run_id) == Account(audience=6, unreachable=1, ambiguous=5)
 
 
 def test_without_a_record_everything_may_have_arrived(toy: Workspace) -> None:
-    with flying(toy) as (run_id, process):
+    with with_granted_messages(toy) as (run_id, process):
         process.kill()
         process.wait()
         recorder_file(toy, 1).unlink()
@@ -122,7 +125,7 @@ def test_without_a_record_everything_may_have_arrived(toy: Workspace) -> None:
 
 def test_this_very_process_is_never_killed(toy: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("automation.delivery.recovery._MAY_FINISH", 0.1)
-    with flying(toy) as (run_id, _):
+    with with_granted_messages(toy) as (run_id, _):
         with toy.store.transaction() as connection:
             mine = {"pid": os.getpid(), "pid_started": started(os.getpid())}
             connection.execute(sa.update(table(Worker)).values(**mine))

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from automation.clock import from_millis
-from automation.pipeline.timing import after_quiet, due, instant_of, next_quiet
+from automation.pipeline.timing import after_quiet, due, instant_of, zone_names
 from automation.types.schedule import parse_hours
 
 BERLIN, NEW_YORK = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")
@@ -81,14 +81,7 @@ def test_quiet_hours_are_the_customers_own() -> None:
     assert found == [datetime(2026, 11, 24, 7, 30, tzinfo=UTC), datetime(2026, 11, 24, 13, 30, tzinfo=UTC)]
 
 
-@pytest.mark.parametrize(
-    ("instant", "begins", "ends"),
-    [
-        ("2026-11-24T08:00", "2026-11-24T19:00", "2026-11-25T08:00"),
-        ("2026-11-24T19:00", "2026-11-24T19:00", "2026-11-25T08:00"),
-        ("2026-10-24T09:00", "2026-10-24T18:00", "2026-10-25T08:00"),  # the clocks go back that night
-    ],
-)
-def test_the_next_quiet_hours(instant: str, begins: str, ends: str) -> None:
-    at, start, end = (datetime.fromisoformat(f"{text}+00:00") for text in (instant, begins, ends))
-    assert next_quiet(at, BERLIN, parse_hours("20:00-09:00")) == (start, end)
+def test_a_customer_without_a_known_zone_has_the_shops() -> None:
+    batch = pl.DataFrame({"timezone": ["America/New_York", "Mars/Olympus", None]}, schema={"timezone": pl.String})
+    assert zone_names(batch, "Europe/Berlin").to_list() == ["America/New_York", "Europe/Berlin", "Europe/Berlin"]
+    assert zone_names(pl.DataFrame({"x": [1]}), "Europe/Berlin").to_list() == ["Europe/Berlin"]

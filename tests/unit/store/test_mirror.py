@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from support.ledger import NOW
+from support.ledger import NOW, plan_run
 
 from automation.store.engine import Store
 from automation.store.ledger import decisions
 from automation.warehouse.connect import DECISIONS
 
 
-def test_every_decision_stands_there_with_the_message_that_it_led_to(
-    store: Store, run_of: Callable[..., int], plan: Callable[..., None]
-) -> None:
-    run_id = run_of(["c1", "c2"])
-    plan(run_id, 0, ["c1", "c2"], {"c2": "holdout"}, variant="a")
+def test_every_decision_stands_there_with_the_message_that_it_led_to(store: Store) -> None:
+    run_id = plan_run(store, ["c1", "c2"], {"c2": "holdout"}, variant="a")
 
     with store.reading() as connection:
         seen = decisions.mirror(connection).sort("customer_id")

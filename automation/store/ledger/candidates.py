@@ -1,0 +1,91 @@
+"""Messages that are due, each with everything that may still forbid it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from automation.clock import from_millis, to_millis
+from automation.store.ledger.queues import Queue
+from automation.store.people.suppressions import read_suppressions
+from automation.types.grant import Grant
+
+
+class Candidate(NamedTuple):
+    """A queued message that is due, as it would be granted, and what the decision about it needs."""
+
+    grant: Grant
+    recipient: str
+    """The normalised address; "" where it is not known."""
+    expires_at: int | None
+    """Milliseconds; None: never."""
+    consent: bool | None
+    """The latest consent to its topic on its channel; None: none on record."""
+    suppression: str | None
+    """The reason code of the address's suppression."""
+    is_duplicate: bool
+    """Whether another message of the run goes to the same address."""
+    quiet_hours: str | None
+    """Such as `20:00-09:00`, on the clock of `quiet_zone`."""
+    quiet_zone: str | None
+
+
+def read_candidates(
+    connection: Connection, queues: Sequence[tuple[Queue, int]], *, want: int, now: datetime
+) -> list[Candidate]:
+    """At most `want` due messages: a fair share of each queue, the first queues first.
+
+    queues: each with the number of messages that may leave it now.
+    """
+    at = to_millis(now)
+    rows: list[Sequence[Any]] = []
+    for number, (queue, room) in enumerate(queues):
+        share = -(-(want - len(rows)) // (len(queues) - number))
+        rows += connection.execute(_DUE, {"queue": queue.name, "now": at, "want": min(share, room)}).all()
+    listed = read_suppressions(connection, {row[_GRANT_WIDTH] for row in rows})
+    granted_at = from_millis(at)
+    found = []
+    for row in rows:
+        recipient, expires_at, quiet_hours, quiet_zone, consent, is_duplicate = row[_GRANT_WIDTH:]
+        grant = as_grant(row, row[1] + 1, granted_at)
+        suppression = listed.code(recipient, grant.channel, grant.topic) if listed.rows else None
+        granted = None if consent is None else bool(consent)
+        found.append(
+            Candidate(grant, recipient, expires_at, granted, suppression, bool(is_duplicate), quiet_hours, quiet_zone)
+        )
+    return found
+
+
+def as_grant(row: Sequence[Any], attempt: int, granted_at: datetime) -> Grant:
+    """The grant of a row that begins with `GRANT_COLUMNS`, which stand in the order of its fields."""
+    due_at, provider = from_millis(row[_DUE_AT]), row[_GRANT_WIDTH - 1]
+    return Grant._make((row[0], attempt, *row[2:_DUE_AT], due_at, granted_at, provider, 0.0, 0))
+
+
+GRANT_COLUMNS = (
+    "m.id, m.attempt, m.run_id, m.batch_no, r.campaign, r.launch_id, m.customer_id, d.step, d.visit, "
+    "m.channel, m.topic, m.address, m.template, m.context, d.variant, d.offer, d.items, k.code AS coupon, "
+    "m.due_at, m.granted_at, m.provider"
+)
+_DUE_AT = Grant._fields.index("due_at")
+_GRANT_WIDTH = Grant._fields.index("provider") + 1
+_DUE = sa.text(
+    f"""
+    SELECT {GRANT_COLUMNS}, m.recipient, m.expires_at, m.quiet_hours, m.quiet_zone, c.granted,
+           EXISTS (SELECT 1 FROM message o
+                   WHERE o.recipient = m.recipient AND o.run_id = m.run_id AND o.recipient <> ''
+                     AND o.customer_id <> m.customer_id AND o.channel = m.channel
+                     AND (o.state IN ('sending', 'sent', 'ambiguous') OR (o.state = 'queued' AND o.id < m.id))
+           ) AS is_duplicate
+    FROM (SELECT * FROM message WHERE state = 'queued' AND queue = :queue AND due_at <= :now
+          ORDER BY due_at LIMIT :want) m
+    JOIN run r ON r.id = m.run_id
+    JOIN decision d ON d.id = m.decision_id
+    LEFT JOIN consent c ON c.customer_id = m.customer_id AND c.channel = m.channel AND c.topic = m.topic
+    LEFT JOIN coupon k ON k.message_id = m.id
+    """  # noqa: S608
+)

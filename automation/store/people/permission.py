@@ -1,0 +1,39 @@
+"""Whether a person may get a message: consent to its topic first, then suppressions of the address.
+
+Planning asks for whole batches, granting for each message in the transaction that sends it; both read `_REFUSED`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import polars as pl
+
+_REFUSED: Mapping[tuple[bool, bool | None], str] = {
+    (True, False): "consent_withdrawn",
+    (True, None): "no_consent",
+    (False, False): "consent_withdrawn",
+}
+"""Marketing topic?, and the latest consent (None: none on record) → reason code. What is not here is allowed."""
+
+
+def refusal_code(*, consent: bool | None, marketing: bool, suppression: str | None) -> str | None:
+    """The reason code of a message that must not be sent; None where it may be.
+
+    suppression: the code of the address's suppression (`SuppressionList.code`), None where there is none.
+    """
+    return _REFUSED.get((marketing, consent)) or suppression
+
+
+def consent_refusals(consent: pl.Expr, *, marketing: bool) -> pl.Expr:
+    """The same for a column of consents (Boolean, null: none on record): reason codes as String, null where allowed.
+
+    Suppressions follow: `pl.coalesce(consent_refusals(…), suppression)`.
+    """
+    codes = {state: code for (of_marketing, state), code in _REFUSED.items() if of_marketing == marketing}
+    by_state = [pl.when(_is(consent, state)).then(pl.lit(code)) for state, code in codes.items()]
+    return pl.coalesce(*by_state, pl.lit(None, dtype=pl.String))
+
+
+def _is(consent: pl.Expr, state: bool | None) -> pl.Expr:
+    return consent.is_null() if state is None else consent.eq(state)

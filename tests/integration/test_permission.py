@@ -1,0 +1,115 @@
+"""Planning and granting answer the question "may this person get this message" alike, in every case."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from typing import NamedTuple
+
+import polars as pl
+import pytest
+import sqlalchemy as sa
+from support.ledger import NOW, plan_run, tick
+from support.stores import store
+
+from automation.pipeline.eligibility import EligibilityPolicy, judge
+from automation.store.engine import Store, table
+from automation.store.people import consent
+from automation.store.people.permission import refusal_code
+from automation.store.tables import Message
+from automation.types.decision import REASONS
+from automation.types.limits import parse_reentry
+
+__all__ = ["store"]
+
+Row = tuple[str, str, str, str]
+"""Of the suppression list: address, channel, topic, reason."""
+SUPPRESSIONS: Sequence[tuple[Sequence[Row], dict[str, str | None]]] = (
+    ([], {"promotions": None, "service": None}),
+    ([("c1@shop.example", "email", "", "hard_bounce")], dict.fromkeys(("promotions", "service"), "suppressed_address")),
+    ([("c1@shop.example", "", "", "unsubscribed")], dict.fromkeys(("promotions", "service"), "unsubscribed")),
+    ([("c1@shop.example", "email", "promotions", "manual")], {"promotions": "suppressed_address", "service": None}),
+    ([("c1@shop.example", "sms", "", "hard_bounce")], {"promotions": None, "service": None}),
+    ([("@shop.example", "email", "", "manual")], dict.fromkeys(("promotions", "service"), "suppressed_domain")),
+    (
+        [("@shop.example", "email", "", "manual"), ("c1@shop.example", "email", "promotions", "withdrawn")],
+        {"promotions": "unsubscribed", "service": "suppressed_domain"},
+    ),
+    (
+        [("c1@shop.example", "email", "", "unsubscribed"), ("c1@shop.example", "email", "promotions", "manual")],
+        dict.fromkeys(("promotions", "service"), "unsubscribed"),
+    ),
+    (
+        [("c1@shop.example", "", "", "hard_bounce"), ("c1@shop.example", "email", "", "unsubscribed")],
+        dict.fromkeys(("promotions", "service"), "suppressed_address"),
+    ),
+)
+
+
+class Case(NamedTuple):
+    topic: str
+    granted: bool | None
+    listed: Sequence[Row]
+    suppression: str | None
+
+    @property
+    def expected(self) -> str | None:
+        """Worked out again: marketing needs a yes, any other topic only no no; then the suppression list."""
+        if self.granted is False:
+            return "consent_withdrawn"
+        if self.granted is None and self.topic == "promotions":
+            return "no_consent"
+        return self.suppression
+
+
+CASES = [
+    Case(topic, granted, listed, codes[topic])
+    for topic, granted, (listed, codes) in product(("promotions", "service"), (None, True, False), SUPPRESSIONS)
+]
+
+
+def prepare(store: Store, case: Case) -> None:
+    with store.transaction() as connection:
+        if case.granted is not None:
+            consent.record(
+                connection, ["c1"], channel="email", topic=case.topic, granted=case.granted, at=NOW, source="form"
+            )
+        for address, channel, topic, reason in case.listed:
+            consent.suppress(
+                connection, [address], channel=channel, topic=topic, reason=reason, source="support", now=NOW
+            )
+
+
+def reason_at_planning(store: Store, case: Case) -> str | None:
+    people = pl.DataFrame({"customer_id": ["c1"], "email": ["c1@shop.example"]})
+    policy = EligibilityPolicy(
+        "winback", 7, case.topic, case.topic == "promotions", {"email": "email"}, parse_reentry("always")
+    )
+    with store.reading() as connection:
+        judged = judge(people, policy, connection, now=NOW)
+    assert judged["outcome"].to_list() == [None if case.expected is None else "suppressed"]
+    reason: str | None = judged["reason"].item()
+    return reason
+
+
+def reason_at_granting(store: Store, case: Case) -> str | None:
+    plan_run(store, ["c1"], topic=case.topic)
+    granted = tick(store).grants
+    message = table(Message)
+    with store.reading() as connection:
+        state, reason = connection.execute(sa.select(message.c.state, message.c.reason)).one()
+    assert state == ("sending" if granted else "suppressed")
+    return None if reason is None else str(reason)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_planning_and_granting_agree(store: Store, case: Case) -> None:
+    prepare(store, case)
+    assert reason_at_planning(store, case) == case.expected
+    assert reason_at_granting(store, case) == case.expected
+
+
+def test_every_reason_is_explained() -> None:
+    codes = {refusal_code(consent=granted, marketing=True, suppression=None) for granted in (None, True, False)}
+    assert codes == {None, "no_consent", "consent_withdrawn"}
+    assert {*filter(None, codes), "suppressed_address", "suppressed_domain", "unsubscribed"} <= REASONS.keys()
