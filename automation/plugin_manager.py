@@ -242,5 +242,5 @@ def _refusal(name: str, location: str, error: object) -> str:
     error = "; ".join(str(error).splitlines())
     return (
         f"plugin {name!r} ({location}) can't be loaded: {kind}{error}; "
-        f"mend it, or disable it in config.yaml: plugins: {{disable: [{name}]}}"
+        f"fix it, or disable it in config.yaml: plugins: {{disable: [{name}]}}"
     )

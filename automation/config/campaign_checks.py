@@ -1,4 +1,4 @@
-"""What no single key of a campaign file can show: keys that belong together, exclude each other or contradict."""
+"""Checks across the keys of a campaign file: keys that need, exclude or contradict each other."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from automation.config.settings import ADDRESS, NAME
 from automation.types.quantity import parse_percent
 from automation.types.schedule import WEEKDAYS, parse_moment, parse_zone
 
-_BREAKS = ("Cc", "Zl", "Zp")  # control characters and line separators; emoji and narrow spaces are neither
+_BREAKS = ("Cc", "Zl", "Zp")  # Unicode categories: control characters, line and paragraph separators
 
 
 def check_campaign(reading: Reading) -> None:
-    """Report every contradiction; looks at the values as written, so that one wrong key hides no other."""
-    _one_of(reading, (), ("schedule", "starts_when"), "when does it run?")
-    _one_of(reading, (), ("send", "steps"), "what is sent?")
+    """Report every contradiction. Looks at the values as written, so that one wrong key hides no other."""
+    _one_of(reading, (), ("schedule", "starts_when"), "it never runs")
+    _one_of(reading, (), ("send", "steps"), "nothing is sent")
     name = reading.source.get(("name",))
     if isinstance(name, str) and not NAME.fullmatch(name):
         reading.report(("name",), "a name begins with a letter and has only letters, digits, - and _")
@@ -37,24 +37,25 @@ def _mapping(reading: Reading, *path: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _one_of(reading: Reading, path: KeyPath, keys: Sequence[str], question: str) -> None:
+def _one_of(reading: Reading, path: KeyPath, keys: Sequence[str], lack: str) -> None:
+    """Exactly one of the keys; `lack` says what it means if none is there."""
     mapping = reading.source.get(path)
     written = [key for key in keys if isinstance(mapping, dict) and key in mapping]
     choice = f"{', '.join(keys[:-1])} or {keys[-1]}"
     if not written:
-        if not _typo(reading, path, keys):
-            reading.report(path, f"{question} write {choice}")
-    elif len(written) > 1 and not _said(reading, (*path, written[1])):
-        reading.report((*path, written[1]), f"can't stand beside `{written[0]}`; write {choice}", key=True)
+        if not _is_typo(reading, path, keys):
+            reading.report(path, f"{lack}; write {choice}")
+    elif len(written) > 1 and not _is_not_built(reading, (*path, written[1])):
+        reading.report((*path, written[1]), f"can't be combined with `{written[0]}`; write {choice}", key=True)
 
 
-def _said(reading: Reading, path: KeyPath) -> bool:
-    """Whether the key is refused already, since it is not built."""
+def _is_not_built(reading: Reading, path: KeyPath) -> bool:
+    """Whether the key is refused already because it is not built."""
     return any(problem.path == spell(path) and problem.severity == "not_built" for problem in reading.problems)
 
 
-def _typo(reading: Reading, path: KeyPath, keys: Sequence[str]) -> bool:
-    """Whether an unknown key beside was already said to mean one of these."""
+def _is_typo(reading: Reading, path: KeyPath, keys: Sequence[str]) -> bool:
+    """Whether an unknown key was already reported as a misspelling of one of these."""
     here = reading.source.get(path)
     return any(
         problem.what.startswith("unknown key") and f"(did you mean {key!r}?)" in problem.what
@@ -71,7 +72,7 @@ def _check_schedule(reading: Reading) -> None:
     schedule = _mapping(reading, "schedule")
     if not schedule:
         return
-    _one_of(reading, ("schedule",), ("every", "at", "cron"), "how often?")
+    _one_of(reading, ("schedule",), ("every", "at", "cron"), "it has no due time")
     _check_zone(reading, schedule.get("timezone"))
     if isinstance(schedule.get("cron"), str):
         _check_cron(reading, schedule["cron"])
@@ -126,13 +127,13 @@ def _day(text: object) -> date | None:
 def _check_window(reading: Reading, schedule: dict[str, Any]) -> None:
     start, end = _day(schedule.get("from")), _day(schedule.get("until"))
     if start and end and start > end:
-        reading.report(("schedule", "until"), f"{end} is before `from`, {start}: it would never run")
+        reading.report(("schedule", "until"), f"{end} is before `from`, {start}; the campaign would never run")
     try:
         at = parse_moment(schedule["at"]).wall.date() if isinstance(schedule.get("at"), str) else None
     except ValueError:
         return
     if at and ((start and at < start) or (end and at > end)):
-        reading.report(("schedule", "at"), "is outside `from` and `until`: it would never run")
+        reading.report(("schedule", "at"), "is not between `from` and `until`; the campaign would never run")
 
 
 # What
@@ -145,7 +146,7 @@ def _check_what(reading: Reading) -> None:
         reading.report(("recommend", "at_least"), f"{at_least} is more than `items`, {items}")
     offer = _mapping(reading, "offer")
     if offer:
-        _one_of(reading, ("offer",), ("fixed", "using"), "which offer?")
+        _one_of(reading, ("offer",), ("fixed", "using"), "no offer is chosen")
     if "fixed" in offer and "choose" in offer:
         reading.report(("offer", "choose"), "needs `using`: a fixed offer leaves nothing to choose", key=True)
 
@@ -163,9 +164,9 @@ def _share(text: object) -> Decimal | None:
 def _check_experiment(reading: Reading) -> None:
     experiment = _mapping(reading, "experiment")
     if _share(experiment.get("holdout")) == 1:
-        reading.report(("experiment", "holdout"), "100% would leave nobody to contact")
+        reading.report(("experiment", "holdout"), "100% leaves nobody to contact")
     if "holdout" in experiment and "goal" not in experiment:
-        what = "measures nothing without a `goal`"
+        what = "can't be measured without a `goal`"
         reading.report(("experiment", "holdout"), what, key=True, severity="warning")
     variants = _mapping(reading, "experiment", "variants")
     _check_shares(reading, variants)
@@ -195,14 +196,14 @@ def _check_limits(reading: Reading) -> None:
     limits = _mapping(reading, "limits")
     for key, needed in (("when_capped", "cap"), ("when_quiet", "quiet_hours")):
         if key in limits and needed not in limits:
-            reading.report(("limits", key), f"does nothing without `{needed}`", key=True)
+            reading.report(("limits", key), f"has no effect without `{needed}`", key=True)
 
 
 def _check_send(reading: Reading) -> None:
     send = _mapping(reading, "send")
     for key in ("name", "recommend", "offer"):
         if key in send:
-            what = "belongs to a step's send" if key == "name" else "stands at the top of the file, beside `send`"
+            what = "belongs to a step's send" if key == "name" else "belongs at the top level, next to `send`"
             reading.report(("send", key), what, key=True)
     for key in ("from", "reply_to"):
         address = send.get(key)

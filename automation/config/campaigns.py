@@ -1,4 +1,4 @@
-"""One campaign file: parsed, validated, or refused with every problem that it has."""
+"""Parses and validates a campaign file, or refuses it with all its problems."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from automation.types.campaign import Campaign
 
 @dataclass(frozen=True)
 class CampaignFile:
-    """A campaign file as it stands: `campaign` is None where a problem refuses it.
+    """A campaign file; `campaign` is None if a problem refuses it.
 
-    path: relative to the project. name: the campaign's, or the file's where that can't be read. sha256: of the text.
+    path: relative to the project. name: the campaign's, or the file's if that can't be read. sha256: of the text.
     """
 
     path: str
@@ -35,7 +35,7 @@ class CampaignFile:
 
 
 def parse_campaign(text: str, path: str, settings: Settings, registry: Registry) -> CampaignFile:
-    """The campaign in `text`; never raises for anything written in it."""
+    """The campaign in `text`. Never raises, whatever the text contains."""
     return from_source(read_source(text, path), text, known_in(settings), registry)
 
 
@@ -62,7 +62,7 @@ def from_source(source: Source, text: str, names: Known, registry: Registry) -> 
 
 
 def known_in(settings: Settings) -> Known:
-    """What a campaign may name."""
+    """The names that a campaign may use."""
     sections: dict[str, Collection[str]] = {
         name: list(getattr(settings, name)) for name in ("topics", "offers", "channels", "segments")
     }

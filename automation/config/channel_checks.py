@@ -1,4 +1,4 @@
-"""Whether the channels that a campaign names can do what it asks of them."""
+"""Checks that a campaign's channels support what it asks of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from automation.plugin_manager import Registry
 
 
 def check_channels(source: Source, settings: Settings, registry: Registry) -> Iterator[Problem]:
-    """`on_ambiguous: resolve` needs channels that can be asked later."""
+    """`on_ambiguous: resolve` needs channels that can report what happened to a message."""
     if source.get(("limits", "on_ambiguous")) != "resolve":
         return
     named = source.get(("send", "channels"))
@@ -20,7 +20,7 @@ def check_channels(source: Source, settings: Settings, registry: Registry) -> It
         channel = settings.channels.get(name) if isinstance(name, str) else None
         for provider in (channel, channel.otherwise) if channel is not None else ():
             if provider is not None and not _can_be_asked(registry, provider.name):
-                what = f"the channel {name!r} ({provider.name}) can't be asked what became of a message"
+                what = f"the channel {name!r} ({provider.name}) can't report what happened to a message"
                 yield source.problem(("limits", "on_ambiguous"), f"{what}; write hold or resend")
 
 

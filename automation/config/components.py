@@ -1,4 +1,4 @@
-"""Components that a file names, with their own options; and secrets, which come from the environment."""
+"""Reads the components that a file names, with their options; and secrets, from the environment."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from automation.types.secret import VARIABLE, Secret
 
 
 def read_using(reading: Reading, form: Form, raw: Any, path: KeyPath, parent: Mapping[str, Any]) -> Using | Broken:
-    """`using: NAME` with `options:` beside it; elsewhere a bare name, or `{using, options}`."""
+    """`using: NAME` next to `options:`; elsewhere a bare name, or `{using, options}`."""
     assert form.names is not None
     if isinstance(raw, dict):
         return _nested(reading, form, raw, path)
@@ -31,7 +31,7 @@ def _nested(reading: Reading, form: Form, raw: dict[str, Any], path: KeyPath) ->
     extra = next((key for key in raw if key not in ("using", "options")), None)
     if extra is not None:
         what = "unknown key; allowed: using, options"
-        return reading.report((*path, extra), f"{what} (a component's settings stand under options)", key=True)
+        return reading.report((*path, extra), f"{what} (a component's own settings go under options)", key=True)
     here = (*path, "using")
     name = raw.get("using")
     if here in reading.source.spoiled:
@@ -43,16 +43,16 @@ def _nested(reading: Reading, form: Form, raw: dict[str, Any], path: KeyPath) ->
 
 
 def named(reading: Reading, kind: str, name: str, path: KeyPath, written: tuple[Any, KeyPath]) -> Using | Broken:
-    """A model of config.yaml, or a registered component with its options; `written` are those and their place."""
+    """A model of config.yaml, or a registered component. written: the options and their path."""
     options, options_path = written
     if name in reading.models:
         if not reading.models[name]:
-            return BROKEN  # its own entry in config.yaml is wrong, and says so
+            return BROKEN  # reported at its own entry in config.yaml
         if reading.models[name] != kind:
             what = f"{name!r} is {_a(KINDS[reading.models[name]])}, not {_a(KINDS[kind])}"
             return reading.report(path, what)
         if options is not None:
-            what = f"the options of the model {name!r} stand in config.yaml, under models.{name}"
+            what = f"the options of the model {name!r} are set in config.yaml, under models.{name}"
             return reading.report(options_path, what, key=True)
         return Using(name)
     if name not in reading.registry.names(kind):
@@ -63,7 +63,7 @@ def named(reading: Reading, kind: str, name: str, path: KeyPath, written: tuple[
 
 
 def with_options(reading: Reading, kind: str, name: str, options: Any, path: KeyPath) -> Using | Broken:
-    """A registered component with its options, validated by its own model."""
+    """A registered component with its options, validated by the component's own model."""
     if path in reading.source.spoiled:
         return BROKEN
     if path in reading.source.empty:
@@ -75,14 +75,14 @@ def with_options(reading: Reading, kind: str, name: str, options: Any, path: Key
 def read_secret(
     reading: Reading, form: Form, raw: Any, path: KeyPath, parent: Mapping[str, Any]
 ) -> Secret | Broken | None:
-    """`${NAME}` from the environment; the secret itself never stands in a file, nor in a problem."""
+    """`${NAME}` from the environment; the secret itself is never in a file, nor in a problem's text."""
     if raw is None:
         return None
     match = VARIABLE.fullmatch(raw) if isinstance(raw, str) else None
     if match is None:
         example = next(part for part in reversed(path) if isinstance(part, str)).upper()
         return reading.report(
-            path, f"a secret must not stand in a file; write ${{{example}}} and set it in the environment"
+            path, f"a secret must not be in a file; write ${{{example}}} and set it in the environment"
         )
     value = reading.environment.get(match[1])
     if not value:
@@ -101,4 +101,4 @@ READERS: Mapping[Any, Reader] = {
     Using: read_using,
     Secret: read_secret,
 }
-"""What reads the types that pydantic must not see raw."""
+"""The readers of the types that pydantic must not get as raw YAML."""

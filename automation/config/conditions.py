@@ -1,4 +1,4 @@
-"""Conditions and audiences: groups, and leaves dispatched by their key to the rule that understands them."""
+"""Reads conditions and audiences: groups, and leaves, each by the rule that its key names."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def read_condition(
     if raw == "everyone":
         return EVERYONE
     if isinstance(raw, list):
-        return reading.report(path, "a list says neither all nor any; write {all: [...]} or {any: [...]}")
+        return reading.report(path, "a list needs `all` or `any`; write {all: [...]} or {any: [...]}")
     if not isinstance(raw, dict):
         hint = did_you_mean(raw, ("everyone",))
         return reading.report(path, f"{show(raw)} is not a condition; write everyone, all, any, not or a rule{hint}")
@@ -42,7 +42,7 @@ def _group(reading: Reading, groups: list[str], raw: dict[str, Any], path: KeyPa
     kind, parts = groups[0], raw[groups[0]]
     beside = next((key for key in raw if key != kind), None)
     if beside is not None:
-        what = f"can't stand beside `{kind}`; put it into the list under `{kind}`"
+        what = f"can't be combined with `{kind}`; put it into the list under `{kind}`"
         return reading.report((*path, beside), what, key=True)
     here = (*path, kind)
     if here in reading.source.spoiled:
@@ -132,7 +132,7 @@ def _top(reading: Reading, narrowing: dict[str, Any], path: KeyPath) -> int | Br
     if not isinstance(top, int) or isinstance(top, bool) or top < 1:
         return reading.report(here, f"{show(top)} must be a whole number of customers, at least 1")
     if "by" not in narrowing:
-        return reading.report(here, "needs `by`: top by what? write `by: clv`", key=True)
+        return reading.report(here, "needs `by`, the score that ranks the customers; write `by: clv`", key=True)
     return top
 
 
@@ -143,9 +143,9 @@ def _sample(reading: Reading, narrowing: dict[str, Any], path: KeyPath) -> float
     if here in reading.source.spoiled:
         return BROKEN
     if "top" in narrowing:
-        return reading.report(here, "can't stand beside `top`; write one of them", key=True)
+        return reading.report(here, "can't be combined with `top`; write one of them", key=True)
     try:
         share = parse_percent(narrowing["sample"])
     except ValueError as error:
         return reading.report(here, str(error))
-    return float(share) if share else reading.report(here, "0% is nobody; write 10%, or remove the line")
+    return float(share) if share else reading.report(here, "0% selects nobody; write 10%, or remove the line")

@@ -1,4 +1,4 @@
-"""Words in the files that the data has never held: warnings, since new events and values exist."""
+"""Warns about event types, columns and values in the files that the data has never contained."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {"text": (str,), "number": (int, float)
 
 
 def check_against(project: Project, seen: Seen) -> tuple[Problem, ...]:
-    """Warnings with near misses for every event type, trait and trait value that the data has never held."""
+    """A warning, with near misses, for every event type, trait and value that the data has never contained."""
     found: list[Problem] = []
     _, settings = read_file(project.root / FILE, FILE)
     segments = settings.get(("segments",))
@@ -72,7 +72,7 @@ def _check(source: Source, value: Any, path: KeyPath, seen: Seen) -> Iterator[Pr
 
 
 def _check_currency(source: Source, value: Any, path: KeyPath, shop: str, seen: Seen) -> Iterator[Problem]:
-    """Money in another currency than the shop's, compared with a number that no currency stands beside."""
+    """Money in a currency other than the shop's, compared with a number that has no currency of its own."""
     for key, part in _parts(value):
         yield from _check_currency(source, part, (*path, key), shop, seen)
     if not isinstance(value, dict) or not ("profile" in value or ("trait" in value and "currency" not in seen.traits)):
@@ -90,10 +90,10 @@ def _parts(value: Any) -> Iterator[tuple[str | int, Any]]:
 
 
 def _check_campaigns(source: Source, value: Any, path: KeyPath, known: Collection[str]) -> Iterator[Problem]:
-    """The campaigns that rules about messages name; one of a deleted file may still have sent some."""
+    """Campaigns that rules about messages name; only a warning, since a deleted campaign may have sent some."""
     for key, part in _parts(value):
-        said = part if key == "message" else value if key == "not_contacted" else None
-        name = said.get("campaign") if isinstance(said, dict) else None
+        rule = part if key == "message" else value if key == "not_contacted" else None
+        name = rule.get("campaign") if isinstance(rule, dict) else None
         if isinstance(name, str) and name not in known:
             place = (*path, "message", "campaign") if key == "message" else (*path, "campaign")
             yield source.problem(place, unknown_name("campaign", name, known), severity="warning")
@@ -126,7 +126,7 @@ def _check_column(
 def _check_attributes(
     source: Source, rule: dict[str, Any], path: KeyPath, attributes: Mapping[str, SeenTrait]
 ) -> Iterator[Problem]:
-    """`where`, and what is added up, counted or most frequent."""
+    """The attributes in `where`, `sum`, `average`, `distinct` and `most`."""
     known = {*attributes, "product", "order"}
     most = rule.get("most")
     named = [(name, (*path, key, name)) for key in _ATTRIBUTES for name in _keys(rule.get(key))]
@@ -143,7 +143,7 @@ def _check_attributes(
 
 
 def _check_where(source: Source, test: Any, path: KeyPath, name: str, column: SeenTrait) -> Iterator[Problem]:
-    """One test of `where`, in its short forms too."""
+    """One test of `where`, short forms included."""
     what = f"the attribute {name!r}"
     if isinstance(test, dict):
         yield from _check_test(source, test, path, what, column)

@@ -1,4 +1,4 @@
-"""config.yaml's offers, models and channels: one entry under one name each."""
+"""Reads the entries of config.yaml's `offers`, `models` and `channels`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class OfferEntry(Grammar):
 
 
 class ModelEntry(Grammar):
-    """A model as config.yaml has it; `kind` is needed only where one name is registered twice."""
+    """A model as config.yaml has it; `kind` is needed only if the component's name is registered for two kinds."""
 
     using: str
     options: Any = None
@@ -82,7 +82,7 @@ def read_channel(
         return BROKEN
     other = entry.otherwise
     if other is not None and _kind(reading, other.using) != _kind(reading, entry.using):
-        what = f"wants another kind of address than {entry.using.name!r}; a message can't change over to it"
+        what = f"needs another kind of address than {entry.using.name!r}, so it can't be its fallback"
         return reading.report((*path, "otherwise", "using"), what)
     domains = {domain.lower().removeprefix("@"): rate for domain, rate in entry.rate_per_domain.items()}
     return ChannelSettings(
@@ -97,11 +97,11 @@ def read_channel(
 
 
 def _is_no_entry(reading: Reading, raw: Mapping[str, Any], path: KeyPath) -> bool:
-    """A component's own settings stand under its options, and it must be named."""
+    """Whether `using` is missing, or keys are there that belong under `options`."""
     known = ["using", "options", *(key for key in ChannelEntry.model_fields if key != "using")]
     extra = next((key for key in raw if key not in known), None)
     if extra is not None:
-        what = f"unknown key; allowed: {', '.join(known)} (a component's settings stand under options)"
+        what = f"unknown key; allowed: {', '.join(known)} (a component's own settings go under options)"
         reading.report((*path, extra), what, key=True)
     elif "using" not in raw:
         reading.report(path, f"needs `using`: one of {listing(reading.registry.names('channels'))}", key=True)

@@ -1,4 +1,4 @@
-"""A file's plain values to frozen models, from the inside out, so that one mistake gives one problem."""
+"""Builds frozen models from a file's plain values, from the inside out, so that one mistake gives one problem."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SCALARS: dict[type, tuple[tuple[type, ...], str]] = {
 
 
 def build(reading: Reading, model: type[M], raw: Any, path: KeyPath) -> M | Broken:
-    """The model from a mapping as written; what is wrong with it is reported."""
+    """The model of a mapping; problems are reported."""
     keys = fields(model)
     if not isinstance(raw, dict):
         return reading.report(path, f"must be keys and values: {listing(keys)}")
@@ -64,7 +64,7 @@ def build(reading: Reading, model: type[M], raw: Any, path: KeyPath) -> M | Brok
 
 
 def read(reading: Reading, alternatives: list[Form], raw: Any, path: KeyPath, parent: Mapping[str, Any]) -> Any:
-    """One value by its annotation: conditions, components, secrets and models are made here, the rest is checked."""
+    """One value by its annotation: builds conditions, components, secrets and models, and checks other values."""
     if unusable(reading, raw, path):
         return BROKEN
     for form in alternatives:
@@ -79,7 +79,7 @@ def read(reading: Reading, alternatives: list[Form], raw: Any, path: KeyPath, pa
 
 
 def unusable(reading: Reading, raw: Any, path: KeyPath) -> bool:
-    """Whether the value already has a problem, or is none at all."""
+    """Whether the value is missing or already has a problem."""
     if raw is None and path in reading.source.empty:
         reading.report(path, "has no value; write one, or remove the key", key=True)
         return True
@@ -91,7 +91,7 @@ def _only(alternatives: list[Form], number: int) -> bool:
 
 
 def _is_model(alternatives: list[Form], raw: Any) -> bool:
-    """Whether a mapping can only be the alternative that is a model, by its keys."""
+    """Whether the keys of a mapping show that it is the alternative that is a model."""
     return isinstance(raw, dict) and any(is_model(form) and set(raw) == set(fields(form.type)) for form in alternatives)
 
 
@@ -138,7 +138,7 @@ def _values(reading: Reading, form: Form, raw: dict[str, Any], path: KeyPath) ->
 
 def _scalar(reading: Reading, alternatives: list[Form], raw: Any, path: KeyPath) -> Any:
     if isinstance(raw, str) and VARIABLE.fullmatch(raw) and all(form.type is not Any for form in alternatives):
-        return reading.report(path, f"{raw} is for secrets only, and this is none; write the value itself")
+        return reading.report(path, f"{raw} is only for secrets; write the value itself")
     mismatch = _mismatch(alternatives, raw)
     if mismatch:
         return reading.report(path, mismatch)
@@ -151,7 +151,7 @@ def _scalar(reading: Reading, alternatives: list[Form], raw: Any, path: KeyPath)
 
 
 def _mismatch(alternatives: list[Form], raw: Any) -> str | None:
-    """YAML's own types decide: pydantic would take `true` for 1 and a number for a date."""
+    """What is wrong with the value's YAML type; pydantic alone would accept `true` as 1 and a number as a date."""
     wanted = [form for form in alternatives if form.type is not type(None)]
     if raw is None or any(
         form.type not in _SCALARS or any(isinstance(mark, BeforeValidator) for mark in form.metadata) for form in wanted

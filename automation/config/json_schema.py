@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, get_args
 
-from annotated_types import MaxLen, MinLen
 from pydantic import BaseModel, BeforeValidator, TypeAdapter
 from pydantic.fields import FieldInfo
 
@@ -14,6 +12,7 @@ from automation.config.campaigns import known_in
 from automation.config.conditions import GROUPS
 from automation.config.entries import ChannelEntry, ModelEntry, OfferEntry
 from automation.config.reading import Form, field_forms, fields, forms, is_model
+from automation.config.schema_parts import Json, all_of, any_of, closed_object, described, lengths, pattern, when
 from automation.config.settings import MODEL_KINDS, ModelSettings, Settings
 from automation.plugin_manager import Registry
 from automation.types.campaign import Campaign
@@ -25,7 +24,6 @@ from automation.types.offer_plan import OfferPlan
 from automation.types.schedule import Schedule
 from automation.types.secret import Secret
 
-Json = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _LISTS = (tuple, list, set, frozenset, Sequence)
 _EXACTLY_ONE: Mapping[type[BaseModel], Sequence[tuple[str, ...]]] = {
@@ -48,23 +46,8 @@ def settings_schema(registry: Registry) -> Json:
     return _Writer(registry, {}, None).document(Settings, "config.yaml")
 
 
-def _object(properties: Json, required: Iterable[str] = ()) -> Json:
-    schema: Json = {"type": "object", "properties": properties, "additionalProperties": False}
-    return {**schema, "required": list(required)} if required else schema
-
-
-def _any_of(parts: Sequence[Json]) -> Json:
-    unique = [part for number, part in enumerate(parts) if part not in parts[:number]]
-    return unique[0] if len(unique) == 1 else {"anyOf": unique}
-
-
-def _described(schema: Json, subject: Any) -> Json:
-    line = (inspect.cleandoc(subject.__doc__ or "").split("\n\n")[0]).replace("\n", " ")
-    return {**schema, "description": line} if line else schema
-
-
 class _Writer:
-    """One schema document; what stands in it more than once goes to `$defs`."""
+    """Writes one schema document; what is used more than once goes to `$defs`."""
 
     def __init__(
         self, registry: Registry, names: Mapping[str, Collection[str]], models: Mapping[str, str] | None
@@ -79,14 +62,14 @@ class _Writer:
         return {"$schema": DIALECT, "title": title, **schema, "$defs": self.definitions}
 
     def define(self, name: str, write: Any) -> Json:
-        """A reference to a definition, written once; the name is taken first, so that it may refer to itself."""
+        """A reference to a definition, written once; the name is reserved first, so that it may refer to itself."""
         if name not in self.definitions:
             self.definitions[name] = {}
             self.definitions[name] = write()
         return {"$ref": f"#/$defs/{name}"}
 
     def model(self, model: type[BaseModel]) -> Json:
-        """A closed object, with `options` dispatched by `using` where it has both."""
+        """A closed object, with `options` dispatched by `using` if it has both."""
         properties: Json = {}
         rules: list[Json] = []
         for key, info in fields(model).items():
@@ -99,15 +82,15 @@ class _Writer:
                 properties[key] = self.field(info)
         required = [key for key, info in fields(model).items() if info.is_required()]
         rules += [{"oneOf": [{"required": [key]} for key in keys]} for keys in _EXACTLY_ONE.get(model, ())]
-        return {**_object(properties, required), **_all_of(rules)}
+        return {**closed_object(properties, required), **all_of(rules)}
 
     def field(self, info: FieldInfo) -> Json:
         return self.alternatives(field_forms(info))
 
     def alternatives(self, alternatives: Sequence[Form]) -> Json:
-        """Null is left out: an empty key is a mistake in a file."""
+        """Without null, since an empty key in a file is a mistake."""
         written = [form for form in alternatives if form.type is not type(None)]
-        return _any_of([self.form(form) for form in written])
+        return any_of([self.form(form) for form in written])
 
     def form(self, form: Form) -> Json:
         if form.type in (Leaf, Group):
@@ -119,25 +102,25 @@ class _Writer:
         return self.entry(form)
 
     def entry(self, form: Form) -> Json:
-        """One of config.yaml's, under a name."""
+        """A named entry of config.yaml."""
         if form.type is Offer:
             return self.define("Offer", lambda: self.model(OfferEntry))
         if form.type is ChannelSettings:
-            return _any_of([self.name(["channels"]), self.define("Channel", lambda: self.model(ChannelEntry))])
+            return any_of([self.name(["channels"]), self.define("Channel", lambda: self.model(ChannelEntry))])
         if form.type is ModelSettings:
             return self.define("Model", self.model_entry)
         return self.ordinary(form)
 
     def ordinary(self, form: Form) -> Json:
-        """A type that no reader of ours takes."""
+        """A type without a reader of its own."""
         own = not any(isinstance(mark, BeforeValidator) for mark in form.metadata)
         if own and is_model(form) and not issubclass(form.type, Secret):
             return self.nested(form.type)
         if own and form.origin in _LISTS and self.uniform(form):
-            return {**self.items(form), **_lengths(form)}
+            return {**self.items(form), **lengths(form)}
         if own and form.origin in (dict, Mapping) and len(get_args(form.type)) == 2:
             values = self.alternatives(list(forms(get_args(form.type)[1])))
-            return {"type": "object", "additionalProperties": values, **_lengths(form, "Properties")}
+            return {"type": "object", "additionalProperties": values, **lengths(form, "Properties")}
         return self.scalar(form)
 
     def uniform(self, form: Form) -> bool:
@@ -152,12 +135,12 @@ class _Writer:
             f"{model.__module__.rsplit('.', 1)[-1]}.{model.__qualname__}", lambda: self.model(model)
         )
         text = getattr(model, "text_form", None)
-        return {"anyOf": [_pattern(text), reference]} if isinstance(text, Text) else reference
+        return {"anyOf": [pattern(text), reference]} if isinstance(text, Text) else reference
 
     def scalar(self, form: Form) -> Json:
         text = next((mark for mark in form.metadata if isinstance(mark, Text)), None)
         if text is not None:
-            return _pattern(text)
+            return pattern(text)
         if form.names is not None and form.names.what in self.names:
             return {"type": "string", "enum": sorted(self.names[form.names.what])}
         annotation: Any = Annotated[form.type, *form.metadata] if form.metadata else form.type
@@ -169,21 +152,21 @@ class _Writer:
     # Conditions
 
     def condition(self) -> Json:
-        """Dispatched by the rule's key, so that an editor shows one mistake and not one for each rule."""
+        """Dispatched by the rule's key, so that an editor shows one error and not one for each rule."""
         several = {"type": "array", "items": {"$ref": "#/$defs/condition"}, "minItems": 1}
         groups = {"all": several, "any": several, "not": {"$ref": "#/$defs/condition"}}
         keys = [*GROUPS, *self.registry.names("rules")]
-        choices = [_when({"required": [kind]}, _object({kind: part}, [kind])) for kind, part in groups.items()]
-        choices += [_when(self.is_rule(key), self.rule(key)) for key in self.registry.names("rules")]
+        choices = [when({"required": [kind]}, closed_object({kind: part}, [kind])) for kind, part in groups.items()]
+        choices += [when(self.is_rule(key), self.rule(key)) for key in self.registry.names("rules")]
         written = {"type": "object", "anyOf": [{"required": [key]} for key in keys], "allOf": choices}
         return {"if": {"type": "object"}, "then": written, "else": {"const": "everyone"}}
 
     def rule(self, key: str) -> Json:
         component = self.registry.find("rules", key)
-        return self.define(f"rule.{key}", lambda: _described(self.model(component.Options), component))
+        return self.define(f"rule.{key}", lambda: described(self.model(component.Options), component))
 
     def is_rule(self, key: str) -> Json:
-        """A mapping with this key, unless the key is there another rule's option."""
+        """A mapping with this key, unless another rule has the key as an option."""
         owners = [
             other
             for other in self.registry.names("rules")
@@ -193,7 +176,7 @@ class _Writer:
         return {**test, "not": {"anyOf": [{"required": [other]} for other in owners]}} if owners else test
 
     def audience(self) -> Json:
-        """A condition with what narrows it; `unevaluatedProperties` keeps the two from refusing each other."""
+        """A condition with `top`, `by` or `sample`; `unevaluatedProperties` makes each part accept the other's keys."""
         condition = self.define("condition", self.condition)
         narrowing = {
             "top": {
@@ -214,8 +197,8 @@ class _Writer:
     def narrowed(self, narrowing: Json) -> Json:
         several = {"type": "array", "items": {"$ref": "#/$defs/condition"}, "minItems": 1}
         groups = {"all": several, "any": several, "not": {"$ref": "#/$defs/condition"}}
-        choices = [_when({"required": [kind]}, {"properties": {kind: part}}) for kind, part in groups.items()]
-        choices += [_when(self.is_rule(key), self.open_rule(key)) for key in self.registry.names("rules")]
+        choices = [when({"required": [kind]}, {"properties": {kind: part}}) for kind, part in groups.items()]
+        choices += [when(self.is_rule(key), self.open_rule(key)) for key in self.registry.names("rules")]
         return {
             "properties": narrowing,
             "allOf": choices,
@@ -235,13 +218,13 @@ class _Writer:
         assert form.names is not None
         kind = form.names.what
         dispatch = self.dispatch([kind])
-        nested = {**_object(dispatch["properties"], ["using"]), **_all_of(dispatch["allOf"])}
+        nested = {**closed_object(dispatch["properties"], ["using"]), **all_of(dispatch["allOf"])}
         return self.define(
             f"using.{kind}", lambda: {"if": {"type": "object"}, "then": nested, "else": self.name([kind])}
         )
 
     def dispatch(self, kinds: Sequence[str]) -> Json:
-        """`using` and `options`, whose schema is the named component's own."""
+        """`using`, and `options` with the schema of the named component."""
         choices = []
         for kind in kinds:
             for name in self.registry.names(kind):
@@ -250,7 +233,7 @@ class _Writer:
                 then: Json = {"properties": {"options": reference}}
                 if any(info.is_required() for info in fields(options).values()):
                     then["required"] = ["options"]
-                choices.append(_when({"properties": {"using": {"const": name}}, "required": ["using"]}, then))
+                choices.append(when({"properties": {"using": {"const": name}}, "required": ["using"]}, then))
         return {"properties": {"using": self.name(kinds), "options": {"type": "object"}}, "allOf": choices}
 
     def name(self, kinds: Sequence[str]) -> Json:
@@ -264,27 +247,4 @@ class _Writer:
         dispatch = self.dispatch(MODEL_KINDS)
         known = sorted({name for kind in MODEL_KINDS for name in self.registry.names(kind)})
         properties = {**entry["properties"], **dispatch["properties"], "using": {"enum": known}}
-        return {**entry, "properties": properties, **_all_of(dispatch["allOf"])}
-
-
-def _all_of(schemas: Sequence[Json]) -> Json:
-    """Nothing for none: the dialect refuses an empty list."""
-    return {"allOf": list(schemas)} if schemas else {}
-
-
-def _when(test: Json, then: Json) -> Json:
-    return {"if": test, "then": then}
-
-
-def _pattern(text: Text) -> Json:
-    return {"type": "string", "pattern": text.pattern, "examples": [text.example]}
-
-
-def _lengths(form: Form, of: str = "Items") -> Json:
-    bounds: Json = {}
-    for mark in form.metadata:
-        if isinstance(mark, MinLen):
-            bounds[f"min{of}"] = mark.min_length
-        elif isinstance(mark, MaxLen):
-            bounds[f"max{of}"] = mark.max_length
-    return bounds
+        return {**entry, "properties": properties, **all_of(dispatch["allOf"])}

@@ -25,7 +25,7 @@ KEYS: Mapping[KeyPath, object] = {
     ("send", "fallback"): ANY,
     ("limits", "on_edit"): ("move",),
 }
-"""Paths of a campaign file: not built at all, or not for these values."""
+"""Paths of a campaign file that are not built, for any value or for these."""
 
 RULE_KEYS: Mapping[tuple[str, str], object] = {
     ("did", "product"): ("same",),

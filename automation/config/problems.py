@@ -1,4 +1,4 @@
-"""What is wrong with a project's files: where, what, what is allowed, and what was probably meant."""
+"""Problems of a project's files, each with its place, and suggestions for misspelled names."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong at one place. `file` is relative to the project; `path` counts list items from 1."""
+    """One problem at one place. `file` is relative to the project; `path` counts list items from 1."""
 
     file: str
     line: int
@@ -63,7 +63,7 @@ def spell(path: KeyPath) -> str:
 
 
 def near_miss(word: object, choices: Collection[str]) -> str | None:
-    """The choice that `word` was probably meant to be."""
+    """The choice that `word` is probably a misspelling of."""
     by_lower = {choice.lower(): choice for choice in choices}
     found = difflib.get_close_matches(str(word).lower(), by_lower, n=1, cutoff=0.6)
     return by_lower[found[0]] if found else None
@@ -76,7 +76,7 @@ def did_you_mean(word: object, choices: Collection[str]) -> str:
 
 
 def listing(choices: Collection[str]) -> str:
-    """`a, b, c`, cut after twenty."""
+    """`a, b, c`; after twenty only how many more there are."""
     shown = list(choices)[:_LISTED]
     more = f" and {len(choices) - _LISTED} more" if len(choices) > _LISTED else ""
     return ", ".join(shown) + more

@@ -1,4 +1,4 @@
-"""A project folder as one frozen value, with every problem of every file."""
+"""A project folder as one frozen value, with the problems of all its files."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ CAMPAIGNS = "campaigns"
 
 @dataclass(frozen=True)
 class Project:
-    """Everything that a project folder says. `problems` are those of all files; a broken campaign stands among the
-    others with `campaign=None`."""
+    """A project folder, read. `problems` are those of all files; an invalid campaign is listed with `campaign=None`."""
 
     root: Path
     settings: Settings
@@ -49,7 +48,7 @@ class InvalidProject(ConfigurationError):
 def load_project(root: Path, registry: Registry, *, environment: Mapping[str, str] | None = None) -> Project:
     """Read config.yaml and campaigns/. Raises `InvalidProject` when config.yaml can't be used.
 
-    environment: where `${NAME}` comes from, the process's own when not given.
+    environment: the variables for `${NAME}`; by default the process's own.
     """
     if not (root / FILE).exists():
         raise ConfigurationError(f"{root} is not a project: it has no {FILE}; `automation init` makes one")
@@ -63,7 +62,7 @@ def load_project(root: Path, registry: Registry, *, environment: Mapping[str, st
 
 
 def project_of_text(root: Path, text: str, registry: Registry) -> Project:
-    """The project without its campaigns, by a config.yaml that was read before. Raises `InvalidProject`."""
+    """The project without its campaigns, from the text of config.yaml. Raises `InvalidProject`."""
     settings, problems = read_settings(read_source(text, FILE), registry, os.environ)
     if settings is None:
         raise InvalidProject(problems)
@@ -71,7 +70,7 @@ def project_of_text(root: Path, text: str, registry: Registry) -> Project:
 
 
 def campaign_paths(root: Path) -> list[Path]:
-    """The campaign files, by name; an editor's hidden ones are not campaigns."""
+    """The campaign files by name, without hidden ones such as an editor's."""
     folder = root / CAMPAIGNS
     if not folder.is_dir():
         return []

@@ -1,4 +1,4 @@
-"""What every reader of a file needs: its source, the names that exist, and where problems go."""
+"""What the readers of a file share: its source, the known names, and the problems found."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from automation.types.grammar import Names
 
 
 class Broken(Enum):
-    """Stands for a value whose problem is already reported."""
+    """A value whose problem is already reported."""
 
     VALUE = "broken"
 
@@ -28,7 +28,7 @@ BROKEN: Final[Literal[Broken.VALUE]] = Broken.VALUE
 
 @dataclass(frozen=True)
 class Form:
-    """One alternative of a field's annotation: the type without its `Annotated`, and what that said."""
+    """One alternative of a field's annotation: the type, and the metadata of its `Annotated`."""
 
     type: Any
     origin: Any
@@ -43,8 +43,8 @@ class Form:
 class Reading:
     """One file being read.
 
-    `names` are those that a field marked `Names` may hold, `models` the kinds of config.yaml's models by name,
-    `readers` what reads the types that pydantic must not see raw.
+    names: the values that a field marked `Names` may have. models: config.yaml's models, name → kind. readers: read the
+    types that pydantic must not get as raw YAML.
     """
 
     source: Source
@@ -67,7 +67,7 @@ Reader = Callable[[Reading, Form, Any, KeyPath, Mapping[str, Any]], Any]
 
 
 def forms(annotation: Any, metadata: tuple[Any, ...] = ()) -> Iterator[Form]:
-    """The alternatives of an annotation, unions and `Annotated` taken apart."""
+    """The alternatives of an annotation, with unions and `Annotated` resolved."""
     origin = get_origin(annotation)
     if origin is Annotated:
         base, *marks = get_args(annotation)
@@ -84,7 +84,7 @@ def field_forms(field_info: FieldInfo) -> list[Form]:
 
 
 def fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
-    """The model's fields as a file writes them, types that were named before they existed resolved."""
+    """The model's fields by the keys that a file uses, with forward references resolved."""
     if not model.__pydantic_complete__:
         model.model_rebuild()
     return {info.alias or name: info for name, info in model.model_fields.items()}
@@ -95,7 +95,7 @@ def is_model(form: Form) -> bool:
 
 
 def keys_at(model: type[BaseModel], path: KeyPath) -> list[str]:
-    """What the mapping at `path` below the model may hold; empty where that depends on the value."""
+    """The keys that the mapping at `path` below the model may have; empty if that depends on the value."""
     found: list[Form] = [Form(model, None, ())]
     for part in path:
         found = [deeper for form in found for deeper in _below(form, part)]

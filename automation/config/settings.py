@@ -1,4 +1,4 @@
-"""config.yaml: the shop, its topics, offers, models, segments and channels."""
+"""The settings in config.yaml: shop, topics, offers, models, segments, channels, limits and guards."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _kept(parse: Callable[[str], object]) -> AfterValidator:
 
 def _long_enough(key: Secret) -> Secret:
     if len(key.get_secret_value()) < 16:
-        raise ValueError("is too short to be a key; make one: openssl rand -hex 32")
+        raise ValueError("is too short for a key; to make one: openssl rand -hex 32")
     return key
 
 
@@ -77,45 +77,45 @@ class Senders(Grammar):
 
 class Links(Grammar):
     base_url: Url | None = None
-    track: bool = Field(default=True, description="whether e-mails count opens and clicks, where `base_url` is set")
+    track: bool = Field(default=True, description="count opens and clicks of e-mails, if `base_url` is set")
 
 
 ApiKey = Annotated[Secret, AfterValidator(_long_enough)]
 
 
 class Web(Grammar):
-    host: str = Field(default="127.0.0.1", description="where the web app listens; a proxy with TLS stands before it")
-    port: int = Field(default=8080, ge=0, le=65535, description="its port; 0 takes a free one")
-    api_keys: tuple[ApiKey, ...] = Field(default=(), description="who may post events; each of 16 characters or more")
-    in_daemon: bool = Field(default=True, description="whether the daemon serves it; else `automation web` does")
+    host: str = Field(default="127.0.0.1", description="the address to listen on, behind a proxy with TLS")
+    port: int = Field(default=8080, ge=0, le=65535, description="the port; 0 takes a free one")
+    api_keys: tuple[ApiKey, ...] = Field(default=(), description="keys for posting events, of 16 characters or more")
+    in_daemon: bool = Field(default=True, description="the daemon serves the web app; else `automation web` does")
 
 
 class Testing(Grammar):
-    """Trying a shop out without reaching its customers."""
+    """Test addresses and customers, and the redirect of all messages."""
 
     redirect_all: Address | None = Field(
-        default=None, description="every message goes there instead of to the customer; nothing of it counts"
+        default=None, description="gets every message instead of the customer; tests count for no cap and no report"
     )
     seeds: tuple[Address, ...] = Field(
-        default=(), description="get a copy of each run's message, one a variant and language; in no figure"
+        default=(), description="get a copy of each run's message in every variant and language; not counted"
     )
     customers: tuple[str, ...] = Field(
-        default=(), description="ids of customers for tests, who are in no campaign's audience"
+        default=(), description="ids of test customers, who are in no campaign's audience"
     )
 
 
 class Imap(Grammar):
-    host: str = Field(description="the mail server's name")
+    host: str = Field(description="the host name of the mail server")
     port: int = Field(default=993, ge=1, le=65535, description="993, or 143 without TLS")
-    tls: bool = Field(default=True, description="whether the connection is encrypted from its start")
-    username: str = Field(description="whose mailbox it is")
-    password: Secret = Field(description="from the environment: `${IMAP_PASSWORD}`")
-    folder: str = Field(default="INBOX", pattern=r'^[^"\\\x00-\x1f\x7f]+$', description="the folder that is read")
+    tls: bool = Field(default=True, description="whether the connection is encrypted from the start")
+    username: str = Field(description="the user name of the mailbox")
+    password: Secret = Field(description="the password, from the environment: `${IMAP_PASSWORD}`")
+    folder: str = Field(default="INBOX", pattern=r'^[^"\\\x00-\x1f\x7f]+$', description="the folder to read")
 
 
 class Mailbox(Grammar):
-    maildir: str | None = Field(default=None, description="a Maildir on this machine; from the project's folder on")
-    imap: Imap | None = Field(default=None, description="or a mailbox on a server")
+    maildir: str | None = Field(default=None, description="a Maildir on this machine, relative to the project")
+    imap: Imap | None = Field(default=None, description="a mailbox on a server")
 
     @model_validator(mode="after")
     def _is_one(self) -> Mailbox:
@@ -130,7 +130,7 @@ class Plugins(Grammar):
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """One entry of `models:`: a component that is fitted, under the name that campaigns use."""
+    """One entry of `models:`: a component to train, under the name that campaigns use."""
 
     name: str
     kind: ModelKind
@@ -141,7 +141,7 @@ class ModelSettings:
 
 
 class SqlCondition(Grammar):
-    """One entry of `conditions:`: a SELECT of customer ids, for what the rules can't say."""
+    """One entry of `conditions:`: a SELECT of customer ids, for what no rule expresses."""
 
     sql: Annotated[str, AfterValidator(check_query)]
 
@@ -160,24 +160,28 @@ class Settings(Grammar):
     channels: Mapping[str, InstanceOf[ChannelSettings]] = Field(default_factory=dict)
     consent: ConsentSettings = ConsentSettings()
     workers: int | None = Field(
-        default=None, ge=0, le=64, description="delivering processes: one a core by default, 0 for the daemon alone"
+        default=None,
+        ge=0,
+        le=64,
+        description="delivery processes, by default one a core; 0 delivers in the daemon's own process",
     )
     senders: Senders = Senders()
     holidays: tuple[date, ...] = ()
     global_holdout: Percent | None = None
-    caps: Caps = Field(default=Caps(), description="limits over all campaigns")
+    caps: Caps = Field(default=Caps(), description="limits across all campaigns")
     freshness: Mapping[str, Duration] = Field(
-        default_factory=dict, description="how old the newest event of a type may be for campaigns that look at it"
+        default_factory=dict,
+        description="event type → how old its newest event may be; runs that use it are held",
     )
-    guards: Guards = Field(default=Guards(), description="what holds a run until somebody confirms it")
-    testing: Testing = Field(default=Testing(), description="redirecting, seeds and customers for tests")
+    guards: Guards = Field(default=Guards(), description="checks that hold a run until somebody releases it")
+    testing: Testing = Field(default=Testing(), description="redirect, seed addresses and test customers")
     lifecycle: Lifecycle = Lifecycle()
     links: Links = Links()
     web: Web | None = None
     launch: Literal["by_hand", "on_merge"] = "by_hand"
     mailbox: Mailbox | None = Field(
-        default=None, description="where bounces, complaints and unsubscribes by mail arrive, to be taken in"
+        default=None, description="the mailbox where bounces, complaints and unsubscribes arrive"
     )
-    webhooks: Webhooks = Field(default=Webhooks(), description="who may report what happened by calling us")
+    webhooks: Webhooks = Field(default=Webhooks(), description="services that report events by webhook")
     plugins: Plugins = Plugins()
     suppressions: tuple[Annotated[InstanceOf[Using], Names("suppressions")], ...] = ()

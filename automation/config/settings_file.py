@@ -1,4 +1,4 @@
-"""Reading config.yaml: entries under a name, secrets from the environment, and what only the whole file can show."""
+"""Reads config.yaml, with checks across its sections."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ BUILT_IN_OFFERS = (NO_MESSAGE, NO_DISCOUNT)
 
 @dataclass(frozen=True)
 class Known:
-    """What may be named: by section, and every model's kind ("" where its own entry is wrong)."""
+    """The names that files may use, by section; and each model's kind, "" if its own entry is wrong."""
 
     names: Mapping[str, Collection[str]]
     models: Mapping[str, str]
 
 
 def known(sections: Mapping[str, Collection[str]], models: Mapping[str, str]) -> Known:
-    """The sections' names with what is always there."""
+    """The sections' names, with the built-in ones."""
     segmenters = [name for name, kind in models.items() if kind in ("segmenters", "")]
     names = {
         **sections,
@@ -40,7 +40,7 @@ def known(sections: Mapping[str, Collection[str]], models: Mapping[str, str]) ->
 
 
 def known_as_written(source: Source, registry: Registry) -> Known:
-    """What config.yaml names, whether or not the entries are sound."""
+    """The names in config.yaml, whether or not their entries are valid."""
     sections: dict[str, Collection[str]] = {
         name: _keys(source, name) for name in ("topics", "offers", "channels", "segments")
     }
@@ -49,14 +49,14 @@ def known_as_written(source: Source, registry: Registry) -> Known:
 
 
 def disabled_plugins(root: Path) -> tuple[str, ...]:
-    """`plugins.disable`, needed before the plugins load; empty where config.yaml can't be read."""
+    """`plugins.disable`, needed before the plugins load; empty if config.yaml can't be read."""
     _, source = read_file(root / FILE, FILE)
     names = source.get(("plugins", "disable"))
     return tuple(name for name in names if isinstance(name, str)) if isinstance(names, list) else ()
 
 
 def redirected_to(root: Path) -> str | None:
-    """`testing.redirect_all` as it is written, for a warning before anything else is read."""
+    """`testing.redirect_all` as written, for a warning before anything else is read."""
     _, source = read_file(root / FILE, FILE)
     to = source.get(("testing", "redirect_all"))
     return to if isinstance(to, str) else None
@@ -65,7 +65,7 @@ def redirected_to(root: Path) -> str | None:
 def read_settings(
     source: Source, registry: Registry, environment: Mapping[str, str]
 ) -> tuple[Settings | None, tuple[Problem, ...]]:
-    """The settings, or None where a problem refuses them."""
+    """The settings, or None if a problem refuses them."""
     if source.value is None:
         return None, source.problems
     names = known_as_written(source, registry)
@@ -97,7 +97,7 @@ def _model_kinds(source: Source, registry: Registry) -> dict[str, str]:
     return found
 
 
-# What only the whole file can show
+# Checks across sections
 
 
 def _check_names(reading: Reading) -> None:
@@ -108,13 +108,13 @@ def _check_names(reading: Reading) -> None:
                 reading.report((section, name), what, key=True)
     for name in BUILT_IN_OFFERS:
         if name in _keys(reading.source, "offers"):
-            reading.report(("offers", name), "is always possible and can't be defined", key=True)
+            reading.report(("offers", name), "is built in and can't be redefined", key=True)
     for name in set(_keys(reading.source, "models")) & set(_keys(reading.source, "segments")):
         reading.report(("segments", name), "is also the name of a model; choose another", key=True)
 
 
 def _check_caps(reading: Reading) -> None:
-    """Caps are of channels and topics that exist."""
+    """Caps may only name channels and topics that exist."""
     for section, noun in (("channels", "channel"), ("topics", "topic")):
         caps = reading.source.get(("caps", section))
         for name in caps if isinstance(caps, dict) else ():
@@ -124,10 +124,10 @@ def _check_caps(reading: Reading) -> None:
 
 
 def _check_segments(reading: Reading, settings: Settings) -> None:
-    """No segment may come back to itself."""
+    """No segment may refer to itself, directly or through others."""
     uses = {name: list(segments_named(condition)) for name, condition in settings.segments.items()}
     for loop in _loops(uses):
-        what = f"the segment comes back to itself: {' → '.join(loop)}"
+        what = f"the segment refers to itself: {' → '.join(loop)}"
         reading.report(("segments", loop[0]), what, key=True)
 
 
@@ -140,7 +140,7 @@ def segments_named(condition: Condition) -> Iterator[str]:
 
 
 def _loops(uses: Mapping[str, list[str]]) -> Iterator[tuple[str, ...]]:
-    """Each loop once, from the name that stands first in the file."""
+    """Each loop once, starting at its first name in the file."""
     seen: set[frozenset[str]] = set()
     for name in uses:
         loop = _loop(name, uses, ())
@@ -168,20 +168,20 @@ def _check_parts(reading: Reading, settings: Settings) -> None:
     built_on = {name: list(model.parts) for name, model in settings.models.items()}
     for loop in _loops(built_on):
         path = ("models", loop[0], "parts")
-        reading.report(path, f"the model is built on itself: {' → '.join(loop)}", key=True)
+        reading.report(path, f"the model depends on itself: {' → '.join(loop)}", key=True)
 
 
 def _check_consent(reading: Reading, settings: Settings) -> None:
-    """Who is asked to confirm gets a message that needs no consent, with a link that leads somewhere."""
+    """The message that asks for a confirmation must need no consent, and its link needs an address."""
     for topic, asked in settings.consent.double_opt_in.items():
         path = ("consent", "double_opt_in", topic)
         if topic not in settings.topics:
             reading.report(path, unknown_name("topic", topic, list(settings.topics)), key=True)
         if settings.topics.get(asked.topic) == "marketing":
-            what = f"{asked.topic!r} is marketing, which needs the very consent that is asked for; name a service topic"
+            what = f"{asked.topic!r} is a marketing topic, which needs that consent already; use a service topic"
             reading.report((*path, "topic"), what)
         if settings.links.base_url is None:
-            what = "needs `links: {base_url: …}`: the link that confirms leads there"
+            what = "needs `links: {base_url: …}`, where the confirmation link leads"
             reading.report(path, what, key=True)
     for topic in settings.consent.text_versions:
         if topic not in settings.topics:

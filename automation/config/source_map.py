@@ -1,9 +1,8 @@
-"""YAML 1.2 core to dicts, lists and scalars, never another Python object, with the place of every key and value."""
+"""A YAML file as dicts, lists and scalars, with the line and column of every key and value, and every problem."""
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,25 +11,18 @@ from typing import Any
 import yaml
 
 from automation.config.problems import KeyPath, Place, Problem, Severity, spell
+from automation.config.yaml_nodes import COLLECTION, PLAIN, TEXT, RefusedDocument, compose, place_of, scalar_value
 from automation.config.yaml_traps import Trap, cut_by_comment, decimal_comma, explain_syntax, nested_braces, scalar_trap
 
 MAX_BYTES = 1_000_000
-MAX_ALIASES = 100
-MAX_DEPTH = 40
 MAX_VALUES = 50_000
-
-_PLAIN, _TEXT, _COLLECTION = "plain", "text", "collection"
-_INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_WORDS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-_NULLS = ("", "~", "null", "Null", "NULL")
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file's values and where they stand.
+    """A file's values and their places.
 
-    `empty` are the keys written without a value, `spoiled` the values that already have a problem of their own.
+    empty: keys written without a value. spoiled: values that already have a problem reported.
     """
 
     file: str
@@ -42,7 +34,7 @@ class Source:
     problems: tuple[Problem, ...] = ()
 
     def place(self, path: KeyPath, *, key: bool = False) -> Place:
-        """Where the value at `path` (or its key) is written; of what isn't written, where its parent's key is."""
+        """Where the value at `path` (or its key) is written; if it isn't, where its parent's key is."""
         if key and path in self.keys:
             return self.keys[path]
         if path in self.values:
@@ -58,11 +50,11 @@ class Source:
         return Problem(self.file, place.line, place.column, spell(path), what, severity)
 
     def path_of(self, spelled: str) -> KeyPath:
-        """The path that reads `audience.all[2]`; the top where there is none."""
+        """The path that is spelled `audience.all[2]`; the top of the file if there is none."""
         return next((path for path in self.values if spell(path) == spelled), ())
 
     def get(self, path: KeyPath) -> Any:
-        """The value at `path`, None where there is none."""
+        """The value at `path`, or None."""
         value = self.value
         for part in path:
             try:
@@ -73,14 +65,14 @@ class Source:
 
 
 def read_file(path: Path, file: str) -> tuple[str, Source]:
-    """A file's text and its source map; whatever is wrong is in the map's problems."""
+    """A file's text and its source map, with the problems of both."""
     try:
         with path.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
     except OSError as error:
         return "", _refusal(file, Place(1, 1), f"can't be read: {(error.strerror or 'unknown error').lower()}")
     if len(data) > MAX_BYTES:
-        return "", _refusal(file, Place(1, 1), "the file is over 1 MB; a project's files are written by people")
+        return "", _refusal(file, Place(1, 1), "the file is over 1 MB, more than a project's file may be")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -91,15 +83,15 @@ def read_file(path: Path, file: str) -> tuple[str, Source]:
 
 
 def read_source(text: str, file: str) -> Source:
-    """Plain values, every place, every problem; never raises for anything written in the text."""
+    """The source map of a text. Never raises, whatever the text contains."""
     text = text.removeprefix("\ufeff")
     lines = text.splitlines()
     try:
-        node = _compose(text)
+        node = compose(text)
     except yaml.reader.ReaderError as error:
-        what = f"the character U+{error.character:04X} can't stand in YAML; remove it"
+        what = f"the character U+{error.character:04X} is not allowed in YAML; remove it"
         return _refusal(file, _place_at(text, error.position), what)
-    except _Refused as error:
+    except RefusedDocument as error:
         return _refusal(file, error.place, error.what)
     except yaml.MarkedYAMLError as error:
         place, what = explain_syntax(error, lines)
@@ -120,64 +112,8 @@ def _place_at(text: str, position: int) -> Place:
     return Place(before.count("\n") + 1, position - (before.rfind("\n") + 1) + 1)
 
 
-def _place(mark: Any) -> Place:
-    return Place(mark.line + 1, mark.column + 1)
-
-
-class _Refused(Exception):
-    """A document beyond a cap."""
-
-    def __init__(self, place: Place, what: str) -> None:
-        super().__init__(what)
-        self.place = place
-        self.what = what
-
-
-class _Loader(yaml.SafeLoader):
-    """Composes nodes without YAML 1.1's guesses; the tag says only whether a scalar was plain."""
-
-    depth = 0
-    aliases = 0
-
-    def here(self) -> Place:
-        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
-        assert event.start_mark is not None
-        return _place(event.start_mark)
-
-    def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> str:
-        if kind is not yaml.ScalarNode:
-            return _COLLECTION
-        return _PLAIN if implicit[0] else _TEXT
-
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        place = self.here()
-        if self.check_event(yaml.AliasEvent):
-            self.aliases += 1
-            if self.aliases > MAX_ALIASES:
-                raise _Refused(place, f"more than {MAX_ALIASES} aliases (*name); write the values out")
-        if self.depth >= MAX_DEPTH:
-            raise _Refused(place, f"nested deeper than {MAX_DEPTH} levels")
-        self.depth += 1
-        node: yaml.Node | None = super().compose_node(parent, index)
-        self.depth -= 1
-        return node
-
-
-def _compose(text: str) -> yaml.Node | None:
-    loader = _Loader(text)
-    try:
-        if not loader.check_node():
-            return None
-        node: yaml.Node | None = loader.get_node()
-        if loader.check_node():
-            raise _Refused(loader.here(), "a second document starts here (`---`); one file holds one document")
-        return node
-    finally:
-        loader.dispose()
-
-
 class _Conversion:
-    """One walk over the nodes of one file."""
+    """Converts the YAML nodes of one file to values, in one walk."""
 
     def __init__(self, file: str, lines: list[str]) -> None:
         self.file = file
@@ -192,10 +128,10 @@ class _Conversion:
     def source(self, node: yaml.Node) -> Source:
         try:
             value = self.convert(node, ())
-        except _Refused as error:
+        except RefusedDocument as error:
             return _refusal(self.file, error.place, error.what)
         if not isinstance(value, dict) and not self.problems:
-            self.report((), _place(node.start_mark), "the file must hold keys and values (`name: winback`)")
+            self.report((), place_of(node.start_mark), "the file must hold keys and values (`name: winback`)")
         return Source(
             self.file,
             value if isinstance(value, dict) else None,
@@ -211,17 +147,17 @@ class _Conversion:
         self.spoiled.add(path)
 
     def convert(self, node: yaml.Node, path: KeyPath) -> Any:
-        place = _place(node.start_mark)
+        place = place_of(node.start_mark)
         self.values[path] = place
         if len(self.values) > MAX_VALUES:
-            raise _Refused(place, f"aliases make this more than {MAX_VALUES} values; write the values out")
-        if node.tag not in (_PLAIN, _TEXT, _COLLECTION):
+            raise RefusedDocument(place, f"aliases expand this to more than {MAX_VALUES} values; write the values out")
+        if node.tag not in (PLAIN, TEXT, COLLECTION):
             self.report(path, place, "tags such as `!!str` or `!name` are not used here; remove it")
             return None
         if isinstance(node, yaml.ScalarNode):
             return self.scalar(node, path)
         if id(node) in self.open:
-            raise _Refused(place, "an alias stands inside the value that it repeats")
+            raise RefusedDocument(place, "the alias is inside the value that it refers to")
         self.open.add(id(node))
         assert isinstance(node, yaml.MappingNode | yaml.SequenceNode)
         value = self.mapping(node, path) if isinstance(node, yaml.MappingNode) else self.sequence(node, path)
@@ -240,13 +176,13 @@ class _Conversion:
         for key, value, swallowed in self.entries(node, path):
             here = (*path, key.value)
             if key.value == "<<":
-                self.report(path, _place(key.start_mark), "`<<` is not part of YAML 1.2; write the keys out")
+                self.report(path, place_of(key.start_mark), "`<<` is not part of YAML 1.2; write the keys out")
                 continue
             if key.value in values or here in self.keys:
                 first = self.keys[here].line
-                self.report(here, _place(key.start_mark), f"the key is already written in line {first}")
+                self.report(here, place_of(key.start_mark), f"the key is already written in line {first}")
                 continue
-            self.keys[here] = _place(key.start_mark)
+            self.keys[here] = place_of(key.start_mark)
             values[key.value] = self.convert(value, here)
             if swallowed:
                 self.report(here, swallowed.place, swallowed.what)
@@ -255,12 +191,12 @@ class _Conversion:
     def entries(
         self, node: yaml.MappingNode, path: KeyPath
     ) -> Iterator[tuple[yaml.ScalarNode, yaml.Node, Trap | None]]:
-        """Key, value, and the trap that swallowed the next key, which is left out then."""
+        """Each key and value; and the trap, if a decimal comma made the rest of a number look like the next key."""
         pairs = list(node.value)
         while pairs:
             key, value = pairs.pop(0)
             if not isinstance(key, yaml.ScalarNode):
-                self.report(path, _place(key.start_mark), "a key must be a plain word")
+                self.report(path, place_of(key.start_mark), "a key must be a plain word")
                 continue
             trap = decimal_comma(value, pairs[0], self.lines) if pairs else None
             if trap:
@@ -268,30 +204,16 @@ class _Conversion:
             yield key, value, trap
 
     def scalar(self, node: yaml.ScalarNode, path: KeyPath) -> Any:
-        trap = scalar_trap(node, self.lines) or cut_by_comment(node, self.lines, plain=node.tag == _PLAIN)
+        trap = scalar_trap(node, self.lines) or cut_by_comment(node, self.lines, plain=node.tag == PLAIN)
         if trap:
             self.report(path, trap.place, trap.what)
             return None
-        if node.tag == _TEXT:
+        if node.tag == TEXT:
             return node.value
         if node.value == "":
             self.empty.add(path)
-        value = _resolve(node.value)
+        value = scalar_value(node.value)
         if isinstance(value, float) and not math.isfinite(value):
-            self.report(path, _place(node.start_mark), f"{node.value} is not a usable number")
+            self.report(path, place_of(node.start_mark), f"{node.value} is not a usable number")
             return None
         return value
-
-
-def _resolve(text: str) -> Any:
-    """YAML 1.2's core schema: `NO`, `on`, `22:30` and dates are text."""
-    if text in _NULLS:
-        return None
-    if text in _WORDS:
-        return _WORDS[text]
-    if len(text) <= 30:
-        if _INTEGER.fullmatch(text):
-            return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
-        if _FLOAT.fullmatch(text):
-            return float(text)
-    return text

@@ -1,4 +1,4 @@
-"""Whether the templates that a campaign names are there, with the parts, languages and subjects that it needs."""
+"""Checks that a campaign's templates exist, with the files, languages and subjects that it needs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PARTS = {
     "push": ("push.txt",),
     "customer": ("message.txt",),
 }
-"""By the channel's kind, the files of which a template needs one."""
+"""By the channel's kind of address, the files of which a template needs one."""
 
 
 def check_templates(root: Path, source: Source, settings: Settings, registry: Registry) -> list[Problem]:
@@ -28,7 +28,7 @@ def check_templates(root: Path, source: Source, settings: Settings, registry: Re
     known = _folders(root)
     for path, name, subject in _named(source):
         if not NAME.fullmatch(name):
-            problems.append(source.problem(path, f"{name!r} is not a folder's name inside {TEMPLATES}/"))
+            problems.append(source.problem(path, f"{name!r} is not the name of a folder in {TEMPLATES}/"))
         elif name not in known:
             problems.append(source.problem(path, unknown_name("template", name, known)))
         else:
@@ -46,7 +46,7 @@ def _folders(root: Path) -> list[str]:
 
 
 def _named(source: Source) -> Iterator[tuple[KeyPath, str, Any]]:
-    """Each template named, where, and the subject given beside it."""
+    """Each template that the campaign names: its place, its name, and the subject given with it."""
     given = source.get(("send", "subject"))
     name = source.get(("send", "template"))
     if isinstance(name, str):
@@ -73,7 +73,7 @@ def _check_parts(folder: Path, source: Source, path: KeyPath, kinds: list[str]) 
         parts = PARTS.get(kind, ())
         if parts and not any((folder / part).is_file() for part in parts):
             wanted = " or ".join(f"{TEMPLATES}/{folder.name}/{part}" for part in parts)
-            yield source.problem(path, f"the template {folder.name!r} has nothing for this channel: it needs {wanted}")
+            yield source.problem(path, f"the template {folder.name!r} has no file for this channel; it needs {wanted}")
 
 
 def _check_languages(
@@ -96,7 +96,7 @@ def _check_languages(
 
 
 def _language(source: Source, settings: Settings) -> tuple[str, KeyPath | None]:
-    """The language that must be there, and where the campaign says so."""
+    """The language that the template must have, and where the campaign names it."""
     language = source.get(("send", "language"))
     if isinstance(language, str):
         return language, ("send", "language")

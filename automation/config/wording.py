@@ -1,4 +1,4 @@
-"""Pydantic's errors in this project's words."""
+"""Pydantic's errors as the texts that this project shows."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ def explain(error: ValidationError, raw: Any, model: type[BaseModel]) -> dict[Ke
             chosen[path] = detail
     unknown = [path[-1] for path, detail in chosen.items() if detail["type"] == "extra_forbidden"]
     return {
-        path: _say(path, detail, keys_at(model, path[:-1]), raw)
+        path: _describe(path, detail, keys_at(model, path[:-1]), raw)
         for path, detail in chosen.items()
         if not (detail["type"] == "missing" and any(near_miss(word, [str(path[-1])]) for word in unknown))
     }
 
 
 def _existing(detail: ErrorDetails, raw: Any) -> KeyPath:
-    """The error's location as far as the file has it: pydantic adds the names of a union's members."""
+    """The error's location as far as it exists in the file: pydantic adds the names of a union's members."""
     path: list[str | int] = []
     value = raw
     for part in detail["loc"]:
@@ -79,7 +79,7 @@ def _rank(detail: ErrorDetails) -> int:
     return _RANK.index(detail["type"]) if detail["type"] in _RANK else len(_RANK)
 
 
-def _say(path: KeyPath, detail: ErrorDetails, keys: Collection[str], raw: Any) -> tuple[str, bool]:
+def _describe(path: KeyPath, detail: ErrorDetails, keys: Collection[str], raw: Any) -> tuple[str, bool]:
     if detail["type"] == "extra_forbidden":
         for part in path[:-1]:
             raw = raw[part]
@@ -107,7 +107,7 @@ def _text(detail: ErrorDetails) -> str:
 
 
 def show(value: object) -> str:
-    """A value as the file has it, cut when it is long."""
+    """A value as it would be in the file, shortened to 80 characters."""
     words = {True: "true", False: "false", None: "null"}
     text = words[value] if isinstance(value, bool | None) else repr(value)
     return text if len(text) <= 80 else text[:77] + "..."

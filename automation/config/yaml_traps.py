@@ -1,4 +1,4 @@
-"""YAML that reads differently than it was meant: each trap with the line as it should be."""
+"""Common YAML mistakes that mean something else than intended, each with the corrected line."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ _DECIMAL_COMMA = re.compile(r"(\d{1,3}(?:\.\d{3})*|\d+),(\d+)(.*)")
 
 @dataclass(frozen=True)
 class Trap:
+    """A mistake and its place; `what` says how to write it."""
+
     place: Place
     what: str
 
@@ -124,7 +126,7 @@ def decimal_comma(value: yaml.Node, following: tuple[yaml.Node, yaml.Node], line
 
 
 def explain_syntax(error: yaml.MarkedYAMLError, lines: list[str]) -> tuple[Place, str]:
-    """Where and why, in words about the file and not about the parser."""
+    """The place and the reason, in terms of the file instead of the parser."""
     mark = error.problem_mark or error.context_mark
     if mark is None:
         return Place(1, 1), f"can't be read as YAML: {error.problem}"
@@ -151,7 +153,7 @@ def _reason(error: yaml.MarkedYAMLError, mark: yaml.Mark, line: str) -> str:
 
 
 def _written_line_reason(problem: str, mark: yaml.Mark, line: str) -> str | None:
-    """What one line alone explains."""
+    """The reason, if the line alone shows it."""
     if "\t" in line[: mark.column + 1] and ("cannot start any token" in problem or "indent" in problem):
         return "a tab: YAML is indented with spaces only"
     if comparison := _COMPARISON.search(line):

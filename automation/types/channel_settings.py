@@ -1,4 +1,4 @@
-"""How fast messages may leave: rates, a warm-up, and what pauses a channel."""
+"""A channel's settings: its providers, rates and warm-up, and when it pauses."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from automation.types.rate import Rate
 
 
 class WarmUp(Grammar):
-    """A new provider or address gets more each day: `first_day` on the day `from`, then `grows` a day."""
+    """The daily limit of a new provider or address: `first_day` on the day `from`, then `grows` more each day."""
 
     from_: date = Field(alias="from", description="the first day, in the shop's time zone")
-    first_day: int = Field(ge=1, description="how many messages may leave on it")
-    grows: Percent = Field(default=Decimal("0.3"), description="by how much more each day; 30% by default")
+    first_day: int = Field(ge=1, description="how many messages may leave on the first day")
+    grows: Percent = Field(default=Decimal("0.3"), description="the growth from day to day")
 
     def cap(self, day: date) -> int | None:
-        """How many may leave that day; None once the cap is past ten million and means nothing."""
+        """How many messages may leave that day; None once the limit is above ten million and has no effect."""
         days = (day - self.from_).days
         if days < 0:
             return 0
@@ -31,17 +31,17 @@ class WarmUp(Grammar):
 
 
 class PauseWhen(Grammar):
-    """What pauses a campaign, or a channel, by itself: shares of what was sent, once there is enough to judge by."""
+    """When a campaign or channel pauses automatically: shares of the sent messages, once enough were sent."""
 
-    failures: Percent = Field(default=Decimal("0.2"), description="messages that failed for good")
-    bounces: Percent = Field(default=Decimal("0.05"), description="messages that came back")
-    complaints: Percent = Field(default=Decimal("0.003"), description="messages that were called spam")
-    of_at_least: int = Field(default=200, ge=1, description="how many messages it takes to judge")
+    failures: Percent = Field(default=Decimal("0.2"), description="share of messages that failed permanently")
+    bounces: Percent = Field(default=Decimal("0.05"), description="share of messages that bounced")
+    complaints: Percent = Field(default=Decimal("0.003"), description="share of messages reported as spam")
+    of_at_least: int = Field(default=200, ge=1, description="how many messages must be sent before the shares count")
 
 
 @dataclass(frozen=True)
 class ProviderSettings(Using):
-    """One provider of a channel: a component with its options, and how fast it may be used."""
+    """One provider of a channel: a component with its options, its rate and warm-up."""
 
     rate: Rate | None = None
     warm_up: WarmUp | None = None
@@ -49,16 +49,17 @@ class ProviderSettings(Using):
 
 @dataclass(frozen=True)
 class ChannelSettings(ProviderSettings):
-    """A channel of config.yaml; `otherwise` is the provider that it fails over to."""
+    """A channel of config.yaml; `otherwise` is the provider to fail over to."""
 
     rate_per_domain: tuple[tuple[str, Rate], ...] = ()
     otherwise: ProviderSettings | None = None
     pause_when: PauseWhen = field(default_factory=PauseWhen)
 
     def domain_rate(self, domain: str) -> Rate | None:
-        """What one recipient domain may get of this channel."""
+        """How fast one recipient domain may get messages from this channel."""
         rates = dict(self.rate_per_domain)
         return rates.get(domain, rates.get("otherwise"))
 
     def provider(self, number: int) -> ProviderSettings | None:
+        """The first provider (0), or the one to fail over to (1), if there is one."""
         return self.otherwise if number else self

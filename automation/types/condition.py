@@ -1,4 +1,4 @@
-"""Who: a condition's rules, the audience they make, and the components that a file names."""
+"""Conditions: rules and groups of rules; audiences; and the components that a file names."""
 
 from __future__ import annotations
 

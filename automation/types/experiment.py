@@ -1,4 +1,4 @@
-"""How a campaign learns: holdout, variants, winner and goal."""
+"""A campaign's experiment: holdout, variants, winner and goal."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from automation.types.quantity import Duration, Percent
 
 
 class Variant(Grammar):
+    """One version of the message, for a share of the contacted customers."""
+
     share: Percent
     template: str | None = None
     subject: str | Mapping[str, str] | None = None
 
 
 class Winner(Grammar):
+    """Tests the variants on a part of the audience, and sends the best to the rest."""
+
     test_on: Percent
     after: Duration
     by: Literal["opens", "clicks", "conversions", "revenue", "profit"]
@@ -25,12 +29,16 @@ class Winner(Grammar):
 
 
 class Goal(Grammar):
+    """What counts as a conversion, and within which time after the message."""
+
     did: str
     within: Duration
     measure: Literal["conversions", "revenue", "profit"] = "conversions"
 
 
 class Experiment(Grammar):
+    """How the campaign's effect is measured."""
+
     holdout: Percent | None = None
     variants: Mapping[str, Variant] = Field(default_factory=dict)
     allocate: Literal["fixed", "automatic"] = "fixed"

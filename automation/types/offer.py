@@ -1,4 +1,4 @@
-"""What may be given to a customer with a message."""
+"""An offer: a discount, free shipping or nothing, with its coupon and cost."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Offer(BaseModel):
     value: Decimal = Decimal(0)
     currency: str | None = None
     label: str | Mapping[str, str]
-    """How messages call it; or language → text."""
+    """Its name in messages; or language → name."""
     coupon: Literal["none", "unique", "shared"] = "none"
     code: str | None = None  # the shared code, or the prefix of unique ones
     minimum_basket: Decimal | None = None

@@ -1,4 +1,4 @@
-"""Which offer a message may carry, and what it may cost."""
+"""The offer of a campaign's messages: a fixed one or a policy's choice, its budget and validity."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from automation.types.quantity import Amount, Duration
 
 
 class Budget(Grammar):
+    """The most that a campaign's offers may cost in a run, a month or in total."""
+
     amount: Amount
     per: Literal["run", "month", "total"] = "run"
     counts: Literal["promised", "redeemed"] = "promised"
 
 
 class OfferPlan(Grammar):
-    """`fixed`, or `using` a policy that chooses among `choose`."""
+    """Either `fixed`, or `using` a policy that chooses among the offers in `choose`."""
 
     fixed: Annotated[str, Names("offers")] | None = None
     using: Annotated[InstanceOf[Using], Names("offer_policies")] | None = None

@@ -1,4 +1,4 @@
-"""Durations, money, shares and comparisons, as people write them."""
+"""Durations, money, percentages and comparisons, parsed from the text of a file."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Money:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A number compared with: `at least 2`, or a bare `2`, which means exactly 2."""
+    """A comparison with a number: `at least 2`, or a bare `2`, which means exactly 2."""
 
     operator: Operator
     number: Decimal
@@ -73,7 +73,7 @@ class Comparison:
 
 
 def parse_duration(text: object) -> timedelta:
-    """`90d`, `2h`, `30m`, `45s`, `2w`; a day is 24 hours."""
+    """`90d`, `2h`, `30m`, `45s`, `2w`; a day is 24 hours. Raises ValueError."""
     if isinstance(text, timedelta):
         return text
     if isinstance(text, str) and (match := _DURATION.fullmatch(text.strip())):
@@ -82,7 +82,7 @@ def parse_duration(text: object) -> timedelta:
 
 
 def parse_money(text: object) -> Money:
-    """`2000 EUR`, `19.90 EUR`."""
+    """`2000 EUR`, `19.90 EUR`. Raises ValueError."""
     if isinstance(text, Money):
         return text
     if isinstance(text, str) and (match := _MONEY.fullmatch(text.strip())):
@@ -91,7 +91,7 @@ def parse_money(text: object) -> Money:
 
 
 def parse_percent(text: object) -> Decimal:
-    """`10%` → 0.1; from 0 to 100 %."""
+    """`10%` → 0.1; from 0 to 100 %. Raises ValueError."""
     if isinstance(text, Decimal):
         return text
     if isinstance(text, str) and (match := _PERCENT.fullmatch(text.strip())):
@@ -103,7 +103,7 @@ def parse_percent(text: object) -> Decimal:
 
 
 def parse_comparison(text: object) -> Comparison:
-    """`at least 2`, `at most 10 EUR`, `exactly 3`, or a bare number."""
+    """`at least 2`, `at most 10 EUR`, `exactly 3`, or a bare number. Raises ValueError."""
     if isinstance(text, Comparison):
         return text
     if isinstance(text, int | float) and not isinstance(text, bool):

@@ -1,4 +1,4 @@
-"""An admin's own condition: one SELECT over customers, products and events, and nothing else."""
+"""Checks a condition in SQL: one SELECT over customers, products and events, and nothing else."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HARMLESS = frozenset({"EPOCH", "LIST_CONTAINS", "LIST_DISTINCT", "MEDIAN", "QUA
 
 
 def check_query(text: str) -> str:
-    """The text, if it is one SELECT of `customer_id` that only looks at the three tables. Raises ValueError.
+    """The text, if it is one SELECT of `customer_id` that reads only the three tables. Raises ValueError.
 
     What reads files, settings or the clock is refused: an audience depends on the data alone. `:as_of` stands for the
     instant of the audience.

@@ -14,13 +14,14 @@ _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 
 @dataclass(frozen=True)
 class Rate:
-    """So many messages in a unit of time, spread evenly over it."""
+    """A number of messages in a unit of time, spread evenly over it."""
 
     messages: int
     unit: str
 
     @property
     def per_second(self) -> float:
+        """Messages a second."""
         return self.messages / _SECONDS[self.unit]
 
     def __str__(self) -> str:
@@ -28,7 +29,7 @@ class Rate:
 
 
 def parse_rate(text: object) -> Rate:
-    """`50 per second`, `1000 per hour`; at least 1."""
+    """`50 per second`, `1000 per hour`; at least 1. Raises ValueError."""
     if isinstance(text, Rate):
         return text
     if isinstance(text, str) and (match := _RATE.fullmatch(text.strip())) and int(match[1]) >= 1:

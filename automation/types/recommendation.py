@@ -1,4 +1,4 @@
-"""Which products a message shows."""
+"""The recommendations of a campaign's messages."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from automation.types.grammar import Grammar, Names
 
 
 class Recommend(Grammar):
+    """Which products a message shows: up to `items`, from a recommender or model."""
+
     using: Annotated[InstanceOf[Using], Names("recommenders")]
     items: Annotated[int, Field(ge=1, le=100)] = 6
     at_least: Annotated[int, Field(ge=0, le=100)] = 0

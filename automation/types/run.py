@@ -7,10 +7,12 @@ from enum import StrEnum
 
 
 class RunState(StrEnum):
+    """Where a run is; done, failed, stopped and expired are final."""
+
     CREATED = "created"  # the due time is claimed; the audience is not frozen yet
-    HELD = "held"  # a guard holds it until its data is fresh or somebody confirms it; nobody is contacted
-    PLANNING = "planning"  # frozen; batches are being planned
-    SENDING = "sending"  # everything is planned; messages are leaving
+    HELD = "held"  # by a guard, until its data is fresh or somebody releases it; nobody is contacted
+    PLANNING = "planning"  # the audience is frozen; batches are being planned
+    SENDING = "sending"  # every batch is planned; messages are being sent
     DONE = "done"
     FAILED = "failed"
     STOPPED = "stopped"
@@ -18,6 +20,8 @@ class RunState(StrEnum):
 
 
 class RunKind(StrEnum):
+    """Why a run exists: its schedule, an event, or a person who started it."""
+
     SCHEDULE = "schedule"
     EVENT = "event"
     MANUAL = "manual"
@@ -25,7 +29,7 @@ class RunKind(StrEnum):
 
 @dataclass(frozen=True)
 class Account:
-    """Every member of a run's audience, by where they stand. The parts always add up to `audience`."""
+    """How many members of a run's audience are in which state. The parts always add up to `audience`."""
 
     audience: int
     unplanned: int = 0
@@ -44,5 +48,6 @@ class Account:
 
     @property
     def adds_up(self) -> bool:
+        """Whether every member is accounted for."""
         parts: dict[str, int] = vars(self).copy()
         return parts.pop("audience") == sum(parts.values())

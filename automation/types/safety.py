@@ -1,4 +1,4 @@
-"""What config.yaml says to keep a shop safe: caps over all campaigns, guards that hold a run, and testing."""
+"""Frequency caps across all campaigns, and the guards that hold a run."""
 
 from __future__ import annotations
 
@@ -14,48 +14,52 @@ from automation.types.quantity import Duration, Percent
 
 
 class Caps(Grammar):
-    """How many marketing messages one person gets at most, whatever the campaigns."""
+    """The most marketing messages that one person gets, across all campaigns."""
 
-    total: tuple[Cap, ...] = Field(default=(), description="of all marketing topics on all channels together")
+    total: tuple[Cap, ...] = Field(default=(), description="caps on all marketing messages together")
     channels: Mapping[str, tuple[Cap, ...]] = Field(
-        default_factory=dict, description="of all marketing topics on one channel"
+        default_factory=dict, description="channel → caps on its marketing messages"
     )
-    topics: Mapping[str, tuple[Cap, ...]] = Field(default_factory=dict, description="of one topic on all channels")
+    topics: Mapping[str, tuple[Cap, ...]] = Field(
+        default_factory=dict, description="topic → caps on its messages, on all channels"
+    )
     min_gap: Duration | None = Field(
-        default=None, description="the least time between two marketing messages to one person"
+        default=None, description="the minimum time between two marketing messages to one person"
     )
     look_ahead: Duration | None = Field(
-        default=None, description="how far ahead a higher campaign's due time already takes its places under the caps"
+        default=None, description="how long before its due time a higher-priority campaign reserves its cap slots"
     )
 
 
 class RepeatGuard(Grammar):
-    """Holds a run when its people just got the same campaign."""
+    """Holds a run if many of its people just got the same campaign."""
 
-    above: Percent = Field(default=Decimal("0.3"), description="the share of the audience from which a run is held")
+    above: Percent = Field(default=Decimal("0.3"), description="the share of the audience above which a run is held")
     within: Duration | None = Field(
         default=None,
-        description="how long ago counts as just now; without it, half of the usual time between runs",
+        description="how far back to look; by default half of the usual time between runs",
     )
     at_least: Annotated[int, Field(ge=1)] = Field(
-        default=50, description="how many people must have got it for the run to be held"
+        default=50, description="how many people must have got it before a run is held"
     )
 
 
 class SizeGuard(Grammar):
-    """Holds a run whose audience is unusually large against its own history."""
+    """Holds a run whose audience is unusually large for the campaign."""
 
     above: Annotated[float, Field(gt=1)] = Field(
-        default=3.0, description="how many times the median of the last runs' audiences is unusual"
+        default=3.0, description="how many times the median audience of the last runs is unusual"
     )
     at_least: Annotated[int, Field(ge=1)] = Field(
-        default=100, description="how large an audience must be for the run to be held"
+        default=100, description="how large an audience must be before a run is held"
     )
 
 
 class Guards(Grammar):
-    """What a run must pass before anybody is contacted."""
+    """Checks that a run must pass before anybody is contacted."""
 
-    repeat: RepeatGuard = Field(default=RepeatGuard(), description="the same people just got the same campaign")
-    size: SizeGuard = Field(default=SizeGuard(), description="the audience is unusually large against its own history")
-    off: tuple[Literal["repeat", "size"], ...] = Field(default=(), description="guards that never hold a run")
+    repeat: RepeatGuard = Field(
+        default=RepeatGuard(), description="holds a run if its people just got the same campaign"
+    )
+    size: SizeGuard = Field(default=SizeGuard(), description="holds a run whose audience is unusually large")
+    off: tuple[Literal["repeat", "size"], ...] = Field(default=(), description="guards to switch off")

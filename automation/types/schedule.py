@@ -170,7 +170,7 @@ EveryText = Annotated[
     Every,
     BeforeValidator(parse_every),
     PlainSerializer(str, return_type=str),
-    _text("Tuesday 09:00", "day 09:00", "month 1 09:00", "15m"),
+    _text("Tuesday 09:00", "day 09:00", "weekday 09:00", "month 1 09:00", "month last 09:00", "15m", "2h"),
 ]
 MomentText = Annotated[
     LocalMoment,

@@ -1,4 +1,4 @@
-"""A value that must never be shown: a password, a token, a key."""
+"""A value that is never shown: a password, a token, a key."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic.annotated_handlers import GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-"""How a file names a secret: `${SMTP_PASSWORD}`, the whole value, read from the environment."""
+"""How a file refers to a secret: `${SMTP_PASSWORD}` as the whole value, read from the environment."""
 
 
 class Secret(SecretStr):

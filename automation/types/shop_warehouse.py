@@ -1,4 +1,4 @@
-"""config.yaml's `warehouse:`: a shop's own tables on its own engine, which are only read."""
+"""`warehouse:` in config.yaml: the shop's own tables in its own database, which are only read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _engine(url: str) -> str:
             f"{url!r} is no engine; write postgresql://reader@host/shop, spark://host:7077 or spark:local[2]"
         )
     if re.match(r"\w+://[^/@\s]*:[^/@\s]+@", url):
-        raise ValueError("a password stands in the address; write it as password: ${WAREHOUSE_PASSWORD}")
+        raise ValueError("the address contains a password; write it as password: ${WAREHOUSE_PASSWORD}")
     return url
 
 
@@ -29,7 +29,7 @@ def _table(name: str) -> str:
 
 
 class TablePlace(BaseModel):
-    """Where a table lies, and what its columns are called there: ours to theirs. What isn't named keeps its name."""
+    """The shop's table, and its column names: ours → theirs. Other columns keep their names."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -38,7 +38,7 @@ class TablePlace(BaseModel):
 
 
 class ShopWarehouse(BaseModel):
-    """A table that isn't named is ours, as without `warehouse:`: `import` writes it, in a folder of our own."""
+    """Tables that are not listed are kept in the project's own warehouse, where `automation import` writes them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -55,4 +55,5 @@ class ShopWarehouse(BaseModel):
 
     @property
     def places(self) -> Mapping[TableName, TablePlace]:
+        """The shop's tables, in the order of `TABLES`."""
         return {name: self.tables[name] for name in TABLES if name in self.tables}

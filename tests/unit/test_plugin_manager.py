@@ -220,7 +220,7 @@ def test_a_plugin_that_cannot_be_imported(shelf: Shelf) -> None:
     shelf.drop("weather.py", "import a_library_that_is_not_here\n")
     assert shelf.refusal() == (
         "plugin 'weather' (plugins/weather.py) can't be loaded: ModuleNotFoundError: No module named "
-        "'a_library_that_is_not_here'; mend it, or disable it in config.yaml: plugins: {disable: [weather]}"
+        "'a_library_that_is_not_here'; fix it, or disable it in config.yaml: plugins: {disable: [weather]}"
     )
 
 
@@ -228,7 +228,7 @@ def test_an_installed_plugin_that_cannot_be_imported(shelf: Shelf) -> None:
     shelf.install("weather", "1 / 0\n", version="0.3")
     assert shelf.refusal() == (
         "plugin 'weather' (shop-weather 0.3) can't be loaded: ZeroDivisionError: division by zero; "
-        "mend it, or disable it in config.yaml: plugins: {disable: [weather]}"
+        "fix it, or disable it in config.yaml: plugins: {disable: [weather]}"
     )
 
 
@@ -236,7 +236,7 @@ def test_a_plugin_that_ends_the_process_is_refused_like_any_other(shelf: Shelf) 
     shelf.drop("weather.py", "raise SystemExit('bye')\n")
     assert shelf.refusal() == (
         "plugin 'weather' (plugins/weather.py) can't be loaded: SystemExit: bye; "
-        "mend it, or disable it in config.yaml: plugins: {disable: [weather]}"
+        "fix it, or disable it in config.yaml: plugins: {disable: [weather]}"
     )
 
 
@@ -244,7 +244,7 @@ def test_a_plugin_with_a_mistake_in_its_grammar(shelf: Shelf) -> None:
     shelf.drop("weather.py", "def weather(:\n")
     assert shelf.refusal() == (
         "plugin 'weather' (plugins/weather.py) can't be loaded: SyntaxError: invalid syntax (weather.py, line 1); "
-        "mend it, or disable it in config.yaml: plugins: {disable: [weather]}"
+        "fix it, or disable it in config.yaml: plugins: {disable: [weather]}"
     )
 
 
@@ -283,7 +283,7 @@ def test_a_hook_that_does_not_exist(shelf: Shelf) -> None:
     )
     assert shelf.refusal() == (
         "plugin 'weather' (plugins/weather.py) can't be loaded: unknown hook 'register_recomenders'; "
-        "mend it, or disable it in config.yaml: plugins: {disable: [weather]}"
+        "fix it, or disable it in config.yaml: plugins: {disable: [weather]}"
     )
 
 
@@ -302,7 +302,7 @@ def test_an_observer_that_asks_for_a_value_that_does_not_exist(shelf: Shelf) -> 
     assert refusal.startswith("plugin 'weather' (plugins/weather.py) can't be loaded: PluginValidationError: ")
     assert "hookimpl definition: run_started(campaign, weather)" in refusal
     assert "{'weather'}" in refusal
-    assert refusal.endswith("; mend it, or disable it in config.yaml: plugins: {disable: [weather]}")
+    assert refusal.endswith("; fix it, or disable it in config.yaml: plugins: {disable: [weather]}")
 
 
 SHAPES = {

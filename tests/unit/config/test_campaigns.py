@@ -195,7 +195,7 @@ def test_a_file_that_cannot_be_read_is_named_by_its_path(parse: Parse) -> None:
             "audience: {all: [everyone, {not: {any: [{did: 5}]}}]}",
             "5:47: audience.all[2].not.any[1].did: 5 must be text",
         ),
-        ("audience: {segment: loyal, any: [{did: view}]}", "5:12: audience.segment: can't stand beside `any`"),
+        ("audience: {segment: loyal, any: [{did: view}]}", "5:12: audience.segment: can't be combined with `any`"),
         ("recommend: {using: neighbours, options: {k: 0}}", "5:45: recommend.options.k: must be at least 1"),
         ("recommend: {using: neighbours, options: {kk: 9}}", "5:42: recommend.options.kk: unknown key; allowed: k"),
         (

@@ -18,7 +18,7 @@ from automation.types.secret import Secret
 
 ReadConfig = Callable[..., tuple[Settings | None, list[str]]]
 SHOP = "shop: {name: Toy Shop}\n"
-PLAIN = "a secret must not stand in a file; write ${PASSWORD} and set it in the environment"
+PLAIN = "a secret must not be in a file; write ${PASSWORD} and set it in the environment"
 
 
 def test_offers_are_shares_and_money(settings: Settings) -> None:
@@ -103,7 +103,7 @@ def test_a_bare_name_is_a_component_without_options(read_config: ReadConfig) -> 
         ),
         (
             "data_dir: ${HOME}\n",
-            "2:11: data_dir: ${HOME} is for secrets only, and this is none; write the value itself",
+            "2:11: data_dir: ${HOME} is only for secrets; write the value itself",
         ),
         ("models: {m: {using: neighbours, seed: -1}}\n", "2:39: models.m.seed: must be at least 0"),
         (
