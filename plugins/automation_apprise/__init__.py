@@ -1,4 +1,4 @@
-"""Messages through Apprise's hundred services (`apprise` for one place, `apprise_phone` for each customer's number)."""
+"""Messages through Apprise: `apprise` to one target, `apprise_phone` to each customer's phone number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`churn`: a segmenter that learns from behaviour who is likely to stop buying, and says why."""
+"""`churn`: a segmenter that learns from behaviour who is likely to stop buying, with reasons."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a model's score to a probability that means what it says."""
+"""From a model's score to a calibrated probability."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ FOLDS = 5
 def fit_calibration(kind: Kind, matrix: Matrix, lapsed: NDArray[np.int64], *, seed: int) -> Vector:
     """Slope and shift, (2,), of Platt scaling on out-of-fold scores of the training customers only.
 
-    Platt's two numbers (Platt 1999) rather than isotonic steps: they keep every customer's rank, which `top … by`
-    needs, and two numbers can't overfit a small shop.
+    matrix: (customers, columns); lapsed: (customers,), 0 or 1. Platt scaling (Platt 1999) rather than isotonic
+    regression: it keeps every customer's rank, which `top … by` needs, and two numbers can't overfit a small shop.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold
@@ -34,11 +34,12 @@ def fit_calibration(kind: Kind, matrix: Matrix, lapsed: NDArray[np.int64], *, se
 
 
 def calibrate(scores: Vector, calibration: Vector) -> Vector:
+    """Probabilities, (customers,), from uncalibrated scores in (0, 1) and the slope and shift of `fit_calibration`."""
     return logistic(calibration[0] * _log_odds(scores) + calibration[1])
 
 
 def calibration_error(lapsed: NDArray[np.int64], probability: Vector, *, bins: int = 10) -> float:
-    """Expected calibration error over bins of equally many customers: the mean gap between promised and seen."""
+    """Expected calibration error over bins of equally many customers: predicted less observed share."""
     order = np.argsort(probability, kind="stable")
     parts = [part for part in np.array_split(order, bins) if len(part)]
     gaps = [len(part) * abs(probability[part].mean() - lapsed[part].mean()) for part in parts]

@@ -1,4 +1,4 @@
-"""The four models: fitted by scikit-learn, kept as arrays, scored and explained by numpy alone."""
+"""The four models: fitted by scikit-learn, kept as arrays, scored and explained with numpy alone."""
 
 from __future__ import annotations
 
@@ -19,80 +19,91 @@ Kind = Literal["logistic", "decision_tree", "random_forest", "gradient_boosting"
 
 
 class Classifier(Protocol):
-    """matrix: (customers, columns), float64."""
+    """A fitted model. matrix: (customers, columns), float64."""
 
     def probability(self, matrix: Matrix) -> Vector:
-        """Of class 1, (customers,): what scikit-learn's predict_proba gives, to 1e-9."""
+        """The probability of class 1, (customers,): equal to scikit-learn's predict_proba within 1e-9."""
         ...
 
     def contributions(self, matrix: Matrix) -> Matrix:
-        """How far each column moves a customer away from the average one, (customers, columns)."""
+        """How far each column moves a customer away from the average customer, (customers, columns)."""
         ...
 
-    def arrays(self) -> dict[str, NDArray[Any]]: ...
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Everything learned, by name; `from_arrays` restores it."""
+        ...
 
 
 @dataclass(frozen=True)
 class Logistic:
-    """Contribution: coefficient × standardised value, in log-odds."""
+    """Logistic regression. coefficients: (columns,); intercept: (1,). Contributions are in log-odds."""
 
     coefficients: Vector
     intercept: Vector
 
     def probability(self, matrix: Matrix) -> Vector:
+        """The probability of class 1, (customers,)."""
         # Not `matrix @ coefficients`: BLAS rounds by the batch's size, and a score must not depend on its neighbours.
         return logistic((matrix * self.coefficients).sum(axis=1) + self.intercept)
 
     def contributions(self, matrix: Matrix) -> Matrix:
+        """Coefficient × standardised value, (customers, columns)."""
         return matrix * self.coefficients
 
     def arrays(self) -> dict[str, NDArray[Any]]:
+        """The coefficients and the intercept."""
         return dict(vars(self))
 
 
 @dataclass(frozen=True)
 class Averaged:
-    """One tree, or the mean of a forest's; contributions in probability."""
+    """One tree, or the mean of a forest. Contributions are in probability."""
 
     trees: Trees
 
     def probability(self, matrix: Matrix) -> Vector:
+        """The mean of the trees' predictions, (customers,)."""
         return self.trees.total(matrix) / len(self.trees.roots)
 
     def contributions(self, matrix: Matrix) -> Matrix:
+        """The mean of the trees' contributions, (customers, columns)."""
         return self.trees.contributions(matrix) / len(self.trees.roots)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
+        """The trees' arrays."""
         return self.trees.arrays()
 
 
 @dataclass(frozen=True)
 class Boosted:
-    """A start and the trees' steps, summed in log-odds."""
+    """Gradient boosting: a start value, (1,), and the trees' steps, summed in log-odds."""
 
     trees: Trees
     start: Vector
 
     def probability(self, matrix: Matrix) -> Vector:
+        """The probability of class 1, (customers,)."""
         return logistic(self.start + self.trees.total(matrix))
 
     def contributions(self, matrix: Matrix) -> Matrix:
+        """The trees' contributions in log-odds, (customers, columns)."""
         return self.trees.contributions(matrix)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
+        """The trees' arrays, and the start value."""
         return {**self.trees.arrays(), "start": self.start}
 
 
 def fit_classifier(kind: Kind, matrix: Matrix, lapsed: NDArray[np.int64], *, seed: int) -> Classifier:
-    """Learn from (customers, columns) and 0/1; the same seed gives the same arrays."""
-    return take_over(estimator(kind, len(matrix), seed=seed).fit(matrix, lapsed))
+    """Learn from a matrix, (customers, columns), and 0 or 1 per customer; the same seed gives the same arrays."""
+    return from_estimator(estimator(kind, len(matrix), seed=seed).fit(matrix, lapsed))
 
 
 def estimator(kind: Kind, customers: int, *, seed: int) -> Any:
-    """scikit-learn's estimator, unfitted, with settings chosen on windows before any that is reported.
+    """scikit-learn's estimator, unfitted. Its settings were chosen on time windows before any that is reported.
 
-    No class weights: they would bend the probabilities that `calibration` then has to bend back, and all four fit
-    probabilities, not classes. Leaves are a share of the customers, so that a model stays small on a large shop.
+    No class weights: they would distort the probabilities, which `calibration` would then have to undo. A leaf's least
+    size is a share of the customers, so that a model stays small on a large shop.
     """
     leaf = min(max(customers // 80, 5), 500)
     if kind == "logistic":
@@ -114,8 +125,8 @@ def estimator(kind: Kind, customers: int, *, seed: int) -> Any:
     )
 
 
-def take_over(fitted: Any) -> Classifier:
-    """What a fitted scikit-learn estimator of the four kinds learned, as our own."""
+def from_estimator(fitted: Any) -> Classifier:
+    """The classifier of a fitted scikit-learn estimator of one of the four kinds."""
     if hasattr(fitted, "coef_"):
         return Logistic(fitted.coef_[0].astype(np.float64), fitted.intercept_.astype(np.float64))
     if hasattr(fitted, "init_"):
@@ -128,7 +139,7 @@ def take_over(fitted: Any) -> Classifier:
 
 
 def from_arrays(kind: Kind, arrays: Mapping[str, NDArray[Any]], columns: int) -> Classifier:
-    """Raises KeyError and ValueError for arrays that don't fit."""
+    """The classifier that `arrays()` came from. Raises KeyError and ValueError for arrays that don't fit."""
     if kind == "logistic":
         coefficients, intercept = arrays["coefficients"], arrays["intercept"]
         if coefficients.shape != (columns,) or intercept.shape != (1,):

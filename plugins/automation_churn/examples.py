@@ -1,4 +1,4 @@
-"""Customers at a cut, as a matrix with the answer beside it."""
+"""Customers at a cut date: a matrix of features, and whether each customer lapsed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from automation.errors import NotEnoughData
 from automation.ids import shares
-from automation_churn.features import FEATURES, features, known_customers, lapsed
+from automation_churn.features import FEATURES, features, known_customers, returned
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 BATCH = 50_000
 LARGEST_FIT = 200_000
-"""More customers than this are sampled by a stable hash: the fit gains nothing by more and memory stays bounded."""
+"""Larger shops are sampled by a stable hash: more customers improve the fit no further, and memory stays bounded."""
 LEAST_OF_EACH = 50
 
 
@@ -38,11 +38,13 @@ class Examples:
 
     @property
     def recency(self) -> NDArray[np.float64]:
+        """Days since the last purchase, (customers,)."""
         recency: NDArray[np.float64] = self.raw[:, FEATURES.index("recency")]
         return recency
 
 
 def features_at(events: ir.Table, cut: datetime, options: ChurnOptions) -> ir.Table:
+    """`features` as the options have it: customer_id and `FEATURES`, one row per known customer; lazy."""
     return features(
         events,
         cut,
@@ -56,8 +58,8 @@ def features_at(events: ir.Table, cut: datetime, options: ChurnOptions) -> ir.Ta
 def examples_at(events: ir.Table, cut: datetime, options: ChurnOptions) -> Examples:
     """Everyone known at the cut, and whether they bought in the horizon after it; sorted by customer_id."""
     table = features_at(events, cut, options)
-    returned = lapsed(events, cut, horizon=options.horizon, bought=options.bought).mutate(returned=True)
-    table = table.left_join(returned, "customer_id").drop("customer_id_right")
+    stayed = returned(events, cut, horizon=options.horizon, bought=options.bought).mutate(returned=True)
+    table = table.left_join(stayed, "customer_id").drop("customer_id_right")
     customers = known_customers(events, cut, history=options.history, bought=options.bought).to_pyarrow().as_py()
     share = LARGEST_FIT / max(customers, 1)
     batches = [_sampled(batch, share) for batch in frames(table)]
@@ -68,7 +70,7 @@ def examples_at(events: ir.Table, cut: datetime, options: ChurnOptions) -> Examp
 
 
 def check_enough(found: Examples, cut: datetime, horizon: timedelta) -> None:
-    """Raise `NotEnoughData` unless both answers are there often enough to learn from and to judge by."""
+    """Raise `NotEnoughData` unless at least `LEAST_OF_EACH` customers lapsed and as many bought again."""
     gone = int(found.lapsed.sum())
     stayed = len(found.lapsed) - gone
     if min(gone, stayed) < LEAST_OF_EACH:
@@ -83,11 +85,11 @@ def check_enough(found: Examples, cut: datetime, horizon: timedelta) -> None:
 def frames(table: ir.Table) -> Iterator[pl.DataFrame]:
     """The table sorted by customer_id, at most 50,000 rows a frame, one frame in memory at a time.
 
-    The snapshot's connection answers nothing else until the last frame is taken.
+    The snapshot's connection can't run another query until the last frame is read.
     """
     reader = table.order_by("customer_id").to_pyarrow_batches(chunk_size=BATCH)
     with warnings.catch_warnings():
-        # ibis 12 asks DuckDB 1.5 by a name that it has deprecated, once, at the first batch.
+        # ibis 12 calls a method that DuckDB 1.5 has deprecated, once, at the first batch.
         warnings.filterwarnings("ignore", r"fetch_record_batch\(\)", DeprecationWarning)
         first = next(reader, None)
     for batch in () if first is None else chain((first,), reader):
@@ -95,6 +97,7 @@ def frames(table: ir.Table) -> Iterator[pl.DataFrame]:
 
 
 def as_matrix(frame: pl.DataFrame) -> Matrix:
+    """The feature columns as (rows, FEATURES), float64, NaN for null."""
     matrix: Matrix = frame.select(pl.col(FEATURES).cast(pl.Float64).fill_null(np.nan)).to_numpy()
     return matrix
 

@@ -1,4 +1,4 @@
-"""What is known about each customer strictly before a cut, computed set-wise in the warehouse."""
+"""Features of each customer from events strictly before a cut date, computed set-wise in the warehouse."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ def known_customers(events: ir.Table, cut: datetime, *, history: timedelta, boug
     return known.filter(known.type.isin(list(bought))).customer_id.nunique()
 
 
-def lapsed(events: ir.Table, cut: datetime, *, horizon: timedelta, bought: Sequence[str]) -> ir.Table:
-    """customer_id of those who did buy in [cut, cut + horizon): everybody else lapsed; lazy and distinct."""
+def returned(events: ir.Table, cut: datetime, *, horizon: timedelta, bought: Sequence[str]) -> ir.Table:
+    """customer_id of those who bought in [cut, cut + horizon), lazy and distinct; all other customers lapsed."""
     later = _between(events, cut, cut + horizon)
     return later.filter(later.type.isin(list(bought))).select("customer_id").distinct()
 
@@ -86,7 +86,7 @@ def _between(events: ir.Table, start: datetime, end: datetime) -> ir.Table:
 
 
 def _ago(events: ir.Table, cut: datetime) -> ir.Table:
-    """`ago`: whole days before the cut, so that no engine's time zone decides what a day is."""
+    """Adds `ago`, whole days before the cut: days don't depend on an engine's time zone."""
     seconds = ibis.literal(cut).delta(events.occurred_at, unit="second")
     return events.mutate(ago=(seconds / DAY).floor().cast("int32"))
 

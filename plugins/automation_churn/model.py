@@ -1,4 +1,4 @@
-"""A fitted churn model: preparation, classifier and calibration together, and its judgement on a later window."""
+"""A fitted churn model: preparation, classifier and calibration together, and its quality on a later window."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Fitted:
-    """calibration: slope and shift, (2,)."""
+    """What `fit` learned. calibration: slope and shift, (2,)."""
 
     preparation: Preparation
     classifier: Classifier
@@ -32,6 +32,7 @@ class Fitted:
 
     @classmethod
     def learn(cls, kind: Kind, examples: Examples, *, seed: int) -> Fitted:
+        """Fit preparation, classifier and calibration; the same examples and seed give the same arrays."""
         preparation = Preparation.fit(examples.raw)
         matrix = preparation.apply(examples.raw)
         classifier = classifiers.fit_classifier(kind, matrix, examples.lapsed, seed=seed)
@@ -39,20 +40,21 @@ class Fitted:
         return cls(preparation, classifier, calibration)
 
     def probability(self, raw: Matrix) -> Vector:
-        """Of no purchase in the horizon, calibrated, (customers,)."""
+        """The calibrated probability of no purchase in the horizon, (customers,). raw: (customers, FEATURES)."""
         return calibrate(self.classifier.probability(self.preparation.apply(raw)), self.calibration)
 
     def describe(self, frame: pl.DataFrame, labels: Mapping[str, float]) -> pl.DataFrame:
-        """customer_id, label, score, reasons for a frame of customer_id and the raw features."""
+        """customer_id, label, score, reasons. frame: customer_id and `FEATURES`; labels: each label's least score."""
         matrix = self.preparation.apply(as_matrix(frame))
         score = calibrate(self.classifier.probability(matrix), self.calibration)
         themes = reasons.strongest(self.classifier.contributions(matrix))
         scored = frame.select("customer_id").with_columns(
-            score=pl.Series(score, dtype=pl.Float64), reasons=reasons.in_words(frame, themes)
+            score=pl.Series(score, dtype=pl.Float64), reasons=reasons.describe_themes(frame, themes)
         )
         return scored.select("customer_id", _label(labels).alias("label"), "score", "reasons")
 
     def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Everything learned, by name, with the format's number and the columns' names as uint8."""
         return {
             "format": np.array([FORMAT], np.int64),
             "columns": _text(),
@@ -63,7 +65,7 @@ class Fitted:
 
     @classmethod
     def from_arrays(cls, kind: Kind, arrays: Mapping[str, np.ndarray[Any, Any]]) -> Fitted:
-        """Raises KeyError and ValueError for arrays that are not this version's."""
+        """The model that `arrays()` came from. Raises KeyError and ValueError for arrays of another version."""
         if int(arrays["format"][0]) != FORMAT or not np.array_equal(arrays["columns"], _text()):
             raise ValueError("they were made by another version of the plugin")
         calibration = arrays["calibration"]
@@ -75,7 +77,7 @@ class Fitted:
 
 
 def judge(fitted: Fitted, later: Examples) -> dict[str, float]:
-    """How well a model fitted one window earlier ranks and promises, with recency alone on the same customers."""
+    """Metrics of a model fitted one window earlier, and of recency alone, on the same customers."""
     from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
     probability = fitted.probability(later.raw)
@@ -93,7 +95,7 @@ def judge(fitted: Fitted, later: Examples) -> dict[str, float]:
 
 
 def _label(labels: Mapping[str, float]) -> pl.Expr:
-    """The label with the highest least score that is reached."""
+    """Of the labels whose least score is reached, the one with the highest."""
     found: pl.Expr = pl.lit(None, pl.String)
     for label, least in sorted(labels.items(), key=lambda item: item[1]):
         found = pl.when(pl.col("score") >= least).then(pl.lit(label)).otherwise(found)

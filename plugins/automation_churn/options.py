@@ -13,11 +13,11 @@ from automation.types.quantity import Duration
 
 
 class ChurnOptions(Options):
-    """What "lapsed" means, what is looked at, and how it is learned.
+    """What "lapsed" means, which events are used, and which model learns.
 
-    horizon: a customer lapses who buys nothing for this long after the cut. history: how far back is looked; who bought
-    nothing in it is absent. bought, visited: the event types that count as a purchase, and as interest without one.
-    labels: each label's least score; a customer gets the highest one reached.
+    horizon: a customer who buys nothing for this long after the cut has lapsed. history: how far back events are used;
+    customers without a purchase in it are not in the segment. bought, visited: the event types that count as a
+    purchase, and as interest without one. labels: each label's least score; a customer gets the highest one reached.
     """
 
     horizon: Duration = timedelta(days=60)
@@ -30,7 +30,7 @@ class ChurnOptions(Options):
     )
 
     @model_validator(mode="after")
-    def _make_sense(self) -> ChurnOptions:
+    def _are_consistent(self) -> ChurnOptions:
         if self.horizon < timedelta(days=1):
             raise ValueError("horizon must be at least 1d")
         if self.history < 2 * self.horizon:

@@ -1,4 +1,4 @@
-"""The three strongest reasons behind each customer's score, in words, made by column expressions."""
+"""The three strongest reasons for each customer's score, in words, made by column expressions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MOST = 3
 LEAST_SHARE = 0.05
-"""A theme that makes up less than this share of what moved a customer is no reason."""
+"""A theme with less than this share of a customer's total contribution is not a reason."""
 
 THEMES = {
     "last": ("recency", "lateness", "visit_recency", "never_visited", "visits_30"),
@@ -28,14 +28,15 @@ THEMES = {
     "season": ("season",),
     "returns": ("returns",),
 }
-"""Columns that tell one story are one reason: three ways to say "bought lately" would crowd out the rest."""
+"""Related columns make one reason: three ways to say "bought lately" would crowd out the others."""
 
 
 def strongest(contributions: Matrix) -> NDArray[np.int64]:
     """(customers, 3): indices into `THEMES`, strongest first, −1 for none.
 
-    contributions: (customers, columns), positive where a column raised the score. For a customer above the average one
-    the reasons are what raised the score, for everybody else what lowered it; there is one wherever anything moved.
+    contributions: (customers, columns), positive where a column raised the score. For customers above the average the
+    reasons are the themes that raised the score, for all others those that lowered it; a customer has a reason wherever
+    any column contributed.
     """
     belongs = np.array([[column in columns for columns in THEMES.values()] for column in COLUMNS], np.float64)
     themes = contributions @ belongs
@@ -46,14 +47,14 @@ def strongest(contributions: Matrix) -> NDArray[np.int64]:
     return np.where(enough, order, -1)
 
 
-def in_words(features: pl.DataFrame, themes: NDArray[np.int64]) -> pl.Series:
-    """List[String], at most 3: `features` holds the raw feature columns, a row per customer."""
-    said = features.lazy().with_columns(
+def describe_themes(features: pl.DataFrame, themes: NDArray[np.int64]) -> pl.Series:
+    """The reasons in words, List[String], at most 3. features: the raw feature columns, a row per customer."""
+    numbered = features.lazy().with_columns(
         pl.Series(f"theme_{place}", themes[:, place], pl.Int64) for place in range(themes.shape[1])
     )
     texts = [text for _, text in sorted(_texts().items(), key=lambda item: list(THEMES).index(item[0]))]
     places = [_choose(f"theme_{place}", texts) for place in range(themes.shape[1])]
-    return said.select(reasons=pl.concat_list(places).list.drop_nulls()).collect()["reasons"]
+    return numbered.select(reasons=pl.concat_list(places).list.drop_nulls()).collect()["reasons"]
 
 
 def _choose(theme: str, texts: list[pl.Expr]) -> pl.Expr:

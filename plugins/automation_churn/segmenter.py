@@ -1,4 +1,4 @@
-"""The `churn` segmenter: the order of its steps; nothing heavy until it fits or scores."""
+"""The `churn` segmenter; it imports heavy libraries only when it fits or scores."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 class Churn:
     """Who is likely to buy nothing within `horizon`, as a calibrated probability with reasons.
 
-    The label comes from behaviour: features are what was known strictly before a cut, the answer is whether a purchase
-    followed in [cut, cut + horizon). The model that is used is fitted at as_of − horizon. How good it is comes from a
-    time split: another one, fitted a window earlier at as_of − 2 · horizon, predicts the customers of as_of − horizon,
-    and recency alone predicts the same customers beside it.
+    Features come from events strictly before a cut date; the target is whether a purchase followed in
+    [cut, cut + horizon). The model in use is fitted at the cut as_of − horizon. Its quality comes from a time split: a
+    second model, fitted one window earlier at as_of − 2 · horizon, predicts the customers of as_of − horizon, and
+    recency alone predicts the same customers as the baseline.
     """
 
     Options: ClassVar[type[BaseModel]] = ChurnOptions
@@ -55,17 +55,17 @@ class Churn:
         return metrics | {"customers": float(len(known.lapsed)), "lapse_rate": float(known.lapsed.mean())}
 
     def save(self) -> Mapping[str, np.ndarray[Any, Any]]:
-        """Float64, int32 and uint8 arrays; the features' names are among them."""
+        """Float64, int32 and uint8 arrays, the features' names among them."""
         return self._ready().arrays()
 
     def load(self, arrays: Mapping[str, np.ndarray[Any, Any]], *, parts: Mapping[str, Model]) -> None:
-        """Raises `BadArtifact` for arrays of another model or other features."""
+        """Restore what `save` returned. Raises `BadArtifact` for arrays of another model or other features."""
         from automation_churn.model import Fitted
 
         try:
             self._fitted = Fitted.from_arrays(self.options.model, arrays)
         except (KeyError, ValueError, TypeError, IndexError) as error:
-            what = f"they lack {error}" if isinstance(error, KeyError) else str(error)
+            what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
             raise BadArtifact(
                 f"these are not the arrays of a {self.options.model} churn model: {what}; train it again"
             ) from error

@@ -1,4 +1,4 @@
-"""Decision trees as flat arrays, followed for all customers at once."""
+"""Decision trees as flat arrays, evaluated for all customers at once."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ Index = NDArray[np.int32]
 
 @dataclass(frozen=True)
 class Trees:
-    """Every node of every tree in one row: `left`, `right` are nodes (a leaf's are itself), `roots` each tree's first.
+    """All nodes of all trees in a row. left, right: child nodes (of a leaf, itself). roots: each tree's first node.
 
-    A customer goes left where the column `feature` is at most `threshold`, compared as scikit-learn does: the value as
-    float32. `value` is a leaf's prediction, and an inner node's average prediction over the customers it was fitted on.
+    A customer goes left where the column `feature` is at most `threshold`, compared as in scikit-learn: the value as
+    float32. `value` is a leaf's prediction, and an inner node's mean prediction over the customers that it was fitted
+    on.
     """
 
     left: Index
@@ -31,7 +32,7 @@ class Trees:
 
     @classmethod
     def of(cls, fitted: Sequence[Any], leaf_values: Sequence[Vector]) -> Trees:
-        """From scikit-learn's `tree_` objects and a prediction for each of their nodes (only leaves' are read)."""
+        """From scikit-learn's `tree_` objects and a prediction for each of their nodes; only leaves' are used."""
         counts = [tree.node_count for tree in fitted]
         roots = np.concatenate([[0], np.cumsum(counts)[:-1]])
         parts = [_flat(tree, values, root) for tree, values, root in zip(fitted, leaf_values, roots, strict=True)]
@@ -78,11 +79,12 @@ class Trees:
             yield int(root), node
 
     def arrays(self) -> dict[str, NDArray[Any]]:
+        """The columns of all nodes, and the roots."""
         return dict(vars(self))
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], columns: int) -> Trees:
-        """Raises KeyError and ValueError for arrays that a walk could not survive."""
+        """The trees that `arrays()` came from. Raises KeyError and ValueError for arrays that are not sound trees."""
         trees = cls(**{name: arrays[name] for name in cls.__dataclass_fields__})
         nodes = np.arange(len(trees.left), dtype=np.int32)
         inner = trees.left != nodes
@@ -103,7 +105,7 @@ class Trees:
 
 
 def _flat(tree: Any, values: Vector, root: int) -> tuple[NDArray[Any], ...]:
-    """One tree's columns; children come after their parent, so averages are made from the last node back."""
+    """One tree's columns; children come after their parent, so averages are computed from the last node back."""
     own = np.arange(tree.node_count)
     leaf = tree.children_left < 0
     left, right = np.where(leaf, own, tree.children_left), np.where(leaf, own, tree.children_right)

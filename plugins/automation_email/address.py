@@ -1,4 +1,4 @@
-"""E-mail addresses, read strictly: what is not plainly an address is refused before any server sees it."""
+"""E-mail addresses, parsed strictly: anything doubtful is refused before a server sees it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PLAIN = re.compile(
     rf"(?=[^@]{{1,64}}@.{{1,253}}$)({_ATOM}(?:\.{_ATOM})*)@"
     r"((?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9]))"
 )
-"""What nearly every address looks like, lower-case domain and all: read in 3 µs instead of 16."""
+"""Nearly every address, with a lower-case domain: parsed in 3 µs instead of 16."""
 _NAMED = re.compile(r"\s*(?P<name>[^<>]*?)\s*<(?P<address>[^<>]*)>\s*")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
@@ -26,7 +26,7 @@ class MimeError(ValueError):
 
 @dataclass(frozen=True)
 class Address:
-    """`local@domain`, the domain in ASCII (punycode), with the name shown before it."""
+    """`local@domain`, the domain in ASCII (punycode), with the display name."""
 
     local: str
     domain: str
@@ -34,7 +34,7 @@ class Address:
 
     @property
     def needs_utf8(self) -> bool:
-        """Whether only a server with SMTPUTF8 (RFC 6531) can take it."""
+        """Whether only a server with SMTPUTF8 (RFC 6531) accepts it."""
         return not self.local.isascii()
 
     def __str__(self) -> str:
@@ -60,12 +60,12 @@ def read_address(text: str) -> Address:
 
 @lru_cache(maxsize=64)
 def own_address(text: str) -> Address:
-    """One of the shop's own few addresses, read once: 16 µs a message less. Raises `MimeError`."""
+    """One of the shop's own few addresses, parsed once, which saves 16 µs a message. Raises `MimeError`."""
     return read_address(text)
 
 
 def refuse_control(text: str, what: str) -> None:
-    """Raises `MimeError` for a line break or another control character: it could start a header of its own."""
+    """Raise `MimeError` for a line break or another control character: it could start a new header."""
     if _CONTROL.search(text):
         raise MimeError(f"a control character in {what}")
 
@@ -76,14 +76,14 @@ def _unquoted(name: str) -> str:
 
 
 def _is_local(local: str) -> bool:
-    """A dot-atom (RFC 5321), beyond ASCII of letters, digits and marks only (RFC 6531)."""
+    """A dot-atom (RFC 5321); outside ASCII only letters, digits and marks (RFC 6531)."""
     beyond = [character for character in local if not character.isascii()]
     plain = "".join(character if character.isascii() else "x" for character in local)
     return _LOCAL.fullmatch(plain) is not None and all(unicodedata.category(one)[0] in "LNM" for one in beyond)
 
 
 def _domain(domain: str) -> str:
-    """In ASCII, each label by RFC 3492. Compatibility forms are folded, ß is kept (RFC 5892), as browsers do."""
+    """The domain in ASCII, each label by RFC 3492. As in browsers, compatibility forms are folded and ß is kept."""
     labels = []
     for label in unicodedata.normalize("NFKC", domain).lower().split("."):
         ascii_label = label if label.isascii() else f"xn--{label.encode('punycode').decode()}"

@@ -1,4 +1,4 @@
-"""An attachment as a MIME part: base64, its name in RFC 2231 where ASCII does not hold it."""
+"""An attachment as a MIME part: base64, with a name outside ASCII by RFC 2231."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _LONGEST = 200
 
 
 def part(attachment: Attachment) -> list[str]:
-    """Header lines, an empty line, the content. Raises `MimeError` for a name or type that is not one.
+    """Header lines, an empty line, the content. Raises `MimeError` for an invalid name or type.
 
-    Types of several parts (multipart, message) can't be carried in base64 (RFC 2046) and are refused.
+    Composite types (multipart, message) can't be encoded in base64 (RFC 2046) and are refused.
     """
     kind = attachment.media_type.lower()
     refuse_control(attachment.name, "an attachment's name")
@@ -44,7 +44,7 @@ def _filename(name: str) -> Iterator[str]:
     try:
         pieces = _PIECE.findall(quote(name, safe=""))
     except UnicodeEncodeError as error:
-        raise MimeError("an attachment's name holds half a character") from error
+        raise MimeError("an attachment's name holds a lone surrogate") from error
     for number, piece in enumerate(pieces):
         label = "filename*" if len(pieces) == 1 else f"filename*{number}*"
         charset = "" if number else "utf-8''"

@@ -1,4 +1,4 @@
-"""One message on its way: what the server is told about it, and who waits for its receipt."""
+"""One message being delivered: its SMTP envelope, and the call of `deliver` that waits for its receipt."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from automation_email.reply import Reply
 
 
 class Envelope(NamedTuple):
-    """The commands and the bytes of one message; `data` ends with CRLF and its dots are stuffed."""
+    """The commands and the bytes of one message; `data` is dot-stuffed and ends with CRLF."""
 
     mail: bytes
     rcpt: bytes
@@ -23,7 +23,7 @@ class Envelope(NamedTuple):
 
 
 def envelope(sender: str, to: str, data: bytes, *, utf8: bool = False) -> Envelope:
-    """The envelope of a message with CRLF line ends (RFC 5321, 4.5.2; SMTPUTF8 is RFC 6531)."""
+    """The envelope of a message with CRLF line ends (RFC 5321, section 4.5.2; SMTPUTF8: RFC 6531)."""
     parameters = " BODY=8BITMIME SMTPUTF8" if utf8 else ""
     return Envelope(
         f"MAIL FROM:<{sender}>{parameters}\r\n".encode(), f"RCPT TO:<{to}>\r\n".encode(), _stuffed(data), utf8
@@ -39,7 +39,11 @@ def _stuffed(data: bytes) -> bytes:
 
 @dataclass(slots=True, eq=False)
 class Delivery:
-    """A message of a slice. `answered`: the server has said something about it; `refusal`: the first refused verb."""
+    """A message of a slice.
+
+    answered: the server has replied to one of its commands. refusal: the first refused command, with the reply.
+    requeued: how often it was moved to another connection. reported: it has its receipt.
+    """
 
     message: Rendered
     hand_over: HandOver
@@ -47,26 +51,28 @@ class Delivery:
     envelope: Envelope | None = None
     answered: bool = False
     refusal: tuple[str, Reply] | None = None
-    taken_back: int = 0
+    requeued: int = 0
     reported: bool = False
 
     def report(self, receipt: Receipt) -> None:
+        """Give the message its receipt; a second one is ignored."""
         if not self.reported:
             self.reported = True
             self.slice.put(receipt)
 
     def settle(self, verdict: Verdict, detail: str) -> None:
+        """Report a receipt with this verdict."""
         self.report(Receipt(self.message.id, self.message.attempt, verdict, detail))
 
-    def again(self) -> None:
-        """Ready for another connection, as if nothing had been said."""
-        self.taken_back += 1
+    def requeue(self) -> None:
+        """Prepare for another connection: forget the replies so far."""
+        self.requeued += 1
         self.answered, self.refusal = False, None
 
 
 @dataclass(eq=False)
 class Slice:
-    """What one call of `deliver` waits for."""
+    """The messages of one call of `deliver`. withdrawn: the call was cancelled; wanted: how many receipts it awaits."""
 
     wanted: int
     withdrawn: bool = False
@@ -75,16 +81,17 @@ class Slice:
     _waiter: asyncio.Future[None] | None = None
 
     def put(self, receipt: Receipt) -> None:
+        """Add a message's receipt."""
         self._receipts.append(receipt)
         self._wake()
 
     def fail(self, error: Exception) -> None:
-        """Something of ours broke: whoever waits is told."""
+        """Raise the error in the waiting call: our own code failed, not the server."""
         self._error = error
         self._wake()
 
     async def receipts(self) -> AsyncIterator[Receipt]:
-        """Every receipt as it comes, until all are there."""
+        """Every receipt as it arrives, until all are there. Raises the error given to `fail`."""
         for _ in range(self.wanted):
             while not self._receipts:
                 if self._error:
@@ -99,6 +106,6 @@ class Slice:
 
 
 def deliveries(messages: Sequence[Rendered], hand_over: HandOver) -> tuple[Slice, list[Delivery]]:
-    """One slice and its messages."""
+    """A slice and its messages as deliveries."""
     together = Slice(len(messages))
     return together, [Delivery(message, hand_over, together) for message in messages]

@@ -1,4 +1,4 @@
-"""Channels that write to disk instead of sending: for trying out, for the demo, and for another program to pick up."""
+"""Channels that write files instead of sending: for tests, for the demo, and for other programs to pick up."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from automation_email.mime import build
 
 
 class FileOptions(contracts.Options):
-    """Where to write; a relative folder is taken from where the daemon runs."""
+    """Where to write; a relative folder starts at the project's folder."""
 
     folder: Path = Field(default=Path("outbox"), description="the folder that the messages are written to")
 
@@ -27,10 +27,10 @@ class FileOptions(contracts.Options):
 class FileChannel:
     """E-mail into a Maildir, one message a file, and one line a message in `messages.jsonl`.
 
-    A file is named `<message id>.<attempt>` and appears whole or not at all, so that a repeat replaces it. A line of
-    the index holds id, attempt, channel, to, sender, reply_to, subject, language, sent_at, headers and path; a repeat
-    adds a line of the same id and attempt, and the last one holds. `deliver` answers SENT once both are written (but
-    not synced), FAILED for what is not valid e-mail, RETRY when the disk refuses.
+    A file is named `<message id>.<attempt>` and is replaced atomically when it is written again. A line of the index
+    holds id, attempt, channel, to, sender, reply_to, subject, language, sent_at, headers and path; writing again adds a
+    line with the same id and attempt, and the last one counts. `deliver` answers SENT once both are written (not
+    synced), FAILED for invalid e-mail, RETRY for a disk error.
     """
 
     kind: ClassVar[str] = "email"
@@ -41,14 +41,14 @@ class FileChannel:
         self.options = options
 
     async def deliver(self, messages: Sequence[Rendered], hand_over: HandOver) -> AsyncIterator[Receipt]:
-        """One receipt for each message, in their order."""
+        """One receipt for each message, in order."""
         for message in messages:
             hand_over(message)
         for receipt in await asyncio.to_thread(self._write_all, messages):
             yield receipt
 
     async def close(self) -> None:
-        """Nothing is held open."""
+        """Nothing to close."""
 
     def _write_all(self, messages: Sequence[Rendered]) -> list[Receipt]:
         receipts, lines = [], []
@@ -80,7 +80,7 @@ class FileChannel:
 
 
 class FileSmsChannel(FileChannel):
-    """SMS as lines of `sms.jsonl`: the same fields as for e-mail, and `text`."""
+    """SMS as lines of `sms.jsonl`: the fields as for e-mail, and `text`."""
 
     kind: ClassVar[str] = "phone"
     _index: ClassVar[str] = "sms.jsonl"
@@ -121,7 +121,7 @@ def _line(message: Rendered, written: dict[str, str]) -> str:
 
 
 def _append(path: Path, lines: list[str]) -> None:
-    """In one write, so that two processes never mix their lines."""
+    """Append in one write, so that the lines of two processes never mix."""
     if not lines:
         return
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)

@@ -1,4 +1,4 @@
-"""Connecting, TLS and login, by aiosmtplib; whatever goes wrong here says nothing about any message."""
+"""Connecting, TLS and login, by aiosmtplib; a failure here is not about any message."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _EXTENSIONS = ("pipelining", "smtputf8", "8bitmime")
 
 @dataclass(frozen=True)
 class LoggedIn:
-    """A transport on which the server waits for a message, and which of its extensions matter to us."""
+    """A logged-in transport, and the server's extensions that matter here."""
 
     transport: asyncio.Transport
     extensions: frozenset[str]
 
 
 async def log_in(options: SmtpOptions) -> LoggedIn:
-    """Raises `Unreachable`, whatever went wrong, after `options.timeout` seconds at the latest."""
+    """Connect and log in. Raises `Unreachable` for any failure, after `options.timeout` seconds at the latest."""
     import aiosmtplib
 
     try:
@@ -73,7 +73,7 @@ def _settings(options: SmtpOptions) -> dict[str, Any]:
 
 
 async def _greet(client: aiosmtplib.SMTP) -> None:
-    """EHLO, or HELO to a server that knows no better."""
+    """Send EHLO, or HELO to a server that does not support EHLO."""
     import aiosmtplib
 
     if client.is_ehlo_or_helo_needed:

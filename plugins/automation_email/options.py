@@ -1,4 +1,4 @@
-"""What config.yaml says of a mail server."""
+"""The options of the `smtp` channel."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9_-]*
 
 
 class DkimKey(contracts.Options):
-    """One signature (RFC 6376); the kind of the key, RSA or ed25519, says the algorithm."""
+    """One signature (RFC 6376); the algorithm follows from the kind of the key, RSA or ed25519."""
 
     domain: str = Field(description="the domain that signs; for DMARC the one in `senders.from`")
-    selector: str = Field(description="the public key stands in DNS at `SELECTOR._domainkey.DOMAIN`")
+    selector: str = Field(description="the public key is in DNS at `SELECTOR._domainkey.DOMAIN`")
     key_file: Path | None = Field(default=None, description="the private key, PEM")
     key: Secret | None = Field(default=None, description="instead of `key_file`: the PEM text, from the environment")
 
@@ -27,7 +27,7 @@ class DkimKey(contracts.Options):
     @classmethod
     def _plain(cls, name: str) -> str:
         if not _NAME.fullmatch(name.lower()):
-            raise ValueError(f"{name!r} is not a name in DNS")
+            raise ValueError(f"{name!r} is not a DNS name")
         return name.lower()
 
     @model_validator(mode="after")
@@ -51,15 +51,15 @@ class SmtpOptions(contracts.Options):
         default=600, description="seconds to wait for the answer to a whole message"
     )
     messages_per_connection: Annotated[int, Field(ge=1)] = 1000
-    local_hostname: str | None = Field(default=None, description="the name said in EHLO; this machine's by default")
+    local_hostname: str | None = Field(default=None, description="the host name in EHLO; this machine's by default")
     return_path: str | None = Field(
         default=None,
-        description="where bounces go, the sender's address by default; `bounces+{token}@…` says which message bounced",
+        description="where bounces go, the sender's address by default; `bounces+{token}@…` identifies the message",
     )
     id_header: str | None = Field(
         default=None,
         pattern=r"^X-[A-Za-z0-9-]{1,60}$",
-        description="a further header with the message's id, for a provider that reports by it",
+        description="an additional header with the message's id, for a provider whose reports name it",
     )
     dkim: tuple[DkimKey, ...] = Field(
         default=(), description="the signatures that each message gets: `domain`, `selector`, and `key_file` or `key`"
@@ -67,7 +67,7 @@ class SmtpOptions(contracts.Options):
     ca_file: Path | None = Field(default=None, description="certificates to trust instead of the system's")
 
     @model_validator(mode="after")
-    def _login_is_whole(self) -> SmtpOptions:
+    def _login_is_complete(self) -> SmtpOptions:
         if (self.username is None) != (self.password is None):
             raise ValueError("username and password belong together")
         return self
@@ -78,9 +78,9 @@ class SmtpOptions(contracts.Options):
         if text is None:
             return None
         if len(text.replace("{token}", "t" * 49, 1).partition("@")[0]) > 64:
-            raise ValueError("what stands before the @ has at most 64 characters, of which {token} takes 49")
+            raise ValueError("the part before the @ has at most 64 characters, of which {token} takes 49")
         try:
             read_address(text.replace("{token}", "t", 1))
         except MimeError as error:
-            raise ValueError("this is no address; write bounces+{token}@example.org") from error
+            raise ValueError("not an address; write bounces+{token}@example.org") from error
         return text

@@ -1,4 +1,4 @@
-"""The connections of one channel: which of them sends what, and when another one is opened."""
+"""The connections of one channel: which one sends which message, and when another one is opened."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from automation.types.message import Verdict
 from automation_email.delivery import Delivery
+from automation_email.queue import MessageQueue
 from automation_email.session import Session
-from automation_email.work import Work
 
-Connect = Callable[[Work], Awaitable[Session]]
+Connect = Callable[[MessageQueue], Awaitable[Session]]
 """Opens a connection and logs in. Raises `Unreachable`."""
 Prepare = Callable[[Delivery, frozenset[str]], bool]
-"""Makes the envelope for a server with these extensions; False where the message got its receipt instead."""
+"""Makes the envelope for a server with these extensions; False if the message already has its receipt."""
 
 _PATIENCE = 30.0
-"""Seconds for which no further connection is tried after the server took no more."""
-_TWICE = 2
+"""Seconds without a new connection after the server refused one."""
+_MOST_REQUEUES = 2
 
 
 class Unreachable(ConnectionError):
-    """No connection could be opened. The text is fit for a receipt."""
+    """No connection could be opened. The text may stand in a receipt."""
 
 
 class Pool:
-    """At most `size` connections, each renewed after `share` messages; messages of all slices wait in one line."""
+    """At most `size` connections, each replaced after `share` messages; all messages wait in one queue."""
 
     def __init__(self, connect: Connect, prepare: Prepare, *, size: int, share: int) -> None:
         self.plain = False
@@ -43,12 +43,12 @@ class Pool:
         self._full_until = 0.0
 
     def submit(self, deliveries: Iterable[Delivery]) -> None:
-        """Put messages at the end of the line and set connections to work."""
+        """Add messages to the end of the queue and start connections."""
         self._waiting.extend(deliveries)
         self._fill()
 
     async def close(self) -> None:
-        """Say goodbye on every idle connection, and cut the others."""
+        """Send QUIT on every idle connection, and abort the others."""
         idle, self._idle = self._idle, []
         for session in self._live - set(idle):
             session.fail("the channel was closed")
@@ -57,9 +57,10 @@ class Pool:
         await asyncio.gather(*(session.quit() for session in idle), *self._tasks, return_exceptions=True)
         await asyncio.sleep(0)  # the loop closes the sockets
 
-    # What a session asks and tells: `Work`
+    # `MessageQueue`, as sessions use it
 
     def next(self, session: Session) -> Delivery | None:
+        """The next message that the session may send, with its envelope; None where there is none."""
         while self._waiting and session.begun < self._share:
             delivery = self._waiting.popleft()
             if delivery.slice.withdrawn:
@@ -72,6 +73,7 @@ class Pool:
         return None
 
     def idle(self, session: Session) -> None:
+        """Keep the session for later messages, or close it after its share of messages."""
         if session.begun >= self._share:
             self._live.discard(session)
             self._start(session.quit())
@@ -80,15 +82,17 @@ class Pool:
         if self._waiting:
             self._loop.call_soon(self._fill)
 
-    def again(self, delivery: Delivery, why: str) -> None:
-        delivery.again()
-        if delivery.taken_back > _TWICE:
+    def requeue(self, delivery: Delivery, why: str) -> None:
+        """Send the message over another connection; after two of these it is RETURNED."""
+        delivery.requeue()
+        if delivery.requeued > _MOST_REQUEUES:
             delivery.settle(Verdict.RETURNED, f"not handed over: {why}")
         else:
             self._waiting.appendleft(delivery)
             self._loop.call_soon(self._fill)
 
-    def gone(self, session: Session) -> None:
+    def remove(self, session: Session) -> None:
+        """Forget a session whose connection has ended."""
         self._live.discard(session)
         if session in self._idle:
             self._idle.remove(session)
@@ -114,7 +118,7 @@ class Pool:
         except Unreachable as error:
             self._opening -= 1
             self._refused(str(error))
-        except Exception as error:  # ours, not the server's: whoever waits is told
+        except Exception as error:  # our own error, not the server's: raised in the waiting calls
             self._opening -= 1
             for delivery in self._waiting:
                 delivery.slice.fail(error)
@@ -128,7 +132,7 @@ class Pool:
             session.proceed()
 
     def _refused(self, why: str) -> None:
-        """Those that are open go on alone for a while; with none open, nothing of what waits can leave."""
+        """Continue with the open connections for a while; with none open, the waiting messages are RETURNED."""
         if self._live or self._opening:
             self._full_until = self._loop.time() + _PATIENCE
             return

@@ -1,4 +1,4 @@
-"""What a server answered, and what follows from it for one message."""
+"""A server's reply, and the receipt that follows from it."""
 
 from __future__ import annotations
 
@@ -14,53 +14,54 @@ _ADDRESS = re.compile(r"\S*@\S*")
 _LINE = re.compile(rb"([2-5]\d\d)([ -]?)(.*)")
 MAX_REPLY = 64 * 1024
 MAX_LINES = 1_000
-_KEPT = 16  # of the answers that come again with every message: reading those three costs 1 µs instead of 6
+_KEPT = 16  # replies that repeat with every message: parsing these three takes 1 µs instead of 6
 _NOT_LOGGED_IN = frozenset({530, 534, 535, 538})
-OUT_OF_TURN = 503
+BAD_SEQUENCE = 503
 SHUTTING_DOWN = 421
 
 
 class Reply(NamedTuple):
-    """A complete answer of the server."""
+    """A complete reply of the server."""
 
     code: int
     text: str
 
     @property
     def positive(self) -> bool:
+        """Whether the command was accepted: 2xx."""
         return 200 <= self.code < 300
 
     @property
     def refusal(self) -> bool:
-        """Definite: whatever it answers was not accepted."""
+        """Whether the command was definitely refused: 4xx or 5xx."""
         return 400 <= self.code < 600
 
     @property
     def enhanced(self) -> str:
-        """RFC 3463's code at the beginning of the text, else ""."""
+        """The enhanced status code (RFC 3463) at the start of the text, else ""."""
         found = _ENHANCED.match(self.text)
         return found[0] if found else ""
 
     @property
     def detail(self) -> str:
-        """Short, printable, and without any address that the server may have repeated."""
+        """Short, printable, and without addresses that the server may have repeated."""
         return f"{self.code} {without_addresses(self.text)}"[:160].rstrip()
 
     def accepted(self, message: Rendered) -> Receipt:
-        """The receipt of a 2xx to the final dot, with the server's own id where it gives one as Postfix does."""
+        """The receipt of a 2xx to the final dot, with the server's queue id where it has Postfix's form."""
         queued = _QUEUED.search(self.text)
         return Receipt(message.id, message.attempt, Verdict.SENT, self.detail, queued[1] if queued else "")
 
     def refused(self, message: Rendered, verb: str) -> Receipt:
         """The receipt of a refusal of `verb` (MAIL, RCPT, DATA or DOT).
 
-        4xx RETRY, 5xx FAILED; RETURNED for what is no word about the message: a login that is missing, and 421 while
-        nothing was handed over. A bad sequence of commands is our conversation's fault, and tried again.
+        4xx RETRY, 5xx FAILED; RETURNED where the reply is not about the message: a missing login, and 421 before the
+        message was handed over. A bad sequence of commands is the conversation's fault: RETRY.
         """
         verdict, suppress = Verdict.RETRY, ""
         if self.code in _NOT_LOGGED_IN or (self.code == SHUTTING_DOWN and verb != "DOT"):
             verdict = Verdict.RETURNED
-        elif self.code >= 500 and self.code != OUT_OF_TURN:
+        elif self.code >= 500 and self.code != BAD_SEQUENCE:
             verdict = Verdict.FAILED
             dead = verb != "MAIL" and classify_status(self.enhanced) == "dead_address"
             suppress = "hard_bounce" if dead else ""
@@ -68,7 +69,7 @@ class Reply(NamedTuple):
 
 
 class ReplyReader:
-    """Bytes in, complete replies out. `broken` says why nothing more can be understood, else it is ""."""
+    """Bytes in, complete replies out. broken: why nothing more can be parsed, else ""; rest: an incomplete line."""
 
     def __init__(self) -> None:
         self.broken = ""
@@ -78,7 +79,7 @@ class ReplyReader:
         self._known: dict[bytes, Reply] = {}
 
     def feed(self, data: bytes) -> list[Reply]:
-        """The replies that `data` completes, in their order; those before a line that is no reply still count."""
+        """The replies that `data` completes, in order; those before a malformed line still count."""
         *lines, self.rest = (self.rest + data).split(b"\n")
         replies = []
         for line in lines:
@@ -87,7 +88,7 @@ class ReplyReader:
                 continue
             found = _LINE.fullmatch(line.rstrip(b"\r"))
             if not found:
-                self.broken = "the server's answer is not SMTP"
+                self.broken = "the server's reply is not SMTP"
                 break
             code, dash, text = found.groups()
             self._lines.append(text)
@@ -99,12 +100,12 @@ class ReplyReader:
                     self._known[line] = reply
                 self._lines, self._size = [], 0
         if len(self.rest) + self._size > MAX_REPLY or len(self._lines) > MAX_LINES:
-            self.broken = "an answer without an end"
+            self.broken = "a reply without an end"
         return replies
 
 
 def without_addresses(text: str) -> str:
-    """Printable, with every address that a server may have repeated taken out."""
+    """The text with addresses replaced and unprintable characters as spaces."""
     if "@" in text:
         text = _ADDRESS.sub("<address>", text)
     if text.isprintable():

@@ -1,11 +1,11 @@
-"""One SMTP conversation after the login: what is written when, so that every message's verdict is certain.
+"""One SMTP conversation after the login, written so that the verdict of every message is certain.
 
 aiosmtplib connects, negotiates TLS and logs in; then this protocol takes over its transport, because a library's
-`send_message` does not tell whether the final dot had been handed over when a connection broke (RFC 1047's gap), and
-drops answers that come before they are asked for, as they do with pipelining.
+`send_message` does not tell whether the final dot was handed over before a connection broke (RFC 1047), and drops
+replies that arrive before they are awaited, as they do with pipelining.
 
-Where the server offers PIPELINING (RFC 2920), the commands of the next message ride with the final dot of the last: one
-write and one read a message. All of it happens in `heard`: a task and a future a message would cost 60 µs more.
+Where the server offers PIPELINING (RFC 2920), the commands of the next message are sent with the final dot of the last:
+one write and one read a message. Everything happens in `on_reply`: a task and a future a message would cost 60 µs more.
 """
 
 from __future__ import annotations
@@ -13,27 +13,27 @@ from __future__ import annotations
 import asyncio
 
 from automation.types.message import Verdict
+from automation_email.connection import Connection
 from automation_email.delivery import Delivery
-from automation_email.line import Line
-from automation_email.reply import OUT_OF_TURN, SHUTTING_DOWN, Reply
-from automation_email.work import Work
+from automation_email.queue import MessageQueue
+from automation_email.reply import BAD_SEQUENCE, SHUTTING_DOWN, Reply
 
 IN_ONE_WRITE = 32 * 1024
-"""Up to here a message and its dot are one write; the body of a larger one must have left before its dot is written."""
+"""Up to this size a message and its dot are one write; a larger body must have been sent before its dot is written."""
 _DOT = b".\r\n"
 _CLOSED = "the connection was closed"
 
 
-class Session(Line):
-    """One logged-in connection. It asks `work` for messages until there are none, and again when told to `proceed`.
+class Session(Connection):
+    """One logged-in connection. It takes messages from the queue until there are none, and again after `proceed`.
 
-    extensions: the server's, in lower case. begun: how many messages it was given so far.
+    extensions: the server's, in lower case. begun: how many messages it has begun so far.
     """
 
     def __init__(
         self,
         transport: asyncio.Transport,
-        work: Work,
+        queue: MessageQueue,
         *,
         extensions: frozenset[str],
         timeout: float,
@@ -42,9 +42,9 @@ class Session(Line):
         super().__init__(transport, timeout=timeout, answer_timeout=answer_timeout)
         self.extensions = extensions
         self.begun = 0
-        self._work = work
-        self._pipelining = "pipelining" in extensions and not work.plain
-        self._proven = False  # whether a whole group was answered
+        self._queue = queue
+        self._pipelining = "pipelining" in extensions and not queue.plain
+        self._proven = False  # whether a whole pipelined group was answered
         self._offered: Delivery | None = None  # its commands are written
         self._writing: Delivery | None = None  # its body is being written
         self._handed: Delivery | None = None  # its dot is written
@@ -53,11 +53,11 @@ class Session(Line):
     # What is written
 
     def proceed(self, ending: bytes = b"", handing: Delivery | None = None) -> None:
-        """Write `ending`, and with it what begins the next message; `handing` is handed over by its dot."""
+        """Write `ending` together with the commands of the next message; its dot hands `handing` over."""
         following = self._next()
         if self.over or (handing and not self._hand_over(handing)):
             if following:
-                self._work.again(following, "the connection broke")
+                self._queue.requeue(following, "the connection broke")
             return
         if handing:
             self.expected.append("DOT")
@@ -69,12 +69,12 @@ class Session(Line):
             self.transport.write(ending)
         self.watch()
         if not self.expected:
-            self._work.idle(self)
+            self._queue.idle(self)
 
     def _next(self) -> Delivery | None:
         if self.transport.is_closing() and not self._writing:
             self.fail("the connection broke", lost=True)
-        return None if self.over or self._quitting else self._work.next(self)
+        return None if self.over or self._quitting else self._queue.next(self)
 
     def _opening(self, mail: bytes, rcpt: bytes) -> bytes:
         if not self._pipelining:
@@ -84,18 +84,19 @@ class Session(Line):
         return mail + rcpt + b"DATA\r\n"
 
     def _send(self, delivery: Delivery) -> None:
-        """The body, and the dot as soon as the body has left."""
+        """Write the body, and the dot once the body was sent."""
         assert delivery.envelope is not None
         data = delivery.envelope.data
         self._writing = delivery
         if self.more:
-            self.fail("the server spoke out of turn")
+            self.fail("the server sent an unexpected reply")
         elif len(data) <= IN_ONE_WRITE:
             self._end_message(data)
         else:
             self.write_body(data)
 
-    def body_left(self) -> None:
+    def on_body_sent(self) -> None:
+        """Write the dot."""
         self._end_message(b"")
 
     def _end_message(self, data: bytes) -> None:
@@ -107,7 +108,7 @@ class Session(Line):
             self.command("DOT", data + _DOT)
 
     def _hand_over(self, delivery: Delivery) -> bool:
-        """From here on the message may arrive, unless nobody waits for it any more."""
+        """Record that the message may arrive from now on; False where it must not be sent any more."""
         if self.transport.is_closing():
             self.fail("the connection broke", lost=True)
         elif delivery.slice.withdrawn:
@@ -126,7 +127,7 @@ class Session(Line):
         return True
 
     def _reset(self) -> None:
-        """Forget a half transaction before the next one."""
+        """Reset a refused transaction before the next one."""
         if self._pipelining:
             self.expected.append("RSET")
             self.proceed(b"RSET\r\n")
@@ -134,7 +135,7 @@ class Session(Line):
             self.command("RSET", b"RSET\r\n")
 
     async def quit(self) -> None:
-        """Say goodbye, and do not wait long for the answer."""
+        """Send QUIT, and wait at most 2 seconds for the reply."""
         if not self.over and not self.expected:
             self._quitting = asyncio.get_running_loop().create_future()
             self.command("QUIT", b"QUIT\r\n")
@@ -143,9 +144,10 @@ class Session(Line):
             finally:
                 self.fail(_CLOSED)
 
-    # What follows from an answer
+    # Handling replies
 
-    def heard(self, verb: str, reply: Reply) -> None:
+    def on_reply(self, verb: str, reply: Reply) -> None:
+        """Continue the conversation after the reply to `verb`."""
         if verb in ("MAIL", "RCPT"):
             self._on_envelope(verb, reply)
         elif verb == "DATA":
@@ -153,9 +155,9 @@ class Session(Line):
         elif verb == "DOT":
             self._on_message(reply)
         elif verb == "":
-            self._on_nothing(reply)
+            self._on_unexpected(reply)
         else:
-            self._on_forgotten(verb, reply)
+            self._on_reset(verb, reply)
 
     def _on_envelope(self, verb: str, reply: Reply) -> None:
         delivery = self._offered
@@ -165,7 +167,7 @@ class Session(Line):
         if not reply.positive and not delivery.refusal:
             delivery.refusal = (verb, reply)
         if not reply.positive and not reply.refusal:
-            self.fail(f"unexpected answer to {verb}: {reply.code}")
+            self.fail(f"unexpected reply to {verb}: {reply.code}")
         elif reply.code == SHUTTING_DOWN:
             self._hang_up(reply)
         elif self._pipelining:
@@ -183,7 +185,7 @@ class Session(Line):
         delivery, self._offered = self._offered, None
         assert delivery is not None
         refusal = delivery.refusal
-        if self._pipelining and not self._proven and (refusal or ("DATA", reply))[1].code == OUT_OF_TURN:
+        if self._pipelining and not self._proven and (refusal or ("DATA", reply))[1].code == BAD_SEQUENCE:
             self._offered = delivery
             self.fail("the server refused pipelining")
             return
@@ -198,7 +200,7 @@ class Session(Line):
             self._after_refusal(reply)
         else:
             self._offered = delivery
-            self.fail(f"unexpected answer to DATA: {reply.code}")
+            self.fail(f"unexpected reply to DATA: {reply.code}")
 
     def _after_refusal(self, reply: Reply) -> None:
         if reply.code == SHUTTING_DOWN:
@@ -206,10 +208,10 @@ class Session(Line):
         elif reply.refusal:
             self._reset()
         else:
-            self.fail(f"unexpected answer to DATA: {reply.code}")
+            self.fail(f"unexpected reply to DATA: {reply.code}")
 
     def _on_message(self, reply: Reply) -> None:
-        """The final dot's answer. What is neither 2xx nor 4xx nor 5xx settles nothing."""
+        """The reply to the final dot. Anything but 2xx, 4xx and 5xx leaves the message ambiguous."""
         delivery = self._handed
         assert delivery is not None
         if reply.positive:
@@ -217,7 +219,7 @@ class Session(Line):
         elif reply.refusal:
             self._refuse(delivery, "DOT", reply)
         else:
-            self.fail(f"unexpected answer to the message: {reply.code}")
+            self.fail(f"unexpected reply to the message: {reply.code}")
             return
         self._handed = None
         if reply.code == SHUTTING_DOWN:
@@ -225,8 +227,8 @@ class Session(Line):
         elif not self.expected:
             self.proceed()
 
-    def _on_forgotten(self, verb: str, reply: Reply) -> None:
-        """The answer to a lone dot, RSET or QUIT. A server that can't forget is not spoken to any more."""
+    def _on_reset(self, verb: str, reply: Reply) -> None:
+        """The reply to a lone dot, RSET or QUIT. A connection that can't be reset is closed."""
         if reply.code == SHUTTING_DOWN:
             self._hang_up(reply)
         elif verb == "LONE DOT":
@@ -234,59 +236,59 @@ class Session(Line):
         elif verb == "QUIT":
             self.fail(_CLOSED)
         elif not reply.positive:
-            self._give_back("the server can't forget a refused message")
+            self._return_offered("the server can't reset a refused message")
         elif not self.expected:
             self.proceed()
 
-    def _on_nothing(self, reply: Reply) -> None:
-        """While a body is being written a refusal is meant for it; at any other time there is nothing to answer."""
+    def _on_unexpected(self, reply: Reply) -> None:
+        """A reply to no command: while a body is being written, a refusal is meant for it."""
         delivery = self._writing
         if delivery and reply.refusal:
             self._refuse(delivery, "DATA", reply)
-        self.fail("the server spoke out of turn")
+        self.fail("the server sent an unexpected reply")
 
-    # How it ends
+    # Ending
 
     def _refuse(self, delivery: Delivery, verb: str, reply: Reply) -> None:
         delivery.report(reply.refused(delivery.message, verb))
 
-    def _give_back(self, why: str) -> None:
-        """End this connection before anything was said about the message that waits on it."""
+    def _return_offered(self, why: str) -> None:
+        """End the connection; the message that waits on it goes to another one."""
         offered, self._offered = self._offered, None
         if offered:
-            self._work.again(offered, why)
+            self._queue.requeue(offered, why)
         self.fail(why)
 
     def _hang_up(self, reply: Reply) -> None:
-        """421: what wasn't handed over comes back without having counted."""
+        """421: a message that was not handed over is RETURNED."""
         if self._offered:
             self._refuse(self._offered, *(self._offered.refusal or ("MAIL", reply)))
         self.fail(reply.detail)
 
-    def ended(self, why: str, *, lost: bool) -> None:
-        """A verdict on what was under way (a receipt that was given already stands).
+    def on_end(self, why: str, *, lost: bool) -> None:
+        """Settle the messages in progress; a receipt that was already given stands.
 
-        A message whose dot was written may have arrived. One that the server had begun to hear may be the reason of the
-        end, and counts as tried. One that nobody had looked at goes on over another connection.
+        A message whose dot was written may have arrived: AMBIGUOUS. One that the server had begun to read may be the
+        cause of the end: RETRY. One that the server had not looked at goes to another connection.
         """
         handed, writing, offered = self._handed, self._writing, self._offered
         self._handed = self._writing = self._offered = None
         if handed:
-            handed.settle(Verdict.AMBIGUOUS, f"no answer after the final dot: {why}")
+            handed.settle(Verdict.AMBIGUOUS, f"no reply after the final dot: {why}")
         if writing:
             writing.settle(Verdict.RETRY, f"not handed over: {why}")
         if offered and not handed and self._is_about(offered, lost=lost):
             offered.settle(Verdict.RETRY, f"not handed over: {why}")
         elif offered:
-            self._work.again(offered, why)
+            self._queue.requeue(offered, why)
         if self._quitting and not self._quitting.done():
             self._quitting.set_result(None)
-        self._work.gone(self)
+        self._queue.remove(self)
 
     def _is_about(self, offered: Delivery, *, lost: bool) -> bool:
-        """Whether this end may be the message's own doing, and not that of one before it or of the connection's age."""
+        """Whether the message itself may have caused the end, not an earlier one nor the connection's age."""
         if self._pipelining and offered.answered and not self._proven:
-            self._work.plain = True
+            self._queue.plain = True
             return False
         begun = bool(self.expected) and self.expected[0] == "MAIL"
         return offered.answered or (begun and not (lost and self.begun > 1))

@@ -1,4 +1,4 @@
-"""E-mail over SMTP, through a few connections that stay open."""
+"""E-mail over SMTP, through a few persistent connections."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from automation_email.login import log_in
 from automation_email.mime import build
 from automation_email.options import SmtpOptions
 from automation_email.pool import Pool
+from automation_email.queue import MessageQueue
 from automation_email.session import Session
-from automation_email.work import Work
 
 _SMTPUTF8 = frozenset({"smtputf8", "8bitmime"})
 
@@ -28,14 +28,14 @@ _SMTPUTF8 = frozenset({"smtputf8", "8bitmime"})
 class SmtpChannel:
     """SMTP (RFC 5321), pipelined (RFC 2920) where the server offers it, signed (RFC 6376) by the keys in `dkim`.
 
-    `deliver` yields one receipt a message as the answers come. A complete answer decides: 2xx SENT, 4xx RETRY, 5xx
-    FAILED, and with `suppress` where it says that the address is dead. RETURNED is what no answer was about: no
-    connection or login, 421 before the final dot, a connection that broke before the server looked at the message. One
-    that broke, or fell silent, while it heard the message: RETRY. After the final dot, without a complete answer:
-    AMBIGUOUS. An address or header that is not valid, and a local part outside of ASCII where the server lacks
-    SMTPUTF8: FAILED. `detail` holds no address.
+    `deliver` yields one receipt a message in the order of the replies. A complete reply decides: 2xx SENT, 4xx RETRY,
+    5xx FAILED, with `suppress` where it means that the address is dead. RETURNED where no reply was about the message:
+    no connection or login, 421 before the final dot, a connection that broke before the server read the message. A
+    connection that broke or timed out while the server read it: RETRY. After the final dot, without a complete reply:
+    AMBIGUOUS. An invalid address or header, and a local part outside ASCII where the server lacks SMTPUTF8: FAILED.
+    `detail` holds no address.
 
-    When `deliver` is cancelled, nothing more of its messages is handed over.
+    After `deliver` is cancelled, none of its messages is handed over any more.
     """
 
     kind: ClassVar[str] = "email"
@@ -47,10 +47,10 @@ class SmtpChannel:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def deliver(self, messages: Sequence[Rendered], hand_over: HandOver) -> AsyncIterator[Receipt]:
-        """One receipt for each message, in the order in which the answers come."""
+        """One receipt for each message, in the order of the replies."""
         together, waiting = deliveries(messages, hand_over)
         try:
-            assert self._signers is not None  # read before anything is opened
+            assert self._signers is not None  # read before a connection is opened
             self.pool().submit(waiting)
         except KeyProblem as error:
             for delivery in waiting:
@@ -62,13 +62,13 @@ class SmtpChannel:
             together.withdrawn = True
 
     async def close(self) -> None:
-        """Say goodbye on every idle connection; cut those on which an answer is awaited."""
+        """Send QUIT on every idle connection; abort those that await a reply."""
         if self._pool and self._loop is asyncio.get_running_loop():
             await self._pool.close()
         self._pool = None
 
     def pool(self) -> Pool:
-        """The connections of this event loop; those of another one that is gone can't be used."""
+        """The connections of this event loop; those of an earlier loop can't be used."""
         loop = asyncio.get_running_loop()
         if self._pool is None or self._loop is not loop:
             options = self.options
@@ -78,11 +78,11 @@ class SmtpChannel:
             )
         return self._pool
 
-    async def _connect(self, work: Work) -> Session:
+    async def _connect(self, queue: MessageQueue) -> Session:
         found = await log_in(self.options)
         return Session(
             found.transport,
-            work,
+            queue,
             extensions=found.extensions,
             timeout=self.options.timeout,
             answer_timeout=self.options.answer_timeout,
@@ -93,7 +93,7 @@ class SmtpChannel:
         return tuple(load_signer(key) for key in self.options.dkim)
 
     def _prepare(self, delivery: Delivery, extensions: frozenset[str]) -> bool:
-        """Build and sign the message; where that can't be done it has failed."""
+        """Build and sign the message; False, with the receipt FAILED, where that is impossible."""
         message = delivery.message
         try:
             to = read_address(message.to)
@@ -102,19 +102,21 @@ class SmtpChannel:
             if utf8 and not extensions >= _SMTPUTF8:
                 delivery.settle(Verdict.FAILED, "address_unsupported: the server lacks SMTPUTF8")
                 return False
-            delivery.envelope = envelope(str(sender), str(to), build(self._marked(message), self._signers), utf8=utf8)
+            delivery.envelope = envelope(
+                str(sender), str(to), build(self._with_id_header(message), self._signers), utf8=utf8
+            )
         except MimeError as error:
             delivery.settle(Verdict.FAILED, str(error))
             return False
         return True
 
-    def _marked(self, message: Rendered) -> Rendered:
-        """With the header by which the provider reports, where it wants one."""
+    def _with_id_header(self, message: Rendered) -> Rendered:
+        """The message with the header that the provider's reports name, where the options have one."""
         name = self.options.id_header
         return message if name is None else replace(message, headers={**message.headers, name: message.id})
 
     def _return_address(self, message: Rendered) -> Address:
-        """Where a bounce goes (VERP); a message without a token, as a test has none, bounces to the bare address."""
+        """Where a bounce goes (VERP); a message without a token, such as a test, bounces to the plain address."""
         path = self.options.return_path
         if path is None:
             return own_address(message.sender)

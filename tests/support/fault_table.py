@@ -68,7 +68,7 @@ def _silences(verb: str) -> Iterator[tuple[str, Fault]]:
     yield "half a line, then stall", Fault(verb, HALF, "stall")
     yield "a line to be continued, then stall", Fault(verb, b"250-wait\r\n", "stall")
     yield "slow drip", Fault(verb, b"250 2.0.0 " + b"slowly " * 20 + b"\r\n", drip=SLOW)
-    yield "an answer without an end", Fault(verb, ENDLESS, "stall")
+    yield "a reply without an end", Fault(verb, ENDLESS, "stall")
 
 
 def _connecting() -> Iterator[Case]:

@@ -10,7 +10,16 @@ import numpy as np
 import pytest
 from sklearn.tree import DecisionTreeClassifier
 
-from automation_churn.classifiers import Averaged, Boosted, Kind, Logistic, estimator, from_arrays, logistic, take_over
+from automation_churn.classifiers import (
+    Averaged,
+    Boosted,
+    Kind,
+    Logistic,
+    estimator,
+    from_arrays,
+    from_estimator,
+    logistic,
+)
 from automation_churn.trees import Trees
 
 KINDS = get_args(Kind)
@@ -29,7 +38,7 @@ def learned(kind: Kind) -> tuple[Any, Any]:
     """scikit-learn's estimator beside our own copy of what it learned."""
     matrix, truth = examples()
     theirs = estimator(kind, len(matrix), seed=4).fit(matrix, truth)
-    return theirs, take_over(theirs)
+    return theirs, from_estimator(theirs)
 
 
 every_model = pytest.mark.parametrize("kind", KINDS)
@@ -81,7 +90,7 @@ def test_contributions_of_a_tree_worked_out_by_hand() -> None:
     matrix = np.array([[0, 0], [0, 0], [0, 0], [9, 0], [0, 9], [9, 9], [0, 9], [9, 9]], np.float64)
     truth = np.array([0, 0, 0, 1, 1, 1, 1, 1])
     tree = DecisionTreeClassifier(max_depth=2, random_state=1).fit(matrix, truth)
-    moved = take_over(tree).contributions(matrix)
+    moved = from_estimator(tree).contributions(matrix)
     expected = [[-0.25, 0.25 - 0.625], [0.75, 0.25 - 0.625], [0, 0.375]]
     np.testing.assert_allclose(moved[[0, 3, 7]], expected, atol=1e-12)
 
@@ -96,7 +105,7 @@ def test_inner_values_of_boosted_trees_are_averages_of_their_leaves() -> None:
 
 def broken(**changes: Any) -> dict[str, Any]:
     matrix, truth = examples(300)
-    ours = take_over(estimator("decision_tree", 300, seed=1).fit(matrix, truth))
+    ours = from_estimator(estimator("decision_tree", 300, seed=1).fit(matrix, truth))
     assert isinstance(ours, Averaged)
     arrays = {name: array.copy() for name, array in ours.arrays().items()}
     for name, change in changes.items():

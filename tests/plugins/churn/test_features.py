@@ -13,7 +13,7 @@ from polars.testing import assert_frame_equal
 from automation.contracts import Snapshot
 from automation.testing.lapsing_shop import LAPSING_AS_OF, lapsing_events
 from automation.testing.toy_shop import TOY_AS_OF, toy_events, toy_snapshot
-from automation_churn.features import FEATURES, features, lapsed
+from automation_churn.features import FEATURES, features, returned
 
 BOUGHT = ("purchase",)
 
@@ -107,11 +107,11 @@ def test_nothing_at_or_after_the_cut_is_seen() -> None:
 
 def test_a_purchase_at_the_cut_belongs_to_the_answer() -> None:
     later = toy_snapshot(TOY_AS_OF + timedelta(days=1))
-    returned = lapsed(later.events, TOY_AS_OF, horizon=timedelta(days=1), bought=BOUGHT)
-    assert returned.to_polars()["customer_id"].to_list() == ["c4"]  # Dev's mug, bought at TOY_AS_OF to the minute
+    stayed = returned(later.events, TOY_AS_OF, horizon=timedelta(days=1), bought=BOUGHT)
+    assert stayed.to_polars()["customer_id"].to_list() == ["c4"]  # Dev's mug, bought at TOY_AS_OF to the minute
     assert one(known(later, TOY_AS_OF), "c4")["recency"] == 14
     assert (
-        lapsed(later.events, TOY_AS_OF - timedelta(days=1), horizon=timedelta(days=1), bought=BOUGHT)
+        returned(later.events, TOY_AS_OF - timedelta(days=1), horizon=timedelta(days=1), bought=BOUGHT)
         .to_polars()
         .is_empty()
     )

@@ -6,7 +6,7 @@ import pytest
 
 from automation_churn.features import FEATURES
 from automation_churn.preparation import COLUMNS
-from automation_churn.reasons import THEMES, in_words, strongest
+from automation_churn.reasons import THEMES, describe_themes, strongest
 
 USUAL = {
     "recency": 143.4,
@@ -38,7 +38,7 @@ ONCE = {
 def said(known: dict[str, float], theme: str) -> str:
     row = {name: known.get(name) for name in FEATURES}
     frame = pl.DataFrame([row], schema=dict.fromkeys(FEATURES, pl.Float64()))
-    found = in_words(frame, np.array([[list(THEMES).index(theme), -1, -1]])).to_list()
+    found = describe_themes(frame, np.array([[list(THEMES).index(theme), -1, -1]])).to_list()
     assert len(found[0]) == 1
     return str(found[0][0])
 
@@ -85,4 +85,4 @@ def test_who_stays_is_told_what_speaks_for_staying() -> None:
 def test_without_anything_that_moved_there_is_no_reason() -> None:
     assert strongest(np.array([row()])).tolist() == [[-1, -1, -1]]
     frame = pl.DataFrame([dict.fromkeys(FEATURES, 1.0)])
-    assert in_words(frame, np.array([[-1, -1, -1]])).to_list() == [[]]
+    assert describe_themes(frame, np.array([[-1, -1, -1]])).to_list() == [[]]

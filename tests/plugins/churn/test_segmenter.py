@@ -194,7 +194,7 @@ def test_refuses_arrays_of_another_version(shop: Snapshot, change: dict[str, Any
     arrays = dict(fitted(shop)[0].save())
     with pytest.raises(BadArtifact, match=told):
         Churn(ChurnOptions()).load(arrays | change, parts={})
-    with pytest.raises(BadArtifact, match="not the arrays of a random_forest churn model: they lack 'left'"):
+    with pytest.raises(BadArtifact, match="not the arrays of a random_forest churn model: 'left' is missing"):
         Churn(ChurnOptions(model="random_forest")).load(arrays, parts={})
 
 

@@ -172,7 +172,7 @@ def test_keys_that_are_none(tmp_path: Path, text: str | None, why: str) -> None:
     ],
 )
 def test_options_that_are_refused(options: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match=r"write key_file or key|not a name in DNS"):
+    with pytest.raises(ValueError, match=r"write key_file or key|not a DNS name"):
         DkimKey.model_validate(options)
 
 

@@ -226,8 +226,8 @@ def test_scripts_without_latin_letters_travel_as_base64() -> None:
         ({"headers": {"Content-Type": "text/html"}}, "the header 'Content-Type' can't be set"),
         ({"headers": {"X-A": "x" * 901}}, "the header X-A is too long"),
         ({"reply_to": "x\r\n@y.example"}, "a control character in the address"),
-        ({"id": "../../etc/passwd"}, "the message's id is not plain"),
-        ({"text": "half \ud83c"}, "the text holds half a character (a lone surrogate)"),
+        ({"id": "../../etc/passwd"}, "the message's id is not plain text"),
+        ({"text": "half \ud83c"}, "the text holds a lone surrogate"),
     ],
 )
 def test_what_is_refused(change: dict[str, object], what: str) -> None:

@@ -1,4 +1,4 @@
-"""The line to a mail server: commands out, complete replies in, each paired with the command that it answers."""
+"""A connection to a mail server: commands out, complete replies in, each paired with the command that it answers."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from automation_email.deadline import Deadline
 from automation_email.reply import Reply, ReplyReader
 
 _PIECE = 64 * 1024
-_ROOM = 16 * 1024  # for answers; asyncio would make a buffer of 256 KB for every one
+_ROOM = 16 * 1024  # for replies; asyncio would allocate a buffer of 256 KB for each
 
 
-class Line(asyncio.BufferedProtocol):
-    """A connection whose transport it takes over. A subclass says what follows from a reply, and from the end.
+class Connection(asyncio.BufferedProtocol):
+    """Takes over the transport of a logged-in connection; a subclass handles the replies and the end.
 
-    timeout: seconds for each answer; answer_timeout: for the answer to a whole message. Part of an answer prolongs
-    nothing, and neither does a body of which nothing leaves.
+    timeout: seconds for each reply; answer_timeout: for the reply to a whole message. Part of a reply extends no
+    timeout, and neither does a body of which nothing is sent.
     """
 
     def __init__(self, transport: asyncio.Transport, *, timeout: float, answer_timeout: float) -> None:
@@ -24,7 +24,7 @@ class Line(asyncio.BufferedProtocol):
         self.over = False
         self.expected: deque[str] = deque()
         self.more = False
-        """While a reply is heard: whether the server has said something after it already."""
+        """During `on_reply`: whether the server has already sent something after this reply."""
         self._timeout = timeout
         self._answer_timeout = answer_timeout
         self._reader = ReplyReader()
@@ -32,27 +32,28 @@ class Line(asyncio.BufferedProtocol):
         self._deadline = Deadline(asyncio.get_running_loop(), self._late)
         self._body = memoryview(b"")
         self._unsent = 0
-        transport.set_write_buffer_limits(0)  # so that `resume_writing` means that everything has left
+        transport.set_write_buffer_limits(0)  # so that `resume_writing` means that everything was sent
         transport.set_protocol(self)
 
-    def heard(self, verb: str, reply: Reply) -> None:
-        """The answer to `verb`; "" where nothing was asked."""
+    def on_reply(self, verb: str, reply: Reply) -> None:
+        """Handle the reply to the command `verb`; "" for a reply to no command."""
         raise NotImplementedError
 
-    def ended(self, why: str, *, lost: bool) -> None:
-        """Nothing more will be heard."""
+    def on_end(self, why: str, *, lost: bool) -> None:
+        """Handle the end of the connection; `lost`: the server or the network ended it."""
         raise NotImplementedError
 
-    def body_left(self) -> None:
-        """What `write_body` was given is on its way."""
+    def on_body_sent(self) -> None:
+        """Handle that the whole body of `write_body` was passed to the network."""
         raise NotImplementedError
 
     def command(self, verb: str, data: bytes) -> None:
+        """Send a command, and expect its reply."""
         self.expected.append(verb)
         self.transport.write(data)
 
     def write_body(self, data: bytes) -> None:
-        """Piece by piece: a TLS transport that is given everything at once does not say how much of it has left."""
+        """Send a body piece by piece: a TLS transport that gets everything at once does not tell how much was sent."""
         self._body = memoryview(data)
         self._write_on()
 
@@ -62,10 +63,10 @@ class Line(asyncio.BufferedProtocol):
             self._body = self._body[_PIECE:]
         self._unsent = len(self._body) + self.transport.get_write_buffer_size()
         if not self._unsent:
-            self.body_left()
+            self.on_body_sent()
 
     def watch(self) -> None:
-        """Start the clock for the next answer, or stop it where none is awaited."""
+        """Start the timeout of the next reply, or stop it where none is expected."""
         if self.over or not (self.expected or self._unsent):
             self._deadline.clear()
         elif self.expected and self.expected[0] == "DOT":
@@ -74,41 +75,46 @@ class Line(asyncio.BufferedProtocol):
             self._deadline.set(self._timeout)
 
     def fail(self, why: str, *, lost: bool = False) -> None:
-        """The end; `lost`: it came from the other side."""
+        """End the connection; `lost`: the server or the network ended it."""
         if not self.over:
             self.over = True
             self._deadline.clear()
             self.transport.abort()
-            self.ended(why, lost=lost)
+            self.on_end(why, lost=lost)
 
     # asyncio.BufferedProtocol
 
     def get_buffer(self, sizehint: int) -> memoryview:
+        """Where asyncio writes received bytes."""
         return self._received
 
     def buffer_updated(self, nbytes: int) -> None:
+        """Parse received bytes into replies and handle each."""
         replies = self._reader.feed(bytes(self._received[:nbytes]))
         last = len(replies) - 1
         for number, reply in enumerate(replies):
             if self.over:
                 return
             self.more = number < last or bool(self._reader.rest or self._reader.broken)
-            self.heard(self.expected.popleft() if self.expected else "", reply)
+            self.on_reply(self.expected.popleft() if self.expected else "", reply)
         if self._reader.broken:
             self.fail(self._reader.broken)
         elif replies:
             self.watch()
 
     def resume_writing(self) -> None:
+        """Send the next piece of the body, once the last was sent."""
         if self._unsent and not self.over:
             self._write_on()
             self.watch()
 
     def eof_received(self) -> bool:
+        """End: the server closed its side."""
         self.fail("the connection broke", lost=True)
         return False
 
     def connection_lost(self, error: Exception | None) -> None:
+        """End: the network broke the connection."""
         self.fail("the connection broke", lost=True)
 
     def _late(self) -> None:
