@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -13,8 +12,8 @@ from automation.cli.output import Block, Table, Text
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from automation.reporting.portrait import Portrait
-    from automation.reporting.timeline import Moment
+    from automation.reporting.customer_view import CustomerProfile
+    from automation.reporting.timeline import TimelineEntry
 
 _WEEKDAYS = ("", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -31,30 +30,28 @@ def customers(
 
     Example: automation customers show C1042
     """
-    from automation.inbound.identity import person
-    from automation.reporting.portrait import Portrait, portrait
-    from automation.reporting.timeline import timeline
+    from automation.reporting.customer_view import customer_view
+    from automation.runner.refresh import refresh_profiles
 
     invocation: Invocation = context.obj
     with invocation.workspace() as workspace:
-        who = person(workspace, which)
-        found = portrait(workspace, who.ids[0]) if who.customer else None
-        moments = timeline(workspace, who)
+        refresh_profiles(workspace)
+        found = customer_view(workspace, which)
         currency = workspace.project.settings.shop.currency
-    known = asdict(found) if found else {field.name: None for field in fields(Portrait)}
-    payload = {**known, "timeline": [vars(m).copy() for m in moments]}
-    shown = blocks(found, currency) if found else [Text(f"{which} is no customer, but something is on record", "odd")]
-    invocation.output.show(payload, *shown, *_timeline(moments))
+    if found.customer is not None:
+        shown = profile_blocks(found.customer, currency)
+    else:
+        shown = [Text(f"{which} belongs to no customer, but is on record", "warning")]
+    invocation.output.show(found.to_json(), *shown, *_timeline(found.timeline))
 
 
-def blocks(found: Portrait, currency: str) -> list[Block]:
-    """The portrait as a person reads it."""
+def profile_blocks(found: CustomerProfile, currency: str) -> list[Block]:
     profile = found.profile
-    shown: list[Block] = [Text(_name(found), "loud"), Text(_standing(profile))]
-    if found.namesakes:
-        shown.append(Text(f"the same e-mail address belongs to {', '.join(found.namesakes)}", "odd"))
+    shown: list[Block] = [Text(_name(found), "strong"), Text(_stage(profile))]
+    if found.same_address_ids:
+        shown.append(Text(f"same e-mail address as {', '.join(found.same_address_ids)}", "warning"))
     if profile.get("outlier"):
-        shown.append(Text("spends so unlike others that averages should not count on it", "odd"))
+        shown.append(Text("outlier: averages should not include this customer's spending", "warning"))
     shown.append(Table(("trait", "value"), [(name, str(value)) for name, value in found.traits.items()]))
     shown.append(Table(("profile", ""), [*_buying(profile, currency), *_habits(profile)]))
     shown += _segments(found)
@@ -62,12 +59,12 @@ def blocks(found: Portrait, currency: str) -> list[Block]:
     return shown
 
 
-def _name(found: Portrait) -> str:
+def _name(found: CustomerProfile) -> str:
     known = (found.traits.get("first_name"), found.traits.get("last_name"))
     return f"{' '.join(part for part in known if part) or 'customer'} ({found.customer_id})"
 
 
-def _standing(profile: Mapping[str, Any]) -> str:
+def _stage(profile: Mapping[str, Any]) -> str:
     stage = str(profile.get("lifecycle", "never_bought")).replace("_", " ")
     if "recency_days" not in profile:
         return f"{stage}"
@@ -96,37 +93,39 @@ def _habits(profile: Mapping[str, Any]) -> list[tuple[str, str]]:
         for what in ("category", "brand")
         if f"top_{what}" in profile
     ]
-    for doing, told in (("buying", "usually buys"), ("opening", "usually opens e-mails")):
+    for doing, label in (("buying", "usually buys"), ("opening", "usually opens e-mails")):
         if f"usual_hour_{doing}" in profile:
             weekday = _WEEKDAYS[profile[f"usual_weekday_{doing}"]]
-            rows.append((told, f"around {profile[f'usual_hour_{doing}']:02}:00, on {weekday}s, their own time"))
-    for rate, told in (("email_open_rate", "e-mails opened"), ("email_click_rate", "e-mails clicked")):
+            rows.append((label, f"around {profile[f'usual_hour_{doing}']:02}:00 local time, on {weekday}s"))
+    for rate, label in (("email_open_rate", "e-mails opened"), ("email_click_rate", "e-mails clicked")):
         if rate in profile:
-            rows.append((told, f"{profile[rate]:.0%}"))
+            rows.append((label, f"{profile[rate]:.0%}"))
     return rows
 
 
-def _segments(found: Portrait) -> list[Block]:
+def _segments(found: CustomerProfile) -> list[Block]:
     rows = [(s.segment, s.label or "", s.score, "; ".join(s.reasons)) for s in found.segments]
-    told = [Table(("segment", "label", "score", "because"), rows)] if rows else [Text("in no segment", "faint")]
-    return [*told, *(Text(f"segment {name}: {why}", "faint") for name, why in found.unknown.items())]
+    shown: list[Block] = [Table(("segment", "label", "score", "because"), rows)] if rows else []
+    if not rows:
+        shown.append(Text("in no segment", "muted"))
+    return [*shown, *(Text(f"segment {name}: {why}", "muted") for name, why in found.unknown_segments.items())]
 
 
-def _permissions(found: Portrait) -> list[Block]:
-    words = {True: "yes", False: "no", None: "never asked"}
-    rows = [(p.channel, p.topic, words[p.granted]) for p in found.permissions]
-    listed: list[Block] = [Table(("channel", "topic", "consent"), rows)] if rows else []
+def _permissions(found: CustomerProfile) -> list[Block]:
+    states = {True: "yes", False: "no", None: "none on record"}
+    rows = [(p.channel, p.topic, states[p.granted]) for p in found.permissions]
+    shown: list[Block] = [Table(("channel", "topic", "consent"), rows)] if rows else []
     if found.suppressed is not None:
-        listed.append(Text(f"the e-mail address is suppressed: {found.suppressed}", "bad"))
-    return listed
+        shown.append(Text(f"the e-mail address is suppressed: {found.suppressed}", "error"))
+    return shown
 
 
-def _timeline(moments: Sequence[Moment]) -> list[Block]:
-    if not moments:
-        return [Text("no campaign has decided on this customer yet", "faint")]
+def _timeline(entries: Sequence[TimelineEntry]) -> list[Block]:
+    if not entries:
+        return [Text("nothing on record yet", "muted")]
     rows = [
         (f"{m.at:%Y-%m-%d %H:%M}", m.what, m.about, m.channel, m.customer_id, m.address, m.detail, m.coupon)
-        for m in moments
+        for m in entries
     ]
-    columns = ("when (UTC)", "what", "campaign or topic", "channel", "customer", "address", "why or how", "coupon")
-    return [Table(columns, rows), Text("automation explain CAMPAIGN CUSTOMER says why", "faint")]
+    columns = ("when (UTC)", "what", "campaign or topic", "channel", "customer", "address", "detail", "coupon")
+    return [Table(columns, rows), Text("to see why: automation explain CAMPAIGN CUSTOMER", "muted")]

@@ -29,14 +29,14 @@ def daemon(context: typer.Context) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    from automation.cli.test_mode import announce
+    from automation.cli.test_mode import warn_of_test_mode
     from automation.cli.web import companion
     from automation.daemon.service import serve
 
     invocation: Invocation = context.obj
     root = invocation.root().resolve()
     os.chdir(root)
-    announce(invocation, root)
+    warn_of_test_mode(invocation, root)
     if not serve(root, stopping, companion):
         sys.stderr.flush()
-        os._exit(0)  # a thread that hangs in a library must not keep the process; the ledger is committed
+        os._exit(0)  # a thread that hangs in a library must not keep the process alive; the ledger is committed

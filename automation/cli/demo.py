@@ -30,39 +30,28 @@ def demo(
     """
     import tempfile
 
-    from automation.demo.story import tell
+    from automation.demo.story import run_demo
 
     invocation: Invocation = context.obj
-    place = folder or Path(tempfile.mkdtemp(prefix="automation-demo-"))
-    summary = tell(place, seed=seed, customers=customers, step=invocation.output.note)
-    invocation.output.show(_payload(summary), *_blocks(summary))
-
-
-def _payload(summary: DemoSummary) -> dict[str, object]:
-    from automation.cli.report import payload
-
-    names = ("folder", "outbox", "first_day", "days", "customers", "products", "events", "seconds")
-    return {
-        **{name: getattr(summary, name) for name in names},
-        "models": [{"name": m.name, "admitted": m.admitted, "because": m.because} for m in summary.models],
-        "campaigns": [payload(one) for one in summary.campaigns],
-    }
+    root = folder or Path(tempfile.mkdtemp(prefix="automation-demo-"))
+    summary = run_demo(root, seed=seed, customers=customers, step=invocation.output.note)
+    invocation.output.show(summary.to_json(), *_blocks(summary))
 
 
 def _blocks(summary: DemoSummary) -> list[Block]:
-    from automation.cli.report import lift_told
+    from automation.cli.report import lift_sentence
 
     shop = f"{summary.customers:,} customers, {summary.products:,} products, {summary.events:,} events"
     shown: list[Block] = [
-        Text(f"\nA shop of {shop}; {summary.days} days from {summary.first_day}", "loud"),
-        Table(("model", "used", "because"), [(m.name, m.admitted, m.because) for m in summary.models]),
+        Text(f"\nA shop with {shop}; {summary.days} days from {summary.first_day}", "strong"),
+        Table(("model", "usable", "because"), [(m.name, m.admitted, m.because) for m in summary.models]),
         _results(summary),
-        *(Text(lift_told(one.name, one.lift)) for one in summary.campaigns if one.lift),
+        *(Text(lift_sentence(one.name, one.lift)) for one in summary.campaigns if one.lift),
         *_variants(summary),
         *_example(summary),
-        Text(f"\nThe whole project is in {summary.folder} (every message in {summary.outbox}); go on with\n"
-             f"  cd {summary.folder}\n  automation status\n  automation explain {_asked(summary)}"),
-        Text(f"{summary.seconds:.0f} s", "faint"),
+        Text(f"\nThe project is in {summary.folder}, every message in {summary.outbox}. Continue with\n"
+             f"  cd {summary.folder}\n  automation status\n  automation explain {_example_arguments(summary)}"),
+        Text(f"{summary.seconds:.0f} s", "muted"),
     ]  # fmt: skip
     return shown
 
@@ -76,8 +65,8 @@ def _results(summary: DemoSummary) -> Table:
             one.account.audience,
             one.account.holdout,
             one.account.sent,
-            one.answers["opened"],
-            one.answers["clicked"],
+            one.responses["opened"],
+            one.responses["clicked"],
             round(one.credit.conversions),
             one.credit.revenue,
         )
@@ -88,7 +77,7 @@ def _results(summary: DemoSummary) -> Table:
 
 def _variants(summary: DemoSummary) -> list[Block]:
     rows = [
-        (one.name, name, variant.sent, variant.answers["opened"], variant.answers["clicked"])
+        (one.name, name, variant.sent, variant.responses["opened"], variant.responses["clicked"])
         for one in summary.campaigns
         for name, variant in one.variants.items()
     ]
@@ -96,21 +85,21 @@ def _variants(summary: DemoSummary) -> list[Block]:
 
 
 def _example(summary: DemoSummary) -> list[Block]:
-    from automation.cli.explain import blocks
+    from automation.cli.explain_blocks import explain_blocks
 
     if summary.example is None:
         return []
     example = summary.example
     body = "\n".join(f"  | {line}" for line in example.text.strip().splitlines()[:14])
     return [
-        Text(f"\nOne of the messages, to {example.to}: {example.subject}", "loud"),
+        Text(f"\nOne of the messages, to {example.to}: {example.subject}", "strong"),
         Text(f"{body}\n  ({example.file})\n"),
-        Text("Why this customer got it:", "loud"),
-        *blocks(example.explanation),
+        Text("Why this customer got it:", "strong"),
+        *explain_blocks(example.explanation),
     ]
 
 
-def _asked(summary: DemoSummary) -> str:
+def _example_arguments(summary: DemoSummary) -> str:
     if summary.example is None:
         return "CAMPAIGN CUSTOMER"
     return f"{summary.example.explanation.campaign} {summary.example.customer_id}"

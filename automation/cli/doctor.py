@@ -16,15 +16,14 @@ def doctor(context: typer.Context) -> None:
     Example: automation doctor
     """
     from automation.daemon.health import read_health
-    from automation.reporting.doctor import Check, checks
+    from automation.reporting.doctor import Check, diagnose
 
     invocation: Invocation = context.obj
     with invocation.workspace() as workspace:
         health = read_health(workspace.project.data_dir, workspace.clock.now())
-        answers = not health.alive or health.responding or health.beat is None
-        found = [*checks(workspace), Check("daemon", "good" if answers else "bad", health.in_words())]
-    payload = {"checks": [vars(check) for check in found], "fit": all(check.state != "bad" for check in found)}
-    rows = [(check.name, check.state, check.told) for check in found]
-    invocation.output.show(payload, Table(("what", "state", "found"), rows))
-    if not payload["fit"]:
+        hangs = health.alive and health.beat is not None and not health.responding
+        found = diagnose(workspace, Check("daemon", "error" if hangs else "ok", health.in_words()))
+    rows = [(check.name, check.state, check.detail) for check in found.checks]
+    invocation.output.show(found.to_json(), Table(("check", "state", "detail"), rows))
+    if not found.ok:
         raise typer.Exit(1)

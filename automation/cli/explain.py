@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from automation.cli.invocation import Invocation
-from automation.cli.output import Block, Table, Text
 from automation.cli.plan import Name
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from automation.reporting.explain import Explanation, RuleValue
-    from automation.store.ledger.decisions import DecisionRow
 
 
 def explain(
@@ -29,129 +21,10 @@ def explain(
 
     Example: automation explain winback C1042
     """
-    from automation.reporting.explain import explain as explained
+    from automation.cli.explain_blocks import explain_blocks
+    from automation.reporting.explain import explain as explain_decision
 
     invocation: Invocation = context.obj
     with invocation.workspace() as workspace:
-        found = explained(workspace, name, customer)
-    invocation.output.show(payload(found), *blocks(found))
-
-
-def payload(found: Explanation) -> dict[str, object]:
-    """The explanation as a program reads it."""
-    return {
-        "campaign": found.campaign,
-        "customer": found.customer_id,
-        "as_of": found.as_of,
-        "member": found.member,
-        "reason": found.reason,
-        "rules": [asdict(rule) for rule in found.rules],
-        "offer_rules": [asdict(rule) for rule in found.offer_rules],
-        "run": found.run.id if found.run else None,
-        "decision": asdict(found.decision) if found.decision else None,
-        "versions": dict(found.versions),
-    }
-
-
-def blocks(found: Explanation) -> list[Block]:
-    """The explanation as a person reads it."""
-    when = f"{found.as_of:%Y-%m-%d %H:%M} UTC"
-    run = (
-        f"run {found.run.id} ({found.run.kind.value} {found.run.due_key}), as of {when}"
-        if found.run
-        else f"now, {when}"
-    )
-    shown: list[Block] = [Text(f"{found.campaign}, customer {found.customer_id}: {run}", "loud")]
-    shown.append(_rules("audience", found.rules))
-    if found.decision is None:
-        shown.append(Text(found.reason, "loud"))
-    else:
-        shown += _decision(found, found.decision)
-    shown.append(_versions(found))
-    return shown
-
-
-def _rules(title: str, rules: Sequence[RuleValue]) -> Block:
-    if not rules:
-        return Text(f"{title}: everyone")
-    rows = [(rule.path, rule.text, "yes" if rule.held else "no", _score(rule)) for rule in rules]
-    return Table((title, "rule", "holds", "score and its reasons"), rows)
-
-
-def _score(rule: RuleValue) -> str:
-    score = [] if rule.score is None else [f"{rule.score:.3f}"]
-    return ": ".join([*score, *([", ".join(rule.reasons)] if rule.reasons else [])])
-
-
-def _decision(found: Explanation, decision: DecisionRow) -> list[Block]:
-    facts = [("decided", f"{decision.outcome}: {found.reason}")]
-    if decision.detail:
-        facts.append(("detail", decision.detail))
-    if decision.variant:
-        facts.append(("variant", decision.variant))
-    if decision.propensities:
-        facts.append(("drawn from", _distribution(decision)))
-    if decision.offer:
-        facts.append(("offer", decision.offer))
-    if decision.coupon:
-        facts.append(("coupon", f"{decision.coupon} ({decision.coupon_state})"))
-    facts += _message(decision)
-    shown: list[Block] = [Table(("", ""), facts)]
-    if found.offer_rules:
-        shown.append(_rules("offer", found.offer_rules))
-    if decision.items:
-        shown.append(_items(decision))
-    return shown
-
-
-def _message(decision: DecisionRow) -> list[tuple[str, str]]:
-    if decision.message_id is None:
-        return []
-    due = f"{decision.due_at:%Y-%m-%d %H:%M} UTC" if decision.due_at else ""
-    settled = f", {decision.settled_at:%Y-%m-%d %H:%M:%S} UTC" if decision.settled_at else ""
-    because = f" ({decision.state_reason})" if decision.state_reason else ""
-    return [
-        ("message", f"{decision.message_id} by {decision.channel} to {decision.address}, due {due}"),
-        ("state", f"{decision.state}{because}{settled}"),
-        ("template", decision.template or ""),
-    ]
-
-
-def _distribution(decision: DecisionRow) -> str:
-    return "; ".join(f"{what}: {_chances(chances)}" for what, chances in decision.propensities.items())
-
-
-def _chances(chances: object) -> str:
-    """`holdout 10%, contacted 90%`, from a mapping or from the offer policy's rows."""
-    if isinstance(chances, list):
-        chances = {str(row["offer"]): row["probability"] for row in chances if isinstance(row, dict)}
-    if not isinstance(chances, dict):
-        return str(chances)
-    return ", ".join(f"{name} {float(str(chance)):.0%}" for name, chance in chances.items())
-
-
-def _items(decision: DecisionRow) -> Table:
-    rows = [
-        (
-            str(item.get("product_id")),
-            _number(item.get("score")),
-            str(item.get("reason")),
-            _because(item.get("because")),
-        )
-        for item in decision.items
-    ]
-    return Table(("recommended", "score", "reason", "because of"), rows)
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
-
-
-def _because(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else ""
-
-
-def _versions(found: Explanation) -> Text:
-    models = found.versions.get("models") or {}
-    named = [f"{name} {version}" for name, version in models.items()]
-    return Text(f"read from {found.versions.get('warehouse')}; models: {', '.join(named) or 'none'}", "faint")
+        found = explain_decision(workspace, name, customer)
+    invocation.output.show(found.to_json(), *explain_blocks(found))

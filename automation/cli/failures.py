@@ -1,4 +1,4 @@
-"""What a user sees when something fails: what, why, and the command that mends it; never a traceback."""
+"""What a user sees when a command fails: what, why, and the command that fixes it; never a traceback."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from automation.errors import AutomationError, ConfigurationError, StoreError
 if TYPE_CHECKING:
     from automation.cli.invocation import Invocation
 
-_MENDS: tuple[tuple[type[AutomationError], str], ...] = (
+_FIXES: tuple[tuple[type[AutomationError], str], ...] = (
     (ConfigurationError, "automation validate"),
     (StoreError, "automation status"),
 )
@@ -20,51 +20,51 @@ _MENDS: tuple[tuple[type[AutomationError], str], ...] = (
 def report_failure(error: Exception, invocation: Invocation) -> int:
     """Print the failure; returns the exit code."""
     if isinstance(error, AutomationError):
-        invocation.output.failure(str(error), causes(error), _mend(error, invocation), error.exit_code)
+        invocation.output.failure(str(error), causes(error), _fix(error, invocation), error.exit_code)
         return error.exit_code
     if isinstance(error, BrokenPipeError):
         return 1
     what = f"{type(error).__name__}: {error}".splitlines()[0]
     file = keep_traceback(error, invocation)
-    invocation.output.failure(what, (), f"the details are in {file}", 1)
+    invocation.output.failure(what, (), f"details: {file}", 1)
     return 1
 
 
 def causes(error: BaseException) -> tuple[str, ...]:
-    """The chain of causes, each in one line; what the text above already says is left out."""
+    """The chain of causes, each in one line, without repeating what is above it."""
     lines: list[str] = []
-    told, cause = str(error), error.__cause__
+    shown, cause = str(error), error.__cause__
     while cause is not None:
         text = str(cause).strip().splitlines()
         line = text[0] if text else type(cause).__name__
-        if line not in told:
+        if line not in shown:
             lines.append(f"{type(cause).__name__}: {line}")
-        told, cause = f"{told}\n{line}", cause.__cause__
+        shown, cause = f"{shown}\n{line}", cause.__cause__
     return tuple(lines)
 
 
-def _mend(error: AutomationError, invocation: Invocation) -> str:
+def _fix(error: AutomationError, invocation: Invocation) -> str:
     """The command to run next, unless the error names one itself."""
     if "automation " in str(error):
         return ""
-    command = next((command for kind, command in _MENDS if isinstance(error, kind)), "")
+    command = next((command for kind, command in _FIXES if isinstance(error, kind)), "")
     return "" if command == f"automation {invocation.command}" else command
 
 
 def keep_traceback(error: Exception, invocation: Invocation) -> Path:
-    """Write the traceback to the project's logs, or beside the caller where there is no project."""
+    """Write the traceback to the project's logs, or to the temporary folder where there is no project."""
     from automation.clock import SystemClock
 
     now = SystemClock().now()
     name = f"failure-{now:%Y%m%dT%H%M%S}-{invocation.command}.log"
     text = f"automation {invocation.command} at {now.isoformat()}\n\n{''.join(traceback.format_exception(error))}"
     try:
-        return _written(_logs(invocation), name, text)
-    except OSError:  # the disk is full, or read-only: that may be what failed
-        return _written(_elsewhere(), name, text)
+        return _write(_logs(invocation), name, text)
+    except OSError:  # a full or read-only disk may be the very failure
+        return _write(_temporary_folder(), name, text)
 
 
-def _written(folder: Path, name: str, text: str) -> Path:
+def _write(folder: Path, name: str, text: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / name
     file.write_text(text)
@@ -81,17 +81,17 @@ def _logs(invocation: Invocation) -> Path:
         folder = source.get(("data_dir",))
         return root / (folder if isinstance(folder, str) else "var") / "logs"
     except (AutomationError, OSError):
-        return _elsewhere()
+        return _temporary_folder()
 
 
-def _elsewhere() -> Path:
+def _temporary_folder() -> Path:
     import tempfile
 
     return Path(tempfile.gettempdir())
 
 
 def log_warnings_to_stderr() -> None:
-    """Warnings of the lower layers go to stderr in one line each; what a command has to say, it prints."""
+    """Print warnings of the lower layers to stderr, one line each; commands print their results themselves."""
     import logging
     import sys
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,7 +13,10 @@ from automation.cli.output import Block, Table, Text
 from automation.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from automation.types.schema import TableName
+    from collections.abc import Sequence
+
+    from automation.inbound.migration.migrate import MigrationReport
+    from automation.types.schema import MigrationTable, TableName
     from automation.warehouse.importing.importer import ImportReport
 
 
@@ -40,12 +44,10 @@ def import_(
 
     Example: automation import customers customers_export.csv --preset shopify
     """
-    from automation.cli.migrate import import_migration
-
     invocation: Invocation = context.obj
     if mapping is not None and preset is not None:
         raise ConfigurationError("give one of --mapping FILE and --preset NAME, not both")
-    wanted = preset or placed(mapping)
+    wanted = preset or absolute_mapping(mapping)
     if table == "suppressions" or table == "consents" or table == "sends":  # noqa: PLR1714  # mypy narrows only this
         import_migration(invocation, table, files, wanted, topics=topic or (), confirmed=confirmed)
         return
@@ -56,7 +58,7 @@ def import_(
     _import(invocation, table, files, wanted)
 
 
-def placed(mapping: str | None) -> str | None:
+def absolute_mapping(mapping: str | None) -> str | None:
     """A file's absolute path, since the command changes to the project's folder; a preset's name as it is."""
     if mapping is None or not Path(mapping).exists():
         return mapping
@@ -65,39 +67,75 @@ def placed(mapping: str | None) -> str | None:
 
 def _import(invocation: Invocation, table: TableName, files: list[Path], wanted: str) -> None:
     from automation.inbound.shop_import import import_data
+    from automation.reporting.json_output.imports import import_json
     from automation.warehouse.importing.mapping import load_mapping
 
     chosen = load_mapping(wanted)
     with invocation.workspace() as workspace, invocation.output.progress("rows") as tick:
         report = import_data(workspace, table, files, chosen, progress=lambda lines: tick("importing", lines, 0))
-    invocation.output.show(_payload(table, report), *_blocks(table, report))
-
-
-def _payload(table: str, report: ImportReport) -> dict[str, object]:
-    counts = {name: getattr(report, name) for name in ("lines", "rows", *_COUNTS, "notes", "seconds")}
-    return {
-        "table": table,
-        **counts,
-        "skipped": dict(report.skipped),
-        "quarantine_file": report.quarantine_file,
-        "warnings": list(report.warnings),
-    }
+    invocation.output.show(import_json(table, report), *_import_blocks(table, report))
 
 
 _COUNTS = ("added", "updated", "unchanged", "duplicates", "quarantined")
 
 
-def _blocks(table: str, report: ImportReport) -> list[Block]:
+def _import_blocks(table: str, report: ImportReport) -> list[Block]:
     rows: list[tuple[str, int]] = [(name, getattr(report, name)) for name in _COUNTS]
     rows += [(f"left out: {reason}", count) for reason, count in report.skipped.items()]
     rate = report.lines / report.seconds if report.seconds else 0
     blocks: list[Block] = [
         Table(("rows", "count"), [*rows, ("in all", report.rows)], title=f"Import of {table}"),
-        Text(f"{report.lines:,} lines in {report.seconds:.1f} s, {rate:,.0f} rows/s", "faint"),
+        Text(f"{report.lines:,} lines in {report.seconds:.1f} s, {rate:,.0f} rows/s", "muted"),
     ]
-    blocks += [Text(f"warning: {warning}", "odd") for warning in report.warnings]
+    blocks += [Text(f"warning: {warning}", "warning") for warning in report.warnings]
     if report.notes:
-        blocks.append(Text(f"{report.notes:,} single values could not be used and were set empty", "odd"))
+        blocks.append(Text(f"{report.notes:,} single values could not be used and were set empty", "warning"))
     if report.quarantine_file:
-        blocks.append(Text(f"rows that could not be used, with the reason: {report.quarantine_file}", "odd"))
+        blocks.append(Text(f"rows that could not be used, with the reason: {report.quarantine_file}", "warning"))
+    return blocks
+
+
+def import_migration(
+    invocation: Invocation,
+    table: MigrationTable,
+    files: Sequence[Path],
+    wanted: str | None,
+    *,
+    topics: Sequence[str] = (),
+    confirmed: bool = False,
+) -> None:
+    """Import another tool's export, and print what became of the rows."""
+    from automation.inbound.migration.migrate import import_export
+    from automation.reporting.json_output.imports import migration_json
+    from automation.warehouse.importing.mapping import load_mapping
+
+    by = getpass.getuser()
+    with invocation.workspace() as workspace, invocation.output.progress("rows") as tick:
+        mapping = load_mapping(wanted or "plain", timezone=workspace.project.settings.shop.timezone)
+        reports = [
+            import_export(
+                workspace, table, path, mapping, by=by, topics=topics, confirmed=confirmed,
+                progress=lambda lines: tick("importing", lines, 0),
+            )
+            for path in files
+        ]  # fmt: skip
+    for report in reports:
+        invocation.output.show(migration_json(report), *_migration_blocks(report))
+
+
+def _migration_blocks(report: MigrationReport) -> list[Block]:
+    rows = [
+        ("used", report.used),
+        ("left out: nothing to record", report.left_out),
+        ("quarantined", report.quarantined),
+    ]
+    blocks: list[Block] = [
+        Table(("rows", "count"), [*rows, ("in all", report.lines)], title=f"Import of {report.what}"),
+        Text(f"{report.added:,} new on record; importing the file again changes nothing"),
+    ]
+    if report.pending:
+        blocks.append(Text(f"{report.pending:,} wait for confirmation: automation consent pending", "warning"))
+    blocks += [Text(f"warning: {warning}", "warning") for warning in report.warnings]
+    if report.quarantine_file:
+        blocks.append(Text(f"rows that could not be used, with the reason: {report.quarantine_file}", "warning"))
     return blocks

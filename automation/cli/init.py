@@ -26,5 +26,7 @@ def init(
     invocation: Invocation = context.obj
     copy_starter(folder)
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.yaml"))
-    told = f"a project is in {folder}; next:\n  cd {folder}\n  automation validate\n  automation import customers FILE"
-    invocation.output.show({"folder": folder, "files": files}, Text(told, "good"))
+    next_steps = f"  cd {folder}\n  automation validate\n  automation import customers FILE"
+    invocation.output.show(
+        {"folder": folder, "files": files}, Text(f"created {folder}; next:\n{next_steps}", "success")
+    )

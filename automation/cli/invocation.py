@@ -1,4 +1,4 @@
-"""What every command is given: which project, and where its results go."""
+"""What every command gets: the project, and where to print results."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ FILE = "config.yaml"
 
 @dataclass(frozen=True)
 class Invocation:
-    """One call of a command. `given` is what `--project` said."""
+    """One call of a command. project: the value of `--project`, if given."""
 
     command: str
-    given: str | None
+    project: str | None
     output: Output
 
     def root(self) -> Path:
         """The project folder. Raises `ConfigurationError`."""
-        if self.given is not None:
-            return self._given()
+        if self.project is not None:
+            return self._named_root()
         here = Path.cwd()
         for folder in (here, *here.parents):
             if (folder / FILE).is_file():
                 return folder
         raise ConfigurationError(
             f"neither {here} nor a folder above it has a {FILE}; name the project with --project DIR, "
-            f"or make one: automation init DIR"
+            f"or create one: automation init DIR"
         )
 
     def root_or_none(self) -> Path | None:
@@ -42,21 +42,21 @@ class Invocation:
         try:
             return self.root()
         except ConfigurationError:
-            if self.given is not None:
+            if self.project is not None:
                 raise
             return None
 
     def workspace(self) -> Workspace:
-        """The project, opened for work; relative folders in its files are taken from its root from here on."""
+        """The opened project. Changes to its folder, because relative paths in its files start there."""
         from automation.workspace.workspace import open_workspace
 
         root = self.root().resolve()
         os.chdir(root)
         return open_workspace(root)
 
-    def _given(self) -> Path:
-        root = Path(self.given or "").expanduser()
+    def _named_root(self) -> Path:
+        root = Path(self.project or "").expanduser()
         if not (root / FILE).is_file():
             what = f"has no {FILE}" if root.is_dir() else "is not a folder"
-            raise ConfigurationError(f"{root} is not a project: it {what}; make one: automation init {root}")
+            raise ConfigurationError(f"{root} is not a project: it {what}; create one: automation init {root}")
         return root

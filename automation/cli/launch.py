@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import getpass
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from automation.cli.invocation import Invocation
-from automation.cli.output import Text
-from automation.cli.plan import Name, PreflightExtent, blocks, payload, rehearse
+from automation.cli.output import Output, Text
+from automation.cli.plan import Name, Preflight
 from automation.errors import AutomationError
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
-    from automation.workspace.workspace import Workspace
+    from automation.runner.launch import LaunchResult
+    from automation.runner.plan import Plan
 
 
 def launch(
@@ -23,7 +23,7 @@ def launch(
     name: Name,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="don't ask before launching")] = False,
     approved_by: Annotated[str | None, typer.Option(help="who approved it, if the campaign needs an approval")] = None,
-    preflight: PreflightExtent = "all",
+    preflight: Preflight = "all",
     ignore_preflight: Annotated[
         bool, typer.Option("--ignore-preflight", help="launch even if messages have errors")
     ] = False,
@@ -37,41 +37,45 @@ def launch(
 
     Example: automation launch winback --yes
     """
-    from automation.runner.guards import refuse_unusual
-    from automation.runner.launch import launch as pin
-    from automation.runner.launch import may_be_launched
-    from automation.runner.preflight import refuse_faulty
+    from automation.cli.plan_blocks import plan_blocks
+    from automation.reporting.json_output.plans import launch_json
+    from automation.runner.launch import LaunchOptions, plan_and_launch
 
     invocation: Invocation = context.obj
     output = invocation.output
-    with invocation.workspace() as workspace:
-        may_be_launched(workspace, name)
-        plan = rehearse(invocation, workspace, name, samples=3, preflight=preflight)
-        output.tell(*blocks(workspace, plan))
-        if not ignore_preflight:
-            refuse_faulty(name, plan.preflight)
-        if not override_guards:
-            refuse_unusual(workspace, name, plan.audience)
-        if not yes and not _agreed(output.ask(f"\nLaunch {name}?"), name):
-            output.show({"campaign": name, "launch": None}, Text("not launched"))
-            return
-        launch_id = pin(workspace, name, by=getpass.getuser(), audience=plan.audience, approved_by=approved_by)
-        due = _next_due(workspace, name)
-    when = f"next due {due:%Y-%m-%d %H:%M} UTC" if due else "nothing more is due"
-    result = {"campaign": name, "launch": launch_id, "next_due": due, "plan": payload(plan)}
-    output.show(result, Text(f"\nlaunched {name}: {when}", "good"))
+    options = LaunchOptions(
+        preflight=preflight,
+        ignore_preflight=ignore_preflight,
+        override_guards=override_guards,
+        approved_by=approved_by,
+    )
+    with invocation.workspace() as workspace, ExitStack() as bars:
+
+        def show(plan: Plan) -> None:
+            bars.close()  # they would overwrite what is printed from here on
+            output.show_blocks(*plan_blocks(workspace, plan))
+
+        result = plan_and_launch(
+            workspace,
+            name,
+            options,
+            by=getpass.getuser(),
+            show=show,
+            agree=lambda: yes or _agreed(output, name),
+            progress=bars.enter_context(output.progress("customers")),
+        )
+    output.show(launch_json(result), _launched(result))
 
 
-def _agreed(answer: bool | None, name: str) -> bool:
+def _launched(result: LaunchResult) -> Text:
+    if result.launch_id is None:
+        return Text("not launched")
+    when = f"next due {result.next_due:%Y-%m-%d %H:%M} UTC" if result.next_due else "no run is due"
+    return Text(f"\nlaunched {result.campaign}: {when}", "success")
+
+
+def _agreed(output: Output, name: str) -> bool:
+    answer = output.ask(f"\nLaunch {name}?")
     if answer is None:
         raise AutomationError(f"nobody can be asked here; to launch without a question: automation launch {name} --yes")
     return answer
-
-
-def _next_due(workspace: Workspace, name: str) -> datetime | None:
-    from automation.schedule.calendar import agenda, next_time
-    from automation.workspace.launched import LaunchedCampaigns
-
-    entry = next((e for e in agenda(workspace, LaunchedCampaigns(workspace.project)) if e.name == name), None)
-    due = None if entry is None else next_time(workspace, entry)
-    return None if due is None else due.at

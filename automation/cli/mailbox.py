@@ -8,6 +8,7 @@ import typer
 
 from automation.cli.invocation import Invocation
 from automation.cli.output import Text
+from automation.types.plural import format_count
 
 
 def mailbox(context: typer.Context) -> None:
@@ -21,5 +22,6 @@ def mailbox(context: typer.Context) -> None:
 
     invocation: Invocation = context.obj
     with invocation.workspace() as workspace:
-        counts = read_mailbox(workspace)
-    invocation.output.show(asdict(counts), Text(f"read {counts.mails:,}: {counts}" if counts.mails else "no new mail"))
+        found = read_mailbox(workspace)
+    shown = f"read {format_count(found.mails, 'mail')}: {found}" if found.mails else "no new mail"
+    invocation.output.show(asdict(found), Text(shown))

@@ -1,33 +1,31 @@
-"""The only printer: tables and bars on a terminal, plain text in a pipe, JSON for programs."""
+"""Prints every result: tables and progress bars on a terminal, plain text in a pipe, JSON for programs."""
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, timedelta
-from decimal import Decimal
-from pathlib import Path
 from typing import Any, TextIO
+
+from automation.reporting.json_output.encoding import encode_json
 
 Cell = str | int | float | None
 Tick = Callable[[str, int, int], None]
-"""Called with a stage, how much of it is done, and how much there is (0 when nobody knows)."""
+"""Called with a stage, how much of it is done, and how much there is in all (0: unknown)."""
 
 
 @dataclass(frozen=True)
 class Text:
-    """Lines as they are. `mood` colours them on a terminal: good, bad, odd, faint or loud."""
+    """Lines of text. `style` colours them on a terminal: success, error, warning, muted or strong."""
 
     text: str
-    mood: str = ""
+    style: str = ""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under headings; numbers stand to the right."""
+    """Rows under headings; numbers are aligned to the right."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
@@ -35,31 +33,31 @@ class Table:
 
 
 Block = Text | Table
-_STYLES = {"good": "green", "bad": "bold red", "odd": "yellow", "faint": "dim", "loud": "bold"}
+_STYLES = {"success": "green", "error": "bold red", "warning": "yellow", "muted": "dim", "strong": "bold"}
 
 
 class Output:
-    """Prints results to `stream`, and what is not a result (progress, failures, questions) to `aside`."""
+    """Prints results to `stream`, and everything else (progress, failures, questions) to `errors`."""
 
-    def __init__(self, *, as_json: bool = False, stream: TextIO | None = None, aside: TextIO | None = None) -> None:
+    def __init__(self, *, as_json: bool = False, stream: TextIO | None = None, errors: TextIO | None = None) -> None:
         self.as_json = as_json
         self._stream = stream or sys.stdout
-        self._aside = aside or sys.stderr
+        self._errors = errors or sys.stderr
 
-    def show(self, payload: Mapping[str, Any], *blocks: Block) -> None:
-        """The result: the payload to a program, the blocks to a person."""
+    def show(self, value: Mapping[str, Any], *blocks: Block) -> None:
+        """Print the result: `value` for programs, the blocks for people."""
         if self.as_json:
-            self.document(payload)
+            self.document(value)
         else:
-            self.tell(*blocks)
+            self.show_blocks(*blocks)
 
     def document(self, value: Any) -> None:
-        """A result that is JSON in either format."""
-        self._stream.write(json.dumps(value, default=_plain, ensure_ascii=False, indent=2) + "\n")
+        """Print a result that is JSON in either format."""
+        self._stream.write(encode_json(value) + "\n")
         self._stream.flush()
 
-    def tell(self, *blocks: Block) -> None:
-        """A part of the result that only a person needs, such as what a question is about."""
+    def show_blocks(self, *blocks: Block) -> None:
+        """Print what only people need, such as the plan before a question about it."""
         if self.as_json or not blocks:
             return
         if self._stream.isatty():
@@ -69,49 +67,49 @@ class Output:
         self._stream.flush()
 
     def error(self, text: str) -> None:
-        """One line to stderr, as it happens."""
-        self._write_aside(text, "bad")
+        """Print one line to stderr at once."""
+        self._write_error_line(text, "error")
 
     def note(self, text: str) -> None:
-        """A line beside the results, for people."""
+        """Print a line beside the results, for people only."""
         if not self.as_json:
-            self._write_aside(text, "")
+            self._write_error_line(text, "")
 
-    def failure(self, message: str, causes: Sequence[str], mend: str, exit_code: int) -> None:
-        """Why the command ends here, and what to do about it."""
+    def failure(self, message: str, causes: Sequence[str], fix: str, exit_code: int) -> None:
+        """Print why the command failed, and how to fix it."""
         if self.as_json:
-            error = {"message": message, "causes": list(causes), "mend": mend, "exit_code": exit_code}
-            self._stream.write(json.dumps({"error": error}, ensure_ascii=False, indent=2) + "\n")
+            error = {"message": message, "causes": list(causes), "fix": fix, "exit_code": exit_code}
+            self.document({"error": error})
             return
-        self._write_aside(message, "bad")
+        self._write_error_line(message, "error")
         for cause in causes:
-            self._write_aside(f"  because {cause}", "")
-        if mend:
-            self._write_aside(f"  next: {mend}" if mend.startswith("automation ") else f"  {mend}", "")
+            self._write_error_line(f"  because {cause}", "")
+        if fix:
+            self._write_error_line(f"  next: {fix}" if fix.startswith("automation ") else f"  {fix}", "")
 
     def ask(self, question: str) -> bool | None:
-        """Yes or no; None where nobody can be asked."""
+        """Ask a yes-or-no question; None where nobody can be asked."""
         if self.as_json or not sys.stdin.isatty():
             return None
-        self._aside.write(f"{question} [y/N] ")
-        self._aside.flush()
+        self._errors.write(f"{question} [y/N] ")
+        self._errors.flush()
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
     @contextmanager
     def progress(self, unit: str) -> Iterator[Tick]:
-        """Bars with the rate in `unit` a second, on a terminal; nothing elsewhere."""
-        if self.as_json or not self._aside.isatty():
+        """Show progress bars with the rate in `unit` per second, on a terminal only."""
+        if self.as_json or not self._errors.isatty():
             yield lambda _stage, _done, _all: None
             return
-        with _bars(self._aside, unit) as tick:
+        with _bars(self._errors, unit) as tick:
             yield tick
 
-    def _write_aside(self, text: str, mood: str) -> None:
-        if self._aside.isatty() and mood:
-            _console(self._aside).print(text, style=_STYLES[mood], markup=False, highlight=False, soft_wrap=True)
+    def _write_error_line(self, text: str, style: str) -> None:
+        if self._errors.isatty() and style:
+            _console(self._errors).print(text, style=_STYLES[style], markup=False, highlight=False, soft_wrap=True)
         else:
-            self._aside.write(text + "\n")
-        self._aside.flush()
+            self._errors.write(text + "\n")
+        self._errors.flush()
 
     def _show_rich(self, blocks: Sequence[Block]) -> None:
         console = _console(self._stream)
@@ -119,7 +117,7 @@ class Output:
             if isinstance(block, Table):
                 console.print(_rich_table(block))
             else:
-                style = _STYLES.get(block.mood, "")
+                style = _STYLES.get(block.style, "")
                 console.print(block.text, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -162,7 +160,7 @@ def _bars(stream: TextIO, unit: str) -> Iterator[Tick]:
 
 
 def _in_plain(blocks: Sequence[Block]) -> str:
-    """An empty line stands after every table."""
+    """Plain text, with an empty line after every table."""
     parts = [f"{block.text}\n" if isinstance(block, Text) else f"{_plain_table(block)}\n\n" for block in blocks]
     return "".join(parts).removesuffix("\n") if isinstance(blocks[-1], Table) else "".join(parts)
 
@@ -197,18 +195,3 @@ def _cell(cell: Cell) -> str:
         if isinstance(cell, float)
         else cell
     )
-
-
-def _plain(value: Any) -> Any:
-    """What JSON has no word for."""
-    if isinstance(value, date):  # and datetime
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, Decimal):
-        return float(value)
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, set | frozenset | tuple):
-        return sorted(value)
-    raise TypeError(f"{type(value).__name__} has no JSON form")

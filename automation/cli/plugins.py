@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from automation.cli.invocation import Invocation
-from automation.cli.output import Table, Text
+from automation.cli.output import Block, Table, Text
 from automation.errors import ConfigurationError
+from automation.types.plural import format_count
 
 if TYPE_CHECKING:
-    from automation.plugin_manager import Plugin, Registry
+    from collections.abc import Iterator
+
+    from automation.reporting.plugins import PluginSummary
 
 
 def plugins(
     context: typer.Context,
     action: Annotated[Literal["list", "check"], typer.Argument(help="what to do")] = "list",
-    which: Annotated[str | None, typer.Argument(help="for check: a plugin's name, or its file")] = None,
+    which: Annotated[str | None, typer.Argument(help="check: a plugin's name, or its file")] = None,
 ) -> None:
     """List the plugins, or check one.
 
@@ -29,67 +32,42 @@ def plugins(
     if action == "list":
         _list(invocation)
     elif which is None:
-        raise ConfigurationError("say which: automation plugins check NAME, or automation plugins check FILE")
+        raise ConfigurationError("name the plugin: automation plugins check NAME, or automation plugins check FILE")
     else:
         _check(invocation, which)
 
 
 def _list(invocation: Invocation) -> None:
-    from automation.config.settings_file import disabled_plugins
-    from automation.workspace.plugins import registry_of
+    from automation.reporting.plugins import list_plugins
 
-    root = invocation.root_or_none()
-    registry = registry_of(root)
-    disabled = disabled_plugins(root) if root else ()
-    found = [_payload(registry, plugin) for plugin in registry.plugins.values()]
-    rows = [(p.name, p.origin, p.version, "\n".join(_registers(registry, p)), p.location) for p in _all(registry)]
-    shown = [
-        Table(("plugin", "origin", "version", "contributes", "from"), [row for one in rows for row in _lines(one)])
-    ]
-    off = [Text(f"disabled in config.yaml: {', '.join(disabled)}", "odd")] if disabled else []
-    invocation.output.show({"plugins": found, "disabled": list(disabled)}, *shown, *off)
+    found = list_plugins(invocation.root_or_none())
+    rows = [row for plugin in found.plugins for row in _rows(plugin)]
+    shown: list[Block] = [Table(("plugin", "origin", "version", "contributes", "location"), rows)]
+    if found.disabled:
+        shown.append(Text(f"disabled in config.yaml: {', '.join(found.disabled)}", "warning"))
+    invocation.output.show(found.to_json(), *shown)
 
 
-def _all(registry: Registry) -> list[Plugin]:
-    return list(registry.plugins.values())
-
-
-def _lines(row: tuple[str, str, str, str, str]) -> list[tuple[str, ...]]:
+def _rows(plugin: PluginSummary) -> Iterator[tuple[str, ...]]:
     """One line for each thing that the plugin contributes."""
-    name, origin, version, registers, location = row
-    first, *rest = registers.split("\n")
-    return [(name, origin, version, first, location), *(("", "", "", line, "") for line in rest)]
-
-
-def _registers(registry: Registry, plugin: Plugin) -> list[str]:
-    from automation.plugin_manager import KINDS
-
-    return [
-        f"{KINDS[kind]} {name}"
-        for kind, named in registry.components.items()
-        for name, (_, owner) in sorted(named.items())
-        if owner == plugin.name
-    ]
-
-
-def _payload(registry: Registry, plugin: Plugin) -> dict[str, object]:
-    names = ("name", "origin", "version", "location")
-    return {**{name: getattr(plugin, name) for name in names}, "contributes": _registers(registry, plugin)}
+    first, *rest = plugin.contributes or [""]
+    yield (plugin.name, plugin.origin, plugin.version, first, plugin.location)
+    yield from (("", "", "", line, "") for line in rest)
 
 
 def _check(invocation: Invocation, which: str) -> None:
+    from automation.reporting.plugins import summarise
     from automation.runner.plugin_check import check_plugin, load_one
 
-    root = invocation.root_or_none()
-    registry, plugin, heavy = load_one(which, root)
+    registry, plugin, heavy = load_one(which, invocation.root_or_none())
     problems = [*check_plugin(registry, plugin), *heavy]
-    payload = {**_payload(registry, plugin), "problems": problems}
-    told = "keeps its contracts" if not problems else f"{len(problems)} problem{'' if len(problems) == 1 else 's'}"
-    found = ", ".join(_registers(registry, plugin)) or "nothing"
+    found = summarise(registry, plugin)
+    result = f"{format_count(len(problems), 'problem')} found" if problems else "no problems found"
+    contributes = ", ".join(found.contributes) or "nothing"
     invocation.output.show(
-        payload,
-        *(Text(problem, "bad") for problem in problems),
-        Text(f"{plugin.name} ({plugin.origin}, {plugin.version or 'core'}) contributes {found}; {told}"),
+        {**found.to_json(), "problems": problems},
+        *(Text(problem, "error") for problem in problems),
+        Text(f"{found.name} ({found.origin}, {found.version or 'core'}) contributes {contributes}; {result}"),
     )
     if problems:
         raise typer.Exit(2)

@@ -13,7 +13,6 @@ from automation.cli.plan import Name
 from automation.errors import AutomationError
 
 if TYPE_CHECKING:
-    from automation.runner.plan import Sample
     from automation.types.message import Rendered
 
 Customer = Annotated[str, typer.Option("--customer", help="the shop's own id of the customer")]
@@ -24,7 +23,7 @@ def preview(
     name: Name,
     customer: Customer,
     open_: Annotated[bool, typer.Option("--open", help="show it in a browser")] = False,
-    output: Annotated[Path | None, typer.Option(help="write the page there", resolve_path=True)] = None,
+    output: Annotated[Path | None, typer.Option(help="write it to this HTML file", resolve_path=True)] = None,
 ) -> None:
     """Show the message that one customer would get.
 
@@ -32,58 +31,37 @@ def preview(
 
     Example: automation preview winback --customer C1042 --open
     """
-    from automation.runner.plan import preview as rehearsed
+    from automation.reporting.json_output.messages import preview_json
+    from automation.runner.preview import preview as preview_message
 
     invocation: Invocation = context.obj
     with invocation.workspace() as workspace:
-        sample = rehearsed(workspace, name, customer)
-        file = output or workspace.project.data_dir / "previews" / f"{name}.html"
-    rendered = rendered_message(sample, customer)
-    if open_ or output:
-        _write(file, rendered)
-    if open_:
-        _open(file)
-    shown = [Text(_head(rendered), "loud"), Text(rendered.text)]
-    if open_ or output:
-        shown.append(Text(f"\nas a page: {file}", "faint"))
-    invocation.output.show(_payload(sample, rendered, file if open_ or output else None), *shown)
+        sample = preview_message(workspace, name, customer)
+        folder = workspace.project.data_dir / "previews"
+    message = sample.rendered
+    assert message is not None
+    page = output or (folder / f"{name}.html" if open_ else None)
+    shown = [Text(_head(message), "strong"), Text(message.text)]
+    if page is not None:
+        _write(page, message)
+        shown.append(Text(f"\nwritten to {page}", "muted"))
+    if page is not None and open_:
+        _open(page)
+    invocation.output.show(preview_json(sample, message, page), *shown)
 
 
-def rendered_message(sample: Sample, customer: str) -> Rendered:
-    if sample.rendered is None:
-        from automation.types.decision import REASONS
-
-        why = REASONS.get(sample.reason, sample.reason)
-        raise AutomationError(f"customer {customer!r} would get no message: {why} ({sample.outcome})")
-    return sample.rendered
-
-
-def _head(rendered: Rendered) -> str:
-    lines = [f"to:      {rendered.to} by {rendered.channel}"]
-    lines += [f"{label:<8} {value}" for label, value in _facts(rendered) if value]
+def _head(message: Rendered) -> str:
+    facts = [("from:", message.sender), ("subject:", message.subject), ("preheader:", message.preheader)]
+    lines = [f"to:        {message.to} by {message.channel}"]
+    lines += [f"{label:<10} {value}" for label, value in facts if value]
     return "\n".join(lines) + "\n"
 
 
-def _facts(rendered: Rendered) -> list[tuple[str, str]]:
-    return [("from:", rendered.sender), ("subject:", rendered.subject), ("first:", rendered.preheader)]
-
-
-def _payload(sample: Sample, rendered: Rendered, page: Path | None) -> dict[str, object]:
-    names = ("channel", "to", "sender", "reply_to", "subject", "preheader", "language", "text", "html")
-    return {
-        "customer": sample.customer_id,
-        "variant": sample.variant,
-        "offer": sample.offer,
-        "message": {**{name: getattr(rendered, name) for name in names}, "headers": dict(rendered.headers)},
-        "page": page,
-    }
-
-
-def _write(file: Path, rendered: Rendered) -> None:
+def _write(file: Path, message: Rendered) -> None:
     from automation.messages.preview import preview as page
     from automation.messages.render import Body
 
-    body = Body(rendered.subject, rendered.preheader, rendered.text, rendered.html, rendered.language)
+    body = Body(message.subject, message.preheader, message.text, message.html, message.language)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(page(body), "utf-8")
 

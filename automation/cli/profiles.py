@@ -10,18 +10,21 @@ import typer
 from automation.cli.invocation import Invocation
 from automation.cli.output import Block, Table, Text
 from automation.errors import ConfigurationError
+from automation.types.plural import format_count
 
 if TYPE_CHECKING:
-    from automation.reporting.distributions import Spread
+    from automation.reporting.profile_report import ProfileReport
 
-_BAR = 30
+_BAR = 30  # characters
 
 
 def profiles(
     context: typer.Context,
     action: Annotated[Literal["report", "refresh"], typer.Argument(help="what to do")] = "report",
-    output: Annotated[Path | None, typer.Option("--output", help="for report: an .html file to draw it in")] = None,
-    anew: Annotated[bool, typer.Option("--anew", help="for refresh: measure everybody again")] = False,
+    output: Annotated[Path | None, typer.Option("--output", help="report: an .html file to draw it in")] = None,
+    everybody: Annotated[
+        bool, typer.Option("--everybody", help="refresh: compute every profile, not only the changed ones")
+    ] = False,
 ) -> None:
     """Show how customer profiles are distributed, or refresh them.
 
@@ -31,56 +34,52 @@ def profiles(
     """
     invocation: Invocation = context.obj
     if output is not None and output.suffix != ".html":
-        raise ConfigurationError(f"{output} is not a page: distributions are drawn as .html")
+        raise ConfigurationError(f"{output} must end with .html: the distributions are drawn as a web page")
     if action == "refresh":
-        _refresh(invocation, anew=anew)
+        _refresh(invocation, everybody=everybody)
     else:
         _report(invocation, output.absolute() if output else None)
 
 
-def _refresh(invocation: Invocation, *, anew: bool) -> None:
+def _refresh(invocation: Invocation, *, everybody: bool) -> None:
     from automation.clock import monotonic
-    from automation.workspace.profiles import refresh_profiles
+    from automation.runner.refresh import refresh_profiles
 
     started = monotonic()
     with invocation.workspace() as workspace:
-        warehouse = workspace.warehouse()
-        try:
-            done = refresh_profiles(workspace, warehouse, anew=anew)
-        finally:
-            warehouse.close()
+        done = refresh_profiles(workspace, everybody=everybody)
     seconds = monotonic() - started
-    told = {
-        "nothing": "the profiles were up to date",
-        "touched": f"measured {done.customers:,} customers whom new events touch",
-        "everybody": f"measured all {done.customers:,} customers",
-    }
-    payload = {"how": done.how, "customers": done.customers, "seconds": seconds}
-    invocation.output.show(payload, Text(f"{told[done.how]}, in {seconds:.1f} s"))
+    result = {
+        "nothing": "all profiles were up to date",
+        "touched": f"computed {format_count(done.customers, 'profile')} with new events",
+        "everybody": f"computed all {format_count(done.customers, 'profile')}",
+    }[done.how]
+    value = {"how": done.how, "customers": done.customers, "seconds": seconds}
+    invocation.output.show(value, Text(f"{result} in {seconds:.1f} s"))
 
 
 def _report(invocation: Invocation, output: Path | None) -> None:
-    from automation.reporting.distributions import payload, spread
-    from automation.reporting.page import page
+    from automation.reporting.profile_page import profile_page
+    from automation.reporting.profile_report import profile_report
+    from automation.runner.refresh import refresh_profiles
 
     with invocation.workspace() as workspace:
-        found = spread(workspace)
+        refresh_profiles(workspace)
+        found = profile_report(workspace)
         shop = workspace.project.settings.shop.name
     if output is not None:
-        output.write_text(page(found, shop), encoding="utf-8")
-        invocation.output.note(f"drawn in {output}")
-    invocation.output.show(payload(found), *blocks(found))
+        output.write_text(profile_page(found, shop), encoding="utf-8")
+        invocation.output.note(f"written to {output}")
+    invocation.output.show(found.to_json(), *_blocks(found))
 
 
-def blocks(found: Spread) -> list[Block]:
+def _blocks(found: ProfileReport) -> list[Block]:
     """A table with bars for each distribution."""
-    from automation.reporting.page import remark
-
-    outliers = f"{found.customers:,} customers, {found.outliers:,} of them outliers"
-    shown: list[Block] = [Text(f"{outliers}; as of {found.as_of:%Y-%m-%d %H:%M} UTC")]
+    customers = f"{format_count(found.customers, 'customer')}, {found.outliers:,} of them outliers"
+    shown: list[Block] = [Text(f"{customers}; as of {found.as_of:%Y-%m-%d %H:%M} UTC")]
     for one in found.distributions:
-        most = max((customers for _, customers in one.bars), default=0) or 1
-        rows = [(label, customers, "█" * round(_BAR * customers / most)) for label, customers in one.bars]
+        most = max((n for _, n in one.bars), default=0) or 1
+        rows = [(label, n, "█" * round(_BAR * n / most)) for label, n in one.bars]
         shown.append(Table((one.name, "customers", ""), rows, one.title))
-        shown += [Text(remark(one), "faint")] if remark(one) else []
+        shown += [Text(one.note, "muted")] if one.note else []
     return shown

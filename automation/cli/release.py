@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from automation.cli.invocation import Invocation
-from automation.cli.run_blocks import run_blocks, run_payload
 
 
 def release(
@@ -21,17 +20,17 @@ def release(
 
     Example: automation release 12
     """
+    from automation.cli.run_blocks import run_blocks
     from automation.daemon.manual_run import work
-    from automation.reporting.status import run_status
-    from automation.runner.guards import refuse_held
-    from automation.runner.guards import release as release_run
+    from automation.reporting.run_status import run_status
+    from automation.runner import guards
 
     invocation: Invocation = context.obj
     with invocation.workspace() as workspace:
-        release_run(workspace, run, by=getpass.getuser())
+        guards.release(workspace, run, by=getpass.getuser())
         with invocation.output.progress("customers") as tick:
             work(workspace, run, tick)
         found = run_status(workspace, run)
-        refuse_held(found.run)
+        guards.refuse_held(found.run)
         shown = run_blocks(workspace, found)
-    invocation.output.show(run_payload(found), *shown)
+    invocation.output.show(found.to_json(), *shown)

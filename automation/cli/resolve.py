@@ -14,9 +14,9 @@ from automation.errors import ConfigurationError
 
 def resolve(
     context: typer.Context,
-    message: Annotated[str, typer.Argument(help="the message's id, as `status RUN` lists it")],
+    message: Annotated[str, typer.Argument(help="the message's id, as listed by `automation status RUN`")],
     sent: Annotated[bool, typer.Option("--sent", help="it arrived")] = False,
-    not_sent: Annotated[bool, typer.Option("--not-sent", help="it did not; it is sent again")] = False,
+    not_sent: Annotated[bool, typer.Option("--not-sent", help="it did not arrive: send it again")] = False,
 ) -> None:
     """Settle a message whose delivery is uncertain.
 
@@ -24,13 +24,12 @@ def resolve(
 
     Example: automation resolve 5a1c…e9 --sent
     """
-    from automation.store.ledger import ambiguous
+    from automation.runner.resolve import resolve_message
 
     if sent == not_sent:
-        raise ConfigurationError("say what became of it: automation resolve MESSAGE --sent, or --not-sent")
+        raise ConfigurationError("did it arrive? automation resolve MESSAGE --sent, or --not-sent")
     invocation: Invocation = context.obj
-    with invocation.workspace() as workspace, workspace.store.transaction() as connection:
-        now = workspace.clock.now()
-        ambiguous.settle_by_hand(connection, message, sent=sent, by=getpass.getuser(), now=now)
-    told = "counts as sent" if sent else "is queued again"
-    invocation.output.show({"message": message, "sent": sent}, Text(f"{message} {told}"))
+    with invocation.workspace() as workspace:
+        resolve_message(workspace, message, sent=sent, by=getpass.getuser())
+    shown = f"message {message} {'counts as sent' if sent else 'is queued again'}"
+    invocation.output.show({"message": message, "sent": sent}, Text(shown))

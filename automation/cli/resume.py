@@ -36,8 +36,8 @@ def resume(
     with invocation.workspace() as workspace:
         found = _resume(workspace, name, channel, restored=restored, clock=clock)
     what = name or (f"the channel {channel}" if channel else "everything")
-    told = f"resumed {what}" if found else f"{what} was not stopped"
-    invocation.output.show({"resumed": name or channel or "*", "was_stopped": found}, Text(told))
+    shown = f"resumed {what}" if found else f"{what} was not stopped or paused"
+    invocation.output.show({"resumed": name or channel or "*", "was_stopped": found}, Text(shown))
 
 
 def _resume(workspace: Workspace, name: str | None, channel: str | None, *, restored: bool, clock: bool) -> bool:

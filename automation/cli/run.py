@@ -10,11 +10,10 @@ import typer
 from automation.cli.invocation import Invocation
 from automation.cli.output import Block, Text
 from automation.cli.plan import Name
-from automation.cli.run_blocks import run_blocks, run_payload
-from automation.cli.test_mode import test_mode
+from automation.types.plural import format_count
 
 if TYPE_CHECKING:
-    from automation.reporting.status import RunStatus
+    from automation.reporting.run_status import RunStatus
     from automation.workspace.workspace import Workspace
 
 
@@ -32,33 +31,33 @@ def run(
 
     Example: automation run winback --request before-christmas
     """
-    from automation.daemon.manual_run import request as ask
-    from automation.daemon.manual_run import work
-    from automation.reporting.status import run_status
+    from automation.cli.run_blocks import run_blocks
+    from automation.cli.test_mode import test_mode
+    from automation.daemon import manual_run
+    from automation.reporting.run_status import run_status
     from automation.runner.guards import refuse_held
 
     invocation: Invocation = context.obj
+    by = getpass.getuser() if override_guards else None
     with invocation.workspace() as workspace:
-        made, new = ask(workspace, name, request, confirmed_by=getpass.getuser() if override_guards else None)
+        made, new = manual_run.request(workspace, name, request, confirmed_by=by)
         with invocation.output.progress("customers") as tick:
-            work(workspace, made.id, tick)
+            manual_run.work(workspace, made.id, tick)
         found = run_status(workspace, made.id)
         refuse_held(found.run)
-        shown = [*test_mode(workspace.project), *run_blocks(workspace, found)]
-        waiting = _waiting(workspace, found)
+        shown = [*test_mode(workspace.project), *run_blocks(workspace, found), *_waiting(workspace, found)]
     if not new:
-        shown.insert(0, Text(f"request {request!r} had made run {made.id} already", "odd"))
-    invocation.output.show({**run_payload(found), "new": new}, *shown, *waiting)
+        shown.insert(0, Text(f"request {request!r} has already started run {made.id}", "warning"))
+    invocation.output.show({**found.to_json(), "new": new}, *shown)
 
 
 def _waiting(workspace: Workspace, found: RunStatus) -> list[Block]:
-    """What to do about messages that are not due yet."""
+    """What happens to messages that are not due yet."""
     from automation.daemon.lock import holder
-    from automation.store import schedules
 
     if not found.account.queued:
         return []
-    with workspace.store.reading() as connection:
-        due = schedules.next_of_run(connection, found.run.id)
-    who = "the daemon sends them" if holder(workspace.project.data_dir) is not None else "start one: automation daemon"
-    return [Text(f"{found.account.queued:,} messages wait until {due:%Y-%m-%d %H:%M} UTC or later; {who}", "odd")]
+    running = holder(workspace.project.data_dir) is not None
+    who = "the daemon will send them" if running else "to send them: automation daemon"
+    waiting = format_count(found.account.queued, "message")
+    return [Text(f"{waiting} not due before {found.next_message:%Y-%m-%d %H:%M} UTC; {who}", "warning")]

@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 import typer
 
 from automation.cli.invocation import Invocation
-from automation.errors import ConfigurationError
 
 
 def schema(
@@ -21,19 +20,7 @@ def schema(
 
     Example: automation schema campaign > campaign.schema.json
     """
-    from automation.config.json_schema import campaign_schema, settings_schema
-    from automation.config.project import load_project
-    from automation.workspace.plugins import registry_of
+    from automation.reporting.json_schema import json_schema
 
     invocation: Invocation = context.obj
-    root = invocation.root_or_none()
-    registry = registry_of(root)
-    if of == "config":
-        found = settings_schema(registry)
-    else:
-        try:
-            settings = load_project(root, registry).settings if root else None
-        except ConfigurationError:
-            settings = None  # the schema is what helps to mend it
-        found = campaign_schema(registry, settings)
-    invocation.output.document(found)
+    invocation.output.document(json_schema(invocation.root_or_none(), of))

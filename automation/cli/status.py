@@ -8,23 +8,19 @@ import typer
 
 from automation.cli.invocation import Invocation
 from automation.cli.output import Block, Table, Text
-from automation.cli.run_blocks import run_blocks, run_payload
-from automation.cli.test_mode import test_mode
 from automation.types.run import RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from automation.reporting.status import Overview, RunStatus
-    from automation.schedule.due_times import Due
+    from automation.reporting.overview import Overview
+    from automation.reporting.run_status import RunStatus
     from automation.workspace.workspace import Workspace
-
-_SHOWN_RUNS = 10
 
 
 def status(
     context: typer.Context,
-    run: Annotated[int | None, typer.Argument(help="a run's number, for its whole account")] = None,
+    run: Annotated[int | None, typer.Argument(help="a run's number, to show its whole account")] = None,
 ) -> None:
     """Show campaigns, runs and whether the daemon is running.
 
@@ -32,92 +28,66 @@ def status(
 
     Example: automation status
     """
-    from automation.reporting.status import run_status
+    from automation.cli.run_blocks import run_blocks
+    from automation.reporting.run_status import run_status
 
     invocation: Invocation = context.obj
     with invocation.workspace() as workspace:
         if run is not None:
             found = run_status(workspace, run)
-            invocation.output.show(run_payload(found), *run_blocks(workspace, found))
+            invocation.output.show(found.to_json(), *run_blocks(workspace, found))
         else:
             _show_overview(invocation, workspace)
 
 
 def _show_overview(invocation: Invocation, workspace: Workspace) -> None:
+    from automation.cli.test_mode import test_mode
     from automation.daemon.health import read_health
-    from automation.reporting.status import overview
-    from automation.schedule.calendar import agenda, next_times
-    from automation.workspace.launched import LaunchedCampaigns
+    from automation.reporting.overview import overview
 
-    found = overview(workspace, limit=_SHOWN_RUNS)
-    due = next_times(workspace, agenda(workspace, LaunchedCampaigns(workspace.project)))
+    found = overview(workspace)
     health = read_health(workspace.project.data_dir, workspace.clock.now())
-    payload: dict[str, object] = {
-        "daemon": health.payload(),
-        "stopped": [{"scope": p.scope, "at": p.at, "by": p.by, "reason": p.reason} for p in found.stopped],
-        "campaigns": [_campaign_payload(found, due, name) for name in _names(found)],
-        "runs": [run_payload(one) for one in found.runs],
-        "next_message": found.next_message,
-        "redirect_all": workspace.project.settings.testing.redirect_all,
-        "held": [{"run": run.id, "campaign": run.campaign, **(run.hold or {})} for run in found.held],
-    }
     invocation.output.show(
-        payload,
+        {"daemon": health.payload(), **found.to_json()},
         *test_mode(workspace.project),
-        Text(health.in_words(), "good" if health.alive else "odd"),
-        *(Text(why, "bad") for why in (health.beat.not_launched if health.alive and health.beat else ())),
-        *_stops(found),
-        _campaigns(found, due),
+        Text(health.in_words(), "success" if health.alive else "warning"),
+        *(Text(why, "error") for why in (health.beat.not_launched if health.alive and health.beat else ())),
+        *_pauses(found),
+        _campaigns(found),
         *_runs(found.runs),
         *_failures(found),
         *_held(found),
     )
 
 
-def _names(found: Overview) -> list[str]:
-    return [standing.name for standing in found.campaigns]
-
-
-def _campaign_payload(found: Overview, due: Mapping[str, Due], name: str) -> dict[str, object]:
-    standing = next(one for one in found.campaigns if one.name == name)
-    problems = standing.file.problems if standing.file else ()
-    return {
-        "name": name,
-        "file": standing.file.path if standing.file else None,
-        "standing": standing.standing,
-        "launched_at": standing.launched.launched_at if standing.launched else None,
-        "launched_by": standing.launched.launched_by if standing.launched else None,
-        "next_due": due[name].at if name in due else None,
-        "next_due_local": due[name].key if name in due else None,
-        "problems": [str(problem) for problem in problems if problem.refuses],
-    }
-
-
-def _campaigns(found: Overview, due: Mapping[str, Due]) -> Table:
+def _campaigns(found: Overview) -> Table:
     rows = []
-    for standing in found.campaigns:
-        by = f"{standing.launched.launched_at:%Y-%m-%d} by {standing.launched.launched_by}" if standing.launched else ""
-        next_ = due.get(standing.name)
-        when = "" if next_ is None else f"{next_.at:%a %Y-%m-%d %H:%M} UTC"
-        if next_ is not None and next_.local is not None:
-            when = f"{next_.local:%a %Y-%m-%d %H:%M}, customers' time"
-        rows.append((standing.name, standing.standing, by, when))
-    return Table(("campaign", "standing", "launched", "next due"), rows)
+    for campaign in found.campaigns:
+        launch = campaign.launched
+        by = f"{launch.launched_at:%Y-%m-%d} by {launch.launched_by}" if launch else ""
+        rows.append((campaign.name, campaign.state, by, _next_due(found, campaign.name)))
+    return Table(("campaign", "state", "launched", "next due"), rows)
 
 
-def _stops(found: Overview) -> list[Block]:
-    shown: list[Block] = []
-    for pause in found.stopped:
-        when = f"since {pause.at:%Y-%m-%d %H:%M} UTC"
-        who = f"{when}: {pause.reason}" if pause.reason else f"{when} by {pause.by}"
-        word = "PAUSED" if pause.reason else "STOPPED"
-        shown.append(Text(f"{word}: {pause.subject}, {who}; to resume: {pause.resume_command}", "bad"))
-    return shown
+def _next_due(found: Overview, campaign: str) -> str:
+    due = found.next_due.get(campaign)
+    if due is None:
+        return ""
+    if due.local is not None:
+        return f"{due.local:%a %Y-%m-%d %H:%M}, customers' time"
+    return f"{due.at:%a %Y-%m-%d %H:%M} UTC"
+
+
+def _pauses(found: Overview) -> list[Block]:
+    return [
+        Text(f"{'PAUSED' if pause.reason else 'STOPPED'} since {pause.at:%Y-%m-%d %H:%M} UTC: {pause}", "error")
+        for pause in found.paused
+    ]
 
 
 def _runs(found: Sequence[RunStatus]) -> list[Block]:
     if not found:
-        return [Text("no run yet: automation launch CAMPAIGN, then automation run CAMPAIGN or automation daemon")]
+        return [Text("no runs yet; start with: automation launch CAMPAIGN")]
     columns = ("run", "campaign", "due", "state", "audience", "sent", "queued", "not sent", "ambiguous")
     rows = []
     for one in found:
@@ -129,20 +99,20 @@ def _runs(found: Sequence[RunStatus]) -> list[Block]:
 
 
 def _held(found: Overview) -> list[Block]:
-    from automation.runner.guards import told
+    from automation.runner.guards import describe_hold
 
-    return [Text(f"{told(run)}; to send it anyway: automation release {run.id}", "bad") for run in found.held]
+    return [
+        Text(f"{describe_hold(run)}; to send it anyway: automation release {run.id}", "error") for run in found.held
+    ]
 
 
 def _failures(found: Overview) -> list[Block]:
-    shown: list[Block] = []
-    for standing in found.campaigns:
-        problems = standing.file.problems if standing.file else ()
-        shown += [Text(str(p), "bad") for p in problems if p.refuses]
+    shown: list[Block] = [Text(error, "error") for campaign in found.campaigns for error in campaign.errors]
     for one in found.runs:
         if one.run.state is RunState.FAILED:
-            shown.append(Text(f"run {one.run.id} of {one.run.campaign} failed: {one.run.error}", "bad"))
+            shown.append(Text(f"run {one.run.id} of {one.run.campaign} failed: {one.run.error}", "error"))
         if one.account.failed or one.account.ambiguous:
-            told = f"{one.account.failed:,} failed, {one.account.ambiguous:,} ambiguous"
-            shown.append(Text(f"run {one.run.id} of {one.run.campaign}: {told}; automation status {one.run.id}", "odd"))
+            counts = f"{one.account.failed:,} failed, {one.account.ambiguous:,} ambiguous"
+            details = f"automation status {one.run.id}"
+            shown.append(Text(f"run {one.run.id} of {one.run.campaign}: {counts}; details: {details}", "warning"))
     return shown

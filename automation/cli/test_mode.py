@@ -1,4 +1,4 @@
-"""The line that nobody should overlook: this project sends to no customer."""
+"""The warning that this project sends to no customer."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 
 
 def test_mode(project: Project) -> list[Block]:
-    """What `redirect_all` does, where it is set."""
+    """The warning, if `redirect_all` is set."""
     to = project.settings.testing.redirect_all
-    return [] if to is None else [Text(in_words(to), "bad")]
+    return [] if to is None else [Text(_warning(to), "error")]
 
 
-def in_words(to: str) -> str:
+def _warning(to: str) -> str:
     return (
-        f"TEST MODE: redirect_all sends every message to {to}; no customer gets one, and nothing counts. "
-        "What was promised to customers before waits."
+        f"TEST MODE: redirect_all sends every message to {to}; customers get nothing, and nothing counts. "
+        "Messages that were queued before wait."
     )
 
 
-def announce(invocation: Invocation, root: Path) -> None:
-    """Say it as the daemon starts, whatever the log says."""
+def warn_of_test_mode(invocation: Invocation, root: Path) -> None:
+    """Print the warning as the daemon starts."""
     from automation.config.settings_file import redirected_to
 
     to = redirected_to(root)
     if to is not None:
-        invocation.output.error(in_words(to))
+        invocation.output.error(_warning(to))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from automation.cli.invocation import Invocation
-from automation.cli.output import Table, Text
+from automation.cli.output import Block, Table, Text
+from automation.types.plural import format_count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
 def train(
     context: typer.Context,
     names: Annotated[
-        list[str] | None, typer.Argument(help="models of config.yaml; all of them when none is named")
+        list[str] | None, typer.Argument(help="names of models in config.yaml; by default all of them")
     ] = None,
-    list_: Annotated[bool, typer.Option("--list", help="train nothing; show every version kept")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="train nothing; list every version kept")] = False,
 ) -> None:
     """Train the models named in config.yaml.
 
@@ -29,6 +30,7 @@ def train(
     Example: automation train churn_risk
     """
     from automation.clock import monotonic
+    from automation.reporting.models import card_json
     from automation.runner.training import in_order, train_models
 
     invocation: Invocation = context.obj
@@ -41,30 +43,22 @@ def train(
         done = iter(range(len(wanted)))
         tick("training", 0, len(wanted))
         cards = train_models(workspace, names or (), progress=lambda name: tick(name, next(done), len(wanted)))
-    invocation.output.show({"models": [payload(card) for card in cards]}, *_blocks(cards, monotonic() - started))
+    seconds = monotonic() - started
+    summary = Text(f"trained {format_count(len(cards), 'model')} in {seconds:.1f} s", "muted")
+    invocation.output.show({"models": [card_json(card) for card in cards]}, _table(cards), summary)
 
 
 def _list(invocation: Invocation) -> None:
-    """Every version of the models that config.yaml names, the newest first."""
-    from automation.workspace.models import trained_versions
+    from automation.reporting.models import model_versions
 
     with invocation.workspace() as workspace:
-        names = list(workspace.project.settings.models)
-        found = [card for name in names for card in trained_versions(workspace, name)]
-    untrained = [name for name in names if name not in {card.name for card in found}]
-    rows = [(c.name, c.version, "yes" if c.admitted else "NO", c.because) for c in found]
-    never = [Text(f"never trained: {', '.join(untrained)}; automation train", "odd")] if untrained else []
-    shown = {"models": [payload(card) for card in found], "never_trained": untrained}
-    invocation.output.show(shown, Table(("model", "version", "may be used", "because"), rows), *never)
+        found = model_versions(workspace)
+    shown: list[Block] = [_table(found.cards)]
+    if found.never_trained:
+        shown.append(Text(f"never trained: {', '.join(found.never_trained)}; to train: automation train", "warning"))
+    invocation.output.show(found.to_json(), *shown)
 
 
-def payload(card: Card) -> dict[str, object]:
-    """A model's card as a program reads it."""
-    names = ("name", "version", "using", "admitted", "because", "metrics", "trained_at", "data_version", "seed")
-    return {name: getattr(card, name) for name in names}
-
-
-def _blocks(cards: Sequence[Card], seconds: float) -> list[Table | Text]:
+def _table(cards: Sequence[Card]) -> Table:
     rows = [(card.name, card.version, "yes" if card.admitted else "NO", card.because) for card in cards]
-    found = f"{len(cards)} model{'' if len(cards) == 1 else 's'} in {seconds:.1f} s"
-    return [Table(("model", "version", "used", "because"), rows), Text(found, "faint")]
+    return Table(("model", "version", "usable", "because"), rows)

@@ -8,17 +8,15 @@ import typer
 
 from automation.cli.invocation import Invocation
 from automation.cli.output import Block, Table, Text
+from automation.types.plural import format_count
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
     from automation.config.campaigns import CampaignFile
     from automation.config.problems import Problem
-    from automation.config.project import Project
+    from automation.runner.validation import Validation
 
-_MOODS = {"error": "bad", "not_built": "odd", "warning": "odd"}
-_MARKS = {"error": "", "not_built": "not built yet: ", "warning": "warning: "}
+_STYLES = {"error": "error", "not_built": "warning", "warning": "warning"}
+_LABELS = {"error": "", "not_built": "not built yet: ", "warning": "warning: "}
 
 
 def validate(context: typer.Context) -> None:
@@ -28,46 +26,30 @@ def validate(context: typer.Context) -> None:
 
     Example: automation validate --project my-shop
     """
-    from automation.runner.validation import all_problems
+    from automation.reporting.json_output.problems import validation_json
+    from automation.runner.validation import validate as validate_project
 
     invocation: Invocation = context.obj
-    root = invocation.root().resolve()
-    project, problems = all_problems(root)
-    refused = {problem.file for problem in problems if problem.refuses}
-    payload = {
-        "project": root,
-        "valid": not refused,
-        "problems": [_problem_payload(problem) for problem in problems],
-        "campaigns": [
-            {"name": file.name, "file": file.path, "valid": file.path not in refused}
-            for file in (project.campaigns.values() if project else ())
-        ],
-    }
-    invocation.output.show(payload, *_blocks(root, project, problems, refused))
-    if refused:
+    found = validate_project(invocation.root().resolve())
+    invocation.output.show(validation_json(found), *_blocks(found))
+    if not found.valid:
         raise typer.Exit(2)
 
 
-def _problem_payload(problem: Problem) -> dict[str, object]:
-    names = ("file", "line", "column", "path", "what", "severity")
-    return {name: getattr(problem, name) for name in names}
-
-
-def _blocks(root: Path, project: Project | None, problems: Sequence[Problem], refused: set[str]) -> list[Block]:
-    shown: list[Block] = [Text(_line(problem), _MOODS[problem.severity]) for problem in problems]
-    if project is not None:
-        rows = [(f.name, "INVALID" if f.path in refused else "valid", f.path, _tests(f)) for f in _files(project)]
-        shown.append(Table(("campaign", "", "file", "tests"), rows))
-    errors = sum(problem.refuses for problem in problems)
-    warnings = len(problems) - errors
-    counts = [_count(errors, "problem"), *([_count(warnings, "warning")] if warnings else [])]
-    told = ", ".join(counts) if problems else "everything is valid"
-    shown.append(Text(f"{root.name}: {told}", "bad" if errors else "good"))
+def _blocks(found: Validation) -> list[Block]:
+    shown: list[Block] = [Text(_line(problem), _STYLES[problem.severity]) for problem in found.problems]
+    if found.project is not None:
+        rows = [
+            (file.name, "INVALID" if file.path in found.invalid_files else "valid", file.path, _tests(file))
+            for file in found.campaigns
+        ]
+        shown.append(Table(("campaign", "state", "file", "tests"), rows))
+    errors = sum(problem.refuses for problem in found.problems)
+    warnings = len(found.problems) - errors
+    counts = [format_count(errors, "error"), *([format_count(warnings, "warning")] if warnings else [])]
+    result = ", ".join(counts) if found.problems else "everything is valid"
+    shown.append(Text(f"{found.root.name}: {result}", "error" if errors else "success"))
     return shown
-
-
-def _files(project: Project) -> list[CampaignFile]:
-    return list(project.campaigns.values())
 
 
 def _tests(file: CampaignFile) -> int:
@@ -76,8 +58,4 @@ def _tests(file: CampaignFile) -> int:
 
 def _line(problem: Problem) -> str:
     place = str(problem).removesuffix(problem.what)
-    return f"{place}{_MARKS[problem.severity]}{problem.what}"
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+    return f"{place}{_LABELS[problem.severity]}{problem.what}"

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 def web(
     context: typer.Context,
-    host: Annotated[str | None, typer.Option(help="instead of config.yaml's web.host")] = None,
-    port: Annotated[int | None, typer.Option(min=0, max=65535, help="instead of config.yaml's web.port")] = None,
+    host: Annotated[str | None, typer.Option(help="by default web.host of config.yaml")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="by default web.port of config.yaml")] = None,
 ) -> None:
     """Serve the web app, until stopped.
 
@@ -52,7 +52,7 @@ def web(
             checkpoints=True,
         )
         server.start()
-        invocation.output.show({"address": server.address}, Text(f"serving {server.address}; Ctrl-C ends it"))
+        invocation.output.show({"address": server.address}, Text(f"serving {server.address}; stop with Ctrl-C"))
         while server.is_alive() and not stopping.wait(0.25):
             pass
         server.stop()
@@ -60,7 +60,7 @@ def web(
 
 
 def companion(workspace: Callable[[], Workspace]) -> WebServer | None:
-    """The web app inside the daemon, where config.yaml wants it there."""
+    """The web app for the daemon to serve, if config.yaml wants it there."""
     settings = workspace().project.settings.web
     if settings is None or not settings.in_daemon:
         return None

@@ -1,4 +1,4 @@
-"""The demo: a made-up shop in a folder of its own, three campaigns over two simulated weeks, and what came of them."""
+"""The demo: a made-up shop in its own folder, three campaigns over two simulated weeks, and their results."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from automation.learn.artifacts import Card
 from automation.reporting.explain import Explanation, explain
 from automation.reporting.report import Report, report
 from automation.runner.launch import launch
+from automation.runner.refresh import flush_inbox
 from automation.runner.training import train_models
 from automation.store.ledger import decisions
 from automation.warehouse.importing.mapping import MappingFile, load_mapping
@@ -28,14 +29,14 @@ from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import Workspace, open_workspace
 
 FIRST_DAY = date(2026, 9, 7)  # a Monday
-DAYS = 15  # the first Tuesday's customers have their two weeks in it
+DAYS = 15  # two weeks after the first Tuesday, on which winback runs
 CAMPAIGNS = ("winback", "newsletter", "birthday")
 Step = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Example:
-    """One message as it arrived, and why this customer got it."""
+    """One delivered message, and why this customer got it."""
 
     customer_id: str
     to: str
@@ -47,7 +48,7 @@ class Example:
 
 @dataclass(frozen=True)
 class DemoSummary:
-    """What the demo made and what came of it; `folder` is the project, to look into and to go on with."""
+    """What the demo created and its results. folder: the project, ready to be used."""
 
     folder: Path
     outbox: Path
@@ -61,8 +62,16 @@ class DemoSummary:
     example: Example | None
     seconds: float
 
+    def to_json(self) -> dict[str, object]:
+        names = ("folder", "outbox", "first_day", "days", "customers", "products", "events", "seconds")
+        return {
+            **{name: getattr(self, name) for name in names},
+            "models": [{"name": m.name, "admitted": m.admitted, "because": m.because} for m in self.models],
+            "campaigns": [campaign.to_json() for campaign in self.campaigns],
+        }
 
-def tell(
+
+def run_demo(
     folder: Path,
     *,
     seed: int = 7,
@@ -71,12 +80,12 @@ def tell(
     step: Step = lambda what: None,
     starter: Path | None = None,
 ) -> DemoSummary:
-    """Run the whole demo in `folder`; `step` is told what begins. Raises `AutomationError`."""
+    """Run the whole demo in `folder`; `step` is called with what begins. Raises `AutomationError`."""
     started = monotonic()
     copy_starter(folder, starter=starter)
     until = datetime(FIRST_DAY.year, FIRST_DAY.month, FIRST_DAY.day, tzinfo=UTC)
     clock = ManualClock(until)
-    step(f"making up a shop of {customers:,} customers")
+    step(f"creating a shop with {customers:,} customers")
     shop = generate(seed, customers, until=until)
     mapping = _mapping(folder / "data")
     with open_workspace(folder, clock=clock) as workspace:
@@ -87,7 +96,8 @@ def tell(
         pinned = LaunchedCampaigns(workspace.project)
         simulation = Simulation(workspace, clock, shop, mapping, folder / "data", seed, shop.events.head(0), pinned)
         _simulate(simulation, days, step)
-        step("counting what came of it")
+        step("computing the results")
+        flush_inbox(workspace)
         results = [report(workspace, name) for name in CAMPAIGNS]
         example = _example(workspace, simulation.events, folder)
     return DemoSummary(
@@ -106,7 +116,7 @@ def tell(
 
 
 def _mapping(data: Path) -> MappingFile:
-    """The mapping is kept beside the files, so that they can be imported by hand as well."""
+    """Write the mapping beside the files, so that they can be imported by hand too."""
     data.mkdir()
     path = data / "mapping.yaml"
     path.write_text(resources.files("automation.demo").joinpath("mapping.yaml").read_text("utf-8"), "utf-8")
@@ -115,7 +125,7 @@ def _mapping(data: Path) -> MappingFile:
 
 def _import(workspace: Workspace, shop: Shop, data: Path, mapping: MappingFile, step: Step) -> None:
     customers, products, events = write(shop, data)
-    step(f"importing {len(shop.events):,} events of two years")
+    step(f"importing two years of events: {len(shop.events):,}")
     import_data(workspace, "customers", [customers], mapping)
     import_data(workspace, "products", [products], mapping)
     import_data(workspace, "events", [events], mapping)
@@ -128,7 +138,7 @@ def _simulate(simulation: Simulation, days: int, step: Step) -> None:
 
 
 def _example(workspace: Workspace, events: pl.DataFrame, folder: Path) -> Example | None:
-    """A message of the first campaign that its customer bought from, or else any that arrived."""
+    """A message of the first campaign that led to a purchase, or else any that was sent."""
     bought = events.filter(pl.col("type") == "purchase", pl.col("message_id").is_not_null())["message_id"]
     with workspace.store.reading() as connection:
         sent = [
@@ -145,7 +155,7 @@ def _example(workspace: Workspace, events: pl.DataFrame, folder: Path) -> Exampl
 
 
 def _read(outbox: Path, message_id: str, explanation: Explanation) -> Example:
-    """The delivered message itself."""
+    """The delivered message, from the outbox."""
     lines = (json.loads(line) for line in (outbox / "messages.jsonl").read_text("utf-8").splitlines())
     entry = next(line for line in lines if line["id"] == message_id)
     file = outbox / entry["path"]

@@ -92,11 +92,11 @@ def _on_record(workspace: Workspace, wanted: str) -> Person:
     with workspace.store.reading() as connection:
         words = consent.history(connection, [wanted], [form])
         listed = suppressions.list_rows(connection, address=form)
-        letters = message_history.letters(connection, [wanted], [form])
-    if not words and not listed and not letters:
+        sent = message_history.read_history(connection, [wanted], [form])
+    if not words and not listed and not sent:
         raise AutomationError(
             f"there is no customer with the id or address {wanted!r}, and nothing is on record about it; "
             f"automation import customers brings them in"
         )
-    ids = dict.fromkeys([word.customer_id for word in words] + [letter.customer_id for letter in letters])
+    ids = dict.fromkeys([word.customer_id for word in words] + [entry.customer_id for entry in sent])
     return Person(tuple(ids), {form: "email" if "@" in form else "phone"} if form not in ids else {}, False)

@@ -1,10 +1,10 @@
-"""Whether the machine and the project are fit for work: each check in one line, with what to do about it."""
+"""Whether the machine and the project are in order: each check in one line, with what to do about it."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,64 +15,81 @@ from automation.store import pauses
 from automation.store.driver import sqlite
 from automation.workspace.workspace import Workspace
 
-MENDED_SQLITE = (3, 51, 3)
+FIXED_SQLITE = (3, 51, 3)
 """Before it, SQLite can lose commits when two connections checkpoint and reset the write-ahead log at once."""
-_LITTLE_DISK = 1_000_000_000
-_MANY_WAL = 256_000_000
+_MIN_DISK = 1_000_000_000
+_MAX_WAL = 256_000_000
 
-State = Literal["good", "odd", "bad"]
+CheckState = Literal["ok", "warning", "error"]
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at."""
+    """One thing that was checked, and what was found."""
 
     name: str
-    state: State
-    told: str
+    state: CheckState
+    detail: str
 
 
-def checks(workspace: Workspace) -> list[Check]:
-    """Everything that is looked at, in a fixed order."""
-    return [*_sqlite(workspace), *_store(workspace), _disk(workspace.project.data_dir), *_pauses(workspace)]
+@dataclass(frozen=True)
+class Diagnosis:
+    checks: Sequence[Check]
+
+    @property
+    def ok(self) -> bool:
+        return all(check.state != "error" for check in self.checks)
+
+    def to_json(self) -> dict[str, object]:
+        return {"checks": [vars(check).copy() for check in self.checks], "ok": self.ok}
+
+
+def diagnose(workspace: Workspace, *further: Check) -> Diagnosis:
+    """All checks in a fixed order; further: checks of things that only the caller can see, such as the daemon."""
+    folder = workspace.project.data_dir
+    checks = [*_sqlite(workspace), *_store(workspace), _data_folder(folder), _disk(folder), *_pauses(workspace)]
+    return Diagnosis([*checks, *further])
 
 
 def _sqlite(workspace: Workspace) -> Iterator[Check]:
     if workspace.store.engine.dialect.name != "sqlite":
         return
-    version = sqlite.sqlite_version_info
-    if version >= MENDED_SQLITE:
-        yield Check("SQLite", "good", f"{sqlite.sqlite_version}")
+    if sqlite.sqlite_version_info >= FIXED_SQLITE:
+        yield Check("SQLite", "ok", sqlite.sqlite_version)
     else:
-        told = (
-            f"{sqlite.sqlite_version} has a bug in resetting its log that can lose commits (mended in 3.51.3). "
-            "Only the daemon checkpoints, which avoids it; don't run other tools that write to store.db"
+        detail = (
+            f"{sqlite.sqlite_version} has a bug that can lose commits when the write-ahead log is reset (fixed in "
+            "3.51.3). The daemon avoids it, because only it runs checkpoints; use no other tool that writes to store.db"
         )
-        yield Check("SQLite", "odd", told)
+        yield Check("SQLite", "warning", detail)
 
 
 def _store(workspace: Workspace) -> Iterator[Check]:
     with workspace.store.reading() as connection:
-        if connection.dialect.name == "sqlite":
-            found = connection.execute(sa.text("PRAGMA quick_check(1)")).scalar()
-            yield Check("store", "good" if found == "ok" else "bad", "whole" if found == "ok" else str(found))
-            log = Path(f"{workspace.store.engine.url.database}-wal")
-            size = log.stat().st_size if log.exists() else 0
-            yield Check("write-ahead log", "good" if size < _MANY_WAL else "odd", f"{size / 1e6:,.0f} MB")
-    folder = workspace.project.data_dir
-    writable = os.access(folder, os.W_OK)
-    yield Check("data folder", "good" if writable else "bad", f"{folder} {'can' if writable else 'can not'} be written")
+        if connection.dialect.name != "sqlite":
+            return
+        found = connection.execute(sa.text("PRAGMA quick_check(1)")).scalar()
+    yield Check("store", "ok", "intact") if found == "ok" else Check("store", "error", str(found))
+    log = Path(f"{workspace.store.engine.url.database}-wal")
+    size = log.stat().st_size if log.exists() else 0
+    yield Check("write-ahead log", "ok" if size < _MAX_WAL else "warning", f"{size / 1e6:,.0f} MB")
+
+
+def _data_folder(folder: Path) -> Check:
+    if os.access(folder, os.W_OK):
+        return Check("data folder", "ok", f"{folder} is writable")
+    return Check("data folder", "error", f"{folder} is not writable")
 
 
 def _disk(folder: Path) -> Check:
     free = shutil.disk_usage(folder).free
-    return Check("disk", "good" if free > _LITTLE_DISK else "bad", f"{free / 1e9:,.1f} GB free")
+    return Check("disk", "ok" if free > _MIN_DISK else "error", f"{free / 1e9:,.1f} GB free")
 
 
 def _pauses(workspace: Workspace) -> Iterator[Check]:
     with workspace.store.reading() as connection:
-        found = pauses.current_pauses(connection)
-    for pause in found:
-        yield Check("sending", "odd", str(pause))
-    if not found:
-        yield Check("sending", "good", "nothing is stopped or paused")
+        paused = pauses.current_pauses(connection)
+    for pause in paused:
+        yield Check("sending", "warning", str(pause))
+    if not paused:
+        yield Check("sending", "ok", "nothing is stopped or paused")

@@ -1,9 +1,9 @@
-"""Why a customer got this, or got nothing: read back from what the run froze, or worked out as of now."""
+"""Why a customer got a message, or none: as the run recorded it, or worked out as of now."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from automation.errors import AutomationError
+from automation.reporting.reasons import reason_text
 from automation.rules.compiler import evaluate
 from automation.rules.reads import offer_conditions, reads_decisions
 from automation.store import runs
@@ -19,7 +20,6 @@ from automation.store.ledger.decisions import DecisionRow
 from automation.store.runs import RunRow
 from automation.types.campaign import Campaign
 from automation.types.condition import Condition, leaves
-from automation.types.decision import REASONS
 from automation.workspace.campaigns import valid_campaign
 from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.models import active_versions
@@ -29,7 +29,7 @@ from automation.workspace.workspace import Workspace
 
 @dataclass(frozen=True)
 class RuleValue:
-    """One rule of the file and whether it held for the customer; a segment's score and reasons where it has them."""
+    """One rule of the file and whether it holds for the customer; with a segment's score and reasons, if any."""
 
     path: str
     text: str
@@ -40,7 +40,7 @@ class RuleValue:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Everything that led to a decision. Without a run the rules are as of now and there is no decision."""
+    """Everything that led to a decision. run, decision: None where no run has decided; the rules are as of now then."""
 
     campaign: str
     customer_id: str
@@ -53,9 +53,26 @@ class Explanation:
     reason: str
     versions: Mapping[str, Any]
 
+    def to_json(self) -> dict[str, object]:
+        return {
+            "campaign": self.campaign,
+            "customer": self.customer_id,
+            "as_of": self.as_of,
+            "member": self.member,
+            "reason": self.reason,
+            "rules": [asdict(rule) for rule in self.rules],
+            "offer_rules": [asdict(rule) for rule in self.offer_rules],
+            "run": self.run.id if self.run else None,
+            "decision": asdict(self.decision) if self.decision else None,
+            "versions": dict(self.versions),
+        }
+
 
 def explain(workspace: Workspace, campaign: str, customer_id: str, *, step: str | None = None) -> Explanation:
-    """The customer's newest decision of this campaign, or of one step of it; if there is none, how the rules stand."""
+    """The customer's newest decision of this campaign, or of one step of it.
+
+    If there is none, whether the rules hold now. Raises `AutomationError` for an unknown customer.
+    """
     with workspace.store.reading() as connection:
         found = decisions.find(connection, customer_id=customer_id, campaign=campaign, step=step, limit=1)
         if found:
@@ -64,16 +81,6 @@ def explain(workspace: Workspace, campaign: str, customer_id: str, *, step: str 
     if found:
         return _from_run(workspace, pinned.campaign, run, found[0])
     return _as_of_now(workspace, valid_campaign(workspace.project, campaign), customer_id)
-
-
-def reason_text(workspace: Workspace, code: str) -> str:
-    """What a reason code says; a suppression plugin's codes are its own."""
-    registry = workspace.project.registry
-    for name in registry.names("suppressions"):
-        codes: Mapping[str, str] = registry.find("suppressions", name).codes
-        if code in codes:
-            return codes[code]
-    return REASONS.get(code, code)
 
 
 def _from_run(workspace: Workspace, campaign: Campaign, run: RunRow, decision: DecisionRow) -> Explanation:
@@ -96,8 +103,8 @@ def _from_run(workspace: Workspace, campaign: Campaign, run: RunRow, decision: D
 def _frozen_row(path: Path, decision: DecisionRow) -> Mapping[str, Any]:
     if not path.exists():
         return {}
-    mine = (pl.col("batch") == decision.batch_no) & (pl.col("customer_id") == decision.customer_id)
-    return pl.scan_parquet(path).filter(mine).collect().row(0, named=True)
+    own = (pl.col("batch") == decision.batch_no) & (pl.col("customer_id") == decision.customer_id)
+    return pl.scan_parquet(path).filter(own).collect().row(0, named=True)
 
 
 def _as_of_now(workspace: Workspace, campaign: Campaign, customer_id: str) -> Explanation:
@@ -111,7 +118,7 @@ def _as_of_now(workspace: Workspace, campaign: Campaign, customer_id: str) -> Ex
     finally:
         warehouse.close()
     if marked.is_empty():
-        raise AutomationError(f"there is no customer {customer_id!r}; automation import customers brings them in")
+        raise AutomationError(f"there is no customer {customer_id!r}; to import them: automation import customers FILE")
     row = marked.row(0, named=True)
     member = bool(row["holds_0"])
     return Explanation(

@@ -1,4 +1,4 @@
-"""What a campaign came to: its account, what recipients answered, the purchases tied to it, and the lift."""
+"""A campaign's results: its account, recipients' responses, the purchases attributed to it, and the lift."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import polars as pl
 
 from automation import event_types
 from automation.experiment.analysis import Lift, lift
-from automation.inbound.flush import flush
 from automation.pipeline.attribute import TOUCHES, Model, attribute
 from automation.store import runs
 from automation.store.ledger import decisions, ledger
@@ -25,58 +24,86 @@ if TYPE_CHECKING:
     from automation.warehouse.connect import Warehouse
 
 GOAL = Goal(did=event_types.PURCHASE, within=timedelta(days=7))
-"""What counts for a campaign whose file names no goal."""
-ANSWERS: Mapping[str, str] = {
+"""The goal of a campaign whose file names none."""
+RESPONSES: Mapping[str, str] = {
     event_types.EMAIL_OPEN: "opened",
     event_types.EMAIL_CLICK: "clicked",
-    event_types.MACHINE_OPEN: "opened_by_machines",
-    event_types.MACHINE_CLICK: "clicked_by_machines",
+    event_types.MACHINE_OPEN: "opened_by_bots",
+    event_types.MACHINE_CLICK: "clicked_by_bots",
     event_types.UNSUBSCRIBE: "unsubscribed",
     event_types.EMAIL_BOUNCE: "bounced",
     event_types.EMAIL_COMPLAINT: "complained",
 }
-"""Event type → what it is called here. Messages are counted, not events: a message opened twice was opened."""
+"""Event type → its name here. Messages are counted, not events: a message opened twice counts once."""
 
 
 @dataclass(frozen=True)
 class Credit:
-    """Goal events credited to touches, and the money in them, in the shop's currency."""
+    """Goal events attributed to messages or to being held out, and their revenue in the shop's currency."""
 
     conversions: float = 0.0
     revenue: float = 0.0
+
+    def to_json(self) -> dict[str, object]:
+        return vars(self).copy()
 
 
 @dataclass(frozen=True)
 class VariantReport:
     sent: int
-    answers: Mapping[str, int]
+    responses: Mapping[str, int]
     credit: Credit
+
+    def to_json(self) -> dict[str, object]:
+        return {"sent": self.sent, "responses": dict(self.responses), "credit": self.credit.to_json()}
 
 
 @dataclass(frozen=True)
 class Report:
-    """All runs of one campaign. `account` adds up; reasons: of whom got no message.
+    """All runs of one campaign. `account` adds up. reasons: why customers got no message, by code.
 
-    credit: of the messages that left; held_out: what the same model gives to whom nothing was sent. lift: None without
-    a holdout.
+    credit: of the messages that were sent. held_out: what the same attribution gives to the customers held out. lift:
+    None without a holdout.
     """
 
     name: str
     description: str
+    currency: str
     goal: Goal
     model: Model
     runs: int
     account: Account
     reasons: Mapping[str, int]
-    answers: Mapping[str, int]
+    responses: Mapping[str, int]
     credit: Credit
     held_out: Credit
     variants: Mapping[str, VariantReport]
     lift: Lift | None
 
+    def to_json(self) -> dict[str, object]:
+        return {
+            "campaign": self.name,
+            "description": self.description,
+            "currency": self.currency,
+            "goal": {"did": self.goal.did, "within_seconds": self.goal.within.total_seconds()},
+            "attribution": self.model,
+            "runs": self.runs,
+            "account": vars(self.account).copy(),
+            "adds_up": self.account.adds_up,
+            "reasons": dict(self.reasons),
+            "responses": dict(self.responses),
+            "credit": self.credit.to_json(),
+            "held_out": self.held_out.to_json(),
+            "variants": {name: variant.to_json() for name, variant in self.variants.items()},
+            "lift": vars(self.lift).copy() if self.lift else None,
+        }
+
 
 def report(workspace: Workspace, name: str, *, model: Model = "last") -> Report:
-    """Tie what happened until now to what the campaign did. Raises `ConfigurationError` where there is none."""
+    """Attribute what happened until now to the campaign. Raises `ConfigurationError` where there is no such campaign.
+
+    Events are read from the warehouse; flush the inbox first.
+    """
     campaign = valid_campaign(workspace.project, name)
     with workspace.store.reading() as connection:
         found = [run for run in runs.find(connection, campaign=name, limit=10_000) if not run.test]
@@ -84,75 +111,77 @@ def report(workspace: Workspace, name: str, *, model: Model = "last") -> Report:
         reasons = [decisions.reasons(connection, run.id) for run in found]
         reached = decisions.reached(connection)
     goals = _goals(workspace, reached)
-    mine = reached.filter(pl.col("campaign") == name)
+    own = reached.filter(pl.col("campaign") == name)
     goal = goals[name]
     warehouse = workspace.warehouse()
     try:
-        flush(workspace, warehouse)
-        events = _events(workspace, warehouse, goal, mine)
+        events = _events(workspace, warehouse, goal, own)
     finally:
         warehouse.close()
-    answered = _answers(mine, events)
-    credited = mine.join(_credit(reached, events, goals, goal, model), on="touch", how="left")
+    responses = _responses(own, events)
+    credited = own.join(_credit(reached, events, goals, goal, model), on="touch", how="left")
     return Report(
         name=name,
         description=campaign.description,
+        currency=workspace.project.settings.shop.currency,
         goal=goal,
         model=model,
         runs=len(found),
         account=Account(**{part: sum(getattr(one, part) for one in accounts) for part in vars(Account(0))}),
         reasons=_sum_reasons(reasons),
-        answers=_counts(answered),
+        responses=_counts(responses),
         credit=_credit_of(credited.filter(pl.col("outcome") == "message")),
         held_out=_credit_of(credited.filter(pl.col("outcome") == "holdout")),
-        variants={
-            variant: VariantReport(
-                sent=mine.filter(pl.col("variant") == variant, pl.col("state") == "sent").height,
-                answers=_counts(answered.filter(pl.col("variant") == variant)),
-                credit=_credit_of(credited.filter(pl.col("variant") == variant, pl.col("outcome") == "message")),
-            )
-            for variant in campaign.experiment.variants
-        },
-        lift=_lift(mine, events.filter(pl.col("type") == goal.did), goal.within),
+        variants={name: _variant(name, own, responses, credited) for name in campaign.experiment.variants},
+        lift=_lift(own, events.filter(pl.col("type") == goal.did), goal.within),
+    )
+
+
+def _variant(name: str, own: pl.DataFrame, responses: pl.DataFrame, credited: pl.DataFrame) -> VariantReport:
+    of_variant = pl.col("variant") == name
+    return VariantReport(
+        sent=own.filter(of_variant, pl.col("state") == "sent").height,
+        responses=_counts(responses.filter(of_variant)),
+        credit=_credit_of(credited.filter(of_variant, pl.col("outcome") == "message")),
     )
 
 
 def _goals(workspace: Workspace, reached: pl.DataFrame) -> dict[str, Goal]:
-    """Each campaign's goal; those without one, and those whose file is broken or gone, have the usual one."""
+    """Each campaign's goal; `GOAL` where its file names none, is invalid or was removed."""
     valid = {name: file.campaign for name, file in workspace.project.campaigns.items() if file.campaign is not None}
     names = {*valid, *reached["campaign"].unique()}
     return {name: (valid[name].experiment.goal if name in valid else None) or GOAL for name in names}
 
 
-def _events(workspace: Workspace, warehouse: Warehouse, goal: Goal, mine: pl.DataFrame) -> pl.DataFrame:
-    """The goal's events, an order's lines as one, and the answers, since the campaign first reached anybody."""
+def _events(workspace: Workspace, warehouse: Warehouse, goal: Goal, own: pl.DataFrame) -> pl.DataFrame:
+    """The goal's events, with an order's lines as one, and the responses, since the campaign first reached anybody."""
     events = warehouse.snapshot(workspace.clock.now(), timezone=workspace.project.settings.shop.timezone).events
-    wanted = events.filter(events.type.isin([goal.did, *ANSWERS]))
-    if not mine.is_empty():
-        wanted = wanted.filter(wanted.occurred_at >= mine["due_at"].min())
+    wanted = events.filter(events.type.isin([goal.did, *RESPONSES]))
+    if not own.is_empty():
+        wanted = wanted.filter(wanted.occurred_at >= own["due_at"].min())
     whole = wanted.group_by(
         "customer_id", "type", "message_id", event_id=wanted.order_id.coalesce(wanted.event_id)
     ).agg(occurred_at=wanted.occurred_at.min(), amount=wanted.amount.sum())
     found: pl.DataFrame = whole.to_polars()
-    return found.clear() if mine.is_empty() else found
+    return found.clear() if own.is_empty() else found
 
 
-def _answers(mine: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
-    """One row a message and kind of answer: message_id, variant, type."""
-    answers = events.filter(pl.col("type").is_in(list(ANSWERS)), pl.col("message_id").is_not_null())
-    known = mine.filter(pl.col("message_id").is_not_null()).select("message_id", "variant")
-    return answers.select("message_id", "type").unique().join(known, on="message_id")
+def _responses(own: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
+    """One row for each message and kind of response: message_id, variant, type."""
+    responses = events.filter(pl.col("type").is_in(list(RESPONSES)), pl.col("message_id").is_not_null())
+    known = own.filter(pl.col("message_id").is_not_null()).select("message_id", "variant")
+    return responses.select("message_id", "type").unique().join(known, on="message_id")
 
 
-def _counts(answers: pl.DataFrame) -> dict[str, int]:
-    found = dict(answers.group_by("type").len().iter_rows())
-    return {told: found.get(type_, 0) for type_, told in ANSWERS.items()}
+def _counts(responses: pl.DataFrame) -> dict[str, int]:
+    found = dict(responses.group_by("type").len().iter_rows())
+    return {name: found.get(type_, 0) for type_, name in RESPONSES.items()}
 
 
 def _credit(
     reached: pl.DataFrame, events: pl.DataFrame, goals: Mapping[str, Goal], goal: Goal, model: Model
 ) -> pl.DataFrame:
-    """touch, credit, revenue: of the goal's events, among the touches of all campaigns that want the same."""
+    """touch, credit, revenue: the goal's events shared among the touches of all campaigns with the same goal."""
     import ibis
 
     same = {name: one for name, one in goals.items() if one.did == goal.did}
@@ -182,17 +211,17 @@ def _credit_of(credited: pl.DataFrame) -> Credit:
     return Credit(round(float(credited["credit"].sum()), 6), round(float(credited["revenue"].sum()), 2))
 
 
-def _lift(mine: pl.DataFrame, happened: pl.DataFrame, within: timedelta) -> Lift | None:
-    """Judged by assignment: everybody who was to be contacted against everybody held out, from the run's due time."""
-    pairs = mine.select("touch", "customer_id", "due_at").join(
+def _lift(own: pl.DataFrame, happened: pl.DataFrame, within: timedelta) -> Lift | None:
+    """Compared by assignment: everybody to be contacted against everybody held out, from the run's due time on."""
+    pairs = own.select("touch", "customer_id", "due_at").join(
         happened.select("customer_id", "occurred_at"), on="customer_id"
     )
     since = pl.col("occurred_at") - pl.col("due_at")
-    converted = mine.join(pairs.filter(since > pl.duration(), since <= within), on="touch", how="semi")
+    converted = own.join(pairs.filter(since > pl.duration(), since <= within), on="touch", how="semi")
     counts = [
         frame.filter(pl.col("outcome") == outcome).height
         for outcome in ("message", "holdout")
-        for frame in (converted, mine)
+        for frame in (converted, own)
     ]
     return lift(*counts)
 

@@ -1,32 +1,35 @@
-"""One person's timeline: sent, refused and still coming, with every word on consent between them; the newest last."""
+"""One person's timeline: messages sent, refused and still due, and changes of consent; the newest last."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from automation.inbound.identity import Person
-from automation.reporting.explain import reason_text
-from automation.reporting.proof import Proof, of_person
+from automation.reporting.consent_proof import ConsentProof, consent_proof_of
+from automation.reporting.reasons import reason_text
 from automation.store.ledger import message_history
-from automation.store.ledger.message_history import Letter
+from automation.store.ledger.message_history import HistoryEntry
 from automation.workspace.workspace import Workspace
 
-_OF_STATE = {
-    "queued": "coming",
-    "sending": "on its way",
+_BY_STATE = {
+    "queued": "due",
+    "sending": "sending",
     "sent": "sent",
     "ambiguous": "may have arrived",
     "failed": "failed",
 }
-_OF_OUTCOME = {"message": "sent", "holdout": "held out", "no_offer": "nothing offered", "erased": "erased"}
+_BY_OUTCOME = {"message": "sent", "holdout": "held out", "no_offer": "no offer", "erased": "erased"}
 
 
 @dataclass(frozen=True)
-class Moment:
-    """One line. what: sent, coming, on its way, may have arrived, failed, refused, held out, nothing offered, erased,
-    yes, no, suppressed, asked to confirm. about: the campaign, or the topic of a word."""
+class TimelineEntry:
+    """One line.
+
+    what: sent, due, sending, may have arrived, failed, refused, held out, no offer, erased, consent given, consent
+    withdrawn, suppressed, or asked to confirm. about: the campaign, or the topic of a consent.
+    """
 
     at: datetime
     what: str
@@ -38,60 +41,69 @@ class Moment:
     coupon: str
 
 
-def timeline(workspace: Workspace, who: Person) -> list[Moment]:
+def timeline(workspace: Workspace, who: Person) -> list[TimelineEntry]:
     """Everything on record about a person, across their ids and addresses."""
     with workspace.store.reading() as connection:
-        letters = message_history.letters(connection, who.ids, list(who.addresses))
-    moments = [_of_letter(workspace, letter) for letter in letters]
-    moments += _of_proof(of_person(workspace, who))
-    return sorted(moments, key=lambda moment: moment.at)
+        history = message_history.read_history(connection, who.ids, list(who.addresses))
+    entries = [_message(workspace, entry) for entry in history]
+    entries += _consents(consent_proof_of(workspace, who))
+    return sorted(entries, key=lambda one: one.at)
 
 
-def _of_letter(workspace: Workspace, letter: Letter) -> Moment:
-    what = _what(letter)
-    at = letter.due_at if what == "coming" else letter.settled_at or letter.at
-    return Moment(
-        at=at or letter.at,
+def _message(workspace: Workspace, entry: HistoryEntry) -> TimelineEntry:
+    what = _what(entry)
+    at = entry.due_at if what == "due" else entry.settled_at
+    return TimelineEntry(
+        at=at or entry.at,
         what=what,
-        about=letter.campaign,
-        channel=letter.channel or "",
-        customer_id=letter.customer_id,
-        address=letter.address or "",
-        detail=_why(workspace, letter, what),
-        coupon=f"{letter.coupon} ({letter.coupon_state})" if letter.coupon else "",
+        about=entry.campaign,
+        channel=entry.channel or "",
+        customer_id=entry.customer_id,
+        address=entry.address or "",
+        detail=_detail(workspace, entry, what),
+        coupon=f"{entry.coupon} ({entry.coupon_state})" if entry.coupon else "",
     )
 
 
-def _what(letter: Letter) -> str:
-    if letter.state is not None:
-        return _OF_STATE.get(letter.state, "refused")
-    return _OF_OUTCOME.get(letter.outcome, "refused")
+def _what(entry: HistoryEntry) -> str:
+    if entry.state is not None:
+        return _BY_STATE.get(entry.state, "refused")
+    return _BY_OUTCOME.get(entry.outcome, "refused")
 
 
-def _why(workspace: Workspace, letter: Letter, what: str) -> str:
+def _detail(workspace: Workspace, entry: HistoryEntry, what: str) -> str:
+    """The offer of a message that is still due, otherwise the reason."""
     if what == "sent":
-        return letter.state_reason or ""
-    if what in ("coming", "on its way"):
-        return letter.offer or ""
-    code = letter.reason if letter.state is None else letter.state_reason or ""
+        return entry.state_reason or ""
+    if what in ("due", "sending"):
+        return entry.offer or ""
+    code = entry.reason if entry.state is None else entry.state_reason or ""
     return reason_text(workspace, code)
 
 
-def _of_proof(found: Proof) -> Sequence[Moment]:
-    words = [
-        Moment(
-            w.at, "yes" if w.granted else "no", w.topic, w.channel, w.customer_id, w.address,
-            ", ".join(part for part in (w.method, w.source, w.text_version) if part), "",
+def _consents(proof: ConsentProof) -> Iterator[TimelineEntry]:
+    for record in proof.records:
+        yield TimelineEntry(
+            at=record.at,
+            what="consent given" if record.granted else "consent withdrawn",
+            about=record.topic,
+            channel=record.channel,
+            customer_id=record.customer_id,
+            address=record.address,
+            detail=", ".join(part for part in (record.method, record.source, record.text_version) if part),
+            coupon="",
         )
-        for w in found.words
-    ]  # fmt: skip
-    stops = [
-        Moment(s.at, "suppressed", s.topic or "every topic", s.channel or "every channel", "", s.address,
-               f"{s.reason}, {s.source}", "")
-        for s in found.suppressions
-    ]  # fmt: skip
-    asked = [
-        Moment(r.requested_at, "asked to confirm", r.topic, r.channel, r.customer_id, r.address, r.state, "")
-        for r in found.requests
-    ]
-    return [*words, *stops, *asked]
+    for row in proof.suppressions:
+        channel, topic = row.channel or "every channel", row.topic or "every topic"
+        yield TimelineEntry(row.at, "suppressed", topic, channel, "", row.address, f"{row.reason}, {row.source}", "")
+    for request in proof.requests:
+        yield TimelineEntry(
+            at=request.requested_at,
+            what="asked to confirm",
+            about=request.topic,
+            channel=request.channel,
+            customer_id=request.customer_id,
+            address=request.address,
+            detail=request.state,
+            coupon="",
+        )

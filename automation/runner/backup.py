@@ -1,4 +1,4 @@
-"""Whether this store is the one that the warehouse knows, and the word of a person that it is."""
+"""Backups of the store, and whether this store is a restored copy that must not send yet."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from automation.workspace.workspace import Workspace
 
 
 def look(workspace: Workspace) -> str | None:
-    """Why nothing may be sent from this store, None where everything is as it should be."""
+    """Why nothing may be sent from this store, or None where it is not a restored copy."""
     flushed = _flushed(workspace)
     with workspace.store.transaction() as connection:
         return restored_copy.look(connection, flushed=flushed, now=workspace.clock.now())
 
 
 def accept(workspace: Workspace) -> bool:
-    """Let it go on; what was due meanwhile counts as handled. Returns whether the store was quarantined."""
+    """Resume sending from a restored copy; returns whether it was one. Runs that were due meanwhile are skipped."""
     flushed, now = _flushed(workspace), workspace.clock.now()
     with workspace.store.transaction() as connection:
         was = restored_copy.accept(connection, flushed=flushed, now=now)

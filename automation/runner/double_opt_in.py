@@ -19,7 +19,7 @@ from automation.errors import AutomationError, ConfigurationError
 from automation.ids import content_hash, decision_key, message_id
 from automation.inbound.migration.gate import require_migration
 from automation.pipeline.eligibility import ADDRESS_COLUMN
-from automation.runner.launch import OURS
+from automation.runner.launch import DOUBLE_OPT_IN
 from automation.runner.people_run import freeze_people, written_people
 from automation.schedule.due_times import Due
 from automation.store import launches, pauses
@@ -163,7 +163,7 @@ def _launch(workspace: Workspace, connection: Connection, name: str, text: str, 
         return current.id
     return launches.launch(
         connection, campaign=name, text=text, templates=templates, plugins=workspace.project.registry.versions(),
-        by=OURS, approved_by=None, audience=None, now=workspace.clock.now(),
+        by=DOUBLE_OPT_IN, approved_by=None, audience=None, now=workspace.clock.now(),
     )  # fmt: skip
 
 

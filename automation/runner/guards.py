@@ -205,10 +205,10 @@ def release(workspace: Workspace, run_id: int, *, by: str) -> RunRow:
 def refuse_held(run: RunRow) -> None:
     """Raises `AutomationError` with what to do where the run is held."""
     if run.hold is not None:
-        raise AutomationError(f"{told(run)}\n  to send it anyway: automation release {run.id}")
+        raise AutomationError(f"{describe_hold(run)}\n  to send it anyway: automation release {run.id}")
 
 
-def told(run: RunRow) -> str:
+def describe_hold(run: RunRow) -> str:
     """One sentence about a held run."""
     hold: Mapping[str, object] = run.hold or {}
     alone = "; it goes on by itself once newer data is there" if hold.get("guard") == STALE else ""

@@ -2,49 +2,86 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from datetime import datetime
 
-from automation.config.campaigns import CampaignFile
-from automation.config.project import Project
 from automation.errors import AutomationError
 from automation.inbound.migration.gate import channels_of, require_migration
-from automation.store import launches, pauses
-from automation.store.launches import Launched
+from automation.runner.guards import refuse_unusual
+from automation.runner.plan import Plan, plan
+from automation.runner.preflight import Extent, refuse_errors
+from automation.schedule.calendar import agenda, next_time
+from automation.store import launches
+from automation.types.progress import Progress, quiet
 from automation.workspace.campaigns import template_files, valid_campaign
+from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import Workspace
 
-OURS = "double opt-in"
+DOUBLE_OPT_IN = "double opt-in"
 """Who launches the campaigns that have no file: those that ask to confirm a consent."""
-Standing = Literal["invalid", "draft", "launched", "changed since launch", "stopped"]
 
 
 @dataclass(frozen=True)
-class CampaignStanding:
-    """A campaign file and where it stands."""
+class LaunchResult:
+    """launch_id: None where somebody saw the plan and declined. next_due: None where no run is due."""
 
-    file: CampaignFile | None  # none: launched once, its file since removed
-    name: str
-    standing: Standing
-    launched: Launched | None
+    campaign: str
+    plan: Plan
+    launch_id: int | None
+    next_due: datetime | None
 
 
-def may_be_launched(workspace: Workspace, name: str) -> None:
-    """What can be told before a plan. Raises `ConfigurationError` for the file, `AutomationError` before moving in."""
+@dataclass(frozen=True)
+class LaunchOptions:
+    """How a plan is made and what is accepted in it. approved_by: for a campaign with `approve_above`."""
+
+    samples: int = 3
+    preflight: Extent = "all"
+    ignore_preflight: bool = False
+    override_guards: bool = False
+    approved_by: str | None = None
+
+
+def plan_and_launch(
+    workspace: Workspace,
+    name: str,
+    options: LaunchOptions,
+    *,
+    by: str,
+    show: Callable[[Plan], None] = lambda _plan: None,
+    agree: Callable[[], bool] = lambda: True,
+    progress: Progress = quiet,
+) -> LaunchResult:
+    """Plan the campaign, show the plan, refuse what must not be launched, ask whether to launch it, and launch it.
+
+    Raises `ConfigurationError` for an invalid file, and `AutomationError` where messages have errors, the audience is
+    unusually large or not approved, or the migration from another tool is not complete.
+    """
     require_migration(workspace, channels_of(valid_campaign(workspace.project, name)))
+    planned = plan(workspace, name, samples=options.samples, preflight=options.preflight, progress=progress)
+    show(planned)
+    if not options.ignore_preflight:
+        refuse_errors(name, planned.preflight)
+    if not options.override_guards:
+        refuse_unusual(workspace, name, planned.audience)
+    if not agree():
+        return LaunchResult(name, planned, None, None)
+    launch_id = launch(workspace, name, by=by, audience=planned.audience, approved_by=options.approved_by)
+    return LaunchResult(name, planned, launch_id, _next_due(workspace, name))
 
 
 def launch(workspace: Workspace, name: str, *, by: str, audience: int | None, approved_by: str | None = None) -> int:
-    """Pin the campaign as it stands and let the daemon run it.
+    """Pin the campaign as it is now and let the daemon run it; returns the launch's number.
 
-    Raises `AutomationError` where the audience is above `approve_above` and nobody approved, and before the first real
-    message before the migration.
+    Raises `AutomationError` where the audience is above `approve_above` and nobody approved it, and where a channel
+    really sends before the migration from another tool is complete.
     """
     campaign = valid_campaign(workspace.project, name)
     require_migration(workspace, channels_of(campaign))
     limit = campaign.limits.approve_above
     if limit is not None and approved_by is None and (audience is None or audience > limit):
-        size = "not known" if audience is None else f"{audience:,}"
+        size = "unknown" if audience is None else f"{audience:,}"
         raise AutomationError(
             f"campaign {name!r} needs an approval: its audience is {size}, above approve_above: {limit:,}; "
             f"a second person runs: automation launch {name} --approved-by NAME"
@@ -64,35 +101,7 @@ def launch(workspace: Workspace, name: str, *, by: str, audience: int | None, ap
         )
 
 
-def standings(workspace: Workspace) -> list[CampaignStanding]:
-    """Every campaign and where it stands, by name."""
-    with workspace.store.reading() as connection:
-        launched, paused = launches.launched(connection), pauses.paused_scopes(connection)
-    files = workspace.project.campaigns
-    found = []
-    for name in sorted({*files, *launched}):
-        file, pinned = files.get(name), launched.get(name)
-        found.append(
-            CampaignStanding(file, name, _standing(workspace.project, file, pinned, name in paused.scopes), pinned)
-        )
-    return found
-
-
-def _standing(project: Project, file: CampaignFile | None, pinned: Launched | None, stopped: bool) -> Standing:
-    if stopped:
-        return "stopped"
-    if file is not None and file.campaign is None:
-        return "invalid"
-    if pinned is None:
-        return "draft"
-    if file is None and pinned.launched_by == OURS:
-        return "launched"
-    return "launched" if file is not None and _unchanged(project, file, pinned) else "changed since launch"
-
-
-def _unchanged(project: Project, file: CampaignFile, pinned: Launched) -> bool:
-    from automation.ids import content_hash
-
-    assert file.campaign is not None
-    manifest = {path: content_hash(body) for path, body in template_files(project, file.campaign).items()}
-    return content_hash(file.text.encode()) == pinned.campaign_sha256 and manifest == dict(pinned.templates)
+def _next_due(workspace: Workspace, name: str) -> datetime | None:
+    entries = agenda(workspace, LaunchedCampaigns(workspace.project))
+    due = next((next_time(workspace, entry) for entry in entries if entry.name == name), None)
+    return None if due is None else due.at

@@ -1,59 +1,59 @@
-"""Asks the pages that messages link to whether they are there.
+"""Requests the pages that messages link to, to see whether they exist.
 
-Links may come with the data, so that nothing but the public internet is asked; a link into a private network is of no
-use to a customer either, and is told.
+Links may come from the shop's data, so only the public internet is asked. A link into a private network is a problem,
+because customers can't open it either.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from automation.http.client import Client, NotSent
 from automation.http.reach import NotAllowed
 from automation.messages.inspect import SEVERITIES, Problem
 from automation.runner.preflight import Preflight
+from automation.types.progress import Progress
 
-Progress = Callable[[str, int, int], None]
-_AT_ONCE = 8
-_PATIENCE = 5.0
-_NO_HEAD = (403, 405, 501)  # answers of servers that only know GET
+_CONCURRENT = 8
+_TIMEOUT = 5.0
+_NO_HEAD = (403, 405, 501)  # answers of servers that support only GET
 
 
-def with_dead_links(found: Preflight, progress: Progress, *, public_only: bool = True) -> Preflight:
-    """The preflight with a problem for each linked page that is not there.
+def check_links(preflight: Preflight, progress: Progress, *, public_only: bool = True) -> Preflight:
+    """The preflight with a problem for each linked page that does not exist or can't be reached.
 
-    Each is asked once, for its head only; a page that has moved elsewhere is there.
+    Each page is requested once, with HEAD. A redirect counts as existing.
     """
-    answers = asyncio.run(_ask_all(found.links, progress, public_only=public_only))
+    answers = asyncio.run(_request_all(preflight.links, progress, public_only=public_only))
     dead = [
         Problem("dead_link", SEVERITIES["dead_link"], answer, 0, "", link)
-        for link, answer in zip(found.links, answers, strict=True)
+        for link, answer in zip(preflight.links, answers, strict=True)
         if answer
     ]
-    return replace(found, problems=[*found.problems, *_merged(dead)])
+    return replace(preflight, problems=[*preflight.problems, *sorted(dead, key=lambda p: (p.what, p.detail))])
 
 
-async def _ask_all(links: Sequence[str], progress: Progress, *, public_only: bool) -> list[str]:
-    client = Client(_AT_ONCE, timeout=_PATIENCE, answer_timeout=_PATIENCE, public_only=public_only)
-    told = 0
+async def _request_all(links: Sequence[str], progress: Progress, *, public_only: bool) -> list[str]:
+    client = Client(_CONCURRENT, timeout=_TIMEOUT, answer_timeout=_TIMEOUT, public_only=public_only)
+    done = 0
 
-    async def ask(link: str) -> str:
-        nonlocal told
-        answer = await _ask(client, link)
-        told += 1
-        progress("links", told, len(links))
+    async def request(link: str) -> str:
+        nonlocal done
+        answer = await _request(client, link)
+        done += 1
+        progress("links", done, len(links))
         return answer
 
     try:
-        return await asyncio.gather(*map(ask, links))
+        return await asyncio.gather(*map(request, links))
     finally:
         await client.close()
 
 
-async def _ask(client: Client, link: str) -> str:
-    """What is wrong with the page, else ""."""
+async def _request(client: Client, link: str) -> str:
+    """What is wrong with the page, or "" where it exists."""
     try:
         answer = await client.fetch(link, method="HEAD")
         if answer.status in _NO_HEAD:
@@ -61,8 +61,3 @@ async def _ask(client: Client, link: str) -> str:
     except (NotSent, NotAllowed) as error:
         return f"a linked page can't be reached: {error}"
     return f"a linked page answers {answer.status}" if answer.status >= 400 else ""
-
-
-def _merged(dead: Sequence[Problem]) -> list[Problem]:
-    """One problem for each link, by what it answered."""
-    return sorted(dead, key=lambda problem: (problem.what, problem.detail))

@@ -1,4 +1,4 @@
-"""Renders every message of an audience before it is launched, in several processes where there are many."""
+"""Preflight: renders every message of an audience before a launch, in several processes where there are many."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ import polars as pl
 
 from automation.clock import from_millis, monotonic
 from automation.config.project import project_of_text
-from automation.errors import AutomationError, ConfigurationError
+from automation.errors import AutomationError
 from automation.messages.batch_content import BatchContent, read_content
-from automation.messages.compose import compose
+from automation.messages.compose import MessageDefaults, compose
 from automation.messages.inspect import Finding, Findings, Inspector, Problem
 from automation.messages.render import Renderer
 from automation.runner.sample_message import COLUMNS, sample_message, untracked
 from automation.types.campaign import Campaign
+from automation.types.plural import format_count
 from automation.workspace.campaigns import parse_launched, renderer_of, template_files
 from automation.workspace.message_defaults import message_defaults_of
 from automation.workspace.plugins import registry_of
@@ -32,14 +33,14 @@ from automation.workspace.workspace import Workspace
 
 Extent = Literal["all", "sample", "off"]
 SAMPLE = 1_000
-"""Messages that `sample` renders, spread over the whole audience."""
-_ALONE = 4_000
-_AT_ONCE = 3  # batches that wait for each process
+"""How many messages `sample` renders, spread over the whole audience."""
+_ONE_PROCESS = 4_000  # customers, up to which starting more processes takes longer than it saves
+_AHEAD = 3  # batches that wait for each process
 
 
 @dataclass(frozen=True)
 class Preflight:
-    """What rendering the audience's messages came to."""
+    """The result of rendering the audience's messages. links: the pages that they link to."""
 
     extent: Extent
     messages: int
@@ -53,21 +54,10 @@ class Preflight:
         return [problem for problem in self.problems if problem.severity == "error"]
 
 
-def extent_of(text: str) -> Extent:
-    """Raises `ConfigurationError`."""
-    extents: tuple[Extent, ...] = ("all", "sample", "off")
-    for extent in extents:
-        if text == extent:
-            return extent
-    raise ConfigurationError(f"--preflight {text}: write all, sample or off")
-
-
-def refuse_faulty(name: str, found: Preflight) -> None:
+def refuse_errors(name: str, preflight: Preflight) -> None:
     """Raises `AutomationError` where a message has an error."""
-    if found.errors:
-        lines = [
-            f"  {p.messages:,} message{'s' * (p.messages != 1)}: {p.what}; such as {p.customer}'s" for p in found.errors
-        ]
+    if preflight.errors:
+        lines = [f"  {format_count(p.messages, 'message')}: {p.what}; such as {p.customer}'s" for p in preflight.errors]
         raise AutomationError(
             f"campaign {name!r} is not launched, its messages have errors:\n" + "\n".join(lines) + "\n"
             f"to launch it anyway: automation launch {name} --ignore-preflight"
@@ -75,16 +65,16 @@ def refuse_faulty(name: str, found: Preflight) -> None:
 
 
 @dataclass(frozen=True)
-class Desk:
-    """What one process renders with."""
+class Checker:
+    """Renders and inspects messages in one process."""
 
     campaign: Campaign
     renderer: Renderer
-    head: Any
+    defaults: MessageDefaults
     marketing: bool
     now: datetime
 
-    def look_at(self, rows: Sequence[tuple[Any, ...]], content: str) -> Findings:
+    def check(self, rows: Sequence[tuple[Any, ...]], content: str) -> Findings:
         """Render a batch's messages. rows: `COLUMNS`, each."""
         shown = read_content(json.loads(content), self.campaign, self.renderer.reasons)
         findings = Findings()
@@ -97,30 +87,32 @@ class Desk:
     def _findings(self, row: Mapping[str, Any], content: BatchContent, inspector: Inspector) -> list[Finding]:
         grant = sample_message(self.campaign, row, self.now)
         try:
-            message = compose(grant, self.campaign, self.renderer, self.head, content)
+            message = compose(grant, self.campaign, self.renderer, self.defaults, content)
         except AutomationError as error:
             return [("cannot_render", str(error), "")]
         found = inspector.inspect(
-            message, kind=self.head.kinds[grant.channel], wanted_language=json.loads(grant.context)["language"] or ""
+            message,
+            kind=self.defaults.kinds[grant.channel],
+            wanted_language=json.loads(grant.context)["language"] or "",
         )
         return [*found, *self._offer(row)]
 
     def _offer(self, row: Mapping[str, Any]) -> list[Finding]:
-        """Whether the offer may be over when the message arrives; it counts from the due time."""
+        """Whether the offer may have ended when the message arrives; its validity counts from the due time."""
         plan = self.campaign.offer
-        if plan is None or plan.valid_for is None or row["offer"] not in self.head.offers:
+        if plan is None or plan.valid_for is None or row["offer"] not in self.defaults.offers:
             return []
         over = from_millis(row["due_at"]) + plan.valid_for
         if over <= self.now:
-            return [("offer_over", "the offer is over before the message can leave", f"over at {over:%Y-%m-%d %H:%M}")]
+            return [("offer_over", "the offer ends before the message can be sent", f"ends at {over:%Y-%m-%d %H:%M}")]
         if row["expires_at"] is not None and over < from_millis(row["expires_at"]):
-            late = "the offer may be over when a late message arrives: valid_for is shorter than max_lateness"
+            late = "the offer may have ended when a late message arrives: valid_for is shorter than max_lateness"
             return [("offer_ends_early", late, "")]
         return []
 
 
 class Rendering:
-    """Takes the batches of a plan and renders them beside it; `with` ends the processes."""
+    """Takes the batches of a plan and renders them meanwhile; `with` ends the processes."""
 
     def __init__(self, workspace: Workspace, campaign: Campaign, extent: Extent, audience: int) -> None:
         self.extent = extent
@@ -130,22 +122,22 @@ class Rendering:
         self._findings = Findings()
         self._waiting: deque[Future[Findings]] = deque()
         self._pool: ProcessPoolExecutor | None = None
-        self._desk = _desk(workspace, campaign)
-        if extent == "all" and audience > _ALONE and (os.cpu_count() or 1) > 1:
-            self._pool = _pool(workspace, campaign, self._desk.now)
+        self._checker = _checker(workspace, campaign)
+        if extent == "all" and audience > _ONE_PROCESS and (os.cpu_count() or 1) > 1:
+            self._pool = _pool(workspace, campaign, self._checker.now)
 
     def take(self, rows: pl.DataFrame, content: str) -> None:
-        """A batch's decisions, of which the messages are rendered."""
+        """Render the messages among a batch's decisions."""
         messages = rows.filter(pl.col("outcome") == "message").select(COLUMNS)
         self._messages += messages.height
         if self.extent == "off":
             return
         chosen = messages.gather_every(self._every).rows()
         if self._pool is None:
-            self._findings.add(self._desk.look_at(chosen, content))
+            self._findings.add(self._checker.check(chosen, content))
             return
-        self._waiting.append(self._pool.submit(_look_at, chosen, content))
-        while len(self._waiting) > _AT_ONCE * _processes():
+        self._waiting.append(self._pool.submit(_check, chosen, content))
+        while len(self._waiting) > _AHEAD * _processes():
             self._findings.add(self._waiting.popleft().result())
 
     def result(self) -> Preflight:
@@ -168,18 +160,18 @@ class Rendering:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _desk(workspace: Workspace, campaign: Campaign) -> Desk:
+def _checker(workspace: Workspace, campaign: Campaign) -> Checker:
     marketing = workspace.project.settings.topics[campaign.topic] == "marketing"
     renderer = renderer_of(workspace.project, template_files(workspace.project, campaign))
-    return Desk(campaign, renderer, untracked(workspace), marketing, workspace.clock.now())
+    return Checker(campaign, renderer, untracked(workspace), marketing, workspace.clock.now())
 
 
-# In a process of its own
+# In a process of the pool
 
 
 @dataclass
 class _Process:
-    desk: Desk | None = None
+    checker: Checker | None = None
 
 
 _process = _Process()
@@ -203,11 +195,11 @@ def _open(
 ) -> None:
     project = project_of_text(root, config, registry_of(root))
     campaign = parse_launched(project, name, text)
-    head = replace(message_defaults_of(project, secret), track=False)
+    defaults = replace(message_defaults_of(project, secret), track=False)
     marketing = project.settings.topics[campaign.topic] == "marketing"
-    _process.desk = Desk(campaign, renderer_of(project, files), head, marketing, now)
+    _process.checker = Checker(campaign, renderer_of(project, files), defaults, marketing, now)
 
 
-def _look_at(rows: Sequence[tuple[Any, ...]], content: str) -> Findings:
-    assert _process.desk is not None
-    return _process.desk.look_at(rows, content)
+def _check(rows: Sequence[tuple[Any, ...]], content: str) -> Findings:
+    assert _process.checker is not None
+    return _process.checker.check(rows, content)

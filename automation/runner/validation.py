@@ -1,8 +1,9 @@
-"""Everything that `automation validate` looks at, each with its place in a file."""
+"""Everything that `automation validate` checks, each problem with its place in a file."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,34 @@ if TYPE_CHECKING:
     from automation.plugin_manager import Registry
 
 
-def all_problems(root: Path) -> tuple[Project | None, tuple[Problem, ...]]:
-    """The project, where config.yaml can be used, and every problem of every file. Raises `PluginError`."""
+@dataclass(frozen=True)
+class Validation:
+    """A project folder with every problem of every file. project: None where config.yaml can't be used."""
+
+    root: Path
+    project: Project | None
+    problems: Sequence[Problem]
+
+    @property
+    def invalid_files(self) -> set[str]:
+        """The files that can't be used as they are."""
+        return {problem.file for problem in self.problems if problem.refuses}
+
+    @property
+    def valid(self) -> bool:
+        return not self.invalid_files
+
+    @property
+    def campaigns(self) -> list[CampaignFile]:
+        return [] if self.project is None else list(self.project.campaigns.values())
+
+
+def validate(root: Path) -> Validation:
+    """Check every file and run the campaigns' own tests. Raises `PluginError`."""
+    return Validation(root, *_all_problems(root))
+
+
+def _all_problems(root: Path) -> tuple[Project | None, tuple[Problem, ...]]:
     from automation.config.project import InvalidProject, load_project
     from automation.runner.language_check import check_languages
     from automation.workspace.plugins import registry_of

@@ -23,7 +23,7 @@ from automation.delivery.committer import Delivery
 from automation.inbound.migration.gate import confirm_nothing_to_import
 from automation.inbound.shop_import import import_data
 from automation.reporting.explain import explain
-from automation.reporting.status import run_status
+from automation.reporting.run_status import run_status
 from automation.runner import run as runs
 from automation.runner.launch import launch
 from automation.runner.training import train_models

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from support.toy_project import CAMPAIGN, CONFIG, deliver, outbox, toy_project
 
-from automation.cli.explain import blocks
+from automation.cli.explain_blocks import explain_blocks
 from automation.cli.output import Table
 from automation.clock import ManualClock
 from automation.reporting.explain import explain
-from automation.reporting.status import run_status
+from automation.reporting.run_status import run_status
 from automation.runner import run as runs
 from automation.runner.launch import launch
 from automation.runner.plan import plan
@@ -66,10 +66,10 @@ def account(workspace: Workspace, run_id: int) -> Account:
 
 
 def test_messages_that_wait_give_way_to_a_campaign_of_more_weight(shop: Workspace) -> None:
-    foretold = plan(shop, "sale").gives_way
+    foretold = plan(shop, "sale").displaced
     toy = start(shop, "toy")
     assert foretold == {}
-    assert plan(shop, "sale").gives_way == {"toy": 3}
+    assert plan(shop, "sale").displaced == {"toy": 3}
     sale = start(shop, "sale")
     assert account(shop, toy) == Account(audience=6, unreachable=1, queued=2, cancelled=3)
     assert account(shop, sale) == Account(audience=3, queued=3)
@@ -89,7 +89,7 @@ def test_what_gave_way_is_explained_and_its_coupon_is_free_again(shop: Workspace
         "cancelled", "arbitration_lost", "sale",
     )  # fmt: skip
     assert found.decision.coupon_state == "released"
-    table = next(block for block in blocks(found) if isinstance(block, Table) and block.columns == ("", ""))
+    table = next(block for block in explain_blocks(found) if isinstance(block, Table) and block.columns == ("", ""))
     facts = {str(name): fact for name, fact in table.rows}
     assert facts["decided"] == "message: a higher-priority campaign used this customer's send allowance"
     assert facts["detail"] == "sale"
@@ -115,7 +115,7 @@ def test_what_was_sent_stays_sent_and_fills_the_cap(shop: Workspace) -> None:
     assert (refused.reason, refused.detail) == ("frequency_cap", "1 per 7d in all")
 
 
-def test_who_gives_way_may_wait_for_its_turn(tmp_path: Path) -> None:
+def test_who_displaced_may_wait_for_its_turn(tmp_path: Path) -> None:
     limits = "limits: {cap: 9 per 7d, when_capped: wait 8d}\n"
     with project(tmp_path / "shop", limits=limits) as shop:
         toy = start(shop, "toy")

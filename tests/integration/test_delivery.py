@@ -19,8 +19,9 @@ from automation.daemon.clock_watch import ClockWatch
 from automation.delivery.committer import Delivery
 from automation.errors import Stopped, StoreError
 from automation.inbound.flush import flush
-from automation.reporting.doctor import checks
-from automation.reporting.status import overview, run_status
+from automation.reporting.doctor import diagnose
+from automation.reporting.overview import overview
+from automation.reporting.run_status import run_status
 from automation.runner import backup as restoring
 from automation.store import pauses
 from automation.store.driver import sqlite
@@ -250,7 +251,7 @@ def test_a_campaign_that_fails_too_often_is_paused_with_the_reason_until_it_is_r
         answering(monkeypatch, lambda m, _: Receipt(m.id, m.attempt, Verdict.FAILED, "550 5.7.1 blocked"))
         run_id = start(toy)
         deliver(toy)
-        (paused,) = overview(toy).stopped
+        (paused,) = overview(toy).paused
         assert paused.scope == "toy"
         assert paused.reason == (
             "5 of 5 messages (100.0%) failed, more than the 50.0% of pause_when; the last one: 550 5.7.1 blocked"
@@ -264,7 +265,7 @@ def test_a_campaign_that_fails_too_often_is_paused_with_the_reason_until_it_is_r
         second = again(toy, key="2")
         deliver(toy)
         assert account(toy, second).sent == 5
-        assert overview(toy).stopped == []
+        assert overview(toy).paused == []
         assert account(toy, run_id).failed == 5
 
 
@@ -296,7 +297,7 @@ def test_complaints_and_bounces_pause_too(
             inbox.add_events(connection, [unknown, reported], now=TOY_AS_OF)
         again(toy, key="2")
         deliver(toy)
-        reasons = [stop.reason for stop in overview(toy).stopped]
+        reasons = [stop.reason for stop in overview(toy).paused]
         assert len(reasons) == (said is not None)
         assert all(said is not None and said in str(reason) for reason in reasons)
 
@@ -346,9 +347,9 @@ def test_a_backup_carries_a_stamp(toy: Workspace) -> None:
     target.replace(toy.project.data_dir / "store.db")
     with open_workspace(toy.project.root, clock=toy.clock) as restored:
         assert (restoring.look(restored) or "").startswith("this store is the backup of 2026-")
-        assert [check.state for check in checks(restored) if check.name == "sending"] == ["odd"]
+        assert [check.state for check in diagnose(restored).checks if check.name == "sending"] == ["warning"]
         assert restoring.accept(restored)
-        assert [check.state for check in checks(restored) if check.name == "sending"] == ["good"]
+        assert [check.state for check in diagnose(restored).checks if check.name == "sending"] == ["ok"]
 
 
 # The clock
@@ -364,7 +365,7 @@ def test_a_clock_that_jumps_pauses_everything_until_it_is_back(toy: Workspace, j
     toy.clock.advance(jump)
     assert not watch.trusts()
     assert not clock_watch.follow(watch, toy)
-    (paused,) = overview(toy).stopped
+    (paused,) = overview(toy).paused
     minutes = abs(int(jump.total_seconds())) // 60
     assert paused.reason == f"the clock jumped {minutes:,} minutes {'ahead' if jump > timedelta(0) else 'back'}"
     assert deliver(toy).settled == 0
@@ -396,7 +397,7 @@ def test_a_clock_that_jumps_while_it_is_looked_at_is_not_taken_for_a_persons_wor
     clock_watch.follow(watch, workspace)
     assert not clock_watch.follow(watch, workspace)
     assert not clock_watch.follow(watch, workspace)
-    assert [stop.reason for stop in overview(workspace).stopped] == ["the clock jumped 60 minutes ahead"]
+    assert [stop.reason for stop in overview(workspace).paused] == ["the clock jumped 60 minutes ahead"]
 
 
 def test_a_person_may_say_that_the_clock_is_right(toy: Workspace) -> None:

@@ -19,9 +19,9 @@ from automation.demo.starter import copy_starter
 from automation.ids import sign, verify
 from automation.inbound.consents import accept_consents
 from automation.messages.template.files import TemplateError
-from automation.reporting.status import run_status
+from automation.reporting.run_status import run_status
+from automation.runner.campaign_status import campaign_statuses
 from automation.runner.double_opt_in import ask
-from automation.runner.launch import standings
 from automation.runner.run import advance
 from automation.store.people import consent, double_opt_in
 from automation.testing.toy_shop import TOY_AS_OF
@@ -133,7 +133,7 @@ def test_a_missing_template_leaves_the_request_pending(workspace: Workspace) -> 
 def test_the_campaign_that_asks_is_shown_as_launched(workspace: Workspace) -> None:
     say_yes(workspace, ("new1", "new1@toy.example"))
     work(workspace)
-    assert ("confirm-promotions-email", "launched") in [(s.name, s.standing) for s in standings(workspace)]
+    assert ("confirm-promotions-email", "launched") in [(c.name, c.state) for c in campaign_statuses(workspace)]
 
 
 # Through the web app

@@ -13,7 +13,8 @@ from support.toy_project import CAMPAIGN, CONFIG, deliver, toy_project
 from automation.clock import ManualClock, monotonic
 from automation.daemon.planner import Planner
 from automation.errors import AutomationError
-from automation.reporting.status import overview, run_status
+from automation.reporting.overview import overview
+from automation.reporting.run_status import run_status
 from automation.runner import guards
 from automation.runner import run as runs
 from automation.runner.launch import launch

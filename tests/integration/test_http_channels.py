@@ -12,7 +12,7 @@ import pytest
 from support.http import Act, Call, Fault, Service, http_server, reply
 from support.toy_project import CAMPAIGN, CONFIG, again, deliver, start, toy_project
 
-from automation.reporting.status import run_status
+from automation.reporting.run_status import run_status
 from automation.store.inbox import inbox
 from automation.store.people import consent, suppressions
 from automation.testing.toy_shop import TOY_AS_OF, toy_customers

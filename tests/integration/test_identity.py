@@ -13,7 +13,7 @@ from support.toy_project import CAMPAIGN, again, deliver, outbox, start, toy_pro
 
 from automation.clock import to_millis
 from automation.inbound.shop_import import import_data
-from automation.reporting.status import run_status
+from automation.reporting.run_status import run_status
 from automation.store.ledger import decisions, earlier_sends
 from automation.store.people import consent
 from automation.testing.toy_shop import TOY_AS_OF

@@ -14,8 +14,8 @@ from support.toy_project import CAMPAIGN, CONFIG, deliver, outbox, start, toy_pr
 from automation.config.problems import Problem
 from automation.contracts import reason_texts
 from automation.delivery.sent_message import Rerendering
-from automation.runner.plan import every_version, preview
-from automation.runner.validation import all_problems
+from automation.runner.preview import preview, preview_versions
+from automation.runner.validation import validate
 from automation.store.ledger import decisions
 from automation.workspace.workspace import Workspace, open_workspace
 
@@ -130,7 +130,7 @@ def test_the_campaign_says_which_language_stands_in_for_one_that_is_missing(tmp_
 
 def test_every_language_can_be_looked_at_before_a_launch(tmp_path: Path) -> None:
     with project(tmp_path) as workspace:
-        shown = {s.rendered.language: s.rendered.html for s in every_version(workspace, "toy", "c3") if s.rendered}
+        shown = {s.rendered.language: s.rendered.html for s in preview_versions(workspace, "toy", "c3") if s.rendered}
     assert set(shown) == {"en", "fr"}
     assert "Because you bought " in shown["en"]
     assert "Parce que vous avez acheté " in shown["fr"]
@@ -157,7 +157,7 @@ def test_a_message_is_rendered_again_byte_for_byte_whatever_becomes_of_texts_and
 
 
 def warnings(root: Path) -> list[Problem]:
-    _, problems = all_problems(root)
+    problems = validate(root).problems
     assert all(not problem.refuses for problem in problems), problems
     return list(problems)
 
@@ -222,7 +222,7 @@ def test_what_is_missing_in_a_language_is_listed_with_its_place(
 def test_a_file_of_reasons_that_is_wrong_refuses_the_project(tmp_path: Path) -> None:
     with project(tmp_path, templates__reasons__fr_yaml="popular_now: pour {product}"):
         pass
-    _, problems = all_problems(tmp_path)
+    problems = validate(tmp_path).problems
     (problem,) = problems
     assert str(problem) == (
         "templates/reasons/fr.yaml:1:1: popular_now: {product} is not known here; "
@@ -235,7 +235,7 @@ def test_a_plugin_with_texts_of_a_wrong_form_is_refused(tmp_path: Path) -> None:
     plugin = THIRD_PARTY.format(reasons='{"popular_now": "trending this week"}')
     with project(tmp_path, plugins__trending_py=plugin):
         pass
-    _, problems = all_problems(tmp_path)
+    problems = validate(tmp_path).problems
     (problem,) = problems
     assert str(problem) == (
         "plugins/trending.py:1:1: recommender 'trending': Trending.reasons: must be language → code → text, "

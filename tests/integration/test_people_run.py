@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from support.toy_project import deliver, outbox, toy_project
 
-from automation.reporting.status import run_status
+from automation.reporting.run_status import run_status
 from automation.runner.launch import launch
 from automation.runner.people_run import freeze_people, written_people
 from automation.runner.run import advance

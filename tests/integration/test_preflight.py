@@ -13,7 +13,7 @@ from support.project import automation, fill, json_of, write_project
 from support.toy_project import BODY, CAMPAIGN, toy_project
 
 from automation.runner import preflight
-from automation.runner.link_check import with_dead_links
+from automation.runner.link_check import check_links
 from automation.runner.plan import plan
 from automation.types.progress import quiet
 from automation.workspace.workspace import open_workspace
@@ -69,7 +69,7 @@ def test_processes_find_what_one_finds(tmp_path: Path, monkeypatch: pytest.Monke
     body = BODY + '<a href="/cart">cart</a>'
     with toy_project(tmp_path, body=body) as toy:
         alone = plan(toy, "toy").preflight
-        monkeypatch.setattr(preflight, "_ALONE", 2)
+        monkeypatch.setattr(preflight, "_ONE_PROCESS", 2)
         monkeypatch.setattr("automation.pipeline.audience.freeze.__kwdefaults__", {"batch_size": 2})
         together = plan(toy, "toy").preflight
     assert together.rendered == alone.rendered == 5
@@ -81,9 +81,9 @@ def test_processes_find_what_one_finds(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_sample_is_spread_over_the_audience(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preflight, "SAMPLE", 3)
     with toy_project(tmp_path) as toy:
-        found = plan(toy, "toy", extent="sample").preflight
+        found = plan(toy, "toy", preflight="sample").preflight
         assert (found.messages, found.rendered) == (5, 3)  # every second of 6
-        off = plan(toy, "toy", extent="off").preflight
+        off = plan(toy, "toy", preflight="off").preflight
         assert (off.messages, off.rendered, off.problems) == (5, 0, [])
 
 
@@ -115,7 +115,7 @@ def pages() -> Iterator[str]:
 def test_linked_pages_are_asked_once_each(pages: str) -> None:
     links = (f"{pages}/there", f"{pages}/get", f"{pages}/gone", "http://127.0.0.1:1/")
     found = preflight.Preflight("all", 1, 1, 0.1, [], links)
-    dead = with_dead_links(found, quiet, public_only=False).problems
+    dead = check_links(found, quiet, public_only=False).problems
     assert [(p.code, p.severity, p.detail) for p in dead] == [
         ("dead_link", "warning", f"{pages}/gone"), ("dead_link", "warning", "http://127.0.0.1:1/"),
     ]  # fmt: skip
@@ -124,7 +124,7 @@ def test_linked_pages_are_asked_once_each(pages: str) -> None:
 
 def test_links_into_a_private_network_are_told_and_never_asked(pages: str) -> None:
     found = preflight.Preflight("all", 1, 1, 0.1, [], (f"{pages}/there", "http://169.254.169.254/latest"))
-    problems = with_dead_links(found, quiet).problems
+    problems = check_links(found, quiet).problems
     assert len(problems) == 2
     assert all("private network" in problem.what for problem in problems)
 
@@ -154,4 +154,4 @@ def test_launch_refuses_messages_with_errors_unless_told_otherwise(tmp_path: Pat
     assert json_of(root, "launch", "hello", "--yes", "--ignore-preflight")["launch"] == 1
     wrong = automation(root, "plan", "hello", "--preflight", "some")
     assert wrong.returncode == 2
-    assert wrong.stderr.startswith("--preflight some: write all, sample or off\n")
+    assert "'some' is not one of 'all', 'sample', 'off'" in wrong.stderr

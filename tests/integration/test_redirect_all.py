@@ -15,8 +15,9 @@ from support.toy_project import CAMPAIGN, CONFIG, again, deliver, outbox, start,
 from automation.config.project import load_project
 from automation.ids import sign
 from automation.reporting.explain import explain
-from automation.reporting.status import run_status
-from automation.runner.plan import every_version, plan
+from automation.reporting.run_status import run_status
+from automation.runner.plan import plan
+from automation.runner.preview import preview_versions
 from automation.runner.seed_copies import send_seeds
 from automation.store.ledger import decisions
 from automation.types.run import Account
@@ -146,7 +147,7 @@ def test_every_version_of_a_message(tmp_path: Path) -> None:
     (tmp_path / "templates/toy/de.yaml").write_text("subject: Hallo {{ customer.first_name }}\n")
     with toy_project(tmp_path, campaign=VARIANTS) as toy:
         shown = [(s.variant, s.rendered and s.rendered.language, s.rendered and s.rendered.subject)
-                 for s in every_version(toy, "toy", "c1")]  # fmt: skip
+                 for s in preview_versions(toy, "toy", "c1")]  # fmt: skip
     assert shown == [
         ("plain", "de", "Hallo Ana"), ("plain", "en", "Hello Ana"),
         ("warm", "de", "Hello again"), ("warm", "en", "Hello again"),

@@ -15,6 +15,7 @@ from automation.clock import ManualClock
 from automation.errors import ConfigurationError
 from automation.experiment.analysis import Lift
 from automation.reporting.report import Credit, report
+from automation.runner.refresh import flush_inbox
 from automation.store.inbox import inbox
 from automation.store.inbox.inbox import InboxEvent
 from automation.workspace.workspace import Workspace
@@ -98,6 +99,7 @@ def test_purchases_are_tied_to_messages_and_to_having_been_held_out(toy: Workspa
     happens(toy, "purchase", buyer, now + timedelta(days=2, hours=1), order_id="late", amount=5.0)  # past toy's 3 days
     toy = toy_again(toy)
     toy.clock.advance(timedelta(days=5))  # type: ignore[attr-defined]
+    flush_inbox(toy)
     last = {name: report(toy, name) for name in ("toy", "other")}
     assert last["toy"].credit == Credit()
     assert last["toy"].held_out == Credit()  # `other` came later, for the held out as for the contacted
@@ -125,11 +127,13 @@ def test_answers_are_counted_by_message_and_machines_apart(toy: Workspace) -> No
         happens(toy, type_, customer, at + timedelta(minutes=minute), message_id=message)
     happens(toy, "email_open", customer, at, message_id="f" * 32)  # of nobody's message
     toy = toy_again(toy)
+    assert not any(report(toy, "toy").responses.values())  # it reads the warehouse, and moves nothing there
+    flush_inbox(toy)
     told = report(toy, "toy")
-    assert {kind: n for kind, n in told.answers.items() if n} == {
-        "opened": 1, "clicked": 1, "opened_by_machines": 1, "unsubscribed": 1,
+    assert {kind: n for kind, n in told.responses.items() if n} == {
+        "opened": 1, "clicked": 1, "opened_by_bots": 1, "unsubscribed": 1,
     }  # fmt: skip
-    assert not any(report(toy, "other").answers.values())
+    assert not any(report(toy, "other").responses.values())
     assert told.account.adds_up
     assert told.account.sent == len(arms(toy)[0])
 

@@ -23,11 +23,13 @@ from automation.delivery.sent_message import Rerendering
 from automation.errors import AutomationError, Stopped
 from automation.inbound.flush import flush
 from automation.reporting.explain import explain
-from automation.reporting.status import run_status
+from automation.reporting.run_status import run_status
 from automation.runner import launch as launching
 from automation.runner import run as runs
 from automation.runner import stopping
-from automation.runner.plan import plan, preview
+from automation.runner.campaign_status import campaign_statuses
+from automation.runner.plan import plan
+from automation.runner.preview import preview
 from automation.schedule.due_times import Due
 from automation.store.inbox import inbox
 from automation.store.inbox.inbox import InboxEvent
@@ -173,29 +175,29 @@ def test_a_preview_needs_no_audience(toy: Workspace) -> None:
     sample = preview(toy, "toy", "c6")  # Finn never bought
     assert sample.rendered is not None
     assert "Hello Finn" in sample.rendered.html
-    with pytest.raises(AutomationError, match="there is no customer 'c99'; automation import customers brings them in"):
+    with pytest.raises(AutomationError, match="there is no customer 'c99'; to import them: automation"):
         preview(toy, "toy", "c99")
 
 
 def test_what_was_launched_runs_whatever_is_saved_afterwards(toy: Workspace) -> None:
     launching.launch(toy, "toy", by="ana", audience=6)
-    (standing,) = launching.standings(toy)
-    assert standing.standing == "launched"
+    (campaign,) = campaign_statuses(toy)
+    assert campaign.state == "launched"
     template = toy.project.root / "templates/toy/email.html"
     template.write_text("<p>A draft that nobody approved</p>")
-    (standing,) = launching.standings(toy)
-    assert standing.standing == "changed since launch"
+    (campaign,) = campaign_statuses(toy)
+    assert campaign.state == "changed since launch"
     again(toy, key="1")
     deliver(toy)
     assert "Hello Ana" in message_to(toy, "ana@example.com")[1]
     assert "draft" not in message_to(toy, "ben@example.com")[1]
     template.write_text(BODY)
-    assert launching.standings(toy)[0].standing == "launched"
+    assert campaign_statuses(toy)[0].state == "launched"
 
 
 def test_nothing_runs_before_a_launch_or_during_a_stop(toy: Workspace) -> None:
     due = Due(RunKind.MANUAL, "1", TOY_AS_OF)
-    assert launching.standings(toy)[0].standing == "draft"
+    assert campaign_statuses(toy)[0].state == "draft"
     with pytest.raises(AutomationError, match="campaign 'toy' is not launched; run: automation launch toy"):
         runs.claim(toy, "toy", due)
     start(toy)
@@ -205,7 +207,7 @@ def test_nothing_runs_before_a_launch_or_during_a_stop(toy: Workspace) -> None:
     assert deliver(toy).sent == 0
     assert stopping.resume(toy, None)
     stopping.stop(toy, "toy", by="ben")
-    assert launching.standings(toy)[0].standing == "stopped"
+    assert campaign_statuses(toy)[0].state == "stopped"
     assert deliver(toy).sent == 0
     stopping.resume(toy, "toy")
     assert deliver(toy).sent == 5
@@ -218,7 +220,7 @@ def test_a_large_audience_needs_a_second_person(tmp_path: Path) -> None:
         with pytest.raises(AutomationError, match="its audience is 6, above approve_above: 5; a second person runs"):
             launching.launch(toy, "toy", by="ana", audience=6)
         launching.launch(toy, "toy", by="ana", audience=6, approved_by="ben")
-        assert launching.standings(toy)[0].standing == "launched"
+        assert campaign_statuses(toy)[0].state == "launched"
 
 
 def test_a_due_time_runs_once(toy: Workspace) -> None:

@@ -1,4 +1,4 @@
-"""Everything that was decided about one person and sent to them, whichever of their ids or addresses it was under."""
+"""Message history: everything that was decided about one person and sent to them, across their ids and addresses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _decision, _message, _coupon, _cap_entry = table(Decision), table(Message), tabl
 
 
 @dataclass(frozen=True)
-class Letter:
+class HistoryEntry:
     """One decision with its message, where it has one; or a message that another sender sent before us."""
 
     at: datetime
@@ -43,7 +43,7 @@ class Letter:
     coupon_state: str | None
 
 
-def letters(connection: Connection, ids: Sequence[str], recipients: Sequence[str]) -> list[Letter]:
+def read_history(connection: Connection, ids: Sequence[str], recipients: Sequence[str]) -> list[HistoryEntry]:
     """Of these customer ids, and to these addresses (normalised): the oldest first."""
     own = sa.select(_message.c.decision_id).where(_message.c.recipient.in_(recipients))
     decided = (
@@ -67,11 +67,11 @@ def letters(connection: Connection, ids: Sequence[str], recipients: Sequence[str
         sa.or_(_cap_entry.c.customer_id.in_(ids), _cap_entry.c.recipient.in_(recipients)),
     )
     found = [_ours(row) for row in connection.execute(decided)]
-    return sorted([*map(_theirs, connection.execute(earlier)), *found], key=lambda letter: letter.at)
+    return sorted([*map(_theirs, connection.execute(earlier)), *found], key=lambda entry: entry.at)
 
 
-def _ours(row: Any) -> Letter:
-    return Letter(
+def _ours(row: Any) -> HistoryEntry:
+    return HistoryEntry(
         at=from_millis(row.decided_at),
         customer_id=row.customer_id,
         campaign=row.campaign,
@@ -93,9 +93,9 @@ def _ours(row: Any) -> Letter:
     )
 
 
-def _theirs(row: Any) -> Letter:
+def _theirs(row: Any) -> HistoryEntry:
     at = from_millis(row.at)
-    return Letter(
+    return HistoryEntry(
         at=at,
         customer_id=row.customer_id,
         campaign=row.campaign,

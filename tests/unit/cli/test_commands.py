@@ -11,8 +11,8 @@ import pytest
 from support.project import CAMPAIGN, write_project
 
 from automation.cli.commands import COMMANDS
-from automation.cli.json_output import SHAPES
 from automation.cli.main import main
+from automation.reporting.json_output.description import JSON_OUTPUT
 
 Run = Callable[..., Any]
 MAPPING = """
@@ -42,14 +42,14 @@ def run(root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monk
         assert code == ends, printed.out + printed.err
         found = json.loads(printed.out)
         if arguments[0] != "schema":
-            assert list(found) == list(SHAPES["error" if list(found) == ["error"] else form(arguments)])
+            assert list(found) == list(JSON_OUTPUT["error" if list(found) == ["error"] else form(arguments)])
         return found
 
     return call
 
 
 def form(arguments: tuple[str, ...]) -> str:
-    """Which of `SHAPES` a call has."""
+    """Which entry of `JSON_OUTPUT` describes a call."""
     command, *rest = arguments
     if command == "plugins":
         return f"plugins {rest[0]}"
@@ -58,9 +58,9 @@ def form(arguments: tuple[str, ...]) -> str:
     return "train --list" if command == "train" and "--list" in rest else command
 
 
-def test_every_command_but_two_has_a_shape() -> None:
+def test_the_output_of_every_command_but_two_is_described() -> None:
     """`daemon` prints nothing, and `schema` a JSON Schema."""
-    assert {name.split()[0] for name in SHAPES} - {"error"} == {c.name for c in COMMANDS} - {"daemon", "schema"}
+    assert {name.split()[0] for name in JSON_OUTPUT} - {"error"} == {c.name for c in COMMANDS} - {"daemon", "schema"}
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def test_launch_run_and_status_agree(filled: Run) -> None:
     again = filled("run", "hello", "--request", "a")
     assert (again["new"], again["id"]) == (False, first["id"])
     status = filled("status")
-    assert [(c["name"], c["standing"]) for c in status["campaigns"]] == [("hello", "launched")]
+    assert [(c["name"], c["state"]) for c in status["campaigns"]] == [("hello", "launched")]
     assert [run["id"] for run in status["runs"]] == [first["id"]]
     assert not status["daemon"]["alive"]
     assert filled("status", str(first["id"]))["account"] == first["account"]
@@ -148,13 +148,13 @@ def test_launch_asks_unless_told_not_to(filled: Run) -> None:
 def test_an_edit_shows_as_changed_since_launch(filled: Run, root: Path) -> None:
     filled("launch", "hello", "--yes")
     (root / "campaigns" / "hello.yaml").write_text(CAMPAIGN % ("hello", "every: day 10:00"))
-    assert filled("status")["campaigns"][0]["standing"] == "changed since launch"
+    assert filled("status")["campaigns"][0]["state"] == "changed since launch"
 
 
 def test_stop_and_resume(filled: Run) -> None:
     filled("launch", "hello", "--yes")
     assert filled("stop", "hello") == {"stopped": "hello"}
-    assert filled("status")["campaigns"][0]["standing"] == "stopped"
+    assert filled("status")["campaigns"][0]["state"] == "stopped"
     assert "was stopped by" in filled("run", "hello", ends=1)["error"]["message"]
     assert filled("resume", "hello") == {"resumed": "hello", "was_stopped": True}
     assert filled("run", "hello")["state"] == "done"

@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 from support.project import write_project
 
-from automation.cli.json_output import SHAPES
 from automation.cli.main import main
+from automation.reporting.json_output.description import JSON_OUTPUT
 from automation.workspace.workspace import open_workspace
 
 Run = Callable[..., Any]
@@ -47,7 +47,7 @@ def run(root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monk
         printed = capsys.readouterr()
         assert code == ends, printed.out + printed.err
         found = json.loads(printed.out)
-        assert list(found) == list(SHAPES["error" if "error" in found else form(arguments)])
+        assert list(found) == list(JSON_OUTPUT["error" if "error" in found else form(arguments)])
         return found
 
     return call
@@ -59,7 +59,7 @@ def form(arguments: tuple[str, ...]) -> str:
     long = " ".join(words)
     if long == "consent suppressions import":
         return "import suppressions"
-    return long if long in SHAPES else " ".join(words[:2])
+    return long if long in JSON_OUTPUT else " ".join(words[:2])
 
 
 def test_a_word_by_hand_holds_for_every_id_of_the_address_and_is_proven(run: Run) -> None:
@@ -71,7 +71,7 @@ def test_a_word_by_hand_holds_for_every_id_of_the_address_and_is_proven(run: Run
     found = run("consent", "show", "c1")
     assert found["customers"] == ["c1", "c2"]
     assert found["addresses"] == {"ana@xn--bcher-kva.example": "email", "+4930123456": "phone"}
-    assert [(w["customer_id"], w["topic"], w["granted"], w["source"], w["method"]) for w in found["words"]] == [
+    assert [(w["customer_id"], w["topic"], w["granted"], w["source"], w["method"]) for w in found["records"]] == [
         ("c1", "promotions", True, "phone, 3 May", "by hand"),
         ("c2", "promotions", True, "phone, 3 May", "by hand"),
         ("c2", "promotions", False, "letter", "by hand"),
@@ -79,14 +79,14 @@ def test_a_word_by_hand_holds_for_every_id_of_the_address_and_is_proven(run: Run
         ("c1", "promotions", False, "letter", "by hand"),
         ("c1", "news", False, "letter", "by hand"),
     ]
-    assert [w["text_version"] for w in found["words"]][:2] == ["2026-05", "2026-05"]
+    assert [w["text_version"] for w in found["records"]][:2] == ["2026-05", "2026-05"]
     assert {row["topic"] for row in found["suppressions"]} == {"promotions", "news"}
 
 
 def test_by_phone(run: Run) -> None:
     found = run("consent", "grant", "+49 (0)30 123456", "--channel", "sms", "--topic", "news", "--source", "SMS")
     assert found["customers"] == ["c1", "c2"]
-    assert run("consent", "show", "c1")["words"][0]["address"] == "+4930123456"
+    assert run("consent", "show", "c1")["records"][0]["address"] == "+4930123456"
 
 
 def test_the_suppression_list_by_hand(run: Run) -> None:
@@ -103,8 +103,8 @@ def test_the_suppression_list_by_hand(run: Run) -> None:
 
 def test_an_export_is_the_proof_and_can_be_imported_again(run: Run, root: Path) -> None:
     run("consent", "grant", "c3", "--topic", "news", "--source", "=cmd()")
-    assert run("consent", "export")["words"][0]["source"] == "=cmd()"
-    assert run("consent", "export", "--to", "proof.csv") == {"file": str(root / "proof.csv"), "words": 1}
+    assert run("consent", "export")["records"][0]["source"] == "=cmd()"
+    assert run("consent", "export", "--to", "proof.csv") == {"file": str(root / "proof.csv"), "records": 1}
     assert "'=cmd()" in (root / "proof.csv").read_text()
     again = run("import", "consents", "proof.csv")
     assert (again["used"], again["added"]) == (1, 0)
@@ -124,17 +124,17 @@ def test_nothing_waits_without_double_opt_in(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["grant", "c1", "--source", "x"], "a consent by hand needs --topic NAME: automation consent grant c1 --topic"),
-        (["grant", "c1", "--topic", "news"], "a consent by hand needs --source TEXT: automation consent grant c1 --so"),
+        (["grant", "c1", "--source", "x"], "by hand needs --topic NAME: automation consent grant c1 --topic"),
+        (["grant", "c1", "--topic", "news"], "by hand needs --source TEXT: automation consent grant c1 --so"),
         (["withdraw", "c1", "--topic", "new", "--source", "x"],
          "config.yaml has no topic 'new'; it has: promotions, news"),
         (["grant", "c1", "--topic", "news", "--source", "x", "--channel", "fax"],
          "config.yaml has no channel 'fax'; it has: sms, email"),
-        (["show"], "say whom: automation consent show CUSTOMER|ADDRESS"),
-        (["suppressions", "drop"], "suppressions drop is not known; write list, add, remove, import"),
-        (["suppressions", "add"], "say which: automation consent suppressions add ADDRESS|@DOMAIN"),
+        (["show"], "name the person: automation consent show CUSTOMER|ADDRESS"),
+        (["suppressions", "drop"], "there is no `suppressions drop`; use one of list, add, remove, import"),
+        (["suppressions", "add"], "name the address: automation consent suppressions add ADDRESS|@DOMAIN"),
         (["suppressions", "add", "a@x.example", "--reason", "bored"],
-         "'bored' is not a reason; write hard_bounce, complaint, unsubscribed, withdrawn, dead_token, manual, im"),
+         "'bored' is not a reason; use one of hard_bounce, complaint, unsubscribed, withdrawn, dead_token, manual, im"),
         (["suppressions", "import", "none.csv"], "none.csv: there is no such file"),
         (["suppressions", "import", "config.yaml", "--mapping", "mailchimp"],
          "mailchimp: there is no such mapping file; presets: shopify, woocommerce, klaviyo, braze, plain"),
@@ -160,5 +160,5 @@ def test_it_is_readable(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["consent", "show", "c3"]) == 0
     told = capsys.readouterr().out
     assert "c3, ben@x.example" in told
-    assert "never said anything" in told
+    assert "no consent on record" in told
     assert "ben@x.example  every    every  complaint" in told

@@ -42,11 +42,11 @@ def test_an_error_that_names_its_command_names_no_second_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     where = invocation(write_project(tmp_path))
-    assert failures.report_failure(ConfigurationError("make one: automation init DIR"), where) == 2
+    assert failures.report_failure(ConfigurationError("create one: automation init DIR"), where) == 2
     assert failures.report_failure(ConfigurationError("topic is missing"), where) == 2
     assert failures.report_failure(AutomationError("no"), where) == 1
     assert capsys.readouterr().err == (
-        "make one: automation init DIR\ntopic is missing\n  next: automation validate\nno\n"
+        "create one: automation init DIR\ntopic is missing\n  next: automation validate\nno\n"
     )
 
 
@@ -59,12 +59,12 @@ def test_what_nobody_expected_is_kept_in_the_projects_logs(
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("division by zero")
 
-    monkeypatch.setattr("automation.reporting.status.overview", broken)
+    monkeypatch.setattr("automation.reporting.overview.overview", broken)
     monkeypatch.chdir(root)
     assert main(["status"]) == 1
     told = capsys.readouterr().err
     (file,) = (root / "data" / "logs").iterdir()
-    assert told == f"ZeroDivisionError: division by zero\n  the details are in {file}\n"
+    assert told == f"ZeroDivisionError: division by zero\n  details: {file}\n"
     assert "Traceback" in file.read_text()
 
 
@@ -76,7 +76,7 @@ def test_what_nobody_expected_is_kept_elsewhere_where_the_project_takes_no_write
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     assert failures.report_failure(ZeroDivisionError("division by zero"), invocation(root)) == 1
     (file,) = tmp_path.glob("failure-*.log")
-    assert capsys.readouterr().err.endswith(f"the details are in {file}\n")
+    assert capsys.readouterr().err.endswith(f"details: {file}\n")
     assert "ZeroDivisionError" in file.read_text()
 
 

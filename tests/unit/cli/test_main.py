@@ -96,9 +96,9 @@ def test_outside_a_project_the_way_in_is_named(
     assert main(["status"]) == 2
     assert capsys.readouterr().err == (
         f"neither {tmp_path} nor a folder above it has a config.yaml; name the project with --project DIR, "
-        "or make one: automation init DIR\n"
+        "or create one: automation init DIR\n"
     )
     assert main(["status", "--project", "nowhere"]) == 2
     assert capsys.readouterr().err == (
-        "nowhere is not a project: it is not a folder; make one: automation init nowhere\n"
+        "nowhere is not a project: it is not a folder; create one: automation init nowhere\n"
     )

@@ -23,7 +23,7 @@ TABLE = Table(("campaign", "sent", "share", "on"), [("winback", 1_200, 0.25, Tru
 
 def test_plain_text_in_a_pipe() -> None:
     stream = io.StringIO()
-    Output(stream=stream, aside=io.StringIO()).show({}, TABLE, Text("good", "good"))
+    Output(stream=stream, errors=io.StringIO()).show({}, TABLE, Text("good", "success"))
     assert stream.getvalue() == (
         "Runs\n"
         "campaign   sent  share   on\n"
@@ -36,14 +36,14 @@ def test_plain_text_in_a_pipe() -> None:
 
 def test_a_table_on_a_terminal_shows_markup_as_it_is() -> None:
     stream = Terminal()
-    Output(stream=stream, aside=io.StringIO()).show({}, Table(("name",), [("[red]Ana[/red]",)]))
+    Output(stream=stream, errors=io.StringIO()).show({}, Table(("name",), [("[red]Ana[/red]",)]))
     assert "[red]Ana[/red]" in stream.getvalue()
 
 
 def test_json_for_programs_and_nothing_else_beside_it() -> None:
-    stream, aside = io.StringIO(), io.StringIO()
-    output = Output(as_json=True, stream=stream, aside=aside)
-    output.tell(Text("for people"))
+    stream, errors = io.StringIO(), io.StringIO()
+    output = Output(as_json=True, stream=stream, errors=errors)
+    output.show_blocks(Text("for people"))
     output.note("for people")
     with output.progress("rows") as tick:
         tick("importing", 1, 2)
@@ -55,20 +55,20 @@ def test_json_for_programs_and_nothing_else_beside_it() -> None:
         "file": "a/b",
         "who": ["a", "b"],
     }
-    assert aside.getvalue() == ""
+    assert errors.getvalue() == ""
     assert output.ask("Launch?") is None
 
 
 def test_a_failure_says_why_and_what_next() -> None:
-    aside = io.StringIO()
-    Output(stream=io.StringIO(), aside=aside).failure("it broke", ["OSError: disk full"], "automation status", 1)
-    assert aside.getvalue() == "it broke\n  because OSError: disk full\n  next: automation status\n"
+    errors = io.StringIO()
+    Output(stream=io.StringIO(), errors=errors).failure("it broke", ["OSError: disk full"], "automation status", 1)
+    assert errors.getvalue() == "it broke\n  because OSError: disk full\n  next: automation status\n"
 
 
 def test_a_failure_for_programs() -> None:
     stream = io.StringIO()
     Output(as_json=True, stream=stream).failure("it broke", ["OSError: disk full"], "", 2)
-    told = {"message": "it broke", "causes": ["OSError: disk full"], "mend": "", "exit_code": 2}
+    told = {"message": "it broke", "causes": ["OSError: disk full"], "fix": "", "exit_code": 2}
     assert json.loads(stream.getvalue()) == {"error": told}
 
 
@@ -77,15 +77,15 @@ def test_a_failure_for_programs() -> None:
 )
 def test_a_question_takes_only_a_yes_for_one(typed: str, answer: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", Terminal(typed))
-    aside = io.StringIO()
-    assert Output(stream=io.StringIO(), aside=aside).ask("Launch winback?") is answer
-    assert aside.getvalue() == "Launch winback? [y/N] "
+    errors = io.StringIO()
+    assert Output(stream=io.StringIO(), errors=errors).ask("Launch winback?") is answer
+    assert errors.getvalue() == "Launch winback? [y/N] "
 
 
 def test_progress_shows_the_rate_on_a_terminal() -> None:
-    aside = Terminal()
-    with Output(stream=io.StringIO(), aside=aside).progress("rows") as tick:
+    errors = Terminal()
+    with Output(stream=io.StringIO(), errors=errors).progress("rows") as tick:
         tick("importing", 50_000, 0)
         tick("planning", 500, 1_000)
-    assert "50,000 rows" in aside.getvalue()
-    assert "500 of 1,000 rows" in aside.getvalue()
+    assert "50,000 rows" in errors.getvalue()
+    assert "500 of 1,000 rows" in errors.getvalue()

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from automation.demo.starter import PARTS, copy_starter, starter_folder
-from automation.demo.story import CAMPAIGNS, DemoSummary, tell
+from automation.demo.story import CAMPAIGNS, DemoSummary, run_demo
 from automation.errors import AutomationError
 
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[DemoSummary, list[str]]:
     steps: list[str] = []
-    return tell(tmp_path_factory.mktemp("demo") / "shop", customers=500, days=4, step=steps.append), steps
+    return run_demo(tmp_path_factory.mktemp("demo") / "shop", customers=500, days=4, step=steps.append), steps
 
 
 def test_every_member_of_every_audience_is_accounted_for(told: tuple[DemoSummary, list[str]]) -> None:
@@ -26,16 +26,16 @@ def test_every_member_of_every_audience_is_accounted_for(told: tuple[DemoSummary
         assert account.adds_up
         assert account.sent > 0
         assert account.sent + sum(campaign.reasons.values()) == account.audience
-        assert campaign.answers["clicked"] <= campaign.answers["opened"] <= account.sent
+        assert campaign.responses["clicked"] <= campaign.responses["opened"] <= account.sent
         assert campaign.credit.conversions == int(campaign.credit.conversions)  # the last message has it whole
-    assert summary.campaigns[1].answers["clicked"] > 0
+    assert summary.campaigns[1].responses["clicked"] > 0
 
 
 @pytest.mark.slow
 def test_the_same_seed_tells_the_same_story(tmp_path: Path) -> None:
-    first, second = (tell(tmp_path / name, customers=400, days=2).campaigns for name in ("first", "second"))
+    first, second = (run_demo(tmp_path / name, customers=400, days=2).campaigns for name in ("first", "second"))
     assert first == second
-    assert sum(campaign.answers["opened"] for campaign in first) > 0
+    assert sum(campaign.responses["opened"] for campaign in first) > 0
 
 
 def test_one_run_a_due_day(told: tuple[DemoSummary, list[str]]) -> None:
@@ -54,8 +54,8 @@ def test_the_variants_share_what_was_sent(told: tuple[DemoSummary, list[str]]) -
     newsletter = told[0].campaigns[1]
     assert set(newsletter.variants) == {"plain", "question"}
     assert sum(variant.sent for variant in newsletter.variants.values()) == newsletter.account.sent
-    opened = sum(variant.answers["opened"] for variant in newsletter.variants.values())
-    assert opened == newsletter.answers["opened"] > 0
+    opened = sum(variant.responses["opened"] for variant in newsletter.variants.values())
+    assert opened == newsletter.responses["opened"] > 0
 
 
 def test_the_example_is_a_real_message_with_its_reasons(told: tuple[DemoSummary, list[str]]) -> None:
@@ -72,13 +72,13 @@ def test_the_example_is_a_real_message_with_its_reasons(told: tuple[DemoSummary,
 
 def test_the_steps_are_told_as_they_begin(told: tuple[DemoSummary, list[str]]) -> None:
     _, steps = told
-    assert steps[0] == "making up a shop of 500 customers"
+    assert steps[0] == "creating a shop with 500 customers"
     assert steps[-5:] == [
         "Monday 07 September",
         "Tuesday 08 September",
         "Wednesday 09 September",
         "Thursday 10 September",
-        "counting what came of it",
+        "computing the results",
     ]
 
 

@@ -11,7 +11,7 @@ from support.project import write_project
 
 from automation.errors import ConfigurationError
 from automation.messages.pages import NAMES, OURS, Pages
-from automation.runner.validation import all_problems
+from automation.runner.validation import validate
 from automation.workspace.workspace import open_project
 
 
@@ -125,7 +125,7 @@ def test_a_mistake_is_told_at_the_start(tmp_path: Path, files: dict[str, str], w
 def test_validate_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError):
         pages(tmp_path, de_yaml="unsubscribe_buton: Genug")
-    _, problems = all_problems(tmp_path)
+    problems = validate(tmp_path).problems
     (problem,) = problems
     assert (problem.file, problem.refuses) == ("templates/web/de.yaml", True)
     assert problem.what.startswith("there is no text 'unsubscribe_buton'; there are: channel_email, ")

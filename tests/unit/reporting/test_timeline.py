@@ -66,19 +66,19 @@ def test_everything_is_there_across_ids_and_the_newest_stands_last(workspace: Wo
     assert sorted((m.what, m.detail) for m in found) == sorted(
         [
             ("sent", "imported from another tool"),
-            ("yes", "test"),
-            ("yes", "test"),
+            ("consent given", "test"),
+            ("consent given", "test"),
             ("sent", ""),
             ("refused", same),
             ("refused", same),
-            ("no", "form, preference centre"),
+            ("consent withdrawn", "form, preference centre"),
             ("suppressed", "withdrawn, preference centre"),
-            ("coming", ""),
+            ("due", ""),
         ]
     )
-    assert {m.customer_id for m in found if m.what in ("sent", "refused", "coming")} == {"", "c00000", "c00002"}
+    assert {m.customer_id for m in found if m.what in ("sent", "refused", "due")} == {"", "c00000", "c00002"}
     assert [m.at for m in found] == sorted(m.at for m in found)
-    assert found[-1].what == "coming"
+    assert found[-1].what == "due"
     assert found[-1].at == NOON + 2 * HOUR
     deliver(workspace, after=2 * HOUR)
     last = timeline(workspace, person(workspace, "c00000"))[-1]
@@ -112,6 +112,6 @@ def test_the_command_finds_by_any_spelling_of_the_address(
     assert main(["customers", "show", " C00000@TOY.example", "--format", "json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed["customer_id"] == "c00000"
-    assert sorted({moment["what"] for moment in printed["timeline"]}) == ["coming", "refused", "yes"]
+    assert sorted({moment["what"] for moment in printed["timeline"]}) == ["consent given", "due", "refused"]
     assert main(["customers", "show", "c00002"]) == 0
     assert "another customer of this run has the same address" in capsys.readouterr().out

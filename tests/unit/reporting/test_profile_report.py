@@ -14,24 +14,24 @@ import pytest
 from support.project import launched_project
 
 from automation.cli.main import main
-from automation.reporting.distributions import Distribution, Spread, _spread
-from automation.reporting.page import page
+from automation.reporting.profile_page import profile_page
+from automation.reporting.profile_report import Distribution, ProfileReport, report_of
 from automation.types.profile import PROFILE_COLUMNS
 from automation.warehouse.tables import POLARS_TYPES
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
-def made(**columns: list[object]) -> Spread:
+def made(**columns: list[object]) -> ProfileReport:
     """Over profiles that have these columns, and nothing in the others."""
     schema = {name: POLARS_TYPES[kind] for name, kind in PROFILE_COLUMNS.items()}
     size = len(next(iter(columns.values())))
     given = {"outlier": [False] * size, "lifecycle": ["active"] * size, **columns}
     frame = pl.DataFrame({name: given.get(name, [None] * size) for name in schema}, schema=schema)
-    return _spread(ibis.memtable(frame), NOW)
+    return report_of(ibis.memtable(frame), NOW)
 
 
-def one(found: Spread, name: str) -> Distribution:
+def one(found: ProfileReport, name: str) -> Distribution:
     return next(each for each in found.distributions if each.name == name)
 
 
@@ -49,11 +49,11 @@ def test_whole_numbers_stand_alone_while_they_are_few() -> None:
     assert found.missing == 1
 
 
-def test_far_values_are_drawn_into_the_outer_bars_and_counted() -> None:
+def test_far_values_are_clippedto_the_outer_bars_and_counted() -> None:
     values: list[object] = [*map(float, range(1, 100)), 1e9]
     found = one(made(monetary=values), "monetary")
     assert sum(customers for _, customers in found.bars) == 100
-    assert found.drawn_in == 2  # one below the 1 % quantile and one above 99 %
+    assert found.clipped == 2  # one below the 1 % quantile and one above 99 %
 
 
 def test_equal_values_are_one_bar() -> None:
@@ -80,8 +80,8 @@ def test_what_nobody_has_is_left_out() -> None:
 
 
 def test_the_page_stands_alone_and_escapes() -> None:
-    found = Spread(NOW, 3, 0, [Distribution("top_brand", "Brands", [("<script>", 3)])])
-    text = page(found, "Tea & Co")
+    found = ProfileReport(NOW, 3, 0, [Distribution("top_brand", "Brands", [("<script>", 3)])])
+    text = profile_page(found, "Tea & Co")
     assert "<script>" not in text
     assert "Tea &amp; Co" in text
     assert "http" not in text
@@ -102,6 +102,6 @@ def test_the_command_prints_and_draws(
     assert "never_bought" in capsys.readouterr().out
     assert Path("p.html").read_text().startswith("<!doctype html>")
     assert main(["profiles", "report", "--output", "p.png"]) == 2
-    assert "p.png is not a page: distributions are drawn as .html" in capsys.readouterr().err
+    assert "p.png must end with .html: the distributions are drawn as a web page" in capsys.readouterr().err
     assert main(["profiles", "refresh", "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["how"] == "nothing"

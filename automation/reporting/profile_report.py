@@ -1,15 +1,15 @@
-"""How the customers' profiles are spread: counts that a terminal, a page or a program can show."""
+"""How customer profiles are distributed: counts that a terminal, a page or a program can show."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from automation.types.plural import format_count
 from automation.types.profile import STAGES
-from automation.workspace.profiles import refresh_profiles
 from automation.workspace.snapshots import snapshot
 from automation.workspace.workspace import Workspace
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 _BINS = 12
-_SHOWN = 10  # categories and brands
+_SHOWN = 10  # most frequent categories and brands
 _MEASURED = {
     "recency_days": "Days since the last purchase",
     "frequency": "Days with a purchase",
@@ -43,44 +43,66 @@ _WEEKDAYS = ("", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturd
 
 @dataclass(frozen=True)
 class Distribution:
-    """bars: label and customers. missing: without a value. drawn_in: beyond 1 % or 99 %, in the outer bars."""
+    """bars: label and customers. missing: without a value. clipped: beyond 1 % or 99 %, counted in the outer bars."""
 
     name: str
     title: str
     bars: Sequence[tuple[str, int]]
     missing: int = 0
-    drawn_in: int = 0
+    clipped: int = 0
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "title": self.title,
+            "bars": [{"label": label, "customers": customers} for label, customers in self.bars],
+            "missing": self.missing,
+            "clipped": self.clipped,
+        }
+
+    @property
+    def note(self) -> str:
+        """Whom the bars leave out, and whom they clip; "" where nobody is."""
+        missing = f"{format_count(self.missing, 'customer')} without a value" if self.missing else ""
+        clipped = f"{self.clipped:,} beyond the 1 % and 99 % quantiles, counted in the outer bars"
+        return "; ".join(part for part in (missing, clipped if self.clipped else "") if part)
 
 
 @dataclass(frozen=True)
-class Spread:
-    """Every distribution as of an instant, over how many customers and outliers."""
+class ProfileReport:
+    """Every distribution as of an instant, over all customers; outliers are among them."""
 
     as_of: datetime
     customers: int
     outliers: int
     distributions: Sequence[Distribution]
 
+    def to_json(self) -> dict[str, object]:
+        return {
+            "as_of": self.as_of,
+            "customers": self.customers,
+            "outliers": self.outliers,
+            "distributions": {one.name: one.to_json() for one in self.distributions},
+        }
 
-def spread(workspace: Workspace) -> Spread:
-    """Read from the kept profiles, brought up to date first."""
+
+def profile_report(workspace: Workspace) -> ProfileReport:
+    """Profiles are read as they are; refresh them first."""
     warehouse, now = workspace.warehouse(), workspace.clock.now()
     try:
-        refresh_profiles(workspace, warehouse)
         data = snapshot(workspace, warehouse, now, with_decisions=False, versions={})
         found = warehouse.connection.create_table("profiles_now", data.profiles, temp=True, overwrite=True)
-        return _spread(found, now)
+        return report_of(found, now)
     finally:
         warehouse.close()
 
 
-def _spread(found: ir.Table, now: datetime) -> Spread:
+def report_of(found: ir.Table, now: datetime) -> ProfileReport:
     every = found.aggregate(customers=found.count(), outliers=found.outlier.sum())
     totals = every.to_polars().row(0, named=True)
     made = [_stages(found), *(_measured(found, name) for name in _MEASURED)]
     made += [_listed(found, name) for name in _COUNTED]
     made += [_favourites(found, "top_category", "Favourite categories"), _favourites(found, "top_brand", "Brands")]
-    return Spread(now, totals["customers"], totals["outliers"] or 0, [one for one in made if one.bars])
+    return ProfileReport(now, totals["customers"], totals["outliers"] or 0, [one for one in made if one.bars])
 
 
 def _counts(found: ir.Table, by: Any) -> dict[Any, int]:
@@ -110,7 +132,7 @@ def _favourites(found: ir.Table, name: str, title: str) -> Distribution:
 
 
 def _measured(found: ir.Table, name: str) -> Distribution:
-    """Equal bins between the 1 % and 99 % quantiles; whoever is beyond stands in the outermost."""
+    """Equal bins between the 1 % and 99 % quantiles; customers beyond them are counted in the outermost bins."""
     import ibis
 
     value = found[name].cast("float64")
@@ -137,21 +159,3 @@ def _between(low: float, high: float, name: str, *, whole: bool) -> str:
     if name.endswith(("_share", "_rate", "_discount")):
         return f"{low:.0%} to {high:.0%}"
     return f"{low:,.3g} to {high:,.3g}" if high < 1_000 else f"{low:,.0f} to {high:,.0f}"
-
-
-def payload(found: Spread) -> Mapping[str, Any]:
-    """The distributions as a program reads them."""
-    return {
-        "as_of": found.as_of,
-        "customers": found.customers,
-        "outliers": found.outliers,
-        "distributions": {
-            one.name: {
-                "title": one.title,
-                "bars": [{"label": label, "customers": customers} for label, customers in one.bars],
-                "missing": one.missing,
-                "drawn_in": one.drawn_in,
-            }
-            for one in found.distributions
-        },
-    }

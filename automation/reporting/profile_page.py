@@ -1,10 +1,11 @@
-"""Distributions as one page of HTML that needs nothing beside it: bars drawn as SVG."""
+"""The profile report as one self-contained HTML page, with bars drawn as SVG."""
 
 from __future__ import annotations
 
 from html import escape
 
-from automation.reporting.distributions import Distribution, Spread
+from automation.reporting.profile_report import Distribution, ProfileReport
+from automation.types.plural import format_count
 
 _ROW, _LABEL, _BAR = 22, 190, 460
 _STYLE = (
@@ -14,27 +15,21 @@ _STYLE = (
 )
 
 
-def page(found: Spread, shop: str) -> str:
+def profile_page(found: ProfileReport, shop: str) -> str:
     """The whole page."""
     title = f"Customer profiles of {escape(shop)}"
-    told = f"{found.customers:,} customers as of {found.as_of:%Y-%m-%d %H:%M} UTC, {found.outliers:,} of them outliers"
+    customers = f"{format_count(found.customers, 'customer')}, {found.outliers:,} of them outliers"
+    summary = f"{customers}; as of {found.as_of:%Y-%m-%d %H:%M} UTC"
     parts = "\n".join(_section(one) for one in found.distributions)
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f"<style>{_STYLE}</style></head>\n<body><h1>{title}</h1><p>{told}</p>\n{parts}\n</body></html>\n"
+        f"<style>{_STYLE}</style></head>\n<body><h1>{title}</h1><p>{summary}</p>\n{parts}\n</body></html>\n"
     )
 
 
 def _section(one: Distribution) -> str:
-    note = f"<p>{escape(remark(one))}</p>" if remark(one) else ""
+    note = f"<p>{escape(one.note)}</p>" if one.note else ""
     return f"<section><h2>{escape(one.title)}</h2>{_chart(one)}{note}</section>"
-
-
-def remark(one: Distribution) -> str:
-    """Whom the bars leave out, and whom they draw in."""
-    missing = f"{one.missing:,} customers have no value" if one.missing else ""
-    drawn = f"{one.drawn_in:,} beyond the 1 % and 99 % quantiles stand in the outer bars" if one.drawn_in else ""
-    return "; ".join(part for part in (missing, drawn) if part)
 
 
 def _chart(one: Distribution) -> str:

@@ -1,4 +1,4 @@
-"""A customer's portrait over a small project, as a person reads it and as a program does."""
+"""A customer's view over a small project, as a person reads it and as a program does."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import polars as pl
 import pytest
 from support.project import launched_project
 
-from automation.cli.customers import blocks
+from automation.cli.customers import profile_blocks
 from automation.cli.main import main
 from automation.cli.output import Table, Text
 from automation.clock import ManualClock
 from automation.errors import AutomationError
-from automation.reporting.portrait import Portrait, portrait
+from automation.reporting.customer_view import CustomerProfile, customer_profile
 from automation.runner.run import advance, claim
 from automation.schedule.due_times import Due
 from automation.store.people import consent
@@ -42,9 +42,9 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
         yield made
 
 
-def told(found: Portrait) -> str:
+def shown(found: CustomerProfile) -> str:
     parts = []
-    for block in blocks(found, "EUR"):
+    for block in profile_blocks(found, "EUR"):
         match block:
             case Text(text):
                 parts.append(text)
@@ -54,38 +54,38 @@ def told(found: Portrait) -> str:
 
 
 def test_shows_how_a_customer_buys(workspace: Workspace) -> None:
-    found = portrait(workspace, "c00000")
+    found = customer_profile(workspace, "c00000")
     assert found.profile["recency_days"] == 4.0
     assert (found.profile["frequency"], found.profile["monetary"]) == (2, 60.5)
-    text = told(found)
+    text = shown(found)
     assert "C00000 (c00000)" in text
     assert "active; last purchase 4 days ago, RFM " in text
     assert "purchases | on 2 days, since 2026-02-20" in text
     assert "spent | 60.50 EUR" in text
     assert "average basket | 30.25 EUR" in text
-    assert "usually buys | around 13:00, on Thursdays, their own time" in text  # Berlin; of equals the earlier weekday
+    assert "usually buys | around 13:00 local time, on Thursdays" in text  # Berlin; of equals the earlier weekday
     assert "email | promotions | yes" in text
 
 
 def test_says_what_there_is_not(workspace: Workspace) -> None:
-    found = portrait(workspace, "c00001")
+    found = customer_profile(workspace, "c00001")
     assert found.profile == {"customer_id": "c00001", "lifecycle": "never_bought", "outlier": False}
-    assert "never bought" in told(found)
-    assert "purchases | none" in told(found)
+    assert "never bought" in shown(found)
+    assert "purchases | none" in shown(found)
 
 
-def test_finds_by_address_in_any_case_and_names_the_namesakes(workspace: Workspace) -> None:
-    found = portrait(workspace, " C00000@Toy.example")
-    assert (found.customer_id, found.namesakes) == ("c00000", ["c00002"])
-    assert portrait(workspace, "c00002").namesakes == ["c00000"]
-    assert "the same e-mail address belongs to c00002" in told(found)
+def test_finds_by_address_in_any_case_and_names_the_other_ids(workspace: Workspace) -> None:
+    found = customer_profile(workspace, " C00000@Toy.example")
+    assert (found.customer_id, found.same_address_ids) == ("c00000", ["c00002"])
+    assert customer_profile(workspace, "c00002").same_address_ids == ["c00000"]
+    assert "same e-mail address as c00002" in shown(found)
 
 
 def test_shows_the_decisions_of_all_ids_with_the_address(workspace: Workspace) -> None:
     run = claim(workspace, "hello", Due(RunKind.MANUAL, "by-hand", NOON))
     assert run is not None
     advance(workspace, LaunchedCampaigns(workspace.project), run.id)
-    found = portrait(workspace, "c00000")
+    found = customer_profile(workspace, "c00000")
     assert sorted(row.customer_id for row in found.decisions) == ["c00000", "c00002"]
 
 
@@ -94,12 +94,12 @@ def test_shows_a_suppression(workspace: Workspace) -> None:
         consent.suppress(
             connection, ["c00000@toy.example"], channel="email", reason="hard_bounce", source="test", now=NOON
         )
-    assert "the e-mail address is suppressed: hard_bounce" in told(portrait(workspace, "c00000"))
+    assert "the e-mail address is suppressed: hard_bounce" in shown(customer_profile(workspace, "c00000"))
 
 
 def test_nobody_is_a_failure_that_says_what_to_do(workspace: Workspace) -> None:
-    with pytest.raises(AutomationError, match="no customer with the id or e-mail address 'eve'; automation import"):
-        portrait(workspace, "eve")
+    with pytest.raises(AutomationError, match="no customer with the id or e-mail address 'eve'; to import"):
+        customer_profile(workspace, "eve")
 
 
 def test_a_program_reads_it_as_json(
@@ -108,6 +108,10 @@ def test_a_program_reads_it_as_json(
     monkeypatch.chdir(workspace.project.root)
     assert main(["customers", "show", "c00000", "--format", "json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert (found["customer_id"], found["namesakes"], found["profile"]["monetary"]) == ("c00000", ["c00002"], 60.5)
+    assert (found["customer_id"], found["same_address_ids"], found["profile"]["monetary"]) == (
+        "c00000",
+        ["c00002"],
+        60.5,
+    )
     assert main(["customers", "show", "eve"]) == 1
     assert "no customer with the id or address 'eve'" in capsys.readouterr().err

@@ -1,0 +1,59 @@
+"""Consent records, suppressions and confirmations, for `consent` and its `suppressions`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from automation.cli.output import Block, Table, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from automation.reporting.consent_proof import ConsentProof
+    from automation.store.people.consent import ConsentRecordRow
+    from automation.store.people.double_opt_in import ConsentRequestRow
+    from automation.store.people.suppressions import SuppressionRow
+
+
+def proof_blocks(found: ConsentProof) -> list[Block]:
+    who = ", ".join([*found.person.ids, *found.person.addresses])
+    shown: list[Block] = [Text(who, "strong"), _records(found.records)]
+    if found.suppressions:
+        shown.append(suppressions_table(found.suppressions))
+    if found.requests:
+        shown.append(requests_table(found.requests))
+    return shown
+
+
+def _records(records: Sequence[ConsentRecordRow]) -> Block:
+    """Every consent given or withdrawn, the oldest first."""
+    if not records:
+        return Text("no consent on record", "muted")
+    rows = [
+        (
+            f"{record.at:%Y-%m-%d %H:%M}", record.customer_id, record.channel, record.topic,
+            "given" if record.granted else "withdrawn", record.method, record.source, record.text_version,
+            f"{record.recorded_by}, {record.recorded_at:%Y-%m-%d %H:%M}",
+        )
+        for record in records
+    ]  # fmt: skip
+    columns = ("when (UTC)", "customer", "channel", "topic", "consent", "how", "source", "text", "recorded by")
+    return Table(columns, rows)
+
+
+def suppressions_table(rows: Sequence[SuppressionRow]) -> Table:
+    """An empty channel or topic means every one."""
+    shown = [
+        (r.address, r.channel or "every", r.topic or "every", r.reason, f"{r.at:%Y-%m-%d %H:%M}", r.source)
+        for r in rows
+    ]
+    return Table(("suppressed", "channel", "topic", "reason", "since (UTC)", "source"), shown)
+
+
+def requests_table(requests: Sequence[ConsentRequestRow]) -> Table:
+    """Consents that need a confirmation, and whether it came."""
+    rows = [
+        (f"{r.requested_at:%Y-%m-%d %H:%M}", r.customer_id, r.channel, r.topic, r.address, r.state, r.message_id or "")
+        for r in requests
+    ]
+    return Table(("requested (UTC)", "customer", "channel", "topic", "address", "state", "message"), rows)

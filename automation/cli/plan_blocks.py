@@ -1,0 +1,95 @@
+"""A plan, for `plan` and `launch`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from automation.cli.output import Block, Table, Text
+from automation.cli.test_mode import test_mode
+from automation.types.plural import format_count
+
+if TYPE_CHECKING:
+    from automation.runner.plan import Plan
+    from automation.runner.preflight import Preflight
+    from automation.runner.samples import Sample
+    from automation.workspace.workspace import Workspace
+
+_LINES = 6  # of a sample's text
+
+
+def plan_blocks(workspace: Workspace, plan: Plan) -> list[Block]:
+    shown: list[Block] = [*test_mode(workspace.project), _funnel(workspace, plan), _change(plan), *_rules(plan)]
+    if plan.variants:
+        rows = [(variant, outcome, n) for (variant, outcome), n in sorted(plan.variants.items())]
+        shown.append(Table(("variant", "outcome", "customers"), rows, title="Variants"))
+    if plan.offers:
+        offers = sorted(plan.offers.items(), key=lambda item: -item[1])
+        shown.append(Table(("offer", "customers"), offers, title="Offers"))
+        currency = workspace.project.settings.shop.currency
+        shown.append(Text(f"expected cost of all offers: {plan.promised_cost:,.2f} {currency}"))
+    shown += [block for sample in plan.samples for block in _sample(workspace, sample)]
+    shown += [_displaced(campaign, n) for campaign, n in plan.displaced.items()]
+    shown += _preflight(plan.preflight)
+    shown += [Text(f"warning: {warning}", "warning") for warning in plan.warnings]
+    return shown
+
+
+def _preflight(preflight: Preflight) -> list[Block]:
+    if preflight.extent == "off":
+        return [Text("preflight: off; no message was rendered", "warning")]
+    rate = f", {preflight.rendered / preflight.seconds:,.0f} a second" if preflight.seconds else ""
+    head = f"preflight: {preflight.rendered:,} of {format_count(preflight.messages, 'message')} rendered{rate}"
+    if not preflight.problems:
+        return [Text(f"{head}; no problems found", "success")]
+    rows = [(p.severity, p.messages, p.what, p.customer, p.detail) for p in preflight.problems]
+    columns = ("preflight", "messages", "problem", "example customer", "detail")
+    return [Text(head, "error" if preflight.errors else "warning"), Table(columns, rows)]
+
+
+def _displaced(campaign: str, n: int) -> Text:
+    return Text(
+        f"{format_count(n, 'queued message')} of {campaign} would lose their cap slot to this campaign", "warning"
+    )
+
+
+def _funnel(workspace: Workspace, plan: Plan) -> Table:
+    from automation.reporting.reasons import reason_text
+
+    rows: list[tuple[str, int, str]] = [("audience", plan.audience, "all customers whom the rules match")]
+    for (outcome, reason), n in sorted(plan.outcomes.items(), key=lambda item: (item[0][0] == "message", -item[1])):
+        rows.append((outcome, n, reason_text(workspace, reason)))
+    return Table(("funnel", "customers", "reason"), rows, title=f"{plan.campaign}, if it ran now")
+
+
+def _rules(plan: Plan) -> list[Block]:
+    """What each rule takes by itself: improve the first one when a plan is slow."""
+    rows = [
+        (
+            rule.rule,
+            rule.customers,
+            "" if rule.estimated is None else f"{rule.estimated:,}",
+            f"{rule.seconds * 1000:,.0f} ms",
+        )
+        for rule in plan.rules
+    ]
+    return [Table(("rule", "customers", "estimated", "time"), rows, title="Rules, each queried alone")] if rows else []
+
+
+def _change(plan: Plan) -> Text:
+    if plan.entering is None or plan.leaving is None:
+        return Text("this campaign has never run", "muted")
+    entered = format_count(plan.entering, "customer")
+    return Text(f"since the last run, {entered} entered the audience and {plan.leaving:,} left it")
+
+
+def _sample(workspace: Workspace, sample: Sample) -> list[Block]:
+    from automation.reporting.reasons import reason_text
+
+    parts = [sample.outcome, *(part for part in (sample.variant, sample.offer) if part)]
+    head = f"\n{sample.customer_id}: {', '.join(parts)}"
+    if sample.rendered is None:
+        return [Text(f"{head} ({reason_text(workspace, sample.reason)})", "strong")]
+    lines = [line.strip() for line in sample.rendered.text.splitlines() if line.strip()]
+    more = ["…"] if len(lines) > _LINES else []
+    body = "\n".join(f"  | {line}" for line in [*lines[:_LINES], *more])
+    return [Text(head, "strong"), Text(f"  to {sample.rendered.to}: {sample.rendered.subject}\n{body}")]

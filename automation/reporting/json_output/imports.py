@@ -1,0 +1,27 @@
+"""The JSON form of what became of an imported file's rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from automation.inbound.migration.migrate import MigrationReport
+    from automation.warehouse.importing.importer import ImportReport
+
+_COUNTS = ("lines", "rows", "added", "updated", "unchanged", "duplicates", "quarantined", "notes", "seconds")
+
+
+def import_json(table: str, report: ImportReport) -> dict[str, object]:
+    """A file of customers, products or events."""
+    return {
+        "table": table,
+        **{name: getattr(report, name) for name in _COUNTS},
+        "skipped": dict(report.skipped),
+        "quarantine_file": report.quarantine_file,
+        "warnings": list(report.warnings),
+    }
+
+
+def migration_json(report: MigrationReport) -> dict[str, object]:
+    """An export of another tool: suppressions, consents or sends."""
+    return vars(report).copy()

@@ -1,0 +1,63 @@
+"""What state each campaign is in: draft, launched, changed since launch, stopped or invalid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from automation.config.campaigns import CampaignFile
+from automation.config.project import Project
+from automation.ids import content_hash
+from automation.runner.launch import DOUBLE_OPT_IN
+from automation.store import launches, pauses
+from automation.store.launches import Launched
+from automation.workspace.campaigns import template_files
+from automation.workspace.workspace import Workspace
+
+CampaignState = Literal["invalid", "draft", "launched", "changed since launch", "stopped"]
+
+
+@dataclass(frozen=True)
+class CampaignStatus:
+    """file: None where a launched campaign's file was removed. launched: its current launch, if it was launched."""
+
+    name: str
+    state: CampaignState
+    file: CampaignFile | None
+    launched: Launched | None
+
+    @property
+    def errors(self) -> list[str]:
+        """What makes the file invalid."""
+        problems = self.file.problems if self.file is not None else ()
+        return [str(problem) for problem in problems if problem.refuses]
+
+
+def campaign_statuses(workspace: Workspace) -> list[CampaignStatus]:
+    """Every campaign, by name."""
+    with workspace.store.reading() as connection:
+        launched, stopped = launches.launched(connection), pauses.paused_scopes(connection).scopes
+    files = workspace.project.campaigns
+    found = []
+    for name in sorted({*files, *launched}):
+        file, launch = files.get(name), launched.get(name)
+        found.append(CampaignStatus(name, _state(workspace.project, file, launch, name in stopped), file, launch))
+    return found
+
+
+def _state(project: Project, file: CampaignFile | None, launch: Launched | None, stopped: bool) -> CampaignState:
+    if stopped:
+        return "stopped"
+    if file is not None and file.campaign is None:
+        return "invalid"
+    if launch is None:
+        return "draft"
+    if file is None:
+        return "launched" if launch.launched_by == DOUBLE_OPT_IN else "changed since launch"
+    return "launched" if _is_unchanged(project, file, launch) else "changed since launch"
+
+
+def _is_unchanged(project: Project, file: CampaignFile, launch: Launched) -> bool:
+    assert file.campaign is not None
+    templates = {path: content_hash(body) for path, body in template_files(project, file.campaign).items()}
+    return content_hash(file.text.encode()) == launch.campaign_sha256 and templates == dict(launch.templates)
