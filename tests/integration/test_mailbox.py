@@ -155,7 +155,7 @@ def test_the_command(toy: Workspace) -> None:
     message, _ = message_to(toy, "ana")
     put(toy, "1", DSN.format(action="failed", status="5.1.1", message=message))
     root = toy.project.root
-    assert automation(root, "mailbox").stdout == "read 1: 1 mails, 1 dead addresses\n"
+    assert automation(root, "mailbox").stdout == "read 1 mail: 1 dead address\n"
     assert automation(root, "mailbox").stdout == "no new mail\n"
 
 

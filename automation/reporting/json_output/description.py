@@ -123,7 +123,8 @@ JSON_OUTPUT: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "mailbox": {
             "mails": "number of mails read",
             "dead_addresses": "bounces that put an address on the suppression list",
-            "other_bounces": "bounces that do not",
+            "refused": "messages refused for another reason",
+            "delayed": "messages that are only delayed",
             "complaints": "number of complaints",
             "unsubscribes": "number of unsubscribes",
             "unknown": "mails that concern no message of ours; they stay in the mailbox",

@@ -51,8 +51,8 @@ def run(root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monk
 def form(arguments: tuple[str, ...]) -> str:
     """Which entry of `JSON_OUTPUT` describes a call."""
     command, *rest = arguments
-    if command == "plugins":
-        return f"plugins {rest[0]}"
+    if command in ("plugins", "profiles", "customers"):
+        return f"{command} {rest[0]}"
     if command == "status" and rest and rest[0].isdecimal():
         return "status RUN"
     return "train --list" if command == "train" and "--list" in rest else command
@@ -260,6 +260,25 @@ def test_init_makes_a_project_that_is_valid(run: Run, tmp_path: Path) -> None:
     assert "config.yaml" in made["files"]
     assert run("validate", "--project", str(tmp_path / "new"))["valid"]
     assert "already" in run("init", str(tmp_path / "new"), ends=1)["error"]["message"]
+
+
+def test_the_other_commands_print_what_is_described(filled: Run, root: Path) -> None:
+    """Each call compares the keys with `JSON_OUTPUT`."""
+    with (root / "config.yaml").open("a") as config:
+        config.write("mailbox: {maildir: mails}\n")
+    for folder in ("cur", "new", "tmp"):
+        (root / "mails" / folder).mkdir(parents=True)
+    assert filled("mailbox")["mails"] == 0
+    assert filled("doctor")["ok"]
+    assert filled("backup", str(root / "copy.db"))["bytes"] > 0
+    assert filled("migrate") == {"complete": False, "steps": []}
+    filled("launch", "hello", "--yes")
+    assert filled("report", "hello")["currency"] == "EUR"
+    assert filled("customers", "show", "c7")["customer_id"] == "c7"
+    assert filled("profiles", "report")["customers"] == 20
+    assert filled("profiles", "refresh")["how"] == "nothing"
+    assert "run 1 is not in the store" in filled("release", "1", ends=1)["error"]["message"]
+    assert "is not in the store" in filled("resolve", "0" * 32, "--sent", ends=1)["error"]["message"]
 
 
 def test_train_fits_and_lists(filled: Run, root: Path) -> None:
