@@ -1,4 +1,4 @@
-"""Holdout and variant: stable draws by customer, with the whole distribution recorded."""
+"""Assigns holdout and variant: stable draws by customer, with the whole distribution recorded."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def assign(
     """The batch with `arm` (global_holdout, holdout or contacted), `variant` and `propensities` (JSON).
 
     Draws hash (experiment salt, customer id), so a customer keeps arm and variant from run to run. A holdout has the
-    variant that it would have got. Variant shares are of the contacted.
+    variant it would have got. Variant shares are of the contacted.
     """
     ids = batch["customer_id"]
     held_globally = shares("global-holdout", ids) < float(global_holdout or 0)

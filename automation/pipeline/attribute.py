@@ -1,7 +1,7 @@
-"""Which message led to which purchase: ties the goals' events to what was sent before, or held back on purpose.
+"""Attribution: credits the goals' events to the messages, or holdouts, before them.
 
-A touch is a message that left, or the moment at which somebody was held out of one: the held out stand in line like the
-contacted, so that both groups lose the same share of their purchases to other campaigns.
+A touch is a message that was sent, or the moment at which somebody was held out of one. Holdouts compete for credit
+like the contacted, so that both groups lose the same share of purchases to other campaigns.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who: the audience as one set-wise query, frozen once in salted-hash order."""
+"""Freezes an audience: one query for all customers, written in a salted-hash order."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def freeze(
     """Write the audience to `path`; returns the ids of each batch, in the order in which they are planned.
 
     The order is a hash of run and customer, so that a limited budget isn't spent on low ids. but: customers for tests,
-    who are in nobody's audience.
+    who are in no audience.
     """
     connection = home(data)
     everybody = audience(wanted, data, registry, salt=salt)

@@ -1,4 +1,4 @@
-"""One batch through every stage up to its decision rows; nothing here writes."""
+"""Decides a batch: runs it through every stage, up to the rows for the ledger. Writes nothing."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from automation.warehouse.history import history
 
 @dataclass(frozen=True)
 class RunContext:
-    """Everything that a run decides with, fetched once: what the campaign names, resolved."""
+    """Everything that a run decides with, fetched once, with the campaign's names resolved."""
 
     campaign: Campaign
     send: Send
-    """The step that is decided about."""
+    """The step to decide about."""
     eligibility: EligibilityPolicy
     data: Snapshot
     recommendation: recommendations.RecommendationContext | None
@@ -46,7 +46,7 @@ class RunContext:
     due_local: datetime | None
     """The wall time of `timezone: customer`."""
     test: bool = False
-    """Planned under `redirect_all`: its messages are marked."""
+    """Planned under `redirect_all`: its messages are marked as tests."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Decided:
 def decide(batch: pl.DataFrame, context: RunContext, connection: Connection, *, now: datetime) -> Decided:
     """Every member of the batch with outcome, reason, arm, items and offer.
 
-    Holdouts pass through the same stages as the contacted, so that the two stay comparable.
+    Holdouts pass the same stages as the contacted, so that both groups stay comparable.
     """
     campaign, experiment = context.campaign, context.campaign.experiment
     judged = judge(_with_due(batch, context), context.eligibility, connection, now=now)
@@ -143,7 +143,7 @@ def _with_due(batch: pl.DataFrame, context: RunContext) -> pl.DataFrame:
 
 
 def _time(batch: pl.DataFrame, context: RunContext) -> pl.DataFrame:
-    """The batch with `due_at` and `expires_at`; whom quiet hours would delay is refused where the file says drop."""
+    """The batch with `due_at` and `expires_at`; with `when_quiet: drop`, refuses whom quiet hours would delay."""
     limits, schedule = context.campaign.limits, context.campaign.schedule
     clock = partial(due, batch, at=context.due_at, local=context.due_local, shop_zone=context.shop_zone)
     late = schedule.max_lateness if schedule and schedule.max_lateness else DEFAULT_LATENESS
@@ -175,7 +175,7 @@ def _settle_arms(batch: pl.DataFrame) -> pl.DataFrame:
 
 
 def _rows(batch: pl.DataFrame, context: RunContext) -> pl.DataFrame:
-    """The ledger's columns; those of the message are null for who is neither contacted nor held out."""
+    """The ledger's columns; those of the message are null for customers who are neither contacted nor held out."""
     batch = _with_missing(batch)
     promised = pl.col("outcome").is_in([Outcome.MESSAGE.value, Outcome.HOLDOUT.value])
     weight = _weight(context)
@@ -197,7 +197,7 @@ def _rows(batch: pl.DataFrame, context: RunContext) -> pl.DataFrame:
 
 
 def _weight(context: RunContext) -> dict[str, pl.Expr]:
-    """What arbitration weighs a promise by, and how far it may be put off."""
+    """What arbitration compares a message by, and until when it may wait."""
     wait = context.campaign.limits.when_capped.wait
     until = pl.lit(None) if wait is None else pl.col("due_at") + _millis(wait)
     return {
@@ -208,7 +208,7 @@ def _weight(context: RunContext) -> dict[str, pl.Expr]:
 
 
 def _with_missing(batch: pl.DataFrame) -> pl.DataFrame:
-    """Columns that stages which did not run would have added."""
+    """The batch with the columns of stages that did not run."""
     wanted = {
         "items": pl.lit("[]"),
         "offer": pl.lit(None, dtype=pl.String),
@@ -248,7 +248,7 @@ def _propensities() -> pl.Expr:
 
 
 def _context(batch: pl.DataFrame, context: RunContext) -> pl.Expr:
-    """What the message says of this customer, kept with it so that it can be rendered again."""
+    """The customer's data in the message, kept with it so that it can be rendered again."""
     hidden = _not_traits(batch.columns)
     traits = [
         pl.col(name).cast(pl.String) if kind.is_temporal() else pl.col(name)
@@ -261,7 +261,7 @@ def _context(batch: pl.DataFrame, context: RunContext) -> pl.Expr:
 
 
 def _not_traits(columns: Sequence[str]) -> set[str]:
-    """Columns of the batch that are ours, not the customer's."""
+    """Columns of the batch that are not traits of the customer."""
     stages = {
         "arm",
         "item_count",

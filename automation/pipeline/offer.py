@@ -1,4 +1,4 @@
-"""Which offer: the campaign's policy gives probabilities for a batch, the core draws."""
+"""Chooses offers: the campaign's policy gives probabilities for a batch, and the core draws."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from automation.types.offer import NO_DISCOUNT, NO_MESSAGE, Offer
 
 @dataclass(frozen=True)
 class OfferContext:
-    """What a run may give: the policy, the offers it chooses among, and the plan it made for this run."""
+    """The policy of a run, the offers that it chooses among, and its plan for this run."""
 
     name: str
     policy: OfferPolicy

@@ -1,4 +1,4 @@
-"""Other campaigns that want the same places under the caps: those launched, and those due before long."""
+"""Other campaigns that compete for the same cap slots: launched ones, and those due soon."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from automation.workspace.workspace import Workspace
 def with_competing_runs(
     workspace: Workspace, warehouse: Warehouse, pinned: LaunchedCampaigns, found: RunContext
 ) -> RunContext:
-    """The context with what arbitration must know of other campaigns; nothing is asked where there are no caps."""
+    """The context with what arbitration needs to know about other campaigns; unchanged without caps."""
     cap_request = found.eligibility.cap_request
     if cap_request is None or not cap_request.rules:
         return found
@@ -39,7 +39,7 @@ def with_competing_runs(
 
 
 def _caps_of_all(workspace: Workspace, pinned: LaunchedCampaigns) -> Mapping[str, Sequence[CapRule]]:
-    """Every launched campaign's caps; one that no longer fits config.yaml can't be put off."""
+    """Every launched campaign's caps; messages of one that no longer fits config.yaml can't be deferred."""
     settings = workspace.project.settings
     found: dict[str, Sequence[CapRule]] = {}
     with workspace.store.reading() as connection:
@@ -53,7 +53,7 @@ def _caps_of_all(workspace: Workspace, pinned: LaunchedCampaigns) -> Mapping[str
 
 
 def _competing(workspace: Workspace, warehouse: Warehouse, run: UpcomingRun) -> CompetingRun:
-    """The run that is still to come, with everybody who would be in it by what is known now."""
+    """The upcoming run, with everybody who would be in it as of now."""
     campaign = run.campaign
     versions = active_versions(workspace)
     decided = reads_decisions(campaign)

@@ -1,4 +1,4 @@
-"""Fetches what a run decides with: the snapshot, the models that the campaign names, the offer policy."""
+"""Fetches what a run decides with: eligibility, caps, models and the offer policy."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def eligibility(workspace: Workspace, campaign: Campaign, send: Send, run_id: in
 
 
 def cap_request(workspace: Workspace, campaign: Campaign) -> CapRequest:
-    """What the campaign may claim under the caps, its rivals left out."""
+    """The campaign's request for cap slots, without its competitors."""
     settings = workspace.project.settings
     return CapRequest(
         campaign=campaign.name,
@@ -112,7 +112,7 @@ def _recommendation_context(
 def _fitted_recommender(
     workspace: Workspace, data: Snapshot, versions: Mapping[str, str], using: Using
 ) -> NamedRecommender:
-    """A fitted model by its name in config.yaml; a component named directly is fitted for this run."""
+    """A trained model by its name in config.yaml; a component named directly is fitted for this run."""
     if using.name in workspace.project.settings.models:
         model: Any = load(workspace, using.name, versions)
         return NamedRecommender(using.name, model)

@@ -1,4 +1,4 @@
-"""Double opt-in: asks the owners of addresses to confirm, once each, through the ledger like every other message.
+"""Double opt-in: asks people to confirm a consent, once each, by messages of the ledger like any other.
 
 The people with a pending request become a run of a campaign of its own, `confirm-TOPIC-CHANNEL`. One transaction makes
 the run and marks the requests: whatever fails, nobody is asked twice or forgotten.
@@ -50,8 +50,8 @@ send: {{channels: [{channel}], template: {template}}}
 
 
 def ask(workspace: Workspace) -> list[RunRow]:
-    """Make a run for the requests that wait, at most 1,000 of a topic and channel at once; planning them is ordinary
-    work. Returns the runs made. Raises `ConfigurationError` and `AutomationError`."""
+    """Create a run for the pending requests, at most 1,000 of a topic and channel at once; they are planned like any
+    other. Returns the new runs. Raises `ConfigurationError` and `AutomationError`."""
     made = []
     for topic, how in workspace.project.settings.consent.double_opt_in.items():
         with workspace.store.transaction() as connection:
@@ -67,14 +67,14 @@ def ask(workspace: Workspace) -> list[RunRow]:
 
 
 def campaign_of(workspace: Workspace, topic: str, how: DoubleOptIn, channel: str) -> tuple[Campaign, str]:
-    """The campaign that asks, with its text. Raises `ConfigurationError` with what is wrong about it."""
+    """The campaign that asks, with its text. Raises `ConfigurationError` with its problems."""
     name = f"{PREFIX}{topic}-{channel}"
     text = _CAMPAIGN.format(name=name, topic=topic, service=how.topic, channel=channel, template=how.template)
     where = f"consent.double_opt_in.{topic}"
     if channel not in workspace.project.settings.channels:
-        raise ConfigurationError(f"config.yaml: {where}: somebody agreed by {channel!r}, which is no channel")
+        raise ConfigurationError(f"config.yaml: {where}: there is a request for {channel!r}, which is not a channel")
     if name in workspace.project.campaigns:
-        raise ConfigurationError(f"config.yaml: {where}: rename the campaign {name!r}, which has the name of ours")
+        raise ConfigurationError(f"config.yaml: {where}: the campaign name {name!r} is reserved; rename the campaign")
     parsed = parse_campaign(text, f"config.yaml: {where}", workspace.project.settings, workspace.project.registry)
     if parsed.campaign is None:
         raise ConfigurationError("\n".join(f"config.yaml: {where}: {problem.what}" for problem in parsed.problems))
@@ -120,7 +120,7 @@ _Asked = tuple[ConsentRequestRow, list[ConsentRequestRow]]
 
 
 def _one_each(requests: Sequence[ConsentRequestRow]) -> list[_Asked]:
-    """One message for an address, whatever customer ids it has: who is asked, and all that the answer is about."""
+    """One message for each address: who is asked, and all requests that the answer settles."""
     from automation.types.address import normalise
 
     by_address: dict[str, list[ConsentRequestRow]] = defaultdict(list)
@@ -130,7 +130,7 @@ def _one_each(requests: Sequence[ConsentRequestRow]) -> list[_Asked]:
 
 
 def _people(workspace: Workspace, channel: str, requests: Sequence[ConsentRequestRow]) -> pl.DataFrame:
-    """The run's audience: what is known of these customers, with the address and language that they gave."""
+    """The run's audience: the customers' traits, with the address and language of their requests."""
     ids = [request.customer_id for request in requests]
     warehouse = workspace.warehouse()
     try:
@@ -156,7 +156,7 @@ def _people(workspace: Workspace, channel: str, requests: Sequence[ConsentReques
 
 
 def _launch(workspace: Workspace, connection: Connection, name: str, text: str, templates: Mapping[str, bytes]) -> int:
-    """The launch with exactly this text and these templates: the one there is, or a new one."""
+    """The launch with exactly this text and these templates: the current one, or a new one."""
     current = launches.launched(connection).get(name)
     manifest = {path: content_hash(body) for path, body in templates.items()}
     if current is not None and (current.campaign_sha256, dict(current.templates)) == (content_hash(text), manifest):
@@ -168,10 +168,10 @@ def _launch(workspace: Workspace, connection: Connection, name: str, text: str, 
 
 
 def ask_or_say_why_not(workspace: Workspace, told: str | None) -> tuple[list[RunRow], str | None]:
-    """`ask` for a process that goes on whatever happens: what stands in the way is logged once, until it changes."""
+    """`ask` for the daemon: an error is logged once, until it changes. Returns the new runs and the error."""
     try:
         return ask(workspace), None
     except AutomationError as error:
         if str(error) != told:
-            log.warning("nobody can be asked to confirm a consent; the requests wait", because=str(error))
+            log.warning("confirmation requests cannot be sent; they wait", because=str(error))
         return [], str(error)

@@ -1,4 +1,4 @@
-"""Makes the runs exist that are due, after downtime as well as on time."""
+"""Creates the runs that are due, on time and after downtime."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ ON_TIME = timedelta(minutes=5)
 
 
 def claim_due(workspace: Workspace, entry: Entry) -> list[RunRow]:
-    """Make the runs exist that are due by now; a due time that passed while nothing ran is treated by `catch_up`.
+    """Create the runs that are due by now; due times that passed while nothing ran follow `catch_up`.
 
-    What was looked at once is not looked at again: due times that were too late, or fell into a stop, never come back.
+    Each due time is handled once: those that were too late, or passed while stopped, never come back.
     """
     now = workspace.clock.now()
     with workspace.store.reading() as connection:
@@ -52,7 +52,7 @@ def _to_run(entry: Entry, found: Sequence[Due], now: datetime) -> list[Due]:
         in_time = [due for due in in_time[-1:] if now - due.at <= ON_TIME]
     for due in found:
         if due not in in_time:
-            log.warning("due time passed over", campaign=entry.name, due=due.key, catch_up=entry.schedule.catch_up)
+            log.warning("due time skipped", campaign=entry.name, due=due.key, catch_up=entry.schedule.catch_up)
     return in_time
 
 
@@ -65,5 +65,5 @@ def _claim(workspace: Workspace, entry: Entry, due: Due) -> RunRow | None:
     try:
         return claim(workspace, entry.name, due)
     except Stopped as stopped:
-        log.warning("due time passed over", campaign=entry.name, due=due.key, because=str(stopped))
+        log.warning("due time skipped", campaign=entry.name, due=due.key, because=str(stopped))
     return None

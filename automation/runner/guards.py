@@ -1,4 +1,4 @@
-"""What holds a run before anybody is contacted: old data, the same people again, an unusually large audience."""
+"""Guards that hold a run before anybody is contacted: stale data, the same people again, an unusual audience."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _WITHOUT_HISTORY = timedelta(hours=20)
 
 @dataclass(frozen=True)
 class Hold:
-    """Why a run is held: the guard, and what it saw, for people."""
+    """Why a run is held: the guard, and a text for people."""
 
     guard: str
     what: str
@@ -50,7 +50,7 @@ def lateness(campaign: Campaign) -> timedelta:
 
 
 def stale(workspace: Workspace, campaign: Campaign, warehouse: Warehouse, as_of: datetime) -> Hold | None:
-    """Whether the newest event of a type that the campaign looks at is older than its limit."""
+    """A hold if the newest event of a type that the campaign uses is older than its limit."""
     limits = _limits(campaign, workspace.project)
     if not limits:
         return None
@@ -58,8 +58,10 @@ def stale(workspace: Workspace, campaign: Campaign, warehouse: Warehouse, as_of:
     for name, limit in sorted(limits.items()):
         at = newest.get(name)
         if at is None or as_of - at > limit:
-            seen = "there is none" if at is None else f"the newest is from {at:%Y-%m-%d %H:%M} UTC"
-            return Hold(STALE, f"its data is old: of {name} events {seen}, and the limit is {_told(limit)}")
+            newest_event = (
+                f"no {name} events found" if at is None else f"the newest {name} event is from {at:%Y-%m-%d %H:%M} UTC"
+            )
+            return Hold(STALE, f"stale data: {newest_event} (limit: {_describe_span(limit)})")
     return None
 
 
@@ -76,7 +78,7 @@ def _newest(data: Snapshot, types: Sequence[str]) -> dict[str, datetime]:
 
 
 def looks_at(campaign: Campaign, project: Project) -> set[str]:
-    """The types of events that the campaign's rules and models depend on; where that can't be told, purchases."""
+    """The event types that the campaign's rules and models depend on; purchases, if that can't be determined."""
     wanted = (campaign.audience.condition, *offer_conditions(campaign))
     found = {name for condition in wanted for name in _of(condition, project)}
     learns = campaign.recommend is not None or campaign.audience.by is not None
@@ -96,16 +98,16 @@ def _of(condition: Condition, project: Project) -> Iterator[str]:
 
 
 _FRESH_ANYWAY = frozenset({"customers", "decisions"})
-"""Tables that an import of purchases doesn't change."""
+"""Tables that never make a campaign's data stale: an import of purchases doesn't change them."""
 
 
-# The same people, and too many of them
+# The same people again, and too many people
 
 
 def check_audience(
     workspace: Workspace, run: RunRow, campaign: Campaign, members: Sequence[Sequence[str]]
 ) -> Hold | None:
-    """Whether these people just got this campaign, or are unusually many; what was confirmed is let through."""
+    """A hold if many of these people just got this campaign, or they are unusually many; released guards pass."""
     guards = workspace.project.settings.guards
     found = []
     if "repeat" not in guards.off and not is_confirmed(run, REPEAT):
@@ -116,6 +118,7 @@ def check_audience(
 
 
 def is_confirmed(run: RunRow, guard: str) -> bool:
+    """Whether somebody released the run from this guard."""
     return guard in run.confirmed or "*" in run.confirmed
 
 
@@ -124,7 +127,7 @@ def _repeated(workspace: Workspace, run: RunRow, campaign: Campaign, members: Se
     with workspace.store.reading() as connection:
         within = guard.within or _half_of_usual(campaign, runs.find(connection, campaign=campaign.name, limit=_HISTORY))
         if campaign.reentry.lasts(within):
-            return None  # re-entry refuses them one by one
+            return None  # reentry refuses each of them
         got = holds.got(connection, campaign.name, since=workspace.clock.now() - within, but=run.id)
     audience = pl.Series("customer_id", [customer for batch in members for customer in batch], dtype=pl.String)
     again = int(audience.is_in(got.implode()).sum())
@@ -133,13 +136,13 @@ def _repeated(workspace: Workspace, run: RunRow, campaign: Campaign, members: Se
     share = again / len(audience)
     return Hold(
         REPEAT,
-        f"{again:,} of its {len(audience):,} people ({share:.0%}) got this campaign within the last {_told(within)}; "
-        f"the limit is {float(guard.above):.0%}",
+        f"{again:,} of its {len(audience):,} people ({share:.0%}) got this campaign within the last "
+        f"{_describe_span(within)}; the limit is {float(guard.above):.0%}",
     )
 
 
 def _half_of_usual(campaign: Campaign, history: Sequence[RunRow]) -> timedelta:
-    """Half of the usual time between two runs: from the last ones, else from the schedule."""
+    """Half of the usual time between two runs: by the last runs, else by the schedule."""
     due = sorted(run.due_at for run in history if run.kind is RunKind.SCHEDULE)
     gaps = [later - earlier for earlier, later in pairwise(due)]
     if len(gaps) >= 2:
@@ -149,9 +152,9 @@ def _half_of_usual(campaign: Campaign, history: Sequence[RunRow]) -> timedelta:
 
 
 def too_large(workspace: Workspace, campaign: str, audience: int) -> Hold | None:
-    """Whether the audience is larger than so many times the median of the last runs', and beyond their own spread.
+    """A hold if the audience is far larger than the median of the last runs, and outside their spread.
 
-    Spread: 5 median absolute deviations, scaled to a normal distribution's (Leys et al. 2013). With fewer than three
+    Spread: 5 median absolute deviations, scaled to a normal distribution (Leys et al. 2013). With fewer than three
     runs nothing is unusual.
     """
     guard = workspace.project.settings.guards.size
@@ -168,12 +171,12 @@ def too_large(workspace: Workspace, campaign: str, audience: int) -> Hold | None
     return Hold(
         SIZE,
         f"its audience is {audience:,}, {audience / max(usual, 1):.1f} times the usual {usual:,.0f} "
-        f"(of its last {len(sizes)} runs); the limit is {guard.above:g} times",
+        f"(median of its last {len(sizes)} runs); the limit is {guard.above:g} times",
     )
 
 
 def refuse_unusual(workspace: Workspace, campaign: str, audience: int) -> None:
-    """Raises `AutomationError` where a campaign that is about to be launched is unusually large."""
+    """Raises `AutomationError` if the audience of a campaign to launch is unusually large."""
     hold = too_large(workspace, campaign, audience)
     if hold is not None:
         raise AutomationError(
@@ -182,11 +185,13 @@ def refuse_unusual(workspace: Workspace, campaign: str, audience: int) -> None:
         )
 
 
-def _told(span: timedelta) -> str:
+def _describe_span(span: timedelta) -> str:
+    """`2 days`, `3 days 12 hours`, `90 seconds`."""
     days, rest = divmod(int(span.total_seconds()), 86_400)
     hours, minutes = rest // 3_600, rest % 3_600 // 60
-    parts = [f"{n} {unit}" for n, unit in ((days, "d"), (hours, "h"), (minutes, "min")) if n]
-    return " ".join(parts) or f"{rest} s"
+    found = [(days, "day"), (hours, "hour"), (minutes, "minute")]
+    parts = [f"{count} {unit}{'s' * (count != 1)}" for count, unit in found if count]
+    return " ".join(parts) or f"{rest} seconds"
 
 
 # Releasing

@@ -1,4 +1,4 @@
-"""One run from its due time to its last receipt; every step can be repeated after a crash without a double."""
+"""A run from its due time to its last receipt; each stage can be repeated after a crash without duplicates."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def advance(
 
 
 def _is_too_late(workspace: Workspace, run: RunRow, launch: LaunchedCampaign) -> bool:
-    """Whether the held run's time is over, which ends it."""
+    """Whether the held run is too late, which ends it."""
     limit, now = guards.lateness(launch.campaign), workspace.clock.now()
     if now - run.due_at <= limit:
         return False
@@ -116,7 +116,7 @@ def _is_too_late(workspace: Workspace, run: RunRow, launch: LaunchedCampaign) ->
 
 
 def _freeze(workspace: Workspace, warehouse: Warehouse, run: RunRow, launch: LaunchedCampaign) -> RunState:
-    """Fix who is in it, unless a guard holds the run before or after; returns the run's state."""
+    """Freeze the audience, unless a guard holds the run before or after; returns the run's state."""
     flush(workspace, warehouse)
     campaign, as_of = launch.campaign, workspace.clock.now()
     local = local_time(run, campaign)
@@ -158,7 +158,7 @@ def _hold(workspace: Workspace, run: RunRow, hold: guards.Hold) -> RunState:
 
 
 def _context(workspace: Workspace, warehouse: Warehouse, run_id: int, launch: LaunchedCampaign) -> RunContext:
-    """What the run decides with; its offer policy plans once, and that is kept."""
+    """What the run decides with; its offer policy plans once, and the plan is kept."""
     with workspace.store.reading() as connection:
         run = runs.get(connection, run_id)
     found = context_of_run(workspace, warehouse, run, launch)
@@ -190,7 +190,7 @@ def _plan_batches(
 
 
 def context_of_run(workspace: Workspace, warehouse: Warehouse, run: RunRow, launch: LaunchedCampaign) -> RunContext:
-    """What the run decides with, as it was pinned when it was frozen."""
+    """What the run decides with, as pinned when its audience was frozen."""
     versions: Mapping[str, Any] = run.versions
     local = datetime.fromisoformat(versions["local"]) if versions.get("local") else None
     assert run.as_of is not None
@@ -220,7 +220,7 @@ def context_of_run(workspace: Workspace, warehouse: Warehouse, run: RunRow, laun
 def _plan_batch(
     workspace: Workspace, found: RunContext, run_id: int, taken: tuple[int, int], batch: pl.DataFrame
 ) -> None:
-    """`taken`: the batch's number, and the epoch under which this planner took it."""
+    """Decide and plan one batch. taken: its number, and the epoch under which this planner took it."""
     no, epoch = taken
     now = workspace.clock.now()
     with workspace.store.reading() as connection:

@@ -1,4 +1,4 @@
-"""Messages that are in no ledger: what the ledger would grant for a decision, rendered for people to look at."""
+"""Sample messages: what a decision would send, rendered for people to look at, outside the ledger."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from automation.workspace.message_defaults import message_defaults_of
 from automation.workspace.workspace import Workspace
 
 SAMPLE_ID = "0" * 32
-"""An id that no message has: its links lead to nobody's choices."""
+"""An id that no message has, so that its links change no customer's preferences."""
 COLUMNS = (
     "customer_id",
     "step",
@@ -39,7 +39,7 @@ COLUMNS = (
 
 
 def sample_message(campaign: Campaign, row: Mapping[str, Any], now: datetime) -> Grant:
-    """A grant that is none, with a coupon code that no message has. row: `COLUMNS`."""
+    """A grant that is not in the ledger, with an invalid coupon code. row: `COLUMNS`."""
     return Grant(
         id=SAMPLE_ID,
         attempt=1,
@@ -79,5 +79,5 @@ def versions_of(row: pl.DataFrame, campaign: Campaign, templates: Templates, oth
 
 
 def untracked(workspace: Workspace) -> MessageDefaults:
-    """The project's message_defaults without links to click: a message that is not in the ledger has none."""
+    """The project's message defaults without tracking, since the message is not in the ledger."""
     return replace(message_defaults_of(workspace.project, workspace.store.secret), track=False)

@@ -1,4 +1,4 @@
-"""Copies of a run's messages for the shop's own addresses: one for each variant and language, outside the ledger."""
+"""Sends copies of a run's messages to seed addresses: one for each variant and language, outside the ledger."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ log = structlog.get_logger(__name__)
 
 
 def send_seeds(workspace: Workspace, pinned: LaunchedCampaigns, run_id: int) -> int:
-    """Send each seed its copies, once; returns how many were sent now.
+    """Send each seed address its copies, once; returns how many were sent now.
 
-    A copy is written down before it leaves: one that may have left when the process died is not sent again.
+    A copy is recorded before it is sent: one that may have left when the process died is not sent again.
     """
     seeds = workspace.project.settings.testing.seeds
     if not seeds:
@@ -51,7 +51,7 @@ def send_seeds(workspace: Workspace, pinned: LaunchedCampaigns, run_id: int) -> 
 def _copies(
     workspace: Workspace, pinned: LaunchedCampaigns, run_id: int, model: Model, seeds: Sequence[str]
 ) -> list[Rendered]:
-    """The same message for each seed, with a coupon code that is none and links that nobody's choices hang on."""
+    """The same message for each seed, with an invalid coupon code and links that change no customer's preferences."""
     with workspace.store.reading() as connection:
         launch = pinned.get(connection, runs.get(connection, run_id).launch_id)
         stored = runs.content(connection, run_id, model.batch_no)

@@ -1,4 +1,4 @@
-"""Fits the models that config.yaml names, each after the parts that it builds on."""
+"""Trains the models in config.yaml, each after the models that it is built on."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from automation.workspace.workspace import Workspace
 def train_models(
     workspace: Workspace, names: Sequence[str] = (), *, progress: Callable[[str], None] = lambda _name: None
 ) -> list[Card]:
-    """Fit these models (all when none is named) on the warehouse as it is; returns their cards.
+    """Train these models, or all if none is named, on the warehouse as it is; returns their cards.
 
-    A model that loses to its baseline is kept with its figures but never used. Raises `NotEnoughData`.
+    A model that does not beat its baseline is kept with its metrics but never used. Raises `NotEnoughData`.
     """
     cards = []
     warehouse = workspace.warehouse()
@@ -68,7 +68,7 @@ def _backtest(
     versions: Mapping[str, str],
     parts: Mapping[str, Model],
 ) -> Mapping[str, float]:
-    """How well the recommender would have foreseen the last month; nothing where there is too little to ask about."""
+    """How well the recommender would have predicted the last month; empty without enough data."""
     cls = workspace.project.registry.find("recommenders", settings.using)
     at = partial(snapshot, workspace, warehouse, with_decisions=False, versions=versions)
     try:
@@ -78,7 +78,7 @@ def _backtest(
 
 
 def in_order(workspace: Workspace, names: Sequence[str]) -> list[str]:
-    """The models to fit, parts first. Raises `ConfigurationError` for a name that config.yaml does not have."""
+    """The models to train, parts first. Raises `ConfigurationError` for a name that config.yaml does not have."""
     known = workspace.project.settings.models
     unknown = [name for name in names if name not in known]
     if unknown:

@@ -1,4 +1,4 @@
-"""What is due: the launched campaigns' schedules against the store, after downtime as well as on time."""
+"""The launched campaigns with a schedule, and when each is due next."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Entry:
-    """A launched campaign with a schedule, and the zones that its times are meant in."""
+    """A launched campaign with a schedule, and the time zones that its times are in."""
 
     launch: Launched
     campaign: Campaign
@@ -38,9 +38,9 @@ class Entry:
 
 
 def agenda(workspace: Workspace, pinned: LaunchedCampaigns, zones: Sequence[ZoneInfo] | None = None) -> list[Entry]:
-    """Every launched campaign that has a schedule; one that no longer fits config.yaml is logged and left out.
+    """Every launched campaign with a schedule; one that no longer fits config.yaml is logged and left out.
 
-    zones: those of the customers, read from the warehouse when not given.
+    zones: the customers', read from the warehouse if not given.
     """
     with workspace.store.reading() as connection:
         found = launches.launched(connection)
@@ -50,7 +50,7 @@ def agenda(workspace: Workspace, pinned: LaunchedCampaigns, zones: Sequence[Zone
             with workspace.store.reading() as connection:
                 campaign = pinned.get(connection, launch.id).campaign
         except AutomationError as error:
-            log.error("campaign can't run", campaign=name, because=str(error))
+            log.error("campaign cannot run", campaign=name, because=str(error))
             continue
         if campaign.schedule is not None:
             if campaign.schedule.timezone == "customer" and zones is None:
@@ -61,7 +61,7 @@ def agenda(workspace: Workspace, pinned: LaunchedCampaigns, zones: Sequence[Zone
 
 
 def schedule_zones(workspace: Workspace, schedule: Schedule, customers: Sequence[ZoneInfo]) -> Sequence[ZoneInfo]:
-    """The zones that a schedule's wall times are meant in; never empty."""
+    """The time zones of a schedule's wall times; never empty."""
     shop = ZoneInfo(workspace.project.settings.shop.timezone)
     if schedule.timezone == "customer":
         interval = schedule.every is not None and schedule.every.interval is not None
@@ -70,7 +70,7 @@ def schedule_zones(workspace: Workspace, schedule: Schedule, customers: Sequence
 
 
 def customer_zones(workspace: Workspace) -> list[ZoneInfo]:
-    """The distinct time zones of the customers; the shop's stands in for unknown ones, and for none at all."""
+    """The distinct time zones of the customers; the shop's for unknown ones, and if there are none."""
     from automation.pipeline.timing import zone_or
 
     shop = workspace.project.settings.shop.timezone

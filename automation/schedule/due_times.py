@@ -1,4 +1,4 @@
-"""When a schedule is due: wall-clock times made instants, each with the key that makes its run exist once.
+"""Due times of a schedule: wall-clock times as instants, each with the key that makes its run unique.
 
 A wall time is due once a day whatever the clocks do: at the first of two in the autumn, and in the spring's gap at the
 same distance from midnight, which is the gap's length later on the clock.
@@ -40,8 +40,8 @@ def due_times(
 ) -> list[Due]:
     """Every due time with after < instant <= until, in order.
 
-    zones: the one that the schedule's times are meant in; under `timezone: customer` every zone that customers live in,
-    and a run is due when the first of them reaches the wall time, which then stands in `Due.local`. An interval
+    zones: the time zone of the schedule; under `timezone: customer` every zone of a customer, and a run is due when the
+    first of them reaches the wall time, which is `Due.local`. An interval
     (`every: 15m`) counts from midnight in the first zone, and its key is the instant in UTC.
     """
     every = schedule.every
@@ -113,7 +113,7 @@ def _intervals(
 def _allowed(
     schedule: Schedule, every: Every | None, first: date, last: date, holidays: Collection[date]
 ) -> Iterator[datetime]:
-    """Wall times between the days; one that falls on a day of `not_on` moves to the next day that doesn't, or goes."""
+    """Wall times between the days; one on a day of `not_on` moves to the next other day, or is left out."""
     moves = schedule.when_missed == "next"
     begin = first - _FARTHEST_MOVE * _DAY if moves and schedule.not_on else first
     for wall in _wall_times(schedule, every, begin, last):
@@ -150,7 +150,7 @@ def _falls_on(every: Every) -> Callable[[date], bool]:
 
 
 def _cron_times(cron: str, first: date, last: date) -> Iterator[datetime]:
-    """Walked on a clock without daylight saving, so that each wall time comes up once."""
+    """In a time zone without daylight saving, so that each wall time occurs once."""
     from apscheduler.triggers.cron import CronTrigger
 
     trigger = CronTrigger.from_crontab(cron, timezone=UTC)

@@ -1,4 +1,4 @@
-"""Which campaigns are due within the time that `caps.look_ahead` looks ahead."""
+"""Higher-priority campaigns that are due within `caps.look_ahead`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class UpcomingRun:
 
 
 def upcoming_runs(workspace: Workspace, pinned: LaunchedCampaigns, campaign: Campaign) -> list[UpcomingRun]:
-    """Launched campaigns of a higher priority that are due before long; none where config.yaml doesn't look ahead."""
+    """Launched campaigns of a higher priority that are due soon; none without `caps.look_ahead`."""
     ahead = workspace.project.settings.caps.look_ahead
     if ahead is None:
         return []

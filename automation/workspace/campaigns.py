@@ -1,4 +1,4 @@
-"""A campaign made ready for work: its text parsed, its template files read, and a renderer over them."""
+"""Prepares a campaign for use: parses its text, reads its template files, makes a renderer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from automation.types.template_folders import REASONS
 
 
 def valid_campaign(project: Project, name: str) -> Campaign:
-    """The campaign of that name. Raises `ConfigurationError` with its problems, or with the names there are."""
+    """The campaign of that name. Raises `ConfigurationError` with its problems, or with the known names."""
     file = project.campaigns.get(name)
     if file is None:
         known = ", ".join(sorted(project.campaigns)) or "none"

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def make_channel(workspace: Workspace, name: str) -> Channel:
-    """The channel that config.yaml calls `name`; relative paths in its options start at the project."""
+    """The channel `name` of config.yaml; paths in its options are relative to the project."""
     return channel_of(workspace.project, name)
 
 
 def channel_of(project: Project, name: str, provider: int = 0) -> Channel:
-    """The channel's first provider, or the other one that it fails over to."""
+    """The channel with its first provider, or with the one to fail over to."""
     settings = project.settings.channels[name]
     using = settings.provider(provider)
     assert using is not None
@@ -46,7 +46,7 @@ def _placed(options: BaseModel, root: Path) -> BaseModel:
 
 
 def _rooted(value: Any, root: Path) -> Any:
-    """Paths start at the project, those in lists of further options too."""
+    """Paths are relative to the project, also those in nested options."""
     if isinstance(value, Path):
         return root / value
     if isinstance(value, BaseModel):

@@ -1,4 +1,4 @@
-"""A launched campaign exactly as it was launched: its file and its templates from the store, not from the folder."""
+"""Launched campaigns exactly as launched: file and templates from the store, not from the project folder."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class LaunchedCampaign:
 
 @dataclass
 class LaunchedCampaigns:
-    """Launches read from the store once and kept while the process lives: they never change."""
+    """Launches, read from the store once and cached, since they never change."""
 
     project: Project
     found: dict[int, LaunchedCampaign] = field(default_factory=dict)
 
     def get(self, connection: Connection, launch_id: int) -> LaunchedCampaign:
-        """Raises `ConfigurationError` where the pinned file no longer fits config.yaml or the plugins."""
+        """Raises `ConfigurationError` if the launched file no longer fits config.yaml or the plugins."""
         if launch_id not in self.found:
             self.found[launch_id] = self._read(connection, launches.launch_of(connection, launch_id))
         return self.found[launch_id]

@@ -1,4 +1,4 @@
-"""What every message of a project carries, from its settings."""
+"""Message defaults from the project's settings: sender, shop data, links, tracking."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SHOWN_OF_SHOP = {"name", "url", "currency", "language", "address", "email"}
 
 
 def message_defaults_of(project: Project, secret: bytes) -> MessageDefaults:
-    """What every message of this project carries; `secret` signs its links."""
+    """The project's message defaults; `secret` signs the links."""
     settings = project.settings
     shop = settings.shop
     return MessageDefaults(

@@ -1,4 +1,4 @@
-"""Which plugins a project has: the core's own components, the installed ones, and those of its folder."""
+"""Loads a project's plugins: the core's components, installed plugins, and those in its folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from automation.rules import core
 
 
 def registry_of(root: Path | None) -> Registry:
-    """What is loaded for the project in `root`, or without a project. Raises `PluginError`."""
+    """The plugins for the project in `root`, or without a project. Raises `PluginError`."""
     if root is None:
         return load_plugins(core=[core])
     return load_plugins(root / "plugins", core=[core], disabled=disabled_plugins(root))

@@ -1,4 +1,4 @@
-"""Keeps the profile table up to the warehouse for those who read it often."""
+"""Keeps the profile table up to date with the warehouse."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from automation.workspace.workspace import Workspace
 
 
 def refresh_profiles(workspace: Workspace, warehouse: Warehouse, *, anew: bool = False) -> Refreshed:
-    """Measure whom the newest events touch; `anew` measures everybody."""
+    """Recompute the profiles that the newest events change; `anew` recomputes all."""
     return warehouse.refresh_profiles(timezone=workspace.project.settings.shop.timezone, anew=anew)
 
 
 def refresh_for(workspace: Workspace, warehouse: Warehouse, campaign: Campaign) -> None:
-    """Refresh where the campaign looks at profiles; a snapshot that finds none up to date computes its own."""
+    """Refresh if the campaign uses profiles; a snapshot without current ones computes its own."""
     if reads_profiles(campaign, workspace.project.settings.segments):
         refresh_profiles(workspace, warehouse)

@@ -1,4 +1,4 @@
-"""The warehouse as of an instant, with the segments, the scores and the decisions that rules may ask for."""
+"""Snapshots: the warehouse as of an instant, with segments, scores and decisions for the rules."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def snapshot(
     versions: Mapping[str, str],
     today: datetime | None = None,
 ) -> Snapshot:
-    """The warehouse as of an instant, with segments computed when first asked for.
+    """The warehouse as of an instant; segments are computed when first used.
 
-    today: the due wall time of a run in `timezone: customer`, whose date is then everybody's own.
+    today: the due wall time of a run in `timezone: customer`, whose date holds for every customer.
     """
     settings = workspace.project.settings
     mirrored = None

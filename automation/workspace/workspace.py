@@ -14,7 +14,7 @@ from automation.workspace.plugins import registry_of
 
 @dataclass(frozen=True)
 class Workspace:
-    """What every piece of work needs; `with` closes the store."""
+    """A project, its store and the clock; `with` closes the store."""
 
     project: Project
     store: Store
@@ -25,11 +25,11 @@ class Workspace:
         return self.project.data_dir / "models"
 
     def audience_file(self, run_id: int) -> Path:
-        """Where a run's audience is frozen."""
+        """The file with a run's frozen audience."""
         return self.project.data_dir / "runs" / f"{run_id}.parquet"
 
     def warehouse(self) -> Warehouse:
-        """A connection of its own; the caller closes it."""
+        """A new connection; the caller must close it."""
         return warehouse_of(self.project)
 
     def __enter__(self) -> Workspace:
@@ -40,7 +40,7 @@ class Workspace:
 
 
 def warehouse_of(project: Project) -> Warehouse:
-    """The warehouse in use, the project's own or the shop's; the caller closes it. Raises `ConfigurationError`."""
+    """The warehouse in use, the project's own or the shop's; the caller must close it. Raises `ConfigurationError`."""
     folder, shop = project.data_dir / "warehouse", project.settings.warehouse
     if shop is None:
         return open_warehouse(folder)

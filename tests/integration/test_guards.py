@@ -64,7 +64,7 @@ def test_the_same_people_again_are_held_until_somebody_confirms(toy: Workspace) 
     assert held.hold is not None
     assert (held.hold["guard"], held.hold["what"]) == (
         "repeat",
-        "5 of its 6 people (83%) got this campaign within the last 12 h; the limit is 30%",
+        "5 of its 6 people (83%) got this campaign within the last 12 hours; the limit is 30%",
     )
     account = run_status(toy, held.id).account
     assert account == Account(audience=6, unplanned=6)
@@ -72,8 +72,8 @@ def test_the_same_people_again_are_held_until_somebody_confirms(toy: Workspace) 
     with pytest.raises(AutomationError) as refused:
         guards.refuse_held(held)
     assert str(refused.value) == (
-        "run 2 of toy is HELD, nobody was contacted: 5 of its 6 people (83%) got this campaign within the last 12 h; "
-        "the limit is 30%\n  to send it anyway: automation release 2"
+        "run 2 of toy is HELD, nobody was contacted: 5 of its 6 people (83%) got this campaign within the last "
+        "12 hours; the limit is 30%\n  to send it anyway: automation release 2"
     )
     assert [run.id for run in overview(toy).held] == [2]
     guards.release(toy, held.id, by="dana")
@@ -157,7 +157,10 @@ def test_a_large_audience_says_what_was_usual(toy: Workspace) -> None:
     history(toy, 1, 1, 2)
     held = start(toy, "1")
     assert held.hold is not None
-    assert held.hold["what"] == "its audience is 6, 6.0 times the usual 1 (of its last 3 runs); the limit is 3 times"
+    assert (
+        held.hold["what"]
+        == "its audience is 6, 6.0 times the usual 1 (median of its last 3 runs); the limit is 3 times"
+    )
     guards.release(toy, held.id, by="dana")
     assert go_on(toy, held.id).state is RunState.SENDING
 
@@ -170,7 +173,7 @@ def test_old_data_holds_a_run_and_new_data_lets_it_go(tmp_path: Path) -> None:
         assert held.state is RunState.HELD
         assert held.hold is not None
         assert held.hold["what"] == (
-            "its data is old: of purchase events the newest is from 2026-03-20 08:15 UTC, and the limit is 2 d"
+            "stale data: the newest purchase event is from 2026-03-20 08:15 UTC (limit: 2 days)"
         )
         assert run_status(toy, held.id).account == Account(audience=0)
         assert go_on(toy, held.id) == held
@@ -183,8 +186,8 @@ def test_old_data_holds_a_run_and_new_data_lets_it_go(tmp_path: Path) -> None:
 def test_a_plan_says_that_the_run_would_be_held(tmp_path: Path) -> None:
     with toy_project(tmp_path, config=CONFIG + FRESH + STRICT) as toy:
         history(toy, 1, 1, 2)
-        old = "its data is old: of purchase events the newest is from 2026-03-20 08:15 UTC, and the limit is 2 d"
-        large = "its audience is 6, 6.0 times the usual 1 (of its last 3 runs); the limit is 3 times"
+        old = "stale data: the newest purchase event is from 2026-03-20 08:15 UTC (limit: 2 days)"
+        large = "its audience is 6, 6.0 times the usual 1 (median of its last 3 runs); the limit is 3 times"
         assert plan(toy, "toy").warnings == [f"the run would be held: {old}", f"the run would be held: {large}"]
         later(toy, timedelta(minutes=1))  # c4 buys at 9:00
         with pytest.raises(AutomationError, match="is not launched: its audience is 6, 6"):
@@ -199,7 +202,7 @@ def test_a_held_run_ends_when_it_is_too_late(tmp_path: Path) -> None:
         over = go_on(toy, held.id)
         assert over.state is RunState.EXPIRED
         assert over.error is not None
-        assert over.error.startswith("held until it was too late: its data is old")
+        assert over.error.startswith("held until it was too late: stale data")
         assert overview(toy).held == []
 
 
