@@ -75,6 +75,7 @@ class FcmChannel:
             yield answer
 
     async def close(self) -> None:
+        """Close the connections to the service."""
         await self._client.close()
 
     def _request(self, message: Rendered, token: str) -> Request:

@@ -53,6 +53,7 @@ class ServiceAccount:
         return cls(email, project, key, url)
 
     def key(self) -> RSAPrivateKey:
+        """The RSA key that signs requests for access tokens. Raises `TokenRefused` where it is none."""
         from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
 

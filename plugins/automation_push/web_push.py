@@ -69,6 +69,7 @@ class Subscription:
 
     @property
     def origin(self) -> str:
+        """The push service's origin, `https://host`, which its tokens name as their audience."""
         parts = split_url(self.endpoint)
         return f"{parts.scheme}://{parts.netloc}".lower()
 
@@ -99,6 +100,7 @@ class WebPushChannel:
         return exchange(self._client, messages, self._request, self._judge, hand_over, unsent=Verdict.RETRY)
 
     async def close(self) -> None:
+        """Close the connections to the push services."""
         await self._client.close()
 
     def _request(self, message: Rendered) -> Request:

@@ -48,6 +48,7 @@ class AnswerRule(contracts.Options):
         return self
 
     def holds(self, answer: Answer, said: JsonValue) -> bool:
+        """Whether the answer meets the rule. said: the JSON of its body, or None."""
         if self.status and answer.status not in self.status and f"{answer.status // 100}xx" not in self.status:
             return False
         if self.field is None:
@@ -126,6 +127,7 @@ class HttpSmsChannel:
         return exchange(self._client, messages, self._request, self._judge, hand_over)
 
     async def close(self) -> None:
+        """Close the connections to the service."""
         await self._client.close()
 
     def _request(self, message: Rendered) -> Request:

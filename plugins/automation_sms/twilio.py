@@ -81,6 +81,7 @@ class TwilioChannel:
         return exchange(self._client, messages, self._request, self._judge, hand_over)
 
     async def close(self) -> None:
+        """Close the connections to Twilio."""
         await self._client.close()
 
     async def resolve(self, messages: Sequence[Rendered]) -> list[Receipt]:

@@ -31,6 +31,7 @@ class Compared:
 
     @classmethod
     def of(cls, values: sp.csr_array) -> Compared:
+        """From ratings, CSR (what is compared × raters)."""
         made = [
             sp.csr_array((data, values.indices, values.indptr), shape=values.shape)
             for data in (values.data, np.ones(values.nnz), values.data**2)
@@ -39,9 +40,11 @@ class Compared:
 
     @property
     def transposed(self) -> Compared:
+        """The same values, (raters × what is compared)."""
         return Compared(*(part.T.tocsr() for part in (self.values, self.ones, self.squares)))
 
     def rows(self, block: slice) -> Compared:
+        """The same values of a block of rows."""
         return Compared(self.values[block], self.ones[block], self.squares[block])
 
 
@@ -55,12 +58,15 @@ class Shared:
     n: NDArray[np.float64]
 
     def products(self) -> NDArray[np.float64]:
+        """The sum of products over the shared raters of each pair, (pairs,)."""
         return self._sum(self.left.values, self.right.values)
 
     def sums(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The sums of the left and of the right values over the shared raters of each pair, (pairs,) each."""
         return self._sum(self.left.values, self.right.ones), self._sum(self.left.ones, self.right.values)
 
     def squares(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The sums of squares, left and right, over the shared raters of each pair, (pairs,) each."""
         return self._sum(self.left.squares, self.right.ones), self._sum(self.left.ones, self.right.squares)
 
     def _sum(self, left: sp.csr_array, right: sp.csr_array) -> NDArray[np.float64]:

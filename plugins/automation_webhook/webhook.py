@@ -82,6 +82,7 @@ class WebhookChannel:
         return exchange(self._client, messages, self._request, self._judge, hand_over)
 
     async def close(self) -> None:
+        """Close the connections to the receiver."""
         await self._client.close()
 
     def _request(self, message: Rendered) -> Request:
