@@ -21,7 +21,7 @@ _WEEKDAYS = ("", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturd
 def customers(
     context: typer.Context,
     action: Annotated[Literal["show"], typer.Argument(help="what to do")],
-    which: Annotated[str, typer.Argument(metavar="CUSTOMER", help="the shop's own id, an e-mail address or a number")],
+    which: Annotated[str, typer.Argument(metavar="CUSTOMER", help="an id, an e-mail address or a phone number")],
 ) -> None:
     """Show everything about one customer.
 

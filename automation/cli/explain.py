@@ -13,7 +13,7 @@ from automation.cli.plan import Name
 def explain(
     context: typer.Context,
     name: Name,
-    customer: Annotated[str, typer.Argument(help="the shop's own id of the customer")],
+    customer: Annotated[str, typer.Argument(help="the shop's own id, an e-mail address or a phone number")],
 ) -> None:
     """Explain why a customer got a message, or none.
 

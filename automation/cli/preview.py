@@ -15,7 +15,7 @@ from automation.errors import AutomationError
 if TYPE_CHECKING:
     from automation.types.message import Rendered
 
-Customer = Annotated[str, typer.Option("--customer", help="the shop's own id of the customer")]
+Customer = Annotated[str, typer.Option("--customer", help="the shop's own id, an e-mail address or a phone number")]
 
 
 def preview(

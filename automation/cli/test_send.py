@@ -16,7 +16,8 @@ def test_send(
     name: Name,
     to: Annotated[str, typer.Option(help="the address to send it to")],
     customer: Annotated[
-        str | None, typer.Option("--customer", help="whose message; by default the first of testing.customers")
+        str | None,
+        typer.Option("--customer", help="an id or an address; by default the first of testing.customers"),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="send every variant in every language")] = False,
 ) -> None:

@@ -14,7 +14,7 @@ from automation.clock import to_millis
 from automation.config.settings import Settings
 from automation.errors import ConfigurationError
 from automation.event_types import CONSENT_GIVEN, UNSUBSCRIBE
-from automation.inbound.identity import Person, person
+from automation.inbound.identity import Person, find_person
 from automation.store.inbox.inbox import InboxEvent
 from automation.store.people import consent, double_opt_in
 from automation.workspace.channels import channel_kinds
@@ -124,7 +124,7 @@ def record_by_hand(
     Returns the person and how many records are new. Raises `AutomationError` and `ConfigurationError`.
     """
     check_names(workspace, channel, topics)
-    who, now = person(workspace, wanted), workspace.clock.now()
+    who, now = find_person(workspace, wanted), workspace.clock.now()
     kind = channel_kinds(workspace)[channel]
     address = next((form for form, its_kind in who.addresses.items() if its_kind == kind), "")
     versions = workspace.project.settings.consent.text_versions

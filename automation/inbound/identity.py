@@ -1,8 +1,8 @@
-"""Which customer ids and addresses are one person."""
+"""Which customer ids and addresses are one person: the one lookup by customer id, e-mail address or phone number."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,60 +16,77 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 ADDRESS_COLUMNS = ("email", "phone", "push_token")
+_KINDS = {"email": "email", "phone": "phone", "push_token": "push"}
 
 
 @dataclass(frozen=True)
 class Person:
-    """One person: the ids that share an e-mail address, and every address of theirs as it is compared.
+    """One person: the ids that share an e-mail address, and all their addresses, normalised.
 
-    Without an id the address belongs to no customer, but something is on record about it.
+    customer: False if no customer has the id or address, but something is on record about it; ids may be empty then.
     """
 
     ids: Sequence[str]
     addresses: Mapping[str, str]
-    """Address → the kind that it is: email, phone or push."""
+    """Address → its kind: email, phone or push."""
     customer: bool = True
 
 
-def person(workspace: Workspace, wanted: str) -> Person:
-    """The person with this customer id, or else with this address. Raises `AutomationError` where nobody is known."""
+def find_person(workspace: Workspace, wanted: str) -> Person:
+    """The person with this customer id, or else with this address, in any spelling. Raises `AutomationError`.
+
+    The id that was asked for comes first, otherwise the smallest.
+    """
     warehouse = workspace.warehouse()
     try:
         customers = warehouse.table("customers")
-        rows = _with_id(customers, [wanted]) or _with_address(customers, wanted)
+        rows = _with_id(customers, wanted) or _with_address(customers, wanted)
         emails = {row["email"] for row in rows if row.get("email")}
         rows += [other for email in sorted(emails) for other in _with_address(customers, email)]
     finally:
         warehouse.close()
-    found = {row["customer_id"]: row for row in sorted(rows, key=lambda row: row["customer_id"] != wanted)}
-    if not found:
+    by_id = {row["customer_id"]: row for row in sorted(rows, key=lambda row: row["customer_id"] != wanted)}
+    if not by_id:
         return _on_record(workspace, wanted)
-    return Person(tuple(found), _addresses(found.values()))
+    return Person(tuple(by_id), _addresses(by_id.values()))
 
 
-def _with_id(customers: ir.Table, ids: Sequence[str]) -> list[dict[str, Any]]:
-    return _rows(customers, customers.customer_id.isin(ids))
+def find_customer(workspace: Workspace, wanted: str) -> str:
+    """The customer id itself, or else the first with this address. Raises `AutomationError` if no customer has it."""
+    person = find_person(workspace, wanted)
+    if not person.customer:
+        raise AutomationError(f"there is no customer with the id or address {wanted!r}; {_TO_IMPORT}")
+    return person.ids[0]
+
+
+_TO_IMPORT = "to import customers: automation import customers FILE"
+
+
+def _with_id(customers: ir.Table, customer_id: str) -> list[dict[str, Any]]:
+    return _rows(customers, customers.customer_id == customer_id)
 
 
 def _with_address(customers: ir.Table, address: str) -> list[dict[str, Any]]:
-    """Those whose e-mail address or phone number it is, however it is written there."""
-    forms = sorted({address.strip().lower(), normalise(address), _with_letters(normalise(address))})
-    same = customers.email.strip().lower().isin(forms)
+    """The customers whose e-mail address, phone number or push token it is, in any spelling."""
+    spellings = sorted({address.strip().lower(), normalise(address), _in_unicode(normalise(address))})
+    same = customers.email.strip().lower().isin(spellings)
     if "phone" in customers.columns:
-        same |= customers.phone.strip().isin(forms)
+        same |= customers.phone.strip().isin(spellings)
+    if "push_token" in customers.columns:
+        same |= customers.push_token == address.strip()
     return _rows(customers, same)
 
 
 def _rows(customers: ir.Table, condition: Any) -> list[dict[str, Any]]:
     columns = [name for name in ("customer_id", *ADDRESS_COLUMNS) if name in customers.columns]
-    found: list[dict[str, Any]] = (
+    rows: list[dict[str, Any]] = (
         customers.filter(condition).select(columns).order_by("customer_id").to_polars().to_dicts()
     )
-    return found
+    return rows
 
 
-def _with_letters(address: str) -> str:
-    """The domain in its own letters again: what the warehouse may hold."""
+def _in_unicode(address: str) -> str:
+    """The address with its domain in Unicode, as the warehouse may hold it."""
     local, at, domain = address.partition("@")
     return f"{local}{at}{'.'.join(_label(label) for label in domain.split('.'))}"
 
@@ -77,26 +94,24 @@ def _with_letters(address: str) -> str:
 def _label(label: str) -> str:
     try:
         return label.removeprefix("xn--").encode().decode("punycode") if label.startswith("xn--") else label
-    except UnicodeError:  # not punycode after all
+    except UnicodeError:  # not punycode
         return label
 
 
-def _addresses(rows: Any) -> dict[str, str]:
-    kinds = {"email": "email", "phone": "phone", "push_token": "push"}
-    return {normalise(row[name]): kind for row in rows for name, kind in kinds.items() if row.get(name)}
+def _addresses(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    return {normalise(row[name]): kind for row in rows for name, kind in _KINDS.items() if row.get(name)}
 
 
 def _on_record(workspace: Workspace, wanted: str) -> Person:
-    """Somebody who is no customer, or no more one, but of whom something is on record."""
+    """Somebody who is not, or no longer, a customer, but of whom something is on record."""
     form = normalise(wanted)
     with workspace.store.reading() as connection:
-        words = consent.history(connection, [wanted], [form])
-        listed = suppressions.list_rows(connection, address=form)
-        sent = message_history.read_history(connection, [wanted], [form])
-    if not words and not listed and not sent:
+        records = consent.history(connection, [wanted], [form])
+        suppressed = suppressions.list_rows(connection, address=form)
+        messages = message_history.read_history(connection, [wanted], [form])
+    if not records and not suppressed and not messages:
         raise AutomationError(
-            f"there is no customer with the id or address {wanted!r}, and nothing is on record about it; "
-            f"automation import customers brings them in"
+            f"there is no customer with the id or address {wanted!r}, and nothing is on record about it; {_TO_IMPORT}"
         )
-    ids = dict.fromkeys([word.customer_id for word in words] + [entry.customer_id for entry in sent])
+    ids = dict.fromkeys([row.customer_id for row in records] + [message.customer_id for message in messages])
     return Person(tuple(ids), {form: "email" if "@" in form else "phone"} if form not in ids else {}, False)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from automation.inbound.identity import Person, person
+from automation.inbound.identity import Person, find_person
 from automation.store.people import consent, double_opt_in, suppressions
 from automation.store.people.consent import ConsentRecordRow
 from automation.store.people.double_opt_in import ConsentRequestRow
@@ -38,7 +38,7 @@ class ConsentProof:
 
 def consent_proof(workspace: Workspace, wanted: str) -> ConsentProof:
     """Of the person with this customer id or address. Raises `AutomationError` for nobody known."""
-    return consent_proof_of(workspace, person(workspace, wanted))
+    return consent_proof_of(workspace, find_person(workspace, wanted))
 
 
 def consent_proof_of(workspace: Workspace, who: Person) -> ConsentProof:

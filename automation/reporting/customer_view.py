@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from automation.errors import AutomationError
-from automation.inbound.identity import person
+from automation.inbound.identity import Person, find_person
 from automation.reporting.timeline import TimelineEntry, timeline
 from automation.store.ledger import decisions
 from automation.store.ledger.decisions import DecisionRow
@@ -86,57 +86,35 @@ def customer_view(workspace: Workspace, wanted: str) -> CustomerView:
 
     Profiles are read as they are; refresh them first.
     """
-    who = person(workspace, wanted)
-    customer = customer_profile(workspace, who.ids[0]) if who.customer else None
+    who = find_person(workspace, wanted)
+    customer = customer_profile(workspace, who) if who.customer else None
     return CustomerView(customer, timeline(workspace, who))
 
 
-def customer_profile(workspace: Workspace, wanted: str) -> CustomerProfile:
-    """The customer with this id, or else with this e-mail address. Raises `AutomationError`."""
+def customer_profile(workspace: Workspace, who: Person) -> CustomerProfile:
+    """The profile of the person's first customer id."""
     warehouse, now = workspace.warehouse(), workspace.clock.now()
     try:
         data = snapshot(workspace, warehouse, now, with_decisions=True, versions=active_versions(workspace))
-        traits, others = _find(data.customers, wanted)
-        profile = _row(data.profiles, traits["customer_id"])
-        segments, unknown = _segments(data, traits["customer_id"])
+        traits = _row(data.customers, who.ids[0])
+        profile = _row(data.profiles, who.ids[0])
+        segments, unknown = _segments(data, who.ids[0])
     finally:
         warehouse.close()
-    ids = [traits["customer_id"], *others]
     with workspace.store.reading() as connection:
         topics = workspace.project.settings.topics
         return CustomerProfile(
-            customer_id=ids[0],
+            customer_id=who.ids[0],
             as_of=now,
             traits=traits,
-            same_address_ids=others,
+            same_address_ids=list(who.ids[1:]),
             profile=profile,
             segments=segments,
             unknown_segments=unknown,
-            permissions=[permission for topic in topics for permission in _permissions(connection, ids[0], topic)],
+            permissions=[permission for topic in topics for permission in _permissions(connection, who.ids[0], topic)],
             suppressed=_suppression(connection, traits.get("email")),
-            decisions=_newest_decisions(connection, ids),
+            decisions=_newest_decisions(connection, who.ids),
         )
-
-
-def _find(customers: ir.Table, wanted: str) -> tuple[dict[str, Any], list[str]]:
-    """The customer's known traits, and the other ids with the same e-mail address."""
-    rows = customers.filter(customers.customer_id == wanted).to_polars().to_dicts()
-    rows = rows or _with_address(customers, wanted)
-    if not rows:
-        raise AutomationError(
-            f"there is no customer with the id or e-mail address {wanted!r}; "
-            "to import them: automation import customers FILE"
-        )
-    first = rows[0]
-    same = _with_address(customers, first["email"]) if first.get("email") else []
-    others = [row["customer_id"] for row in same if row["customer_id"] != first["customer_id"]]
-    return {name: value for name, value in first.items() if value is not None}, others
-
-
-def _with_address(customers: ir.Table, address: str) -> list[dict[str, Any]]:
-    found = customers.filter(customers.email.strip().lower() == consent.normalise(address))
-    rows: list[dict[str, Any]] = found.order_by("customer_id").to_polars().to_dicts()
-    return rows
 
 
 def _row(table: ir.Table, customer_id: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from automation.errors import AutomationError
+from automation.inbound.identity import find_customer, find_person
 from automation.reporting.reasons import reason_text
 from automation.rules.compiler import evaluate
 from automation.rules.reads import offer_conditions, reads_decisions
@@ -68,19 +68,34 @@ class Explanation:
         }
 
 
-def explain(workspace: Workspace, campaign: str, customer_id: str, *, step: str | None = None) -> Explanation:
-    """The customer's newest decision of this campaign, or of one step of it.
+def explain(workspace: Workspace, campaign: str, wanted: str, *, step: str | None = None) -> Explanation:
+    """The newest decision of this campaign, or of one step of it, for a customer id or an address.
 
     If there is none, whether the rules hold now. Raises `AutomationError` for an unknown customer.
     """
+    found = _newest_decision(workspace, campaign, [wanted], step)
+    if found is None:
+        who = find_person(workspace, wanted)
+        if wanted not in who.ids:
+            found = _newest_decision(workspace, campaign, who.ids, step)
+    if found is None:
+        return _as_of_now(workspace, valid_campaign(workspace.project, campaign), find_customer(workspace, wanted))
     with workspace.store.reading() as connection:
-        found = decisions.find(connection, customer_id=customer_id, campaign=campaign, step=step, limit=1)
-        if found:
-            run = runs.get(connection, found[0].run_id)
-            pinned = LaunchedCampaigns(workspace.project).get(connection, run.launch_id)
-    if found:
-        return _from_run(workspace, pinned.campaign, run, found[0])
-    return _as_of_now(workspace, valid_campaign(workspace.project, campaign), customer_id)
+        run = runs.get(connection, found.run_id)
+        pinned = LaunchedCampaigns(workspace.project).get(connection, run.launch_id)
+    return _from_run(workspace, pinned.campaign, run, found)
+
+
+def _newest_decision(
+    workspace: Workspace, campaign: str, customers: Sequence[str], step: str | None
+) -> DecisionRow | None:
+    with workspace.store.reading() as connection:
+        found = [
+            row
+            for customer_id in customers
+            for row in decisions.find(connection, customer_id=customer_id, campaign=campaign, step=step, limit=1)
+        ]
+    return max(found, key=lambda row: row.decided_at, default=None)
 
 
 def _from_run(workspace: Workspace, campaign: Campaign, run: RunRow, decision: DecisionRow) -> Explanation:
@@ -117,8 +132,6 @@ def _as_of_now(workspace: Workspace, campaign: Campaign, customer_id: str) -> Ex
         marked = evaluate([campaign.audience.condition], data, workspace.project.registry, among=among).to_polars()
     finally:
         warehouse.close()
-    if marked.is_empty():
-        raise AutomationError(f"there is no customer {customer_id!r}; to import them: automation import customers FILE")
     row = marked.row(0, named=True)
     member = bool(row["holds_0"])
     return Explanation(

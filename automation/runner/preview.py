@@ -9,6 +9,7 @@ import polars as pl
 
 from automation.contracts import Snapshot
 from automation.errors import AutomationError
+from automation.inbound.identity import find_customer
 from automation.messages.template.files import read_templates
 from automation.pipeline.decide import Decided, RunContext, decide
 from automation.rules.compiler import evaluate
@@ -26,7 +27,7 @@ from automation.workspace.workspace import Workspace
 
 
 def preview(workspace: Workspace, name: str, customer: str) -> Sample:
-    """Raises `AutomationError` if there is no such customer, or they would get no message."""
+    """The message for a customer id or an address. Raises `AutomationError` for an unknown customer, or no message."""
     run, decided = _decide_one(workspace, name, customer)
     return _require_messages(render_samples(workspace, run, decided, 1, workspace.clock.now()))[0]
 
@@ -52,13 +53,13 @@ def _require_messages(samples: Sequence[Sample]) -> list[Sample]:
 
 def _decide_one(workspace: Workspace, name: str, customer: str) -> tuple[RunContext, Decided]:
     """The decision for one customer, as if nobody were held out."""
-    campaign = valid_campaign(workspace.project, name)
+    campaign, customer_id = valid_campaign(workspace.project, name), find_customer(workspace, customer)
     warehouse = workspace.warehouse()
     try:
         versions = active_versions(workspace)
         now = workspace.clock.now()
         data = snapshot(workspace, warehouse, now, with_decisions=reads_decisions(campaign), versions=versions)
-        row = _one_customer(workspace, data, campaign, customer)
+        row = _one_customer(workspace, data, campaign, customer_id)
         run = context(
             workspace, campaign, data, send=campaign.first_send, versions=versions, due_at=now, due_local=None
         )
@@ -75,12 +76,10 @@ def _without_holdout(campaign: Campaign) -> Campaign:
 
 
 def _one_customer(workspace: Workspace, data: Snapshot, campaign: Campaign, customer: str) -> pl.DataFrame:
-    """The customer's row of an audience. Raises `AutomationError` for an unknown customer."""
+    """The customer's row of an audience."""
     among = pl.Series("customer_id", [customer], dtype=pl.String)
     when = offer_conditions(campaign)
     marked = evaluate(when, data, workspace.project.registry, among=among)
     held = marked.select("customer_id", **{f"when_{n}": marked[f"holds_{n}"] for n in range(len(when))})
     row: pl.DataFrame = held.inner_join(data.customers, "customer_id").to_polars()
-    if row.is_empty():
-        raise AutomationError(f"there is no customer {customer!r}; to import them: automation import customers FILE")
     return row

@@ -175,7 +175,7 @@ def test_a_preview_needs_no_audience(toy: Workspace) -> None:
     sample = preview(toy, "toy", "c6")  # Finn never bought
     assert sample.rendered is not None
     assert "Hello Finn" in sample.rendered.html
-    with pytest.raises(AutomationError, match="there is no customer 'c99'; to import them: automation"):
+    with pytest.raises(AutomationError, match="there is no customer with the id or address 'c99', and nothing"):
         preview(toy, "toy", "c99")
 
 

@@ -175,7 +175,10 @@ def test_preview_and_test_send_leave_the_ledger_alone(filled: Run, root: Path) -
     (line,) = (root / "var" / "outbox" / "messages.jsonl").read_text().splitlines()
     assert (json.loads(line)["to"], json.loads(line)["subject"]) == ("me@agency.example", "[Test] Hello")
     assert filled("status")["runs"] == []
-    assert "there is no customer 'c99'" in filled("preview", "hello", "--customer", "c99", ends=1)["error"]["message"]
+    assert (
+        "there is no customer with the id or address 'c99'"
+        in filled("preview", "hello", "--customer", "c99", ends=1)["error"]["message"]
+    )
     told = filled("test-send", "hello", "--customer", "c7", "--to", "nobody", ends=1)["error"]["message"]
     assert told.startswith("the email channel answered failed")
 

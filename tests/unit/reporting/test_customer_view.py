@@ -16,6 +16,7 @@ from automation.cli.main import main
 from automation.cli.output import Table, Text
 from automation.clock import ManualClock
 from automation.errors import AutomationError
+from automation.inbound.identity import find_person
 from automation.reporting.customer_view import CustomerProfile, customer_profile
 from automation.runner.run import advance, claim
 from automation.schedule.due_times import Due
@@ -42,6 +43,10 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
         yield made
 
 
+def profile_of(workspace: Workspace, wanted: str) -> CustomerProfile:
+    return customer_profile(workspace, find_person(workspace, wanted))
+
+
 def shown(found: CustomerProfile) -> str:
     parts = []
     for block in profile_blocks(found, "EUR"):
@@ -54,7 +59,7 @@ def shown(found: CustomerProfile) -> str:
 
 
 def test_shows_how_a_customer_buys(workspace: Workspace) -> None:
-    found = customer_profile(workspace, "c00000")
+    found = profile_of(workspace, "c00000")
     assert found.profile["recency_days"] == 4.0
     assert (found.profile["frequency"], found.profile["monetary"]) == (2, 60.5)
     text = shown(found)
@@ -68,16 +73,16 @@ def test_shows_how_a_customer_buys(workspace: Workspace) -> None:
 
 
 def test_says_what_there_is_not(workspace: Workspace) -> None:
-    found = customer_profile(workspace, "c00001")
+    found = profile_of(workspace, "c00001")
     assert found.profile == {"customer_id": "c00001", "lifecycle": "never_bought", "outlier": False}
     assert "never bought" in shown(found)
     assert "purchases | none" in shown(found)
 
 
 def test_finds_by_address_in_any_case_and_names_the_other_ids(workspace: Workspace) -> None:
-    found = customer_profile(workspace, " C00000@Toy.example")
+    found = profile_of(workspace, " C00000@Toy.example")
     assert (found.customer_id, found.same_address_ids) == ("c00000", ["c00002"])
-    assert customer_profile(workspace, "c00002").same_address_ids == ["c00000"]
+    assert profile_of(workspace, "c00002").same_address_ids == ["c00000"]
     assert "same e-mail address as c00002" in shown(found)
 
 
@@ -85,7 +90,7 @@ def test_shows_the_decisions_of_all_ids_with_the_address(workspace: Workspace) -
     run = claim(workspace, "hello", Due(RunKind.MANUAL, "by-hand", NOON))
     assert run is not None
     advance(workspace, LaunchedCampaigns(workspace.project), run.id)
-    found = customer_profile(workspace, "c00000")
+    found = profile_of(workspace, "c00000")
     assert sorted(row.customer_id for row in found.decisions) == ["c00000", "c00002"]
 
 
@@ -94,12 +99,14 @@ def test_shows_a_suppression(workspace: Workspace) -> None:
         consent.suppress(
             connection, ["c00000@toy.example"], channel="email", reason="hard_bounce", source="test", now=NOON
         )
-    assert "the e-mail address is suppressed: hard_bounce" in shown(customer_profile(workspace, "c00000"))
+    assert "the e-mail address is suppressed: hard_bounce" in shown(profile_of(workspace, "c00000"))
 
 
 def test_nobody_is_a_failure_that_says_what_to_do(workspace: Workspace) -> None:
-    with pytest.raises(AutomationError, match="no customer with the id or e-mail address 'eve'; to import"):
-        customer_profile(workspace, "eve")
+    with pytest.raises(
+        AutomationError, match="no customer with the id or address 'eve', and nothing is on record about it; to import"
+    ):
+        profile_of(workspace, "eve")
 
 
 def test_a_program_reads_it_as_json(

@@ -14,7 +14,7 @@ from support.project import launched_project
 from support.toy_project import deliver
 
 from automation.clock import ManualClock
-from automation.inbound.identity import person
+from automation.inbound.identity import find_person
 from automation.reporting.consent_proof import consent_proof, export_consents, pending_confirmations, suppression_list
 from automation.reporting.customer_view import customer_view
 from automation.reporting.doctor import diagnose
@@ -49,7 +49,7 @@ QUESTIONS: dict[str, Callable[[Workspace], object]] = {
     "profile_report": profile_report,
     "report": lambda workspace: report(workspace, "hello"),
     "run_status": lambda workspace: run_status(workspace, 1),
-    "timeline": lambda workspace: timeline(workspace, person(workspace, "c00000")),
+    "timeline": lambda workspace: timeline(workspace, find_person(workspace, "c00000")),
 }
 
 

@@ -15,7 +15,7 @@ from support.toy_project import deliver
 from automation.cli.main import main
 from automation.clock import ManualClock, to_millis
 from automation.errors import AutomationError
-from automation.inbound.identity import person
+from automation.inbound.identity import find_person
 from automation.reporting.timeline import timeline
 from automation.runner.run import advance, claim
 from automation.schedule.due_times import Due
@@ -61,7 +61,7 @@ def test_everything_is_there_across_ids_and_the_newest_stands_last(workspace: Wo
             connection, ["c00002"], channel="email", topic="promotions", granted=False, at=NOON + HOUR,
             source="preference centre", method="form", address="C00000@toy.example",
         )  # fmt: skip
-    found = timeline(workspace, person(workspace, "c00002"))
+    found = timeline(workspace, find_person(workspace, "c00002"))
     same = "another customer of this run has the same address"
     assert sorted((m.what, m.detail) for m in found) == sorted(
         [
@@ -81,7 +81,7 @@ def test_everything_is_there_across_ids_and_the_newest_stands_last(workspace: Wo
     assert found[-1].what == "due"
     assert found[-1].at == NOON + 2 * HOUR
     deliver(workspace, after=2 * HOUR)
-    last = timeline(workspace, person(workspace, "c00000"))[-1]
+    last = timeline(workspace, find_person(workspace, "c00000"))[-1]
     assert (last.what, last.at) == ("refused", NOON + 2 * HOUR)
     assert last.detail in (
         "consent for this channel and topic was withdrawn",
@@ -92,7 +92,7 @@ def test_everything_is_there_across_ids_and_the_newest_stands_last(workspace: Wo
 def test_a_stranger_of_whom_something_is_on_record_has_a_timeline(workspace: Workspace) -> None:
     with workspace.store.transaction() as connection:
         consent.suppress(connection, ["@spam.example"], channel="", reason="manual", source="ana", now=NOON)
-    found = person(workspace, "x@Spam.example")
+    found = find_person(workspace, "x@Spam.example")
     assert (found.ids, found.customer) == ((), False)
     assert [(m.what, m.about, m.address) for m in timeline(workspace, found)] == [
         ("suppressed", "every topic", "@spam.example")
@@ -101,7 +101,7 @@ def test_a_stranger_of_whom_something_is_on_record_has_a_timeline(workspace: Wor
 
 def test_nobody_at_all_is_a_failure_that_says_what_to_do(workspace: Workspace) -> None:
     with pytest.raises(AutomationError, match="no customer with the id or address 'eve', and nothing is on record"):
-        person(workspace, "eve")
+        find_person(workspace, "eve")
 
 
 def test_the_command_finds_by_any_spelling_of_the_address(
