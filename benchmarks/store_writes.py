@@ -38,7 +38,7 @@ def rows(no: int) -> pl.DataFrame:
         "step": "send", "visit": 0,
         "outcome": "message", "reason": "selected", "detail": "", "variant": "plain", "offer": "pct10", "items": ITEMS,
         "propensities": '{"arm":{"holdout":0.1,"contacted":0.9}}', "channel": "email",
-        "due_at": at, "expires_at": at + 86_400_000, "quiet_from": None, "quiet_until": None,
+        "due_at": at, "expires_at": at + 86_400_000, "quiet_hours": None, "quiet_zone": None,
         "template": "winback", "context": CONTEXT, "coupon": None,
     }  # fmt: skip
     ids = [f"c{no * BATCH + n:07d}" for n in range(BATCH)]
@@ -82,7 +82,7 @@ DECISION = (
 )
 MESSAGE = (
     "INSERT INTO message (id, decision_id, customer_id, channel, address, recipient, queue, due_at, expires_at, "
-    "quiet_from, quiet_until, template, context, "
+    "quiet_hours, quiet_zone, template, context, "
     "run_id, batch_no, topic, state, attempt) VALUES (" + ",".join("?" * 18) + ")"
 )
 CONTACT = (

@@ -180,8 +180,8 @@ def _rows(no: int, size: int, due: int) -> pl.DataFrame:
     fixed = {
         "step": "send", "visit": 0,
         "outcome": "message", "reason": "selected", "detail": "", "variant": None, "offer": None, "propensities": "{}",
-        "channel": "email", "due_at": due, "expires_at": due + 86_400_000, "quiet_from": None,
-        "quiet_until": None, "template": "winback", "coupon": None,
+        "channel": "email", "due_at": due, "expires_at": due + 86_400_000, "quiet_hours": None,
+        "quiet_zone": None, "template": "winback", "coupon": None,
     }  # fmt: skip
     frame = pl.DataFrame(
         {

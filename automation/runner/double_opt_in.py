@@ -167,11 +167,11 @@ def _launch(workspace: Workspace, connection: Connection, name: str, text: str, 
     )  # fmt: skip
 
 
-def ask_or_say_why_not(workspace: Workspace, told: str | None) -> tuple[list[RunRow], str | None]:
+def ask_or_say_why_not(workspace: Workspace, logged: str | None) -> tuple[list[RunRow], str | None]:
     """`ask` for the daemon: an error is logged once, until it changes. Returns the new runs and the error."""
     try:
         return ask(workspace), None
     except AutomationError as error:
-        if str(error) != told:
+        if str(error) != logged:
             log.warning("confirmation requests cannot be sent; they wait", because=str(error))
         return [], str(error)
