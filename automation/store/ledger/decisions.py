@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import polars as pl
@@ -202,29 +202,6 @@ def written_to(
     if since is not None:
         query = query.where(_cap_entry.c.at >= to_millis(since))
     return {value for row in connection.execute(query) for value in row if value}
-
-
-def under_cap_from(
-    connection: Connection,
-    customers: Sequence[str],
-    *,
-    sends: int,
-    window: timedelta,
-    now: datetime,
-    topics: Sequence[str],
-) -> dict[str, int]:
-    """Those of a batch who were promised at least `sends` messages of these topics within `window`, each with the
-    milliseconds at which one more may be sent: when the `sends`-th latest leaves the window."""
-    place = sa.func.row_number().over(partition_by=_cap_entry.c.customer_id, order_by=_cap_entry.c.at.desc())
-    ranked = (
-        sa.select(_cap_entry.c.customer_id, _cap_entry.c.at, place.label("place"))
-        .where(_cap_entry.c.customer_id.in_(customers), _cap_entry.c.topic.in_(topics))
-        .where(_cap_entry.c.at > to_millis(now - window))
-        .subquery()
-    )
-    query = sa.select(ranked.c.customer_id, ranked.c.at).where(ranked.c.place == sends)
-    length = int(window.total_seconds() * 1000)
-    return {row.customer_id: row.at + length for row in connection.execute(query)}
 
 
 def reasons(connection: Connection, run_id: int) -> dict[tuple[str, str], int]:

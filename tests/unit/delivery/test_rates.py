@@ -45,6 +45,19 @@ def test_the_next_tick_goes_on_where_the_last_one_ended() -> None:
     assert slots(later, [grant(n) for n in range(6, 9)]) == [0.2, 0.25, None]
 
 
+def test_fifty_per_second_are_exactly_five_hundred_in_ten_seconds() -> None:
+    """A tick every 7 ms for eleven seconds, each for what has room; the slots of any ten seconds are counted."""
+    rows: dict[str, RateLaneRow] = {}
+    times: list[int] = []
+    for now in range(NOW, NOW + 11_000_000, 7_000):
+        tick = limits(ChannelSettings("smtp", rate=Rate(50, "second")), rows=rows, now=now)
+        granted = [tick.slot(grant(n)) for n in range(tick.room(QUEUE))]
+        times += [now + round(one.wait * 1e6) for one in granted if isinstance(one, Grant)]
+        rows = {row.name: row for row in tick.changed()} or rows
+    for began in range(NOW, NOW + 1_000_000, 100_000):
+        assert sum(began <= at < began + 10_000_000 for at in times) == 500
+
+
 def test_slots_that_a_busy_machine_missed_are_made_up_for_but_not_those_of_a_pause() -> None:
     name = provider_lane("email", 0)
     busy = limits(
