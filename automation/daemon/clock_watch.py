@@ -1,4 +1,4 @@
-"""Notices that the clock jumped: what is due by a wrong clock must neither start nor expire."""
+"""Notices a clock that jumped: nothing may start or expire by a wrong clock."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _NEW_REFERENCE = 3_600.0
 
 
 class ClockWatch:
-    """Compares the clock with one that never jumps, from when it was made. Cheap; asked before every commit.
+    """Compares the wall clock with one that never jumps. Cheap; checked before every commit.
 
-    A jump pauses everything until the clock is back, or a person says that it is right: `automation resume --clock`.
+    A jump pauses everything until the clock is back, or a person confirms it: `automation resume --clock`.
     """
 
     def __init__(self, clock: Clock, steadily: Callable[[], float] = steady) -> None:
@@ -31,34 +31,34 @@ class ClockWatch:
         self.paused = False
 
     def trusts(self) -> bool:
-        """Whether the clock goes as it should."""
+        """Whether the clock has not jumped."""
         at, since = self._from
         passed = self._steadily() - since
         self.jumped = self._clock.now() - at - timedelta(seconds=passed)
         if abs(self.jumped) > GAP:
             return False
         if passed > _NEW_REFERENCE:
-            self._from = (self._clock.now(), self._steadily())  # a clock that is set right little by little
+            self._from = (self._clock.now(), self._steadily())  # a clock that is corrected in small steps
         return True
 
     def accept(self) -> None:
-        """The clock is right as it is."""
+        """Take the clock as right."""
         self._from = (self._clock.now(), self._steadily())
 
 
 def follow(watch: ClockWatch, workspace: Workspace) -> bool:
-    """Pause and resume by what the watch says; returns whether the schedule may go on."""
+    """Pause after a jump and resume after it; returns whether the schedule may continue."""
     trusted = watch.trusts()
     with workspace.store.reading() as connection:
         paused = pauses.CLOCK in pauses.paused_scopes(connection).scopes
     if not trusted and watch.paused and not paused:
-        log.warning("somebody says that the clock is right", jump=str(watch.jumped))
+        log.warning("the clock was confirmed by a person", jump=str(watch.jumped))
         watch.accept()
         trusted = True
     elif not trusted and not watch.paused:
         pause(workspace, watch.jumped)
     elif trusted and watch.paused and paused:
-        log.warning("the clock is back")
+        log.warning("the clock is right again")
         with workspace.store.transaction() as connection:
             pauses.resume(connection, [pauses.CLOCK])
         paused = False
@@ -67,7 +67,7 @@ def follow(watch: ClockWatch, workspace: Workspace) -> bool:
 
 
 def pause(workspace: Workspace, jump: timedelta) -> None:
-    """Nothing starts, leaves or expires by a clock like this."""
+    """Pause everything: nothing starts, is sent or expires."""
     reason = f"the clock jumped {_way(jump)}"
     log.error("everything is paused", because=reason)
     with workspace.store.transaction() as connection:

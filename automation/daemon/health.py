@@ -1,4 +1,4 @@
-"""Whether the daemon is alive and what it is doing: a summary that it writes down and anybody may read."""
+"""Whether the daemon is alive and what it is doing: its heartbeat file, and how to read it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SILENT = timedelta(seconds=30)
 
 @dataclass(frozen=True)
 class Beat:
-    """What the daemon wrote down last. `doing`: starting, running, stopping or stopped."""
+    """The daemon's last heartbeat. `doing`: starting, running, stopping or stopped."""
 
     pid: int
     started_at: datetime
@@ -29,7 +29,7 @@ class Beat:
     next_due: dict[str, str] = field(default_factory=dict)
 
     def write(self, data_dir: Path) -> None:
-        """Replace the file whole, so that a reader never sees half of it."""
+        """Replace the file in one step, so that a reader never sees half of it."""
         text = json.dumps(asdict(self), default=lambda at: at.isoformat())
         part = data_dir / f"{FILE}.part"
         part.write_text(text)
@@ -38,7 +38,7 @@ class Beat:
 
 @dataclass(frozen=True)
 class Health:
-    """The daemon as seen from outside; `beat` is its last word, also of one that has ended."""
+    """The daemon as seen from outside; `beat` is its last heartbeat, also after its end."""
 
     alive: bool
     responding: bool
@@ -60,12 +60,12 @@ class Health:
             silent = "" if self.responding else f"; it last reported at {self.beat.at:%H:%M:%S} UTC"
             return f"daemon: alive ({since}{doing}; {self.beat.sent:,} sent){silent}"
         if self.alive:
-            return f"a process works on this project ({self.pid})"
+            return f"a process is working on this project ({self.pid})"
         return "daemon: not running; start it: automation daemon"
 
 
 def read_health(data_dir: Path, now: datetime) -> Health:
-    """Whether somebody holds the project's lock, and what was written down."""
+    """Whether a process holds the project's lock, and the last heartbeat."""
     pid = holder(data_dir)
     beat = _read(data_dir / FILE)
     mine = beat if pid is not None and beat is not None and beat.pid == pid else None

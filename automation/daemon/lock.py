@@ -1,4 +1,4 @@
-"""One process delivers for a project at a time: whoever holds the lock is the ledger's only committer."""
+"""The project's lock: the process that holds it is the ledger's only committer."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Locked(AutomationError):
 
 @contextmanager
 def holding(data_dir: Path) -> Iterator[None]:
-    """Hold the project's lock; the kernel lets go of it when the process ends, however it ends. Raises `Locked`."""
+    """Hold the project's lock; the kernel releases it when the process ends in any way. Raises `Locked`."""
     data_dir.mkdir(parents=True, exist_ok=True)
     file = os.open(data_dir / FILE, os.O_RDWR | os.O_CREAT, 0o644)
     try:
@@ -43,7 +43,7 @@ def holding(data_dir: Path) -> Iterator[None]:
 
 
 def holder(data_dir: Path) -> int | None:
-    """The process that holds the lock, 0 where its id can't be read, None where nobody does."""
+    """The process that holds the lock: 0 if its id can't be read, None if nobody holds it."""
     try:
         file = os.open(data_dir / FILE, os.O_RDONLY)
     except FileNotFoundError:

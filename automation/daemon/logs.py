@@ -18,7 +18,7 @@ _CHATTY = ("alembic", "apscheduler", "watchfiles", "asyncio")
 
 
 def log_to(folder: Path, file_name: str = FILE) -> None:
-    """Send every log line of this process to a file in the folder. Secrets are a type that prints stars."""
+    """Send every log line of this process to a file in the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,

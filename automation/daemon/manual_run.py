@@ -1,4 +1,4 @@
-"""One run that a person asked for, worked on here or watched while the daemon works on it."""
+"""A run that a person started, delivered in this process or watched while the daemon delivers it."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from automation.workspace.workspace import Workspace
 
 _LOOK_EVERY = 0.5
 _IN_THIS_PROCESS = 2_000
-"""Fewer messages than this are sent before delivering processes have started."""
+"""Up to so many messages, this process delivers faster than workers could start."""
 _OVER = (RunState.HELD, RunState.DONE, RunState.FAILED, RunState.STOPPED, RunState.EXPIRED)
 
 
 def request(
     workspace: Workspace, campaign: str, key: str | None, *, confirmed_by: str | None = None
 ) -> tuple[RunRow, bool]:
-    """The run of this request, and whether it is new. Raises `AutomationError` where the campaign isn't launched.
+    """The run of this request, and whether it is new. Raises `AutomationError` if the campaign isn't launched.
 
-    confirmed_by: who lets it pass every guard.
+    confirmed_by: the person who releases it from every guard.
     """
     key = key or new_request_id()
     backup.look(workspace)
@@ -43,9 +43,9 @@ def request(
 
 
 def work(workspace: Workspace, run_id: int, progress: Progress = quiet) -> None:
-    """Bring the run as far as it comes now; while another process holds the lock, watch, and take over if it ends."""
+    """Plan and deliver what is due now; while another process holds the lock, watch, and take over if it ends."""
     look: Progress = quiet
-    while not _comes_no_further(workspace, run_id, look):
+    while not _has_finished_for_now(workspace, run_id, look):
         try:
             with holding(workspace.project.data_dir):
                 _work_here(workspace, run_id, progress)
@@ -67,14 +67,14 @@ def _work_here(workspace: Workspace, run_id: int, progress: Progress) -> None:
 
 
 def _of_run(workspace: Workspace, run_id: int, progress: Progress) -> Progress:
-    """Sending counts all messages that are due; what is shown should end at this run's own number."""
+    """Delivery counts all due messages; the progress shown ends at this run's own number."""
     with workspace.store.reading() as connection:
         total = ledger.account(connection, run_id).queued
     return lambda stage, done, _all: progress(stage, min(done, total), total)
 
 
-def _comes_no_further(workspace: Workspace, run_id: int, progress: Progress) -> bool:
-    """Whether it is over, or waits for a time that is still to come."""
+def _has_finished_for_now(workspace: Workspace, run_id: int, progress: Progress) -> bool:
+    """Whether the run is over, or waits for a later time."""
     with workspace.store.reading() as connection:
         run = runs.get(connection, run_id)
         account = ledger.account(connection, run_id)

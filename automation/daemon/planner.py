@@ -1,4 +1,4 @@
-"""Freezes and plans claimed runs, one after the other, beside the clock and the sending."""
+"""Freezes and plans claimed runs, one after the other, beside the scheduler and the sender."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FLUSH_EVERY = 300.0
 
 
 class Planner(threading.Thread):
-    """Takes runs that are created or half planned, also those that an earlier process left."""
+    """Plans runs that are created or partly planned, also those of an earlier process."""
 
     def __init__(self, workspace: Callable[[], Workspace], planned: Callable[[], None]) -> None:
         super().__init__(name="planner", daemon=True)
@@ -47,12 +47,12 @@ class Planner(threading.Thread):
         self._work.set()
 
     def read_files_anew(self) -> None:
-        """The project's files are others: they may be ones to launch."""
+        """The project's files changed: some may have to be launched (`launch: on_merge`)."""
         self._files_changed = True
         self._work.set()
 
     def stop(self) -> None:
-        """Stop before the next batch; what is planned stays planned."""
+        """Stop before the next batch; planned batches stay planned."""
         self._stopping.set()
         self._work.set()
 
@@ -63,7 +63,7 @@ class Planner(threading.Thread):
             try:
                 self._launch_merged()
                 self._plan_all()
-                self._flush_now_and_then()
+                self._flush_if_due()
             except Exception:
                 log.exception("planning failed")
                 self._flushed = monotonic()
@@ -83,9 +83,11 @@ class Planner(threading.Thread):
             self._plan(workspace, pinned, run)
             self._planned()
 
-    def _flush_now_and_then(self) -> None:
-        """What waits in the store reaches the warehouse within minutes, even where no run asks for it. Here, because no
-        two flushes may overlap."""
+    def _flush_if_due(self) -> None:
+        """Move events to the warehouse every five minutes, even if no run needs them.
+
+        The planner does it because no two flushes may overlap.
+        """
         if monotonic() - self._flushed < _FLUSH_EVERY:
             return
         workspace = self._workspace()
@@ -103,9 +105,7 @@ class Planner(threading.Thread):
         unplanned = [run for run in reversed(found) if run.state is not RunState.SENDING]
         now = monotonic()
         ready = [run for run in unplanned if run.campaign not in paused.scopes and self._is_ready(run, now)]
-        return sorted(
-            ready, key=lambda run: -_priority(workspace, run)
-        )  # the first to plan is the first under the caps
+        return sorted(ready, key=lambda run: -_priority(workspace, run))  # planned first, first under the caps
 
     def _is_ready(self, run: RunRow, now: float) -> bool:
         released = run.state is not RunState.HELD and bool(run.confirmed)
@@ -120,7 +120,7 @@ class Planner(threading.Thread):
                 return
             log.info("run planned", run=run.id, campaign=run.campaign, seconds=round(monotonic() - started, 1))
             if copies := send_seeds(workspace, pinned, run.id):
-                log.info("seeds sent", run=run.id, copies=copies)
+                log.info("seed copies sent", run=run.id, copies=copies)
         except Exception:
             self._not_before[run.id] = monotonic() + _TRY_AGAIN_AFTER
             log.exception("run can't be planned", run=run.id, campaign=run.campaign)
@@ -128,7 +128,7 @@ class Planner(threading.Thread):
             self.planning = None
 
     def _note_hold(self, workspace: Workspace, run: RunRow) -> None:
-        """Look again at a held run after a while, or as soon as it is confirmed."""
+        """Check a held run again after a while, or as soon as it is released."""
         with workspace.store.reading() as connection:
             now = runs.get(connection, run.id)
         if now.hold is not None:
@@ -138,6 +138,6 @@ class Planner(threading.Thread):
 
 
 def _priority(workspace: Workspace, run: RunRow) -> int:
-    """The campaign's, as its file stands now."""
+    """The campaign's priority in its current file."""
     file = workspace.project.campaigns.get(run.campaign)
     return file.campaign.priority if file is not None and file.campaign is not None else 50

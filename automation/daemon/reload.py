@@ -1,4 +1,4 @@
-"""Notices that a file of the project changed: config.yaml, campaigns/, templates/ and plugins/, nothing else."""
+"""Watches the project's files: config.yaml, campaigns/, templates/ and plugins/, nothing else."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SETTLED_MS = 400  # editors write a file in several steps
 
 
 class Watcher(threading.Thread):
-    """Calls `changed` with the names of the files, relative to the project."""
+    """Calls `changed` with the names of changed files, relative to the project."""
 
     def __init__(self, root: Path, changed: Callable[[list[str]], None]) -> None:
         super().__init__(name="watcher", daemon=True)
@@ -28,7 +28,7 @@ class Watcher(threading.Thread):
             while not self._stopping.is_set():
                 self._wait_for_a_change()
         except Exception:
-            log.exception("files are no longer watched: restart the daemon to take changes over")
+            log.exception("files are no longer watched; restart the daemon to apply changes")
 
     def _wait_for_a_change(self) -> None:
         from watchfiles import watch

@@ -1,4 +1,4 @@
-"""The clock: APScheduler says when to look, the store says what is due.
+"""When to look for due campaigns: APScheduler says when, the store says what is due.
 
 Its jobs live in memory and are built from the launched campaigns. A job claims what its campaign's schedule and the
 store agree is due; a sweep does the same every minute, so that a failed job or a machine that slept loses nothing.
@@ -81,4 +81,4 @@ class Scheduler:
         try:
             self._claim(entry)
         except Exception:
-            log.exception("due time could not be claimed; the next sweep tries again", campaign=name)
+            log.exception("a due time could not be claimed; the next sweep retries", campaign=name)

@@ -1,6 +1,6 @@
-"""Delivers what is due, for as long as the daemon lives, and closes runs that are through.
+"""Delivers what is due while the daemon runs, and finishes runs that are complete.
 
-Delivering processes are started when something is due, and end a minute after the last message.
+Workers start when something is due, and end a minute after the last message.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ log = structlog.get_logger(__name__)
 _LOOK_EVERY = 1.0
 _LONGEST_PAUSE = 4.0
 _LINGER = 60.0
-_TIDY_EVERY = 60.0
+_CHECKPOINT_EVERY = 60.0
 
 
 class Sender(threading.Thread):
-    """The project's one committer: a worker whenever something is due."""
+    """The project's only committer: one delivery after another, whenever something is due."""
 
     def __init__(self, workspace: Callable[[], Workspace], may_grant: Callable[[], bool] = lambda: True) -> None:
         super().__init__(name="sender", daemon=True)
@@ -39,21 +39,21 @@ class Sender(threading.Thread):
         self._work = threading.Event()
         self._check_runs = True
         self._recovered = False
-        self._tidied = monotonic()
+        self._checkpointed = monotonic()
         self._stopping = False
 
     def wake(self) -> None:
-        """A run was planned: there may be something to send, or nothing at all to wait for."""
+        """A run was planned: there may be something to send, or the run may be complete already."""
         self._check_runs = True
         self._work.set()
 
     def renew(self) -> None:
-        """Take the project's settings anew after what is on its way."""
+        """Use the project's new settings, after the messages on their way."""
         if self._delivery is not None:
             self._delivery.stop()
 
     def stop(self) -> None:
-        """Grant nothing more; what is on its way is waited for and written down."""
+        """Grant nothing more, and wait for the results of the messages on their way."""
         self._stopping = True
         self.renew()
         self._work.set()
@@ -62,37 +62,37 @@ class Sender(threading.Thread):
         pause = _LOOK_EVERY
         while not self._stopping:
             try:
-                self._fly_if_due()
+                self._deliver_if_due()
                 pause = _LOOK_EVERY
             except Exception:
                 pause = min(pause * 2, _LONGEST_PAUSE)
-                log.exception("sending failed", again_in_seconds=pause)
+                log.exception("delivery failed; retrying", retry_in_seconds=pause)
             self._work.wait(pause)
             self._work.clear()
 
-    def _fly_if_due(self) -> None:
+    def _deliver_if_due(self) -> None:
         workspace = self._workspace()
         if not self._recovered:
             take_over(workspace)
             self._recovered = self._check_runs = True
         while not self._stopping and self._is_due(workspace):
-            self._fly(workspace)
+            self._deliver(workspace)
             workspace = self._workspace()
         self._finish_runs()
-        self._tidy(workspace)
+        self._checkpoint(workspace)
 
-    def _tidy(self, workspace: Workspace) -> None:
-        """Take in what the web app and commands wrote while nothing was sent: nobody else may checkpoint."""
-        if monotonic() - self._tidied >= _TIDY_EVERY:
+    def _checkpoint(self, workspace: Workspace) -> None:
+        """Checkpoint what the web app and commands wrote while nothing was sent; nobody else may."""
+        if monotonic() - self._checkpointed >= _CHECKPOINT_EVERY:
             workspace.store.checkpoint()
-            self._tidied = monotonic()
+            self._checkpointed = monotonic()
 
     def _is_due(self, workspace: Workspace) -> bool:
         with workspace.store.reading() as connection:
             due = queues.next_due(connection)
         return due is not None and due <= workspace.clock.now()
 
-    def _fly(self, workspace: Workspace) -> None:
+    def _deliver(self, workspace: Workspace) -> None:
         if self._pinned is None or self._pinned.project is not workspace.project:
             self._pinned = LaunchedCampaigns(workspace.project)
         executor = executor_of(workspace)
@@ -102,7 +102,7 @@ class Sender(threading.Thread):
         before = self.sent
         try:
             linger = _LINGER if executor is not None else 0.0
-            settled = asyncio.run(delivery.deliver_due(linger=linger, idle=lambda: self._ran_dry(delivery, before)))
+            settled = asyncio.run(delivery.deliver_due(linger=linger, idle=lambda: self._on_idle(delivery, before)))
             if settled:
                 log.info("messages settled", settled=settled, sent=delivery.sent)
         finally:
@@ -110,8 +110,8 @@ class Sender(threading.Thread):
             self._delivery = None
             self._check_runs = True
 
-    def _ran_dry(self, delivery: Delivery, before: int) -> None:
-        """Nothing is due for now."""
+    def _on_idle(self, delivery: Delivery, before: int) -> None:
+        """Update the counters and finish runs while nothing is due."""
         if self.sent != before + delivery.sent:
             self.sent = before + delivery.sent
             self._check_runs = True
@@ -121,8 +121,8 @@ class Sender(threading.Thread):
         if self._check_runs:
             self._check_runs = False
             for run, account in finish(self._workspace()):
-                log.info("run finished", run=run.id, campaign=run.campaign, account=_told(vars(account)))
+                log.info("run finished", run=run.id, campaign=run.campaign, account=_without_zeros(vars(account)))
 
 
-def _told(account: dict[str, int]) -> dict[str, int]:
+def _without_zeros(account: dict[str, int]) -> dict[str, int]:
     return {name: n for name, n in account.items() if n}

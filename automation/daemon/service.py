@@ -1,4 +1,4 @@
-"""The daemon: a clock, a planner, a sender and a watcher around one workspace, from start to a graceful stop."""
+"""The daemon: scheduler, planner, sender and file watcher over one workspace, from start to a graceful stop."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ from automation.workspace.workspace import Workspace, open_project
 log = structlog.get_logger(__name__)
 
 GRACE = 8.0
-"""Seconds that what is on its way may take after a stop was asked for."""
+"""Seconds that messages on their way may take after the daemon was told to stop."""
 _TICK = 0.25
 _SWEEP_EVERY = 60.0
 
 
 class Companion(Protocol):
-    """Something that the edge lets live as long as the daemon: the web app."""
+    """Something that runs as long as the daemon: the web app."""
 
     def start(self) -> None: ...
 
@@ -51,7 +51,7 @@ class Companion(Protocol):
 
 
 Accompany = Callable[[Callable[[], Workspace]], Companion | None]
-"""Makes the companion of a daemon, which may be asked for its workspace as it is now; None where there is none."""
+"""Makes the companion of a daemon from a function that gives the current workspace; None: no companion."""
 
 
 def alone(_workspace: Callable[[], Workspace]) -> None:
@@ -59,7 +59,7 @@ def alone(_workspace: Callable[[], Workspace]) -> None:
 
 
 class Service:
-    """One life of the daemon. `serve` returns when `stopping` is set and everything has been brought to an end."""
+    """One life of the daemon. `serve` returns once `stopping` is set and everything has ended."""
 
     def __init__(self, workspace: Workspace, stopping: threading.Event, accompany: Accompany = alone) -> None:
         self._workspace = workspace
@@ -78,22 +78,21 @@ class Service:
         self._companion: Companion | None = None
 
     def serve(self) -> bool:
-        """Work until told to stop; returns whether everything on its way was brought to an end in time."""
+        """Work until `stopping` is set; returns whether every part ended in time."""
         with holding(self._workspace.project.data_dir):
             log.info("daemon started", pid=os.getpid(), project=str(self._workspace.project.root))
-            self._look_back()
+            self._check_store_and_clock()
             self._beat("starting")
             self._report(self._workspace.project.problems)
-            self._companion = self._accompany(
-                lambda: self._workspace
-            )  # before anything is sent: its links must lead there
+            # The web app starts before anything is sent, since links in messages lead to it.
+            self._companion = self._accompany(lambda: self._workspace)
             if self._companion is not None:
                 self._companion.start()
             for part in (self.scheduler, self.sender, self.planner, self.watcher, self.mailbox_poller):
                 part.start()
             self._follow()
             self._loop()
-            clean = self._bring_to_an_end()
+            clean = self._shut_down()
             self._beat("stopped")
             log.info("daemon stopped", clean=clean, sent=self.sender.sent)
         return clean
@@ -111,14 +110,14 @@ class Service:
                     self.scheduler.sweep()
                     swept = monotonic()
             except Exception:
-                log.exception("the daemon's own round failed; the next one follows")
+                log.exception("main loop iteration failed; retrying")
             if monotonic() - beaten >= BEAT.total_seconds():
                 self._beat("running")
                 beaten = monotonic()
 
-    def _bring_to_an_end(self) -> bool:
+    def _shut_down(self) -> bool:
         self._beat("stopping")
-        log.info("stopping", because="told to")
+        log.info("stopping", because="a signal or command")
         self.scheduler.stop()
         self.watcher.stop()
         self.mailbox_poller.stop()
@@ -127,20 +126,20 @@ class Service:
         deadline = monotonic() + GRACE
         for thread in (self.sender, self.planner, self.watcher):
             thread.join(max(0.0, deadline - monotonic()))
-        if self._companion is not None:  # last: recipients may answer until the end
+        if self._companion is not None:  # last, so that recipients can respond until the end
             self._companion.stop()
             self._companion.join(max(1.0, deadline - monotonic()))
         late = [thread.name for thread in (self.sender, self.planner) if thread.is_alive()]
         if late:
-            log.warning("not everything came to an end in time; the next start settles it", waited_for=late)
+            log.warning("some parts did not end in time; the next start recovers their messages", parts=late)
         return not late
 
     # The clock
 
-    def _look_back(self) -> None:
-        """A store that is an older one, and a clock behind what was written down last, are noticed before all else."""
+    def _check_store_and_clock(self) -> None:
+        """Before anything else: notice a restored store, and a clock behind the last heartbeat."""
         if reason := backup.look(self._workspace):
-            log.error("nothing is sent until: automation resume --restored", because=reason)
+            log.error("nothing is sent; to resume: automation resume --restored", because=reason)
         beat = read_health(self._workspace.project.data_dir, self._workspace.clock.now()).beat
         if beat is not None and beat.at - self._workspace.clock.now() > GAP:
             pause_clock(self._workspace, self._workspace.clock.now() - beat.at)
@@ -153,7 +152,7 @@ class Service:
             self.planner.wake()
 
     def _follow(self) -> None:
-        """Take over launches and their ends, also those that another process made."""
+        """Schedule what is launched now, also by another process."""
         with self._workspace.store.reading() as connection:
             launched = frozenset(launch.id for launch in launches.launched(connection).values())
         if launched == self._following:
@@ -161,7 +160,9 @@ class Service:
         entries = agenda(self._workspace, LaunchedCampaigns(self._workspace.project))
         self.scheduler.follow(entries, self._workspace.project.settings.holidays)
         self._following = launched
-        log.info("following", campaigns={name: at.isoformat() for name, at in self.scheduler.next_times().items()})
+        log.info(
+            "schedule updated", campaigns={name: at.isoformat() for name, at in self.scheduler.next_times().items()}
+        )
 
     # Files
 
@@ -188,13 +189,13 @@ class Service:
     def _set_problems(self, found: tuple[str, ...]) -> None:
         for problem in found:
             if problem not in self._problems:
-                log.error("invalid; everything else runs", problem=problem)
+                log.error("invalid file; everything else runs", problem=problem)
         for problem in self._problems:
             if problem not in found:
-                log.info("mended", problem=problem)
+                log.info("problem solved", problem=problem)
         self._problems = found
 
-    # Being seen
+    # Heartbeat
 
     def _beat(self, doing: str) -> None:
         due: dict[str, datetime] = {} if doing == "starting" else self.scheduler.next_times()
@@ -211,8 +212,8 @@ class Service:
         )
         try:
             beat.write(self._workspace.project.data_dir)
-        except OSError as error:  # a full disk must not end what will go on once there is room
-            log.warning("the daemon's state can't be written down", because=str(error))
+        except OSError as error:  # a full disk must not end the daemon
+            log.warning("the heartbeat can't be written", because=str(error))
 
 
 def serve(root: Path, stopping: threading.Event, accompany: Accompany = alone) -> bool:

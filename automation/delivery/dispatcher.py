@@ -1,4 +1,4 @@
-"""Carries granted messages to their channels, each at its time slot, and answers for every one of them."""
+"""Hands granted messages to their channels, each at its time slot, and reports a receipt for every one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Provider = tuple[str, int]
 
 
 class Log(Protocol):
-    """Where it is written down how far a message came."""
+    """Records how far each message came."""
 
     def handed_over(self, message: Rendered) -> None: ...
 
@@ -37,7 +37,7 @@ class Log(Protocol):
 
 @dataclass
 class Dispatcher:
-    """One delivering process's hands. `make` makes a channel of a name and provider, `report` takes each receipt."""
+    """Delivers one worker's grants. `make` creates the channel of a name and provider; `report` takes each receipt."""
 
     composer: Composer
     make: Callable[[str, int], Channel]
@@ -47,7 +47,7 @@ class Dispatcher:
     _breached: set[str] = field(default_factory=set)
 
     async def dispatch(self, grants: Sequence[Grant]) -> None:
-        """Send the group; every grant gets one receipt, whatever happens."""
+        """Send the group; every grant gets exactly one receipt."""
         started = monotonic()
         left = list(waves(grants))
         tasks: list[asyncio.Task[None]] = []
@@ -66,7 +66,7 @@ class Dispatcher:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def resolve(self, grants: Sequence[Grant]) -> None:
-        """Ask the channels what became of messages that may have arrived; only what they know is reported."""
+        """Ask the channels about ambiguous messages; reports only what they know."""
         for provider, messages in self._composed(grants).items():
             channel = self._channel(provider)
             if isinstance(channel, ResolvingChannel):
@@ -83,8 +83,8 @@ class Dispatcher:
             try:
                 channel = self._channel(provider)
             except Exception as error:
-                log.exception("channel can't be made", channel=provider[0])
-                why = f"channel {provider[0]} can't be made: {error}"
+                log.exception("channel can't be created", channel=provider[0])
+                why = f"channel {provider[0]} can't be created: {error}"
                 for m in messages:
                     self._settle(Receipt(m.id, m.attempt, Verdict.RETRY, why))
             else:
@@ -103,7 +103,7 @@ class Dispatcher:
         return found
 
     async def _hand_over(self, channel: Channel, name: str, messages: Sequence[Rendered]) -> None:
-        """What was handed over and isn't reported, whatever ends the channel, may have arrived."""
+        """A message that was handed over and has no receipt may have arrived, however the channel ended."""
         waiting = {(message.id, message.attempt) for message in messages}
         handed_over: set[str] = set()
 
@@ -127,17 +127,17 @@ class Dispatcher:
                 self._settle(Receipt(message, attempt, verdict, UNREPORTED))
 
     def _settle(self, receipt: Receipt) -> None:
-        """Written down first: should this process die now, its answer is found."""
+        """Record the receipt first, so that it is found even if this process dies now."""
         try:
             self.recorder.received(receipt)
         except OSError:
-            log.warning("a result could not be written down", message=receipt.id, verdict=receipt.verdict.value)
+            log.warning("a receipt could not be recorded", message=receipt.id, verdict=receipt.verdict.value)
         self.report(receipt)
 
     def _note_breach(self, name: str) -> None:
         if name not in self._breached:
             self._breached.add(name)
-            log.error("the channel sends without saying so first: what it leaves unreported is ambiguous", channel=name)
+            log.error("channel sends before it calls hand_over: messages without a receipt are ambiguous", channel=name)
             self.recorder.breach(name)
 
     def _channel(self, provider: Provider) -> Channel:
@@ -147,7 +147,7 @@ class Dispatcher:
 
 
 def waves(grants: Sequence[Grant]) -> Iterator[tuple[float, list[Grant]]]:
-    """The grants by their time slots, seconds from now; slots that lie close together are one wave."""
+    """The grants by time slot (seconds from now); slots within 20 ms are one wave."""
     by_slot: dict[int, list[Grant]] = defaultdict(list)
     for grant in grants:
         by_slot[-int(-grant.wait // _SLOT)].append(grant)

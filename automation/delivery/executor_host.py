@@ -1,4 +1,4 @@
-"""The committer's side of an executor: registers processes, settles what dead ones left, shows what was launched."""
+"""The committer's side of an executor: registers workers, recovers dead ones, and gives them launches and batches."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from automation.workspace.workspace import Workspace
 
 @dataclass(frozen=True)
 class StoreExecutorHost:
-    """Over the workspace's store, within one committer's epoch."""
+    """Over the workspace's store, in one committer's epoch."""
 
     workspace: Workspace
     epoch: int
@@ -34,7 +34,7 @@ class StoreExecutorHost:
                 now=self.workspace.clock.now(),
             )
         path = recorder_file(self.workspace, worker_id)
-        path.unlink(missing_ok=True)  # of a store that was restored, whose numbers begin again
+        path.unlink(missing_ok=True)  # left from before the store was restored, when the same id was used
         return worker_id, path
 
     def recover(self, worker_id: int) -> None:

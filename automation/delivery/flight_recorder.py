@@ -1,7 +1,7 @@
-"""A flight recorder: what a delivering process did with each message, for whoever finds it dead.
+"""A worker's flight recorder: what it did with each message, read when it has died.
 
-An append-only file of one line an event, under a lock that the process holds for life. It is not synced: a killed
-process loses nothing of it; with a lost machine its messages count as ambiguous anyway.
+An append-only file with one line an event, under a lock that the process holds for life. It is not synced: a killed
+process loses nothing of it, and after a lost machine its messages count as ambiguous anyway.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _HANDED_OVER, _RESULT, _BREACH = "D", "R", "X"
 
 
 class Recorder:
-    """Writes one. Raises `OSError` where that can't be done, before anything is handed over."""
+    """Writes a recorder. Raises `OSError` before anything is handed over, if it can't be written."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -29,19 +29,19 @@ class Recorder:
         fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def handed_over(self, message: Rendered) -> None:
-        """From now on the message may arrive. 3 µs."""
+        """Record that from now on the message may arrive. 3 µs."""
         self._write(f"{_HANDED_OVER} {message.id} {message.attempt}\n")
 
     def received(self, receipt: Receipt) -> None:
-        """The channel's answer."""
+        """Record the channel's answer."""
         self._write(f"{_RESULT} {json.dumps(pack(receipt))}\n")
 
     def breach(self, channel: str) -> None:
-        """The channel reports messages as sent that it never said it would hand over: nothing it holds is certain."""
+        """Record that a channel reported a message as sent without handing it over first: it can't be trusted."""
         self._write(f"{_BREACH} {channel}\n")
 
     def close(self) -> None:
-        """Let go of the lock; the file stays until its results are in the ledger."""
+        """Release the lock; the file stays until its results are in the ledger."""
         os.close(self._file)
 
     def _write(self, line: str) -> None:
@@ -56,27 +56,27 @@ class Recorder:
 
 @dataclass
 class Recording:
-    """What a recorder holds: message id → attempt of what was handed over, and the answers."""
+    """What a recorder holds: the attempt of each message that was handed over, and the answers."""
 
     handed_over: dict[str, int] = field(default_factory=dict)
     receipts: dict[str, Receipt] = field(default_factory=dict)
     breached: set[str] = field(default_factory=set)
 
     def conclude(self, message: str, attempt: int, channel: str) -> Receipt:
-        """What is known of a message that the process had been granted."""
+        """What is known about a message that the worker was granted."""
         receipt = self.receipts.get(message)
         if receipt is not None and receipt.attempt == attempt:
             return receipt
         if self.handed_over.get(message) == attempt or channel in self.breached:
             return Receipt(message, attempt, Verdict.AMBIGUOUS, DIED)
-        return Receipt(message, attempt, Verdict.RETURNED, "the process died before it was handed over")
+        return Receipt(message, attempt, Verdict.RETURNED, "the worker died before it was handed over")
 
 
-DIED = "the process died before the answer"
+DIED = "the worker died before the answer"
 
 
 def read(path: Path) -> Recording:
-    """Raises `OSError` where there is none. A line that was cut short is no event."""
+    """Read a recorder; an incomplete last line is ignored. Raises `OSError` if there is none."""
     found = Recording()
     *lines, _cut = path.read_text().split("\n")
     for line in lines:
@@ -94,7 +94,7 @@ def read(path: Path) -> Recording:
 
 
 def await_lock(path: Path, seconds: float) -> bool:
-    """Whether nobody holds the recorder any more, waiting so long for it."""
+    """Whether no process holds the recorder's lock, waiting up to `seconds` for it."""
     file = os.open(path, os.O_RDWR)
     until = time.monotonic() + seconds
     try:
@@ -112,7 +112,7 @@ def await_lock(path: Path, seconds: float) -> bool:
 
 
 def pack(receipt: Receipt) -> list[object]:
-    """A receipt as JSON takes it."""
+    """A receipt as values for JSON."""
     wait = receipt.retry_after
     return [
         receipt.id,

@@ -1,4 +1,4 @@
-"""What the committer and its workers say to each other: JSON lists, each with its length before it."""
+"""Frames between the committer and its workers: JSON lists, each after its length."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def frame(kind: str, *content: object) -> bytes:
 
 
 async def next_frame(reader: asyncio.StreamReader) -> list[Any]:
-    """Raises `IncompleteReadError` when the other side is gone."""
+    """The content of the next frame. Raises `IncompleteReadError` when the other side is gone."""
     length = int.from_bytes(await reader.readexactly(_LENGTH), "big")
     found: list[Any] = json.loads(await reader.readexactly(length))
     return found

@@ -1,4 +1,4 @@
-"""Delivering within the committer's own process: for a few messages, for tests and for the demo."""
+"""Delivers in the committer's own process: for few messages, tests and the demo."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class InProcess:
         self._came.set()
 
     def _show(self, grant: Grant) -> None:
-        """What was launched and what the batch shows, read once; the batches used last are kept."""
+        """Read the launch and the batch's content once; recent batches are kept."""
         composer, host = self.composer, self._host
         assert host is not None
         if grant.launch_id not in composer.launches:

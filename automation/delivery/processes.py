@@ -1,4 +1,4 @@
-"""Who a process is, so that none is killed that only has a dead one's number."""
+"""Identifies processes, so that none is killed that only reuses a dead worker's number."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ def host() -> str:
 
 
 def boot_id() -> str:
-    """Changes when the machine starts; "" where the system has none."""
+    """Changes at every start of the machine; "" where the system has none."""
     path = Path("/proc/sys/kernel/random/boot_id")
     return path.read_text().strip() if path.exists() else ""
 
 
 def started(pid: int) -> str:
-    """When the process began, in the kernel's ticks since boot; "" where it is gone or can't be told."""
+    """When the process started, in ticks since boot; "" if it is gone or unknown."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:

@@ -1,4 +1,4 @@
-"""What a dead process left on its way is settled by its flight recorder, once it is certainly dead."""
+"""Settles a dead worker's messages by its flight recorder, once the process is certainly dead."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from automation.workspace.workspace import Workspace
 
 log = structlog.get_logger(__name__)
 
-_MAY_FINISH = 1.0
-"""Seconds that a process without its committer gets to hear its last answers."""
+MAY_FINISH = 1.0
+"""Seconds for a worker without a committer to receive its last answers."""
 _DIES_WITHIN = 5.0
 
 
@@ -31,18 +31,18 @@ def recorder_file(workspace: Workspace, worker_id: int) -> Path:
 
 
 def recover_all(workspace: Workspace) -> int:
-    """Settle what every worker left that did not end in order; returns how many messages that were."""
+    """Settle the messages of every worker that did not end in order; returns how many."""
     with workspace.store.reading() as connection:
         found = workers.not_ended(connection)
     settled = sum(recover(workspace, worker) for worker in found)
     with workspace.store.transaction() as connection:
-        lost = workers.orphaned(connection)
-        settling.settle(connection, [_lost(one) for one in lost], now=workspace.clock.now())
-    return settled + len(lost)
+        orphans = workers.orphaned(connection)
+        settling.settle(connection, [_ambiguous(one) for one in orphans], now=workspace.clock.now())
+    return settled + len(orphans)
 
 
 def recover(workspace: Workspace, worker: WorkerRow) -> int:
-    """Fence the worker, then settle each of its messages by what the recorder says; returns how many."""
+    """Make sure the worker is dead, then settle each of its messages by its recorder; returns how many."""
     recording = _recording(workspace, worker)
     with workspace.store.transaction() as connection:
         left = workers.on_their_way(connection, worker.id)
@@ -56,7 +56,7 @@ def recover(workspace: Workspace, worker: WorkerRow) -> int:
     if left:
         ambiguous = sum(receipt.verdict is Verdict.AMBIGUOUS for receipt in receipts)
         log.warning(
-            "a worker was recovered",
+            "worker recovered",
             worker_id=worker.id,
             messages=len(left),
             ambiguous=ambiguous,
@@ -66,26 +66,26 @@ def recover(workspace: Workspace, worker: WorkerRow) -> int:
 
 
 def conclude(left: Sequence[OnItsWay], recording: Recording | None) -> tuple[list[Receipt], list[Receipt]]:
-    """The receipts, and what never left. Without a recording every message may have arrived."""
+    """The receipts, and the messages that never left. Without a recording every message may have arrived."""
     if recording is None:
-        return [_lost(one) for one in left], []
+        return [_ambiguous(one) for one in left], []
     found = [recording.conclude(one.id, one.attempt, one.channel) for one in left]
     untouched = [r for r in found if r.verdict is Verdict.RETURNED and r.id not in recording.receipts]
     return [r for r in found if r not in untouched], untouched
 
 
-def _lost(one: OnItsWay) -> Receipt:
-    return Receipt(one.id, one.attempt, Verdict.AMBIGUOUS, "the process died and left no record")
+def _ambiguous(one: OnItsWay) -> Receipt:
+    return Receipt(one.id, one.attempt, Verdict.AMBIGUOUS, "the worker died and left no flight recorder")
 
 
 def _recording(workspace: Workspace, worker: WorkerRow) -> Recording | None:
-    """None where the process can't be told to be dead, or its recorder is gone or from before the machine started."""
+    """None if the process may be alive, or its recorder is missing or from before the machine started."""
     path = recorder_file(workspace, worker.id)
     if (worker.host, worker.boot_id) != (host(), boot_id()) or not path.exists():
         return None
-    if not flight_recorder.await_lock(path, _MAY_FINISH):
+    if not flight_recorder.await_lock(path, MAY_FINISH):
         if not _is_ours(worker):
-            log.error("a process that isn't ours to end holds a flight recorder", worker_id=worker.id, pid=worker.pid)
+            log.error("another process holds a worker's flight recorder", worker_id=worker.id, pid=worker.pid)
             return None
         os.kill(worker.pid, signal.SIGKILL)
         if not flight_recorder.await_lock(path, _DIES_WITHIN):
@@ -94,5 +94,5 @@ def _recording(workspace: Workspace, worker: WorkerRow) -> Recording | None:
 
 
 def _is_ours(worker: WorkerRow) -> bool:
-    """The very process that took off, and not this one."""
+    """Whether it is the process that registered as this worker, and not this process."""
     return worker.pid != os.getpid() and bool(worker.pid_started) and started(worker.pid) == worker.pid_started

@@ -1,6 +1,7 @@
-"""A delivering process without the store: `python -m automation.delivery.worker SOCKET PULSE`, run by the committer.
+"""A worker process without access to the store, started by the committer.
 
-It gets what was launched and what may leave over a socket, and gives receipts back. It loads no database library.
+`python -m automation.delivery.worker SOCKET PULSE`: it receives launches and grants over a socket and returns receipts.
+It loads no database library.
 """
 
 from __future__ import annotations
@@ -33,15 +34,15 @@ from automation.workspace.message_defaults import message_defaults_of
 from automation.workspace.plugins import registry_of
 
 BEAT = 0.5
-"""Seconds between two signs of life."""
+"""Seconds between two heartbeats."""
 _STUCK = 120.0
-"""Seconds without a turn of the event loop after which the process counts as dead."""
+"""Seconds without a turn of the event loop after which the heartbeat stops."""
 _GATHER = 0.004
 """Seconds that receipts wait for each other."""
 
 
 class Worker:
-    """One worker. It ends when the socket does, after what was granted to it."""
+    """One worker. When the socket closes, it finishes its granted messages and ends."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -57,7 +58,7 @@ class Worker:
                 kind, *content = await next_frame(self._reader)
                 self._take(kind, content)
         except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # told to land, or the committer is gone: what was granted is still sent, and written down
+            pass  # told to shut down, or the committer is gone: granted messages are still sent and recorded
         await asyncio.gather(*self._groups, return_exceptions=True)
         self._flush()
         await self._dispatcher.close()
@@ -73,7 +74,7 @@ class Worker:
             self._composer, lambda name, provider: channel_of(self._project, name, provider), recorder, self._report
         )
         gc.collect()
-        gc.freeze()  # what was loaded stays: looking at it again costs 5 % of a message
+        gc.freeze()  # never collect what is loaded now: scanning it again costs 5 % of a message
         gc.set_threshold(20_000)
         self._say("ready")
 
@@ -127,7 +128,7 @@ async def _closed(writer: asyncio.StreamWriter) -> None:
 
 
 class Pulse(threading.Thread):
-    """Signs of life from a thread: a process that is stopped falls silent; so does one whose loop is stuck for good."""
+    """Heartbeats from a thread: a frozen process falls silent, and so does one whose event loop is stuck."""
 
     def __init__(self, file: int, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(daemon=True)
@@ -149,7 +150,7 @@ class Pulse(threading.Thread):
 
 
 def log_to(writer: asyncio.StreamWriter) -> None:
-    """Log lines go to the committer, which has the log."""
+    """Send log lines to the committer, which writes the log."""
 
     def send(_logger: object, level: str, event: Any) -> Any:
         if not writer.is_closing():
@@ -169,7 +170,7 @@ async def live(file: int, pulse: int) -> None:
 
 def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # the committer says when to land
+        signal.signal(number, signal.SIG_IGN)  # the committer says when to shut down
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     asyncio.run(live(int(sys.argv[1]), int(sys.argv[2])))
 

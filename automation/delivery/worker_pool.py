@@ -1,4 +1,4 @@
-"""Delivers in spawned worker processes, one a core: each has a socket and a heartbeat, and is replaced when it dies."""
+"""Delivers in spawned worker processes, one a core; each has a socket and a heartbeat, and a dead one is replaced."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from automation.types.message import Receipt
 log = structlog.get_logger(__name__)
 
 SILENT = 3.0
-"""Seconds without a pulse after which a process is taken for dead."""
+"""Seconds without a heartbeat after which a worker counts as dead."""
 _START = 60.0
-"""Seconds that a process may take until it is ready."""
+"""Seconds that a worker may take to become ready."""
 _OWN_GAP = 1.0
 _FAILED_STARTS = 3
 
@@ -57,7 +57,7 @@ class Spawned:
 
 @dataclass
 class Embedded:
-    """Spawned workers without store access. What a dead one left is recovered before another takes its place."""
+    """Spawned workers without access to the store. A dead worker is recovered before another replaces it."""
 
     project: Project
     secret: bytes
@@ -109,7 +109,7 @@ class Embedded:
         await self._replace_the_dead()
 
     async def shut_down(self) -> list[int]:
-        """Each ends after what it has; one that falls silent meanwhile is left to be recovered."""
+        """Each worker finishes its messages and ends; one that falls silent is recovered later."""
         ended = []
         for worker in self._workers:
             if not worker.gone and worker.writer.can_write_eof():
@@ -173,7 +173,7 @@ class Embedded:
         self._came.set()
 
     async def _replace_the_dead(self) -> None:
-        """Noticed by the end of the socket, or by silence; our own sleep is nobody's silence."""
+        """A worker is dead when its socket closes or its heartbeat stops, unless this process itself slept."""
         now = monotonic()
         slept = now - self._looked > _OWN_GAP
         self._looked = now
@@ -197,20 +197,18 @@ class Embedded:
     async def _replace(self, worker: Spawned) -> None:
         assert self._host is not None
         why = "silent" if worker.process.poll() is None else f"ended ({worker.process.returncode})"
-        log.warning(
-            "a worker is replaced", worker_id=worker.worker_id, because=why, on_their_way=len(worker.on_their_way)
-        )
+        log.warning("worker replaced", worker_id=worker.worker_id, because=why, on_their_way=len(worker.on_their_way))
         if not worker.ready:
             self._failed_starts += 1
         await self._fence(worker)
         self._host.recover(worker.worker_id)
         self._workers.remove(worker)
         if self._failed_starts >= _FAILED_STARTS:
-            raise AutomationError(f"delivering processes don't start ({why}); run: automation doctor")
+            raise AutomationError(f"workers don't start ({why}); run: automation doctor")
         await self._spawn()
 
     async def _fence(self, worker: Spawned) -> None:
-        """Certainly dead, and everything that it said is heard."""
+        """Kill the worker and read everything it sent."""
         worker.process.send_signal(signal.SIGKILL)
         await asyncio.to_thread(worker.process.wait)
         await self._close(worker)
@@ -247,7 +245,7 @@ class Embedded:
         worker.writer.write(frame(kind, pack_grants(grants)))
 
     def _show(self, worker: Spawned, grants: Sequence[Grant]) -> None:
-        """What was launched and what the batches show, sent to each process once."""
+        """Send launches and the content of batches, once to each worker."""
         assert self._host is not None
         for grant in grants:
             if grant.launch_id not in worker.launches:

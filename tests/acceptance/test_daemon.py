@@ -222,7 +222,7 @@ def test_files_are_taken_over_while_it_runs_and_an_invalid_one_harms_nobody(tmp_
         by_daemon = json_of(root, "run", "hello", "--request", "again", "--override-guards")
         assert by_daemon["account"]["sent"] == 50
         (root / "campaigns" / "broken.yaml").write_text(CAMPAIGN % ("broken", "every: day 09:00"))
-        wait_for(lambda: [e for e in log(root) if e["event"] == "mended"], daemon)
+        wait_for(lambda: [e for e in log(root) if e["event"] == "problem solved"], daemon)
         text = (root / "config.yaml").read_text()
         (root / "config.yaml").write_text("shop: {name: Toy\n")
         wait_for(lambda: [e for e in log(root) if "config.yaml" in e.get("problem", "")], daemon)

@@ -286,7 +286,7 @@ def test_complaints_and_bounces_pause_too(
         "{folder: var/outbox}, pause_when: {complaints: 10%, bounces: 10%, of_at_least: 5}}",
     )
     monkeypatch.setattr("automation.delivery.auto_pause.LOOK_EVERY", 0.0)
-    monkeypatch.setattr("automation.store.inbox.negative_feedback._AT_ONCE", 1)  # the rest at the next look
+    monkeypatch.setattr("automation.store.inbox.negative_feedback.AT_ONCE", 1)  # the rest at the next look
     with toy_project(tmp_path, config=config) as toy:
         start(toy)
         deliver(toy)

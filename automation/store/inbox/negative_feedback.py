@@ -18,7 +18,7 @@ from automation.types.message import MessageState
 _inbox, _message, _run = table(Inbox), table(Message), table(Run)
 Kind = Literal["bounce", "complaint"]
 _KINDS: Mapping[str, Kind] = {EMAIL_BOUNCE: "bounce", SMS_FAILED: "bounce", EMAIL_COMPLAINT: "complaint"}
-_AT_ONCE = 5_000
+AT_ONCE = 5_000
 
 
 class NegativeFeedback(NamedTuple):
@@ -40,10 +40,10 @@ def read_negative_feedback(connection: Connection, cursor: int) -> tuple[list[Ne
         sa.select(_inbox.c.id, _inbox.c.type, _inbox.c.message_id)
         .where(_inbox.c.type.in_(_KINDS), _inbox.c.id > cursor, _inbox.c.id <= last)
         .order_by(_inbox.c.id)
-        .limit(_AT_ONCE)
+        .limit(AT_ONCE)
     )
     events = connection.execute(query).all()
-    if len(events) == _AT_ONCE:
+    if len(events) == AT_ONCE:
         last = events[-1].id
     kinds = {row.message_id: _KINDS[row.type] for row in events if row.message_id}
     if not kinds:

@@ -99,7 +99,7 @@ def test_a_process_that_is_dead_already(toy: Workspace) -> None:
 def test_a_process_that_only_has_the_number_is_left_alone_and_nothing_is_certain(
     toy: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("automation.delivery.recovery._MAY_FINISH", 0.1)
+    monkeypatch.setattr("automation.delivery.recovery.MAY_FINISH", 0.1)
     with with_granted_messages(toy, pid_started="12345") as (run_id, process):
         recover_all(toy)
         assert process.poll() is None
@@ -124,7 +124,7 @@ def test_without_a_record_everything_may_have_arrived(toy: Workspace) -> None:
 
 
 def test_this_very_process_is_never_killed(toy: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("automation.delivery.recovery._MAY_FINISH", 0.1)
+    monkeypatch.setattr("automation.delivery.recovery.MAY_FINISH", 0.1)
     with with_granted_messages(toy) as (run_id, _):
         with toy.store.transaction() as connection:
             mine = {"pid": os.getpid(), "pid_started": started(os.getpid())}

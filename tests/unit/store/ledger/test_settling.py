@@ -143,7 +143,7 @@ def test_a_message_whose_worker_has_ended_is_orphaned(store: Store) -> None:
 
 
 def died(grant: Grant) -> Receipt:
-    return Receipt(grant.id, grant.attempt, Verdict.RETURNED, "the process died before it was handed over")
+    return Receipt(grant.id, grant.attempt, Verdict.RETURNED, "the worker died before it was handed over")
 
 
 def test_a_message_returns_at_once_the_first_time_its_worker_dies(store: Store) -> None:
@@ -173,4 +173,4 @@ def test_a_message_that_crashes_its_worker_every_time_fails_after_eight_attempts
     assert account(store, run_id).failed == 1
     with store.reading() as connection:
         reason = connection.execute(sa.select(table(Message).c.reason)).scalar_one()
-    assert reason == "the process died before it was handed over"
+    assert reason == "the worker died before it was handed over"
