@@ -1,6 +1,6 @@
-"""The SQLite driver: `pysqlite3`, which comes with an SQLite of today, where there is a wheel of it; else Python's own.
+"""The SQLite driver: `pysqlite3` with a current SQLite, where it has a wheel; else Python's own.
 
-Before 3.51.3 SQLite could lose commits when its log was reset; `automation doctor` says which one it is.
+SQLite before 3.51.3 could lose commits when its log was reset; `automation doctor` shows the version in use.
 """
 
 try:

@@ -1,4 +1,4 @@
-"""Opens the store: SQLite beside the project by default, with the settings that durability asks for."""
+"""Opens the store: SQLite in the project's data folder by default, set up for durability."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ BUSY_TIMEOUT_MS = 15_000
 
 @dataclass(frozen=True)
 class Store:
-    """What we promised and did. Writers take `transaction`, readers `reading`."""
+    """The store of decisions, messages and consent. Writers use `transaction`, readers `reading`."""
 
     engine: Engine
     url: str
     secret: bytes
-    """What message ids, coupons and links are signed with; made once, kept in the store."""
+    """Signs message ids, coupons and links; made once and kept in the store."""
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -39,7 +39,7 @@ class Store:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """One consistent view; takes no lock that a writer waits for."""
+        """One consistent view; no writer waits for it."""
         with self.engine.connect() as connection, connection.begin():
             yield connection
 
@@ -74,7 +74,7 @@ def open_store(url: str | Path, *, migrate: bool = True) -> Store:
 
 
 def _engine(url: str) -> Engine:
-    """SQLite through our own choice of its driver; any other database as SQLAlchemy does."""
+    """SQLite with the driver of `store.driver`; any other database with SQLAlchemy's default."""
     if not url.startswith("sqlite"):
         return sa.create_engine(url, hide_parameters=True)  # addresses are no part of an error
     engine = sa.create_engine(url, hide_parameters=True, module=sqlite)
@@ -83,7 +83,7 @@ def _engine(url: str) -> Engine:
 
 
 def _refuse_read_only(path: Path) -> None:
-    """SQLite says no more than that it is unable to open the file."""
+    """Name the read-only file or folder; SQLite only says that it can't open the file."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

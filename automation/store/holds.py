@@ -1,4 +1,4 @@
-"""Runs that a guard holds, and what the guards compare them with."""
+"""Runs that a guard holds, and the history that guards compare with."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LEFT = ("queued", "sending", "sent", "ambiguous")
 
 
 def hold(connection: Connection, run_id: int, *, guard: str, what: str, now: datetime) -> None:
-    """Hold a run; what was frozen of it stays."""
+    """Hold a run; its frozen audience stays."""
     since = connection.execute(sa.select(_run.c.hold).where(_run.c.id == run_id)).scalar()
     begun = json.loads(since)["since"] if since else now.isoformat()
     values = {"state": RunState.HELD.value, "hold": json.dumps({"guard": guard, "what": what, "since": begun})}
@@ -28,14 +28,14 @@ def hold(connection: Connection, run_id: int, *, guard: str, what: str, now: dat
 
 
 def release(connection: Connection, run: RunRow) -> None:
-    """Let a run go on where it was: freezing, or planning what is frozen."""
+    """Continue a held run where it was: freezing, or planning its frozen audience."""
     state = RunState.CREATED if run.audience is None else RunState.PLANNING
     held = (_run.c.id == run.id) & (_run.c.state == RunState.HELD.value)
     connection.execute(sa.update(_run).where(held).values(state=state.value, hold=None))
 
 
 def confirm(connection: Connection, run: RunRow, *, by: str) -> None:
-    """The same, since somebody said so; kept with the run."""
+    """Release a held run in a person's name, which is kept with the run."""
     guard = str((run.hold or {}).get("guard", "*"))
     confirmed = json.dumps({**run.confirmed, guard: by})
     connection.execute(sa.update(_run).where(_run.c.id == run.id).values(confirmed=confirmed))
@@ -43,12 +43,12 @@ def confirm(connection: Connection, run: RunRow, *, by: str) -> None:
 
 
 def confirm_all(connection: Connection, run_id: int, *, by: str) -> None:
-    """No guard will hold this run."""
+    """Release a run from every guard in advance."""
     connection.execute(sa.update(_run).where(_run.c.id == run_id).values(confirmed=json.dumps({"*": by})))
 
 
 def got(connection: Connection, campaign: str, *, since: datetime, but: int) -> pl.Series:
-    """Everybody who was promised this campaign's message by another run since then, and not refused it afterwards."""
+    """Customers with a live message of another run of this campaign since then."""
     query = (
         sa.select(_decision.c.customer_id)
         .join(_message, _message.c.decision_id == _decision.c.id)
@@ -66,7 +66,7 @@ def got(connection: Connection, campaign: str, *, since: datetime, but: int) -> 
 
 
 def sizes(connection: Connection, campaign: str, *, limit: int) -> list[int]:
-    """The audiences of the campaign's last runs that nobody held."""
+    """The audience sizes of the campaign's last runs that were sent."""
     query = (
         sa.select(_run.c.audience)
         .where(

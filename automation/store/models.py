@@ -1,4 +1,4 @@
-"""The cards of fitted models, and which version each run uses."""
+"""The cards of fitted models, and the version of each that runs use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A store that was restored from a copy: nothing is sent from it until a person says that this is the one."""
+"""A store restored from a copy: nothing is sent from it until a person confirms it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ STAMP = "backup_of"
 
 
 def look(connection: Connection, *, flushed: int | None, now: datetime) -> str | None:
-    """Why the store is quarantined, after looking; None where it isn't.
+    """Why the store is quarantined, after checking; None if it isn't.
 
-    flushed: the number of the last flush that the warehouse carries, None where it carries none.
+    flushed: the number of the last flush in the warehouse, None if it has none.
     """
     stamp = connection.execute(sa.select(_fact.c.value).where(_fact.c.key == STAMP)).scalar()
     mine = last_flush(connection)
@@ -42,9 +42,9 @@ def last_flush(connection: Connection) -> int:
 
 
 def accept(connection: Connection, *, flushed: int | None, now: datetime) -> bool:
-    """A person says that this store is the one; returns whether it was quarantined.
+    """Confirm this store in a person's name; returns whether it was quarantined.
 
-    Flush numbers go on above those that the warehouse carries, so that none is taken for one that is there already.
+    Flush numbers continue above those in the warehouse, so that no number is used twice.
     """
     was = pauses.resume(connection, [pauses.RESTORED])
     connection.execute(sa.delete(_fact).where(_fact.c.key == STAMP))

@@ -1,4 +1,4 @@
-"""Runs and their batches: what was claimed, frozen, planned and finished."""
+"""Runs and their batches: claimed, frozen, planned and finished."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OPEN_STATES = (RunState.CREATED, RunState.HELD, RunState.PLANNING, RunState.SEND
 
 @dataclass(frozen=True)
 class RunRow:
-    """A run as the store has it."""
+    """A run's row in the store."""
 
     id: int
     campaign: str
@@ -43,9 +43,9 @@ class RunRow:
     offer_plan: Mapping[str, JsonValue]
     error: str | None
     hold: Mapping[str, JsonValue] | None = None
-    """What holds it: guard, what, since."""
+    """While a guard holds it: guard, what, since."""
     confirmed: Mapping[str, JsonValue] = field(default_factory=dict)
-    """The guards that somebody let it pass, and who; `*` is all of them."""
+    """The guards that it was released from, and by whom; `*` is all guards."""
     test: bool = False
 
 
@@ -59,7 +59,7 @@ def claim(
     launch_id: int,
     now: datetime,
 ) -> RunRow | None:
-    """Make the run of a due time exist once; None when it existed already."""
+    """Create the run of a due time, once; None if it exists already."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     row = {
         "campaign": campaign,
@@ -146,9 +146,9 @@ def set_state(
 
 
 def take_batches(connection: Connection, run_id: int) -> int:
-    """Make the batches that aren't planned this planner's own; returns the epoch under which it may plan them.
+    """Claim the batches that aren't planned; returns the epoch under which this planner may plan them.
 
-    Whoever took them before finds them changed, and plans none of them.
+    An earlier planner's epoch is outdated from then on, so that it plans none of them.
     """
     mine = sa.select(sa.func.coalesce(sa.func.max(_batch.c.epoch), 0) + 1).where(_batch.c.run_id == run_id)
     epoch = int(connection.execute(mine).scalar_one())

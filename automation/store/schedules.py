@@ -1,4 +1,4 @@
-"""Due times in the store: the run that one made, what a run still waits for, and up to when they were looked at."""
+"""Due times in the store: which are handled, which run belongs to one, and when a run's next message is due."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PREFIX = "due_until:"
 
 
 def handled(connection: Connection, campaign: str) -> datetime | None:
-    """Every due time up to then was run, or passed over for a reason: none is caught up twice, or after a stop."""
+    """Until when the campaign's due times are handled: each was run or skipped, and none is caught up again."""
     value = connection.execute(sa.select(_fact.c.value).where(_fact.c.key == _PREFIX + campaign)).scalar()
     return None if value is None else from_millis(int(value))
 
@@ -34,7 +34,7 @@ def set_handled(connection: Connection, campaigns: Iterable[str], until: datetim
 
 
 def run_of(connection: Connection, campaign: str, kind: RunKind, key: str) -> RunRow:
-    """The run that this due time or request made."""
+    """The run of this due time or request."""
     found = sa.select(_run.c.id).where(_run.c.campaign == campaign, _run.c.kind == kind.value, _run.c.due_key == key)
     return runs.get(connection, connection.execute(found).scalar_one())
 

@@ -1,4 +1,4 @@
-"""Messages that may have arrived: what their campaign wants of them, and what a person says became of them."""
+"""Ambiguous messages: what their campaign wants to happen, and what a person found out."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _message, _run, _launch, _cap_entry = table(Message), table(Run), table(Launch),
 
 @dataclass(frozen=True)
 class Ambiguous:
-    """A message that may have arrived and is not resent."""
+    """A message that may have arrived; it is not sent again."""
 
     id: str
     run_id: int
@@ -32,7 +32,7 @@ class Ambiguous:
 
 
 def follow(connection: Connection, messages: Sequence[str], *, now: datetime) -> None:
-    """Queue again those of the messages, just found ambiguous, whose campaign says `on_ambiguous: resend`."""
+    """Queue the ones of these ambiguous messages again whose campaign says `on_ambiguous: resend`."""
     wanted = (
         sa.select(_message.c.id)
         .join(_run, _run.c.id == _message.c.run_id)
@@ -44,7 +44,7 @@ def follow(connection: Connection, messages: Sequence[str], *, now: datetime) ->
 
 
 def to_resolve(connection: Connection, *, before: datetime, limit: int) -> list[str]:
-    """Messages that were found ambiguous before then, and whose campaign says `on_ambiguous: resolve`."""
+    """Messages ambiguous since before then whose campaign says `on_ambiguous: resolve`."""
     query = (
         sa.select(_message.c.id)
         .join(_run, _run.c.id == _message.c.run_id)
@@ -58,7 +58,7 @@ def to_resolve(connection: Connection, *, before: datetime, limit: int) -> list[
 
 
 def of_run(connection: Connection, run_id: int, *, limit: int = 1_000) -> list[Ambiguous]:
-    """A run's messages that may have arrived."""
+    """A run's ambiguous messages."""
     names = ("id", "run_id", "customer_id", "channel", "granted_at", "reason")
     query = (
         sa.select(*(_message.c[name] for name in names))
@@ -73,7 +73,7 @@ def of_run(connection: Connection, run_id: int, *, limit: int = 1_000) -> list[A
 
 
 def settle_by_hand(connection: Connection, message: str, *, sent: bool, by: str, now: datetime) -> None:
-    """A person knows what became of it: sent, or queued again. Raises `StoreError` where it is not ambiguous."""
+    """Settle a message in a person's name: sent, or queued again. Raises `StoreError` if it is not ambiguous."""
     query = sa.select(_message.c.state).where(_message.c.id == message)
     state = connection.execute(query).scalar()
     if state != MessageState.AMBIGUOUS.value:

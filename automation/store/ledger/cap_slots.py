@@ -1,4 +1,4 @@
-"""Places under the caps: who was promised a message and when, and what gives its place up to another campaign."""
+"""Cap slots: who was promised a message and when, and which messages give theirs up to another campaign."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from automation.store.tables import Coupon
 
 
 def reserve(connection: Connection, rows: pl.DataFrame, *, campaign: str, secret: bytes) -> None:
-    """Promise a code to every message of the batch whose offer carries one."""
+    """Reserve a code for every message of the batch whose offer has one."""
     wanted = rows.filter(pl.col("coupon").is_not_null()).select("coupon", "message_id", "offer")
     values = [
         (coupon_code(secret, prefix, message), message, offer, campaign, "reserved")
@@ -25,12 +25,12 @@ def reserve(connection: Connection, rows: pl.DataFrame, *, campaign: str, secret
 
 
 def coupon_code(secret: bytes, prefix: str, message: str) -> str:
-    """A code nobody can guess and that the message always gets again: the prefix and eight letters and digits."""
+    """A code that can't be guessed and is always the same for the message: the prefix and eight characters."""
     digest = hmac.new(secret, f"coupon|{prefix}|{message}".encode(), hashlib.sha256).digest()
     return f"{prefix}-{base64.b32encode(digest[:5]).decode()}" if prefix else base64.b32encode(digest[:10]).decode()
 
 
 def settle(connection: Connection, messages: Sequence[str], state: str) -> None:
-    """Confirm or release what these messages were promised."""
+    """Set the state of these messages' coupons: confirmed or released."""
     promised = [(state, message) for message in messages]
     execute_rows(connection, "UPDATE coupon SET state = ? WHERE message_id = ?", promised)

@@ -1,4 +1,4 @@
-"""Rate lanes: the state of each rate that messages share, of a provider, a recipient domain or a campaign."""
+"""The state of each rate lane: of a provider, a recipient domain or a campaign."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _lane = table(RateLane)
 
 @dataclass
 class RateLaneRow:
-    """A rate's state. `per_second` is the pace now where it is slower than what the files allow. Times in µs."""
+    """A lane's state. `per_second`: the adaptive rate while it is below the configured one. Times in microseconds."""
 
     name: str
     per_second: float | None = None

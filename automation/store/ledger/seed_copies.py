@@ -1,4 +1,4 @@
-"""Copies for the seed list: which messages of a run to copy, and which copies were begun."""
+"""Copies for the seed list: which messages of a run are copied, and which copies were started."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def models(connection: Connection, run_id: int) -> list[Model]:
 
 
 def intend(connection: Connection, key: Key, *, now: datetime) -> bool:
-    """Write down that a copy is about to leave; False where it was written down before."""
+    """Record that a copy is about to be sent; False if that was recorded before."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     run_id, address, variant, language = key
     row = {"run_id": run_id, "address": address, "variant": variant, "language": language, "verdict": ""}

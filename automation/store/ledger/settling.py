@@ -1,4 +1,4 @@
-"""What became of messages on their way: results settle them, and what they held is confirmed or given back."""
+"""Settles messages by their results, and confirms or releases what they held."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ MAX_ATTEMPTS = 8
 FIRST_RETRY = timedelta(seconds=30)
 LONGEST_RETRY = timedelta(hours=1)
 SWITCHED = timedelta(seconds=1)
-"""How soon a message goes to the other provider."""
+"""How soon a message is tried at the other provider."""
 
 
 class Result(NamedTuple):
-    """A receipt, and which of the channel's providers a next attempt goes to; None keeps it."""
+    """A receipt, and the provider of a next attempt; None keeps the provider."""
 
     receipt: Receipt
     provider: int | None = None
@@ -78,7 +78,7 @@ def _settled_state(result: Receipt) -> MessageState:
 
 
 def _again(result: Result, now: datetime) -> tuple[object, ...]:
-    """When the next attempt is due, by how much the count goes back, and which provider has it."""
+    """The values of `_QUEUE_AGAIN`: the next due time, what doesn't count as an attempt, the provider."""
     receipt = result.receipt
     due = to_millis(now + (SWITCHED if result.provider is not None else backoff(receipt)))
     uncounted = int(receipt.verdict is Verdict.RETURNED)
@@ -87,9 +87,9 @@ def _again(result: Result, now: datetime) -> tuple[object, ...]:
 
 
 def backoff(result: Receipt) -> timedelta:
-    """How long to wait before the next attempt: doubling, with a jitter that is the message's own.
+    """How long to wait before the next attempt: doubling, with a jitter that depends on the message.
 
-    What the provider asked for is kept to. What was returned says nothing about the message, and so doesn't double.
+    At least as long as the provider asked for. A returned message was not tried, so its wait doesn't double.
     """
     jitter = 0.5 + int(content_hash(result.id, str(result.attempt))[:8], 16) / 2**32
     doublings = 0 if result.verdict is Verdict.RETURNED else result.attempt - 1
@@ -98,16 +98,16 @@ def backoff(result: Receipt) -> timedelta:
 
 
 def release(connection: Connection, ids: Sequence[str]) -> None:
-    """Give back what messages that will never arrive held: coupons and the place under a cap."""
+    """Release what messages that will never arrive held: coupons and cap entries."""
     coupons.settle(connection, ids, "released")
     connection.execute(sa.delete(_cap_entry).where(_cap_entry.c.message_id.in_(ids)))
 
 
 def hand_back(connection: Connection, untouched: Sequence[Receipt], *, now: datetime) -> None:
-    """What died with its process before it reached a channel returns to the queue.
+    """Queue messages again that a dead worker had not handed over.
 
-    The attempt counts: should a message be what its process dies of, it ends as failed. From the second time on it
-    waits, each for as long as its own jitter says, so that the innocent part from the one that they died with.
+    The attempt counts, so that a message that crashes its worker fails in the end. From the second attempt on, each
+    message waits for its own jittered time, which isolates it from the others of its batch.
     """
     settle(connection, [replace(one, verdict=Verdict.RETRY) for one in untouched if one.attempt > 1], now=now)
     execute_rows(connection, _RETURN, [(receipt.id, receipt.attempt) for receipt in untouched if receipt.attempt == 1])

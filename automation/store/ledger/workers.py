@@ -1,4 +1,4 @@
-"""The lives of delivering processes, and the epoch that fences whoever was before."""
+"""The delivering processes, and the epoch that fences an earlier committer."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _EPOCH = "epoch"
 
 
 class Fenced(StoreError):
-    """Another committer has taken over: this one may write no more."""
+    """Another committer has taken over; this one must stop writing."""
 
 
 @dataclass(frozen=True)
 class WorkerRow:
-    """A worker that has not ended in order."""
+    """A worker that did not end in order."""
 
     id: int
     host: str
@@ -45,7 +45,7 @@ class OnItsWay(NamedTuple):
 
 
 def begin_epoch(connection: Connection) -> int:
-    """A committer takes over: what earlier ones still try to plan or grant is refused."""
+    """Take over as committer: earlier ones can grant nothing more; returns the new epoch."""
     following = epoch(connection) + 1
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     row = dialect.insert(_fact).values(key=_EPOCH, value=str(following))
@@ -54,7 +54,7 @@ def begin_epoch(connection: Connection) -> int:
 
 
 def epoch(connection: Connection) -> int:
-    """The committer's that took over last."""
+    """The epoch of the committer that took over last."""
     return int(connection.execute(sa.select(_fact.c.value).where(_fact.c.key == _EPOCH)).scalar() or 0)
 
 
@@ -68,21 +68,21 @@ def register(
 
 
 def not_ended(connection: Connection) -> list[WorkerRow]:
-    """Flights that did not end in order, the oldest first."""
+    """Workers that did not end in order, the oldest first."""
     columns = (_worker.c.id, _worker.c.host, _worker.c.boot_id, _worker.c.pid, _worker.c.pid_started)
     query = sa.select(*columns).where(_worker.c.ended_at.is_(None)).order_by(_worker.c.id)
     return [WorkerRow(*row) for row in connection.execute(query)]
 
 
 def on_their_way(connection: Connection, worker_id: int) -> list[OnItsWay]:
-    """What the worker was granted and has not answered for."""
+    """The worker's granted messages without a result."""
     columns = (_message.c.id, _message.c.attempt, _message.c.channel)
     query = sa.select(*columns).where(_message.c.state == MessageState.SENDING.value, _message.c.worker_id == worker_id)
     return [OnItsWay(*row) for row in connection.execute(query)]
 
 
 def orphaned(connection: Connection) -> list[OnItsWay]:
-    """What is `sending` though its worker has ended, or never was."""
+    """Messages that are `sending` though their worker has ended or is unknown."""
     alive = sa.select(_worker.c.id).where(_worker.c.ended_at.is_(None))
     nobody = sa.or_(_message.c.worker_id.is_(None), _message.c.worker_id.not_in(alive))
     columns = (_message.c.id, _message.c.attempt, _message.c.channel)
@@ -91,6 +91,6 @@ def orphaned(connection: Connection) -> list[OnItsWay]:
 
 
 def end(connection: Connection, workers: Iterable[int], *, now: datetime) -> None:
-    """These workers have ended, and everything that they had is settled."""
+    """Record that these workers ended and all their messages are settled."""
     ids: Sequence[int] = list(workers)
     connection.execute(sa.update(_worker).where(_worker.c.id.in_(ids)).values(ended_at=to_millis(now)))
