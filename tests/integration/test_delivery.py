@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from support.toy_project import CAMPAIGN, CONFIG, again, deliver, outbox, start, toy_project
 
 from automation.clock import ManualClock
+from automation.contracts import Options
 from automation.daemon import clock_watch
 from automation.daemon.clock_watch import ClockWatch
 from automation.delivery.committer import Delivery
@@ -51,9 +52,10 @@ def toy(tmp_path: Path) -> Iterator[Workspace]:
 
 
 class Scripted:
-    """Answers as it is told; without an answer a message stays unreported."""
+    """A channel that answers by a function; without an answer a message has no receipt."""
 
     kind = "email"
+    Options = Options
 
     def __init__(self, answer: Answer, provider: int, *, hands_over: bool = True) -> None:
         self.answer = answer
