@@ -10,7 +10,6 @@ The members of an audience keep the value of every leaf, for `explain`.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from functools import reduce
 from operator import and_, or_
@@ -111,33 +110,6 @@ def _required(condition: Condition, truth: bool = True) -> tuple[dict[Identity, 
             possible = possible and sound and all(required.get(key, value) == value for key, value in more.items())
             required.update(more)
     return required, possible
-
-
-def audience_batches(members: ir.Table, size: int) -> Iterator[pl.DataFrame]:
-    """The rows in frames of exactly `size`, the last one shorter, one frame in memory at a time.
-
-    The snapshot's connection answers nothing else until the last frame is taken.
-    """
-    rest: pl.DataFrame | None = None
-    for batch in _stream(members, size):
-        frame = pl.DataFrame(pl.from_arrow(batch))
-        rest = frame if rest is None else pl.concat([rest, frame])
-        while len(rest) >= size:
-            yield rest[:size]
-            rest = rest[size:]
-    if rest is not None and len(rest):
-        yield rest
-
-
-def _stream(members: ir.Table, size: int) -> Iterator[pa.RecordBatch]:
-    reader = members.get_backend().to_pyarrow_batches(members, chunk_size=size)
-    with warnings.catch_warnings():
-        # ibis 12 asks DuckDB 1.5 by a name that it has deprecated, once, at the first batch.
-        warnings.filterwarnings("ignore", r"fetch_record_batch\(\)", DeprecationWarning)
-        first = next(reader, None)
-    if first is not None:
-        yield first
-        yield from reader
 
 
 def _only_required(condition: Condition, truth: bool = True) -> bool:

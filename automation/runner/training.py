@@ -13,7 +13,7 @@ from automation.inbound.flush import flush
 from automation.learn import artifacts
 from automation.learn.artifacts import Card
 from automation.learn.backtest import backtest
-from automation.learn.models import train
+from automation.learn.model_versions import train
 from automation.store import models
 from automation.warehouse.connect import Warehouse
 from automation.workspace.models import load

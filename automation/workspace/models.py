@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from automation.contracts import Model
 from automation.errors import BadArtifact
 from automation.learn.artifacts import Card, card_of
-from automation.learn.models import load_model
+from automation.learn.model_versions import load_model
 from automation.store import models
 from automation.workspace.workspace import Workspace
 

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 from automation.config.settings import ModelSettings
-from automation.learn import models
+from automation.learn import model_versions
 from automation.plugin_manager import load_plugins
 from automation.warehouse.connect import Warehouse, open_warehouse
 from automation.warehouse.importing.importer import import_files
@@ -73,11 +73,11 @@ def test_training_admits_it_and_its_words_are_those_of_a_shop(warehouse: Warehou
     settings = ModelSettings("churn_risk", "segmenters", "churn", ChurnOptions())
     last = warehouse.snapshot(AFTERWARDS).events.occurred_at.max().to_pyarrow().as_py()
     known = warehouse.snapshot(last - timedelta(days=60))
-    card = models.train(settings, registry, known, tmp_path, now=last, parts={})
+    card = model_versions.train(settings, registry, known, tmp_path, now=last, parts={})
     assert card.admitted
     assert card.because == "admitted: AUC 0.75 beats recency alone, 0.69"
     assert card.metrics["calibration_error"] < 0.05
-    loaded: Any = models.load_model(settings, registry, tmp_path, version=card.version, parts={})
+    loaded: Any = model_versions.load_model(settings, registry, tmp_path, version=card.version, parts={})
     frame = pl.concat(list(loaded.assign(known)))
     said = frame["reasons"].explode(empty_as_null=False)
     assert len(frame) > 3_500

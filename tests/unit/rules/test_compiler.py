@@ -16,7 +16,7 @@ from unit.rules.written import core_registry, read
 from automation.contracts import Options, Snapshot
 from automation.errors import ConfigurationError
 from automation.ids import shares
-from automation.rules.compiler import audience, audience_batches, evaluate
+from automation.rules.compiler import audience, evaluate
 from automation.testing.rule import check_rule
 from automation.testing.toy_shop import toy_snapshot
 from automation.types.condition import Audience, Group
@@ -189,21 +189,6 @@ def test_a_sample_is_drawn_by_our_own_hash() -> None:
     for salt in ("a", "b", "winter"):
         members = audience(Audience(Group("all", ()), sample=0.4), toy_snapshot(), REGISTRY, salt=salt)
         assert sorted(ids(members)) == everyone.filter(pl.Series(shares(salt, everyone) < 0.4)).to_list()
-
-
-@pytest.mark.parametrize("size", [1, 3, 8, 100])
-def test_members_come_in_frames_of_the_size_asked_for(size: int) -> None:
-    frames = list(audience_batches(audience(EVERYONE, toy_snapshot(), REGISTRY, salt="x"), size))
-
-    assert sorted(customer for frame in frames for customer in frame["customer_id"]) == [f"c{n}" for n in range(1, 9)]
-    assert [len(frame) for frame in frames[:-1]] == [size] * (len(frames) - 1)
-    assert 0 < len(frames[-1]) <= size
-
-
-def test_an_empty_audience_has_no_frames() -> None:
-    nobody = Audience(Group("any", ()))
-
-    assert list(audience_batches(audience(nobody, toy_snapshot(), REGISTRY, salt="x"), 10)) == []
 
 
 def test_an_error_names_the_leafs_place() -> None:

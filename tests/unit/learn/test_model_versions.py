@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from automation.config.settings import ModelSettings
 from automation.contracts import Model, Options, Snapshot
 from automation.errors import BadArtifact, ContractError
-from automation.learn import artifacts, models
+from automation.learn import artifacts, model_versions
 from automation.learn.artifacts import Card
 from automation.plugin_manager import Plugin, Registry
 from automation.testing.toy_shop import toy_snapshot
@@ -61,11 +61,11 @@ def registry() -> Registry:
 
 
 def train(registry: Registry, folder: Path, *, now: datetime = NOW, **options: Any) -> Card:
-    return models.train(settings(**options), registry, toy_snapshot(), folder, now=now, parts={})
+    return model_versions.train(settings(**options), registry, toy_snapshot(), folder, now=now, parts={})
 
 
 def load(registry: Registry, folder: Path, card: Card, **options: Any) -> Guess:
-    model = models.load_model(settings(**options), registry, folder, version=card.version, parts={})
+    model = model_versions.load_model(settings(**options), registry, folder, version=card.version, parts={})
     assert isinstance(model, Guess)
     return model
 
@@ -109,7 +109,7 @@ def test_evidence_is_told_and_judges_nothing(registry: Registry, tmp_path: Path)
     asked = settings(baseline=None, quality=0.5)
     registry.components["segmenters"]["guess"] = (type("Bare", (Guess,), {"fit": lambda *a, **k: {}}), "guessing")
     evidence = {"quality": 0.05, "baseline": 0.11}
-    card = models.train(asked, registry, toy_snapshot(), tmp_path, now=NOW, parts={}, evidence=evidence)
+    card = model_versions.train(asked, registry, toy_snapshot(), tmp_path, now=NOW, parts={}, evidence=evidence)
     assert card.metrics == evidence
     assert (card.admitted, card.because) == (True, "admitted: NDCG@10 0.05 does not beat popularity, 0.11")
 
