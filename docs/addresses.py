@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from automation.plugin_manager import Registry
-from automation.web.app import described
+from automation.web.app import describe_api
 
 
 def addresses_page(_: Registry) -> str:
-    document = described()
+    document = describe_api()
     lines = [
         "Every `GET` address also answers `HEAD`. `/openapi.json` is this page for programs, with all schemas.",
         "`{token}` comes from a link in a message; it is signed for one message and purpose. Other values get a 404.",

@@ -1,4 +1,4 @@
-"""Looks into the mailbox for bounces, complaints and unsubscribes, for as long as the daemon lives."""
+"""Polls the mailbox for bounces, complaints and unsubscribe requests while the daemon runs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from automation.workspace.workspace import Workspace
 
 log = structlog.get_logger(__name__)
 
-_LOOK_EVERY = 60.0
+_POLL_EVERY = 60.0
 
 
 class MailboxPoller(threading.Thread):
-    """Reads the mailbox every minute, where config.yaml names one; apart, since a mail server may be slow."""
+    """Reads the mailbox of config.yaml every minute, in a thread of its own: a mail server may be slow."""
 
     def __init__(self, workspace: Callable[[], Workspace]) -> None:
         super().__init__(name="mailbox_poller", daemon=True)
@@ -24,22 +24,22 @@ class MailboxPoller(threading.Thread):
         self._stopping = threading.Event()
 
     def stop(self) -> None:
-        """What was taken in is durable; a mail that was not marked is read again."""
+        """Stop polling. What was recorded is stored; a mail that was not marked yet is read again."""
         self._stopping.set()
 
     def run(self) -> None:
         while not self._stopping.is_set():
             if self._workspace().project.settings.mailbox is not None:
-                self._look()
-            self._stopping.wait(_LOOK_EVERY)
+                self._poll()
+            self._stopping.wait(_POLL_EVERY)
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         try:
-            taken = read_mailbox(self._workspace())
+            counts = read_mailbox(self._workspace())
         except MailboxError as error:
-            log.error("the mailbox can't be read", why=str(error))
+            log.error("mailbox can't be read", why=str(error))
         except Exception:
-            log.exception("reading the mailbox failed")
+            log.exception("reading the mailbox failed; retrying")
         else:
-            if taken.mails:
-                log.info("mail read", **{name: n for name, n in vars(taken).items() if n})
+            if counts.mails:
+                log.info("mailbox read", **{name: n for name, n in vars(counts).items() if n})

@@ -1,4 +1,4 @@
-"""Moves the inbox to the warehouse, once."""
+"""Moves the events of the inbox to the warehouse, each once."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ from automation.workspace.workspace import Workspace
 log = structlog.get_logger(__name__)
 
 APP = "inbox"
+"""The application name that the Delta log keeps flush numbers under."""
 
 
-def flush(workspace: Workspace, warehouse: Warehouse) -> int:
-    """Move what waits in the store to the warehouse: what shops reported, then the inbox; returns how many events.
+def flush_inbox(workspace: Workspace, warehouse: Warehouse) -> int:
+    """Import what shops reported, then move the inbox to the warehouse; returns how many events were moved.
 
-    A crash between the Delta commit and the store's is repaired by looking the flush number up in the Delta log.
+    After a crash between the Delta commit and the store's, the flush number in the Delta log shows what is done.
     """
     import_shop_reports(workspace)
     moved = 0
@@ -39,14 +40,14 @@ def flush(workspace: Workspace, warehouse: Warehouse) -> int:
             with workspace.store.reading() as connection:
                 events = inbox.read_flush(connection, no)
             known = table_version(warehouse.folder, "events").columns
-            warehouse.append_events(_frame(events, known), transaction=(APP, no))
+            warehouse.append_events(_make_frame(events, known), transaction=(APP, no))
             moved += len(events)
             workspace.project.registry.observe("events_recorded", table="events", rows=len(events), quarantined=0)
         with workspace.store.transaction() as connection:
             inbox.finish_flush(connection, no, now=now)
 
 
-def _frame(events: Sequence[InboxEvent], known: Mapping[str, ColumnType]) -> pl.DataFrame:
+def _make_frame(events: Sequence[InboxEvent], known: Mapping[str, ColumnType]) -> pl.DataFrame:
     """The events with the columns that the events table declares, and each attribute in a column of its own.
 
     An attribute that doesn't fit its column becomes null: one bad value must not block the events after it.
@@ -57,37 +58,37 @@ def _frame(events: Sequence[InboxEvent], known: Mapping[str, ColumnType]) -> pl.
     ]
     frame = pl.DataFrame(rows, schema=schema, orient="row") if rows else pl.DataFrame(schema=schema)
     names = dict.fromkeys(name for row in rows for name in row if name not in schema)
-    attributes = [_attribute(name, [row.get(name) for row in rows], known.get(name)) for name in names]
+    attributes = [_make_column(name, [row.get(name) for row in rows], known.get(name)) for name in names]
     return frame.with_columns(series for series in attributes if series.null_count() < len(series))
 
 
-def _attribute(name: str, values: Sequence[object], known: ColumnType | None) -> pl.Series:
-    kind = known or _kind(values)
-    fitted = [None if value is None else _fitted(value, kind) for value in values]
+def _make_column(name: str, values: Sequence[object], known: ColumnType | None) -> pl.Series:
+    kind = known or _infer_type(values)
+    fitted = [None if value is None else _fit(value, kind) for value in values]
     lost = sum(fit is None and value is not None for fit, value in zip(fitted, values, strict=True))
     if lost:
-        log.warning("an attribute doesn't fit its column and stays empty", column=name, holds=kind, events=lost)
+        log.warning("attribute values do not fit their column and were dropped", column=name, type=kind, events=lost)
     return pl.Series(name, fitted, dtype=POLARS_TYPES[kind])
 
 
-def _kind(values: Sequence[object]) -> ColumnType:
-    """What a new column holds: text where its first values don't agree."""
+def _infer_type(values: Sequence[object]) -> ColumnType:
+    """The type of a new column: text if its first values differ in type."""
     types = {type(value) for value in values if value is not None}
     return "boolean" if types == {bool} else "number" if types and types <= {int, float} else "text"
 
 
-def _fitted(value: object, kind: ColumnType) -> object:
-    """The value as its column holds it, or None."""
+def _fit(value: object, kind: ColumnType) -> object:
+    """The value as its column stores it; None if it doesn't fit."""
     if kind == "text":
         return value if isinstance(value, str) else json.dumps(value)
     if kind == "boolean":
         return value if isinstance(value, bool) else None
     if kind in ("number", "integer"):
-        return _number(value, whole=kind == "integer")
-    return _instant(value, day=kind == "date")
+        return _fit_number(value, whole=kind == "integer")
+    return _fit_time(value, day=kind == "date")
 
 
-def _number(value: object, *, whole: bool) -> float | int | None:
+def _fit_number(value: object, *, whole: bool) -> float | int | None:
     if not isinstance(value, int | float) or isinstance(value, bool):
         return None
     if whole:
@@ -95,7 +96,7 @@ def _number(value: object, *, whole: bool) -> float | int | None:
     return float(value)
 
 
-def _instant(value: object, *, day: bool) -> datetime | date | None:
+def _fit_time(value: object, *, day: bool) -> datetime | date | None:
     try:
         at = datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:

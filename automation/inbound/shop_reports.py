@@ -1,4 +1,4 @@
-"""Imports what shops reported by calling us, in the way in which their exports are imported."""
+"""Imports what shops reported by webhook, in the same way as their exports."""
 
 from __future__ import annotations
 
@@ -19,21 +19,23 @@ log = structlog.get_logger(__name__)
 
 
 def import_shop_reports(workspace: Workspace) -> int:
-    """Import everything that waits; returns how many lines. A crash before the last step repeats an import, which
-    changes nothing."""
+    """Import everything that waits; returns how many lines.
+
+    After a crash before the last step the import is repeated, which changes nothing.
+    """
     imported = 0
     while True:
         with workspace.store.reading() as connection:
-            found = shop_reports.read_waiting(connection)
-        if not found:
+            waiting = shop_reports.read_waiting(connection)
+        if not waiting:
             return imported
-        for group in found:
+        for group in waiting:
             report = _import(workspace, group)
             imported += report.lines
             with workspace.store.transaction() as connection:
                 shop_reports.delete_imported(connection, group)
             if report.quarantined:
-                log.warning("lines of a webhook can't be used", table=group.table, file=str(report.quarantine_file))
+                log.warning("webhook lines were quarantined", table=group.table, file=str(report.quarantine_file))
 
 
 def _import(workspace: Workspace, group: WaitingLines) -> ImportReport:

@@ -1,1 +1,1 @@
-"""The web app: what recipients and shops tell us, over HTTP."""
+"""The web app: recipients' pages and links, events, and webhooks."""

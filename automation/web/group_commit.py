@@ -1,4 +1,4 @@
-"""One writer for the whole app: what several requests write at the same moment shares one durable commit."""
+"""Group commit: one writer for the whole app, so that concurrent requests share one durable commit."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 
-GROUP = 200
-MOST_WAITING = 2_000
+MAX_GROUP = 200
+MAX_WAITING = 2_000
 LINGER = 0.02
-"""Seconds that a group waits for company while there is any: each commit is a sync that the daemon's sending waits for.
-M: beside ten clients that ask without a pause, a daemon sends 560 messages/s with it and 150 without (alone 760)."""
-_COMMITS_A_CHECKPOINT = 500
+"""Seconds that a group waits for more work while requests are concurrent, since the daemon's sending waits for each
+commit's sync. Beside ten clients that never pause, a daemon sends 560 messages/s with it, 150 without (760 alone)."""
+_CHECKPOINT_EVERY = 500
 
 
 class Overloaded(AutomationError):
-    """More waits to be written than the store can take; the caller may come back in a moment."""
+    """Too many writes are waiting; the caller may retry in a moment."""
 
 
 @dataclass(frozen=True)
@@ -41,33 +41,33 @@ class _Job:
 
 
 class GroupCommit:
-    """Commits work in groups of at most 200; each one's outcome is given only when it is durable.
+    """Commits work in groups of at most 200; a result is returned only when it is durable.
 
-    One that raises is undone alone and gets its error; where the commit itself fails everyone of the group does.
+    Work that raises is rolled back alone and gets its error. If the commit itself fails, all work of the group fails.
     """
 
     def __init__(self, store: Store, *, may_checkpoint: Callable[[], bool] = lambda: False) -> None:
         self._store = store
         self._may_checkpoint = may_checkpoint
         self._commits = 0
-        self._crowded = False
+        self._concurrent = False
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
         self._thread.start()
 
     async def commit(self, work: Work[T]) -> T:
-        """Run `work` in a transaction; returns what it returned once that is durable. Raises `Overloaded`."""
+        """Run `work` in a transaction; returns its result once that is durable. Raises `Overloaded`."""
         return await asyncio.wrap_future(self.submit(work))
 
     def submit(self, work: Work[T]) -> Future[T]:
-        if self._jobs.qsize() >= MOST_WAITING:
-            raise Overloaded("too much waits to be written")
+        if self._jobs.qsize() >= MAX_WAITING:
+            raise Overloaded("too many writes are waiting")
         job = _Job(work)
         self._jobs.put(job)
         return job.future
 
     def close(self) -> None:
-        """Write what waits, then end."""
+        """Write what is waiting, then stop."""
         self._jobs.put(None)
         self._thread.join()
 
@@ -75,19 +75,19 @@ class GroupCommit:
         open_ = True
         while open_:
             group, open_ = self._gather()
-            self._crowded = len(group) > 1
+            self._concurrent = len(group) > 1
             self._commit([job for job in group if job.future.set_running_or_notify_cancel()])
-            self._tidy()
+            self._checkpoint()
 
     def _gather(self) -> tuple[list[_Job], bool]:
-        """What waits now, and whether more may come; while requests come thick, those of the next moment too."""
+        """The waiting jobs, and whether more may come. While requests are concurrent, it lingers for more."""
         group: list[_Job] = []
         job = self._jobs.get()
-        if self._crowded:
+        if self._concurrent:
             time.sleep(LINGER)
         while job is not None:
             group.append(job)
-            if len(group) == GROUP:
+            if len(group) == MAX_GROUP:
                 break
             try:
                 job = self._jobs.get_nowait()
@@ -100,7 +100,7 @@ class GroupCommit:
             return
         try:
             with self._store.transaction() as connection:
-                outcomes = [_outcome(connection, job.work, alone=len(group) == 1) for job in group]
+                outcomes = [_run_work(connection, job.work, alone=len(group) == 1) for job in group]
         except Exception as error:
             for job in group:
                 job.future.set_exception(error)
@@ -111,18 +111,18 @@ class GroupCommit:
             else:
                 job.future.set_exception(failure)
 
-    def _tidy(self) -> None:
+    def _checkpoint(self) -> None:
         self._commits += 1
-        if self._commits % _COMMITS_A_CHECKPOINT == 0:
+        if self._commits % _CHECKPOINT_EVERY == 0:
             try:
                 if self._may_checkpoint():
                     self._store.checkpoint()
             except Exception:
-                log.exception("the write-ahead log could not be moved; the next time it may")
+                log.exception("checkpoint of the write-ahead log failed; retrying later")
 
 
-def _outcome(connection: Connection, work: Work[T], *, alone: bool) -> tuple[T | None, Exception | None]:
-    """What the work gives, in a savepoint of its own unless nobody else is in the transaction."""
+def _run_work(connection: Connection, work: Work[T], *, alone: bool) -> tuple[T | None, Exception | None]:
+    """The result or the error of the work, in a savepoint of its own unless it is alone in the transaction."""
     if alone:
         return work(connection), None
     try:

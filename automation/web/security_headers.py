@@ -1,4 +1,4 @@
-"""What every answer has, and what no answer shows: headers against embedding and leaking, never a stack trace."""
+"""Security headers on every response: against embedding, indexing and leaking; and no stack trace in any."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 log = structlog.get_logger(__name__)
 
 HEADERS = {
-    "Referrer-Policy": "no-referrer",  # an address holds a token
+    "Referrer-Policy": "no-referrer",  # a path contains a token
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "X-Robots-Tag": "noindex, nofollow",
@@ -18,14 +18,15 @@ HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Permissions-Policy": "interest-cohort=()",
 }
-"""Set on every answer that does not set its own."""
-MOST_HEADERS = 16_384
-"""Bytes of names and values."""
+"""Set on every response that does not set its own."""
+MAX_HEADER_BYTES = 16_384
+"""Bytes of the names and values of a request's headers."""
+_FAILED = "Something went wrong. Please try again.\n"
 
 
-class Hardened:
-    """Wraps the app. An error that nobody expected is logged with the kind of page, never with its token, and told
-    to nobody else."""
+class SecurityHeaders:
+    """Middleware around the app. An unexpected error is logged with the kind of page, never with its token; the client
+    learns nothing about it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -33,12 +34,12 @@ class Hardened:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        if sum(len(name) + len(value) for name, value in scope["headers"]) > MOST_HEADERS:
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADER_BYTES:
             await PlainTextResponse("Too many headers.\n", 431)(scope, receive, send)
             return
         started = False
 
-        async def guarded(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
@@ -48,13 +49,13 @@ class Hardened:
             await send(message)
 
         try:
-            await self._app(scope, receive, guarded)
+            await self._app(scope, receive, send_with_headers)
         except Exception:
-            log.exception("a request failed", page=_kind(scope["path"]), method=scope["method"])
+            log.exception("request failed", page=_page_kind(scope["path"]), method=scope["method"])
             if not started:
-                await PlainTextResponse("Something went wrong. Please try again.\n", 500)(scope, receive, guarded)
+                await PlainTextResponse(_FAILED, 500)(scope, receive, send_with_headers)
 
 
-def _kind(path: str) -> str:
+def _page_kind(path: str) -> str:
     first = path.split("/")[1] if path.startswith("/") else ""
-    return first if first.isascii() and first.isalnum() and len(first) <= 20 else "another"
+    return first if first.isascii() and first.isalnum() and len(first) <= 20 else "other"

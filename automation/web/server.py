@@ -1,4 +1,4 @@
-"""Serves the app from a thread: inside the daemon, or for `automation web`."""
+"""Serves the app in a thread: inside the daemon, or for `automation web`."""
 
 from __future__ import annotations
 
@@ -14,43 +14,43 @@ from automation.errors import ConfigurationError
 from automation.messages.pages import Pages
 from automation.web.app import make_app
 from automation.web.group_commit import GroupCommit
-from automation.web.security_headers import MOST_HEADERS
+from automation.web.security_headers import MAX_HEADER_BYTES
 from automation.web.site import Site
 from automation.workspace.workspace import Workspace
 
 log = structlog.get_logger(__name__)
 
-MOST_AT_ONCE = 500
-"""Connections; who comes above that is told to come back."""
+MAX_CONNECTIONS = 500
+"""Connections above this get a 503."""
 _GRACE = 3
 
 
 class WebServer(threading.Thread):
-    """The app on a socket. Made, it listens; started, it answers. Raises `ConfigurationError` where it can't listen."""
+    """The app on a socket: it listens once constructed, and answers once started. Raises `ConfigurationError`."""
 
     def __init__(self, workspace: Callable[[], Workspace], host: str, port: int, *, checkpoints: bool = False) -> None:
         super().__init__(name="web", daemon=True)
-        Pages(workspace().project)  # a mistake in the shop's own ends the start
-        self._socket = _listen(host, port)
+        Pages(workspace().project)  # a mistake in the shop's own pages stops the start
+        self._socket = _open_socket(host, port)
         data_dir = workspace().project.data_dir
         self._writer = GroupCommit(
             workspace().store,
-            may_checkpoint=lambda: checkpoints and holder(data_dir) is None,  # a daemon does it itself
+            may_checkpoint=lambda: checkpoints and holder(data_dir) is None,  # a running daemon checkpoints itself
         )
         site = Site(workspace, self._writer)
         config = uvicorn.Config(
             make_app(site),
             loop="asyncio",
             http="h11",
-            h11_max_incomplete_event_size=MOST_HEADERS,
+            h11_max_incomplete_event_size=MAX_HEADER_BYTES,
             ws="none",
             lifespan="off",
-            limit_concurrency=MOST_AT_ONCE,
+            limit_concurrency=MAX_CONNECTIONS,
             timeout_keep_alive=15,
             timeout_graceful_shutdown=_GRACE,
-            proxy_headers=False,  # nothing here asks who the client is, so nobody can lie about it
+            proxy_headers=False,  # nothing here depends on the client's address, so it can't be forged
             server_header=False,
-            access_log=False,  # an address holds a token
+            access_log=False,  # paths contain tokens
             log_config=None,
         )
         self._server = uvicorn.Server(config)
@@ -65,19 +65,19 @@ class WebServer(threading.Thread):
         try:
             self._server.run(sockets=[self._socket])
         except Exception:
-            log.exception("the web app ended")
+            log.exception("web app failed")
         finally:
             self._writer.close()
             self._socket.close()
 
     def stop(self) -> None:
-        """Take no new request; those that are being answered are."""
+        """Accept no new request; those in progress are answered."""
         self._server.should_exit = True
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _open_socket(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # By its protocol asyncio knows it for TCP and sends answers at once: 1 ms, not 47 with Nagle's algorithm.
+    # With the protocol named, asyncio turns Nagle's algorithm off: an answer takes 1 ms, not 47.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

@@ -1,4 +1,4 @@
-"""What every route works with: the project as it is now, its pages, and the one writer."""
+"""What every route shares: the project as it is now, its pages, and the one writer."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class _Derived:
-    """What is made of one project's files."""
+    """What is built from one project's files."""
 
     project: Project
     pages: Pages
@@ -34,7 +34,7 @@ class _Derived:
 
 @dataclass
 class Site:
-    """The app's state. The workspace is asked for each time: the daemon takes changed files over while it runs."""
+    """The app's state. It asks for the workspace each time, since the daemon reloads changed files while it runs."""
 
     workspace_now: Callable[[], Workspace]
     writer: GroupCommit
@@ -63,38 +63,38 @@ class Site:
     def read_token(self, purpose: Purpose, token: str) -> Reference | None:
         return read_token(self.workspace.store.secret, purpose, token)
 
-    def link(self, purpose: Purpose, path: str, message: MessageRecipient) -> str:
-        """Another page for the same message, seen from its neighbour: wherever a proxy puts the site."""
+    def make_link(self, purpose: Purpose, path: str, message: MessageRecipient) -> str:
+        """A relative link to another page for the same message; it works behind any proxy path."""
         return f"../{path}/{sign(self.workspace.store.secret, purpose, message.id)}"
 
-    def page(
-        self, name: str, message: MessageRecipient | None = None, *, status: int = 200, **shown: object
+    def show_page(
+        self, name: str, message: MessageRecipient | None = None, *, status: int = 200, **values: object
     ) -> Response:
-        """A page in the recipient's language."""
+        """A page in the recipient's language, with these values."""
         language = message.language if message else ""
-        html = self.pages.render(name, language, **shown)
+        html = self.pages.render(name, language, **values)
         return HTMLResponse(html, status_code=status, headers=self.pages.headers)
 
-    def nowhere(self) -> Response:
-        """For every address that leads nowhere, whatever the reason: forged, of another purpose, no longer known."""
-        return self.page("nowhere", status=404)
+    def show_not_found(self) -> Response:
+        """One page for every address that is not valid: forged, for another purpose, or no longer known."""
+        return self.show_page("nowhere", status=404)
 
     def _current(self) -> _Derived:
         workspace = self.workspace
         derived = self._derived
         if derived is None or derived.project is not workspace.project:
-            pages = self._pages_of(workspace.project, derived)
+            pages = self._load_pages(workspace.project, derived)
             derived = _Derived(workspace.project, pages, Rerendering(workspace))
             self._derived = derived
         return derived
 
     @staticmethod
-    def _pages_of(project: Project, before: _Derived | None) -> Pages:
-        """The project's pages; those before it where a file of theirs was broken while the app runs."""
+    def _load_pages(project: Project, previous: _Derived | None) -> Pages:
+        """The project's pages; the previous ones if one of their files was broken while the app runs."""
         try:
             return Pages(project)
         except ConfigurationError as error:
-            if before is None:
+            if previous is None:
                 raise
-            log.error("the pages stay as they were", problem=str(error))
-            return before.pages
+            log.error("a page file is broken; serving the previous pages", problem=str(error))
+            return previous.pages

@@ -185,10 +185,10 @@ def test_an_unsubscribe_event_counts_at_once_for_the_address(shop: Shop) -> None
         assert consent.suppressed(connection, ["c1@toy.example"], "email", "promotions")
 
 
-def test_a_word_that_could_not_count_is_refused(shop: Shop) -> None:
+def test_a_consent_event_that_could_not_be_recorded_is_rejected(shop: Shop) -> None:
     answer = post(shop, event("new1"), event("new2", topic="news"), event("new3", channel="pigeon"))
     assert answer.status_code == 422
-    assert [(one["field"], one["what"]) for one in answer.json()["refused"]] == [
+    assert [(one["field"], one["what"]) for one in answer.json()["rejected"]] == [
         ("attributes.address", "is needed: this topic has double opt-in, and the address is asked to confirm"),
         ("attributes.topic", "is not a topic of config.yaml: promotions, service"),
         ("attributes.channel", "is not a channel of config.yaml: email"),

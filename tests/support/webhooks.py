@@ -124,7 +124,7 @@ class Amazon:
         self.certificate = certificate()
         self.writer = GroupCommit(workspace.store)
         site = Site(lambda: workspace, self.writer)
-        routes = [endpoint.route() for endpoint in receiver.endpoints(site, self._fetch)]
+        routes = [endpoint.make_route() for endpoint in receiver.make_endpoints(site, self._fetch)]
         self.app = Starlette(routes=routes)
 
     async def _fetch(self, address: str) -> bytes:

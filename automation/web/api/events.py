@@ -1,4 +1,4 @@
-"""`POST /events`: what happened in the shop, in batches; acknowledged when it is durable, each event once."""
+"""`POST /events`: events from the shop, in batches; acknowledged when they are stored, each `event_id` once."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ from automation.inbound.consents import accept_consent_events, find_event_fault
 from automation.store.inbox import inbox
 from automation.store.inbox.inbox import InboxEvent
 from automation.types.schema import EVENTS
-from automation.web.endpoint import Endpoint, operation, read_body
+from automation.web.endpoint import Endpoint, describe_operation, read_body
 from automation.web.group_commit import Overloaded
 from automation.web.site import Site
 
 LIMIT = 2_000_000
-MOST_EVENTS = 1_000
-MOST_ATTRIBUTES = 30
-_AHEAD = timedelta(minutes=5)
-_FIRST = datetime(1970, 1, 1, tzinfo=UTC)
+MAX_EVENTS = 1_000
+MAX_ATTRIBUTES = 30
+_MAX_AHEAD = timedelta(minutes=5)
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _FIELDS = ("product_id", "order_id", "quantity", "amount", "currency")
 _NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
 
 
-def _written(value: object) -> object:
+def _require_text(value: object) -> object:
     if not isinstance(value, str):
-        raise ValueError("must be text such as 2026-11-20T09:00:00Z")  # pydantic reports these
+        raise ValueError("must be text such as 2026-11-20T09:00:00Z")  # pydantic reports it
     return value
 
 
@@ -56,12 +56,14 @@ Text = Annotated[str, StringConstraints(max_length=1_000, pattern=_NO_CONTROLS)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Instant = Annotated[
     AwareDatetime,
-    BeforeValidator(_written, json_schema_input_type=Annotated[str, Field(json_schema_extra={"format": "date-time"})]),
+    BeforeValidator(
+        _require_text, json_schema_input_type=Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+    ),
 ]
 
 
 class Event(BaseModel):
-    """One event. `attributes` are further facts about it, which rules reach in `where`."""
+    """One event. Rules reach its `attributes` in `where`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -75,11 +77,11 @@ class Event(BaseModel):
     amount: Number | None = None
     currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] | None = None
     message_id: Identity | None = None
-    attributes: dict[Name, StrictBool | Number | Text] = Field(default_factory=dict, max_length=MOST_ATTRIBUTES)
+    attributes: dict[Name, StrictBool | Number | Text] = Field(default_factory=dict, max_length=MAX_ATTRIBUTES)
 
 
-class Refused(BaseModel):
-    """Why an event was not taken: `index` counts from 0 in the batch, `field` is where in the event."""
+class Rejected(BaseModel):
+    """Why an event was rejected: `index` counts from 0 in the batch, `field` is the path in the event."""
 
     index: int
     field: str
@@ -87,58 +89,58 @@ class Refused(BaseModel):
 
 
 class Answer(BaseModel):
-    """accepted: how many are durable now, `repeated` of them known before; the refused ones must be mended."""
+    """accepted: how many events are stored, `repeated` of them known before. Rejected ones must be corrected."""
 
     accepted: int
     repeated: int
-    refused: list[Refused]
+    rejected: list[Rejected]
 
 
-def endpoints(site: Site) -> Iterator[Endpoint]:
-    async def take(request: Request) -> Response:
+def make_endpoints(site: Site) -> Iterator[Endpoint]:
+    async def receive(request: Request) -> Response:
         if not _has_key(site, request.headers.get("authorization", "")):
             return JSONResponse(
-                {"error": "send an API key of config.yaml's web.api_keys: Authorization: Bearer KEY"}, 401,
+                {"error": "send one of config.yaml's web.api_keys: Authorization: Bearer KEY"}, 401,
                 headers={"WWW-Authenticate": "Bearer"},
             )  # fmt: skip
         try:
-            batch = _batch(await read_body(request, LIMIT))
+            batch = _parse_batch(await read_body(request, LIMIT))
         except ValueError as error:
             return JSONResponse({"error": str(error)}, 400)
         now = site.now
         settings = site.settings
-        taken, refused = _checked(batch, settings, now)
+        events, rejected = _check_batch(batch, settings, now)
 
-        def keep(connection: Connection) -> int:
-            accept_consent_events(settings, connection, taken, now=now)
-            return inbox.add_events(connection, taken, now=now)
+        def store(connection: Connection) -> int:
+            accept_consent_events(settings, connection, events, now=now)
+            return inbox.add_events(connection, events, now=now)
 
         try:
-            new = await site.writer.commit(keep)
+            new = await site.writer.commit(store)
         except (Overloaded, OperationalError):
-            return JSONResponse({"error": "the store is busy; nothing was taken"}, 503, headers={"Retry-After": "5"})
-        answer = Answer(accepted=len(taken), repeated=len(taken) - new, refused=refused)
-        return JSONResponse(answer.model_dump(), 422 if refused else 200)
+            return JSONResponse({"error": "the store is busy; nothing was stored"}, 503, headers={"Retry-After": "5"})
+        answer = Answer(accepted=len(events), repeated=len(events) - new, rejected=rejected)
+        return JSONResponse(answer.model_dump(), 422 if rejected else 200)
 
-    yield Endpoint("/events", {"POST": take}, {"POST": _operation()})
+    yield Endpoint("/events", {"POST": receive}, {"POST": _describe()})
 
 
-def _operation() -> Any:
+def _describe() -> Any:
     error = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
     answer = Answer.model_json_schema(ref_template="#/components/schemas/{model}")
     batch = {
         "type": "object", "required": ["events"], "additionalProperties": False,
-        "properties": {"events": {"type": "array", "maxItems": MOST_EVENTS, "items": Event.model_json_schema()}},
+        "properties": {"events": {"type": "array", "maxItems": MAX_EVENTS, "items": Event.model_json_schema()}},
     }  # fmt: skip
-    answer["properties"]["refused"]["items"] = Refused.model_json_schema()
+    answer["properties"]["rejected"]["items"] = Rejected.model_json_schema()
     answer.pop("$defs", None)
-    return operation(
-        f"Take up to {MOST_EVENTS:,} events. The answer comes when they are durable; an `event_id` counts once.",
+    return describe_operation(
+        f"Store up to {MAX_EVENTS:,} events. The response comes when they are durable; an `event_id` counts once.",
         body={"application/json": {"schema": batch}},
         answers={
-            200: "every event is durable", 400: "not a batch of events", 401: "no such key",
-            408: "the body did not arrive", 413: f"longer than {LIMIT:,} bytes",
-            422: "some events were refused; the others are durable", 503: "too busy; come back after Retry-After",
+            200: "all events are stored", 400: "the body is not a batch of events", 401: "the API key is wrong",
+            408: "the body did not arrive in time", 413: f"the body is longer than {LIMIT:,} bytes",
+            422: "some events were rejected; the others are stored", 503: "too busy; retry after Retry-After",
         },
         schemas={200: answer, 422: answer, **dict.fromkeys((400, 401, 503), error)},
         kind="application/json",
@@ -147,7 +149,7 @@ def _operation() -> Any:
 
 
 def _has_key(site: Site, header: str) -> bool:
-    """Every key is compared, each in constant time, whatever is sent."""
+    """Compares every key, each in constant time, whatever was sent."""
     scheme, _, given = header.partition(" ")
     digest = hashlib.sha256(given.strip().encode("utf-8", "surrogateescape")).digest()
     keys = site.settings.web.api_keys if site.settings.web else ()
@@ -155,7 +157,7 @@ def _has_key(site: Site, header: str) -> bool:
     return any(same) and scheme.lower() == "bearer"
 
 
-def _batch(body: bytes) -> list[Any]:
+def _parse_batch(body: bytes) -> list[Any]:
     """The events as they were sent. Raises `ValueError`."""
     try:
         document = pydantic_core.from_json(body, allow_inf_nan=False)
@@ -163,69 +165,71 @@ def _batch(body: bytes) -> list[Any]:
         raise ValueError(f"the body is not JSON: {error}") from None
     if not isinstance(document, dict) or set(document) != {"events"} or not isinstance(document["events"], list):
         raise ValueError('the body must be {"events": [...]}')
-    if len(document["events"]) > MOST_EVENTS:
-        raise ValueError(f"at most {MOST_EVENTS:,} events in one batch")
+    if len(document["events"]) > MAX_EVENTS:
+        raise ValueError(f"at most {MAX_EVENTS:,} events in one batch")
     return document["events"]
 
 
-def _checked(batch: Sequence[Any], settings: Settings, now: datetime) -> tuple[list[InboxEvent], list[Refused]]:
-    """Inbox rows of the sound events, and what is wrong with the others: the first problem of each field."""
-    taken: list[InboxEvent] = []
-    refused: list[Refused] = []
-    for index, written in enumerate(batch):
+def _check_batch(batch: Sequence[Any], settings: Settings, now: datetime) -> tuple[list[InboxEvent], list[Rejected]]:
+    """The valid events, and the problems of the others: at most five for each."""
+    valid: list[InboxEvent] = []
+    rejected: list[Rejected] = []
+    for index, sent in enumerate(batch):
         try:
-            event = Event.model_validate(written)
+            event = Event.model_validate(sent)
             _check_time(event.occurred_at, now)
             _check_names(event.attributes)
             _check_consent(settings, event)
-            taken.append(_row(event))
+            valid.append(_make_event(event))
         except ValidationError as error:
-            refused += [Refused(index=index, field=_place(e["loc"]), what=_what(e["msg"])) for e in error.errors(
-                include_url=False, include_context=False, include_input=False)][:5]  # fmt: skip
-        except _Wrong as error:
-            refused.append(Refused(index=index, field=error.field, what=error.what))
-    return taken, refused
+            rejected += [
+                Rejected(index=index, field=_format_path(e["loc"]), what=_format_message(e["msg"]))
+                for e in error.errors(include_url=False, include_context=False, include_input=False)[:5]
+            ]
+        except _Problem as problem:
+            rejected.append(Rejected(index=index, field=problem.field, what=problem.what))
+    return valid, rejected
 
 
-class _Wrong(Exception):
+class _Problem(Exception):
     def __init__(self, field: str, what: str) -> None:
         self.field, self.what = field, what
 
 
 def _check_time(at: datetime, now: datetime) -> None:
-    if at > now + _AHEAD:
-        raise _Wrong("occurred_at", "lies in the future")
-    if at < _FIRST:
-        raise _Wrong("occurred_at", "lies before 1970")
+    if at > now + _MAX_AHEAD:
+        raise _Problem("occurred_at", "is in the future")
+    if at < _EARLIEST:
+        raise _Problem("occurred_at", "is before 1970")
 
 
 def _check_names(attributes: dict[str, Any]) -> None:
     for name in attributes:
         if name in EVENTS.columns:
-            raise _Wrong(f"attributes.{name}", "is a field of the event itself")
+            raise _Problem(f"attributes.{name}", "is a field of the event itself")
 
 
 def _check_consent(settings: Settings, event: Event) -> None:
-    """A word on consent that could not count is not taken as if it did."""
-    wrong = find_event_fault(settings, event.type, event.attributes)
-    if wrong is not None:
-        raise _Wrong(f"attributes.{wrong[0]}", wrong[1])
+    """Rejects a consent event that could not be recorded."""
+    problem = find_event_fault(settings, event.type, event.attributes)
+    if problem is not None:
+        raise _Problem(f"attributes.{problem[0]}", problem[1])
 
 
-def _row(event: Event) -> InboxEvent:
+def _make_event(event: Event) -> InboxEvent:
     fields: dict[str, JsonValue] = {name: value for name in _FIELDS if (value := getattr(event, name)) is not None}
     return InboxEvent(
         event.event_id, event.customer_id, event.type, event.occurred_at, event.message_id, fields | event.attributes
     )
 
 
-def _place(location: tuple[int | str, ...]) -> str:
+def _format_path(location: tuple[int | str, ...]) -> str:
     parts = [
         str(part) for part in location if not re.fullmatch(r"(float|bool|constrained-str|function-.*|str)", str(part))
     ]
     return ".".join(parts)[:100]
 
 
-def _what(message: str) -> str:
+def _format_message(message: str) -> str:
     text = message.removeprefix("Value error, ")
     return text[:1].lower() + text[1:]

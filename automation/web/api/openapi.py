@@ -1,4 +1,4 @@
-"""The OpenAPI document of the app, from what stands beside its routes."""
+"""Builds the app's OpenAPI document from the descriptions beside its routes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import automation
 from automation.web.endpoint import Endpoint
 
 
-def document(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
-    """OpenAPI 3.1."""
+def build_document(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
+    """The document, of OpenAPI 3.1."""
     paths = {
-        endpoint.path: {method.lower(): dict(said) for method, said in endpoint.operations.items()}
+        endpoint.path: {method.lower(): dict(described) for method, described in endpoint.operations.items()}
         for endpoint in endpoints
         if endpoint.operations
     }

@@ -1,4 +1,4 @@
-"""`/confirm/<token>`: double opt-in. Looking confirms nothing; pressing the button does, and is the proof."""
+"""`/confirm/<token>`: double opt-in. A GET confirms nothing; pressing the button does, and is the proof."""
 
 from __future__ import annotations
 
@@ -13,55 +13,59 @@ from automation.store.inbox import inbox, responses
 from automation.store.inbox.responses import MessageRecipient, Proof
 from automation.store.people import double_opt_in
 from automation.store.people.double_opt_in import ConsentRequestRow
-from automation.web.endpoint import Endpoint, operation, read_body
+from automation.web.endpoint import Endpoint, describe_operation, read_body
 from automation.web.site import Site
 
 LIMIT = 16_384
 
 
-def endpoints(site: Site) -> Iterator[Endpoint]:
+def make_endpoints(site: Site) -> Iterator[Endpoint]:
     def show(request: Request) -> Response:
         reference = site.read_token("confirm", request.path_params["token"])
         if reference is None:
-            return site.nowhere()
+            return site.show_not_found()
         with site.workspace.store.reading() as connection:
             message = responses.find_recipient(connection, reference.message_id)
+            requests = double_opt_in.requests_of_message(connection, reference.message_id)
         if message is None:
-            return site.nowhere()
-        with site.workspace.store.reading() as connection:
-            topics = _topics(double_opt_in.requests_of_message(connection, message.id), message)
-        return site.page("confirm", message, topic=topics, channel=message.channel)
+            return site.show_not_found()
+        return site.show_page("confirm", message, topic=_topics(requests, message), channel=message.channel)
 
     async def confirm(request: Request) -> Response:
         await read_body(request, LIMIT)
         reference = site.read_token("confirm", request.path_params["token"])
         if reference is None:
-            return site.nowhere()
-        found = await site.writer.commit(lambda connection: _confirm(site, connection, reference.message_id))
-        if found is None:
-            return site.nowhere()
-        message, topics = found
-        return site.page("confirmed", message, topic=topics, channel=message.channel,
-                         other=site.link("preferences", "p", message))  # fmt: skip
+            return site.show_not_found()
+        confirmed = await site.writer.commit(lambda connection: _confirm(site, connection, reference.message_id))
+        if confirmed is None:
+            return site.show_not_found()
+        message, topics = confirmed
+        other = site.make_link("preferences", "p", message)
+        return site.show_page("confirmed", message, topic=topics, channel=message.channel, other=other)
 
-    yield Endpoint(
-        "/confirm/{token}",
-        {"GET": show, "POST": confirm},
-        {
-            "GET": operation("A page with a button to confirm a subscription; looking at it changes nothing.",
-                             token=True, answers={200: "the page", 404: "no such message"}),
-            "POST": operation("Confirm the subscription that the message asked for.", token=True,
-                              body={"application/x-www-form-urlencoded": {"schema": {"type": "object"}}},
-                              answers={200: "confirmed", 404: "no such message", 408: "the body did not arrive",
-                                       413: "too long"}),
-        },
-    )  # fmt: skip
+    described = {
+        "GET": describe_operation(
+            "Show a page with a button that confirms a subscription; changes nothing.",
+            token=True,
+            answers={200: "the page", 404: "not a valid link"},
+        ),
+        "POST": describe_operation(
+            "Confirm the subscription that the message asked about.",
+            token=True,
+            body={"application/x-www-form-urlencoded": {"schema": {"type": "object"}}},
+            answers={
+                200: "confirmed", 404: "not a valid link", 408: "the body did not arrive in time",
+                413: "the body is too long",
+            },
+        ),
+    }  # fmt: skip
+    yield Endpoint("/confirm/{token}", {"GET": show, "POST": confirm}, described)
 
 
 def _confirm(site: Site, connection: Connection, message_id: str) -> tuple[MessageRecipient, str] | None:
-    """What the message asks about is granted, with when, how, the wording and where from.
+    """Grant what the message asks about, and record when, how, where from and the wording.
 
-    A message that asks about no request, such as a campaign's own, asks about its topic.
+    A message that belongs to no request, such as a campaign's own, asks about its topic.
     """
     message = responses.find_recipient(connection, message_id)
     if message is None:
@@ -69,16 +73,18 @@ def _confirm(site: Site, connection: Connection, message_id: str) -> tuple[Messa
     if double_opt_in.requests_of_message(connection, message_id):
         confirmed = double_opt_in.confirm_requests(connection, message_id, at=site.now)
         for request in confirmed:
-            at = request.settled_at or site.now
-            key = f"{CONSENT_GIVEN}:{request.customer_id}.{request.topic}"
-            event_id = responses.event_id_of(message, key, at)
-            event = responses.make_event(message, CONSENT_GIVEN, at=at, event_id=event_id, topic=request.topic)
-            inbox.add_events(connection, [event._replace(customer_id=request.customer_id)], now=site.now)
+            _add_event(connection, message, request, site)
         return (message, _topics(confirmed, message)) if confirmed else None
-    words = {(message.channel, message.topic): True}
     proof = Proof(site.now, "confirm link", "double opt-in", site.pages.text_version("confirm", message.language))
-    responses.record_consents(connection, message, words, proof)
+    responses.record_consents(connection, message, {(message.channel, message.topic): True}, proof)
     return message, message.topic
+
+
+def _add_event(connection: Connection, message: MessageRecipient, request: ConsentRequestRow, site: Site) -> None:
+    at = request.settled_at or site.now
+    event_id = responses.event_id_of(message, f"{CONSENT_GIVEN}:{request.customer_id}.{request.topic}", at)
+    event = responses.make_event(message, CONSENT_GIVEN, at=at, event_id=event_id, topic=request.topic)
+    inbox.add_events(connection, [event._replace(customer_id=request.customer_id)], now=site.now)
 
 
 def _topics(requests: Sequence[ConsentRequestRow], message: MessageRecipient) -> str:

@@ -1,4 +1,4 @@
-"""`/p/<token>`: what a recipient gets, by channel and topic, as boxes to tick."""
+"""`/p/<token>`: the preference centre, with a box to tick for each channel and topic."""
 
 from __future__ import annotations
 
@@ -12,81 +12,83 @@ from starlette.responses import Response
 
 from automation.store.inbox import responses
 from automation.store.inbox.responses import MessageRecipient, Proof
-from automation.store.people import consent
-from automation.web.endpoint import Endpoint, operation, read_body
+from automation.store.people import suppressions
+from automation.web.endpoint import Endpoint, describe_operation, read_body
 from automation.web.site import Site
 
 LIMIT = 65_536
-_MOST_FIELDS = 1_000
+_MAX_FIELDS = 1_000
 _VALUES = {"type": "array", "items": {"type": "string"}}
 _FORM = {"schema": {"type": "object", "properties": {"shown": _VALUES, "yes": _VALUES, "nothing": {"type": "string"}}}}
 
 Choices = Mapping[tuple[str, str], bool]
-"""(channel, topic) → whether it is wanted now."""
+"""(channel, topic) → whether the recipient wants it."""
 
 
-def endpoints(site: Site) -> Iterator[Endpoint]:
+def make_endpoints(site: Site) -> Iterator[Endpoint]:
     def show(request: Request) -> Response:
-        message_id = _message_id(site, request)
+        message_id = _read_message_id(site, request)
         if message_id is None:
-            return site.nowhere()
+            return site.show_not_found()
         with site.workspace.store.reading() as connection:
             message = responses.find_recipient(connection, message_id)
-            choices = {} if message is None else _choices(site, connection, message)
-        return site.nowhere() if message is None else _page(site, message, choices)
+            choices = {} if message is None else _read_choices(site, connection, message)
+        return site.show_not_found() if message is None else _show(site, message, choices)
 
     async def save(request: Request) -> Response:
-        form = _parsed(await read_body(request, LIMIT))
-        message_id = _message_id(site, request)
+        form = _parse_form(await read_body(request, LIMIT))
+        message_id = _read_message_id(site, request)
         if message_id is None:
-            return site.nowhere()
+            return site.show_not_found()
         saved = await site.writer.commit(lambda connection: _save(site, connection, message_id, form))
-        return site.nowhere() if saved is None else _page(site, *saved, saved=True)
+        return site.show_not_found() if saved is None else _show(site, *saved, saved=True)
 
-    yield Endpoint(
-        "/p/{token}",
-        {"GET": show, "POST": save},
-        {
-            "GET": operation("The preference centre: what the recipient gets, by channel and topic.", token=True,
-                             answers={200: "the page", 404: "no such message"}),
-            "POST": operation(
-                "Save what was ticked: of the boxes in `shown` those in `yes`; `nothing` unticks marketing.",
-                token=True,
-                body={"application/x-www-form-urlencoded": _FORM},
-                answers={200: "saved; the page as it is now", 400: "not a form", 404: "no such message",
-                         408: "the body did not arrive", 413: "too long"},
-            ),
-        },
-    )  # fmt: skip
+    described = {
+        "GET": describe_operation(
+            "Show the preference centre: what the recipient gets, by channel and topic.",
+            token=True,
+            answers={200: "the page", 404: "not a valid link"},
+        ),
+        "POST": describe_operation(
+            "Save the choices: of the boxes in `shown`, those in `yes` are ticked; `nothing` unticks all marketing.",
+            token=True,
+            body={"application/x-www-form-urlencoded": _FORM},
+            answers={
+                200: "saved; the page as it is now", 400: "the body is not a form", 404: "not a valid link",
+                408: "the body did not arrive in time", 413: "the body is too long",
+            },
+        ),
+    }  # fmt: skip
+    yield Endpoint("/p/{token}", {"GET": show, "POST": save}, described)
 
 
-def _message_id(site: Site, request: Request) -> str | None:
+def _read_message_id(site: Site, request: Request) -> str | None:
     reference = site.read_token("preferences", request.path_params["token"])
     return reference.message_id if reference else None
 
 
-def _page(site: Site, message: MessageRecipient, choices: Choices, *, saved: bool = False) -> Response:
+def _show(site: Site, message: MessageRecipient, choices: Choices, *, saved: bool = False) -> Response:
     rows = tuple(
         {"value": f"{channel}.{topic}", "topic": topic, "channel": channel, "checked": wanted}
         for (channel, topic), wanted in choices.items()
     )
-    return site.page("preferences", message, choices=rows, saved=saved)
+    return site.show_page("preferences", message, choices=rows, saved=saved)
 
 
-def _choices(site: Site, connection: Connection, message: MessageRecipient) -> Choices:
-    """Every topic on the message's own channel; on other channels what the customer ever said a word about.
+def _read_choices(site: Site, connection: Connection, message: MessageRecipient) -> Choices:
+    """Every topic on the message's own channel; on other channels those with a consent on record.
 
-    An address on another channel is not proven by this link, so nothing new can be begun there.
+    This link does not prove an address on another channel, so nothing new can be subscribed to there.
     """
     settings = site.settings
-    words = responses.latest_consents(connection, message.customer_id)
+    consents = responses.latest_consents(connection, message.customer_id)
     offered = [(message.channel, topic) for topic in settings.topics]
-    offered += [word for word in words if word[0] != message.channel and word[0] in settings.channels]
+    offered += [key for key in consents if key[0] != message.channel and key[0] in settings.channels]
     choices = {}
     for channel, topic in offered:
         if topic in settings.topics:
-            choices[channel, topic] = words.get((channel, topic), settings.topics[topic] == "service") and not (
-                channel == message.channel and consent.suppressed(connection, [message.address], channel, topic)
+            choices[channel, topic] = consents.get((channel, topic), settings.topics[topic] == "service") and not (
+                channel == message.channel and suppressions.suppressed(connection, [message.address], channel, topic)
             )
     return choices
 
@@ -97,24 +99,24 @@ def _save(
     message = responses.find_recipient(connection, message_id)
     if message is None:
         return None
-    before = _choices(site, connection, message)
+    changes = _find_changes(site, _read_choices(site, connection, message), form)
     version = site.pages.text_version("preferences", message.language)
     proof = Proof(site.now, "preference centre", "preference centre", version)
-    responses.record_consents(connection, message, _words(site, before, form), proof)
-    return message, _choices(site, connection, message)
+    responses.record_consents(connection, message, changes, proof)
+    return message, _read_choices(site, connection, message)
 
 
-def _words(site: Site, before: Choices, form: Mapping[str, list[str]]) -> Choices:
-    """What changes: of the boxes that were shown, those that differ from what holds now."""
+def _find_changes(site: Site, current: Choices, form: Mapping[str, list[str]]) -> Choices:
+    """Of the boxes that were shown, those that differ from what holds now."""
     if form.get("nothing"):
-        return {key: False for key in before if site.settings.topics[key[1]] == "marketing"}
+        return {key: False for key in current if site.settings.topics[key[1]] == "marketing"}
     shown, yes = set(form.get("shown", ())), set(form.get("yes", ()))
-    wanted = {key: ".".join(key) in yes for key in before if ".".join(key) in shown}
-    return {key: granted for key, granted in wanted.items() if granted is not before[key]}
+    wanted = {key: ".".join(key) in yes for key in current if ".".join(key) in shown}
+    return {key: granted for key, granted in wanted.items() if granted is not current[key]}
 
 
-def _parsed(body: bytes) -> Mapping[str, list[str]]:
+def _parse_form(body: bytes) -> Mapping[str, list[str]]:
     try:
-        return parse_qs(body.decode("ascii"), max_num_fields=_MOST_FIELDS, errors="strict")
-    except ValueError:  # not ASCII, not UTF-8 below it, or too many fields
+        return parse_qs(body.decode("ascii"), max_num_fields=_MAX_FIELDS, errors="strict")
+    except ValueError:  # not ASCII, not UTF-8 once decoded, or too many fields
         raise HTTPException(400, "this is not the page's form") from None

@@ -1,4 +1,4 @@
-"""The tokens in links: each speaks of one message, for one purpose, and can't be made without the store's secret."""
+"""The tokens in links: each names one message for one purpose, signed with the store's secret."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _PLAIN = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 @dataclass(frozen=True)
 class Reference:
-    """What a token speaks of: a message, and of a click the number of the link."""
+    """What a token names: a message and, for a click, the number of the link."""
 
     message_id: str
     link: int = 0
 
 
 def read_token(secret: bytes, purpose: Purpose, token: str) -> Reference | None:
-    """What the token speaks of; None where it was not signed for this purpose."""
+    """What the token names; None if it was not signed for this purpose."""
     if not _TOKEN.fullmatch(token):
         return None
     value = verify(secret, purpose, token)

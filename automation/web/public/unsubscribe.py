@@ -1,4 +1,7 @@
-"""`/u/<token>`: a page with a button, and the POST of RFC 8058. Looking never unsubscribes: scanners look."""
+"""`/u/<token>`: a page with an unsubscribe button, and one-click unsubscribe (RFC 8058).
+
+A GET never unsubscribes, since scanners follow every link.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from starlette.responses import Response
 from automation.inbound.bot_detection import TrackedRequest, detect_bot
 from automation.store.inbox import responses
 from automation.store.inbox.responses import MessageRecipient, Proof
-from automation.web.endpoint import Endpoint, operation, read_body
+from automation.web.endpoint import Endpoint, describe_operation, read_body
 from automation.web.site import Site
 
 LIMIT = 16_384
@@ -20,44 +23,48 @@ ONE_CLICK, BUTTON = "one click", "unsubscribe page"
 _FORM = {"schema": {"type": "object", "properties": {"List-Unsubscribe": {"type": "string"}}}}
 
 
-def endpoints(site: Site) -> Iterator[Endpoint]:
+def make_endpoints(site: Site) -> Iterator[Endpoint]:
     def show(request: Request) -> Response:
-        message = _message(site, request)
-        if message is None:
-            return site.nowhere()
-        return site.page("unsubscribe", message, topic=message.topic, channel=message.channel,
-                         other=site.link("preferences", "p", message))  # fmt: skip
+        message = _find_recipient(site, request)
+        return site.show_not_found() if message is None else _show(site, "unsubscribe", message)
 
     async def unsubscribe(request: Request) -> Response:
-        """Whatever the form says: a mail program's one click, our button, or a program that sends nothing at all."""
+        """Whatever the body is: a mail program's one click, our button, or nothing at all."""
         form = await read_body(request, LIMIT)
         reference = site.read_token("unsubscribe", request.path_params["token"])
         if reference is None:
-            return site.nowhere()
-        asked = Asked(ONE_CLICK if b"One-Click" in form else BUTTON, request.headers.get("user-agent", ""))
-        message = await site.writer.commit(lambda connection: _stop(site, connection, reference.message_id, asked))
-        if message is None:
-            return site.nowhere()
-        return site.page("unsubscribed", message, topic=message.topic, channel=message.channel,
-                         other=site.link("preferences", "p", message))  # fmt: skip
+            return site.show_not_found()
+        method = _Method(ONE_CLICK if b"One-Click" in form else BUTTON, request.headers.get("user-agent", ""))
+        message = await site.writer.commit(
+            lambda connection: _unsubscribe(site, connection, reference.message_id, method)
+        )
+        return site.show_not_found() if message is None else _show(site, "unsubscribed", message)
 
-    yield Endpoint(
-        "/u/{token}",
-        {"GET": show, "POST": unsubscribe},
-        {
-            "GET": operation("A page with a button to unsubscribe; looking at it changes nothing.", token=True,
-                             answers={200: "the page", 404: "no such message"}),
-            "POST": operation(
-                "Unsubscribe from the message's topic (RFC 8058). No cookies, no redirect; any body will do.",
-                token=True,
-                body={"application/x-www-form-urlencoded": _FORM, "multipart/form-data": _FORM},
-                answers={200: "done", 404: "no such message", 408: "the body did not arrive", 413: "too long"},
-            ),
-        },
-    )  # fmt: skip
+    described = {
+        "GET": describe_operation(
+            "Show a page with an unsubscribe button; changes nothing.",
+            token=True,
+            answers={200: "the page", 404: "not a valid link"},
+        ),
+        "POST": describe_operation(
+            "Unsubscribe from the message's topic (RFC 8058): without cookies or redirects, with any body.",
+            token=True,
+            body={"application/x-www-form-urlencoded": _FORM, "multipart/form-data": _FORM},
+            answers={
+                200: "unsubscribed", 404: "not a valid link", 408: "the body did not arrive in time",
+                413: "the body is too long",
+            },
+        ),
+    }  # fmt: skip
+    yield Endpoint("/u/{token}", {"GET": show, "POST": unsubscribe}, described)
 
 
-def _message(site: Site, request: Request) -> MessageRecipient | None:
+def _show(site: Site, page: str, message: MessageRecipient) -> Response:
+    other = site.make_link("preferences", "p", message)
+    return site.show_page(page, message, topic=message.topic, channel=message.channel, other=other)
+
+
+def _find_recipient(site: Site, request: Request) -> MessageRecipient | None:
     reference = site.read_token("unsubscribe", request.path_params["token"])
     if reference is None:
         return None
@@ -66,23 +73,22 @@ def _message(site: Site, request: Request) -> MessageRecipient | None:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """How somebody unsubscribed, and with which program: kept, and honoured whatever it is."""
+class _Method:
+    """How somebody unsubscribed, and with which program. It is recorded, and honoured whatever it is."""
 
-    method: str
+    name: str
     user_agent: str
 
 
-def _stop(site: Site, connection: Connection, message_id: str, asked: Asked) -> MessageRecipient | None:
+def _unsubscribe(site: Site, connection: Connection, message_id: str, method: _Method) -> MessageRecipient | None:
     message = responses.find_recipient(connection, message_id)
     if message is None:
         return None
-    words = {(message.channel, message.topic): False}
-    version, seen = "", {}
-    if asked.method == BUTTON:  # one click is a mail program's by its nature
+    version, client = "", {}
+    if method.name == BUTTON:  # one click always comes from a mail program
         version = site.pages.text_version("unsubscribe", message.language)
-        judged = detect_bot(TrackedRequest("click", "POST", asked.user_agent, None))
-        seen = {"client": judged.client, **({"why": judged.why} if judged.is_bot else {})}
-    proof = Proof(site.now, "unsubscribe link", asked.method, version)
-    responses.record_consents(connection, message, words, proof, client=seen)
+        found = detect_bot(TrackedRequest("click", "POST", method.user_agent, None))
+        client = {"client": found.client, **({"why": found.why} if found.is_bot else {})}
+    proof = Proof(site.now, "unsubscribe link", method.name, version)
+    responses.record_consents(connection, message, {(message.channel, message.topic): False}, proof, client=client)
     return message

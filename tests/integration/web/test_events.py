@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from support.web import AUTHORIZED, EVENT, KEY, Shop
 
-from automation.inbound.flush import flush
+from automation.inbound.flush import flush_inbox
 
 
 def test_events_are_durable_and_count_once(shop: Shop) -> None:
     bought = {**EVENT, "product_id": "p1", "amount": 12.5, "quantity": 1, "currency": "EUR",
               "attributes": {"category": "tea", "gift": True, "weight": 0.25}}  # fmt: skip
-    assert shop.post(bought, {**EVENT, "event_id": "e2"}).json() == {"accepted": 2, "repeated": 0, "refused": []}
-    assert shop.post(bought, {**EVENT, "event_id": "e3"}).json() == {"accepted": 2, "repeated": 1, "refused": []}
+    assert shop.post(bought, {**EVENT, "event_id": "e2"}).json() == {"accepted": 2, "repeated": 0, "rejected": []}
+    assert shop.post(bought, {**EVENT, "event_id": "e3"}).json() == {"accepted": 2, "repeated": 1, "rejected": []}
     assert [event["event_id"] for event in shop.events()] == ["e1", "e2", "e3"]
     assert shop.events()[0] == {
         "event_id": "e1", "customer_id": "c1", "type": "purchase", "occurred_at": datetime(2026, 3, 1, 8, tzinfo=UTC),
@@ -47,21 +47,21 @@ def test_each_wrong_event_is_named_and_the_others_are_taken(shop: Shop) -> None:
     assert answer.status_code == 422
     found = answer.json()
     assert (found["accepted"], found["repeated"]) == (2, 0)
-    assert [(r["index"], r["field"], r["what"]) for r in found["refused"]] == [
+    assert [(r["index"], r["field"], r["what"]) for r in found["rejected"]] == [
         (1, "occurred_at", "input should have timezone info"),
         (2, "amount", "input should be a valid number"),
         (3, "colour", "extra inputs are not permitted"),
         (4, "event_id", "string should have at least 1 character"),
         (4, "type", "string should match pattern '^[a-z][a-z0-9_]{0,39}$'"),
         (5, "", "input should be a valid dictionary or instance of Event"),
-        (6, "occurred_at", "lies in the future"),
+        (6, "occurred_at", "is in the future"),
         (7, "attributes.amount", "is a field of the event itself"),
         (8, "attributes.list", "input should be a valid boolean"),
         (8, "attributes.list", "input should be a valid number"),
         (8, "attributes.list", "input should be a valid string"),
         (9, "event_id", "string should match pattern '^[^\\x00-\\x1f\\x7f]*$'"),
         (10, "occurred_at", "must be text such as 2026-11-20T09:00:00Z"),
-        (11, "occurred_at", "lies before 1970"),
+        (11, "occurred_at", "is before 1970"),
         (12, "customer_id", "field required"),
         (12, "type", "field required"),
         (12, "occurred_at", "field required"),
@@ -115,10 +115,10 @@ def test_a_body_that_is_too_long_is_refused(shop: Shop) -> None:
 def test_attributes_that_don_t_fit_their_column_keep_nothing_out(shop: Shop) -> None:
     shop.post({**EVENT, "attributes": {"size": 42.0, "colour": "red", "mixed": True}})
     warehouse = shop.workspace.warehouse()
-    flush(shop.workspace, warehouse)
+    flush_inbox(shop.workspace, warehouse)
     others = [{"size": "XL", "colour": 7.0, "mixed": "x"}, {"size": 1e300, "colour": True, "mixed": False}]
     shop.post(*({**EVENT, "event_id": f"n{n}", "attributes": a} for n, a in enumerate(others)))
-    assert flush(shop.workspace, warehouse) == 2
+    assert flush_inbox(shop.workspace, warehouse) == 2
     events = warehouse.table("events")
     found = events.filter(events.event_id.isin(["e1", "n0", "n1"])).to_polars().sort("event_id")
     warehouse.close()

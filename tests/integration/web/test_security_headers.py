@@ -89,7 +89,7 @@ def test_headers_that_are_too_long_are_refused(shop: Shop) -> None:
     assert shop.client.get("/health").json() == {"status": "ok"}
 
 
-def test_a_failure_is_told_to_nobody(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_shows_nothing_of_itself(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("secret of the house")
 
@@ -101,8 +101,8 @@ def test_a_failure_is_told_to_nobody(shop: Shop, monkeypatch: pytest.MonkeyPatch
     assert shop.client.get(f"/c/{shop.token('click')}").status_code == 302  # nor must a link
 
 
-def test_a_store_that_is_busy_says_come_back(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(group_commit, "MOST_WAITING", 0)
+def test_a_busy_store_answers_with_retry_after(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_commit, "MAX_WAITING", 0)
     for answer in (shop.client.post(f"/u/{shop.token('unsubscribe')}"), shop.post(EVENT)):
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     assert shop.client.get(f"/o/{shop.token('open')}").status_code == 200

@@ -33,7 +33,7 @@ def ids(store: Store) -> list[str]:
         return list(connection.execute(sa.text("SELECT event_id FROM inbox ORDER BY id")).scalars())
 
 
-def take(name: str) -> module.Work[int]:
+def add(name: str) -> module.Work[int]:
     return lambda connection: inbox.add_events(connection, [InboxEvent(name, "c1", "view", NOW)], now=NOW)
 
 
@@ -48,7 +48,7 @@ def until(held: threading.Event, holding: threading.Event) -> module.Work[None]:
 
 
 def fail_after_writing(connection: Connection) -> int:
-    take("undone")(connection)
+    add("undone")(connection)
     raise ValueError("no")
 
 
@@ -57,19 +57,19 @@ def test_what_waits_shares_a_commit_and_failures_stay_alone(store: Store) -> Non
     commits: list[object] = []
     sa.event.listen(store.engine, "commit", commits.append)
 
-    intake = GroupCommit(store)
-    first = intake.submit(until(held, holding))
+    writer = GroupCommit(store)
+    first = writer.submit(until(held, holding))
     held.wait(10)
-    jobs = [intake.submit(take(f"e{n}")) for n in range(5)]
-    wrong = intake.submit(fail_after_writing)
-    jobs += [intake.submit(take("e0")), intake.submit(take("e9"))]
+    jobs = [writer.submit(add(f"e{n}")) for n in range(5)]
+    wrong = writer.submit(fail_after_writing)
+    jobs += [writer.submit(add("e0")), writer.submit(add("e9"))]
     assert not any(job.done() for job in jobs)
     holding.set()
     assert first.result(10) is None
     assert [job.result(10) for job in jobs] == [1, 1, 1, 1, 1, 0, 1]
     with pytest.raises(ValueError, match="no"):
         wrong.result(10)
-    intake.close()
+    writer.close()
     assert len(commits) == 2
     assert ids(store) == ["e0", "e1", "e2", "e3", "e4", "e9"]
 
@@ -78,56 +78,56 @@ def test_where_the_commit_fails_nobody_is_told_otherwise(store: Store) -> None:
     def no_commit(_: Connection) -> None:
         raise OSError("disk full")
 
-    intake = GroupCommit(store)
+    writer = GroupCommit(store)
     sa.event.listen(store.engine, "commit", no_commit)
-    job = intake.submit(take("e1"))
+    job = writer.submit(add("e1"))
     with pytest.raises(OSError, match="disk full"):
         job.result(10)
     sa.event.remove(store.engine, "commit", no_commit)
-    assert intake.submit(take("e2")).result(10) == 1  # and it goes on
-    intake.close()
+    assert writer.submit(add("e2")).result(10) == 1  # and it goes on
+    writer.close()
     assert ids(store) == ["e2"]
 
 
-def test_what_waits_is_written_before_the_end(store: Store) -> None:
-    intake = GroupCommit(store)
-    jobs = [intake.submit(take(f"e{n}")) for n in range(500)]
-    intake.close()
+def test_waiting_work_is_written_before_it_stops(store: Store) -> None:
+    writer = GroupCommit(store)
+    jobs = [writer.submit(add(f"e{n}")) for n in range(500)]
+    writer.close()
     assert sum(job.result(0) for job in jobs) == len(ids(store)) == 500
 
 
-def test_too_much_is_refused_at_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_WAITING", 3)
+def test_too_many_writes_are_refused_at_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_WAITING", 3)
     holding, held = threading.Event(), threading.Event()
-    intake = GroupCommit(store)
-    intake.submit(until(held, holding))
+    writer = GroupCommit(store)
+    writer.submit(until(held, holding))
     held.wait(10)
     for n in range(3):
-        intake.submit(take(f"e{n}"))
+        writer.submit(add(f"e{n}"))
     with pytest.raises(Overloaded):
-        asyncio.run(intake.commit(take("e3")))
+        asyncio.run(writer.commit(add("e3")))
     holding.set()
-    intake.close()
+    writer.close()
     assert ids(store) == ["e0", "e1", "e2"]
 
 
-def test_who_gives_up_before_their_turn_leaves_nothing(store: Store) -> None:
+def test_a_cancelled_job_writes_nothing(store: Store) -> None:
     holding, held = threading.Event(), threading.Event()
-    intake = GroupCommit(store)
-    intake.submit(until(held, holding))
+    writer = GroupCommit(store)
+    writer.submit(until(held, holding))
     held.wait(10)
-    assert intake.submit(take("e1")).cancel()
+    assert writer.submit(add("e1")).cancel()
     holding.set()
-    intake.close()
+    writer.close()
     assert ids(store) == []
 
 
-def test_the_log_is_moved_only_where_it_may(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_COMMITS_A_CHECKPOINT", 2)
+def test_it_checkpoints_only_where_it_may(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_CHECKPOINT_EVERY", 2)
     log = Path(str(store.engine.url.database) + "-wal")
     for may in (False, True):
-        intake = GroupCommit(store, may_checkpoint=lambda may=may: may)  # type: ignore[misc]
+        writer = GroupCommit(store, may_checkpoint=lambda may=may: may)  # type: ignore[misc]
         for n in range(2):
-            intake.submit(take(f"{may}{n}")).result(10)
-        intake.close()
+            writer.submit(add(f"{may}{n}")).result(10)
+        writer.close()
         assert (log.stat().st_size == 0) is may

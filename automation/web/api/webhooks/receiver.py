@@ -21,7 +21,7 @@ from automation.store.inbox.inbox import InboxEvent
 from automation.types.schema import TableName
 from automation.web.api.webhooks import mailgun, postmark, sendgrid, ses, shopify, twilio, woocommerce
 from automation.web.api.webhooks.payload import read_text
-from automation.web.endpoint import Endpoint, operation, read_body
+from automation.web.endpoint import Endpoint, describe_operation, read_body
 from automation.web.group_commit import Overloaded
 from automation.web.site import Site
 
@@ -32,7 +32,7 @@ _UNPROVEN = "the signature or password is wrong"
 Handler = Callable[[Request, bytes, Webhooks], Awaitable[Response]]
 
 
-def endpoints(site: Site, fetch: ses.Fetch | None = None) -> Iterator[Endpoint]:
+def make_endpoints(site: Site, fetch: ses.Fetch | None = None) -> Iterator[Endpoint]:
     """One address for each shop or provider; 404 for those that config.yaml doesn't name."""
     receiver = Receiver(site, ses.Sns(fetch or _fetch))
     for name in ("shopify", "woocommerce", "twilio", "ses", "sendgrid", "mailgun", "postmark"):
@@ -57,7 +57,7 @@ def _endpoint(site: Site, name: str, path: str, handle: Handler) -> Endpoint:
 
 
 def _operation(name: str, path: str) -> Any:
-    return operation(
+    return describe_operation(
         "Receive replies to SMS." if path.endswith("/inbound") else f"Receive {name}'s webhooks.",
         body={"application/json": {"schema": {}}, "application/x-www-form-urlencoded": {"schema": {}}},
         answers={
