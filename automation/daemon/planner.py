@@ -8,7 +8,7 @@ from collections.abc import Callable
 import structlog
 
 from automation.clock import monotonic
-from automation.inbound.flush import flush_inbox
+from automation.inbound.flush import flush_events
 from automation.runner.double_opt_in import ask_or_say_why_not
 from automation.runner.launch_on_merge import launch_merged
 from automation.runner.run import advance
@@ -93,7 +93,7 @@ class Planner(threading.Thread):
         workspace = self._workspace()
         warehouse = workspace.warehouse()
         try:
-            flush_inbox(workspace, warehouse)
+            flush_events(workspace, warehouse)
         finally:
             warehouse.close()
         self._flushed = monotonic()

@@ -23,7 +23,7 @@ APP = "inbox"
 """The application name that the Delta log keeps flush numbers under."""
 
 
-def flush_inbox(workspace: Workspace, warehouse: Warehouse) -> int:
+def flush_events(workspace: Workspace, warehouse: Warehouse) -> int:
     """Import what shops reported, then move the inbox to the warehouse; returns how many events were moved.
 
     After a crash between the Delta commit and the store's, the flush number in the Delta log shows what is done.

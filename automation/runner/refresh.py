@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from automation.inbound.flush import flush_inbox
+from automation.inbound.flush import flush_events
 from automation.warehouse.profiling.refreshing import Refreshed
 from automation.workspace import profiles
 from automation.workspace.workspace import Workspace
@@ -12,7 +12,7 @@ def flush_inbox(workspace: Workspace) -> int:
     """Move the events that wait in the store to the warehouse; returns how many."""
     warehouse = workspace.warehouse()
     try:
-        return flush_inbox(workspace, warehouse)
+        return flush_events(workspace, warehouse)
     finally:
         warehouse.close()
 

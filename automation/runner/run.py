@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from automation.errors import AutomationError, Stopped
-from automation.inbound.flush import flush_inbox
+from automation.inbound.flush import flush_events
 from automation.inbound.migration.gate import channels_of, require_migration
 from automation.pipeline.audience import Frozen, freeze
 from automation.pipeline.decide import RunContext, decide, recheck_caps
@@ -117,7 +117,7 @@ def _is_too_late(workspace: Workspace, run: RunRow, launch: LaunchedCampaign) ->
 
 def _freeze(workspace: Workspace, warehouse: Warehouse, run: RunRow, launch: LaunchedCampaign) -> RunState:
     """Freeze the audience, unless a guard holds the run before or after; returns the run's state."""
-    flush_inbox(workspace, warehouse)
+    flush_events(workspace, warehouse)
     campaign, as_of = launch.campaign, workspace.clock.now()
     local = local_time(run, campaign)
     if not guards.is_confirmed(run, guards.STALE):

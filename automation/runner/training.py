@@ -9,7 +9,7 @@ from functools import partial
 from automation.config.settings import ModelSettings
 from automation.contracts import Model
 from automation.errors import ConfigurationError, NotEnoughData
-from automation.inbound.flush import flush_inbox
+from automation.inbound.flush import flush_events
 from automation.learn import artifacts
 from automation.learn.artifacts import Card
 from automation.learn.backtest import backtest
@@ -31,7 +31,7 @@ def train_models(
     cards = []
     warehouse = workspace.warehouse()
     try:
-        flush_inbox(workspace, warehouse)
+        flush_events(workspace, warehouse)
         for name in in_order(workspace, names):
             progress(name)
             with workspace.store.reading() as connection:

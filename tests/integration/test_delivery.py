@@ -19,7 +19,7 @@ from automation.daemon import clock_watch
 from automation.daemon.clock_watch import ClockWatch
 from automation.delivery.committer import Delivery
 from automation.errors import Stopped, StoreError
-from automation.inbound.flush import flush_inbox
+from automation.inbound.flush import flush_events
 from automation.reporting.doctor import diagnose
 from automation.reporting.overview import overview
 from automation.reporting.run_status import run_status
@@ -315,7 +315,7 @@ def test_a_store_that_is_behind_its_warehouse_sends_nothing_until_somebody_says_
     with toy.store.transaction() as connection:
         inbox.add_events(connection, [opened], now=TOY_AS_OF)
     warehouse = toy.warehouse()
-    flush_inbox(toy, warehouse)
+    flush_events(toy, warehouse)
     warehouse.close()
     toy.store.close()
     for name in ("store.db-wal", "store.db-shm"):
@@ -336,7 +336,7 @@ def test_a_store_that_is_behind_its_warehouse_sends_nothing_until_somebody_says_
         with restored.store.transaction() as connection:
             inbox.add_events(connection, [opened._replace(event_id="2")], now=TOY_AS_OF)
         warehouse = restored.warehouse()
-        assert flush_inbox(restored, warehouse) == 1  # under a number that the warehouse has not seen
+        assert flush_events(restored, warehouse) == 1  # under a number that the warehouse has not seen
         warehouse.close()
 
 

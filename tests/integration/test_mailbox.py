@@ -12,7 +12,7 @@ from support.project import automation
 from support.toy_project import CONFIG, deliver, outbox, start, toy_project
 
 from automation.ids import sign
-from automation.inbound.flush import flush_inbox
+from automation.inbound.flush import flush_events
 from automation.inbound.mailbox import MailboxError, MailCounts, read_mailbox
 from automation.store.people import consent
 from automation.workspace.workspace import Workspace
@@ -80,7 +80,7 @@ def events(toy: Workspace, type_: str) -> pl.DataFrame:
     """What the warehouse holds of one type, after everything was moved there."""
     warehouse = toy.warehouse()
     try:
-        flush_inbox(toy, warehouse)
+        flush_events(toy, warehouse)
         found = warehouse.snapshot(toy.clock.now() + timedelta(days=1)).events
         return pl.from_arrow(found.filter(found.type == type_).to_pyarrow())  # type: ignore[return-value]
     finally:

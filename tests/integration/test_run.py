@@ -21,7 +21,7 @@ from automation.delivery.committer import Delivery
 from automation.delivery.composer import Composer
 from automation.delivery.sent_message import Rerendering
 from automation.errors import AutomationError, Stopped
-from automation.inbound.flush import flush_inbox
+from automation.inbound.flush import flush_events
 from automation.reporting.explain import explain
 from automation.reporting.run_status import run_status
 from automation.runner import launch as launching
@@ -411,9 +411,9 @@ def test_events_reach_the_warehouse_once_whatever_crashes(toy: Workspace, monkey
     with monkeypatch.context() as patched:
         patched.setattr(inbox, "finish_flush", lambda *_, **__: (_ for _ in ()).throw(RuntimeError("power cut")))
         with pytest.raises(RuntimeError, match="power cut"):
-            flush_inbox(toy, warehouse)
+            flush_events(toy, warehouse)
     assert count(warehouse) == 3
-    assert flush_inbox(toy, warehouse) == 0
+    assert flush_events(toy, warehouse) == 0
     assert count(warehouse) == 3
     with toy.store.transaction() as connection:
         assert inbox.add_events(connection, events, now=TOY_AS_OF) == 0

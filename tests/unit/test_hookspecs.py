@@ -19,7 +19,7 @@ import pytest
 from automation import hookspecs
 from automation.clock import ManualClock
 from automation.delivery.committer import Delivery
-from automation.inbound.flush import flush_inbox
+from automation.inbound.flush import flush_events
 from automation.inbound.shop_import import import_data
 from automation.plugin_manager import Registry
 from automation.runner import run as runs
@@ -127,7 +127,7 @@ def run_once(workspace: Workspace) -> None:
     with workspace.store.transaction() as connection:
         inbox.add_events(connection, [BOUGHT], now=NOON)
     with contextlib.closing(workspace.warehouse()) as warehouse:
-        flush_inbox(workspace, warehouse)
+        flush_events(workspace, warehouse)
     train_models(workspace)
     launch(workspace, "hello", by="test", audience=None)
     claimed = runs.claim(workspace, "hello", Due(RunKind.MANUAL, "first", NOON))

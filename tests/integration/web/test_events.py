@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support.web import AUTHORIZED, EVENT, KEY, Shop
 
-from automation.inbound.flush import flush_inbox
+from automation.inbound.flush import flush_events
 
 
 def test_events_are_durable_and_count_once(shop: Shop) -> None:
@@ -115,10 +115,10 @@ def test_a_body_that_is_too_long_is_refused(shop: Shop) -> None:
 def test_attributes_that_don_t_fit_their_column_keep_nothing_out(shop: Shop) -> None:
     shop.post({**EVENT, "attributes": {"size": 42.0, "colour": "red", "mixed": True}})
     warehouse = shop.workspace.warehouse()
-    flush_inbox(shop.workspace, warehouse)
+    flush_events(shop.workspace, warehouse)
     others = [{"size": "XL", "colour": 7.0, "mixed": "x"}, {"size": 1e300, "colour": True, "mixed": False}]
     shop.post(*({**EVENT, "event_id": f"n{n}", "attributes": a} for n, a in enumerate(others)))
-    assert flush_inbox(shop.workspace, warehouse) == 2
+    assert flush_events(shop.workspace, warehouse) == 2
     events = warehouse.table("events")
     found = events.filter(events.event_id.isin(["e1", "n0", "n1"])).to_polars().sort("event_id")
     warehouse.close()

@@ -10,7 +10,7 @@ from datetime import timedelta
 from support.web import BASE, Shop, paths
 
 from automation.ids import sign
-from automation.inbound.flush import flush_inbox
+from automation.inbound.flush import flush_events
 
 
 def test_every_link_of_a_message_leads_where_its_template_says(shop: Shop) -> None:
@@ -105,7 +105,7 @@ def test_what_was_seen_reaches_the_warehouse_with_its_attributes(shop: Shop) -> 
     shop.client.get(f"/c/{shop.token('click', link=1)}")
     shop.client.get(f"/o/{shop.token('open')}", headers={"User-Agent": "curl/8"})
     warehouse = shop.workspace.warehouse()
-    assert flush_inbox(shop.workspace, warehouse) == 2
+    assert flush_events(shop.workspace, warehouse) == 2
     events = warehouse.table("events")
     found = events.filter(events.message_id == shop.messages[0].id).to_polars().sort("type")
     warehouse.close()
