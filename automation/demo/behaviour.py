@@ -1,4 +1,4 @@
-"""What the demo shop's customers do next: their everyday purchases, and how they answer messages."""
+"""What the demo shop's customers do next: everyday purchases, and responses to messages."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from automation.demo.season import Floats, Ints, Period
 from automation.demo.shop import Shop, name_events
 from automation.types.offer import Offer
 
-TYPICAL_BASKET = 60  # euros, to judge an offer of an amount by
+TYPICAL_BASKET = 60  # euros, to compare an offer of an amount with one of a percentage
 LIKED_ANYWAY = 0.25  # how well a message without products matches a taste
-SAVED_UP = 120  # days without a purchase after which a message meets the most unmet wishes
+SAVED_UP = 120  # days without a purchase after which a message has the greatest effect
 
 
 def everyday(shop: Shop, since: datetime, until: datetime, *, seed: int) -> pl.DataFrame:
-    """Events that happen without any message, of everybody, from `since` (included) to `until` (excluded).
+    """Events of all customers that happen without any message, from `since` (included) to `until` (excluded).
 
-    Columns of the shop's events. Customers in a holdout do this and nothing else, so that a lift is real.
+    Columns of the shop's events. Customers in a holdout do only this, so the lift is real.
     """
     rng = np.random.default_rng([seed, int(since.timestamp())])
     first, last = ((at - shop.period.start).total_seconds() / 86_400 for at in (since, until))
@@ -35,7 +35,7 @@ def everyday(shop: Shop, since: datetime, until: datetime, *, seed: int) -> pl.D
 
 
 def reactions(shop: Shop, messages: pl.DataFrame, offers: Mapping[str, Offer], *, seed: int) -> pl.DataFrame:
-    """How customers answer delivered messages: opens, clicks, views, purchases and unsubscribes.
+    """How customers respond to delivered messages: opens, clicks, views, purchases and unsubscribes.
 
     messages: message_id String, customer_id String, sent_at Datetime(us, UTC), items List[String] (product ids),
     offer String? (a key of `offers`), variant String?. Returns the columns of the shop's events, ordered by time, each
@@ -43,24 +43,22 @@ def reactions(shop: Shop, messages: pl.DataFrame, offers: Mapping[str, Offer], *
     and whether they had left the shop.
     """
     rng = np.random.default_rng([seed, len(messages), 5])
-    contacts = _answered(rng, _contacts(rng, shop, messages, offers))
-    bought = contacts.filter("bought")
+    sent = _responses(rng, _sent(rng, shop, messages, offers))
+    bought = sent.filter("bought")
     parts = [
-        _events(contacts.filter("opened"), "email_open", "read_at"),
-        _events(contacts.filter("clicked"), "email_click", "click_at"),
-        _events(contacts.filter("clicked"), "view", "view_at", product="wanted"),
+        _events(sent.filter("opened"), "email_open", "read_at"),
+        _events(sent.filter("clicked"), "email_click", "click_at"),
+        _events(sent.filter("clicked"), "view", "view_at", product="wanted"),
         _events(bought, "purchase", "order_at", product="wanted"),
         _events(bought.filter("another"), "purchase", "order_at", product="own_choice"),
-        _events(contacts.filter("unsubscribed"), "unsubscribe", "click_at"),
+        _events(sent.filter("unsubscribed"), "unsubscribe", "click_at"),
     ]
     prices = shop.products.select("product_id", "price")
     return _priced(pl.concat(parts), prices).select(shop.events.columns).sort("occurred_at", "event_id")
 
 
-def _contacts(
-    rng: np.random.Generator, shop: Shop, messages: pl.DataFrame, offers: Mapping[str, Offer]
-) -> pl.DataFrame:
-    """The messages, each with its customer's traits, what they like best in it, and what they would choose alone."""
+def _sent(rng: np.random.Generator, shop: Shop, messages: pl.DataFrame, offers: Mapping[str, Offer]) -> pl.DataFrame:
+    """The messages, each with its customer's traits, their favourite item in it, and what they would buy without it."""
     messages = messages.filter(pl.col("message_id").is_not_null())
     people = shop.customers.select("customer_id").with_row_index("customer")
     contacts = messages.join(people, on="customer_id", how="inner", maintain_order="left")
@@ -90,12 +88,12 @@ def _last_purchases(shop: Shop) -> pl.DataFrame:
 
 
 def _liked(rng: np.random.Generator, shop: Shop, contacts: pl.DataFrame) -> pl.DataFrame:
-    """message_id, how well its items match the customer's taste (0 … 1), and the one that they would take."""
+    """message_id, how well its items match the customer's taste (0 … 1), and the item that they would choose."""
     number = shop.products.select("product_id").with_row_index("product")
     shown = contacts.select("message_id", "customer", product_id="items").explode("product_id").drop_nulls()
     shown = shown.join(number, on="product_id", how="inner", maintain_order="left")
     likes = affinity(shop, shown["customer"].to_numpy(), shown["product"].to_numpy())
-    # The largest of log-weights with Gumbel noise is a draw by weight.
+    # The largest log-weight plus Gumbel noise is a draw by weight.
     appeal = np.log(likes + 1e-9) + rng.gumbel(size=len(likes))
     return (
         shown.with_columns(likes=pl.Series(likes), appeal=pl.Series(appeal))
@@ -120,14 +118,14 @@ def affinity(shop: Shop, customer: Ints, product: Ints) -> Floats:
 
 
 def _share(offer: Offer) -> float:
-    """What an offer takes off a typical basket."""
+    """The share of a typical basket that an offer takes off."""
     if offer.kind == "percent":
         return float(offer.value)
     return min(float(offer.value) / TYPICAL_BASKET, 0.5) if offer.kind == "amount" else 0.0
 
 
-def _answered(rng: np.random.Generator, contacts: pl.DataFrame) -> pl.DataFrame:
-    """Who opened, clicked, bought and unsubscribed, and when. A deal moves those who look at the price."""
+def _responses(rng: np.random.Generator, contacts: pl.DataFrame) -> pl.DataFrame:
+    """Who opened, clicked, bought and unsubscribed, and when. A discount attracts the price-sensitive."""
     size = len(contacts)
     curious = pl.when(pl.col("variant") == "question").then(1.25).otherwise(1.0)
     deal = (0.15 + 0.85 * pl.col("thrift") ** 1.5) * (pl.col("discount") / 0.2).clip(0, 1)
@@ -153,7 +151,7 @@ def _later(column: str, seconds: Floats) -> pl.Expr:
 
 
 def _events(contacts: pl.DataFrame, type_: str, at: str, *, product: str | None = None) -> pl.DataFrame:
-    """Answers of one kind; the id is made of the message's, so that importing them twice adds nothing."""
+    """Responses of one kind; their ids derive from the message's, so importing them twice adds nothing."""
     return contacts.select(
         "customer_id",
         "message_id",
@@ -166,7 +164,7 @@ def _events(contacts: pl.DataFrame, type_: str, at: str, *, product: str | None 
 
 
 def _priced(events: pl.DataFrame, prices: pl.DataFrame) -> pl.DataFrame:
-    """Purchases get an order, a quantity and the amount less the discount; other events none of it."""
+    """Purchases get an order, a quantity and the discounted amount; other events get none of these."""
     bought = pl.when(pl.col("type") == "purchase")
     return events.join(prices, on="product_id", how="left", maintain_order="left").with_columns(
         order_id=bought.then("o-" + pl.col("message_id")),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from automation.demo.season import Floats, Ints
 
-# Category: nouns, the middle price, the share of all interest, whether it is bought again and again.
+# Category: nouns, median price, share of all interest, whether the same product is bought repeatedly.
 _CATEGORIES: dict[str, tuple[tuple[str, ...], float, float, bool]] = {
     "lamps": (("table lamp", "floor lamp", "pendant", "wall light", "reading lamp"), 89, 0.10, False),
     "ceramics": (("vase", "bowl", "mug", "serving plate", "jug"), 29, 0.12, False),
@@ -37,7 +37,7 @@ _WORDS = (
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What the simulation needs of every product, by its row number in the products frame.
+    """What the simulation needs to know of every product, by its row number in the products frame.
 
     reach: shape (categories × collections, products), each row the cumulated probability with which somebody who looks
     for that category in that collection takes the product; zero-width outside the category.
@@ -51,7 +51,7 @@ class Catalogue:
     reach: Floats
 
     def choose(self, category: Ints, collection: Ints, u: Floats) -> Ints:
-        """One product for each wish; u uniform in [0, 1)."""
+        """One product for each category and collection; u is uniform in [0, 1)."""
         row = category * len(COLLECTIONS) + collection
         lifted = (self.reach + np.arange(len(self.reach))[:, None]).ravel()
         found = np.searchsorted(lifted, u + row, side="right")
@@ -69,9 +69,9 @@ def interest() -> Floats:
 def make_catalogue(
     rng: np.random.Generator, count: int, start: datetime, days: float
 ) -> tuple[pl.DataFrame, Catalogue]:
-    """`count` products, spread over the categories by interest, and their frame as the warehouse wants it."""
+    """`count` products, spread over the categories by interest, and their frame with the warehouse's columns."""
     if count < len(CATEGORIES):
-        raise ValueError(f"a shop needs at least {len(CATEGORIES)} products, one a category")
+        raise ValueError(f"a shop needs at least {len(CATEGORIES)} products, one per category")
     each = np.maximum(1, np.floor(interest() * count)).astype(np.int64)
     each[np.argmax(each)] += count - each.sum()
     category = np.repeat(np.arange(len(CATEGORIES)), each)
@@ -86,7 +86,7 @@ def make_catalogue(
 
 
 def _reach(category: Ints, collection: Ints, each: Ints) -> Floats:
-    """Popularity falls with a product's rank inside its category; the wanted collection counts eightfold."""
+    """Popularity falls with a product's rank in its category; the preferred collection counts eightfold."""
     rank = np.arange(len(category)) - np.repeat(np.cumsum(each) - each, each)
     popularity = (rank + 2.0) ** -0.9
     shape = (len(CATEGORIES), len(COLLECTIONS), len(category))

@@ -1,4 +1,4 @@
-"""What the demo shop's customers did: orders, and everything before and after them."""
+"""What the demo shop's customers did: orders, and the events before and after them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NEWSLETTER_EVERY = 7.0
 
 @dataclass(frozen=True)
 class Market:
-    """Who may buy what, and when. `activity` scales how much everybody does."""
+    """Who may buy what, and when. `activity` scales the number of events."""
 
     tastes: Tastes
     catalogue: Catalogue
@@ -27,7 +27,7 @@ class Market:
 
 @dataclass(frozen=True)
 class Lines:
-    """Bought lines, ordered by customer and time; customer and product are row numbers, at in days."""
+    """Order lines by customer and time; customer and product are row numbers, `at` is in days."""
 
     customer: Ints
     at: Floats
@@ -38,9 +38,9 @@ class Lines:
 
 
 def draw_orders(rng: np.random.Generator, market: Market) -> tuple[Ints, Floats, Floats]:
-    """Customer and day of each order, and the day from which each customer is gone (inf: still there).
+    """Customer and day of each order, and the day on which each customer leaves (inf: never).
 
-    A thinned Poisson process an individual, then a geometric number of orders until the customer leaves.
+    A thinned Poisson process per customer, with a geometric number of orders until the customer leaves.
     """
     tastes, days = market.tastes, market.period.days
     joined = np.minimum(tastes.joined, days)
@@ -60,7 +60,7 @@ def draw_orders(rng: np.random.Generator, market: Market) -> tuple[Ints, Floats,
 
 
 def draw_next_orders(rng: np.random.Generator, market: Market, gone: Floats, since: float) -> tuple[Ints, Floats]:
-    """The same customers' orders from day `since` to the period's end; of those who left hardly anybody comes back."""
+    """The same customers' orders from day `since` to the period's end; few of those who left come back."""
     tastes, span = market.tastes, market.period.days - since
     rate = np.where(tastes.buyer, tastes.rate, 0.0) * np.where(np.isfinite(gone), 0.02, 1.0)
     customer = np.repeat(np.arange(len(rate)), rng.poisson(rate * market.activity * PEAK * span))
@@ -70,7 +70,7 @@ def draw_next_orders(rng: np.random.Generator, market: Market, gone: Floats, sin
 
 
 def draw_lines(rng: np.random.Generator, market: Market, customer: Ints, at: Floats) -> Lines:
-    """What is in each order; what lasts is bought once by a customer, and nothing before it was sold."""
+    """The lines of each order; a customer buys a durable product only once, and no product before it was on sale."""
     order = np.repeat(np.arange(len(at)), 1 + rng.poisson(0.9, len(at)))
     customer, at = customer[order], at[order]
     product = choose_products(rng, market, customer, at)
@@ -84,7 +84,7 @@ def draw_lines(rng: np.random.Generator, market: Market, customer: Ints, at: Flo
 
 
 def choose_products(rng: np.random.Generator, market: Market, customer: Ints, at: Floats) -> Ints:
-    """A product for each wish: a category by taste and season, a collection by taste, then popularity."""
+    """A product for each purchase: the category by taste and season, the collection by taste, then by popularity."""
     season = category_factors(CATEGORIES)[market.period.month(at)]
     category = _pick(rng, market.tastes.category[customer] * season)
     collection = _pick(rng, market.tastes.collection[customer])
@@ -92,7 +92,7 @@ def choose_products(rng: np.random.Generator, market: Market, customer: Ints, at
 
 
 def draw_visits(rng: np.random.Generator, market: Market, gone: Floats) -> tuple[Ints, Floats]:
-    """Customer and day of each product looked at without a purchase in mind; hardly any after leaving."""
+    """Customer and day of each product view without a purchase; few after the customer has left."""
     days, tastes = market.period.days, market.tastes
     start = np.clip(tastes.joined, 0, days)
     left = np.clip(gone + 20, start, days)
@@ -110,7 +110,7 @@ def draw_visits(rng: np.random.Generator, market: Market, gone: Floats) -> tuple
 
 
 def draw_opens(rng: np.random.Generator, market: Market, gone: Floats) -> tuple[Ints, Floats]:
-    """Customer and day of each opened newsletter of the past; who left opens far less."""
+    """Customer and day of each opened newsletter; customers who left open far fewer."""
     tastes, days = market.tastes, market.period.days
     subscribed = np.flatnonzero(tastes.newsletter)
     issues = np.arange(3.4, days, NEWSLETTER_EVERY / market.activity)
@@ -124,7 +124,7 @@ def draw_opens(rng: np.random.Generator, market: Market, gone: Floats) -> tuple[
 def events_of(
     rng: np.random.Generator, market: Market, lines: Lines, visits: tuple[Ints, Floats], opens: tuple[Ints, Floats]
 ) -> pl.DataFrame:
-    """One compact frame of everything: customer and product as row numbers, `at` in days."""
+    """All events in one compact frame: customer and product as row numbers, `at` in days."""
     looked = choose_products(rng, market, *visits)
     left_in_cart = np.flatnonzero(rng.random(len(looked)) < 0.06)
     clicked = np.flatnonzero(rng.random(len(opens[0])) < 0.11)
@@ -140,7 +140,7 @@ def events_of(
 
 
 def surroundings(rng: np.random.Generator, catalogue: Catalogue, lines: Lines) -> list[pl.DataFrame]:
-    """The purchases themselves, and what comes before and after them."""
+    """The purchases, and the events before and after them."""
     size = len(lines.at)
     paid = np.round(catalogue.price[lines.product] * lines.quantity * (1 - lines.discount), 2)
     seen = np.repeat(np.arange(size), rng.integers(0, 4, size))
@@ -171,7 +171,7 @@ def surroundings(rng: np.random.Generator, catalogue: Catalogue, lines: Lines) -
 
 
 def _rows(type_: str, customer: Ints, at: Floats, product: Ints | None = None, **more: Ints | Floats) -> pl.DataFrame:
-    """Compact events of one type; columns that they don't have are null."""
+    """Compact events of one type; columns that they lack are null."""
     values = {"customer": customer, "at": at, **more} | ({} if product is None else {"product": product})
     return pl.DataFrame(
         {
@@ -202,13 +202,13 @@ def _shifted(lines: Lines, rows: Ints, by: Floats) -> tuple[Ints, Floats, Ints]:
 
 
 def _tempted(market: Market, customer: Ints, at: Floats) -> Floats:
-    """Outside a sale a price-sensitive customer mostly waits."""
+    """Outside a sale, a price-sensitive customer mostly waits."""
     tempted: Floats = np.where(sale(market.period, at) > 0, 1.0, 1 - 0.75 * market.tastes.thrift[customer])
     return tempted
 
 
 def _discounts(rng: np.random.Generator, market: Market, customer: Ints, at: Floats) -> Floats:
-    """The sale's share off for what is in the sale, or a voucher's 10 %, which the price-sensitive look for."""
+    """The discount of a product in the sale, or a voucher's 10 %, which price-sensitive customers look for."""
     thrift = market.tastes.thrift[customer]
     in_sale = sale(market.period, at) * (rng.random(len(at)) < 0.5 + 0.5 * thrift)
     voucher = 0.1 * (rng.random(len(at)) < 0.03 + 0.7 * thrift**2)
@@ -217,14 +217,14 @@ def _discounts(rng: np.random.Generator, market: Market, customer: Ints, at: Flo
 
 
 def _time_of_day(rng: np.random.Generator, at: Floats, hours: Floats) -> Floats:
-    """The same day at an hour when people shop: around noon, or in the evening, where they live."""
+    """The same day at an hour when people shop: around noon or in the evening, local time."""
     local = np.where(rng.random(len(at)) < 0.35, rng.normal(12.5, 2.0, len(at)), rng.normal(20.0, 1.6, len(at)))
     moved: Floats = np.floor(at) + (np.clip(local, 6, 23.9) - hours) / 24
     return moved
 
 
 def _pick(rng: np.random.Generator, weights: Floats) -> Ints:
-    """One column a row, with that row's weights."""
+    """One column for each row, drawn with that row's weights."""
     cumulated = weights.cumsum(axis=1)
     wanted = rng.random(len(weights))[:, None] * cumulated[:, -1:]
     picked: Ints = np.minimum((cumulated <= wanted).sum(axis=1), weights.shape[1] - 1)
@@ -237,7 +237,7 @@ def _ordered(customer: Ints, at: Floats) -> tuple[Ints, Floats]:
 
 
 def _rank(group: Ints) -> Ints:
-    """Each row's place in its run of equal values, from 0."""
+    """Each row's position in its run of equal values, from 0."""
     starts = np.flatnonzero(np.diff(group, prepend=-1))
     return np.arange(len(group)) - np.repeat(starts, np.diff(starts, append=len(group)))
 

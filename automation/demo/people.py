@@ -1,4 +1,4 @@
-"""The demo shop's customers: who they are, and what moves them."""
+"""The demo shop's customers: who they are, and what influences them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from automation.demo.catalogue import COLLECTIONS, interest
 from automation.demo.season import Floats, Ints, Period
 
-# Country, language, zone, hours ahead of UTC (only for the time of day of what they do), share, city, postcode.
+# Country, language, zone, hours ahead of UTC (only for the time of day of their events), share, city, postcode.
 _HOMES = (
     ("DE", "de", "Europe/Berlin", 1, 0.50, "Hamburg", "20095"),
     ("FR", "fr", "Europe/Berlin", 1, 0.15, "Lyon", "69001"),
@@ -37,12 +37,12 @@ _LAST = {
 
 @dataclass(frozen=True)
 class Tastes:
-    """What nobody can read in the data, one row a customer; times in days of the period.
+    """Hidden preferences, one row per customer; times are in days of the period.
 
     category: shape (customers, categories), collection: (customers, collections); rows sum to 1.
     rate: orders a day while a customer stays; leaves: probability of leaving after an order (BG/NBD: Fader, Hardie
-    and Lee 2005). thrift: 0 never looks at the price … 1 buys almost only at a discount. opens: probability of opening
-    a mail. hours: of their zone ahead of UTC. buyer: False for readers of the newsletter who never ordered.
+    and Lee 2005). thrift: from 0 (ignores prices) to 1 (buys almost only at a discount). opens: probability of opening
+    a mail. hours: their zone's hours ahead of UTC. buyer: False for newsletter readers who never order.
     """
 
     category: Floats
@@ -62,7 +62,7 @@ class Tastes:
 
 
 def make_people(rng: np.random.Generator, count: int, period: Period) -> tuple[pl.DataFrame, Tastes]:
-    """`count` customers, and the warehouse's columns of them (loyalty comes from their history)."""
+    """`count` customers with the warehouse's columns (loyalty_tier is added from their history)."""
     home = rng.choice(len(_HOMES), count, p=[entry[4] for entry in _HOMES])
     tastes = _tastes(rng, count, home, period)
     return _frame(rng, home, tastes, period), tastes
@@ -109,14 +109,14 @@ def _frame(rng: np.random.Generator, home: Ints, tastes: Tastes, period: Period)
         **{name: values.gather(home) for name, values in at_home.items()},
         birthday=pl.Series(rng.integers(-14_600, 13_500, count).astype("datetime64[D]")),
         created_at=pl.Series(period.instants(tastes.joined - 0.01)).cast(pl.Datetime("us", "UTC")),
-        newsletter_consent=_word(rng, tastes.newsletter),
-        promotions_consent=_word(rng, (tastes.newsletter & (rng.random(count) < 0.93)) | (rng.random(count) < 0.3)),
+        newsletter_consent=_consent(rng, tastes.newsletter),
+        promotions_consent=_consent(rng, (tastes.newsletter & (rng.random(count) < 0.93)) | (rng.random(count) < 0.3)),
     )
     return _with_gaps(rng, frame).drop("n")
 
 
-def _word(rng: np.random.Generator, agreed: NDArray[np.bool_]) -> pl.Series:
-    """Yes, or nothing said; a few of those who don't agree took a yes back."""
+def _consent(rng: np.random.Generator, agreed: NDArray[np.bool_]) -> pl.Series:
+    """Consent as true or missing; a few of those without consent withdrew it (false)."""
     withdrawn = ~agreed & (rng.random(len(agreed)) < 0.15)
     return pl.select(pl.when(pl.Series(agreed)).then(True).when(pl.Series(withdrawn)).then(False)).to_series()
 
@@ -126,13 +126,13 @@ _MISSING = {"email": 0.02, "phone": 0.4, "birthday": 0.25, "timezone": 0.04, "la
 
 
 def _with_gaps(rng: np.random.Generator, frame: pl.DataFrame) -> pl.DataFrame:
-    """What real customers never told: each of those columns is missing for its share of them."""
+    """Missing values, as in real data: each of these columns is empty for its share of the customers."""
     gaps = {name: pl.Series(rng.random(len(frame)) < share) for name, share in _MISSING.items()}
     return frame.with_columns(pl.when(~gap).then(pl.col(name)).alias(name) for name, gap in gaps.items())
 
 
 def _names(rng: np.random.Generator, language: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """A first and a last name that are usual in the customer's language."""
+    """First and last names that are common in the customer's language."""
     speaks = language.to_numpy()
     first, last = np.empty(len(speaks), dtype=object), np.empty(len(speaks), dtype=object)
     for name, usual in _FIRST.items():
@@ -143,7 +143,7 @@ def _names(rng: np.random.Generator, language: pl.Series) -> tuple[pl.Series, pl
 
 
 def _plain(names: pl.Series) -> pl.Series:
-    """As in an e-mail address: lower case, without accents and apostrophes."""
+    """For an e-mail address: lower case, without accents and apostrophes."""
     known = names.unique().sort()
     plain = [
         unicodedata.normalize("NFKD", name)

@@ -1,4 +1,4 @@
-"""The demo shop's year: when people buy, what they buy then, and when there is a sale."""
+"""The demo shop's year: when people buy, what they buy in each month, and when there is a sale."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-# First and last day of the year (30-day ticks would be too coarse for a sale), and the share taken off the price.
+# First and last day of the year, and the share taken off the price.
 _SALES = ((2, 20, 0.30), (176, 193, 0.25), (324, 334, 0.20))
 _BUSY = ((1, 20, 1.1), (75, 160, 1.15), (190, 235, 0.75), (320, 355, 2.1))
-# Months 1–12, how much more of a category is bought then.
+# For months 1–12, the factor by which more of a category is bought.
 _CATEGORY_MONTHS: dict[str, tuple[float, ...]] = {
     "garden": (0.2, 0.5, 1.8, 3.0, 3.2, 2.2, 1.3, 0.9, 0.7, 0.4, 0.2, 0.2),
     "candles": (1.2, 1.0, 0.7, 0.5, 0.4, 0.3, 0.3, 0.5, 1.0, 1.6, 2.4, 2.8),
@@ -28,7 +28,7 @@ _CATEGORY_MONTHS: dict[str, tuple[float, ...]] = {
 
 @dataclass(frozen=True)
 class Period:
-    """The time that is told: days are counted from `start`, as floats, up to `days`."""
+    """A span of time: days are counted from `start`, as floats, up to `days`."""
 
     start: datetime
     days: float
@@ -55,12 +55,12 @@ PEAK = max(factor for _, _, factor in _BUSY)
 
 
 def busyness(period: Period, at: Floats) -> Floats:
-    """How much more is bought on that day than on an ordinary one, at most `PEAK`."""
+    """The factor by which more is bought on that day than on an ordinary one, at most `PEAK`."""
     return _by_day(_BUSY, otherwise=1.0)[period.day_of_year(at)]
 
 
 def sale(period: Period, at: Floats) -> Floats:
-    """The share off the price in the sale of that day, 0 without one."""
+    """The discount of that day's sale, 0 without a sale."""
     return _by_day(_SALES, otherwise=0.0)[period.day_of_year(at)]
 
 

@@ -1,4 +1,4 @@
-"""A made-up shop, Lindholm & Daughters: Nordic home and garden, its customers and two years of what they did."""
+"""A made-up shop, Lindholm & Daughters: Nordic home and garden, its customers and two years of their events."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ BLOCK = 10_000
 
 @dataclass(frozen=True)
 class Shop:
-    """The warehouse's three tables, and what no table shows: the customers' tastes and when each of them left.
+    """The warehouse's three tables, and what they don't show: the customers' tastes and when each of them left.
 
     customers: the declared columns, loyalty_tier, newsletter_consent, promotions_consent. products: the declared
     columns and cost. events: the declared columns and discount (the share taken off), ordered by time.
-    gone: the day of the period from which the customer is lost, inf for those who stay.
+    gone: the day of the period on which the customer leaves, inf for those who stay.
     """
 
     customers: pl.DataFrame
@@ -39,10 +39,10 @@ class Shop:
 
 
 def generate(seed: int, customers: int = 3000, products: int = 240, *, until: datetime, activity: float = 1.0) -> Shop:
-    """The shop as it stands at `until`; the same arguments always give the same shop.
+    """The shop as of `until`; the same arguments always give the same shop.
 
-    `activity` scales how much everybody does: at 1 about 55 events a customer, at 0.1 about 10 (a first order always
-    comes with its visits), with which a shop of 100,000 customers takes 1 s and 300 MB.
+    `activity` scales the number of events: at 1 about 55 per customer, at 0.1 about 10 (a first order always comes with
+    its views); at 0.1, a shop of 100,000 customers takes 1 s and 300 MB.
     """
     days = 365.0 * YEARS_TOLD
     period = Period(until - timedelta(days=days), days)
@@ -62,7 +62,7 @@ def generate(seed: int, customers: int = 3000, products: int = 240, *, until: da
 
 
 def write(shop: Shop, folder: Path) -> tuple[Path, Path, Path]:
-    """customers.csv, products.csv and events.csv in `folder`, as `automation import` reads them."""
+    """Write customers.csv, products.csv and events.csv to `folder`, for `automation import`."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name in ("customers", "products", "events"):
@@ -75,9 +75,9 @@ def write(shop: Shop, folder: Path) -> tuple[Path, Path, Path]:
 def name_events(
     events: pl.DataFrame, customers: pl.Series, products: pl.Series, period: Period, *, series: str = ""
 ) -> pl.DataFrame:
-    """The warehouse's columns of compact events: ids for row numbers, instants for days, numbered in order of time.
+    """Compact events with the warehouse's columns: ids for row numbers, instants for days, numbered in time order.
 
-    `series` keeps the ids of events that are made later apart from the first ones'.
+    `series` keeps the ids of later events apart from those of the first ones.
     """
     ordered = events.sort("at", "customer", "type", "product").with_row_index("number", offset=1)
     return ordered.select(
@@ -96,7 +96,7 @@ def name_events(
 
 
 def _history(rng: np.random.Generator, market: Market) -> tuple[pl.DataFrame, Floats]:
-    """One block's events, and when each of its customers left."""
+    """One block's events, and the day on which each of its customers leaves."""
     customer, at, gone = draw_orders(rng, market)
     lines = draw_lines(rng, market, customer, at)
     visits, opens = draw_visits(rng, market, gone), draw_opens(rng, market, gone)
@@ -104,7 +104,7 @@ def _history(rng: np.random.Generator, market: Market) -> tuple[pl.DataFrame, Fl
 
 
 def _joined(blocks: list[pl.DataFrame], days: float) -> pl.DataFrame:
-    """All blocks, order numbers made unique, without what lies outside the period."""
+    """All blocks with unique order numbers, without events outside the period."""
 
     def renumbered() -> Iterator[pl.DataFrame]:
         used = 0
@@ -116,7 +116,7 @@ def _joined(blocks: list[pl.DataFrame], days: float) -> pl.DataFrame:
 
 
 def _with_loyalty(people: pl.DataFrame, events: pl.DataFrame, until: datetime) -> pl.DataFrame:
-    """The tier that the last year's spending earned: silver from 250, gold from 600 EUR."""
+    """Loyalty tiers by the last year's spending: silver from 250 EUR, gold from 600 EUR."""
     spent = (
         events.filter(pl.col("type") == "purchase", pl.col("occurred_at") >= until - timedelta(days=365))
         .group_by("customer_id")

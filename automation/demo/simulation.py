@@ -1,4 +1,4 @@
-"""Simulated days: campaigns run when they are due, customers react, and the shop's events are imported at night."""
+"""Simulated days: campaigns run when they are due, customers respond, and the events are imported at night."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from automation.workspace.workspace import Workspace
 
 @dataclass
 class Simulation:
-    """One shop, one workspace and a clock that only moves forward. `events` is all that happened since the start."""
+    """One shop, one workspace and a clock that only moves forward. events: everything since the start."""
 
     workspace: Workspace
     clock: ManualClock
@@ -41,7 +41,7 @@ class Simulation:
     _waiting: list[pl.DataFrame] = field(default_factory=list)
 
     def live(self, day: date) -> None:
-        """One day of the shop, midnight to midnight UTC: what is due runs and leaves, and what happened is imported."""
+        """One day, midnight to midnight UTC: due campaigns run, messages are sent, and events are imported."""
         start = datetime(day.year, day.month, day.day, tzinfo=UTC)
         end = start + timedelta(days=1)
         for campaign, due in self._due(start, end):
@@ -52,7 +52,7 @@ class Simulation:
         self._import(start, end)
 
     def _due(self, start: datetime, end: datetime) -> list[tuple[str, Due]]:
-        """The launched campaigns that are due on that day, in their order, as the daemon would find them."""
+        """The launched campaigns that are due on that day, in the daemon's order."""
         found = [
             (entry.name, due)
             for entry in agenda(self.workspace, self.pinned)
@@ -68,7 +68,7 @@ class Simulation:
             advance(self.workspace, self.pinned, run.id)
 
     def _deliver(self, *, until: datetime) -> None:
-        """Let every message leave at the time at which it is due, wave by wave."""
+        """Send every message at its due time, one due time after the other."""
         while (wave := self._next_wave()) is not None and wave < until:
             self.clock.set(max(wave, self.clock.now()))
             asyncio.run(Delivery(self.workspace, self.pinned).deliver_due())
@@ -79,13 +79,13 @@ class Simulation:
             return queues.next_due(connection)
 
     def _react(self, since: datetime) -> pl.DataFrame:
-        """How customers answer what was delivered since then."""
+        """How customers respond to the messages delivered since then."""
         with self.workspace.store.reading() as connection:
             messages = delivered(connection, since=since)
         return reactions(self.shop, messages, self.workspace.project.settings.offers, seed=self.seed)
 
     def _import(self, start: datetime, end: datetime) -> None:
-        """The day's events, in the shop's file format, by the ordinary import; later ones wait for their day."""
+        """Import the day's events from a file, like a shop; later events wait for their day."""
         happened = pl.concat(self._waiting)
         self._waiting = [happened.filter(pl.col("occurred_at") >= end)]
         today = happened.filter(pl.col("occurred_at") < end)
@@ -96,7 +96,7 @@ class Simulation:
         self.events = pl.concat([self.events, today])
 
     def _withdraw(self, unsubscribed: pl.DataFrame) -> None:
-        """Take back the consent of who unsubscribed, for the topic of the message."""
+        """Withdraw the consent of customers who unsubscribed, for the topic of the message."""
         if unsubscribed.is_empty():
             return
         with self.workspace.store.transaction() as connection:

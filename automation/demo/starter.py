@@ -1,4 +1,4 @@
-"""The project that a new user starts from: the repository's own configuration, campaigns and templates."""
+"""The project that a new user starts with: the repository's own configuration, campaigns and templates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PARTS = ("config.yaml", "campaigns", "templates")
 
 
 def starter_folder() -> Path:
-    """Where the starter project is: inside the installed package, or the checkout that it was installed from."""
+    """The starter project: inside the installed package, or in the checkout that it was installed from."""
     package = Path(automation.__file__).parent
     for folder in (package / "starter", package.parent):
         if all((folder / part).exists() for part in PARTS):
@@ -21,11 +21,11 @@ def starter_folder() -> Path:
 
 
 def copy_starter(folder: Path, *, starter: Path | None = None) -> None:
-    """Copy the starter project into `folder`. Raises `AutomationError` where a part of it is there already."""
+    """Copy the starter project into `folder`. Raises `AutomationError` if the folder already has a part of it."""
     source = starter or starter_folder()
     taken = [part for part in PARTS if (folder / part).exists()]
     if taken:
-        raise AutomationError(f"{folder} has a {taken[0]} already; choose an empty folder")
+        raise AutomationError(f"{folder} already has {taken[0]}; choose an empty folder")
     folder.mkdir(parents=True, exist_ok=True)
     for part in PARTS:
         if (source / part).is_dir():

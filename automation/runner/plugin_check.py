@@ -1,4 +1,4 @@
-"""Whether a plugin's components have the shape that their contracts ask for, as far as that shows without data.
+"""Whether a plugin's components match their contracts, as far as that can be checked without data.
 
 The contract suites of `automation.testing` go further: a plugin's own tests call them.
 """
@@ -19,7 +19,7 @@ from automation.workspace.plugins import registry_of
 
 
 def load_one(which: str, root: Path | None) -> tuple[Registry, Plugin, list[str]]:
-    """Load a plugin by name or file, beside the installed ones; with what it loaded that is heavy.
+    """Load a plugin by name or file beside the installed ones; returns also which heavy libraries it imports.
 
     Raises `PluginError` where it can't be loaded, and `ConfigurationError` where there is none of that name.
     """
@@ -30,12 +30,12 @@ def load_one(which: str, root: Path | None) -> tuple[Registry, Plugin, list[str]
     if name not in registry.plugins:
         raise ConfigurationError(f"there is no plugin {name!r}; loaded are: {', '.join(sorted(registry.plugins))}")
     heavy = sorted(set(HEAVY) & (set(sys.modules) - before)) if file is not None else []
-    told = [f"loading it loads {lib}: import it inside the functions that use it" for lib in heavy]
-    return registry, registry.plugins[name], told
+    problems = [f"it imports {lib} when it is loaded; import it inside the functions that use it" for lib in heavy]
+    return registry, registry.plugins[name], problems
 
 
 def named_file(which: str) -> Path | None:
-    """The plugin's file, where a file was named."""
+    """The plugin's file, if `which` names a file."""
     path = Path(which)
     if path.suffix == ".py" and path.is_file():
         return path.parent / "__init__.py" if path.name == "__init__.py" else path
@@ -43,7 +43,7 @@ def named_file(which: str) -> Path | None:
 
 
 def _with_file(file: Path) -> Registry:
-    """The installed plugins and this one, without its neighbours in the folder."""
+    """The installed plugins and this one, without the others in its folder."""
     from automation.rules import core
 
     entry = file.parent if file.name == "__init__.py" else file
@@ -52,7 +52,7 @@ def _with_file(file: Path) -> Registry:
 
 
 def check_plugin(registry: Registry, plugin: Plugin) -> Iterator[str]:
-    """What is wrong with what it contributes, one line each."""
+    """The problems of its components, one line each."""
     for kind, named in registry.components.items():
         for name, (component, owner) in named.items():
             if owner == plugin.name and kind in BY_KIND:
@@ -65,7 +65,7 @@ def _check(kind: str, name: str, component: Any) -> Iterator[str]:
 
 
 def _check_construction(component: Any) -> Iterator[str]:
-    """Only where its options all have defaults."""
+    """Create it, if all its options have defaults."""
     options: type[BaseModel] = component.Options
     try:
         made = options()
@@ -74,4 +74,4 @@ def _check_construction(component: Any) -> Iterator[str]:
     try:
         component(made)
     except Exception as error:
-        yield f"it can't be made with its default options: {type(error).__name__}: {error}"
+        yield f"it can't be created with its default options: {type(error).__name__}: {error}"

@@ -245,7 +245,7 @@ def test_plugins_check_names_what_breaks_the_contract(run: Run, root: Path) -> N
     assert run("plugins", "check", "bad.py", ends=2)["problems"] == [
         "channel 'mine': deliver() lacks the parameter messages",
         "channel 'mine': its kind is 'mail'; it must be one of email, phone, push, customer",
-        "channel 'mine': it can't be made with its default options: RuntimeError: no",
+        "channel 'mine': it can't be created with its default options: RuntimeError: no",
     ]
     assert run("plugins", "check", "surprise")["problems"] == []
     assert "there is no plugin 'weather'" in run("plugins", "check", "weather", ends=2)["error"]["message"]

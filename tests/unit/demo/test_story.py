@@ -100,5 +100,5 @@ def test_the_starter_is_copied_whole_and_never_over_something(tmp_path: Path) ->
         if path.is_file()
     }
     assert copied == source
-    with pytest.raises(AutomationError, match=r"has a config\.yaml already; choose an empty folder"):
+    with pytest.raises(AutomationError, match=r"already has config\.yaml; choose an empty folder"):
         copy_starter(tmp_path / "shop")
