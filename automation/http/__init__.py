@@ -1,1 +1,1 @@
-"""Calling services over HTTP: what a channel needs to say truly what became of each message."""
+"""Calls services over HTTP, so that a channel knows for certain what happened to each message."""

@@ -1,4 +1,4 @@
-"""One request, one answer, and in between the instant from which the service may act on it."""
+"""Sends one request and reads its answer; tells when the service could first act on it."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ if TYPE_CHECKING:
 
 AGENT = "marketing-automation-daemon"
 MAX_ANSWER = 256 * 1024
-"""Bytes of an answer that are read; what is longer is cut off."""
+"""Bytes of an answer that are read; the rest is cut off."""
 LONGEST_WAIT = timedelta(days=1)
-"""A Retry-After beyond this is cut."""
+"""A longer Retry-After is shortened to this."""
 KEPT_FOR = 4.0
-"""Seconds that a connection may lie idle: less than what services close them after (5 s and more)."""
+"""Seconds that a connection may stay idle: less than after which services close it (5 s and more)."""
 
 
 class NotSent(Exception):
-    """The body never left. The text is short and names no address."""
+    """The body was not sent. The text is short and contains no address."""
 
 
 class Unanswered(Exception):
-    """The body was handed over, and no answer came. The text is short and names no address."""
+    """The body was sent, but no answer came. The text is short and contains no address."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is sent; the body is not empty. Header names and values are ASCII without line breaks."""
+    """A request; its body is not empty. Header names and values are ASCII without line breaks."""
 
     url: str
     body: bytes
@@ -50,7 +50,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back: header names in lower case; `whole` where the body is complete, else what arrived of it."""
+    """An answer: header names in lower case; `whole` if the body is complete, else it is what arrived of it."""
 
     status: int
     headers: Mapping[str, str]
@@ -58,7 +58,7 @@ class Answer:
     whole: bool = True
 
     def json(self) -> JsonValue:
-        """The body as JSON; None where it is not JSON, or not whole."""
+        """The body as JSON; None if it is not JSON, or incomplete."""
         if not self.whole:
             return None
         try:
@@ -68,31 +68,31 @@ class Answer:
         return found
 
     def retry_after(self, sent_at: datetime) -> timedelta | None:
-        """How long the service asks to be left alone (RFC 9110, 10.2.3), at most a day; None where it doesn't say.
+        """How long the service asks to wait (RFC 9110, 10.2.3), at most a day; None if it doesn't say.
 
-        A date is counted from the answer's own Date, or from `sent_at` where it has none.
+        A date is relative to the answer's own Date, or to `sent_at` if it has none.
         """
-        said = self.headers.get("retry-after", "").strip()
-        if said.isascii() and said.isdecimal():
-            return min(timedelta(seconds=min(int(said[:10]), 10**6)), LONGEST_WAIT)
-        until = instant(said)
+        value = self.headers.get("retry-after", "").strip()
+        if value.isascii() and value.isdecimal():
+            return min(timedelta(seconds=min(int(value[:10]), 10**6)), LONGEST_WAIT)
+        until = instant(value)
         if until is None:
             return None
         return min(max(until - (self.date or sent_at), timedelta(0)), LONGEST_WAIT)
 
     @property
     def date(self) -> datetime | None:
-        """The service's own time, where it says it."""
+        """The service's own time, if it sends it."""
         return instant(self.headers.get("date", ""))
 
 
 @dataclass
 class Client:
-    """Calls services over HTTP/1.1. Follows no redirect, keeps no cookie, uses no proxy that the environment names.
+    """Calls services over HTTP/1.1. Follows no redirect, keeps no cookie, and ignores the environment's proxies.
 
-    `connections` are open at most, and what is more waits for its turn; from then `timeout` seconds until the body is
-    handed over, and `answer_timeout` from there until the answer is complete, however slowly it drips. `public_only`:
-    private networks are refused, by the very address that is connected to.
+    At most `connections` are open; further requests wait for one. Then the body must be sent within `timeout` seconds,
+    and the whole answer must arrive within `answer_timeout` seconds after that. `public_only`: refuses private
+    networks, by checking the address that it connects to.
     """
 
     connections: int
@@ -109,8 +109,8 @@ class Client:
     async def send(self, request: Request, hand_over: Callable[[], None]) -> Answer:
         """The service's answer; `hand_over` is called once, right before the body is written.
 
-        Raises `NotSent` where that did not happen (`NotAllowed` where it must not), and `Unanswered` where no status
-        came after it.
+        Raises `NotSent` if that did not happen (`NotAllowed` if it must not), and `Unanswered` if no status came after
+        it.
         """
         assert request.body, "without a body there is no instant before it"
         try:
@@ -135,7 +135,7 @@ class Client:
             raise (Unanswered if handed_over else NotSent)(_why(error, self.public_only)) from error
 
     async def fetch(self, url: str, *, method: str = "GET", headers: Mapping[str, str] | None = None) -> Answer:
-        """What lies at the URL, where asking changes nothing. Raises `NotSent`, and `NotAllowed` as `send` does."""
+        """The content of a URL, for requests that change nothing. Raises `NotSent` and `NotAllowed` as `send` does."""
         try:
             split_url(url)
         except ValueError as error:
@@ -149,7 +149,7 @@ class Client:
             raise NotSent(_why(error, self.public_only)) from error
 
     async def close(self) -> None:
-        """Close every connection; the client can be used again."""
+        """Close every connection; the client may be used again."""
         pools, self._pools = self._pools, {}
         if self._loop is asyncio.get_running_loop():
             for pool in pools.values():
@@ -170,7 +170,7 @@ class Client:
         return Answer(response.status, found, content, whole)
 
     def _open(self, url: str) -> httpcore.AsyncConnectionPool:
-        """The connections of the URL's scheme; they belong to the event loop that opened them."""
+        """The connection pool of the URL's scheme; it belongs to the event loop that opened it."""
         import httpcore
 
         loop, scheme = asyncio.get_running_loop(), urlsplit(url).scheme
@@ -188,12 +188,12 @@ class Client:
         return self._pools[scheme]
 
     def _trust(self) -> ssl.SSLContext:
-        """Whom we believe; reading the system's certificates takes 50 ms, so not where there is no TLS."""
+        """The trusted certificates; reading the system's takes 50 ms, so it happens only for TLS."""
         return ssl.create_default_context(cafile=self.ca_file)
 
 
 async def _read(response: httpcore.Response, until: float | None) -> tuple[bytes, bool]:
-    """The answer's body as far as it came, and whether that is all: the status alone is an answer already."""
+    """The body as far as it arrived, and whether it is complete; the status alone counts as an answer."""
     content = bytearray()
     try:
         async with asyncio.timeout_at(until):

@@ -1,4 +1,4 @@
-"""Messages to a service over HTTP, several at once, each with the receipt that its answer deserves."""
+"""Sends messages to a service over HTTP, several at once, and turns each answer into a receipt."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _LONG_NUMBER = re.compile(r"\+?\d[\d ().-]{5,}\d")
 _ADDRESS = re.compile(r"\S*@\S*")
 _READ = 2000
-"""Characters of what a service says that are looked at; it may say 256 KB in one word."""
+"""Characters of a service's text that are read; it may send 256 KB in one word."""
 _LATER = (408, 425, 429, 503)
 _CREDENTIALS = (401, 403, 407)
 
 
 class Undeliverable(Exception):
-    """A message that can't be sent as it is: FAILED. `suppress` is the reason code where its address is dead."""
+    """A message that can't be sent as it is: FAILED. `suppress` is the reason code if its address is dead."""
 
     def __init__(self, detail: str, suppress: str = "") -> None:
         super().__init__(detail)
@@ -32,9 +32,9 @@ class Undeliverable(Exception):
 async def each(
     messages: Sequence[Rendered], deliver_one: Callable[[Rendered], Awaitable[Receipt]], *, at_once: int
 ) -> AsyncIterator[Receipt]:
-    """A receipt for each message as it comes, `at_once` on their way at a time.
+    """Deliver messages, `at_once` at a time; yields each receipt as it arrives.
 
-    A message whose delivery raises gets none; the others do, and then the first such error is raised.
+    A message whose delivery raises gets none; the others get theirs, and then the first such error is raised.
     """
     waiting = iter(messages)
     answers: asyncio.Queue[Receipt | Exception] = asyncio.Queue()
@@ -76,7 +76,7 @@ async def exchange(
     *,
     unsent: Verdict = Verdict.RETURNED,
 ) -> AsyncIterator[Receipt]:
-    """`call` for each message, as many at once as the client has connections."""
+    """`call` for each message, as many at a time as the client has connections."""
 
     async def deliver_one(message: Rendered) -> Receipt:
         return await call(client, message, request, judge, hand_over, unsent=unsent)
@@ -94,10 +94,10 @@ async def call(
     *,
     unsent: Verdict = Verdict.RETURNED,
 ) -> Receipt:
-    """One message: its request, and what `judge` makes of the answer.
+    """Send one message; `judge` turns the answer into its receipt.
 
-    What can't be sent as it is, or leads where nothing may go: FAILED. What never left: `unsent`, which is RETRY where
-    the URL is the customer's own, since it then says something of the message. No answer: AMBIGUOUS.
+    A message that can't be sent as it is, or whose URL is not allowed: FAILED. One that was not sent: `unsent`, which
+    is RETRY if the URL is the customer's own, since the cause may be the message's. No answer: AMBIGUOUS.
     """
     try:
         refuse_control(message)
@@ -115,18 +115,18 @@ async def call(
 
 
 def refuse_control(message: Rendered) -> None:
-    """Raises `Undeliverable` for a line break or another control character where none belongs."""
+    """Raises `Undeliverable` for a control character, such as a line break, in the address, the id or a header."""
     for what, text in (("address", message.to), ("id", message.id), *message.headers.items()):
         if _CONTROL.search(text):
             raise Undeliverable(f"a control character in the {'address' if what == 'address' else 'headers'}")
 
 
 def verdict_of(status: int, *, repeatable: bool = False) -> Verdict:
-    """What a status says of the message by itself.
+    """What a status alone means for the message.
 
-    2xx: SENT. 408, 425, 429 and 503 say that nothing was done; 401, 403 and 407, that the credentials are wrong, which
-    an admin can mend: RETRY. Any other 3xx or 4xx: FAILED. Any other 5xx comes from a service that failed on the way,
-    or from a gateway before it, which can't know: AMBIGUOUS, or RETRY where the service takes a repeat for one.
+    2xx: SENT. 408, 425, 429 and 503 (nothing was done) and 401, 403 and 407 (wrong credentials, which an admin can
+    correct): RETRY. Any other 3xx or 4xx: FAILED. Any other 5xx comes from a service that failed midway, or from a
+    gateway that can't know: AMBIGUOUS, or RETRY if the service recognises repeated requests.
     """
     if 200 <= status < 300:
         return Verdict.SENT
@@ -146,7 +146,7 @@ def receipt(
     provider_id: str = "",
     suppress: str = "",
 ) -> Receipt:
-    """A receipt with a short detail that holds no address; `retry_after` from the answer where it is to be repeated."""
+    """A receipt with a short detail without addresses; `retry_after` comes from the answer if it is a retry."""
     again = answer is not None and verdict in (Verdict.RETRY, Verdict.RETURNED)
     return Receipt(
         message.id,
@@ -160,7 +160,7 @@ def receipt(
 
 
 def without_addresses(text: str, to: str) -> str:
-    """At most 200 printable characters, with the address, and whatever looks like one, taken out."""
+    """At most 200 printable characters, without the address and anything that looks like one."""
     text = text[:_READ]
     text = text.replace(to, "<address>") if to else text
     text = _ADDRESS.sub("<address>", text)

@@ -1,4 +1,4 @@
-"""The options that every channel over HTTP has, and types for those of one."""
+"""The options that all channels over HTTP share, and types for a channel's own."""
 
 from __future__ import annotations
 

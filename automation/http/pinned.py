@@ -1,4 +1,4 @@
-"""Connections that go to the very address that was checked: the name is looked up once, by us."""
+"""Connections to the address that was checked: the name is resolved once, so it can't change in between."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from automation.http.reach import NotAllowed, is_public
 class PublicOnly(httpcore.AsyncNetworkBackend):
     """Connects to public addresses only. TLS and the Host header keep the name, so certificates are checked by it.
 
-    Every address of a name must be public: one that mixes them is an attempt to get in.
+    Every address of a name must be public; a name with both kinds is taken for an attack.
     """
 
     backend: httpcore.AsyncNetworkBackend = field(default_factory=httpcore.AnyIOBackend)

@@ -1,4 +1,4 @@
-"""Which addresses may be called: a service that the admin names, and an endpoint that somebody else names."""
+"""Which URLs may be called: services that the admin configures, and endpoints that customers' data names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import AfterValidator
 
 
 class NotAllowed(Exception):
-    """A URL leads into a private network, or is none. The text is short and names no address."""
+    """A URL leads into a private network, or is not valid. The text is short and contains no address."""
 
 
 _GLOBAL_6 = ipaddress.ip_network("2000::/3")
@@ -23,11 +23,11 @@ _NEVER = tuple(
         "224.0.0.0/3", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20",
     )
 )  # fmt: skip
-"""Not of the public internet (IANA's special-purpose registries), multicast, and 6to4 and Teredo, which hide others."""
+"""Not public (IANA's special-purpose registries), multicast, and 6to4 and Teredo, which hide other addresses."""
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the public internet; the IPv4 address inside a mapped or NAT64 one counts."""
+    """Whether an IP address is public; for a mapped or NAT64 address, whether the IPv4 address inside it is."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:
@@ -42,7 +42,7 @@ def is_public(address: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a URL's host is this machine by its name or number."""
+    """Whether a URL's host is this machine, by name or IP address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -73,4 +73,4 @@ def _service(url: str) -> str:
 
 
 ServiceUrl = Annotated[str, AfterValidator(_service)]
-"""A URL that the admin writes into options: https, or http to this machine itself."""
+"""A URL in an admin's options: https, or http to this machine."""

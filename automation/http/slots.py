@@ -1,4 +1,4 @@
-"""So many at a time."""
+"""Limits how many requests run at a time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass
 class Slots:
-    """A semaphore that follows its channel from one event loop to the next, as `asyncio.run` makes one each time."""
+    """A semaphore that can be used in one event loop after another, since each `asyncio.run` makes a new one."""
 
     count: int
     _slots: asyncio.Semaphore | None = None
