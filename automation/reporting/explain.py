@@ -127,7 +127,13 @@ def _as_of_now(workspace: Workspace, campaign: Campaign, customer_id: str) -> Ex
     versions = active_versions(workspace)
     warehouse = workspace.warehouse()
     try:
-        data = snapshot(workspace, warehouse, now, with_decisions=reads_decisions(campaign), versions=versions)
+        data = snapshot(
+            workspace,
+            warehouse,
+            now,
+            with_decisions=reads_decisions(campaign, workspace.project.registry),
+            versions=versions,
+        )
         among = pl.Series([customer_id], dtype=pl.String)
         marked = evaluate([campaign.audience.condition], data, workspace.project.registry, among=among).to_polars()
     finally:

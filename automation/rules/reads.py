@@ -1,4 +1,4 @@
-"""What a campaign's conditions look at: earlier decisions, profiles; so that nothing is fetched in vain."""
+"""Which tables a campaign's conditions read, so that a run fetches nothing that it does not need."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from automation.config.settings_file import segments_named
+from automation.contracts import tables_read
+from automation.plugin_manager import Registry
 from automation.types.campaign import Campaign
 from automation.types.condition import Condition, leaves
 from automation.types.profile import PROFILE_COLUMNS
 
-_BLIND_TO_DECISIONS = frozenset({"trait", "profile", "did", "did_not", "condition"})
+_WITH_DECISIONS = frozenset({"decisions", "segments"})
+"""Tables with earlier decisions: a segment's condition may read them too."""
 
 
 def offer_conditions(campaign: Campaign) -> list[Condition]:
@@ -19,10 +22,11 @@ def offer_conditions(campaign: Campaign) -> list[Condition]:
     return [] if using is None or using.options is None else list(_conditions(using.options))
 
 
-def reads_decisions(campaign: Campaign) -> bool:
-    """Whether any rule of the campaign may look at earlier messages: a segment's condition or a plugin's rule might."""
+def reads_decisions(campaign: Campaign, registry: Registry) -> bool:
+    """Whether any rule of the campaign may read earlier decisions, itself or through a segment."""
     every = [campaign.audience.condition, *offer_conditions(campaign)]
-    return any(leaf.key not in _BLIND_TO_DECISIONS for condition in every for leaf in leaves(condition))
+    rules = {leaf.key for condition in every for leaf in leaves(condition)}
+    return any(tables_read(registry.find("rules", key)) & _WITH_DECISIONS for key in rules)
 
 
 def _conditions(value: Any) -> Iterator[Condition]:
@@ -41,7 +45,7 @@ def _conditions(value: Any) -> Iterator[Condition]:
 
 
 def reads_profiles(campaign: Campaign, segments: Mapping[str, Condition]) -> bool:
-    """Whether a rule, an order or a named segment of the campaign looks at a profile."""
+    """Whether a rule, the order of `top` or a named segment of the campaign reads profiles."""
     audience = campaign.audience
     every = [audience.condition, *offer_conditions(campaign)]
     return audience.by in PROFILE_COLUMNS or any(_looks(condition, segments) for condition in every)

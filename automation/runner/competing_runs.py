@@ -56,7 +56,7 @@ def _competing(workspace: Workspace, warehouse: Warehouse, run: UpcomingRun) -> 
     """The upcoming run, with everybody who would be in it as of now."""
     campaign = run.campaign
     versions = active_versions(workspace)
-    decided = reads_decisions(campaign)
+    decided = reads_decisions(campaign, workspace.project.registry)
     data = snapshot(workspace, warehouse, workspace.clock.now(), with_decisions=decided, versions=versions)
     members = audience(campaign.audience, data, workspace.project.registry, salt=f"{campaign.name}:upcoming")
     return CompetingRun(

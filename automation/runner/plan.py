@@ -115,7 +115,13 @@ def _freeze(
     versions = active_versions(workspace)
     now = workspace.clock.now()
     refresh_for(workspace, warehouse, campaign)
-    data = snapshot(workspace, warehouse, now, with_decisions=reads_decisions(campaign), versions=versions)
+    data = snapshot(
+        workspace,
+        warehouse,
+        now,
+        with_decisions=reads_decisions(campaign, workspace.project.registry),
+        versions=versions,
+    )
     path = folder / "audience.parquet"
     members = freeze(
         campaign.audience, offer_conditions(campaign), data, workspace.project.registry, salt=campaign.name, path=path,

@@ -58,7 +58,13 @@ def _decide_one(workspace: Workspace, name: str, customer: str) -> tuple[RunCont
     try:
         versions = active_versions(workspace)
         now = workspace.clock.now()
-        data = snapshot(workspace, warehouse, now, with_decisions=reads_decisions(campaign), versions=versions)
+        data = snapshot(
+            workspace,
+            warehouse,
+            now,
+            with_decisions=reads_decisions(campaign, workspace.project.registry),
+            versions=versions,
+        )
         row = _one_customer(workspace, data, campaign, customer_id)
         run = context(
             workspace, campaign, data, send=campaign.first_send, versions=versions, due_at=now, due_local=None

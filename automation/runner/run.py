@@ -127,7 +127,12 @@ def _freeze(workspace: Workspace, warehouse: Warehouse, run: RunRow, launch: Lau
     refresh_for(workspace, warehouse, campaign)
     versions = active_versions(workspace)
     data = snapshot(
-        workspace, warehouse, as_of, with_decisions=reads_decisions(campaign), versions=versions, today=local
+        workspace,
+        warehouse,
+        as_of,
+        with_decisions=reads_decisions(campaign, workspace.project.registry),
+        versions=versions,
+        today=local,
     )
     batches = freeze(
         campaign.audience,
@@ -199,7 +204,7 @@ def context_of_run(workspace: Workspace, warehouse: Warehouse, run: RunRow, laun
         workspace,
         warehouse,
         run.as_of,
-        with_decisions=reads_decisions(launch.campaign),
+        with_decisions=reads_decisions(launch.campaign, workspace.project.registry),
         versions=pinned_models,
         today=local,
     )

@@ -43,4 +43,4 @@ def test_decisions_are_read_where_a_rule_may_look_at_them(audience: str, reads: 
     file = parse_campaign(FILE.format(audience=audience), "hello.yaml", SETTINGS, registry)
 
     assert file.campaign is not None, file.problems
-    assert reads_decisions(file.campaign) is reads
+    assert reads_decisions(file.campaign, registry) is reads
