@@ -1,9 +1,9 @@
-"""Which campaign gives way where several want the same place under a cap.
+"""Which campaign sends where several want the same cap slot.
 
-A cap holds where no span of its window, however it is laid over the calendar, has more messages than it allows. Where a
-message would break one, campaigns of less weight give up what they were promised and what hasn't begun to leave, the
-least of it first; if that is not enough, the message itself waits as long as its campaign allows, or is refused.
-Weight is the campaign's priority, and between equal ones the offer policy's expected value for the customer.
+A cap holds if no span as long as its window, wherever it begins, has more messages than the cap allows. If a message
+would break a cap, lower-ranked campaigns give up messages that are still queued, the lowest first; if that is not
+enough, the message itself waits as long as its campaign allows, or is refused. Campaigns rank by priority, and at equal
+priority by the offer policy's expected value for the customer.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from automation.types.address import normalised
 @dataclass(frozen=True)
 class Verdicts:
     """refused: customer_id, reason, detail. waits: the same and not_before (milliseconds). displaced: message_id,
-    campaign, to, until (null: it is lost), the promises of other campaigns that give way."""
+    campaign, to, until (null: it is lost): the messages of other campaigns that are displaced."""
 
     refused: pl.DataFrame
     waits: pl.DataFrame
@@ -34,10 +34,10 @@ class Verdicts:
 def verdicts(
     batch: pl.DataFrame, cap_request: CapRequest, connection: Connection, *, now: datetime, early: bool
 ) -> Verdicts:
-    """What the caps say of a batch. One query, whatever the number of customers and of caps.
+    """The verdicts of the caps on a batch. One query, whatever the number of customers and of caps.
 
     batch: customer_id, channel, address, due_at (milliseconds), expected_value Float64?. early: the expected value is
-    not known yet, so that an equal campaign may turn out to be of less weight; nobody is refused who might still go.
+    not known yet, so a campaign of equal priority may still rank lower; nobody is refused who might still be sent.
     """
     if not cap_request.rules or batch.is_empty():
         return nothing()
@@ -51,7 +51,7 @@ def verdicts(
 
 
 def _upcoming(batch: pl.DataFrame, cap_request: CapRequest) -> list[pl.DataFrame]:
-    """The places that runs still to come take, as if they were promised."""
+    """The cap slots of upcoming runs, as if their messages were planned."""
     frames = []
     for run in cap_request.upcoming:
         members = batch.filter(pl.col("customer_id").is_in(run.members.implode()))
@@ -101,7 +101,7 @@ def _settle(
 
 
 def _yields(cap_request: CapRequest, *, early: bool) -> pl.Expr:
-    """Whether a contact gives its place up: it hasn't begun to leave, and is of less weight."""
+    """Whether a planned message gives its cap slot up: it is still queued and ranks lower."""
     other = (
         pl.col("open")
         & (pl.col("campaign") != cap_request.campaign)
@@ -115,7 +115,7 @@ def _yields(cap_request: CapRequest, *, early: bool) -> pl.Expr:
 
 
 def _blocking(asking: pl.DataFrame, taken: pl.DataFrame, rules: Sequence[CapRule]) -> pl.DataFrame:
-    """The sends that stand in each span which would have too many: the columns of `taken`, rule, span."""
+    """The sends in each span that would hold too many: the columns of `taken`, rule, span."""
     parts = [_over(asking, taken, rule, number) for number, rule in enumerate(rules)]
     return pl.concat(parts)
 
@@ -146,8 +146,10 @@ def _over(asking: pl.DataFrame, taken: pl.DataFrame, rule: CapRule, number: int)
 def _waits_or_not(
     stuck: pl.DataFrame, reasons: pl.DataFrame, taken: pl.DataFrame, cap_request: CapRequest, now: datetime
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Who is refused, and who waits for a place that comes free in time."""
-    frees = _frees(stuck, taken, cap_request.rules).join(_told_why(reasons, cap_request), on="customer_id", how="left")
+    """Who is refused, and who waits for a cap slot that becomes free in time."""
+    frees = _free_from(stuck, taken, cap_request.rules).join(
+        _explain(reasons, cap_request), on="customer_id", how="left"
+    )
     frees = frees.join(stuck.select("customer_id", asked="at"), on="customer_id")
     wait = int((cap_request.wait or timedelta(0)).total_seconds() * 1000)
     latest = pl.max_horizontal("asked", pl.lit(to_millis(now))) + wait
@@ -158,8 +160,8 @@ def _waits_or_not(
     return frees.filter(~in_time).select(told), waits.select([*told, "not_before"])
 
 
-def _told_why(reasons: pl.DataFrame, cap_request: CapRequest) -> pl.DataFrame:
-    """customer_id, reason and detail: the campaign that keeps the place, or else the cap that is full."""
+def _explain(reasons: pl.DataFrame, cap_request: CapRequest) -> pl.DataFrame:
+    """customer_id, reason and detail: the campaign that keeps the cap slot, or else the cap that is full."""
     codes = [rule.code for rule in cap_request.rules]
     names = [rule.name for rule in cap_request.rules]
     rival = pl.col("open") & (pl.col("campaign") != cap_request.campaign)
@@ -177,8 +179,8 @@ def _told_why(reasons: pl.DataFrame, cap_request: CapRequest) -> pl.DataFrame:
     )
 
 
-def _frees(asking: pl.DataFrame, taken: pl.DataFrame, rules: Sequence[CapRule]) -> pl.DataFrame:
-    """customer_id and not_before: from when on every cap has room, after all that was promised."""
+def _free_from(asking: pl.DataFrame, taken: pl.DataFrame, rules: Sequence[CapRule]) -> pl.DataFrame:
+    """customer_id and not_before: the time from which every cap has room, given all planned messages."""
     parts = [asking.select("customer_id", pl.col("at").alias("not_before"))]
     for rule in rules:
         its = asking if rule.channel is None else asking.filter(pl.col("channel") == rule.channel)
@@ -192,7 +194,7 @@ def _frees(asking: pl.DataFrame, taken: pl.DataFrame, rules: Sequence[CapRule]) 
 
 
 def _displaced(asking: pl.DataFrame, gone: pl.DataFrame, taken: pl.DataFrame, cap_request: CapRequest) -> pl.DataFrame:
-    """What gives way. Of several of one customer the strongest may wait, if its campaign lets it; the rest is lost."""
+    """The displaced messages. Of several for one customer the strongest may wait; the others are lost."""
     schema = {"message_id": pl.String, "campaign": pl.String, "to": pl.String, "until": pl.Int64}
     if gone.is_empty():
         return pl.DataFrame(schema=schema)
@@ -208,7 +210,7 @@ def _displaced(asking: pl.DataFrame, gone: pl.DataFrame, taken: pl.DataFrame, ca
     until = []
     for (campaign,), part in strongest.group_by("campaign"):
         rules = cap_request.others.get(str(campaign), cap_request.rules)
-        frees = _frees(part.select("customer_id", "at", "channel"), whole, rules)
+        frees = _free_from(part.select("customer_id", "at", "channel"), whole, rules)
         until.append(part.select("customer_id", "message_id", "wait_until").join(frees, on="customer_id"))
     later = pl.concat(until).filter(pl.col("not_before") <= pl.col("wait_until"))
     answer = gone.join(later.select("message_id", until="not_before"), on="message_id", how="left")

@@ -38,7 +38,7 @@ class CapRule:
 
 @dataclass(frozen=True)
 class CompetingRun:
-    """A run still to come that takes its places under the caps already."""
+    """An upcoming run of a competing campaign, which takes its cap slots already."""
 
     campaign: str
     topic: str
@@ -50,7 +50,7 @@ class CompetingRun:
 
 @dataclass(frozen=True)
 class CapRequest:
-    """What a campaign may claim under the caps, and against whom.
+    """What a campaign asks of the caps, and against which other campaigns.
 
     wait: how long a message that is over a cap may wait; None: it is refused. others: the caps of every launched
     campaign, by name, which one that is put off must still keep to.
@@ -66,20 +66,20 @@ class CapRequest:
 
 
 def cap_rules(campaign: Campaign, caps: Caps, topics: Mapping[str, str]) -> list[CapRule]:
-    """Every cap that this campaign's messages are under. topics: each one's kind, marketing or service."""
+    """Every cap that applies to this campaign. topics: each topic's kind, marketing or service."""
     kind = topics[campaign.topic]
     alike = frozenset(name for name, its_kind in topics.items() if its_kind == kind)
     found = []
     if campaign.limits.cap is not None:
-        found.append(_rule(campaign.limits.cap, alike, f"its own limit of {_told(campaign.limits.cap)}"))
+        found.append(_rule(campaign.limits.cap, alike, f"its own limit of {_describe(campaign.limits.cap)}"))
     found += [
-        _rule(cap, frozenset({campaign.topic}), f"{_told(cap)} of {campaign.topic}")
+        _rule(cap, frozenset({campaign.topic}), f"{_describe(cap)} of {campaign.topic}")
         for cap in caps.topics.get(campaign.topic, ())
     ]
     if kind == "marketing":
-        found += [_rule(cap, alike, f"{_told(cap)} in all") for cap in caps.total]
+        found += [_rule(cap, alike, f"{_describe(cap)} in all") for cap in caps.total]
         found += [
-            CapRule(cap.sends, cap.window, alike, channel, name=f"{_told(cap)} by {channel}")
+            CapRule(cap.sends, cap.window, alike, channel, name=f"{_describe(cap)} by {channel}")
             for channel, of_channel in caps.channels.items()
             for cap in of_channel
         ]
@@ -92,7 +92,7 @@ def _rule(cap: Cap, topics: frozenset[str], name: str) -> CapRule:
     return CapRule(cap.sends, cap.window, topics, name=name)
 
 
-def _told(cap: Cap) -> str:
+def _describe(cap: Cap) -> str:
     return f"{cap.sends} per {_length(cap.window)}"
 
 

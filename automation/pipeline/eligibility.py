@@ -36,7 +36,7 @@ _message = table(Message)
 
 @dataclass(frozen=True)
 class EligibilityPolicy:
-    """What a campaign's members must satisfy. `channels`: name → address kind, in the order of preference."""
+    """What a campaign demands of its audience. `channels`: name → address kind, in order of preference."""
 
     campaign: str
     run_id: int
@@ -45,7 +45,7 @@ class EligibilityPolicy:
     channels: Mapping[str, Kind]
     reentry: Reentry
     cap_request: CapRequest | None = None
-    """What it may claim under the caps; none: there are no caps."""
+    """What it asks of the caps; None: no caps apply."""
     suppressions: Sequence[Suppression] = field(default_factory=tuple)
 
 
@@ -69,7 +69,7 @@ def judge(
 def apply_caps(
     batch: pl.DataFrame, eligibility: EligibilityPolicy, connection: Connection, now: datetime, *, early: bool
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The batch with `not_before` and `deferred` (a reason), and what other campaigns give up for it.
+    """The batch with `not_before` and `deferred` (a reason), and the messages that it displaces.
 
     Who is over a cap is refused, or waits as long as the file says. early: see `arbitration.verdicts`.
     """
@@ -91,7 +91,7 @@ def apply_caps(
 
 
 def _choose_channel(batch: pl.DataFrame, eligibility: EligibilityPolicy, connection: Connection) -> pl.DataFrame:
-    """The first channel that may be used; where there is none, what the most nearly usable one lacks."""
+    """The first usable channel; if there is none, the reason of the first channel."""
     ids = batch["customer_id"].to_list()
     words = consent.states(connection, ids, list(eligibility.channels), eligibility.topic)
     verdicts = [
@@ -151,7 +151,7 @@ def _refuse(batch: pl.DataFrame, customers: Sequence[str], outcome: str, reason:
 
 
 def _repeated_addresses(batch: pl.DataFrame, eligibility: EligibilityPolicy, connection: Connection) -> list[str]:
-    """Customers whose address an earlier member of the run already has: in this batch, or in one planned before."""
+    """Customers whose address another member of the run has already, in this batch or an earlier one."""
     open_ = batch.filter(pl.col("outcome").is_null())
     open_ = open_.with_columns(normalised(open_["address"]).alias("recipient"))
     again = open_.filter(~pl.struct("channel", "recipient").is_first_distinct())["customer_id"].to_list()
@@ -166,7 +166,7 @@ def _repeated_addresses(batch: pl.DataFrame, eligibility: EligibilityPolicy, con
 def _re_entered(
     batch: pl.DataFrame, eligibility: EligibilityPolicy, connection: Connection, now: datetime
 ) -> list[str]:
-    """Who had this campaign too recently, also under another id with the same address."""
+    """Customers who got this campaign too recently, also under another id with the same address."""
     if eligibility.reentry.kind == "always":
         return []
     since = None if eligibility.reentry.after is None else now - eligibility.reentry.after

@@ -36,7 +36,7 @@ _NAMED = 5_000
 
 
 def of_people(connection: Connection, people: pl.DataFrame, *, since: datetime, now: datetime) -> pl.DataFrame:
-    """What these people were promised since then, for whichever id of theirs: the columns of `SCHEMA`.
+    """The cap entries of these people since then, under any of their ids: the columns of `SCHEMA`.
 
     people: customer_id and recipient (the normalised address; "" where it is not known). customer_id of the answer is
     the one asked for: ids that share an address are one person. open: still in the queue; a holdout's, still to come.
@@ -71,7 +71,7 @@ def _find(connection: Connection, key: str, values: pl.Series, since: datetime, 
 
 
 def give_way(connection: Connection, displaced: pl.DataFrame, *, now: datetime) -> int:
-    """Take these promises back, or put them off, for a campaign of more weight; returns how many messages it were.
+    """Cancel or defer these messages for a higher-priority campaign; returns how many.
 
     displaced: message_id, to (the campaign that takes the place), until (milliseconds; null: it is lost). A message
     that began to leave since keeps its place.
@@ -88,7 +88,7 @@ def give_way(connection: Connection, displaced: pl.DataFrame, *, now: datetime) 
 
 
 def _still_waiting(connection: Connection, ids: Sequence[str]) -> set[str]:
-    """Those that are queued, locked for this transaction, and the places of holdouts, who have no message."""
+    """The queued ones, locked for this transaction, and the cap entries of holdouts, which have no message."""
     rows = connection.execute(
         sa.select(_message.c.id, _message.c.state).where(_message.c.id.in_(ids)).with_for_update()
     )
@@ -119,7 +119,7 @@ def _put_off(connection: Connection, later: pl.DataFrame) -> None:
 
 
 def _note(connection: Connection, displaced: pl.DataFrame, reason: str) -> None:
-    """Say on the decisions what became of them; a holdout's stays what it is."""
+    """Record the reason on the decisions; a holdout's decision stays as it is."""
     for (to,), part in displaced.group_by("to"):
         mine = sa.select(_message.c.decision_id).where(_message.c.id.in_(part["message_id"].to_list()))
         changed = sa.update(_decision).where(_decision.c.id.in_(mine)).values(reason=reason, detail=to)

@@ -1,4 +1,4 @@
-"""Reading what was decided: for re-entry and caps, for the audience rules, and for `explain`."""
+"""Reads decisions: for re-entry, audience rules, reports and `explain`."""
 
 from __future__ import annotations
 
@@ -163,12 +163,12 @@ _LOST = "arbitration_lost"
 
 
 def _is_no_test() -> sa.ColumnElement[bool]:
-    """The decision's run was not planned under redirect_all; there are few such runs, and none in most shops."""
+    """Whether the decision's run was not planned under redirect_all. Most shops have no such run."""
     return _decision.c.run_id.not_in(sa.select(_run.c.id).where(_run.c.test.is_(sa.true())))
 
 
 def entered(connection: Connection, customers: Sequence[str], campaign: str, *, since: datetime | None) -> set[str]:
-    """Those of a batch that got this campaign, or were held out of it, since then (or ever)."""
+    """The customers among these who got this campaign, or were held out of it, since then (or ever)."""
     query = (
         sa.select(_decision.c.customer_id)
         .distinct()
@@ -205,7 +205,7 @@ def written_to(
 
 
 def reasons(connection: Connection, run_id: int) -> dict[tuple[str, str], int]:
-    """How often each outcome and reason was decided in a run."""
+    """How many decisions of a run have each outcome and reason."""
     query = (
         sa.select(_decision.c.outcome, _decision.c.reason, sa.func.count())
         .where(_decision.c.run_id == run_id)

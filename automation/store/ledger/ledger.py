@@ -140,7 +140,7 @@ def _insert(connection: Connection, model: type[SQLModel], rows: pl.DataFrame, *
 
 
 def account(connection: Connection, run_id: int) -> Account:
-    """Where every member of the run's audience stands; the parts add up to it."""
+    """The state of every member of the run's audience; the parts add up to it."""
     frozen = sa.select(sa.func.coalesce(sa.func.sum(_batch.c.n), 0)).where(_batch.c.run_id == run_id)
     counts: dict[str, int] = {
         "audience": connection.execute(frozen).scalar_one(),
@@ -152,7 +152,7 @@ def account(connection: Connection, run_id: int) -> Account:
 
 
 def is_settled(connection: Connection, run_id: int) -> bool:
-    """Whether every batch is planned and no message waits or is on its way; cheap for a run of any size."""
+    """Whether every batch is planned and no message is queued or sending; cheap for a run of any size."""
     open_batch = sa.select(_batch.c.no).where(_batch.c.run_id == run_id, _batch.c.state == "frozen").limit(1)
     states = [MessageState.QUEUED.value, MessageState.SENDING.value]
     open_message = sa.select(_message.c.id).where(_message.c.run_id == run_id, _message.c.state.in_(states)).limit(1)
