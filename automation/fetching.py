@@ -1,4 +1,4 @@
-"""Rows from a shop's engine into our DuckDB, as Arrow."""
+"""Copies rows from the shop's database into our DuckDB, as Arrow."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def fetch(table: ir.Table, here: Backend) -> ir.Table:
-    """The rows of another engine's table as one of ours, a batch at a time; it goes with the connection."""
+    """A temporary copy of another engine's table, a batch at a time; it ends with the connection."""
     import ibis
 
     name = ibis.util.gen_name("fetched")
@@ -25,7 +25,7 @@ def fetch(table: ir.Table, here: Backend) -> ir.Table:
 
 def _rows(table: ir.Table) -> pa.RecordBatchReader | pa.Table:
     shop = table.get_backend()
-    if shop.name == "pyspark":  # ibis 12 goes by pandas, which turns instants and missing Booleans into objects
+    if shop.name == "pyspark":  # ibis 12 uses pandas here, which turns instants and missing Booleans into objects
         shop._run_pre_execute_hooks(table)
         return shop.raw_sql(shop.compile(table)).toArrow()
     return shop.to_pyarrow_batches(table, chunk_size=100_000)

@@ -1,4 +1,4 @@
-"""What each rule costs: what the engine expects of it, and what it took when asked alone."""
+"""What each rule costs: the rows that the engine expects, and the time that it takes by itself."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class RuleCost:
 
 
 def costs(conditions: Sequence[Condition], data: Snapshot, registry: Registry) -> list[RuleCost]:
-    """Every different rule by itself, dearest first: a slow one says so. Raises `ConfigurationError`."""
+    """The cost of every different rule by itself, slowest first. Raises `ConfigurationError`."""
     sets = leaf_sets([leaf for condition in conditions for leaf in leaves(condition)], registry)
     return sorted((_cost(one, data) for one in sets.values()), key=lambda cost: -cost.seconds)
 
@@ -47,7 +47,7 @@ def _cost(one: LeafSet, data: Snapshot) -> RuleCost:
 
 
 def _estimate(table: ir.Table) -> int | None:
-    """The rows that DuckDB expects; other engines tell theirs in their own words only."""
+    """The rows that DuckDB's plan expects; None on other engines, whose plans differ in form."""
     engine = table.get_backend()
     if engine.name != "duckdb":
         return None
