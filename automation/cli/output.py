@@ -132,7 +132,9 @@ def _rich_table(block: Table) -> Any:
     from rich.table import Table as RichTable
     from rich.text import Text as RichText
 
-    table = RichTable(title=block.title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    headed = any(block.columns)
+    look = box.SIMPLE_HEAD if headed else box.SIMPLE
+    table = RichTable(title=block.title or None, title_justify="left", title_style="bold", box=look, show_header=headed)
     for number, column in enumerate(block.columns):
         table.add_column(RichText(column), justify="right" if _numeric(block, number) else "left")
     for row in block.rows:
@@ -170,7 +172,7 @@ def _plain_table(block: Table) -> str:
     widths = [max(len(column), *(len(row[n]) for row in rows), 0) for n, column in enumerate(block.columns)]
     right = [_numeric(block, n) for n in range(len(block.columns))]
     lines = [block.title] if block.title else []
-    for row in [list(block.columns), *rows]:
+    for row in [*([list(block.columns)] if any(block.columns) else []), *rows]:
         cells = [c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
