@@ -50,7 +50,7 @@ def serving(root: Path) -> Iterator[str]:
     """`automation web` on a free port; its address."""
     with running(root, "web", "--port", "0") as process:
         assert process.stdout is not None
-        found = re.match(r"serving (http://127.0.0.1:\d+); Ctrl-C ends it\n", process.stdout.readline())
+        found = re.match(r"serving (http://127.0.0.1:\d+); stop with Ctrl-C\n", process.stdout.readline())
         assert found
         yield found[1]
         process.send_signal(signal.SIGTERM)
