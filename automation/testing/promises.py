@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from automation.contracts.shape import HEAVY, is_strict
@@ -63,11 +64,17 @@ def check_light_import(component: type) -> None:
     """
     if component.__module__.startswith("_automation_project_"):
         return
-    asked = json.dumps([sys.path, component.__module__, inspect.getfile(component), HEAVY])
+    found = ", ".join(_heavy_imports(component.__module__, inspect.getfile(component), tuple(HEAVY)))
+    require(not found, f"the module imports {found} at module level; import them inside the functions that use them")
+
+
+@cache
+def _heavy_imports(module: str, file: str, heavy: tuple[str, ...]) -> tuple[str, ...]:
+    """Which of the libraries a new process has loaded after importing the module; asked once a module."""
+    asked = json.dumps([sys.path, module, file, heavy])
     done = subprocess.run([sys.executable, "-c", _IMPORT, asked], capture_output=True, text=True, check=False)  # noqa: S603 -- our own interpreter
     require(done.returncode == 0, f"the module can't be imported by itself: {done.stderr}")
-    found = ", ".join(json.loads(done.stdout) if done.returncode == 0 else ())
-    require(not found, f"the module imports {found} at module level; import them inside the functions that use them")
+    return tuple(json.loads(done.stdout))
 
 
 def through_file(arrays: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[Any, Any]]:

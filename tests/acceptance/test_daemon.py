@@ -295,6 +295,7 @@ Message-ID: <{message}@toy.example>
 """
 
 
+@pytest.mark.slow
 def test_a_bounce_in_the_mailbox_reaches_the_suppression_list(tmp_path: Path) -> None:
     root = launched_project(tmp_path, customers=3, launched_at=an_hour_ago())
     (root / "var/back/new").mkdir(parents=True)

@@ -80,8 +80,9 @@ def wait_for(what: Any, process: subprocess.Popen[str]) -> None:
 # Beside the daemon
 
 
+@pytest.mark.slow
 def test_an_unsubscribe_during_a_run_holds_for_every_message_not_yet_granted(tmp_path: Path) -> None:
-    customers = 600
+    customers = 1_200  # half of them are granted while the first leave
     root = launched_project(
         tmp_path, customers=customers, launched_at=SystemClock().now() - timedelta(hours=1), slow=0.02
     )
@@ -129,6 +130,7 @@ def test_a_daemon_whose_links_would_lead_nowhere_sends_nothing(tmp_path: Path) -
     assert delivered(root) == []
 
 
+@pytest.mark.slow
 def test_a_daemon_without_web_serves_nothing(tmp_path: Path) -> None:
     root = launched_project(tmp_path, customers=3, launched_at=SystemClock().now() - timedelta(hours=1))
     with running(root, "daemon") as daemon:

@@ -65,6 +65,7 @@ def test_a_service_message_needs_no_unsubscribe_link(tmp_path: Path) -> None:
     assert "no_unsubscribe" not in [code for code, *_ in found]
 
 
+@pytest.mark.slow
 def test_processes_find_what_one_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     body = BODY + '<a href="/cart">cart</a>'
     with toy_project(tmp_path, body=body) as toy:

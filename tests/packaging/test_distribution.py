@@ -127,8 +127,9 @@ def test_every_plugin_is_known_to_the_linters(project: dict[str, Any]) -> None:
     plugins = {path.parent.name for path in (ROOT / "plugins").glob("*/__init__.py")}
     lint = project["tool"]["importlinter"]
     assert set(lint["root_packages"]) == {"automation"} | plugins
-    (never,) = (contract for contract in lint["contracts"] if contract["type"] == "forbidden")
-    assert set(never["forbidden_modules"]) == plugins
+    contracts = {contract["name"]: contract for contract in lint["contracts"]}
+    assert set(contracts["the core never imports a plugin"]["forbidden_modules"]) == plugins
+    assert set(contracts["plugins import public rooms only"]["source_modules"]) == plugins
 
 
 def test_every_room_has_its_layer(project: dict[str, Any]) -> None:

@@ -90,6 +90,6 @@ def test_a_number_without_its_country() -> None:
 
 
 def test_a_phone_url_names_the_customer() -> None:
-    with pytest.raises(ValueError, match=r"by \{to\} or \{digits\}"):
+    with pytest.raises(ValueError, match=r"as \{to\} or \{digits\}"):
         phone("signal://127.0.0.1/+4930123456")
     assert "127.0.0.1" not in repr(channel("json://127.0.0.1/").options)

@@ -17,9 +17,12 @@ from automation_churn.options import ChurnOptions
 from automation_churn.segmenter import Churn
 
 MODELS = ("logistic", "decision_tree", "random_forest", "gradient_boosting")
+LONG = ("random_forest", "gradient_boosting")
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(
+    "model", [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in MODELS]
+)
 def test_keeps_the_contract(model: str) -> None:
     check_segmenter(Churn, ChurnOptions.model_validate({"model": model}))
 

@@ -38,6 +38,9 @@ ALLOWED = {
     "from", "to", "reply-to", "subject", "date", "message-id", "mime-version", "content-type",
     "content-transfer-encoding",
 }  # fmt: skip
+ADDRESS_FAULTS = "bad address: not of the form name@domain; bad address: its domain is not valid"
+"""What is said of any address; parts of it are no sign that the address is repeated."""
+
 STRATEGIES = {
     "to": ADDRESSES,
     "sender": ADDRESSES,
@@ -104,7 +107,7 @@ def check(seen: tuple[int, list[bytes]], message: Rendered) -> None:
     port, lines = seen
     lines.clear()
     receipt = deliver(port, message)
-    if message.to:
+    if message.to not in ADDRESS_FAULTS:
         assert message.to not in receipt.detail
     assert receipt.detail.isprintable()
     told = b"".join(lines)

@@ -24,6 +24,7 @@ def run(name: str, shared_data: Path) -> dict[str, dict[str, Any]]:
     return {row["measure"]: row for row in json.loads(done.stdout)}
 
 
+@pytest.mark.slow
 def test_the_ranking_reaches_the_reference_figures(shared_data: Path) -> None:
     """Popularity's 0.1111 has ties settled by number, here they are settled by text."""
     rows = run("ranking", shared_data)

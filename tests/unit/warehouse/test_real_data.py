@@ -111,6 +111,7 @@ def test_complete_journey(warehouse: Warehouse, shared_data: Path) -> None:
     assert (again.added, again.duplicates) == (0, 75_000)
 
 
+@pytest.mark.slow
 def test_online_retail(warehouse: Warehouse, shared_data: Path) -> None:
     path = shared_data / "online-retail" / "online_retail.csv.gz"
     report = take(warehouse, "events", INVOICES, path)

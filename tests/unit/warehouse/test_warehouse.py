@@ -299,6 +299,7 @@ def test_views_of_old_versions_do_not_pile_up(warehouse: Warehouse, monkeypatch:
     assert [name for (name,) in views if name.startswith("events_")] == ["events_3", "events_4", "events_5"]
 
 
+@pytest.mark.slow
 def test_views_of_old_snapshots_do_not_pile_up(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("automation.warehouse.connect._VIEWS_KEPT", 3)
     warehouse.append_events(events(("e0", "c1", day(2), 1.0), ("e1", "c1", day(20), 1.0)))

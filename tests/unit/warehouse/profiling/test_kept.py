@@ -50,6 +50,7 @@ def test_only_the_touched_are_measured_again(warehouse: Warehouse) -> None:
     assert found["usual_hour_buying"] == 21  # noon in UTC, in Tokyo
 
 
+@pytest.mark.slow
 def test_who_was_touched_stays_beside_the_whole_until_they_are_many(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,6 +149,7 @@ def test_a_crash_before_the_last_commit_leaves_no_trace(warehouse: Warehouse, mo
     assert profile(warehouse, "ana", MONDAY + timedelta(days=1))["monetary"] == 20.0
 
 
+@pytest.mark.slow
 def test_joined_files_stay_joined_and_a_sweep_is_no_new_beginning(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
