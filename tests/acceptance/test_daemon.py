@@ -217,7 +217,7 @@ def test_files_are_taken_over_while_it_runs_and_an_invalid_one_harms_nobody(tmp_
         wait_for(lambda: [e for e in log(root) if "broken.yaml" in e.get("problem", "")], daemon)
         wait_for(lambda: beat(root)["invalid"], daemon)
         status = json_of(root, "status")
-        assert {c["name"]: c["standing"] for c in status["campaigns"]} == {"broken": "invalid", "hello": "launched"}
+        assert {c["name"]: c["state"] for c in status["campaigns"]} == {"broken": "invalid", "hello": "launched"}
         assert any("did you mean 'promotions'" in problem for problem in beat(root)["invalid"])
         by_daemon = json_of(root, "run", "hello", "--request", "again", "--override-guards")
         assert by_daemon["account"]["sent"] == 50

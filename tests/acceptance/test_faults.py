@@ -171,8 +171,8 @@ def test_a_clock_that_jumps_under_the_daemon_starts_and_expires_nothing(tmp_path
     try:
         soak.wait_until(lambda: soak.states()["sent"] > 20, 60)
         clock.write_text(f"{jump}\n")
-        soak.wait_until(lambda: bool(soak.rows("SELECT 1 FROM control WHERE scope = 'because:clock'")), 20)
-        soak.wait_until(lambda: not soak.states()["sending"], 20)
+        soak.wait_until(lambda: bool(soak.rows("SELECT 1 FROM pause WHERE scope = 'because:clock'")), 20)
+        soak.wait_until(lambda: not soak.states()["sending"], 60)
         still = soak.states()["sent"]
         time.sleep(1)
         assert soak.states()["sent"] == still < 800
