@@ -60,12 +60,13 @@ def follow(page: Path, folder: Path) -> int:
 
 
 def run(command: str, folder: Path) -> str:
-    """What the command prints, all in one; it must end with 0."""
+    """What the command prints, all in one; it must end with 0. A pytest of the page's own takes no options from ours."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
     done = subprocess.run(
         ["bash", "-c", command],
         cwd=folder,
-        env={**os.environ, "PATH": path, "COLUMNS": "160"},
+        env={**environment, "PATH": path, "COLUMNS": "160"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
