@@ -14,7 +14,7 @@ from automation.config.problems import Problem, in_order, refused
 from automation.config.reading import Broken, Reading
 from automation.config.settings import Settings
 from automation.config.settings_file import Known, known
-from automation.config.source_map import Source, read_source
+from automation.config.source_map import SourceMap, read_source
 from automation.plugin_manager import Registry
 from automation.types.campaign import Campaign
 
@@ -39,7 +39,7 @@ def parse_campaign(text: str, path: str, settings: Settings, registry: Registry)
     return from_source(read_source(text, path), text, known_in(settings), registry)
 
 
-def from_source(source: Source, text: str, names: Known, registry: Registry) -> CampaignFile:
+def from_source(source: SourceMap, text: str, names: Known, registry: Registry) -> CampaignFile:
     """The campaign of an already mapped text."""
     reading = Reading(source, registry, names.names, names.models, READERS)
     campaign = None

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from automation.config.problems import Problem
 from automation.config.settings import Settings
-from automation.config.source_map import Source
+from automation.config.source_map import SourceMap
 from automation.contracts import ResolvingChannel
 from automation.plugin_manager import Registry
 
 
-def check_channels(source: Source, settings: Settings, registry: Registry) -> Iterator[Problem]:
+def check_channels(source: SourceMap, settings: Settings, registry: Registry) -> Iterator[Problem]:
     """`on_ambiguous: resolve` needs channels that can report what happened to a message."""
     if source.get(("limits", "on_ambiguous")) != "resolve":
         return

@@ -10,7 +10,7 @@ from automation.config.campaigns import CampaignFile, known_in
 from automation.config.problems import KeyPath, Problem, in_order, unknown_name
 from automation.config.project import Project
 from automation.config.settings_file import FILE
-from automation.config.source_map import Source, read_file, read_source
+from automation.config.source_map import SourceMap, read_file, read_source
 from automation.config.wording import show
 from automation.types.profile import PROFILE_COLUMNS, STAGES
 from automation.types.seen import Seen, SeenTrait
@@ -57,7 +57,7 @@ def _check_campaign(project: Project, file: CampaignFile, seen: Seen) -> Iterato
         yield source.problem(path, unknown_name("segment, profile value or trait", by, known), severity="warning")
 
 
-def _check(source: Source, value: Any, path: KeyPath, seen: Seen) -> Iterator[Problem]:
+def _check(source: SourceMap, value: Any, path: KeyPath, seen: Seen) -> Iterator[Problem]:
     if isinstance(value, list):
         for number, item in enumerate(value):
             yield from _check(source, item, (*path, number), seen)
@@ -71,7 +71,7 @@ def _check(source: Source, value: Any, path: KeyPath, seen: Seen) -> Iterator[Pr
             yield from _check(source, item, (*path, key), seen)
 
 
-def _check_currency(source: Source, value: Any, path: KeyPath, shop: str, seen: Seen) -> Iterator[Problem]:
+def _check_currency(source: SourceMap, value: Any, path: KeyPath, shop: str, seen: Seen) -> Iterator[Problem]:
     """Money in a currency other than the shop's, compared with a number that has no currency of its own."""
     for key, part in _parts(value):
         yield from _check_currency(source, part, (*path, key), shop, seen)
@@ -89,7 +89,7 @@ def _parts(value: Any) -> Iterator[tuple[str | int, Any]]:
     yield from enumerate(value) if isinstance(value, list) else value.items() if isinstance(value, dict) else ()
 
 
-def _check_campaigns(source: Source, value: Any, path: KeyPath, known: Collection[str]) -> Iterator[Problem]:
+def _check_campaigns(source: SourceMap, value: Any, path: KeyPath, known: Collection[str]) -> Iterator[Problem]:
     """Campaigns that rules about messages name; only a warning, since a deleted campaign may have sent some."""
     for key, part in _parts(value):
         rule = part if key == "message" else value if key == "not_contacted" else None
@@ -100,7 +100,7 @@ def _check_campaigns(source: Source, value: Any, path: KeyPath, known: Collectio
         yield from _check_campaigns(source, part, (*path, key), known)
 
 
-def _check_events(source: Source, rule: dict[str, Any], path: KeyPath, seen: Seen) -> Iterator[Problem]:
+def _check_events(source: SourceMap, rule: dict[str, Any], path: KeyPath, seen: Seen) -> Iterator[Problem]:
     for key in ("did", "did_not"):
         event = rule.get(key)
         if isinstance(event, str) and event not in seen.event_types:
@@ -109,7 +109,7 @@ def _check_events(source: Source, rule: dict[str, Any], path: KeyPath, seen: See
 
 
 def _check_column(
-    source: Source, rule: dict[str, Any], path: KeyPath, key: str, columns: Mapping[str, SeenTrait]
+    source: SourceMap, rule: dict[str, Any], path: KeyPath, key: str, columns: Mapping[str, SeenTrait]
 ) -> Iterator[Problem]:
     """A rule that compares the column that it names: `trait: country, is: DE`."""
     name = rule.get(key)
@@ -124,7 +124,7 @@ def _check_column(
 
 
 def _check_attributes(
-    source: Source, rule: dict[str, Any], path: KeyPath, attributes: Mapping[str, SeenTrait]
+    source: SourceMap, rule: dict[str, Any], path: KeyPath, attributes: Mapping[str, SeenTrait]
 ) -> Iterator[Problem]:
     """The attributes in `where`, `sum`, `average`, `distinct` and `most`."""
     known = {*attributes, "product", "order"}
@@ -142,7 +142,7 @@ def _check_attributes(
             yield from _check_where(source, test, (*path, "where", name), name, attributes[name])
 
 
-def _check_where(source: Source, test: Any, path: KeyPath, name: str, column: SeenTrait) -> Iterator[Problem]:
+def _check_where(source: SourceMap, test: Any, path: KeyPath, name: str, column: SeenTrait) -> Iterator[Problem]:
     """One test of `where`, short forms included."""
     what = f"the attribute {name!r}"
     if isinstance(test, dict):
@@ -155,7 +155,7 @@ def _keys(value: Any) -> list[str]:
     return list(value) if isinstance(value, dict) else []
 
 
-def _check_test(source: Source, test: dict[str, Any], path: KeyPath, what: str, column: SeenTrait) -> Iterator[Problem]:
+def _check_test(source: SourceMap, test: dict[str, Any], path: KeyPath, what: str, column: SeenTrait) -> Iterator[Problem]:
     for operator, suited in _SUITED.items():
         if operator in test and column.type not in suited:
             text = f"{what} is {_WORDS.get(column.type, column.type)}, which {operator} can't compare"
@@ -164,7 +164,7 @@ def _check_test(source: Source, test: dict[str, Any], path: KeyPath, what: str, 
         yield from _check_values(source, test.get(operator), (*path, operator), what, column)
 
 
-def _check_values(source: Source, written: Any, path: KeyPath, what: str, column: SeenTrait) -> Iterator[Problem]:
+def _check_values(source: SourceMap, written: Any, path: KeyPath, what: str, column: SeenTrait) -> Iterator[Problem]:
     for number, value in enumerate(written if isinstance(written, list) else [written]):
         here = (*path, number) if isinstance(written, list) else path
         if value is None:

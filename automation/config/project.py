@@ -12,7 +12,7 @@ from automation.config.channel_checks import check_channels
 from automation.config.problems import Problem, in_order, refused
 from automation.config.settings import Settings
 from automation.config.settings_file import FILE, known_as_written, read_settings
-from automation.config.source_map import Source, read_file, read_source
+from automation.config.source_map import SourceMap, read_file, read_source
 from automation.config.template_checks import check_templates
 from automation.errors import ConfigurationError
 from automation.plugin_manager import Registry
@@ -77,7 +77,7 @@ def campaign_paths(root: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if p.suffix in (".yaml", ".yml") and not p.name.startswith("."))
 
 
-def _campaigns(root: Path, config: Source, settings: Settings | None, registry: Registry) -> dict[str, CampaignFile]:
+def _campaigns(root: Path, config: SourceMap, settings: Settings | None, registry: Registry) -> dict[str, CampaignFile]:
     files: dict[str, CampaignFile] = {}
     known = known_as_written(config, registry)
     for path in campaign_paths(root):

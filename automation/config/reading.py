@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from automation.config.problems import KeyPath, Problem, Severity
-from automation.config.source_map import Source
+from automation.config.source_map import SourceMap
 from automation.plugin_manager import Registry
 from automation.types.grammar import Names
 
@@ -47,7 +47,7 @@ class Reading:
     types that pydantic must not get as raw YAML.
     """
 
-    source: Source
+    source: SourceMap
     registry: Registry
     names: Mapping[str, Collection[str]]
     models: Mapping[str, str]

@@ -11,7 +11,7 @@ from automation.config.grammar import build
 from automation.config.problems import Problem, in_order, unknown_name
 from automation.config.reading import Broken, Reading
 from automation.config.settings import MODEL_KINDS, NAME, Settings
-from automation.config.source_map import Source, read_file
+from automation.config.source_map import SourceMap, read_file
 from automation.plugin_manager import Registry
 from automation.types.condition import Condition, leaves
 from automation.types.offer import NO_DISCOUNT, NO_MESSAGE
@@ -39,7 +39,7 @@ def known(sections: Mapping[str, Collection[str]], models: Mapping[str, str]) ->
     return Known(names, models)
 
 
-def known_as_written(source: Source, registry: Registry) -> Known:
+def known_as_written(source: SourceMap, registry: Registry) -> Known:
     """The names in config.yaml, whether or not their entries are valid."""
     sections: dict[str, Collection[str]] = {
         name: _keys(source, name) for name in ("topics", "offers", "channels", "segments")
@@ -63,7 +63,7 @@ def redirected_to(root: Path) -> str | None:
 
 
 def read_settings(
-    source: Source, registry: Registry, environment: Mapping[str, str]
+    source: SourceMap, registry: Registry, environment: Mapping[str, str]
 ) -> tuple[Settings | None, tuple[Problem, ...]]:
     """The settings, or None if a problem refuses them."""
     if source.value is None:
@@ -82,12 +82,12 @@ def read_settings(
     return made, problems
 
 
-def _keys(source: Source, key: str) -> list[str]:
+def _keys(source: SourceMap, key: str) -> list[str]:
     value = source.get((key,))
     return list(value) if isinstance(value, dict) else []
 
 
-def _model_kinds(source: Source, registry: Registry) -> dict[str, str]:
+def _model_kinds(source: SourceMap, registry: Registry) -> dict[str, str]:
     found = {}
     for name in _keys(source, "models"):
         using = source.get(("models", name, "using"))

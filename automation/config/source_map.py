@@ -19,7 +19,7 @@ MAX_VALUES = 50_000
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceMap:
     """A file's values and their places.
 
     empty: keys written without a value. spoiled: values that already have a problem reported.
@@ -64,7 +64,7 @@ class Source:
         return value
 
 
-def read_file(path: Path, file: str) -> tuple[str, Source]:
+def read_file(path: Path, file: str) -> tuple[str, SourceMap]:
     """A file's text and its source map, with the problems of both."""
     try:
         with path.open("rb") as stream:
@@ -82,7 +82,7 @@ def read_file(path: Path, file: str) -> tuple[str, Source]:
     return text, read_source(text, file)
 
 
-def read_source(text: str, file: str) -> Source:
+def read_source(text: str, file: str) -> SourceMap:
     """The source map of a text. Never raises, whatever the text contains."""
     text = text.removeprefix("\ufeff")
     lines = text.splitlines()
@@ -103,8 +103,8 @@ def read_source(text: str, file: str) -> Source:
     return _Conversion(file, lines).source(node)
 
 
-def _refusal(file: str, place: Place, what: str) -> Source:
-    return Source(file, problems=(Problem(file, place.line, place.column, "", what),))
+def _refusal(file: str, place: Place, what: str) -> SourceMap:
+    return SourceMap(file, problems=(Problem(file, place.line, place.column, "", what),))
 
 
 def _place_at(text: str, position: int) -> Place:
@@ -125,14 +125,14 @@ class _Conversion:
         self.problems: list[Problem] = []
         self.open: set[int] = set()
 
-    def source(self, node: yaml.Node) -> Source:
+    def source(self, node: yaml.Node) -> SourceMap:
         try:
             value = self.convert(node, ())
         except RefusedDocument as error:
             return _refusal(self.file, error.place, error.what)
         if not isinstance(value, dict) and not self.problems:
             self.report((), place_of(node.start_mark), "the file must hold keys and values (`name: winback`)")
-        return Source(
+        return SourceMap(
             self.file,
             value if isinstance(value, dict) else None,
             self.values,

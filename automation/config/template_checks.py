@@ -8,7 +8,7 @@ from typing import Any
 
 from automation.config.problems import KeyPath, Problem, unknown_name
 from automation.config.settings import NAME, Settings
-from automation.config.source_map import Source, read_file
+from automation.config.source_map import SourceMap, read_file
 from automation.plugin_manager import Registry
 from automation.types.template_folders import NO_TEMPLATES
 
@@ -22,7 +22,7 @@ PARTS = {
 """By the channel's kind of address, the files of which a template needs one."""
 
 
-def check_templates(root: Path, source: Source, settings: Settings, registry: Registry) -> list[Problem]:
+def check_templates(root: Path, source: SourceMap, settings: Settings, registry: Registry) -> list[Problem]:
     """Every problem of the campaign's templates."""
     problems: list[Problem] = []
     known = _folders(root)
@@ -45,7 +45,7 @@ def _folders(root: Path) -> list[str]:
     return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and entry.name not in NO_TEMPLATES)
 
 
-def _named(source: Source) -> Iterator[tuple[KeyPath, str, Any]]:
+def _named(source: SourceMap) -> Iterator[tuple[KeyPath, str, Any]]:
     """Each template that the campaign names: its place, its name, and the subject given with it."""
     given = source.get(("send", "subject"))
     name = source.get(("send", "template"))
@@ -57,7 +57,7 @@ def _named(source: Source) -> Iterator[tuple[KeyPath, str, Any]]:
             yield ("experiment", "variants", variant, "template"), entry["template"], entry.get("subject") or given
 
 
-def _kinds(source: Source, settings: Settings, registry: Registry) -> list[str]:
+def _kinds(source: SourceMap, settings: Settings, registry: Registry) -> list[str]:
     """The kinds of the campaign's channels: email, phone, push, customer."""
     channels = source.get(("send", "channels"))
     using = (
@@ -68,7 +68,7 @@ def _kinds(source: Source, settings: Settings, registry: Registry) -> list[str]:
     return sorted({str(registry.find("channels", component.name).kind) for component in using if component})
 
 
-def _check_parts(folder: Path, source: Source, path: KeyPath, kinds: list[str]) -> Iterator[Problem]:
+def _check_parts(folder: Path, source: SourceMap, path: KeyPath, kinds: list[str]) -> Iterator[Problem]:
     for kind in kinds:
         parts = PARTS.get(kind, ())
         if parts and not any((folder / part).is_file() for part in parts):
@@ -77,7 +77,7 @@ def _check_parts(folder: Path, source: Source, path: KeyPath, kinds: list[str]) 
 
 
 def _check_languages(
-    folder: Path, source: Source, path: KeyPath, subject: Any, language: tuple[str, KeyPath | None]
+    folder: Path, source: SourceMap, path: KeyPath, subject: Any, language: tuple[str, KeyPath | None]
 ) -> Iterator[Problem]:
     wanted, where = language
     texts = sorted(folder.glob("*.yaml"))
@@ -95,7 +95,7 @@ def _check_languages(
             yield read.problem((), "needs a `subject`, since the campaign gives none")
 
 
-def _language(source: Source, settings: Settings) -> tuple[str, KeyPath | None]:
+def _language(source: SourceMap, settings: Settings) -> tuple[str, KeyPath | None]:
     """The language that the template must have, and where the campaign names it."""
     language = source.get(("send", "language"))
     if isinstance(language, str):

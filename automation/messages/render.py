@@ -10,7 +10,7 @@ from typing import Any
 from automation.messages.template.files import KIND_FILES, TemplateError, Templates, shown
 from automation.messages.template.filters import LOCALE, template_filters
 from automation.messages.template.locale import Locale, locale_of
-from automation.messages.template.markup import Source, html_source, mjml_source, plain_source
+from automation.messages.template.markup import JinjaSource, html_source, mjml_source, plain_source
 from automation.messages.template.program import Program, compile_program, texts_used, unknown_names
 from automation.messages.template.reasons import OwnReasons
 from automation.messages.template.sandbox import Texts, refuse_objects, sandbox
@@ -184,7 +184,7 @@ class Renderer:
             raise TemplateError(f"templates/{template}", None, f"there is no {' or '.join(KIND_FILES[kind])}")
         markup = next((path for path in has if not path.endswith(".txt")), None)
         plain = next((path for path in has if path.endswith(".txt")), None)
-        html, derived = None, Source("")
+        html, derived = None, JinjaSource("")
         if markup:
             pieces = join(self.templates, markup)
             written, derived = (mjml_source if markup.endswith(".mjml") else html_source)(pieces)

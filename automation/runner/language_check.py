@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from automation.config.problems import Problem, unknown_name
 from automation.config.settings_file import FILE
-from automation.config.source_map import Source, read_file, read_source
+from automation.config.source_map import SourceMap, read_file, read_source
 from automation.contracts import ReasonTexts, reason_texts
 from automation.errors import ContractError
 from automation.messages.template import locale
@@ -77,7 +77,7 @@ def _reasons(project: Project, own: OwnPhrases, file: CampaignFile, languages: l
 
 
 def _reasons_of(
-    project: Project, own: OwnPhrases, source: Source, key: str, using: Using, languages: list[str]
+    project: Project, own: OwnPhrases, source: SourceMap, key: str, using: Using, languages: list[str]
 ) -> Iterator[Problem]:
     model = project.settings.models.get(using.name)
     component = model.using if model is not None else using.name

@@ -33,19 +33,19 @@ _CONDITIONAL = re.compile(r"<!--\[if [^\]]*\]>.*?<!\[endif\]-->", re.S)
 
 
 @dataclass(frozen=True)
-class Source:
+class JinjaSource:
     """What Jinja compiles. `origins[n]` is the tag on line n (from 1), where there is one."""
 
     text: str
     origins: dict[int, Tag] = field(default_factory=dict)
 
 
-def plain_source(pieces: Sequence[Text | Tag]) -> Source:
+def plain_source(pieces: Sequence[Text | Tag]) -> JinjaSource:
     """A text, a subject or an SMS: nothing to compile, the tags stay where they are."""
     return _write(piece.text if isinstance(piece, Text) else piece for piece in pieces)
 
 
-def html_source(pieces: Sequence[Text | Tag]) -> tuple[Source, Source]:
+def html_source(pieces: Sequence[Text | Tag]) -> tuple[JinjaSource, JinjaSource]:
     """An HTML template with its style sheets inlined, and the text version derived from it."""
     import css_inline
 
@@ -54,7 +54,7 @@ def html_source(pieces: Sequence[Text | Tag]) -> tuple[Source, Source]:
     return _restored(inlined, tags)
 
 
-def mjml_source(pieces: Sequence[Text | Tag]) -> tuple[Source, Source]:
+def mjml_source(pieces: Sequence[Text | Tag]) -> tuple[JinjaSource, JinjaSource]:
     """An MJML template compiled to HTML, and the text version derived from it."""
     import css_inline
     import mjml
@@ -77,7 +77,7 @@ def mjml_source(pieces: Sequence[Text | Tag]) -> tuple[Source, Source]:
     return _restored(html, tags)
 
 
-def _restored(html: str, tags: list[Tag]) -> tuple[Source, Source]:
+def _restored(html: str, tags: list[Tag]) -> tuple[JinjaSource, JinjaSource]:
     _refuse_lost(html, tags)
     return _write(_split(html, tags)), _write(_split(text_of(html), tags))
 
@@ -91,7 +91,7 @@ def _split(marked: str, tags: list[Tag]) -> Iterator[str | Tag]:
     yield marked[end:]
 
 
-def _write(parts: Iterator[str | Tag] | Sequence[str | Tag]) -> Source:
+def _write(parts: Iterator[str | Tag] | Sequence[str | Tag]) -> JinjaSource:
     """Join with Jinja's delimiters; each tag starts a line of its own, which prints nothing and tells tags apart."""
     written: list[str] = []
     origins: dict[int, Tag] = {}
@@ -106,7 +106,7 @@ def _write(parts: Iterator[str | Tag] | Sequence[str | Tag]) -> Source:
         assert isinstance(text, str)
         line += text.count("\n")
         written.append(text)
-    return Source("".join(written), origins)
+    return JinjaSource("".join(written), origins)
 
 
 def _mark(pieces: Sequence[Text | Tag], *, mjml: bool) -> tuple[str, list[Tag]]:

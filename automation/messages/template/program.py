@@ -12,7 +12,7 @@ from jinja2 import Template, TemplateSyntaxError, UndefinedError, nodes
 from jinja2.exceptions import SecurityError
 
 from automation.messages.template.files import TemplateError
-from automation.messages.template.markup import Source
+from automation.messages.template.markup import JinjaSource
 from automation.messages.template.sandbox import Sandbox, UnknownName, compile_template, names_used, run
 from automation.messages.template.source import Tag
 
@@ -28,7 +28,7 @@ class Program:
     name: str
     constant: str | None = None
     template: Template | None = None
-    source: Source = field(default_factory=lambda: Source(""))
+    source: JinjaSource = field(default_factory=lambda: JinjaSource(""))
 
     def render(self, context: dict[str, Any]) -> str:
         if self.template is None:
@@ -48,7 +48,7 @@ class Program:
         return TemplateError(tag.file, tag.line, f"{tag}: {what}")
 
 
-def compile_program(source: Source, name: str, environment: Sandbox) -> Program:
+def compile_program(source: JinjaSource, name: str, environment: Sandbox) -> Program:
     """Raises `TemplateError`."""
     if not source.origins:
         return Program(name, constant=source.text)

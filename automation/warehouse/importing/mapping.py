@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from automation.config.problems import did_you_mean
-from automation.config.source_map import Source, read_file, read_source
+from automation.config.source_map import SourceMap, read_file, read_source
 from automation.errors import ConfigurationError, SourceError
 from automation.types.schema import ImportTable
 from automation.warehouse.importing import mapping_grammar
@@ -76,7 +76,7 @@ def parse_mapping(text: str, name: str) -> MappingFile:
     return _parsed(name, read_source(text, name))
 
 
-def _parsed(name: str, source: Source) -> MappingFile:
+def _parsed(name: str, source: SourceMap) -> MappingFile:
     if source.problems:
         raise ConfigurationError("\n".join(map(str, source.problems)))
     several = isinstance(source.value.get("mappings"), list)
@@ -94,7 +94,7 @@ def _parsed(name: str, source: Source) -> MappingFile:
     return MappingFile(name, tuple(mappings))
 
 
-def _problem(source: Source, at: tuple[str | int, ...], fault: Any) -> str:
+def _problem(source: SourceMap, at: tuple[str | int, ...], fault: Any) -> str:
     path = at
     for part in fault["loc"]:  # parts that pydantic names but nobody wrote are left out
         path = (*path, part) if (*path, part) in source.values else path

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from automation.config.problems import Place
-from automation.config.source_map import MAX_BYTES, Source, read_file, read_source
+from automation.config.source_map import MAX_BYTES, SourceMap, read_file, read_source
 
 
 def value(text: str) -> object:
@@ -17,7 +17,7 @@ def value(text: str) -> object:
     return source.value["key"]
 
 
-def texts(source: Source) -> list[str]:
+def texts(source: SourceMap) -> list[str]:
     return [str(problem) for problem in source.problems]
 
 
