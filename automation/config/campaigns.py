@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from automation.config.campaign_checks import check_campaign
 from automation.config.components import READERS
-from automation.config.grammar import build
+from automation.config.model_builder import build_model
 from automation.config.not_built import refuse_unbuilt
 from automation.config.problems import Problem, in_order, refused
 from automation.config.reading import Broken, Reading
@@ -44,7 +44,7 @@ def from_source(source: SourceMap, text: str, names: Known, registry: Registry) 
     reading = Reading(source, registry, names.names, names.models, READERS)
     campaign = None
     if source.value is not None:
-        made = build(reading, Campaign, source.value, ())
+        made = build_model(reading, Campaign, source.value, ())
         refuse_unbuilt(reading)
         check_campaign(reading)
         campaign = None if isinstance(made, Broken) else made

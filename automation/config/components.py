@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from automation.config.conditions import read_audience, read_condition
-from automation.config.grammar import build
+from automation.config.model_builder import build_model
 from automation.config.problems import KeyPath, listing, unknown_name
 from automation.config.reading import BROKEN, Broken, Form, Reader, Reading
 from automation.plugin_manager import KINDS
@@ -68,7 +68,7 @@ def with_options(reading: Reading, kind: str, name: str, options: Any, path: Key
         return BROKEN
     if path in reading.source.empty:
         return reading.report(path, "has no value; write one, or remove the key", key=True)
-    made = build(reading, reading.registry.find(kind, name).Options, {} if options is None else options, path)
+    made = build_model(reading, reading.registry.find(kind, name).Options, {} if options is None else options, path)
     return BROKEN if isinstance(made, Broken) else Using(name, made)
 
 

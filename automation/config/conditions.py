@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from automation.config.grammar import build
+from automation.config.model_builder import build_model
 from automation.config.not_built import RULE_KEYS, unbuilt
 from automation.config.problems import KeyPath, did_you_mean, listing, spell, unknown_name
 from automation.config.reading import BROKEN, Broken, Form, Reading
@@ -73,7 +73,7 @@ def _leaf(reading: Reading, raw: dict[str, Any], path: KeyPath) -> Leaf | Broken
     for name in refused:
         reading.report((*path, name), _refusal(name, raw[name]), key=True, severity="not_built")
     written = {name: value for name, value in raw.items() if name not in refused}
-    options = build(reading, reading.registry.find("rules", key).Options, written, path)
+    options = build_model(reading, reading.registry.find("rules", key).Options, written, path)
     if isinstance(options, Broken):
         return BROKEN
     segment = getattr(options, key) if key == "segment" else None

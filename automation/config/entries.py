@@ -10,19 +10,19 @@ from annotated_types import MinLen
 from pydantic import Field, InstanceOf
 
 from automation.config.components import READERS, named, with_options
-from automation.config.grammar import build
+from automation.config.model_builder import build_model
 from automation.config.problems import KeyPath, listing, unknown_name
 from automation.config.reading import BROKEN, Broken, Form, Reader, Reading
 from automation.config.settings import MODEL_KINDS, LanguageCode, ModelKind, ModelSettings
 from automation.types.channel_settings import ChannelSettings, PauseWhen, ProviderSettings, WarmUp
 from automation.types.condition import Using
-from automation.types.grammar import Grammar, Names
+from automation.types.grammar import FileModel, Names
 from automation.types.offer import Offer
 from automation.types.quantity import Amount, parse_money, parse_percent
 from automation.types.rate import RateText
 
 
-class OfferEntry(Grammar):
+class OfferEntry(FileModel):
     """An offer as config.yaml has it: `value` is `10%` or `5 EUR`, by its kind."""
 
     kind: Literal["percent", "amount", "free_shipping", "none"]
@@ -36,7 +36,7 @@ class OfferEntry(Grammar):
     expected_cost: Amount | None = None
 
 
-class ModelEntry(Grammar):
+class ModelEntry(FileModel):
     """A model as config.yaml has it; `kind` is needed only if the component's name is registered for two kinds."""
 
     using: str
@@ -46,7 +46,7 @@ class ModelEntry(Grammar):
     parts: tuple[str, ...] = ()
 
 
-class ProviderEntry(Grammar):
+class ProviderEntry(FileModel):
     """Who delivers a channel's messages, and how fast."""
 
     using: Annotated[InstanceOf[Using], Names("channels")]
@@ -77,7 +77,7 @@ def read_channel(
         return BROKEN if isinstance(using, Broken) else ChannelSettings(using.name, using.options)
     if isinstance(raw, dict) and _is_no_entry(reading, raw, path):
         return BROKEN
-    entry = build(reading, ChannelEntry, raw, path)
+    entry = build_model(reading, ChannelEntry, raw, path)
     if isinstance(entry, Broken):
         return BROKEN
     other = entry.otherwise
@@ -117,7 +117,7 @@ def _kind(reading: Reading, using: Using) -> str:
 
 
 def read_offer(reading: Reading, form: Form, raw: Any, path: KeyPath, parent: Mapping[str, Any]) -> Offer | Broken:
-    entry = build(reading, OfferEntry, raw, path)
+    entry = build_model(reading, OfferEntry, raw, path)
     if isinstance(entry, Broken):
         return BROKEN
     currency = reading.source.get(("shop", "currency")) or "EUR"
@@ -167,7 +167,7 @@ def _offer_value(reading: Reading, entry: OfferEntry, path: KeyPath, currency: s
 def read_model(
     reading: Reading, form: Form, raw: Any, path: KeyPath, parent: Mapping[str, Any]
 ) -> ModelSettings | Broken:
-    entry = build(reading, ModelEntry, raw, path)
+    entry = build_model(reading, ModelEntry, raw, path)
     if isinstance(entry, Broken):
         return BROKEN
     kinds = [kind for kind in MODEL_KINDS if entry.using in reading.registry.components[kind]]

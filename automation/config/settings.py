@@ -14,7 +14,7 @@ from automation.config.webhooks import Webhooks
 from automation.types.channel_settings import ChannelSettings
 from automation.types.condition import Group, Leaf, Using
 from automation.types.consent import ConsentSettings
-from automation.types.grammar import Grammar, Names
+from automation.types.grammar import FileModel, Names
 from automation.types.offer import Offer
 from automation.types.profile import Lifecycle
 from automation.types.quantity import Duration, Percent
@@ -60,7 +60,7 @@ ADDRESS = re.compile(r"[^@\s<>]+@[^@\s<>]+\.[^@\s<>]+|[^<>\x00-\x1f\x7f]+ <[^@\s
 Address = Annotated[str, _matching(ADDRESS.pattern, "is not an e-mail address")]
 
 
-class Shop(Grammar):
+class Shop(FileModel):
     name: str
     url: Url | None = None
     timezone: Zone = "UTC"
@@ -70,12 +70,12 @@ class Shop(Grammar):
     email: Address | None = None
 
 
-class Senders(Grammar):
+class Senders(FileModel):
     from_: Address | None = Field(default=None, alias="from")
     reply_to: Address | None = None
 
 
-class Links(Grammar):
+class Links(FileModel):
     base_url: Url | None = None
     track: bool = Field(default=True, description="count opens and clicks of e-mails, if `base_url` is set")
 
@@ -83,14 +83,14 @@ class Links(Grammar):
 ApiKey = Annotated[Secret, AfterValidator(_long_enough)]
 
 
-class Web(Grammar):
+class Web(FileModel):
     host: str = Field(default="127.0.0.1", description="the address to listen on, behind a proxy with TLS")
     port: int = Field(default=8080, ge=0, le=65535, description="the port; 0 takes a free one")
     api_keys: tuple[ApiKey, ...] = Field(default=(), description="keys for posting events, of 16 characters or more")
     in_daemon: bool = Field(default=True, description="the daemon serves the web app; else `automation web` does")
 
 
-class Testing(Grammar):
+class Testing(FileModel):
     """Test addresses and customers, and the redirect of all messages."""
 
     redirect_all: Address | None = Field(
@@ -104,7 +104,7 @@ class Testing(Grammar):
     )
 
 
-class Imap(Grammar):
+class Imap(FileModel):
     host: str = Field(description="the host name of the mail server")
     port: int = Field(default=993, ge=1, le=65535, description="993, or 143 without TLS")
     tls: bool = Field(default=True, description="whether the connection is encrypted from the start")
@@ -113,7 +113,7 @@ class Imap(Grammar):
     folder: str = Field(default="INBOX", pattern=r'^[^"\\\x00-\x1f\x7f]+$', description="the folder to read")
 
 
-class Mailbox(Grammar):
+class Mailbox(FileModel):
     maildir: str | None = Field(default=None, description="a Maildir on this machine, relative to the project")
     imap: Imap | None = Field(default=None, description="a mailbox on a server")
 
@@ -124,7 +124,7 @@ class Mailbox(Grammar):
         return self
 
 
-class Plugins(Grammar):
+class Plugins(FileModel):
     disable: tuple[str, ...] = ()
 
 
@@ -140,13 +140,13 @@ class ModelSettings:
     parts: tuple[str, ...] = ()
 
 
-class SqlCondition(Grammar):
+class SqlCondition(FileModel):
     """One entry of `conditions:`: a SELECT of customer ids, for what no rule expresses."""
 
     sql: Annotated[str, AfterValidator(check_query)]
 
 
-class Settings(Grammar):
+class Settings(FileModel):
     """config.yaml, validated."""
 
     shop: Shop

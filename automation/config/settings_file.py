@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from automation.config.entries import SETTINGS_READERS
-from automation.config.grammar import build
+from automation.config.model_builder import build_model
 from automation.config.problems import Problem, in_order, unknown_name
 from automation.config.reading import Broken, Reading
 from automation.config.settings import MODEL_KINDS, NAME, Settings
@@ -70,7 +70,7 @@ def read_settings(
         return None, source.problems
     names = known_as_written(source, registry)
     reading = Reading(source, registry, names.names, names.models, SETTINGS_READERS, environment)
-    settings = build(reading, Settings, source.value, ())
+    settings = build_model(reading, Settings, source.value, ())
     _check_names(reading)
     _check_caps(reading)
     if not isinstance(settings, Broken):

@@ -6,39 +6,39 @@ from typing import Annotated
 
 from pydantic import Field
 
-from automation.types.grammar import Grammar
+from automation.types.grammar import FileModel
 from automation.types.secret import Secret
 
 
-class ShopHook(Grammar):
+class ShopHook(FileModel):
     secret: Secret = Field(description="the signing secret of the webhooks, from the environment")
 
 
-class TwilioHook(Grammar):
+class TwilioHook(FileModel):
     auth_token: Secret = Field(description="the account's auth token, which signs Twilio's calls")
     channel: str = Field(default="sms", description="the channel that a STOP by SMS unsubscribes from")
 
 
-class SnsHook(Grammar):
+class SnsHook(FileModel):
     topics: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
         description="the ARNs of the SNS topics that SES publishes to; others are refused"
     )
 
 
-class SendGridHook(Grammar):
+class SendGridHook(FileModel):
     public_key: str = Field(description="the verification key of the signed event webhook")
 
 
-class MailgunHook(Grammar):
+class MailgunHook(FileModel):
     signing_key: Secret = Field(description="the HTTP webhook signing key")
 
 
-class PostmarkHook(Grammar):
+class PostmarkHook(FileModel):
     username: str = Field(description="the user name of the webhook's HTTP authentication, since Postmark doesn't sign")
     password: Secret = Field(description="its password, from the environment")
 
 
-class Webhooks(Grammar):
+class Webhooks(FileModel):
     shopify: ShopHook | None = Field(default=None, description="orders, checkouts, products and customers from Shopify")
     woocommerce: ShopHook | None = Field(default=None, description="orders, products and customers from WooCommerce")
     twilio: TwilioHook | None = Field(default=None, description="delivery reports, and STOP and START by SMS")

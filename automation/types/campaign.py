@@ -15,7 +15,7 @@ from pydantic import Field, InstanceOf
 
 from automation.types.condition import Audience, Group, Leaf
 from automation.types.experiment import Experiment
-from automation.types.grammar import Grammar, Names
+from automation.types.grammar import FileModel, Names
 from automation.types.limits import Limits, ReentryText, parse_reentry
 from automation.types.offer_plan import OfferPlan
 from automation.types.recommendation import Recommend
@@ -24,7 +24,7 @@ from automation.types.step import Send, Step, sends_of
 from automation.types.trigger import Trigger
 
 
-class Expectation(Grammar):
+class Expectation(FileModel):
     """A test that a marketer writes: for this made-up customer, on this day, the campaign comes to this outcome."""
 
     customer: Mapping[str, str | int | float | bool | None]
@@ -33,7 +33,7 @@ class Expectation(Grammar):
     because: str | None = None
 
 
-class Campaign(Grammar):
+class Campaign(FileModel):
     """One campaign file. What it sends is in `steps`, whichever of `send:` and `steps:` it has."""
 
     name: str

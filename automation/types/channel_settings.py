@@ -9,12 +9,12 @@ from decimal import Decimal
 from pydantic import Field
 
 from automation.types.condition import Using
-from automation.types.grammar import Grammar
+from automation.types.grammar import FileModel
 from automation.types.quantity import Percent
 from automation.types.rate import Rate
 
 
-class WarmUp(Grammar):
+class WarmUp(FileModel):
     """The daily limit of a new provider or address: `first_day` on the day `from`, then `grows` more each day."""
 
     from_: date = Field(alias="from", description="the first day, in the shop's time zone")
@@ -30,7 +30,7 @@ class WarmUp(Grammar):
         return None if allowed > 10_000_000 else int(allowed)
 
 
-class PauseWhen(Grammar):
+class PauseWhen(FileModel):
     """When a campaign or channel pauses automatically: shares of the sent messages, once enough were sent."""
 
     failures: Percent = Field(default=Decimal("0.2"), description="share of messages that failed permanently")

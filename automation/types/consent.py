@@ -7,10 +7,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from automation.types.grammar import Grammar, Names
+from automation.types.grammar import FileModel, Names
 
 
-class DoubleOptIn(Grammar):
+class DoubleOptIn(FileModel):
     """How the owner of an address is asked to confirm a consent."""
 
     template: str = Field(description="the message that asks; it shows `{{ links.confirm }}`")
@@ -19,7 +19,7 @@ class DoubleOptIn(Grammar):
     )
 
 
-class ConsentSettings(Grammar):
+class ConsentSettings(FileModel):
     """What a consent needs before it counts, and what is recorded as its proof."""
 
     double_opt_in: Mapping[str, DoubleOptIn] = Field(

@@ -7,11 +7,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from automation.types.grammar import Grammar
+from automation.types.grammar import FileModel
 from automation.types.quantity import Duration, Percent
 
 
-class Variant(Grammar):
+class Variant(FileModel):
     """One version of the message, for a share of the contacted customers."""
 
     share: Percent
@@ -19,7 +19,7 @@ class Variant(Grammar):
     subject: str | Mapping[str, str] | None = None
 
 
-class Winner(Grammar):
+class Winner(FileModel):
     """Tests the variants on a part of the audience, and sends the best to the rest."""
 
     test_on: Percent
@@ -28,7 +28,7 @@ class Winner(Grammar):
     otherwise: str
 
 
-class Goal(Grammar):
+class Goal(FileModel):
     """What counts as a conversion, and within which time after the message."""
 
     did: str
@@ -36,7 +36,7 @@ class Goal(Grammar):
     measure: Literal["conversions", "revenue", "profit"] = "conversions"
 
 
-class Experiment(Grammar):
+class Experiment(FileModel):
     """How the campaign's effect is measured."""
 
     holdout: Percent | None = None

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 
-class Grammar(BaseModel):
+class FileModel(BaseModel):
     """A mapping of a file: frozen, and closed against unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)

@@ -9,13 +9,13 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer
 
-from automation.types.grammar import Grammar, Text
+from automation.types.grammar import FileModel, Text
 from automation.types.quantity import Duration, parse_duration
 from automation.types.rate import RateText
 from automation.types.schedule import Hours, parse_hours
 
 
-class Cap(Grammar):
+class Cap(FileModel):
     """`2 per 7d`: at most `sends` in any `window`."""
 
     text_form: ClassVar[Text] = Text(r"^\d+ per \d+\s*(s|min|m|h|d|w)$", "2 per 7d")
@@ -109,7 +109,7 @@ ReentryText = Annotated[
 ]
 
 
-class Limits(Grammar):
+class Limits(FileModel):
     """What bounds a campaign's messages beside the caps of config.yaml."""
 
     cap: Cap | None = None

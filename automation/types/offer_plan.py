@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 from pydantic import InstanceOf
 
 from automation.types.condition import Using
-from automation.types.grammar import Grammar, Names
+from automation.types.grammar import FileModel, Names
 from automation.types.limits import Cap
 from automation.types.quantity import Amount, Duration
 
 
-class Budget(Grammar):
+class Budget(FileModel):
     """The most that a campaign's offers may cost in a run, a month or in total."""
 
     amount: Amount
@@ -20,7 +20,7 @@ class Budget(Grammar):
     counts: Literal["promised", "redeemed"] = "promised"
 
 
-class OfferPlan(Grammar):
+class OfferPlan(FileModel):
     """Either `fixed`, or `using` a policy that chooses among the offers in `choose`."""
 
     fixed: Annotated[str, Names("offers")] | None = None

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from pydantic import Field, model_validator
 
-from automation.types.grammar import Grammar
+from automation.types.grammar import FileModel
 from automation.types.quantity import Duration
 from automation.types.schema import ColumnType
 
@@ -47,7 +47,7 @@ PROFILE_COLUMNS: Mapping[str, ColumnType] = {
 }
 
 
-class Lifecycle(Grammar):
+class Lifecycle(FileModel):
     """The thresholds of the lifecycle's stages. Those not set follow from the shop's own times between purchases.
 
     These are the days between one purchase day of a customer and their next, over all customers; at_risk_after is their

@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 from pydantic import Field, InstanceOf
 
 from automation.types.condition import Using
-from automation.types.grammar import Grammar, Names
+from automation.types.grammar import FileModel, Names
 
 
-class Recommend(Grammar):
+class Recommend(FileModel):
     """Which products a message shows: up to `items`, from a recommender or model."""
 
     using: Annotated[InstanceOf[Using], Names("recommenders")]

@@ -8,12 +8,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from automation.types.grammar import Grammar
+from automation.types.grammar import FileModel
 from automation.types.limits import Cap
 from automation.types.quantity import Duration, Percent
 
 
-class Caps(Grammar):
+class Caps(FileModel):
     """The most marketing messages that one person gets, across all campaigns."""
 
     total: tuple[Cap, ...] = Field(default=(), description="caps on all marketing messages together")
@@ -31,7 +31,7 @@ class Caps(Grammar):
     )
 
 
-class RepeatGuard(Grammar):
+class RepeatGuard(FileModel):
     """Holds a run if many of its people just got the same campaign."""
 
     above: Percent = Field(default=Decimal("0.3"), description="the share of the audience above which a run is held")
@@ -44,7 +44,7 @@ class RepeatGuard(Grammar):
     )
 
 
-class SizeGuard(Grammar):
+class SizeGuard(FileModel):
     """Holds a run whose audience is unusually large for the campaign."""
 
     above: Annotated[float, Field(gt=1)] = Field(
@@ -55,7 +55,7 @@ class SizeGuard(Grammar):
     )
 
 
-class Guards(Grammar):
+class Guards(FileModel):
     """Checks that a run must pass before anybody is contacted."""
 
     repeat: RepeatGuard = Field(

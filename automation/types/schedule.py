@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
-from automation.types.grammar import Grammar
+from automation.types.grammar import FileModel
 from automation.types.quantity import Duration
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -180,7 +180,7 @@ MomentText = Annotated[
 ]
 
 
-class Schedule(Grammar):
+class Schedule(FileModel):
     """When a campaign is due: exactly one of `every`, `at` and `cron`."""
 
     every: EveryText | None = None

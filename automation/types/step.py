@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, InstanceOf, model_validator
 
 from automation.types.condition import Group, Leaf
-from automation.types.grammar import Grammar, Names, Text
+from automation.types.grammar import FileModel, Names, Text
 from automation.types.offer_plan import OfferPlan
 from automation.types.quantity import Duration
 from automation.types.recommendation import Recommend
@@ -17,20 +17,20 @@ SEND = "send"
 """The name of a send that the file gives none: the only step of a campaign with `send:`."""
 
 
-class Language(Grammar):
+class Language(FileModel):
     """The language of a customer's messages, and the one for customers whose own is unknown or has no texts."""
 
     use: str = "customer.language"
     otherwise: str
 
 
-class ProductState(Grammar):
+class ProductState(FileModel):
     """A condition on the products that the message is about."""
 
     product: Literal["in_stock"]
 
 
-class Send(Grammar):
+class Send(FileModel):
     """One message: by which channels, made from which template. `name` is the step's name in the ledger."""
 
     channels: Annotated[tuple[Annotated[str, Names("channels")], ...], Field(min_length=1)]
@@ -47,14 +47,14 @@ class Send(Grammar):
     offer: OfferPlan | None = None
 
 
-class WaitFor(Grammar):
+class WaitFor(FileModel):
     """Waits until the customer did something, at most `up_to`."""
 
     did: str
     up_to: Duration
 
 
-class Branch(Grammar):
+class Branch(FileModel):
     """`{if, steps}`, or last `{otherwise}`."""
 
     condition: InstanceOf[Leaf] | InstanceOf[Group] | None = Field(default=None, alias="if")
@@ -68,7 +68,7 @@ class Branch(Grammar):
         return self
 
 
-class Step(Grammar):
+class Step(FileModel):
     """One node of a journey: exactly one of `send`, `wait`, `wait_for`, `branch`, `stop`."""
 
     text_form: ClassVar[Text] = Text("^stop$", "stop")

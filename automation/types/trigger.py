@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, PlainSerializer
 
-from automation.types.grammar import Grammar, Names, Text
+from automation.types.grammar import FileModel, Names, Text
 from automation.types.quantity import Duration, parse_percent
 
 
@@ -40,7 +40,7 @@ PriceDropText = Annotated[
 ]
 
 
-class Trigger(Grammar):
+class Trigger(FileModel):
     """The event, product change, consent or segment that starts the campaign."""
 
     did: str | None = None

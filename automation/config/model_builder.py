@@ -32,7 +32,7 @@ _SCALARS: dict[type, tuple[tuple[type, ...], str]] = {
 }
 
 
-def build(reading: Reading, model: type[M], raw: Any, path: KeyPath) -> M | Broken:
+def build_model(reading: Reading, model: type[M], raw: Any, path: KeyPath) -> M | Broken:
     """The model of a mapping; problems are reported."""
     keys = fields(model)
     if not isinstance(raw, dict):
@@ -45,7 +45,7 @@ def build(reading: Reading, model: type[M], raw: Any, path: KeyPath) -> M | Brok
         if info is None:
             continue
         takes_options |= key == "using" and any(form.type in reading.readers for form in field_forms(info))
-        child = read(reading, field_forms(info), value, (*path, key), raw)
+        child = read_value(reading, field_forms(info), value, (*path, key), raw)
         if child is BROKEN:
             broken.add(key)
         else:
@@ -63,9 +63,9 @@ def build(reading: Reading, model: type[M], raw: Any, path: KeyPath) -> M | Brok
     return BROKEN if broken else made
 
 
-def read(reading: Reading, alternatives: list[Form], raw: Any, path: KeyPath, parent: Mapping[str, Any]) -> Any:
+def read_value(reading: Reading, alternatives: list[Form], raw: Any, path: KeyPath, parent: Mapping[str, Any]) -> Any:
     """One value by its annotation: builds conditions, components, secrets and models, and checks other values."""
-    if unusable(reading, raw, path):
+    if is_unusable(reading, raw, path):
         return BROKEN
     for form in alternatives:
         if form.type in reading.readers and not _is_model(alternatives, raw):
@@ -78,7 +78,7 @@ def read(reading: Reading, alternatives: list[Form], raw: Any, path: KeyPath, pa
     return _collection(reading, alternatives, raw, path)
 
 
-def unusable(reading: Reading, raw: Any, path: KeyPath) -> bool:
+def is_unusable(reading: Reading, raw: Any, path: KeyPath) -> bool:
     """Whether the value is missing or already has a problem."""
     if raw is None and path in reading.source.empty:
         reading.report(path, "has no value; write one, or remove the key", key=True)
@@ -102,7 +102,7 @@ def _made(reading: Reading, model: type[BaseModel], raw: Any, path: KeyPath) -> 
             return from_text(raw)
         except ValueError as error:
             return reading.report(path, str(error))
-    return build(reading, model, raw, path)
+    return build_model(reading, model, raw, path)
 
 
 def _collection(reading: Reading, alternatives: list[Form], raw: Any, path: KeyPath) -> Any:
@@ -125,14 +125,14 @@ def _each(reading: Reading, form: Form, raw: list[Any], path: KeyPath) -> Any:
     types = get_args(form.type) or (Any,)
     fixed = form.origin is tuple and types[-1] is not Ellipsis and len(types) == len(raw)
     items = [list(forms(types[number if fixed else 0])) for number in range(len(raw))]
-    made = [read(reading, items[number], value, (*path, number), {}) for number, value in enumerate(raw)]
+    made = [read_value(reading, items[number], value, (*path, number), {}) for number, value in enumerate(raw)]
     return BROKEN if any(value is BROKEN for value in made) else made
 
 
 def _values(reading: Reading, form: Form, raw: dict[str, Any], path: KeyPath) -> Any:
     value_type = get_args(form.type)[1] if get_args(form.type) else Any
     value_forms = list(forms(value_type))
-    made = {key: read(reading, value_forms, value, (*path, key), raw) for key, value in raw.items()}
+    made = {key: read_value(reading, value_forms, value, (*path, key), raw) for key, value in raw.items()}
     return BROKEN if any(value is BROKEN for value in made.values()) else made
 
 
