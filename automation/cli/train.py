@@ -30,7 +30,7 @@ def train(
     Example: automation train churn_risk
     """
     from automation.clock import monotonic
-    from automation.reporting.models import card_json
+    from automation.reporting.trained_models import card_json
     from automation.runner.training import in_order, train_models
 
     invocation: Invocation = context.obj
@@ -49,10 +49,10 @@ def train(
 
 
 def _list(invocation: Invocation) -> None:
-    from automation.reporting.models import model_versions
+    from automation.reporting.trained_models import trained_models
 
     with invocation.workspace() as workspace:
-        found = model_versions(workspace)
+        found = trained_models(workspace)
     shown: list[Block] = [_table(found.cards)]
     if found.never_trained:
         shown.append(Text(f"never trained: {', '.join(found.never_trained)}; to train: automation train", "warning"))

@@ -155,7 +155,9 @@ def _keys(value: Any) -> list[str]:
     return list(value) if isinstance(value, dict) else []
 
 
-def _check_test(source: SourceMap, test: dict[str, Any], path: KeyPath, what: str, column: SeenTrait) -> Iterator[Problem]:
+def _check_test(
+    source: SourceMap, test: dict[str, Any], path: KeyPath, what: str, column: SeenTrait
+) -> Iterator[Problem]:
     for operator, suited in _SUITED.items():
         if operator in test and column.type not in suited:
             text = f"{what} is {_WORDS.get(column.type, column.type)}, which {operator} can't compare"

@@ -15,7 +15,7 @@ from automation.reporting.timeline import TimelineEntry, timeline
 from automation.store.ledger import decisions
 from automation.store.ledger.decisions import DecisionRow
 from automation.store.people import consent
-from automation.workspace.models import active_versions
+from automation.workspace.models_in_use import active_versions
 from automation.workspace.snapshots import snapshot
 from automation.workspace.workspace import Workspace
 

@@ -22,7 +22,7 @@ from automation.types.campaign import Campaign
 from automation.types.condition import Condition, leaves
 from automation.workspace.campaigns import valid_campaign
 from automation.workspace.launched import LaunchedCampaigns
-from automation.workspace.models import active_versions
+from automation.workspace.models_in_use import active_versions
 from automation.workspace.snapshots import snapshot
 from automation.workspace.workspace import Workspace
 

@@ -14,7 +14,7 @@ from automation.schedule.upcoming import UpcomingRun, upcoming_runs
 from automation.store import launches
 from automation.warehouse.connect import Warehouse
 from automation.workspace.launched import LaunchedCampaigns
-from automation.workspace.models import active_versions
+from automation.workspace.models_in_use import active_versions
 from automation.workspace.snapshots import snapshot
 from automation.workspace.workspace import Workspace
 

@@ -22,7 +22,7 @@ from automation.types.campaign import Campaign
 from automation.types.condition import Using
 from automation.types.step import Send
 from automation.workspace.channels import channel_kinds
-from automation.workspace.models import load
+from automation.workspace.models_in_use import load_trained_model
 from automation.workspace.suppressions import suppressions_of
 from automation.workspace.workspace import Workspace
 
@@ -114,7 +114,7 @@ def _fitted_recommender(
 ) -> NamedRecommender:
     """A trained model by its name in config.yaml; a component named directly is fitted for this run."""
     if using.name in workspace.project.settings.models:
-        model: Any = load(workspace, using.name, versions)
+        model: Any = load_trained_model(workspace, using.name, versions)
         return NamedRecommender(using.name, model)
     component = workspace.project.registry.find("recommenders", using.name)(using.options)
     component.fit(data, seed=FIT_SEED, parts={})

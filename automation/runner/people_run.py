@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from automation.ids import new_request_id
 from automation.pipeline.audience import write_people
 from automation.schedule.due_times import Due
-from automation.store import models, runs
+from automation.store import model_cards, runs
 from automation.store.runs import RunRow
 from automation.workspace.workspace import Workspace
 
@@ -54,6 +54,6 @@ def freeze_people(
     if run is None:
         return None
     people.path.replace(workspace.audience_file(run.id))
-    versions: dict[str, Any] = {"warehouse": "", "models": models.active(connection), "local": None}
+    versions: dict[str, Any] = {"warehouse": "", "models": model_cards.active_versions(connection), "local": None}
     runs.freeze(connection, run.id, people.batches, as_of=now, versions=versions)
     return runs.get(connection, run.id)

@@ -30,7 +30,7 @@ from automation.types.run import RunState
 from automation.warehouse.connect import Warehouse
 from automation.workspace.campaigns import valid_campaign
 from automation.workspace.launched import LaunchedCampaigns
-from automation.workspace.models import active_versions
+from automation.workspace.models_in_use import active_versions
 from automation.workspace.profiles import refresh_for
 from automation.workspace.snapshots import snapshot
 from automation.workspace.workspace import Workspace

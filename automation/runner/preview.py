@@ -21,7 +21,7 @@ from automation.runner.samples import Sample, render_samples
 from automation.types.campaign import Campaign
 from automation.types.decision import REASONS
 from automation.workspace.campaigns import valid_campaign
-from automation.workspace.models import active_versions
+from automation.workspace.models_in_use import active_versions
 from automation.workspace.snapshots import snapshot
 from automation.workspace.workspace import Workspace
 

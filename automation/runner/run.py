@@ -27,7 +27,7 @@ from automation.types.progress import Progress, quiet
 from automation.types.run import Account, RunState
 from automation.warehouse.connect import Warehouse
 from automation.workspace.launched import LaunchedCampaign, LaunchedCampaigns
-from automation.workspace.models import active_versions
+from automation.workspace.models_in_use import active_versions
 from automation.workspace.profiles import refresh_for
 from automation.workspace.snapshots import snapshot
 from automation.workspace.workspace import Workspace

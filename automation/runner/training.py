@@ -14,9 +14,9 @@ from automation.learn import artifacts
 from automation.learn.artifacts import Card
 from automation.learn.backtest import backtest
 from automation.learn.model_versions import train
-from automation.store import models
+from automation.store import model_cards
 from automation.warehouse.connect import Warehouse
-from automation.workspace.models import load
+from automation.workspace.models_in_use import load_trained_model
 from automation.workspace.snapshots import snapshot
 from automation.workspace.workspace import Workspace
 
@@ -35,11 +35,11 @@ def train_models(
         for name in in_order(workspace, names):
             progress(name)
             with workspace.store.reading() as connection:
-                versions = models.active(connection)
+                versions = model_cards.active_versions(connection)
             now = workspace.clock.now()
             data = snapshot(workspace, warehouse, now, with_decisions=False, versions=versions)
             settings = workspace.project.settings.models[name]
-            parts = {part: load(workspace, part, versions) for part in settings.parts}
+            parts = {part: load_trained_model(workspace, part, versions) for part in settings.parts}
             evidence = (
                 _backtest(workspace, warehouse, settings, versions, parts) if settings.kind == "recommenders" else {}
             )
@@ -47,7 +47,7 @@ def train_models(
                 settings, workspace.project.registry, data, workspace.models, now=now, parts=parts, evidence=evidence
             )
             with workspace.store.transaction() as connection:
-                models.add(
+                model_cards.add_card(
                     connection,
                     name=name,
                     version=card.version,

@@ -14,7 +14,7 @@ from automation.contracts import Snapshot
 from automation.rules.segments import with_segments
 from automation.store.ledger import decisions
 from automation.warehouse.connect import Warehouse
-from automation.workspace.models import load
+from automation.workspace.models_in_use import load_trained_model
 from automation.workspace.workspace import Workspace
 
 
@@ -49,6 +49,6 @@ def snapshot(
 
 
 def _assign(workspace: Workspace, name: str, versions: Mapping[str, str], data: Snapshot) -> Iterator[pl.DataFrame]:
-    segmenter: Any = load(workspace, name, versions)
+    segmenter: Any = load_trained_model(workspace, name, versions)
     found: Iterator[pl.DataFrame] = segmenter.assign(data)
     return found

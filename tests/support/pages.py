@@ -60,7 +60,7 @@ def follow(page: Path, folder: Path) -> int:
 
 
 def run(command: str, folder: Path) -> str:
-    """What the command prints, all in one; it must end with 0. A pytest of the page's own takes no options from ours."""
+    """What the command prints, all in one; it must end with 0. A pytest that the page runs gets no options of ours."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
     done = subprocess.run(

@@ -20,12 +20,12 @@ from automation.reporting.customer_view import customer_view
 from automation.reporting.doctor import diagnose
 from automation.reporting.explain import explain
 from automation.reporting.migration import migration_status
-from automation.reporting.models import model_versions
 from automation.reporting.overview import overview
 from automation.reporting.profile_report import profile_report
 from automation.reporting.report import report
 from automation.reporting.run_status import run_status
 from automation.reporting.timeline import timeline
+from automation.reporting.trained_models import trained_models
 from automation.runner.run import advance, claim
 from automation.schedule.due_times import Due
 from automation.store.inbox import inbox
@@ -44,7 +44,7 @@ QUESTIONS: dict[str, Callable[[Workspace], object]] = {
     "diagnose": diagnose,
     "explain": lambda workspace: explain(workspace, "hello", "c00000"),
     "migration_status": migration_status,
-    "model_versions": model_versions,
+    "trained_models": trained_models,
     "overview": overview,
     "profile_report": profile_report,
     "report": lambda workspace: report(workspace, "hello"),

@@ -14,7 +14,9 @@ from automation.store.tables import ModelVersion
 _version = table(ModelVersion)
 
 
-def add(connection: Connection, *, name: str, version: str, fitted_at: datetime, admitted: bool, card: str) -> None:
+def add_card(
+    connection: Connection, *, name: str, version: str, fitted_at: datetime, admitted: bool, card: str
+) -> None:
     """Keep a card; an admitted version becomes the active one, another leaves the active one as it is."""
     if admitted:
         connection.execute(sa.update(_version).where(_version.c.name == name).values(active=False))
@@ -22,13 +24,13 @@ def add(connection: Connection, *, name: str, version: str, fitted_at: datetime,
     connection.execute(sa.insert(_version).values(**row, admitted=admitted, active=admitted))
 
 
-def active(connection: Connection) -> dict[str, str]:
+def active_versions(connection: Connection) -> dict[str, str]:
     """The version that runs use, by model name."""
     rows = connection.execute(sa.select(_version.c.name, _version.c.version).where(_version.c.active))
     return {row.name: row.version for row in rows}
 
 
-def cards(connection: Connection, name: str | None = None) -> list[str]:
+def list_cards(connection: Connection, name: str | None = None) -> list[str]:
     """Every card as JSON, the newest first."""
     query = sa.select(_version.c.card).order_by(_version.c.fitted_at.desc(), _version.c.version.desc())
     if name is not None:

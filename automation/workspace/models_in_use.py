@@ -8,29 +8,29 @@ from automation.contracts import Model
 from automation.errors import BadArtifact
 from automation.learn.artifacts import Card, card_of
 from automation.learn.model_versions import load_model
-from automation.store import models
+from automation.store import model_cards
 from automation.workspace.workspace import Workspace
 
 
 def active_versions(workspace: Workspace) -> dict[str, str]:
     """The model versions that a run which starts now uses."""
     with workspace.store.reading() as connection:
-        return models.active(connection)
+        return model_cards.active_versions(connection)
 
 
-def load(workspace: Workspace, name: str, versions: Mapping[str, str]) -> Model:
+def load_trained_model(workspace: Workspace, name: str, versions: Mapping[str, str]) -> Model:
     """A fitted model of config.yaml, with its parts, in the version that `versions` has. Raises `BadArtifact`."""
     settings = workspace.project.settings.models[name]
     if name not in versions:
         raise BadArtifact(_why_unusable(name, trained_versions(workspace, name)))
-    parts = {part: load(workspace, part, versions) for part in settings.parts}
+    parts = {part: load_trained_model(workspace, part, versions) for part in settings.parts}
     return load_model(settings, workspace.project.registry, workspace.models, version=versions[name], parts=parts)
 
 
 def trained_versions(workspace: Workspace, name: str) -> list[Card]:
     """The cards of every trained version, the newest first."""
     with workspace.store.reading() as connection:
-        return [card_of(text) for text in models.cards(connection, name)]
+        return [card_of(text) for text in model_cards.list_cards(connection, name)]
 
 
 def _why_unusable(name: str, cards: list[Card]) -> str:

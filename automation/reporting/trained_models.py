@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from automation.learn.artifacts import Card
-from automation.workspace.models import trained_versions
+from automation.workspace.models_in_use import trained_versions
 from automation.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True)
-class ModelVersions:
+class TrainedModels:
     """Every version kept, the newest first, and the names of models that were never trained."""
 
     cards: Sequence[Card]
@@ -21,11 +21,11 @@ class ModelVersions:
         return {"models": [card_json(card) for card in self.cards], "never_trained": list(self.never_trained)}
 
 
-def model_versions(workspace: Workspace) -> ModelVersions:
+def trained_models(workspace: Workspace) -> TrainedModels:
     names = list(workspace.project.settings.models)
     found = [card for name in names for card in trained_versions(workspace, name)]
     trained = {card.name for card in found}
-    return ModelVersions(found, [name for name in names if name not in trained])
+    return TrainedModels(found, [name for name in names if name not in trained])
 
 
 def card_json(card: Card) -> dict[str, object]:

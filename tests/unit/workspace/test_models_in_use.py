@@ -13,9 +13,9 @@ from automation.clock import ManualClock
 from automation.errors import BadArtifact
 from automation.learn.artifacts import Card
 from automation.runner.training import train_models
-from automation.store import models
+from automation.store import model_cards
 from automation.testing.toy_shop import TOY_AS_OF
-from automation.workspace.models import active_versions, load, trained_versions
+from automation.workspace.models_in_use import active_versions, load_trained_model, trained_versions
 from automation.workspace.workspace import Workspace, open_workspace
 
 PLUGIN = '''
@@ -73,7 +73,7 @@ def train(toy: Workspace, quality: str) -> Card:
 
 
 def learned(toy: Workspace) -> float:
-    model: Any = load(toy, "churn_risk", active_versions(toy))
+    model: Any = load_trained_model(toy, "churn_risk", active_versions(toy))
     return float(model.learned)
 
 
@@ -110,19 +110,19 @@ def test_a_version_on_disk_that_the_store_does_not_know_is_not_used(toy: Workspa
     with open_workspace(toy.project.root, clock=ManualClock(TOY_AS_OF)) as fresh:
         assert list((fresh.models / "churn_risk").iterdir())
         with pytest.raises(BadArtifact, match="has never been trained"):
-            load(fresh, "churn_risk", active_versions(fresh))
+            load_trained_model(fresh, "churn_risk", active_versions(fresh))
 
 
 def test_a_run_that_chose_its_models_before_the_first_training_says_so(toy: Workspace) -> None:
     train(toy, "0.75")
     with pytest.raises(BadArtifact, match="was first trained after this run chose its models"):
-        load(toy, "churn_risk", {})
+        load_trained_model(toy, "churn_risk", {})
 
 
 def test_a_run_uses_the_version_that_it_chose(toy: Workspace) -> None:
     old = train(toy, "0.75")
     train(toy, "0.80")
-    model: Any = load(toy, "churn_risk", {"churn_risk": old.version})
+    model: Any = load_trained_model(toy, "churn_risk", {"churn_risk": old.version})
     assert model.learned == 0.75
     with toy.store.reading() as connection:
-        assert models.active(connection) != {"churn_risk": old.version}
+        assert model_cards.active_versions(connection) != {"churn_risk": old.version}
