@@ -102,10 +102,10 @@ def _pending(invocation: Invocation) -> None:
 
 def _ask(invocation: Invocation) -> None:
     from automation.daemon.manual_run import work
-    from automation.runner.double_opt_in import ask
+    from automation.runner.double_opt_in import request_confirmations
 
     with invocation.workspace() as workspace:
-        runs = ask(workspace)
+        runs = request_confirmations(workspace)
         for run in runs:
             work(workspace, run.id)
     asked = sum(run.audience or 0 for run in runs)

@@ -22,7 +22,7 @@ def doctor(context: typer.Context) -> None:
     with invocation.workspace() as workspace:
         health = read_health(workspace.project.data_dir, workspace.clock.now())
         hangs = health.alive and health.beat is not None and not health.responding
-        found = diagnose(workspace, Check("daemon", "error" if hangs else "ok", health.in_words()))
+        found = diagnose(workspace, Check("daemon", "error" if hangs else "ok", health.describe()))
     rows = [(check.name, check.state, check.detail) for check in found.checks]
     invocation.output.show(found.to_json(), Table(("check", "state", "detail"), rows))
     if not found.ok:

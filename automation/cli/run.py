@@ -40,7 +40,7 @@ def run(
     invocation: Invocation = context.obj
     by = getpass.getuser() if override_guards else None
     with invocation.workspace() as workspace:
-        made, new = manual_run.request(workspace, name, request, confirmed_by=by)
+        made, new = manual_run.request(workspace, name, request, released_by=by)
         with invocation.output.progress("customers") as tick:
             manual_run.work(workspace, made.id, tick)
         found = run_status(workspace, made.id)

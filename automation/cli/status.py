@@ -48,9 +48,9 @@ def _show_overview(invocation: Invocation, workspace: Workspace) -> None:
     found = overview(workspace)
     health = read_health(workspace.project.data_dir, workspace.clock.now())
     invocation.output.show(
-        {"daemon": health.payload(), **found.to_json()},
+        {"daemon": health.to_json(), **found.to_json()},
         *test_mode(workspace.project),
-        Text(health.in_words(), "success" if health.alive else "warning"),
+        Text(health.describe(), "success" if health.alive else "warning"),
         *(Text(why, "error") for why in (health.beat.not_launched if health.alive and health.beat else ())),
         *_pauses(found),
         _campaigns(found),

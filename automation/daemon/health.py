@@ -45,7 +45,7 @@ class Health:
     pid: int | None
     beat: Beat | None
 
-    def payload(self) -> dict[str, object]:
+    def to_json(self) -> dict[str, object]:
         return {
             "alive": self.alive,
             "responding": self.responding,
@@ -53,7 +53,7 @@ class Health:
             "last_beat": asdict(self.beat) if self.beat else None,
         }
 
-    def in_words(self) -> str:
+    def describe(self) -> str:
         if self.alive and self.beat is not None:
             since = f"process {self.pid}, since {self.beat.started_at:%Y-%m-%d %H:%M} UTC"
             doing = f", planning run {self.beat.planning}" if self.beat.planning else ""

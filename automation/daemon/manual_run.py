@@ -27,15 +27,15 @@ _OVER = (RunState.HELD, RunState.DONE, RunState.FAILED, RunState.STOPPED, RunSta
 
 
 def request(
-    workspace: Workspace, campaign: str, key: str | None, *, confirmed_by: str | None = None
+    workspace: Workspace, campaign: str, key: str | None, *, released_by: str | None = None
 ) -> tuple[RunRow, bool]:
     """The run of this request, and whether it is new. Raises `AutomationError` if the campaign isn't launched.
 
-    confirmed_by: the person who releases it from every guard.
+    released_by: the person who releases it from every guard.
     """
     key = key or new_request_id()
     backup.look(workspace)
-    made = claim(workspace, campaign, Due(RunKind.MANUAL, key, workspace.clock.now()), confirmed_by=confirmed_by)
+    made = claim(workspace, campaign, Due(RunKind.MANUAL, key, workspace.clock.now()), released_by=released_by)
     if made is not None:
         return made, True
     with workspace.store.reading() as connection:

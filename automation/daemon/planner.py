@@ -8,8 +8,9 @@ from collections.abc import Callable
 import structlog
 
 from automation.clock import monotonic
+from automation.errors import AutomationError
 from automation.inbound.flush import flush_events
-from automation.runner.double_opt_in import ask_or_say_why_not
+from automation.runner.double_opt_in import request_confirmations
 from automation.runner.launch_on_merge import launch_merged
 from automation.runner.run import advance
 from automation.runner.seed_copies import send_seeds
@@ -39,7 +40,7 @@ class Planner(threading.Thread):
         self._stopping = threading.Event()
         self._files_changed = True
         self._not_before: dict[int, float] = {}
-        self._unasked: str | None = None
+        self._confirmation_error: str | None = None
         self._flushed = monotonic()
 
     def wake(self) -> None:
@@ -75,13 +76,23 @@ class Planner(threading.Thread):
 
     def _plan_all(self) -> None:
         workspace = self._workspace()
-        _made, self._unasked = ask_or_say_why_not(workspace, self._unasked)
+        self._request_confirmations(workspace)
         pinned = LaunchedCampaigns(workspace.project)
         for run in self._waiting(workspace):
             if self._stopping.is_set():
                 return
             self._plan(workspace, pinned, run)
             self._planned()
+
+    def _request_confirmations(self, workspace: Workspace) -> None:
+        """Log an error once, until it changes; the requests wait."""
+        error_before, self._confirmation_error = self._confirmation_error, None
+        try:
+            request_confirmations(workspace)
+        except AutomationError as error:
+            self._confirmation_error = str(error)
+            if str(error) != error_before:
+                log.warning("confirmation requests cannot be sent; they wait", because=str(error))
 
     def _flush_if_due(self) -> None:
         """Move events to the warehouse every five minutes, even if no run needs them.
@@ -108,7 +119,7 @@ class Planner(threading.Thread):
         return sorted(ready, key=lambda run: -_priority(workspace, run))  # planned first, first under the caps
 
     def _is_ready(self, run: RunRow, now: float) -> bool:
-        released = run.state is not RunState.HELD and bool(run.confirmed)
+        released = run.state is not RunState.HELD and bool(run.released_by)
         return released or self._not_before.get(run.id, 0) <= now
 
     def _plan(self, workspace: Workspace, pinned: LaunchedCampaigns, run: RunRow) -> None:

@@ -11,11 +11,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 import polars as pl
-import structlog
 from sqlalchemy.engine import Connection
 
 from automation.config.campaigns import parse_campaign
-from automation.errors import AutomationError, ConfigurationError
+from automation.errors import ConfigurationError
 from automation.ids import content_hash, decision_key, message_id
 from automation.inbound.migration.gate import require_migration
 from automation.pipeline.eligibility import ADDRESS_COLUMN
@@ -35,8 +34,6 @@ from automation.workspace.campaigns import template_files
 from automation.workspace.channels import channel_kinds
 from automation.workspace.workspace import Workspace
 
-log = structlog.get_logger(__name__)
-
 AT_ONCE = 1_000
 PREFIX = "confirm-"
 _CAMPAIGN = """\
@@ -49,7 +46,7 @@ send: {{channels: [{channel}], template: {template}}}
 """
 
 
-def ask(workspace: Workspace) -> list[RunRow]:
+def request_confirmations(workspace: Workspace) -> list[RunRow]:
     """Create a run for the pending requests, at most 1,000 of a topic and channel at once; they are planned like any
     other. Returns the new runs. Raises `ConfigurationError` and `AutomationError`."""
     made = []
@@ -61,7 +58,7 @@ def ask(workspace: Workspace) -> list[RunRow]:
         for request in waiting:
             by_channel[request.channel].append(request)
         for channel, requests in by_channel.items():
-            run = _ask(workspace, topic, how, channel, requests)
+            run = _request(workspace, topic, how, channel, requests)
             made += [] if run is None else [run]
     return made
 
@@ -81,7 +78,7 @@ def campaign_of(workspace: Workspace, topic: str, how: DoubleOptIn, channel: str
     return parsed.campaign, text
 
 
-def _ask(
+def _request(
     workspace: Workspace, topic: str, how: DoubleOptIn, channel: str, requests: Sequence[ConsentRequestRow]
 ) -> RunRow | None:
     """The run that asks for exactly these confirmations; None if the campaign is paused or another process asks."""
@@ -165,13 +162,3 @@ def _launch(workspace: Workspace, connection: Connection, name: str, text: str, 
         connection, campaign=name, text=text, templates=templates, plugins=workspace.project.registry.versions(),
         by=DOUBLE_OPT_IN, approved_by=None, audience=None, now=workspace.clock.now(),
     )  # fmt: skip
-
-
-def ask_or_say_why_not(workspace: Workspace, logged: str | None) -> tuple[list[RunRow], str | None]:
-    """`ask` for the daemon: an error is logged once, until it changes. Returns the new runs and the error."""
-    try:
-        return ask(workspace), None
-    except AutomationError as error:
-        if str(error) != logged:
-            log.warning("confirmation requests cannot be sent; they wait", because=str(error))
-        return [], str(error)

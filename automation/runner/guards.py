@@ -110,16 +110,16 @@ def check_audience(
     """A hold if many of these people just got this campaign, or they are unusually many; released guards pass."""
     guards = workspace.project.settings.guards
     found = []
-    if "repeat" not in guards.off and not is_confirmed(run, REPEAT):
+    if "repeat" not in guards.off and not is_released(run, REPEAT):
         found.append(_repeated(workspace, run, campaign, members))
-    if "size" not in guards.off and not is_confirmed(run, SIZE):
+    if "size" not in guards.off and not is_released(run, SIZE):
         found.append(too_large(workspace, campaign.name, sum(map(len, members))))
     return next((hold for hold in found if hold is not None), None)
 
 
-def is_confirmed(run: RunRow, guard: str) -> bool:
+def is_released(run: RunRow, guard: str) -> bool:
     """Whether somebody released the run from this guard."""
-    return guard in run.confirmed or "*" in run.confirmed
+    return guard in run.released_by or "*" in run.released_by
 
 
 def _repeated(workspace: Workspace, run: RunRow, campaign: Campaign, members: Sequence[Sequence[str]]) -> Hold | None:
@@ -128,9 +128,9 @@ def _repeated(workspace: Workspace, run: RunRow, campaign: Campaign, members: Se
         within = guard.within or _half_of_usual(campaign, runs.find(connection, campaign=campaign.name, limit=_HISTORY))
         if campaign.reentry.lasts(within):
             return None  # reentry refuses each of them
-        got = holds.got(connection, campaign.name, since=workspace.clock.now() - within, but=run.id)
+        recent = holds.recent_recipients(connection, campaign.name, since=workspace.clock.now() - within, but=run.id)
     audience = pl.Series("customer_id", [customer for batch in members for customer in batch], dtype=pl.String)
-    again = int(audience.is_in(got.implode()).sum())
+    again = int(audience.is_in(recent.implode()).sum())
     if again < guard.at_least or again < float(guard.above) * len(audience):
         return None
     share = again / len(audience)
@@ -161,7 +161,7 @@ def too_large(workspace: Workspace, campaign: str, audience: int) -> Hold | None
     if "size" in workspace.project.settings.guards.off or audience < guard.at_least:
         return None
     with workspace.store.reading() as connection:
-        sizes = holds.sizes(connection, campaign, limit=_HISTORY)
+        sizes = holds.audience_sizes(connection, campaign, limit=_HISTORY)
     if len(sizes) < _FEWEST_RUNS:
         return None
     usual = median(sizes)
@@ -203,7 +203,7 @@ def release(workspace: Workspace, run_id: int, *, by: str) -> RunRow:
         run = runs.get(connection, run_id)
         if run.hold is None:
             raise AutomationError(f"run {run_id} is not held: it is {run.state.value}")
-        holds.confirm(connection, run, by=by)
+        holds.release(connection, run, by=by)
     return run
 
 

@@ -33,8 +33,8 @@ from automation.workspace.snapshots import snapshot
 from automation.workspace.workspace import Workspace
 
 
-def claim(workspace: Workspace, campaign: str, due: Due, *, confirmed_by: str | None = None) -> RunRow | None:
-    """Make the run exist, once; None when it existed already. confirmed_by: who lets it pass every guard.
+def claim(workspace: Workspace, campaign: str, due: Due, *, released_by: str | None = None) -> RunRow | None:
+    """Make the run exist, once; None when it existed already. released_by: who lets it pass every guard.
 
     Raises `AutomationError` where the campaign was never launched, or really sends before the migration.
     """
@@ -57,8 +57,8 @@ def claim(workspace: Workspace, campaign: str, due: Due, *, confirmed_by: str | 
             launch_id=launched.id,
             now=workspace.clock.now(),
         )
-        if made is not None and confirmed_by is not None:
-            holds.confirm_all(connection, made.id, by=confirmed_by)
+        if made is not None and released_by is not None:
+            holds.release_in_advance(connection, made.id, by=released_by)
     return made
 
 
@@ -120,7 +120,7 @@ def _freeze(workspace: Workspace, warehouse: Warehouse, run: RunRow, launch: Lau
     flush_events(workspace, warehouse)
     campaign, as_of = launch.campaign, workspace.clock.now()
     local = local_time(run, campaign)
-    if not guards.is_confirmed(run, guards.STALE):
+    if not guards.is_released(run, guards.STALE):
         hold = guards.stale(workspace, campaign, warehouse, as_of)
         if hold is not None:
             return _hold(workspace, run, hold)
@@ -146,7 +146,7 @@ def _freeze(workspace: Workspace, warehouse: Warehouse, run: RunRow, launch: Lau
     hold = guards.check_audience(workspace, run, campaign, batches)
     kept: dict[str, Any] = {"warehouse": data.version, "models": versions, "local": local and local.isoformat()}
     with workspace.store.transaction() as connection:
-        holds.release(connection, run)
+        holds.end_hold(connection, run)
         test = workspace.project.settings.testing.redirect_all is not None
         runs.freeze(connection, run.id, batches, as_of=as_of, versions=kept, test=test)
         if hold is not None:

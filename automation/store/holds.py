@@ -27,27 +27,27 @@ def hold(connection: Connection, run_id: int, *, guard: str, what: str, now: dat
     connection.execute(sa.update(_run).where(_run.c.id == run_id).values(values))
 
 
-def release(connection: Connection, run: RunRow) -> None:
+def end_hold(connection: Connection, run: RunRow) -> None:
     """Continue a held run where it was: freezing, or planning its frozen audience."""
     state = RunState.CREATED if run.audience is None else RunState.PLANNING
     held = (_run.c.id == run.id) & (_run.c.state == RunState.HELD.value)
     connection.execute(sa.update(_run).where(held).values(state=state.value, hold=None))
 
 
-def confirm(connection: Connection, run: RunRow, *, by: str) -> None:
+def release(connection: Connection, run: RunRow, *, by: str) -> None:
     """Release a held run in a person's name, which is kept with the run."""
     guard = str((run.hold or {}).get("guard", "*"))
-    confirmed = json.dumps({**run.confirmed, guard: by})
-    connection.execute(sa.update(_run).where(_run.c.id == run.id).values(confirmed=confirmed))
-    release(connection, run)
+    released_by = json.dumps({**run.released_by, guard: by})
+    connection.execute(sa.update(_run).where(_run.c.id == run.id).values(released_by=released_by))
+    end_hold(connection, run)
 
 
-def confirm_all(connection: Connection, run_id: int, *, by: str) -> None:
+def release_in_advance(connection: Connection, run_id: int, *, by: str) -> None:
     """Release a run from every guard in advance."""
-    connection.execute(sa.update(_run).where(_run.c.id == run_id).values(confirmed=json.dumps({"*": by})))
+    connection.execute(sa.update(_run).where(_run.c.id == run_id).values(released_by=json.dumps({"*": by})))
 
 
-def got(connection: Connection, campaign: str, *, since: datetime, but: int) -> pl.Series:
+def recent_recipients(connection: Connection, campaign: str, *, since: datetime, but: int) -> pl.Series:
     """Customers with a live message of another run of this campaign since then."""
     query = (
         sa.select(_decision.c.customer_id)
@@ -65,7 +65,7 @@ def got(connection: Connection, campaign: str, *, since: datetime, but: int) -> 
     return pl.Series("customer_id", list(connection.execute(query).scalars()), dtype=pl.String)
 
 
-def sizes(connection: Connection, campaign: str, *, limit: int) -> list[int]:
+def audience_sizes(connection: Connection, campaign: str, *, limit: int) -> list[int]:
     """The audience sizes of the campaign's last runs that were sent."""
     query = (
         sa.select(_run.c.audience)

@@ -44,7 +44,7 @@ class RunRow:
     error: str | None
     hold: Mapping[str, JsonValue] | None = None
     """While a guard holds it: guard, what, since."""
-    confirmed: Mapping[str, JsonValue] = field(default_factory=dict)
+    released_by: Mapping[str, JsonValue] = field(default_factory=dict)
     """The guards that it was released from, and by whom; `*` is all guards."""
     test: bool = False
 
@@ -201,6 +201,6 @@ def _row(row: Any) -> RunRow:
         offer_plan=json.loads(row.offer_plan),
         error=row.error,
         hold=None if row.hold is None else json.loads(row.hold),
-        confirmed=json.loads(row.confirmed),
+        released_by=json.loads(row.released_by),
         test=bool(row.test),
     )

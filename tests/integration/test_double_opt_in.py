@@ -21,7 +21,7 @@ from automation.inbound.consents import accept_consents
 from automation.messages.template.files import TemplateError
 from automation.reporting.run_status import run_status
 from automation.runner.campaign_status import campaign_statuses
-from automation.runner.double_opt_in import ask
+from automation.runner.double_opt_in import request_confirmations
 from automation.runner.run import advance
 from automation.store.people import consent, double_opt_in
 from automation.testing.toy_shop import TOY_AS_OF
@@ -58,7 +58,7 @@ def say_yes(workspace: Workspace, *people: tuple[str, str], topic: str = "promot
 
 
 def work(workspace: Workspace) -> list[int]:
-    made = [run.id for run in ask(workspace)]
+    made = [run.id for run in request_confirmations(workspace)]
     for run_id in made:
         advance(workspace, LaunchedCampaigns(workspace.project), run_id)
     deliver(workspace)
@@ -126,7 +126,7 @@ def test_a_missing_template_leaves_the_request_pending(workspace: Workspace) -> 
     for file in (workspace.project.root / "templates/confirm").iterdir():
         file.unlink()
     with pytest.raises(TemplateError, match="templates/confirm: there is no such template"):
-        ask(workspace)
+        request_confirmations(workspace)
     assert states(workspace) == [("new1", "pending")]
 
 

@@ -38,8 +38,8 @@ def toy(tmp_path: Path) -> Iterator[Workspace]:
         yield workspace
 
 
-def start(workspace: Workspace, key: str, *, confirmed_by: str | None = None, kind: RunKind = RunKind.MANUAL) -> RunRow:
-    row = runs.claim(workspace, "toy", Due(kind, key, workspace.clock.now()), confirmed_by=confirmed_by)
+def start(workspace: Workspace, key: str, *, released_by: str | None = None, kind: RunKind = RunKind.MANUAL) -> RunRow:
+    row = runs.claim(workspace, "toy", Due(kind, key, workspace.clock.now()), released_by=released_by)
     assert row is not None
     return go_on(workspace, row.id)
 
@@ -54,7 +54,7 @@ def later(workspace: Workspace, by: timedelta) -> None:
     workspace.clock.advance(by)
 
 
-def test_the_same_people_again_are_held_until_somebody_confirms(toy: Workspace) -> None:
+def test_the_same_people_again_are_held_until_somebody_releases_them(toy: Workspace) -> None:
     """Five get it at nine; a run an hour later finds the same five of six. A day is usual, so half of one counts."""
     assert start(toy, "1").state is RunState.SENDING
     deliver(toy)
@@ -78,15 +78,15 @@ def test_the_same_people_again_are_held_until_somebody_confirms(toy: Workspace) 
     assert [run.id for run in overview(toy).held] == [2]
     guards.release(toy, held.id, by="dana")
     after = go_on(toy, held.id)
-    assert (after.state, after.hold, after.confirmed) == (RunState.SENDING, None, {"repeat": "dana"})
+    assert (after.state, after.hold, after.released_by) == (RunState.SENDING, None, {"repeat": "dana"})
     assert deliver(toy).sent == 5
     with pytest.raises(AutomationError, match="run 2 is not held: it is done"):
         guards.release(toy, 2, by="dana")
 
 
-def test_a_request_may_be_confirmed_beforehand(toy: Workspace) -> None:
+def test_a_request_may_be_released_in_advance(toy: Workspace) -> None:
     start(toy, "1")
-    assert start(toy, "2", confirmed_by="dana").state is RunState.SENDING
+    assert start(toy, "2", released_by="dana").state is RunState.SENDING
 
 
 def test_half_of_the_usual_time_later_it_is_no_repeat(toy: Workspace) -> None:
@@ -101,7 +101,7 @@ def test_half_of_the_usual_time_later_it_is_no_repeat(toy: Workspace) -> None:
 def test_the_usual_time_is_that_of_the_runs_themselves(toy: Workspace) -> None:
     """Due at 9, 11 and 13 o'clock: half of two hours."""
     for hour in (0, 2, 4):
-        start(toy, f"2026-03-30T{hour:02}:00", kind=RunKind.SCHEDULE, confirmed_by="x")
+        start(toy, f"2026-03-30T{hour:02}:00", kind=RunKind.SCHEDULE, released_by="x")
         later(toy, timedelta(hours=2))
     later(toy, timedelta(minutes=-50))
     held = start(toy, "again")
@@ -247,7 +247,7 @@ def test_what_was_claimed_is_there_whatever_holds_it(toy: Workspace) -> None:
     assert toy.clock.now() == TOY_AS_OF
 
 
-def test_the_daemon_s_planner_takes_a_run_up_again_once_it_is_confirmed(toy: Workspace) -> None:
+def test_the_daemon_s_planner_plans_a_held_run_again_once_it_is_released(toy: Workspace) -> None:
     start(toy, "1")
     row = runs.claim(toy, "toy", Due(RunKind.MANUAL, "2", toy.clock.now()))
     assert row is not None

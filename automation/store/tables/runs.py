@@ -26,7 +26,7 @@ class Run(SQLModel, table=True):
     offer_plan: str = "{}"
     error: str | None = None
     hold: str | None = None  # JSON: guard, what, since; while a guard holds it
-    confirmed: str = Field(default="{}", sa_column_kwargs={"server_default": "{}"})  # JSON: guard -> who released it
+    released_by: str = Field(default="{}", sa_column_kwargs={"server_default": "{}"})  # JSON: guard -> who released it
     test: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})  # planned under redirect_all
 
 

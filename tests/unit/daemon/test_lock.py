@@ -34,17 +34,17 @@ def test_the_holder_is_named_and_the_second_refused(tmp_path: Path) -> None:
 
 
 def test_health_is_seen_from_outside(tmp_path: Path) -> None:
-    assert read_health(tmp_path, NOW).in_words() == "daemon: not running; start it: automation daemon"
+    assert read_health(tmp_path, NOW).describe() == "daemon: not running; start it: automation daemon"
     with holding(tmp_path):
         Beat(os.getpid(), NOW, NOW, "running", sent=1_200, planning=4).write(tmp_path)
         fresh = read_health(tmp_path, NOW + timedelta(seconds=3))
         assert (fresh.alive, fresh.responding) == (True, True)
-        assert fresh.in_words() == (
+        assert fresh.describe() == (
             f"daemon: alive (process {os.getpid()}, since 2026-06-01 09:00 UTC, planning run 4; 1,200 sent)"
         )
         late = read_health(tmp_path, NOW + timedelta(minutes=3))
         assert (late.alive, late.responding) == (True, False)
-        assert late.in_words().endswith("it last reported at 09:00:00 UTC")
+        assert late.describe().endswith("it last reported at 09:00:00 UTC")
     ended = read_health(tmp_path, NOW)
     assert not ended.alive
     assert ended.beat is not None

@@ -329,7 +329,7 @@ def upgrade() -> None:
         sa.Column("offer_plan", sa.String(), nullable=False),
         sa.Column("error", sa.String(), nullable=True),
         sa.Column("hold", sa.String(), nullable=True),
-        sa.Column("confirmed", sa.String(), server_default="{}", nullable=False),
+        sa.Column("released_by", sa.String(), server_default="{}", nullable=False),
         sa.Column("test", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("campaign", "kind", "due_key"),
