@@ -12,6 +12,7 @@ from automation.store.people import consent, double_opt_in, suppressions
 from automation.store.people.consent import ConsentRecordRow
 from automation.store.people.double_opt_in import ConsentRequestRow
 from automation.store.people.suppressions import SuppressionRow
+from automation.warehouse.importing.spreadsheet import quote_formulas
 from automation.workspace.workspace import Workspace
 
 _INSTANTS = ("at", "recorded_at")
@@ -76,10 +77,5 @@ def export_consents(workspace: Workspace) -> pl.DataFrame:
 
 
 def to_csv(frame: pl.DataFrame) -> str:
-    """CSV that is safe to open: a text that a spreadsheet would run as a formula gets an apostrophe in front.
-
-    Imports remove the apostrophe again.
-    """
-    formula = pl.col(pl.String).str.contains(r"^[=+\-@\t\r\n]")
-    guarded = pl.when(formula).then("'" + pl.col(pl.String)).otherwise(pl.col(pl.String)).name.keep()
-    return frame.with_columns(guarded).write_csv()
+    """CSV that is safe to open in a spreadsheet, and that imports read back unchanged."""
+    return quote_formulas(frame).write_csv()

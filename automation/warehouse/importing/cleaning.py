@@ -15,6 +15,7 @@ from automation.warehouse.importing.mapping_grammar import ColumnValue, SkipRule
 from automation.warehouse.importing.parsed import Parsed, accept
 from automation.warehouse.importing.parsing import parse, parse_number
 from automation.warehouse.importing.phones import international
+from automation.warehouse.importing.spreadsheet import unquote
 from automation.warehouse.importing.table_mapping import TableMapping
 from automation.warehouse.importing.typed import keep_types, text_of
 
@@ -22,7 +23,6 @@ FAULTS = pl.Schema(
     {"_row": pl.Int64(), "kind": pl.String(), "column": pl.String(), "reason": pl.String(), "value": pl.String()}
 )
 RECORD = "_record"  # a row's number in its frame; a file's row with several items becomes several
-_SPREADSHEET_QUOTE = r"(?s)^'([=+@\t\r\n-].*|[\d\s()./-]+)$"
 _LIST_OF_ONE = r'^\["?([^",\]]+)"?\]$'
 
 
@@ -96,7 +96,7 @@ def trim(frame: pl.DataFrame, mapping: TableMapping) -> pl.DataFrame:
     """
     frame = keep_types(frame, mapping)
     quoted = _columns_with(frame, pl.col(pl.String).str.starts_with("'"))
-    frame = frame.with_columns(pl.col(quoted).str.replace(_SPREADSHEET_QUOTE, "$1"))
+    frame = frame.with_columns(unquote(pl.col(quoted)))
     words = ["", *mapping.empty_words]
     frame = frame.with_columns(pl.col(pl.String).str.strip_chars())
     empty = _columns_with(frame, pl.col(pl.String).is_in(words))

@@ -9,6 +9,7 @@ from typing import IO, Self
 
 import polars as pl
 
+from automation.warehouse.importing.spreadsheet import quote_formulas
 from automation.warehouse.importing.typed import all_text
 
 _COLUMNS = ("file", "row", "kind", "column", "reason", "value", "line")
@@ -49,9 +50,7 @@ class Quarantine:
             "value",
             pl.when(pl.col("kind") == "row").then(pl.col("line")).alias("line"),
         )
-        shown.select(_guarded(shown, name) for name in _COLUMNS).write_csv(
-            self._open(), include_header=not self.written
-        )
+        quote_formulas(shown.select(_COLUMNS)).write_csv(self._open(), include_header=not self.written)
         self.written = True
 
     def _open(self) -> IO[bytes]:
@@ -59,15 +58,3 @@ class Quarantine:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._stream = os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
         return self._stream
-
-
-def _guarded(frame: pl.DataFrame, name: str) -> pl.Expr:
-    """A text that a spreadsheet would run as a formula gets a leading apostrophe."""
-    if frame.schema[name] != pl.String:
-        return pl.col(name)
-    return (
-        pl.when(pl.col(name).str.contains(r"^[=+\-@\t\r\n]"))
-        .then("'" + pl.col(name))
-        .otherwise(pl.col(name))
-        .alias(name)
-    )
