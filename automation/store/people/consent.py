@@ -51,7 +51,7 @@ CONSENT_COLUMNS = pl.Schema(
         "address": pl.String(),  # null or "": unknown, or the record applies to this customer id only
     }
 )
-_LATEST = tuple(name for name in CONSENT_COLUMNS if name not in ("method", "address"))
+_LATEST = tuple(name for name in CONSENT_COLUMNS if name not in ("text_version", "method", "address"))
 _SAME = ["customer_id", "channel", "topic", "granted", "at", "source"]
 
 
@@ -233,8 +233,8 @@ def _chunks(values: Sequence[str], size: int = 5_000) -> Iterable[Sequence[str]]
 
 
 _UPSERT = (
-    "INSERT INTO consent (customer_id, channel, topic, granted, at, source, text_version) "
+    "INSERT INTO consent (customer_id, channel, topic, granted, at, source) "
     "VALUES ({placeholders}) "
     "ON CONFLICT (customer_id, channel, topic) DO UPDATE SET granted = excluded.granted, at = excluded.at, "
-    "source = excluded.source, text_version = excluded.text_version WHERE excluded.at >= consent.at"
+    "source = excluded.source WHERE excluded.at >= consent.at"
 )

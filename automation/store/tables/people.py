@@ -17,7 +17,6 @@ class Consent(SQLModel, table=True):
     granted: bool
     at: int = Field(sa_type=BigInteger)
     source: str
-    text_version: str = ""
 
 
 class ConsentRecord(SQLModel, table=True):
