@@ -69,9 +69,11 @@ def _message(decision: DecisionRow) -> list[tuple[str, str]]:
     due = f"{decision.due_at:%Y-%m-%d %H:%M} UTC" if decision.due_at else ""
     settled = f", {decision.settled_at:%Y-%m-%d %H:%M:%S} UTC" if decision.settled_at else ""
     because = f" ({decision.state_reason})" if decision.state_reason else ""
+    theirs = [("provider's id", decision.provider_id)] if decision.provider_id else []
     return [
         ("message", f"{decision.message_id} by {decision.channel} to {decision.address}, due {due}"),
         ("state", f"{decision.state}{because}{settled}"),
+        *theirs,
         ("template", decision.template or ""),
     ]
 

@@ -108,10 +108,10 @@ def _on_record(workspace: Workspace, wanted: str) -> Person:
     with workspace.store.reading() as connection:
         records = consent.history(connection, [wanted], [form])
         suppressed = suppressions.list_rows(connection, address=form)
-        messages = message_history.read_history(connection, [wanted], [form])
-    if not records and not suppressed and not messages:
+        history = message_history.read_history(connection, [wanted], [form])
+    if not records and not suppressed and not history.customer_ids:
         raise AutomationError(
             f"there is no customer with the id or address {wanted!r}, and nothing is on record about it; {_TO_IMPORT}"
         )
-    ids = dict.fromkeys([row.customer_id for row in records] + [message.customer_id for message in messages])
+    ids = dict.fromkeys([row.customer_id for row in records] + history.customer_ids)
     return Person(tuple(ids), {form: "email" if "@" in form else "phone"} if form not in ids else {}, False)

@@ -10,7 +10,8 @@ from automation.inbound.identity import Person
 from automation.reporting.consent_proof import ConsentProof, consent_proof_of
 from automation.reporting.reasons import reason_text
 from automation.store.ledger import message_history
-from automation.store.ledger.message_history import HistoryEntry
+from automation.store.ledger.decisions import DecisionRow
+from automation.store.ledger.message_history import ImportedSend
 from automation.workspace.workspace import Workspace
 
 _BY_STATE = {
@@ -45,39 +46,53 @@ def timeline(workspace: Workspace, who: Person) -> list[TimelineEntry]:
     """Everything on record about a person, across their ids and addresses."""
     with workspace.store.reading() as connection:
         history = message_history.read_history(connection, who.ids, list(who.addresses))
-    entries = [_message(workspace, entry) for entry in history]
+    entries = [_imported(send) for send in history.imported]
+    entries += [_message(workspace, decision) for decision in history.decisions]
     entries += _consents(consent_proof_of(workspace, who))
-    return sorted(entries, key=lambda one: one.at)
+    return sorted(entries, key=lambda entry: entry.at)
 
 
-def _message(workspace: Workspace, entry: HistoryEntry) -> TimelineEntry:
-    what = _what(entry)
-    at = entry.due_at if what == "due" else entry.settled_at
+def _imported(send: ImportedSend) -> TimelineEntry:
     return TimelineEntry(
-        at=at or entry.at,
-        what=what,
-        about=entry.campaign,
-        channel=entry.channel or "",
-        customer_id=entry.customer_id,
-        address=entry.address or "",
-        detail=_detail(workspace, entry, what),
-        coupon=f"{entry.coupon} ({entry.coupon_state})" if entry.coupon else "",
+        at=send.at,
+        what="sent",
+        about=send.campaign,
+        channel=send.channel,
+        customer_id=send.customer_id,
+        address=send.address,
+        detail="imported from another tool",
+        coupon="",
     )
 
 
-def _what(entry: HistoryEntry) -> str:
-    if entry.state is not None:
-        return _BY_STATE.get(entry.state, "refused")
-    return _BY_OUTCOME.get(entry.outcome, "refused")
+def _message(workspace: Workspace, decision: DecisionRow) -> TimelineEntry:
+    what = _what(decision)
+    at = decision.due_at if what == "due" else decision.settled_at
+    return TimelineEntry(
+        at=at or decision.decided_at,
+        what=what,
+        about=decision.campaign,
+        channel=decision.channel or "",
+        customer_id=decision.customer_id,
+        address=decision.address or "",
+        detail=_detail(workspace, decision, what),
+        coupon=f"{decision.coupon} ({decision.coupon_state})" if decision.coupon else "",
+    )
 
 
-def _detail(workspace: Workspace, entry: HistoryEntry, what: str) -> str:
+def _what(decision: DecisionRow) -> str:
+    if decision.state is not None:
+        return _BY_STATE.get(decision.state, "refused")
+    return _BY_OUTCOME.get(decision.outcome, "refused")
+
+
+def _detail(workspace: Workspace, decision: DecisionRow, what: str) -> str:
     """The offer of a message that is still due, otherwise the reason."""
     if what == "sent":
-        return entry.state_reason or ""
+        return decision.state_reason or ""
     if what in ("due", "sending"):
-        return entry.offer or ""
-    code = entry.reason if entry.state is None else entry.state_reason or ""
+        return decision.offer or ""
+    code = decision.reason if decision.state is None else decision.state_reason or ""
     return reason_text(workspace, code)
 
 

@@ -12,6 +12,7 @@ import pytest
 from support.http import Act, Call, Fault, Service, http_server, reply
 from support.toy_project import CAMPAIGN, CONFIG, again, deliver, start, toy_project
 
+from automation.reporting.explain import explain
 from automation.reporting.run_status import run_status
 from automation.store.inbox import inbox
 from automation.store.people import consent, suppressions
@@ -129,5 +130,8 @@ def test_worker_processes_send_through_it_too(tmp_path: Path, monkeypatch: pytes
             run = start(workspace)
             deliver(workspace)
             assert figures(workspace, run) == {"audience": 6, "sent": 6}
+            explained = explain(workspace, "toy", BUYERS[0])
+    assert explained.decision is not None
+    assert explained.decision.provider_id == "x"
     assert sorted(call.form["to"] for call in service.calls) == [NUMBERS[customer] for customer in BUYERS]
     assert {call.headers["x-key"] for call in service.calls} == {"s3cret"}

@@ -47,6 +47,8 @@ class DecisionRow:
     state_reason: str | None
     due_at: datetime | None
     settled_at: datetime | None
+    provider_id: str | None
+    """The id that the provider gave the message, for its support."""
     template: str | None
     context: Mapping[str, JsonValue]
     coupon: str | None
@@ -64,23 +66,7 @@ def find(
     limit: int = 50,
 ) -> list[DecisionRow]:
     """The newest decisions first."""
-    query = (
-        sa.select(
-            *(_decision.c[name] for name in ("run_id", "batch_no", "campaign", "customer_id", "step", "visit")),
-            *(_decision.c[name] for name in ("outcome", "reason")),
-            *(_decision.c[name] for name in ("detail", "variant", "offer", "items", "propensities", "decided_at")),
-            _message.c.id.label("message_id"),
-            *(_message.c[name] for name in ("channel", "address", "state", "due_at", "settled_at", "template")),
-            _message.c.reason.label("state_reason"),
-            _message.c.context,
-            _coupon.c.code,
-            _coupon.c.state.label("coupon_state"),
-        )
-        .outerjoin(_message, _message.c.decision_id == _decision.c.id)
-        .outerjoin(_coupon, _coupon.c.message_id == _message.c.id)
-        .order_by(_decision.c.id.desc())
-        .limit(limit)
-    )
+    query = _with_messages().order_by(_decision.c.id.desc()).limit(limit)
     wanted = {
         _decision.c.customer_id: customer_id,
         _decision.c.campaign: campaign,
@@ -92,6 +78,32 @@ def find(
         if value is not None:
             query = query.where(column == value)
     return [_row(row) for row in connection.execute(query)]
+
+
+def find_of_person(connection: Connection, ids: Sequence[str], recipients: Sequence[str]) -> list[DecisionRow]:
+    """Every decision about these customer ids, or with a message to these addresses (normalised); the oldest first."""
+    addressed = sa.select(_message.c.decision_id).where(_message.c.recipient.in_(recipients))
+    query = _with_messages().where(sa.or_(_decision.c.customer_id.in_(ids), _decision.c.id.in_(addressed)))
+    return [_row(row) for row in connection.execute(query.order_by(_decision.c.decided_at, _decision.c.id))]
+
+
+def _with_messages() -> sa.Select[Any]:
+    """The columns of `DecisionRow`."""
+    decided = ("run_id", "batch_no", "campaign", "customer_id", "step", "visit", "outcome", "reason", "detail")
+    drawn = ("variant", "offer", "items", "propensities", "decided_at")
+    sent = ("channel", "address", "state", "due_at", "settled_at", "provider_id", "template", "context")
+    return (
+        sa.select(
+            *(_decision.c[name] for name in (*decided, *drawn)),
+            _message.c.id.label("message_id"),
+            _message.c.reason.label("state_reason"),
+            *(_message.c[name] for name in sent),
+            _coupon.c.code,
+            _coupon.c.state.label("coupon_state"),
+        )
+        .outerjoin(_message, _message.c.decision_id == _decision.c.id)
+        .outerjoin(_coupon, _coupon.c.message_id == _message.c.id)
+    )
 
 
 def mirror(connection: Connection) -> pl.DataFrame:
@@ -259,6 +271,7 @@ def _row(row: Any) -> DecisionRow:
         state_reason=row.state_reason,
         due_at=None if row.due_at is None else from_millis(row.due_at),
         settled_at=None if row.settled_at is None else from_millis(row.settled_at),
+        provider_id=row.provider_id,
         template=row.template,
         context=json.loads(row.context) if row.context else {},
         coupon=row.code,
