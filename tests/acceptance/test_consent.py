@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import polars as pl
 import pytest
+from support.daemon import PATIENCE, wait_for, wait_for_heartbeats
 from support.project import automation, command, json_of, write_project
 
 from automation.clock import SystemClock, to_millis
@@ -64,17 +64,13 @@ def lines(root: Path) -> list[dict[str, str]]:
 
 
 def with_daemon(root: Path, *, until: int) -> None:
-    """A daemon's life: until that many messages were written, and two looks longer."""
+    """A daemon's life: until that many messages were written, and every part has looked for work again."""
     daemon = subprocess.Popen(command(root, "daemon"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
-        deadline = time.monotonic() + 60
-        while len(lines(root)) < until:
-            assert daemon.poll() is None, daemon.communicate()[0]
-            assert time.monotonic() < deadline, "it did not happen in time"
-            time.sleep(0.1)
-        time.sleep(2.5)
+        wait_for(lambda: len(lines(root)) >= until, daemon)
+        wait_for_heartbeats(root, daemon)
         daemon.send_signal(signal.SIGTERM)
-        assert daemon.wait(timeout=15) == 0
+        assert daemon.wait(timeout=PATIENCE) == 0
     finally:
         if daemon.poll() is None:
             daemon.kill()

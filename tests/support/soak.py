@@ -98,10 +98,11 @@ def soaked_project(folder: Path, sink: Running, *, customers: int, workers: int 
 
 
 class Soak:
-    """The daemon of one project, and the hand that kills it."""
+    """The daemon of one project, and the hand that kills it. output: where the daemon prints to."""
 
-    def __init__(self, root: Path, seed: int) -> None:
+    def __init__(self, root: Path, seed: int, output: Path | None = None) -> None:
         self.root = root
+        self.output = output or root / "daemon.out"
         self.random = random.Random(seed)
         self.faults = Faults()
         self.daemon: subprocess.Popen[bytes] | None = None
@@ -119,7 +120,7 @@ class Soak:
                 _signal(pid, signal.SIGKILL)
 
     def start(self) -> None:
-        log = (self.root / "daemon.out").open("ab")
+        log = self.output.open("ab")
         self.daemon = subprocess.Popen(command(self.root, "daemon"), stdout=log, stderr=subprocess.STDOUT)
         log.close()
 
@@ -172,7 +173,7 @@ class Soak:
         until = time.monotonic() + seconds
         while not callable(done) or not done():
             assert time.monotonic() < until, f"it did not happen in time: {self.states()}; {self.faults}"
-            assert self.daemon is None or self.daemon.poll() is None, (self.root / "daemon.out").read_text()[-3000:]
+            assert self.daemon is None or self.daemon.poll() is None, self.output.read_text()[-3000:]
             time.sleep(0.1)
 
     def outcome(self, sink: Running, seconds: float) -> Outcome:
