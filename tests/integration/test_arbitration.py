@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from support.toy_project import CAMPAIGN, CONFIG, deliver, outbox, toy_project
+from support.toy_project import CAMPAIGN, CONFIG, account_of, deliver, outbox, toy_project
 
 from automation.cli.explain_blocks import explain_blocks
 from automation.cli.output import Table
@@ -59,23 +59,17 @@ def start(workspace: Workspace, name: str, *, look: bool = False) -> int:
     return row.id
 
 
-def account(workspace: Workspace, run_id: int) -> Account:
-    found = run_status(workspace, run_id).account
-    assert found.adds_up
-    return found
-
-
 def test_messages_that_wait_give_way_to_a_campaign_of_more_weight(shop: Workspace) -> None:
     foretold = plan(shop, "sale").displaced
     toy = start(shop, "toy")
     assert foretold == {}
     assert plan(shop, "sale").displaced == {"toy": 3}
     sale = start(shop, "sale")
-    assert account(shop, toy) == Account(audience=6, unreachable=1, queued=2, cancelled=3)
-    assert account(shop, sale) == Account(audience=3, queued=3)
+    assert account_of(shop, toy) == Account(audience=6, unreachable=1, queued=2, cancelled=3)
+    assert account_of(shop, sale) == Account(audience=3, queued=3)
     deliver(shop)
-    assert account(shop, toy) == Account(audience=6, unreachable=1, sent=2, cancelled=3)
-    assert account(shop, sale).sent == 3
+    assert account_of(shop, toy) == Account(audience=6, unreachable=1, sent=2, cancelled=3)
+    assert account_of(shop, sale).sent == 3
     assert sorted(line["to"].split("@")[0] for line in outbox(shop)) == ["ana", "ben", "chloe", "dev", "eve"]
     assert run_status(shop, toy).reasons[("message", "arbitration_lost")] == 3
 
@@ -98,7 +92,7 @@ def test_what_gave_way_is_explained_and_its_coupon_is_free_again(shop: Workspace
 def test_the_weaker_one_is_refused_where_the_stronger_was_first(shop: Workspace) -> None:
     start(shop, "sale")
     toy = start(shop, "toy")
-    assert account(shop, toy) == Account(audience=6, unreachable=1, suppressed=3, queued=2)
+    assert account_of(shop, toy) == Account(audience=6, unreachable=1, suppressed=3, queued=2)
     deliver(shop)
     lost = explain(shop, "toy", "c1").decision
     assert lost is not None
@@ -109,7 +103,7 @@ def test_what_was_sent_stays_sent_and_fills_the_cap(shop: Workspace) -> None:
     start(shop, "toy")
     deliver(shop)
     sale = start(shop, "sale")
-    assert account(shop, sale) == Account(audience=3, suppressed=3)
+    assert account_of(shop, sale) == Account(audience=3, suppressed=3)
     refused = explain(shop, "sale", "c1").decision
     assert refused is not None
     assert (refused.reason, refused.detail) == ("frequency_cap", "1 per 7d in all")
@@ -121,7 +115,7 @@ def test_who_displaced_may_wait_for_its_turn(tmp_path: Path) -> None:
         toy = start(shop, "toy")
         start(shop, "sale")
         deliver(shop)
-        assert account(shop, toy) == Account(audience=6, unreachable=1, queued=3, sent=2)
+        assert account_of(shop, toy) == Account(audience=6, unreachable=1, queued=3, sent=2)
         waits = explain(shop, "toy", "c1").decision
         assert waits is not None
         assert (waits.reason, waits.detail, waits.due_at) == (
@@ -139,7 +133,7 @@ def test_a_campaign_that_is_due_before_long_takes_its_places_already(tmp_path: P
         config = CONFIG + f"caps: {{total: [1 per 7d], look_ahead: {ahead}}}\n"
         with project(tmp_path / ahead, config=config) as shop:
             toy = start(shop, "toy", look=True)
-            assert account(shop, toy) == expected
+            assert account_of(shop, toy) == expected
     with open_workspace(tmp_path / "22h") as shop:
         lost = explain(shop, "toy", "c1").decision
         assert lost is not None
@@ -152,9 +146,9 @@ def test_the_gap_is_kept_between_the_moments_at_which_messages_leave(tmp_path: P
         toy = start(shop, "toy")
         later(shop, timedelta(hours=21))
         sale = start(shop, "sale")
-        assert account(shop, sale) == Account(audience=3, queued=3)
+        assert account_of(shop, sale) == Account(audience=3, queued=3)
         assert deliver(shop).sent == 5
-        assert (account(shop, toy).sent, account(shop, sale).queued) == (5, 3)
+        assert (account_of(shop, toy).sent, account_of(shop, sale).queued) == (5, 3)
         assert deliver(shop, after=timedelta(hours=19, minutes=59)).sent == 0
         assert deliver(shop, after=timedelta(minutes=2)).sent == 3
 
@@ -179,8 +173,8 @@ def test_more_expected_value_wins_between_equals(tmp_path: Path) -> None:
             launch(shop, name, by="test", audience=None)
         toy = start(shop, "toy")
         sale_run = start(shop, "sale")
-        assert account(shop, toy) == Account(audience=6, unreachable=1, queued=2, cancelled=3)
-        assert account(shop, sale_run).queued == 3
+        assert account_of(shop, toy) == Account(audience=6, unreachable=1, queued=2, cancelled=3)
+        assert account_of(shop, sale_run).queued == 3
         assert json.loads(json.dumps(run_status(shop, toy).run.versions))["models"] == {}
 
 

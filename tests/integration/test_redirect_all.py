@@ -10,7 +10,7 @@ from email.parser import BytesParser
 from pathlib import Path
 
 import pytest
-from support.toy_project import CAMPAIGN, CONFIG, again, deliver, outbox, start, toy_project
+from support.toy_project import CAMPAIGN, CONFIG, account_of, again, deliver, outbox, start, toy_project
 
 from automation.config.project import load_project
 from automation.ids import sign
@@ -36,12 +36,6 @@ def redirected(tmp_path: Path) -> Iterator[Workspace]:
         yield workspace
 
 
-def account(workspace: Workspace, run_id: int) -> Account:
-    found = run_status(workspace, run_id).account
-    assert found.adds_up
-    return found
-
-
 def mails(workspace: Workspace) -> list[EmailMessage]:
     """What was written, parsed."""
     root = workspace.project.root / "var/outbox"
@@ -59,7 +53,7 @@ def reconfigured(workspace: Workspace, config: str) -> Workspace:
 def test_under_redirect_all_no_customer_gets_anything(redirected: Workspace) -> None:
     run_id = start(redirected)
     deliver(redirected)
-    assert account(redirected, run_id) == Account(audience=6, unreachable=1, sent=5)
+    assert account_of(redirected, run_id) == Account(audience=6, unreachable=1, sent=5)
     assert run_status(redirected, run_id).run.test
     assert {line["to"] for line in outbox(redirected)} == {"tests@toy.example"}
     first = sorted(mails(redirected), key=lambda mail: str(mail["Subject"]))[0]
@@ -78,7 +72,7 @@ def test_nothing_of_a_redirected_run_counts(redirected: Workspace) -> None:
     with reconfigured(redirected, CONFIG) as real:
         run_id = again(real, key="2")
         deliver(real)
-        assert account(real, run_id) == Account(audience=6, unreachable=1, sent=5)
+        assert account_of(real, run_id) == Account(audience=6, unreachable=1, sent=5)
         assert not run_status(real, run_id).run.test
         with real.store.reading() as connection:
             assert decisions.mirror(connection)["run_id"].unique().to_list() == ["2"]
@@ -89,18 +83,18 @@ def test_what_was_promised_before_waits_until_redirecting_ends(tmp_path: Path) -
         run_id = start(real)
         with reconfigured(real, REDIRECTED) as testing:
             deliver(testing)
-            assert account(testing, run_id) == Account(audience=6, unreachable=1, queued=5)
+            assert account_of(testing, run_id) == Account(audience=6, unreachable=1, queued=5)
             assert list(outbox(testing)) == []
         with reconfigured(real, CONFIG) as back:
             deliver(back, after=timedelta(minutes=5))
-            assert account(back, run_id).sent == 5
+            assert account_of(back, run_id).sent == 5
 
 
 def test_what_was_planned_redirected_never_reaches_a_customer(redirected: Workspace) -> None:
     run_id = start(redirected)
     with reconfigured(redirected, CONFIG) as real:
         deliver(real)
-        assert account(real, run_id) == Account(audience=6, unreachable=1, failed=5)
+        assert account_of(real, run_id) == Account(audience=6, unreachable=1, failed=5)
         assert list(outbox(real)) == []
         settled = explain(real, "toy", "c1").decision
         assert settled is not None
@@ -127,9 +121,9 @@ def test_seeds_get_one_copy_of_each_variant_and_language(tmp_path: Path) -> None
         assert {str(mail["X-Seed-Of"]) for mail in copies} == {f"toy/1/{v}/{language}" for v, language in versions}
         codes = {row.coupon for row in rows if row.coupon}
         assert not any(code in mail.as_string() for code in codes for mail in copies)
-        assert account(toy, run_id) == Account(audience=6, unreachable=1, queued=5)
+        assert account_of(toy, run_id) == Account(audience=6, unreachable=1, queued=5)
         deliver(toy)
-        assert account(toy, run_id) == Account(audience=6, unreachable=1, sent=5)
+        assert account_of(toy, run_id) == Account(audience=6, unreachable=1, sent=5)
         with toy.store.reading() as connection:
             assert {row[0] for row in connection.exec_driver_sql("SELECT verdict FROM seed")} == {"sent"}
             assert connection.exec_driver_sql("SELECT count(*) FROM cap_entry").scalar() == 5
@@ -139,7 +133,7 @@ def test_customers_for_tests_are_in_no_audience(tmp_path: Path) -> None:
     with toy_project(tmp_path, config=CONFIG + "testing: {customers: [c1, c2]}\n") as toy:
         assert plan(toy, "toy").audience == 4
         run_id = start(toy)
-        assert account(toy, run_id) == Account(audience=4, unreachable=1, queued=3)
+        assert account_of(toy, run_id) == Account(audience=4, unreachable=1, queued=3)
 
 
 def test_every_version_of_a_message(tmp_path: Path) -> None:

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import email
+import email.policy
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
 from automation.clock import ManualClock
-from automation.delivery.committer import Delivery
+from automation.contracts import Channel
+from automation.delivery.committer import Delivery, message_defaults
+from automation.delivery.composer import Composer
+from automation.delivery.in_process import InProcess
+from automation.reporting.run_status import run_status
 from automation.runner import run as runs
 from automation.runner.launch import launch
 from automation.schedule.due_times import Due
 from automation.store.people import consent, migration
 from automation.testing.toy_shop import TOY_AS_OF, toy_customers, toy_events, toy_products
-from automation.types.run import RunKind
+from automation.types.run import Account, RunKind
 from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import Workspace, open_workspace
 
@@ -88,17 +95,46 @@ def again(workspace: Workspace, *, key: str, name: str = "toy") -> int:
     return row.id
 
 
-def deliver(workspace: Workspace, *, after: timedelta = timedelta(0)) -> Delivery:
-    """Send what is due and close the runs that are done."""
+def delivery_of(workspace: Workspace, make: Callable[[str, int], Channel] | None = None) -> Delivery:
+    """A committer that delivers in this process. make: gives the channel of a name and provider, instead of the
+    project's own."""
+    executor = InProcess(workspace.project, Composer(message_defaults(workspace)), make) if make else None
+    return Delivery(workspace, LaunchedCampaigns(workspace.project), executor=executor)
+
+
+def deliver(
+    workspace: Workspace, *, after: timedelta = timedelta(0), make: Callable[[str, int], Channel] | None = None
+) -> Delivery:
+    """Send what is due after that time, through the project's channels or those of `make`; close the runs that are
+    done."""
     assert isinstance(workspace.clock, ManualClock)
     workspace.clock.advance(after)
-    delivery = Delivery(workspace, LaunchedCampaigns(workspace.project))
+    delivery = delivery_of(workspace, make)
     asyncio.run(delivery.deliver_due())
     runs.finish(workspace)
     return delivery
+
+
+def account_of(workspace: Workspace, run_id: int) -> Account:
+    """The run's account, which always adds up."""
+    found = run_status(workspace, run_id).account
+    assert found.adds_up
+    return found
 
 
 def outbox(workspace: Workspace) -> Iterator[dict[str, Any]]:
     """The lines of what was written, in order."""
     path = workspace.project.root / "var/outbox/messages.jsonl"
     return (json.loads(line) for line in path.read_text().splitlines()) if path.exists() else iter(())
+
+
+def message_to(workspace: Workspace, address: str) -> tuple[EmailMessage, str]:
+    """The one message in the Maildir for this address, and its HTML."""
+    (line,) = [line for line in outbox(workspace) if line["to"] == address]
+    parsed = email.message_from_bytes(
+        (workspace.project.root / "var/outbox" / line["path"]).read_bytes(), policy=email.policy.default
+    )
+    assert isinstance(parsed, EmailMessage)
+    html = parsed.get_body(("html",))
+    assert isinstance(html, EmailMessage)
+    return parsed, html.get_content()
