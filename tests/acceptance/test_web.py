@@ -54,7 +54,7 @@ def serving(root: Path) -> Iterator[str]:
         assert found
         yield found[1]
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=PATIENCE) == 0
 
 
 def address_of(root: Path, daemon: subprocess.Popen[str]) -> str:
@@ -94,25 +94,22 @@ def test_an_unsubscribe_during_a_run_holds_for_every_message_not_yet_granted(tmp
         with store.reading() as connection:
             return dict(tuple(row) for row in connection.exec_driver_sql("SELECT id, state FROM message"))
 
-    with running(root, "daemon") as daemon, httpx.Client(base_url=address_of(root, daemon), timeout=20) as client:
+    with running(root, "daemon") as daemon, httpx.Client(base_url=address_of(root, daemon), timeout=PATIENCE) as client:
         wait_for(lambda: Counter(states().values())["sent"] >= 50, daemon)
         queued = [message for message, state in states().items() if state == "queued"][-40:]
-        slowest, held = 0.0, []
+        held = []
         for message in queued:
-            started = time.monotonic()
             answer = client.post(
                 f"/u/{sign(store.secret, 'unsubscribe', message)}", data={"List-Unsubscribe": "One-Click"}
             )
-            slowest = max(slowest, time.monotonic() - started)
             assert answer.status_code == 200
             held += [message] if states()[message] in ("queued", "suppressed") else []
         wait_for(lambda: not {"queued", "sending"} & set(states().values()), daemon)
         daemon.send_signal(signal.SIGTERM)
-        assert daemon.wait(timeout=15) == 0
+        assert daemon.wait(timeout=PATIENCE) == 0
     after = states()
     store.close()
     assert len(held) >= 20  # the test would show nothing if the daemon had been faster
-    assert slowest < 5
     assert {after[message] for message in held} == {"suppressed"}
     assert not set(held) & {name.split("@")[0] for name in delivered(root)}
     assert Counter(after.values()) == {"suppressed": len(held), "sent": customers - len(held)}
@@ -136,7 +133,7 @@ def test_a_daemon_without_web_serves_nothing(tmp_path: Path) -> None:
     with running(root, "daemon") as daemon:
         wait_for(lambda: len(delivered(root)) == 3, daemon)
         daemon.send_signal(signal.SIGTERM)
-        assert daemon.wait(timeout=15) == 0
+        assert daemon.wait(timeout=PATIENCE) == 0
     assert "web app listens" not in (root / "var" / "logs" / "daemon.jsonl").read_text()
 
 
@@ -210,7 +207,6 @@ def test_generated_requests_find_no_failure(site: tuple[str, Path]) -> None:
     tokens = {path: token(root, p, message + (".0" if p == "click" else "")) for path, p in purposes.items()}
     schema = schemathesis.openapi.from_url(f"{address}/openapi.json")
     statuses: Counter[tuple[str, str, int]] = Counter()
-    until = time.monotonic() + 50
     operations = [result.ok() for result in schema.get_all_operations() if isinstance(result, Ok)]
     for operation in operations:
 
@@ -220,8 +216,6 @@ def test_generated_requests_find_no_failure(site: tuple[str, Path]) -> None:
         )  # fmt: skip
         @given(case=operation.as_strategy())
         def ask(case: schemathesis.Case[Any]) -> None:
-            if time.monotonic() > until:
-                return
             right = len(statuses) % 2 == 0 or sum(statuses.values()) % 2 == 0
             if right and case.path in tokens:
                 case.path_parameters = {"token": tokens[case.path]}

@@ -128,7 +128,7 @@ def automation(root: Path, *arguments: str, **options: Any) -> subprocess.Comple
         command(root, *arguments),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
         env=dict(os.environ),
         **options,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -106,10 +105,8 @@ def test_commas_without_spaces_are_no_trap_by_themselves(text: str) -> None:
 
 def test_a_file_over_one_megabyte_is_not_parsed(tmp_path: Path) -> None:
     path = tmp_path / "big.yaml"
-    path.write_bytes(b"# x\n" * (MAX_BYTES // 4) + b"a: 1")
-    started = time.monotonic()
+    path.write_bytes(b"# x\n" * (MAX_BYTES // 4) + b"a: [")  # parsing would find the open bracket
     text, source = read_file(path, "big.yaml")
-    assert time.monotonic() - started < 1
     assert (text, texts(source)) == (
         "",
         ["big.yaml:1:1: the file is over 1 MB, more than a project's file may be"],
@@ -125,13 +122,12 @@ def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
     assert texts(missing) == ["no.yaml:1:1: can't be read: no such file or directory"]
 
 
-def test_a_bomb_is_cheap() -> None:
+def test_aliases_that_expand_without_end_are_refused() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
-    started = time.monotonic()
-    source = read_source("\n".join(lines), "a.yaml")
-    assert time.monotonic() - started < 5
-    assert len(source.problems) == 1
+    assert texts(read_source("\n".join(lines), "a.yaml")) == [
+        "a.yaml:1:34: aliases expand this to more than 50000 values; write the values out"
+    ]
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "{a: " * 5_000, "- " * 50_000, "? " * 5_000, "a:\n" + " a:\n" * 3])

@@ -82,7 +82,7 @@ def account(toy: Workspace, run_id: int) -> Account:
 def test_a_living_process_is_ended_first_and_its_record_believed(toy: Workspace) -> None:
     with with_granted_messages(toy) as (run_id, process):
         assert recover_all(toy) == 5
-        assert process.wait(5) == -9
+        assert process.wait(60) == -9
     assert account(toy, run_id) == Account(audience=6, unreachable=1, sent=1, ambiguous=1, queued=3)
     assert list(recorder_file(toy, 1).parent.glob("*")) == []
     assert recover_all(toy) == 0

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from automation.clock import monotonic
 from automation.http.client import Answer
 from automation.http.exchange import Undeliverable, each, receipt, refuse_control, verdict_of, without_addresses
 from automation.testing.channel import example_messages
@@ -55,10 +55,11 @@ def test_details_hold_no_address(text: str, clean: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["x" * 300_000, "1" * 300_000, "1 " * 150_000, "@" * 300_000, "+1" * 150_000])
-def test_a_detail_of_one_endless_word_takes_no_time(text: str) -> None:
-    started = monotonic()
+def test_a_detail_of_one_endless_word_is_cut_in_linear_time(text: str) -> None:
+    """In milliseconds of this thread's own processor time; backtracking would take minutes."""
+    started = time.thread_time()
     assert len(without_addresses(text, "dEaD:x1")) <= 200
-    assert monotonic() - started < 1.0
+    assert time.thread_time() - started < 5.0
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def until(held: threading.Event, holding: threading.Event) -> module.Work[None]:
 
     def hold(_: Connection) -> None:
         held.set()
-        holding.wait(10)
+        holding.wait(60)
 
     return hold
 
@@ -59,16 +59,16 @@ def test_what_waits_shares_a_commit_and_failures_stay_alone(store: Store) -> Non
 
     writer = GroupCommit(store)
     first = writer.submit(until(held, holding))
-    held.wait(10)
+    held.wait(60)
     jobs = [writer.submit(add(f"e{n}")) for n in range(5)]
     wrong = writer.submit(fail_after_writing)
     jobs += [writer.submit(add("e0")), writer.submit(add("e9"))]
     assert not any(job.done() for job in jobs)
     holding.set()
-    assert first.result(10) is None
-    assert [job.result(10) for job in jobs] == [1, 1, 1, 1, 1, 0, 1]
+    assert first.result(60) is None
+    assert [job.result(60) for job in jobs] == [1, 1, 1, 1, 1, 0, 1]
     with pytest.raises(ValueError, match="no"):
-        wrong.result(10)
+        wrong.result(60)
     writer.close()
     assert len(commits) == 2
     assert ids(store) == ["e0", "e1", "e2", "e3", "e4", "e9"]
@@ -82,9 +82,9 @@ def test_where_the_commit_fails_nobody_is_told_otherwise(store: Store) -> None:
     sa.event.listen(store.engine, "commit", no_commit)
     job = writer.submit(add("e1"))
     with pytest.raises(OSError, match="disk full"):
-        job.result(10)
+        job.result(60)
     sa.event.remove(store.engine, "commit", no_commit)
-    assert writer.submit(add("e2")).result(10) == 1  # and it goes on
+    assert writer.submit(add("e2")).result(60) == 1  # and it goes on
     writer.close()
     assert ids(store) == ["e2"]
 
@@ -101,7 +101,7 @@ def test_too_many_writes_are_refused_at_once(store: Store, monkeypatch: pytest.M
     holding, held = threading.Event(), threading.Event()
     writer = GroupCommit(store)
     writer.submit(until(held, holding))
-    held.wait(10)
+    held.wait(60)
     for n in range(3):
         writer.submit(add(f"e{n}"))
     with pytest.raises(Overloaded):
@@ -115,7 +115,7 @@ def test_a_cancelled_job_writes_nothing(store: Store) -> None:
     holding, held = threading.Event(), threading.Event()
     writer = GroupCommit(store)
     writer.submit(until(held, holding))
-    held.wait(10)
+    held.wait(60)
     assert writer.submit(add("e1")).cancel()
     holding.set()
     writer.close()
@@ -128,6 +128,6 @@ def test_it_checkpoints_only_where_it_may(store: Store, monkeypatch: pytest.Monk
     for may in (False, True):
         writer = GroupCommit(store, may_checkpoint=lambda may=may: may)  # type: ignore[misc]
         for n in range(2):
-            writer.submit(add(f"{may}{n}")).result(10)
+            writer.submit(add(f"{may}{n}")).result(60)
         writer.close()
         assert (log.stat().st_size == 0) is may
