@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import ClassVar
+
+from pydantic import BaseModel
 
 from automation.contracts import Channel, HandOver, Options
 from automation.types.message import Receipt, Rendered, Verdict
@@ -14,8 +17,8 @@ Answer = Callable[[Rendered, int], Receipt | None]
 class ScriptedChannel:
     """Hands over each message, unless `hands_over` is False, and gives the receipt that `answer` decides."""
 
-    kind = "email"
-    Options = Options
+    kind: ClassVar[str] = "email"
+    Options: ClassVar[type[BaseModel]] = Options
 
     def __init__(self, answer: Answer, provider: int = 0, *, hands_over: bool = True) -> None:
         self.answer = answer

@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import pytest
+from pydantic import BaseModel
 from support.toy_project import account_of, deliver, delivery_of, start, toy_project
 
 from automation.contracts import Channel, HandOver, Options
@@ -28,8 +29,8 @@ def toy(tmp_path: Path) -> Iterator[Workspace]:
 class Misbehaving:
     """Hands over its messages and then fails in one way."""
 
-    kind = "email"
-    Options = Options
+    kind: ClassVar[str] = "email"
+    Options: ClassVar[type[BaseModel]] = Options
 
     def __init__(self, behaviour: Behaviour) -> None:
         self.behaviour = behaviour
@@ -53,8 +54,8 @@ class Misbehaving:
 class Hanging:
     """Reports two messages as sent, and then nothing more."""
 
-    kind = "email"
-    Options = Options
+    kind: ClassVar[str] = "email"
+    Options: ClassVar[type[BaseModel]] = Options
 
     async def deliver(self, messages: Sequence[Rendered], hand_over: HandOver) -> AsyncIterator[Receipt]:
         for message in messages:
