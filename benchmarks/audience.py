@@ -28,7 +28,7 @@ from measure import Measure, arguments, median_seconds, peak_mb, report, say, se
 from automation.contracts import Snapshot
 from automation.plugin_manager import Registry
 from automation.rules import core
-from automation.rules.compiler import audience
+from automation.rules.compiler import select_audience
 from automation.types.condition import Audience, Condition, Group, Leaf
 from automation.warehouse.connect import Warehouse, open_warehouse
 
@@ -134,7 +134,7 @@ def audiences(data: Snapshot) -> dict[str, Callable[[], ir.Table]]:
 
 
 def members(condition: Condition, data: Snapshot, registry: Registry) -> ir.Table:
-    return audience(Audience(condition), data, registry, salt="x")
+    return select_audience(Audience(condition), data, registry, salt="x")
 
 
 def count(asked: Callable[[], ir.Table]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +10,11 @@ from automation.config.entries import SETTINGS_READERS
 from automation.config.model_builder import build_model
 from automation.config.problems import Problem, in_order, unknown_name
 from automation.config.reading import Broken, Reading
+from automation.config.reference_loops import find_loops
 from automation.config.settings import MODEL_KINDS, NAME, Settings
 from automation.config.source_map import SourceMap, read_file
 from automation.plugin_manager import Registry
-from automation.types.condition import Condition, leaves
+from automation.types.condition import referred_segments
 from automation.types.offer import NO_DISCOUNT, NO_MESSAGE
 
 FILE = "config.yaml"
@@ -125,38 +126,9 @@ def _check_caps(reading: Reading) -> None:
 
 def _check_segments(reading: Reading, settings: Settings) -> None:
     """No segment may refer to itself, directly or through others."""
-    uses = {name: list(segments_named(condition)) for name, condition in settings.segments.items()}
-    for loop in _loops(uses):
+    for loop in find_loops({name: referred_segments(condition) for name, condition in settings.segments.items()}):
         what = f"the segment refers to itself: {' → '.join(loop)}"
         reading.report(("segments", loop[0]), what, key=True)
-
-
-def segments_named(condition: Condition) -> Iterator[str]:
-    """Every segment that the condition names."""
-    for leaf in leaves(condition):
-        name = getattr(leaf.options, leaf.key, None)
-        if leaf.key == "segment" and isinstance(name, str):
-            yield name
-
-
-def _loops(uses: Mapping[str, list[str]]) -> Iterator[tuple[str, ...]]:
-    """Each loop once, starting at its first name in the file."""
-    seen: set[frozenset[str]] = set()
-    for name in uses:
-        loop = _loop(name, uses, ())
-        if loop and frozenset(loop) not in seen:
-            seen.add(frozenset(loop))
-            yield loop
-
-
-def _loop(name: str, uses: Mapping[str, list[str]], above: tuple[str, ...]) -> tuple[str, ...] | None:
-    if name in above:
-        return (*above[above.index(name) :], name)
-    for other in uses.get(name, ()):
-        found = _loop(other, uses, (*above, name))
-        if found:
-            return found
-    return None
 
 
 def _check_parts(reading: Reading, settings: Settings) -> None:
@@ -166,7 +138,7 @@ def _check_parts(reading: Reading, settings: Settings) -> None:
                 what = unknown_name("model", part, list(settings.models))
                 reading.report(("models", name, "parts", number), what)
     built_on = {name: list(model.parts) for name, model in settings.models.items()}
-    for loop in _loops(built_on):
+    for loop in find_loops(built_on):
         path = ("models", loop[0], "parts")
         reading.report(path, f"the model depends on itself: {' → '.join(loop)}", key=True)
 

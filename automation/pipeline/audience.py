@@ -12,8 +12,8 @@ import polars as pl
 from automation.contracts import Snapshot
 from automation.ids import stable_hash
 from automation.plugin_manager import Registry
-from automation.rules.compiler import audience, evaluate
-from automation.rules.engines import customers_here, home
+from automation.rules.compiler import evaluate, select_audience
+from automation.rules.engines import local_customers, local_engine
 from automation.types.condition import Audience, Condition, leaves
 
 if TYPE_CHECKING:
@@ -57,8 +57,8 @@ def freeze(
     The order is a hash of run and customer, so that a limited budget isn't spent on low ids. but: customers for tests,
     who are in no audience.
     """
-    connection = home(data)
-    everybody = audience(wanted, data, registry, salt=salt)
+    connection = local_engine(data)
+    everybody = select_audience(wanted, data, registry, salt=salt)
     meant = everybody.filter(everybody.customer_id.notin(but)) if but else everybody
     wanted_rows = _with_conditions(meant, when, data, registry)
     members = connection.create_table(
@@ -68,7 +68,7 @@ def freeze(
         ids: pl.Series = members.select("customer_id").to_polars()["customer_id"].cast(pl.String)
         order = _in_batches(ids, salt, batch_size)
         placed = connection.create_table(f"order_{path.stem}", order.to_arrow(), temp=True, overwrite=True)
-        rows = members.inner_join(placed, "customer_id").inner_join(customers_here(data), "customer_id")
+        rows = members.inner_join(placed, "customer_id").inner_join(local_customers(data), "customer_id")
         _write(rows.order_by("batch", "customer_id"), path)
         connection.drop_table(f"order_{path.stem}")
     finally:

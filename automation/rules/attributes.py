@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["text", "number", "boolean", "date", "time", "list"]
 
-WORDS: Mapping[Kind, str] = MappingProxyType(
+KIND_WORDS: Mapping[Kind, str] = MappingProxyType(
     {
         "text": "a text",
         "number": "a number",

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from automation.contracts import Options
-from automation.rules.operators import Tested
-from automation.rules.values import SomeTime, Value, Values
-from automation.rules.window import Lookback, SomeSpan, Span
+from automation.rules.operators import AttributeTest
+from automation.rules.values import PositiveDuration, Value, Values
+from automation.rules.window import Lookback, RequiredSpan, Span
 from automation.types import schedule
 from automation.types.quantity import Comparison, NumberComparison, parse_comparison, parse_duration
 from automation.types.schedule import WEEKDAYS
@@ -126,7 +126,7 @@ Distinct = Annotated[
 Period = Annotated[
     timedelta,
     BeforeValidator(parse_period),
-    SomeTime,
+    PositiveDuration,
     WithJsonSchema({"type": "string", "pattern": r"^(hour|day|week|\d+\s*(s|min|m|h|d|w))$", "examples": ["week"]}),
 ]
 Weekdays = Annotated[
@@ -168,7 +168,7 @@ class Then(Options):
 
     did: str = Field(min_length=1)
     within: Lookback | None = None
-    where: Mapping[str, Tested] = Field(default_factory=dict)
+    where: Mapping[str, AttributeTest] = Field(default_factory=dict)
     product: Literal["same"] | None = None
 
 
@@ -182,14 +182,14 @@ class Behaviour(Span):
     """The part that `did` and `did_not` share."""
 
     times: Annotated[NumberComparison, AfterValidator(_occasions)] | None = None
-    where: Mapping[str, Tested] = Field(default_factory=dict)
+    where: Mapping[str, AttributeTest] = Field(default_factory=dict)
     weekday: Weekdays = None
     time_of_day: Hours = None
     sum: AnyTotal = None
     average: AnyTotal = None
     distinct: Distinct = None
-    first: SomeSpan | None = None
-    last: SomeSpan | None = None
+    first: RequiredSpan | None = None
+    last: RequiredSpan | None = None
     most: Most | None = None
     every: Period | None = None
     for_: Annotated[int, Field(ge=1, le=_MOST_PERIODS)] | None = Field(default=None, alias="for")

@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 
 from automation.contracts import Snapshot
 from automation.errors import ConfigurationError
-from automation.rules.attributes import WORDS, Attribute, Kind, day_end, day_start, earlier, later
-from automation.rules.operators import Around, Operators
-from automation.rules.patterns import portable
+from automation.rules.attributes import KIND_WORDS, Attribute, Kind, day_end, day_start, earlier, later
+from automation.rules.operators import Operators, RelativeSpan
+from automation.rules.patterns import make_portable
 from automation.rules.values import parse_day, parse_quantity
 from automation.types.quantity import Money, format_duration
 
@@ -45,7 +45,7 @@ _LENGTHS: Mapping[str, timedelta] = MappingProxyType(
 _POSITIVE = {"is_not": "is", "not_in": "in"}
 
 
-def holds(attribute: Attribute, operators: Operators, data: Snapshot) -> ir.BooleanValue:
+def compare(attribute: Attribute, operators: Operators, data: Snapshot) -> ir.BooleanValue:
     """The comparison as a filter: null (a missing value) counts as false in one, so only negations mind it.
 
     A date compared with a point in time means that whole day in the shop's zone. Raises `ConfigurationError`.
@@ -53,7 +53,9 @@ def holds(attribute: Attribute, operators: Operators, data: Snapshot) -> ir.Bool
     name, operand = operators.operator, operators.operand
     if name not in SUITS[attribute.kind]:
         can = ", ".join(SUITS[attribute.kind])
-        raise ConfigurationError(f"{attribute.what} is {WORDS[attribute.kind]}, which {name} can't compare; use {can}")
+        raise ConfigurationError(
+            f"{attribute.what} is {KIND_WORDS[attribute.kind]}, which {name} can't compare; use {can}"
+        )
     if name == "exists":
         return attribute.column.notnull() if operand else attribute.column.isnull()
     if name in _POSITIVE:
@@ -87,7 +89,7 @@ _COMPARE: Mapping[str, Callable[[Any, Any], Any]] = MappingProxyType(
         "starts_with": lambda column, text: column.startswith(text),
         "ends_with": lambda column, text: column.endswith(text),
         # Java's $ stands before a last line break too, but not before a semicolon.
-        "matches": lambda column, pattern: (column + ";").re_search(f"^(?:{portable(pattern)});$"),
+        "matches": lambda column, pattern: (column + ";").re_search(f"^(?:{make_portable(pattern)});$"),
         "before": lambda column, day: column < day,
         "after": lambda column, day: column > day,
     }
@@ -113,7 +115,7 @@ def _compare_instant(column: Any, name: str, operand: Any, data: Snapshot) -> An
     return column >= end if name == "after" else (column >= start) & (column < end)
 
 
-def _around(column: Any, around: Around, data: Snapshot) -> Any:
+def _around(column: Any, around: RelativeSpan, data: Snapshot) -> Any:
     """[as_of - in_the_last, as_of), or [as_of, as_of + in_the_next)."""
     import ibis
 
@@ -124,7 +126,7 @@ def _around(column: Any, around: Around, data: Snapshot) -> Any:
     return (column >= now) & (column < ibis.literal(later(data.as_of, around.in_the_next)))
 
 
-def _compare_age(column: Any, operand: Around | timedelta, data: Snapshot) -> Any:
+def _compare_age(column: Any, operand: RelativeSpan | timedelta, data: Snapshot) -> Any:
     """Days counted from the shop's today, which is itself the first of them in either direction."""
     today = data.today or data.as_of.astimezone(ZoneInfo(data.timezone)).date()
     if isinstance(operand, timedelta):
@@ -231,7 +233,7 @@ def _comparable(attribute: Attribute, value: Any) -> Any:
 def _incomparable(attribute: Attribute, value: object) -> ConfigurationError:
     hint = f"; write {str(value)!r} in quotes" if attribute.kind == "text" else ""
     return ConfigurationError(
-        f"{attribute.what} is {WORDS[attribute.kind]} and can't be compared with {_written(value)}{hint}"
+        f"{attribute.what} is {KIND_WORDS[attribute.kind]} and can't be compared with {_written(value)}{hint}"
     )
 
 

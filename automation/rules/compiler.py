@@ -24,8 +24,8 @@ from automation.errors import ConfigurationError
 from automation.ids import shares
 from automation.plugin_manager import Registry
 from automation.rules.attributes import find_attribute, near_misses
-from automation.rules.engines import away, mark_apart
-from automation.rules.leaf_set import Identity, identity, leaf_sets, mark
+from automation.rules.engines import mark_across_engines, remote_tables
+from automation.rules.leaf_set import Identity, build_leaf_sets, leaf_identity, mark_leaves
 from automation.types.condition import Audience, Condition, Group, Leaf, leaves
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def evaluate(
     return _evaluate(conditions, found, data, registry, among, {})
 
 
-def audience(
+def select_audience(
     wanted: Audience, data: Snapshot, registry: Registry, *, salt: str, among: pl.Series | None = None
 ) -> ir.Table:
     """The members: `customer_id` and the value of every leaf, after `top` or `sample`.
@@ -52,7 +52,7 @@ def audience(
     top: the highest by a segment's score, a profile field or a numeric trait; equal ones by customer_id; who has no
     score is not ranked and so not a member. sample: those whose `ids.shares(salt, customer_id)` lies below the share.
     """
-    members = members_of(wanted.condition, data, registry, among=among)
+    members = select_members(wanted.condition, data, registry, among=among)
     if wanted.sample is not None:
         members = members.filter(_share(ibis.literal(salt), members.customer_id) < wanted.sample)
     if wanted.top is not None:
@@ -61,7 +61,9 @@ def audience(
     return members
 
 
-def members_of(condition: Condition, data: Snapshot, registry: Registry, *, among: pl.Series | None = None) -> ir.Table:
+def select_members(
+    condition: Condition, data: Snapshot, registry: Registry, *, among: pl.Series | None = None
+) -> ir.Table:
     """`customer_id` and the value of every leaf, of those for whom the condition holds."""
     required, possible = _required(condition)
     found = list(leaves(condition))
@@ -87,9 +89,9 @@ def _evaluate(
             else among
         )
         customers = customers.semi_join(some, "customer_id")
-    sets = leaf_sets(found, registry)
-    people, values = (mark_apart if away(data) else mark)(customers, sets, data, required)
-    marked = people.select("customer_id", **{f"leaf_{n}": values[identity(leaf)] for n, leaf in enumerate(found)})
+    sets = build_leaf_sets(found, registry)
+    people, values = (mark_across_engines if remote_tables(data) else mark_leaves)(customers, sets, data, required)
+    marked = people.select("customer_id", **{f"leaf_{n}": values[leaf_identity(leaf)] for n, leaf in enumerate(found)})
     numbers = iter(range(len(found)))
     if not conditions:
         return marked
@@ -99,7 +101,7 @@ def _evaluate(
 def _required(condition: Condition, truth: bool = True) -> tuple[dict[Identity, bool], bool]:
     """The leaves whose value every member shares; False beside them where they contradict each other."""
     if isinstance(condition, Leaf):
-        return {identity(condition): truth}, True
+        return {leaf_identity(condition): truth}, True
     if condition.kind == "not":
         return _required(condition.parts[0], not truth)
     required: dict[Identity, bool] = {}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from automation.clock import monotonic
 from automation.contracts import Snapshot
 from automation.plugin_manager import Registry
-from automation.rules.leaf_set import LeafSet, leaf_sets
+from automation.rules.leaf_set import LeafSet, build_leaf_sets
 from automation.types.condition import Condition, leaves
 
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ class RuleCost:
     seconds: float
 
 
-def costs(conditions: Sequence[Condition], data: Snapshot, registry: Registry) -> list[RuleCost]:
+def measure_costs(conditions: Sequence[Condition], data: Snapshot, registry: Registry) -> list[RuleCost]:
     """The cost of every different rule by itself, slowest first. Raises `ConfigurationError`."""
-    sets = leaf_sets([leaf for condition in conditions for leaf in leaves(condition)], registry)
+    sets = build_leaf_sets([leaf for condition in conditions for leaf in leaves(condition)], registry)
     return sorted((_cost(one, data) for one in sets.values()), key=lambda cost: -cost.seconds)
 
 

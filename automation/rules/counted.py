@@ -10,7 +10,7 @@ from automation.contracts import Snapshot
 from automation.errors import ConfigurationError
 from automation.rules.attributes import earlier
 from automation.rules.behaviour import ONCE, Behaviour, Most, Total
-from automation.rules.comparing import holds
+from automation.rules.comparison import compare
 from automation.rules.operators import Operators
 from automation.rules.where import find_event_attribute
 from automation.rules.window import span_tests
@@ -97,5 +97,5 @@ def _who_mostly(events: ir.Table, most: Most, data: Snapshot) -> ir.Table:
     counted = counted.mutate(top=counted.n.max().over(ibis.window(group_by="customer_id")))
     first = counted.filter(counted.n == counted.top)
     test = Operators.model_validate({"in": list(most.values)})
-    asked = holds(type(attribute)(attribute.what, first.value, attribute.kind), test, data)
+    asked = compare(type(attribute)(attribute.what, first.value, attribute.kind), test, data)
     return first.filter(asked).select("customer_id").distinct()

@@ -9,13 +9,13 @@ from pydantic import BaseModel, Field
 
 from automation.contracts import Snapshot, Tally
 from automation.errors import ConfigurationError
+from automation.rules.aggregates import filter_customers
 from automation.rules.behaviour import Behaviour
-from automation.rules.counted import filter_customers
-from automation.rules.local_time import filter_local
+from automation.rules.local_time import filter_local_time
 from automation.rules.sequence import filter_followed
-from automation.rules.tally import tally
-from automation.rules.where import where_tests, with_products
-from automation.rules.window import has_closed, span_tests
+from automation.rules.tally import build_tally
+from automation.rules.where import join_products, where_tests
+from automation.rules.window import has_ended, span_tests
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -72,11 +72,11 @@ class Did:
 
     def matching(self, data: Snapshot) -> ir.Table:
         """Raises `ConfigurationError` for an unknown attribute, or one that can't be compared like this."""
-        return who_did(self.options.did, self.options, data)
+        return select_customers(self.options.did, self.options, data)
 
     def tally(self, data: Snapshot) -> Tally | None:
         """The same as one test of a customer's events, where it is one."""
-        return tally(self.options.did, self.options, data)
+        return build_tally(self.options.did, self.options, data)
 
 
 class DidNotOptions(Behaviour):
@@ -108,25 +108,25 @@ class DidNot:
 
     def complement_of(self, data: Snapshot) -> ir.Table | None:
         """Those for whom it does not hold; None while a span isn't over, when it holds for nobody."""
-        return who_did(self.options.did_not, self.options, data) if self._has_closed(data) else None
+        return select_customers(self.options.did_not, self.options, data) if self._has_closed(data) else None
 
     def tally(self, data: Snapshot) -> Tally | None:
         """`complement_of` as one test of a customer's events, where it is one."""
-        found = tally(self.options.did_not, self.options, data) if self._has_closed(data) else None
+        found = build_tally(self.options.did_not, self.options, data) if self._has_closed(data) else None
         return None if found is None else replace(found, negated=True)
 
     def _has_closed(self, data: Snapshot) -> bool:
         spans = (self.options, self.options.first, self.options.last)
-        return all(has_closed(span, data) for span in spans if span is not None)
+        return all(has_ended(span, data) for span in spans if span is not None)
 
 
-def who_did(event: str, options: Behaviour, data: Snapshot) -> ir.Table:
+def select_customers(event: str, options: Behaviour, data: Snapshot) -> ir.Table:
     """customer_id, distinct: choose the events, then group them only if they must be looked at together."""
     if options.product is not None:
         raise ConfigurationError("product: same needs a campaign that starts with a product, which is not built yet")
-    known = with_products(data.events, options.attributes(), data)
+    known = join_products(data.events, options.attributes(), data)
     spans, tests = span_tests(known.occurred_at, options, data), where_tests(known, options.where, data)
-    events = filter_local(known.filter(known.type == event, *spans, *tests), options, data)
+    events = filter_local_time(known.filter(known.type == event, *spans, *tests), options, data)
     after = options.then or options.then_not
     if after is not None:
         events = filter_followed(events, known, after, data, absent=options.then is None)

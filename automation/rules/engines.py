@@ -12,49 +12,49 @@ from typing import TYPE_CHECKING, Any
 
 from automation.contracts import Snapshot
 from automation.fetching import fetch
-from automation.rules.leaf_set import Identity, LeafSet, mark
+from automation.rules.leaf_set import Identity, LeafSet, mark_leaves
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
     from ibis.backends.duckdb import Backend
 
 
-def home(data: Snapshot) -> Backend:
+def local_engine(data: Snapshot) -> Backend:
     """Our own DuckDB: the one with the profiles."""
     found: Backend = data.profiles.get_backend()
     return found
 
 
-def away(data: Snapshot) -> frozenset[str]:
+def remote_tables(data: Snapshot) -> frozenset[str]:
     """The tables that are on another engine."""
-    here = home(data)
+    here = local_engine(data)
     tables = {"customers": data.customers, "products": data.products, "events": data.events}
     return frozenset(name for name, table in tables.items() if table.get_backend() is not here)
 
 
-def customers_here(data: Snapshot) -> ir.Table:
+def local_customers(data: Snapshot) -> ir.Table:
     """The customers with their traits, in our DuckDB."""
-    return fetch(data.customers, home(data)) if "customers" in away(data) else data.customers
+    return fetch(data.customers, local_engine(data)) if "customers" in remote_tables(data) else data.customers
 
 
-def mark_apart(
+def mark_across_engines(
     customers: ir.Table, sets: Mapping[Identity, LeafSet], data: Snapshot, required: Mapping[Identity, bool]
 ) -> tuple[ir.Table, dict[Identity, Any]]:
     """`leaf_set.mark` over two engines: first the leaves that the shop's engine can evaluate, then the others here."""
-    elsewhere = away(data)
+    elsewhere = remote_tables(data)
     there = {key: one for key, one in sets.items() if one.reads <= elsewhere} if "customers" in elsewhere else {}
-    people, found = mark(customers, there, data, {key: truth for key, truth in required.items() if key in there})
+    people, found = mark_leaves(customers, there, data, {key: truth for key, truth in required.items() if key in there})
     names = {key: f"there_{n}" for n, key in enumerate(there)}
     asked = people.select("customer_id", **{names[key]: value for key, value in found.items()})
-    answered = fetch(asked, home(data)) if "customers" in elsewhere else asked
+    answered = fetch(asked, local_engine(data)) if "customers" in elsewhere else asked
     rest = {key: one for key, one in sets.items() if key not in there}
     here = _fetched(data, elsewhere & frozenset().union(*(one.reads for one in rest.values())))
     needed = {key: truth for key, truth in required.items() if key in rest}
-    local, values = mark(answered, rest, here, needed, kept=tuple(names.values()))
+    local, values = mark_leaves(answered, rest, here, needed, kept=tuple(names.values()))
     return local, {**values, **{key: local[name] for key, name in names.items()}}
 
 
 def _fetched(data: Snapshot, names: frozenset[str]) -> Snapshot:
     """The snapshot with copies of these tables in our DuckDB."""
-    tables: dict[str, Any] = {name: fetch(getattr(data, name), home(data)) for name in sorted(names)}
+    tables: dict[str, Any] = {name: fetch(getattr(data, name), local_engine(data)) for name in sorted(names)}
     return replace(data, **tables)

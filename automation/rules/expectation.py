@@ -19,11 +19,11 @@ from automation.rules.attributes import Kind, day_start
 from automation.rules.behaviour import Behaviour
 from automation.rules.compiler import evaluate
 from automation.rules.operators import Operators
-from automation.rules.segments import referred_segments, with_segments
+from automation.rules.segments import with_segments
 from automation.rules.trait import TraitOptions
 from automation.rules.values import parse_day
 from automation.types.campaign import Campaign, Expectation
-from automation.types.condition import Condition, Leaf, leaves
+from automation.types.condition import Condition, Leaf, leaves, referred_segments
 from automation.types.profile import PROFILE_COLUMNS
 from automation.types.quantity import Money
 from automation.types.schema import CUSTOMERS, EVENTS, PRODUCTS
@@ -55,7 +55,7 @@ class LeafValue:
 
 
 @dataclass(frozen=True)
-class Check:
+class ExpectationResult:
     """How one expectation came out, in words; no leaves where the audience could not be evaluated."""
 
     expectation: Expectation
@@ -66,7 +66,7 @@ class Check:
 
 def check_expectations(
     campaign: Campaign, registry: Registry, *, timezone: str, segments: Mapping[str, Condition]
-) -> list[Check]:
+) -> list[ExpectationResult]:
     """Evaluate the audience's condition for every made-up customer, at noon of the day in the shop's zone.
 
     The customer has the traits given and no others, did nothing, and is in no model's segment; `top` and `sample` are
@@ -99,18 +99,18 @@ def _check(
     connection: Backend,
     timezone: str,
     segments: Mapping[str, Condition],
-) -> Check:
+) -> ExpectationResult:
     everything = [condition, *segments.values()]
-    unlearned = {name: _nobody for name in referred_segments(everything) if name not in segments}
+    unlearned = {name: _nobody for name in referred_segments(*everything) if name not in segments}
     try:
         data = _imagine(expectation, everything, connection, timezone)
         data = with_segments(data, segments, unlearned, registry)
         row = evaluate([condition], data, registry).to_polars().row(0, named=True)
     except ConfigurationError as error:
-        return Check(expectation, False, f"it can't be told: {error}")
+        return ExpectationResult(expectation, False, f"it can't be told: {error}")
     values = tuple(LeafValue(leaf.path, leaf.text, row[f"leaf_{n}"]) for n, leaf in enumerate(leaves(condition)))
     passed = row["holds_0"] == (expectation.outcome == "in_audience")
-    return Check(expectation, passed, _words(expectation, row["holds_0"], passed, values), values)
+    return ExpectationResult(expectation, passed, _words(expectation, row["holds_0"], passed, values), values)
 
 
 def _words(expectation: Expectation, member: bool, passed: bool, values: Sequence[LeafValue]) -> str:
@@ -140,7 +140,7 @@ def _imagine(expectation: Expectation, conditions: Sequence[Condition], connecti
 
 
 def _customer(traits: Mapping[str, Any], found: Sequence[Leaf], timezone: str) -> pl.DataFrame:
-    asked = {o.trait: evident_kind(o) for leaf in found if isinstance(o := leaf.options, TraitOptions)}
+    asked = {o.trait: infer_kind(o) for leaf in found if isinstance(o := leaf.options, TraitOptions)}
     given = {name: _kind_of(value) for name, value in traits.items() if value is not None}
     meant = {name: kind for name, kind in asked.items() if kind in ("number", "date")}
     kinds: dict[str, str] = {**asked, **given, **meant, **CUSTOMERS.columns}
@@ -164,10 +164,10 @@ def _attribute_kind(name: str, options: Behaviour) -> Kind:
         return "number"
     if options.most is not None and name == options.most.column:
         return _kind_of(options.most.values[0])
-    return evident_kind(tests[0]) if tests else "text"
+    return infer_kind(tests[0]) if tests else "text"
 
 
-def evident_kind(operators: Operators) -> Kind:
+def infer_kind(operators: Operators) -> Kind:
     """The kind of value that the comparison is meant for, as far as it shows."""
     match operators.operator:
         case "at_least" | "at_most" | "more_than" | "less_than":

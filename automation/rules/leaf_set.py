@@ -12,7 +12,7 @@ from automation.contracts import ComplementRule, PredicateRule, Rule, Snapshot, 
 from automation.contracts.answers import check_matching
 from automation.errors import ConfigurationError
 from automation.plugin_manager import Registry
-from automation.rules.tally import group_events
+from automation.rules.tally import tally_events
 from automation.types.condition import Leaf
 
 if TYPE_CHECKING:
@@ -62,17 +62,17 @@ class LeafSet:
             raise ConfigurationError(f"{self.leaf.path}: {error}") from error
 
 
-def identity(leaf: Leaf) -> Identity:
+def leaf_identity(leaf: Leaf) -> Identity:
     """What makes two leaves the same question."""
     return leaf.key, repr(leaf.options)
 
 
-def leaf_sets(found: Sequence[Leaf], registry: Registry) -> dict[Identity, LeafSet]:
+def build_leaf_sets(found: Sequence[Leaf], registry: Registry) -> dict[Identity, LeafSet]:
     """Every different leaf with its rule, in order of first appearance."""
     sets: dict[Identity, LeafSet] = {}
     for leaf in found:
-        if identity(leaf) not in sets:
-            sets[identity(leaf)] = LeafSet(leaf, registry.find("rules", leaf.key)(leaf.options))
+        if leaf_identity(leaf) not in sets:
+            sets[leaf_identity(leaf)] = LeafSet(leaf, registry.find("rules", leaf.key)(leaf.options))
     return sets
 
 
@@ -85,7 +85,7 @@ class _Marking:
     required: Mapping[Identity, bool]
 
 
-def mark(
+def mark_leaves(
     customers: ir.Table,
     sets: Mapping[Identity, LeafSet],
     data: Snapshot,
@@ -153,7 +153,7 @@ def _group_tallies(sets: Mapping[Identity, LeafSet], data: Snapshot) -> list[dic
 def _mark_tallies(people: ir.Table, together: Mapping[Identity, Tally], marking: _Marking) -> ir.Table:
     """The people whose events meet what is required, with a mark for each of the other tallies."""
     names, required = marking.names, marking.required
-    grouped = group_events([(names[key], tally) for key, tally in together.items()], marking.data)
+    grouped = tally_events([(names[key], tally) for key, tally in together.items()], marking.data)
     did = {names[key]: required[key] != tally.negated for key, tally in together.items() if key in required}
     if any(did.values()):
         met = grouped.filter(*(grouped[name] if truth else ~grouped[name] for name, truth in did.items()))

@@ -9,7 +9,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, available_timezones
 
-from automation.rules.window import bounds
+from automation.rules.window import span_bounds
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -42,7 +42,7 @@ def local_days(data: Snapshot) -> ir.Table:
     return ibis.memtable(days.filter((pl.col("day") != home) & (data.today is None)))
 
 
-def celebrated(today: date, days: int) -> set[tuple[int, int]]:
+def list_birthdays(today: date, days: int) -> set[tuple[int, int]]:
     """The birthdays (month, day) celebrated on one of the `days` days from `today` on.
 
     29 February is celebrated on 28 February in common years.
@@ -52,11 +52,11 @@ def celebrated(today: date, days: int) -> set[tuple[int, int]]:
     return {(day.month, day.day) for day in window} | leap
 
 
-def filter_local(events: ir.Table, options: Behaviour, data: Snapshot) -> ir.Table:
+def filter_local_time(events: ir.Table, options: Behaviour, data: Snapshot) -> ir.Table:
     """The events on the asked weekdays and hours of the customer's own clock, as it was then."""
     if options.weekday is None and options.time_of_day is None:
         return events
-    start, _ = bounds(options, data)
+    start, _ = span_bounds(options, data)
     placed = _with_local_second(events, start, data)
     tests = []
     if options.weekday is not None:
@@ -78,13 +78,13 @@ def _with_local_second(events: ir.Table, start: datetime | None, data: Snapshot)
     import ibis
 
     years = _OLDEST_RULES if start is None else start.year, data.as_of.year
-    periods, numbers = stretched_offsets(*years), zone_numbers()
+    periods, numbers = bucketed_offsets(*years), zone_numbers()
     home = numbers.filter(numbers["timezone"] == data.timezone)["zone_number"].item()
     people = data.customers.select("customer_id", "timezone").left_join(ibis.memtable(numbers), "timezone")
     people = people.select("customer_id", zone_number=people.zone_number.fill_null(home))
     on_duckdb = data.events.get_backend().name == "duckdb"
     placed = events.mutate(utc_second=_whole_seconds(events.occurred_at, on_duckdb=on_duckdb))
-    first, last = (stretch(datetime(year, 1, 1, tzinfo=UTC)) for year in (years[0], years[1] + 1))
+    first, last = (time_bucket(datetime(year, 1, 1, tzinfo=UTC)) for year in (years[0], years[1] + 1))
     stretches = (placed.utc_second / _STRETCH).floor().cast("int64")
     placed = placed.mutate(stretch=ibis.least(ibis.greatest(stretches, first), last)).inner_join(people, "customer_id")
     placed = placed.mutate(place=placed.zone_number * _STRETCHES + placed.stretch)
@@ -94,20 +94,20 @@ def _with_local_second(events: ir.Table, start: datetime | None, data: Snapshot)
     return placed.mutate(local_second=placed.utc_second + placed.utc_offset)
 
 
-def stretch(at: datetime) -> int:
+def time_bucket(at: datetime) -> int:
     """The number of the stretch of time, a quarter of a year or so, in which the instant lies."""
     return math.floor(at.timestamp() / _STRETCH)
 
 
 @lru_cache(maxsize=8)
-def stretched_offsets(first: int, last: int) -> pl.DataFrame:
+def bucketed_offsets(first: int, last: int) -> pl.DataFrame:
     """`place`, `since`, `until`, `utc_offset`: `local_offsets` by the number of the zone and of the `stretch`.
 
     There is a row for each stretch from the first year's to the end of the last that a period is part of.
     """
     import polars as pl
 
-    begin, end = (stretch(datetime(year, 1, 1, tzinfo=UTC)) for year in (first, last + 1))
+    begin, end = (time_bucket(datetime(year, 1, 1, tzinfo=UTC)) for year in (first, last + 1))
     seconds = (pl.col(name).dt.timestamp("ms") / 1_000 for name in ("since", "until"))
     since, until = ((second / _STRETCH).floor().cast(pl.Int64).clip(begin, end) for second in seconds)
     offsets = local_offsets(first, last).with_columns(stretch=pl.int_ranges(since, until + 1)).explode("stretch")

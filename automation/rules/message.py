@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from automation import event_types
 from automation.contracts import Options, Snapshot
-from automation.rules.window import Lookback, Span, within
+from automation.rules.window import Lookback, Span, filter_span
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -72,14 +72,14 @@ class Message:
         said = self.options.message
         if said.was in _EVENTS:
             answers = _of_campaign(data.events.filter(data.events.type.isin(_EVENTS[said.was])), said, data)
-            rows = within(answers, "occurred_at", self.options, data)
+            rows = filter_span(answers, "occurred_at", self.options, data)
         else:
-            rows = within(received(data, said.campaign), "decided_at", self.options, data)
+            rows = filter_span(select_message_decisions(data, said.campaign), "decided_at", self.options, data)
             rows = rows if said.was == "received" else _converted(rows, said.goal or Goal(), data)
         return rows.select("customer_id").distinct()
 
 
-def received(data: Snapshot, campaign: str | None) -> ir.Table:
+def select_message_decisions(data: Snapshot, campaign: str | None) -> ir.Table:
     """The decisions to send a message, of one campaign or of all."""
     rows = data.decisions.filter(data.decisions.outcome == "message")
     return rows if campaign is None else rows.filter(rows.campaign == campaign)
@@ -88,7 +88,7 @@ def received(data: Snapshot, campaign: str | None) -> ir.Table:
 def _of_campaign(answers: ir.Table, said: Mailing, data: Snapshot) -> ir.Table:
     if said.campaign is None:
         return answers
-    sent = received(data, said.campaign)
+    sent = select_message_decisions(data, said.campaign)
     theirs = answers.message_id.isin(sent.filter(sent.message_id.notnull()).message_id).fill_null(False)
     if "campaign" in answers.columns:
         theirs |= (answers.campaign == said.campaign).fill_null(False)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import BaseModel, Field
 
 from automation.contracts import Options, Snapshot
-from automation.rules.message import received
-from automation.rules.window import Lookback, Span, within
+from automation.rules.message import select_message_decisions
+from automation.rules.window import Lookback, Span, filter_span
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -42,5 +42,5 @@ class NotContacted:
     def complement_of(self, data: Snapshot) -> ir.Table:
         """Those who were contacted."""
         span = Span(in_the_last=self.options.not_contacted)
-        rows = within(received(data, self.options.campaign), "decided_at", span, data)
+        rows = filter_span(select_message_decisions(data, self.options.campaign), "decided_at", span, data)
         return rows.select("customer_id").distinct()

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, BeforeValidator, Field, StrictBool, model_validator
 
 from automation.contracts import Options
-from automation.rules.values import Day, Items, Number, Pattern, Range, SomeTime, Text, Value, Values
+from automation.rules.values import Day, Items, Number, Pattern, PositiveDuration, Range, Text, Value, Values
 from automation.types.quantity import Duration, format_duration
 
 Scalar = bool | int | float | str
@@ -19,32 +19,32 @@ def parse_anniversary(value: object) -> object:
     """`today`, or `{in_the_next: 7d}`."""
     if value == "today":
         return {"in_the_next": "1d"}
-    if isinstance(value, Mapping | Upcoming):
+    if isinstance(value, Mapping | UpcomingDays):
         return value
     raise ValueError(f"{value!r} is not an anniversary; write today or {{in_the_next: 7d}}")
 
 
-class Upcoming(Options):
+class UpcomingDays(Options):
     """The days from today on: `{in_the_next: 7d}` is today and the six days after it."""
 
     in_the_next: Duration
 
     @model_validator(mode="after")
-    def _whole_days(self) -> Upcoming:
+    def _whole_days(self) -> UpcomingDays:
         if self.in_the_next % timedelta(days=1) or not timedelta(days=1) <= self.in_the_next <= timedelta(days=366):
             written = format_duration(self.in_the_next)
             raise ValueError(f"in_the_next is {written}; an anniversary wants whole days, from 1d to 366d")
         return self
 
 
-class Around(Options):
+class RelativeSpan(Options):
     """A span that ends or begins now: `{in_the_last: 30d}` or `{in_the_next: 30d}`."""
 
-    in_the_last: Annotated[Duration, SomeTime] | None = None
-    in_the_next: Annotated[Duration, SomeTime] | None = None
+    in_the_last: Annotated[Duration, PositiveDuration] | None = None
+    in_the_next: Annotated[Duration, PositiveDuration] | None = None
 
     @model_validator(mode="after")
-    def _one_side(self) -> Around:
+    def _one_side(self) -> RelativeSpan:
         if (self.in_the_last is None) == (self.in_the_next is None):
             raise ValueError("within wants one span: {in_the_last: 30d} or {in_the_next: 30d}")
         return self
@@ -81,8 +81,8 @@ class Operators(Options):
     exists: StrictBool | None = None
     before: Day | None = None
     after: Day | None = None
-    within: Around | None = None
-    older_than: Annotated[Duration, SomeTime] | None = None
+    within: RelativeSpan | None = None
+    older_than: Annotated[Duration, PositiveDuration] | None = None
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Operators:
@@ -113,11 +113,11 @@ class CustomerOperators(Operators):
     NAMES: ClassVar[tuple[str, ...]] = (*Operators.NAMES, "anniversary")
 
     anniversary: Annotated[
-        Upcoming | None, BeforeValidator(parse_anniversary, json_schema_input_type=Literal["today"] | Upcoming)
+        UpcomingDays | None, BeforeValidator(parse_anniversary, json_schema_input_type=Literal["today"] | UpcomingDays)
     ] = None
 
 
-def as_operators(written: object) -> object:
+def parse_attribute_test(written: object) -> object:
     """The short forms of `where`: a value means `is`, a list means `in`."""
     if isinstance(written, Mapping | BaseModel):
         return written
@@ -128,8 +128,8 @@ def _field(name: str) -> str:
     return f"{name}_" if name in ("is", "in") else name
 
 
-Tested = Annotated[
+AttributeTest = Annotated[
     Operators,
-    BeforeValidator(as_operators, json_schema_input_type=Scalar | list[Scalar] | Operators),
+    BeforeValidator(parse_attribute_test, json_schema_input_type=Scalar | list[Scalar] | Operators),
 ]
 """A value to be equal to, a list to be in, or a mapping with one operator."""

@@ -11,7 +11,7 @@ _PARTS = re.compile(r"\[(?:\\.|[^\]\\])+\]|\\.|\.")
 _CLASS = re.compile(r"\\([dws])")
 
 
-def portable(pattern: str) -> str:
+def make_portable(pattern: str) -> str:
     """The pattern without what engines read in their own ways.
 
     PostgreSQL's dot takes a line break and its `\\w` every alphabet; Java's dot leaves out four further characters.

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from automation.contracts import Snapshot
 from automation.rules.attributes import find_attribute
-from automation.rules.comparing import holds
+from automation.rules.comparison import compare
 from automation.rules.operators import Operators
 
 if TYPE_CHECKING:
@@ -47,4 +47,4 @@ class Profile:
         fields = data.profiles.select("customer_id", field=found.column)
         profiled = data.customers.select("customer_id").left_join(fields, "customer_id")
         attribute = replace(found, column=profiled.field, currency=None)
-        return profiled.filter(holds(attribute, self.options, data)).select("customer_id")
+        return profiled.filter(compare(attribute, self.options, data)).select("customer_id")

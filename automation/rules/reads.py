@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from automation.config.settings_file import segments_named
 from automation.contracts import tables_read
 from automation.plugin_manager import Registry
 from automation.types.campaign import Campaign
-from automation.types.condition import Condition, leaves
+from automation.types.condition import Condition, leaves, referred_segments
 from automation.types.profile import PROFILE_COLUMNS
 
 _WITH_DECISIONS = frozenset({"decisions", "segments"})
@@ -57,6 +56,6 @@ def _looks(condition: Condition, segments: Mapping[str, Condition]) -> bool:
 
 def _with_segments(condition: Condition, segments: Mapping[str, Condition]) -> Iterator[Condition]:
     yield condition
-    for name in segments_named(condition):
+    for name in referred_segments(condition):
         if name in segments:
             yield from _with_segments(segments[name], segments)

@@ -1,21 +1,22 @@
-"""Named segments as tables: config.yaml's conditions, and the sets that models label or score."""
+"""Named segments as tables: the conditions of config.yaml, and the sets that models label or score."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import ibis
 import polars as pl
 
+from automation.config.reference_loops import find_loops
 from automation.contracts import Snapshot
 from automation.contracts.answers import check_members
 from automation.errors import ConfigurationError, ContractError
 from automation.plugin_manager import Registry
-from automation.rules.compiler import members_of
-from automation.rules.engines import home
-from automation.types.condition import Condition, leaves
+from automation.rules.compiler import select_members
+from automation.rules.engines import local_engine
+from automation.types.condition import Condition, referred_segments
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -27,10 +28,10 @@ _DDL = "(customer_id VARCHAR NOT NULL, label VARCHAR, score DOUBLE, reasons VARC
 
 
 class SegmentTables(Mapping[str, "ir.Table"]):
-    """customer_id, label String?, score Float64?, reasons array<string> of every segment; made when first asked for.
+    """Each segment's customer_id, label String?, score Float64?, reasons array<string>; created on first access.
 
-    A condition stays a lazy query. A model's set is written once into a table of the snapshot's database, which stays
-    until `drop`.
+    A condition stays a lazy query. A model's set is written once, into a table of the snapshot's database, and stays
+    there until `drop`.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class SegmentTables(Mapping[str, "ir.Table"]):
         return len({**self._conditions, **self._scored})
 
     def drop(self) -> None:
-        """Give back the memory of the models' sets; the tables made so far can't be read any more."""
+        """Drop the tables of the models' sets to free their memory; they can't be read afterwards."""
         for name in self._scored:
             table = self._made.pop(name, None)
             if table is not None:
@@ -70,42 +71,22 @@ class SegmentTables(Mapping[str, "ir.Table"]):
 def with_segments(
     data: Snapshot, conditions: Mapping[str, Condition], scored: Mapping[str, Assign], registry: Registry
 ) -> Snapshot:
-    """The snapshot, its `segments` computed from itself. Raises `ConfigurationError` for a circle or a shared name."""
-    loop = segment_loop(conditions)
+    """The snapshot with its `segments`, computed from the snapshot itself.
+
+    Raises `ConfigurationError` for a segment that refers to itself, or for a name that a condition and a model share.
+    """
+    references = {name: referred_segments(condition) for name, condition in conditions.items()}
+    loop = next(find_loops(references), None)
     if loop is not None:
-        raise ConfigurationError(f"segments: {' → '.join(loop)} is a circle; a segment can't be made of itself")
+        raise ConfigurationError(f"segments: a segment refers to itself: {' → '.join(loop)}")
     shared = sorted(conditions.keys() & scored.keys())
     if shared:
-        raise ConfigurationError(f"segments: {', '.join(shared)} is also the name of a model; rename one of them")
+        raise ConfigurationError(f"segments: {', '.join(shared)}: a model has the same name; rename one of them")
     return SegmentTables(data, conditions, scored, registry).data
 
 
-def segment_loop(conditions: Mapping[str, Condition]) -> tuple[str, ...] | None:
-    """The first circle of segments that refer to each other, its first name repeated at the end."""
-    finished: set[str] = set()
-
-    def follow(name: str, way: tuple[str, ...]) -> tuple[str, ...] | None:
-        if name in way:
-            return (*way[way.index(name) :], name)
-        if name in finished or name not in conditions:
-            return None
-        for other in referred_segments([conditions[name]]):
-            if (loop := follow(other, (*way, name))) is not None:
-                return loop
-        finished.add(name)
-        return None
-
-    return next((loop for name in conditions if (loop := follow(name, ())) is not None), None)
-
-
-def referred_segments(conditions: Sequence[Condition]) -> list[str]:
-    """The names that the conditions' own leaves refer to, in their order."""
-    found = [leaf for condition in conditions for leaf in leaves(condition) if leaf.key == "segment"]
-    return list(dict.fromkeys(str(vars(leaf.options)["segment"]) for leaf in found))
-
-
 def _select_members(condition: Condition, data: Snapshot, registry: Registry) -> ir.Table:
-    return members_of(condition, data, registry).select(
+    return select_members(condition, data, registry).select(
         "customer_id",
         label=ibis.null("string"),
         score=ibis.null("float64"),
@@ -114,8 +95,8 @@ def _select_members(condition: Condition, data: Snapshot, registry: Registry) ->
 
 
 def _keep(name: str, frames: Iterator[pl.DataFrame], data: Snapshot) -> ir.Table:
-    """Write the frames as they come, on a cursor of its own: the model may still be reading from the snapshot."""
-    backend = home(data)
+    """Write the frames as they arrive, on a separate cursor: the model may still be reading from the snapshot."""
+    backend = local_engine(data)
     table = ibis.util.gen_name("segment")
     cursor = backend.con.cursor()
     try:

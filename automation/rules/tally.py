@@ -9,17 +9,17 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from automation.contracts import Snapshot, Tally
+from automation.rules.aggregates import aggregate_tests
 from automation.rules.attributes import has_attribute
 from automation.rules.behaviour import Behaviour
-from automation.rules.counted import aggregate_tests
 from automation.rules.where import where_tests
-from automation.rules.window import bounds, span_tests
+from automation.rules.window import span_bounds, span_tests
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 
-def tally(event: str, options: Behaviour, data: Snapshot) -> Tally | None:
+def build_tally(event: str, options: Behaviour, data: Snapshot) -> Tally | None:
     """None where it takes more than the customer's own events, each by itself."""
     further = ("product", "then", "then_not", "weekday", "time_of_day", "most")
     if any(getattr(options, name) is not None for name in further):
@@ -34,14 +34,14 @@ def tally(event: str, options: Behaviour, data: Snapshot) -> Tally | None:
         inside = ibis.and_(*chosen) if chosen else None
         return ibis.and_(_happened(events, options, data, inside), *aggregate_tests(events, options, data, inside))
 
-    return Tally(event, *bounds(options, data), holds)
+    return Tally(event, *span_bounds(options, data), holds)
 
 
 def _happened(events: ir.Table, options: Behaviour, data: Snapshot, inside: Any) -> Any:
     """Whether any event is inside: by the newest or the oldest where that says it, which several rules share."""
     import ibis
 
-    start, end = bounds(options, data)
+    start, end = span_bounds(options, data)
     if options.where or (start is not None and end is not None):
         return events.occurred_at.max(where=inside).notnull()
     if start is not None:
@@ -49,7 +49,7 @@ def _happened(events: ir.Table, options: Behaviour, data: Snapshot, inside: Any)
     return ibis.literal(True) if end is None else events.occurred_at.min() < ibis.literal(end)
 
 
-def group_events(tallies: Collection[tuple[str, Tally]], data: Snapshot) -> ir.Table:
+def tally_events(tallies: Collection[tuple[str, Tally]], data: Snapshot) -> ir.Table:
     """`tally_customer`, and a Boolean without nulls for every named tally: all of one event type."""
     import ibis
 

@@ -11,9 +11,9 @@ from pydantic import BaseModel, Field
 from automation.contracts import Snapshot
 from automation.errors import ConfigurationError
 from automation.rules.attributes import Attribute, find_attribute
-from automation.rules.comparing import holds
-from automation.rules.local_time import celebrated, local_days
-from automation.rules.operators import CustomerOperators, Upcoming
+from automation.rules.comparison import compare
+from automation.rules.local_time import list_birthdays, local_days
+from automation.rules.operators import CustomerOperators, UpcomingDays
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -76,10 +76,10 @@ class Trait:
         """The same as a test of `customers`, null for false; None where it takes more than the customer's own row."""
         if self.options.anniversary is not None:
             return None
-        return holds(find_attribute(customers, self.options.trait, "trait"), self.options, data)
+        return compare(find_attribute(customers, self.options.trait, "trait"), self.options, data)
 
 
-def _celebrating(attribute: Attribute, when: Upcoming, data: Snapshot) -> ir.Table:
+def _celebrating(attribute: Attribute, when: UpcomingDays, data: Snapshot) -> ir.Table:
     import ibis
 
     if attribute.kind != "date":
@@ -95,7 +95,7 @@ def _celebrating(attribute: Attribute, when: Upcoming, data: Snapshot) -> ir.Tab
     conditions = [
         (born.today == home + timedelta(days=shift))
         & born.month_day.isin(
-            sorted(100 * month + day for month, day in celebrated(home + timedelta(days=shift), count))
+            sorted(100 * month + day for month, day in list_birthdays(home + timedelta(days=shift), count))
         )
         for shift in range(-2, 3)
     ]

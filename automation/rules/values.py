@@ -180,5 +180,5 @@ Pattern = Annotated[
     str, BeforeValidator(parse_pattern), WithJsonSchema({"type": "string", "examples": ["[A-Z]{2}[0-9]+"]})
 ]
 Text = Annotated[str, Field(min_length=1, strict=True)]
-SomeTime = AfterValidator(_some_time)
+PositiveDuration = AfterValidator(_some_time)
 """Refuses a duration of nothing."""

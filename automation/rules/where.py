@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from automation.contracts import Snapshot
 from automation.errors import ConfigurationError
 from automation.rules.attributes import Attribute, find_attribute, has_attribute, near_misses
-from automation.rules.comparing import holds
+from automation.rules.comparison import compare
 from automation.rules.operators import Operators
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ _CURRENCY = f"{_PRODUCT}_currency"
 _OWN = ("customer_id", "type", "occurred_at", "product_id", "order_id", "currency")  # what rules ask of any event
 
 
-def with_products(events: ir.Table, names: Collection[str], data: Snapshot) -> ir.Table:
+def join_products(events: ir.Table, names: Collection[str], data: Snapshot) -> ir.Table:
     """The events, and those attributes of their products that they don't have themselves.
 
     An attribute of both events and products is the event's. Without a (known) product, an event's product attributes
@@ -55,4 +55,4 @@ def find_event_attribute(events: ir.Table, name: str, data: Snapshot) -> Attribu
 
 def where_tests(events: ir.Table, where: Mapping[str, Operators], data: Snapshot) -> list[ir.BooleanValue]:
     """What an event's attributes must meet. Raises `ConfigurationError`."""
-    return [holds(find_event_attribute(events, name, data), test, data) for name, test in where.items()]
+    return [compare(find_event_attribute(events, name, data), test, data) for name, test in where.items()]

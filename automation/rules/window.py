@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, WithJsonSchema, model_validator
 
 from automation.contracts import Options, Snapshot
 from automation.rules.attributes import day_end, day_start, earlier
-from automation.rules.values import Day, SomeTime, parse_day
+from automation.rules.values import Day, PositiveDuration, parse_day
 from automation.types.quantity import Duration
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def parse_days(value: object) -> tuple[date, date]:
     return first, last
 
 
-Lookback = Annotated[Duration, SomeTime]
+Lookback = Annotated[Duration, PositiveDuration]
 """A duration that ends at `as_of` and is longer than nothing."""
 
 Days = Annotated[
@@ -63,17 +63,17 @@ class Span(Options):
         return self
 
 
-class SomeSpan(Span):
+class RequiredSpan(Span):
     """Exactly one of: `in_the_last` a duration, `between` two days, `before` or `after` a day."""
 
     @model_validator(mode="after")
-    def _not_none(self) -> SomeSpan:
+    def _not_none(self) -> RequiredSpan:
         if all(getattr(self, name) is None for name in _SPANS):
             raise ValueError(f"say when; one of {', '.join(_SPANS)}")
         return self
 
 
-def bounds(span: Span, data: Snapshot) -> tuple[datetime | None, datetime | None]:
+def span_bounds(span: Span, data: Snapshot) -> tuple[datetime | None, datetime | None]:
     """The half-open span [start, end) in UTC; None where it is open."""
     if span.in_the_last is not None:
         return earlier(data.as_of, span.in_the_last), None
@@ -88,21 +88,21 @@ def span_tests(instant: Any, span: Span, data: Snapshot) -> list[Any]:
     """What the column's instant must meet to be in the span; nothing where that is open at both ends."""
     import ibis
 
-    start, end = bounds(span, data)
+    start, end = span_bounds(span, data)
     tests = [] if start is None else [instant >= ibis.literal(start)]
     return tests if end is None else [*tests, instant < ibis.literal(end)]
 
 
-def within(rows: ir.Table, column: str, span: Span, data: Snapshot) -> ir.Table:
+def filter_span(rows: ir.Table, column: str, span: Span, data: Snapshot) -> ir.Table:
     """The rows of the span."""
     tests = span_tests(rows[column], span, data)
     return rows.filter(*tests) if tests else rows
 
 
-def has_closed(span: Span, data: Snapshot) -> bool:
+def has_ended(span: Span, data: Snapshot) -> bool:
     """Whether the span is over, so that an absence can be told: what has not happened may still happen.
 
     What has no end of its own ends at `as_of`, and must have begun.
     """
-    start, end = bounds(span, data)
+    start, end = span_bounds(span, data)
     return (end or start or data.as_of) <= data.as_of

@@ -8,7 +8,7 @@ from dataclasses import replace
 from automation.errors import ConfigurationError
 from automation.pipeline.caps import CapRule, CompetingRun, cap_rules
 from automation.pipeline.decide import RunContext
-from automation.rules.compiler import audience
+from automation.rules.compiler import select_audience
 from automation.rules.reads import reads_decisions
 from automation.schedule.upcoming import UpcomingRun, upcoming_runs
 from automation.store import launches
@@ -58,7 +58,7 @@ def _competing(workspace: Workspace, warehouse: Warehouse, run: UpcomingRun) -> 
     versions = active_versions(workspace)
     decided = reads_decisions(campaign, workspace.project.registry)
     data = snapshot(workspace, warehouse, workspace.clock.now(), with_decisions=decided, versions=versions)
-    members = audience(campaign.audience, data, workspace.project.registry, salt=f"{campaign.name}:upcoming")
+    members = select_audience(campaign.audience, data, workspace.project.registry, salt=f"{campaign.name}:upcoming")
     return CompetingRun(
         campaign=campaign.name,
         topic=campaign.topic,

@@ -14,7 +14,7 @@ import polars as pl
 
 from automation.pipeline.audience import Frozen, freeze
 from automation.pipeline.decide import Decided, RunContext, decide, recheck_caps
-from automation.rules.costs import RuleCost, costs
+from automation.rules.costs import RuleCost, measure_costs
 from automation.rules.reads import offer_conditions, reads_decisions
 from automation.runner import guards
 from automation.runner.competing_runs import with_competing_runs
@@ -89,7 +89,7 @@ def plan(
         with tempfile.TemporaryDirectory() as folder:
             frozen, run, members = _freeze(workspace, warehouse, campaign, Path(folder))
             run = with_competing_runs(workspace, warehouse, LaunchedCampaigns(workspace.project), run)
-            found_costs = costs([campaign.audience.condition], run.data, workspace.project.registry)
+            found_costs = measure_costs([campaign.audience.condition], run.data, workspace.project.registry)
             with Rendering(workspace, campaign, preflight, sum(map(len, members))) as rendering:
                 planned = _plan_batches(workspace, run, frozen, members, samples, progress, rendering)
             if links:

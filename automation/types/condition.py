@@ -42,6 +42,12 @@ def leaves(condition: Condition) -> Iterator[Leaf]:
             yield from leaves(part)
 
 
+def referred_segments(*conditions: Condition) -> list[str]:
+    """The segments that rules of the conditions name, each once, in order; not those that these segments name."""
+    found = (getattr(leaf.options, "segment", None) for condition in conditions for leaf in leaves(condition))
+    return list(dict.fromkeys(name for name in found if isinstance(name, str)))
+
+
 @dataclass(frozen=True)
 class Audience:
     """A condition, then at most one of `top` (by a score) and `sample`, applied last."""

@@ -17,7 +17,7 @@ from unit.rules.strategies import INSTANTS, TRAITS, conditions, leaves, shops
 from unit.rules.written import CUSTOMERS, EVENTS, PRODUCTS, core_registry, read, snapshot_of
 
 from automation.contracts import Snapshot
-from automation.rules.compiler import evaluate, members_of
+from automation.rules.compiler import evaluate, select_members
 from automation.types.schema import TableName
 from automation.types.shop_warehouse import TablePlace
 from automation.warehouse.remote import shop_table
@@ -175,7 +175,7 @@ def agree(engine: Engine, shop: Shop, written: Sequence[Any]) -> None:
     assert sorted(rows["customer_id"]) == sorted(customer["customer_id"] for customer in shop.customers)
     for n, one in enumerate(written):
         assert set(rows.filter(rows[f"holds_{n}"])["customer_id"]) == members(one, shop), one
-    found = members_of(read(written[-1], registry), data, registry).to_polars()
+    found = select_members(read(written[-1], registry), data, registry).to_polars()
     assert set(found["customer_id"]) == members(written[-1], shop), written[-1]
 
 

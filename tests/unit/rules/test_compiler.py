@@ -16,7 +16,7 @@ from unit.rules.written import core_registry, read
 from automation.contracts import Options, Snapshot
 from automation.errors import ConfigurationError
 from automation.ids import shares
-from automation.rules.compiler import audience, evaluate
+from automation.rules.compiler import evaluate, select_audience
 from automation.testing.rule import check_rule
 from automation.testing.toy_shop import toy_snapshot
 from automation.types.condition import Audience, Group
@@ -89,7 +89,7 @@ def test_rules_about_one_type_of_event_read_it_once() -> None:
 @pytest.mark.parametrize(("chosen", "found"), [((0, 2), "123"), ((1, 4), "568"), ((2, 3, 4), ""), ((2, 4), "27")])
 def test_members_of_all_of_them_read_it_once_too(chosen: tuple[int, ...], found: str) -> None:
     rules = [condition(BOUGHT[n][0]) for n in chosen]
-    members = audience(Audience(Group("all", tuple(rules))), toy_snapshot(), REGISTRY, salt="x")
+    members = select_audience(Audience(Group("all", tuple(rules))), toy_snapshot(), REGISTRY, salt="x")
 
     assert str(ibis.to_sql(members)).count("'purchase'") == 1
     assert sorted(ids(members)) == [f"c{number}" for number in found]
@@ -141,7 +141,7 @@ def test_check_rule_refuses_it(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_members_keep_their_leaves() -> None:
     wanted = Audience(condition({"any": [{"did": "view"}, {"trait": "tier", "is": "gold"}]}))
 
-    rows = audience(wanted, toy_snapshot(), REGISTRY, salt="x").to_polars().sort("customer_id")
+    rows = select_audience(wanted, toy_snapshot(), REGISTRY, salt="x").to_polars().sort("customer_id")
 
     assert rows.columns == ["customer_id", "leaf_0", "leaf_1"]
     assert rows.rows() == [("c1", True, True), ("c3", False, True), ("c6", True, False)]
@@ -159,13 +159,13 @@ def test_top_takes_the_highest_and_equal_ones_by_id(by: str, found: list[str]) -
     scores = pl.DataFrame({"customer_id": ["c2", "c1", "c5", "c8"], "score": [0.5, 0.5, 0.9, None]})
     data = replace(toy_snapshot(), segments={"churn_risk": ibis.memtable(scores)})
 
-    members = audience(Audience(Group("all", ()), top=3, by=by), data, REGISTRY, salt="x")
+    members = select_audience(Audience(Group("all", ()), top=3, by=by), data, REGISTRY, salt="x")
 
     assert ids(members) == found
 
 
 def test_top_ranks_nobody_without_a_score() -> None:
-    members = audience(Audience(Group("all", ()), top=100, by="monetary"), toy_snapshot(), REGISTRY, salt="x")
+    members = select_audience(Audience(Group("all", ()), top=100, by="monetary"), toy_snapshot(), REGISTRY, salt="x")
 
     assert sorted(ids(members)) == ["c1", "c2", "c3", "c4", "c5", "c7"]
 
@@ -179,7 +179,7 @@ def test_top_ranks_nobody_without_a_score() -> None:
 )
 def test_a_score_must_be_a_number_that_exists(by: str, text: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        audience(Audience(Group("all", ()), top=1, by=by), toy_snapshot(), REGISTRY, salt="x")
+        select_audience(Audience(Group("all", ()), top=1, by=by), toy_snapshot(), REGISTRY, salt="x")
 
     assert str(caught.value) == text
 
@@ -187,7 +187,7 @@ def test_a_score_must_be_a_number_that_exists(by: str, text: str) -> None:
 def test_a_sample_is_drawn_by_our_own_hash() -> None:
     everyone = pl.Series([f"c{n}" for n in range(1, 9)])
     for salt in ("a", "b", "winter"):
-        members = audience(Audience(Group("all", ()), sample=0.4), toy_snapshot(), REGISTRY, salt=salt)
+        members = select_audience(Audience(Group("all", ()), sample=0.4), toy_snapshot(), REGISTRY, salt=salt)
         assert sorted(ids(members)) == everyone.filter(pl.Series(shares(salt, everyone) < 0.4)).to_list()
 
 

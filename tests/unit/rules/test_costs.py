@@ -6,7 +6,7 @@ from typing import Any
 
 from unit.rules.written import core_registry, read
 
-from automation.rules.costs import costs
+from automation.rules.costs import measure_costs
 from automation.testing.toy_shop import toy_snapshot
 
 REGISTRY = core_registry()
@@ -17,7 +17,7 @@ def test_every_different_rule_is_measured_once_and_the_dearest_comes_first() -> 
     gold = {"trait": "tier", "is": "gold"}
     condition = read({"all": [gold, {"not": tea}, {"any": [tea, {"did_not": "view"}]}]}, REGISTRY)
 
-    found = costs([condition], toy_snapshot(), REGISTRY)
+    found = measure_costs([condition], toy_snapshot(), REGISTRY)
 
     assert {cost.path: cost.customers for cost in found} == {
         "audience.all[1]": 2,  # c1 and c3 are gold

@@ -13,7 +13,7 @@ from unit.rules.oracle import Shop, members
 from unit.rules.strategies import conditions, shops
 from unit.rules.written import core_registry, read, snapshot_of
 
-from automation.rules.compiler import evaluate, members_of
+from automation.rules.compiler import evaluate, select_members
 
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
@@ -38,7 +38,7 @@ def test_members_and_their_leaves_are_the_oracles(connection: Backend, shop: Sho
     for written in ({"all": [first, second]}, {"not": {"any": [first, second]}}, second):
         condition = read(written, registry)
 
-        found = connection.to_polars(members_of(condition, data, registry)).sort("customer_id")
+        found = connection.to_polars(select_members(condition, data, registry)).sort("customer_id")
 
         everybody = connection.to_polars(evaluate([condition], data, registry)).sort("customer_id")
         assert set(found["customer_id"]) == members(written, shop), written
@@ -53,4 +53,4 @@ def test_what_contradicts_itself_has_no_members(connection: Backend, written: An
     registry = core_registry()
     shop = snapshot_of(Shop(datetime(2026, 1, 1, tzinfo=UTC), "UTC", [{"customer_id": "c1", "country": "DE"}]))
 
-    assert connection.to_polars(members_of(read(written, registry), shop, registry)).is_empty()
+    assert connection.to_polars(select_members(read(written, registry), shop, registry)).is_empty()

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from automation.rules.patterns import portable
+from automation.rules.patterns import make_portable
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from automation.rules.patterns import portable
     ],
 )
 def test_what_engines_read_in_their_own_ways_is_spelled_out(written: str, spelled: str) -> None:
-    assert portable(written) == spelled
+    assert make_portable(written) == spelled
     every = [chr(code) for code in range(256)]
     for text in ["AB", "AB\n", "1.5", "a-", "7.\t", "[x]", ".\\x", *every]:
         assert bool(re.fullmatch(spelled, text)) == bool(re.fullmatch(written, text, re.ASCII)), text

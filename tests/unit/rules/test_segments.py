@@ -12,8 +12,9 @@ from unit.rules.written import core_registry, read
 from automation.contracts import Snapshot
 from automation.errors import ConfigurationError, ContractError
 from automation.rules.compiler import evaluate
-from automation.rules.segments import SegmentTables, referred_segments, segment_loop, with_segments
+from automation.rules.segments import SegmentTables, with_segments
 from automation.testing.toy_shop import toy_snapshot
+from automation.types.condition import referred_segments
 
 REGISTRY = core_registry()
 SCHEMA = {"customer_id": pl.String(), "label": pl.String(), "score": pl.Float64(), "reasons": pl.List(pl.String())}
@@ -83,10 +84,9 @@ def test_a_circle_names_its_loop() -> None:
         "active": condition(all=[{"did": "view"}, {"segment": "lapsed"}]),
     }
 
-    assert segment_loop(conditions) == ("lapsed", "active", "lapsed")
     with pytest.raises(ConfigurationError) as caught:
         with_segments(toy_snapshot(), conditions, {}, REGISTRY)
-    assert str(caught.value) == "segments: lapsed → active → lapsed is a circle; a segment can't be made of itself"
+    assert str(caught.value) == "segments: a segment refers to itself: lapsed → active → lapsed"
 
 
 def test_two_ways_to_one_segment_are_no_circle() -> None:
@@ -97,13 +97,12 @@ def test_two_ways_to_one_segment_are_no_circle() -> None:
         "bottom": condition(did="view"),
     }
 
-    assert segment_loop(conditions) is None
-    assert referred_segments([conditions["top"]]) == ["left", "right"]
+    assert referred_segments(conditions["top"]) == ["left", "right"]
     assert holding(with_segments(toy_snapshot(), conditions, {}, REGISTRY), segment="top") == ["c1", "c6"]
 
 
 def test_a_name_is_a_conditions_or_a_models() -> None:
-    with pytest.raises(ConfigurationError, match=r"^segments: heat is also the name of a model; rename one of them$"):
+    with pytest.raises(ConfigurationError, match=r"^segments: heat: a model has the same name; rename one of them$"):
         with_segments(toy_snapshot(), {"heat": condition(did="view")}, {"heat": Scorer().assign}, REGISTRY)
 
 
