@@ -1,4 +1,4 @@
-"""A table's column as rules see it: found by name, of a kind that only some operators suit."""
+"""Columns as rules see them: found by name, with the kind that decides which operators apply."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ KIND_WORDS: Mapping[Kind, str] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Attribute:
-    """`what` names it to a reader: `trait 'country'`. `currency` is the column beside it that marks each row's own."""
+    """`what` names it in errors: `trait 'country'`. `currency` is the column of each row's currency."""
 
     what: str
     column: ir.Value
@@ -40,23 +40,23 @@ class Attribute:
 
 
 def near_misses(name: str, known: Iterable[str]) -> str:
-    """` (did you mean …?)`, or what there is."""
+    """`; did you mean …?` with similar names, or else all known names."""
     names = sorted(known)
     close = get_close_matches(name, names, n=3)
     if close:
         return f"; did you mean {' or '.join(map(repr, close))}?"
-    return f"; there is {', '.join(names)}" if names else "; there are none"
+    return f"; known: {', '.join(names)}" if names else "; none are known"
 
 
 def has_attribute(table: ir.Table, name: str) -> bool:
-    """Whether the table has a column of that name, or one that a name with dots leads to."""
+    """Whether the table has the column; a name with dots is resolved as in `find_attribute`."""
     return _column(table, name) is not None
 
 
 def find_attribute(table: ir.Table, name: str, noun: str) -> Attribute:
-    """The table's column of that name. Raises `ConfigurationError` with near misses.
+    """Find the column by name. Raises `ConfigurationError` with similar names.
 
-    `address.city` is the field of a struct column `address` where the engine has those, and else the column
+    `address.city` is the field of a struct column `address` if the engine has such columns, else the column
     `address_city`.
     """
     column = _column(table, name)
@@ -82,23 +82,23 @@ def _column(table: ir.Table, name: str) -> Any:
 
 
 def day_start(day: date, timezone: str) -> datetime:
-    """The instant at which the day begins there, in UTC."""
+    """The instant, in UTC, at which the day begins in the time zone."""
     return datetime.combine(day, time.min, ZoneInfo(timezone)).astimezone(ZoneInfo("UTC"))
 
 
 def day_end(day: date, timezone: str) -> datetime:
-    """The instant at which the next day begins there."""
+    """The instant, in UTC, at which the next day begins in the time zone."""
     return day_start(day + timedelta(days=1), timezone)
 
 
 def earlier(instant: datetime, by: timedelta) -> datetime:
-    """`instant - by`, or the earliest instant there is."""
+    """`instant - by`, or the earliest possible instant."""
     earliest = datetime(1, 1, 2, tzinfo=instant.tzinfo)
     return instant - by if instant - earliest > by else earliest
 
 
 def later(instant: datetime, by: timedelta) -> datetime:
-    """`instant + by`, or the latest instant there is."""
+    """`instant + by`, or the latest possible instant."""
     latest = datetime(9999, 12, 30, tzinfo=instant.tzinfo)
     return instant + by if latest - instant > by else latest
 
@@ -117,4 +117,4 @@ def _kind(column: ir.Value, what: str) -> Kind:
         return "time"
     if dtype.is_array() and dtype.value_type.is_string():
         return "list"
-    raise ConfigurationError(f"{what} is of type {dtype}, which no rule compares yet")
+    raise ConfigurationError(f"{what} has the type {dtype}, which rules can't compare")

@@ -1,4 +1,4 @@
-"""What `did` and `did_not` can say: how often, when, with what, how much, in which order."""
+"""The options of `did` and `did_not`: how often, when, with what, how much, in which order."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ _MOST_PERIODS = 60
 
 @dataclass(frozen=True)
 class Total:
-    """What the events' values of one attribute come to together."""
+    """A comparison of one attribute's total, average or number of values over a customer's events."""
 
     attribute: str
     comparison: Comparison
 
 
 def parse_total(written: object) -> Total:
-    """`at least 100 EUR` (of the amounts), or one attribute: `{quantity: at least 3}`."""
+    """`at least 100 EUR` (of the amounts), or another attribute: `{quantity: at least 3}`."""
     if isinstance(written, Total):
         return written
     if not isinstance(written, Mapping):
         return Total("amount", parse_comparison(written))
     if len(written) != 1:
-        raise ValueError("write what it comes to, at least 100 EUR, or one attribute, such as {quantity: at least 3}")
+        raise ValueError("write a comparison such as at least 100 EUR, or one attribute: {quantity: at least 3}")
     ((attribute, comparison),) = written.items()
     total = Total(str(attribute), parse_comparison(comparison))
     if total.comparison.currency and attribute not in _PRICED:
@@ -48,11 +48,11 @@ def parse_total(written: object) -> Total:
 
 
 def parse_distinct(written: object) -> object:
-    """`{product: at least 3}`: the attribute whose different values are counted."""
+    """`{product: at least 3}`: the attribute whose distinct values are counted."""
     if isinstance(written, Total):
         return written
     if not isinstance(written, Mapping) or len(written) != 1:
-        raise ValueError("distinct wants one attribute, such as {product: at least 3}")
+        raise ValueError("distinct needs one attribute, such as {product: at least 3}")
     ((attribute, comparison),) = written.items()
     count = _whole(parse_comparison(comparison), "distinct counts values")
     return Total(_COLUMNS.get(str(attribute), str(attribute)), count)
@@ -68,32 +68,32 @@ def parse_period(written: object) -> timedelta:
 
 
 def parse_weekdays(written: object) -> tuple[int, ...]:
-    """`Saturday`, or a list of days; 0 is Monday."""
+    """`Saturday`, or a list of days, as numbers from 0 for Monday."""
     names = written if isinstance(written, list | tuple) else [written]
     days = {day.lower(): number for number, day in enumerate(WEEKDAYS)}
     for name in names:
         if name not in range(7) and str(name).lower() not in days:
             raise ValueError(f"{name!r} is not a weekday; write {', '.join(WEEKDAYS)}, or a list of them")
     if not names:
-        raise ValueError("the list of weekdays is empty, so nothing could be on one")
+        raise ValueError("the list of weekdays is empty; write at least one day")
     return tuple(sorted({name if isinstance(name, int) else days[str(name).lower()] for name in names}))
 
 
 def parse_hours(written: object) -> schedule.Hours:
-    """`18:00-22:00`, past midnight when it ends before it starts."""
+    """`18:00-22:00`; hours that end before they start continue past midnight."""
     try:
         return schedule.parse_hours(written)
     except ValueError as error:
-        raise ValueError(f"{written!r} is not a time of day; write 18:00-22:00") from error
+        raise ValueError(f"{written!r} is not a span of hours; write 18:00-22:00") from error
 
 
 def _occasions(times: Comparison) -> Comparison:
     if times.currency:
-        raise ValueError(f"times counts occasions, not money; write {_without_currency(times)}, or use sum")
+        raise ValueError(f"times is a count, not an amount of money; write {_without_currency(times)}, or use sum")
     if times.number != times.number.to_integral_value():
-        raise ValueError(f"nobody does something {times.number} times; write a whole number")
+        raise ValueError(f"times must be a whole number, not {times.number}")
     if times.number < 0 or (times.holds(0) and not times.holds(1)):
-        raise ValueError("times counts from 1; to say that it never happened, use did_not")
+        raise ValueError("times must allow 1 or more; for something that never happened, use did_not")
     return times
 
 
@@ -142,7 +142,7 @@ Hours = Annotated[
 
 
 class Most(Options):
-    """The attribute's value that a customer's events have most often: `{of: category, is: tea}`."""
+    """The most frequent value of an attribute among a customer's events: `{of: category, is: tea}`."""
 
     of: str = Field(min_length=1)
     is_: Value = Field(default=None, alias="is")
@@ -151,7 +151,7 @@ class Most(Options):
     @model_validator(mode="after")
     def _one_test(self) -> Most:
         if (self.is_ is None) == (not self.in_):
-            raise ValueError("most wants one of is and in, such as {of: category, is: tea}")
+            raise ValueError("most needs either is or in, such as {of: category, is: tea}")
         return self
 
     @property
@@ -164,7 +164,7 @@ class Most(Options):
 
 
 class Then(Options):
-    """What follows, strictly later, and no later than `within` where that is given."""
+    """An event that must follow: strictly later and, with `within`, no later than that."""
 
     did: str = Field(min_length=1)
     within: Lookback | None = None
@@ -173,13 +173,13 @@ class Then(Options):
 
 
 class ThenNot(Then):
-    """What does not follow within that time, which must have passed."""
+    """An event that must not follow within that time; the time must have passed."""
 
     within: Lookback
 
 
 class Behaviour(Span):
-    """The part that `did` and `did_not` share."""
+    """The options that `did` and `did_not` share."""
 
     times: Annotated[NumberComparison, AfterValidator(_occasions)] | None = None
     where: Mapping[str, AttributeTest] = Field(default_factory=dict)
@@ -198,21 +198,21 @@ class Behaviour(Span):
     product: Literal["same"] | None = None
 
     @model_validator(mode="after")
-    def _whole_streak(self) -> Behaviour:
+    def _check_combinations(self) -> Behaviour:
         if (self.every is None) != (self.for_ is None):
-            raise ValueError("every and for belong together: every: week, for: 4 is once in each of the last 4 weeks")
+            raise ValueError("every and for need each other: every: week, for: 4 is once in each of the last 4 weeks")
         if self.then is not None and self.then_not is not None:
-            raise ValueError("then and then_not stand together; give each a rule of its own under all: or any:")
+            raise ValueError("then and then_not can't be in one rule; write a rule for each under all: or any:")
         return self
 
-    def numbers(self) -> Iterator[str]:
+    def numeric_attributes(self) -> Iterator[str]:
         """The attributes that must be numbers."""
         yield from (total.attribute for total in (self.sum, self.average) if total is not None)
 
     def attributes(self) -> set[str]:
-        """Every attribute of the events, or of their products, that the rule reads."""
+        """All attributes of events or of their products that the rule reads."""
         after = [part for part in (self.then, self.then_not) if part is not None]
-        named = {*self.where, *(name for part in after for name in part.where), *self.numbers()}
+        named = {*self.where, *(name for part in after for name in part.where), *self.numeric_attributes()}
         if self.distinct is not None:
             named.add(self.distinct.attribute)
         return named | ({self.most.column} if self.most is not None else set())

@@ -1,4 +1,4 @@
-"""One operator over one column, as a filter."""
+"""The comparison of a column with a value, as a filter."""
 
 from __future__ import annotations
 
@@ -46,9 +46,10 @@ _POSITIVE = {"is_not": "is", "not_in": "in"}
 
 
 def compare(attribute: Attribute, operators: Operators, data: Snapshot) -> ir.BooleanValue:
-    """The comparison as a filter: null (a missing value) counts as false in one, so only negations mind it.
+    """The comparison as a filter expression. Raises `ConfigurationError` where the operator doesn't suit the column.
 
-    A date compared with a point in time means that whole day in the shop's zone. Raises `ConfigurationError`.
+    A missing value gives null, which a filter treats as false; so only the negations have to handle it. A date that is
+    compared with a point in time means that whole day in the shop's zone.
     """
     name, operand = operators.operator, operators.operand
     if name not in SUITS[attribute.kind]:
@@ -88,7 +89,7 @@ _COMPARE: Mapping[str, Callable[[Any, Any], Any]] = MappingProxyType(
         "contains": lambda column, part: column.contains(part),
         "starts_with": lambda column, text: column.startswith(text),
         "ends_with": lambda column, text: column.endswith(text),
-        # Java's $ stands before a last line break too, but not before a semicolon.
+        # In Java, $ also matches before a final line break; the semicolon prevents that.
         "matches": lambda column, pattern: (column + ";").re_search(f"^(?:{make_portable(pattern)});$"),
         "before": lambda column, day: column < day,
         "after": lambda column, day: column > day,
@@ -96,7 +97,7 @@ _COMPARE: Mapping[str, Callable[[Any, Any], Any]] = MappingProxyType(
 )
 
 
-# Points in time, and ages in days
+# Points in time and days
 
 
 def _compare_instant(column: Any, name: str, operand: Any, data: Snapshot) -> Any:
@@ -127,7 +128,7 @@ def _around(column: Any, around: RelativeSpan, data: Snapshot) -> Any:
 
 
 def _compare_age(column: Any, operand: RelativeSpan | timedelta, data: Snapshot) -> Any:
-    """Days counted from the shop's today, which is itself the first of them in either direction."""
+    """Compare by days from the shop's today, which is the first of the days in either direction."""
     today = data.today or data.as_of.astimezone(ZoneInfo(data.timezone)).date()
     if isinstance(operand, timedelta):
         return column <= today - _whole_days(operand)
@@ -139,7 +140,7 @@ def _compare_age(column: Any, operand: RelativeSpan | timedelta, data: Snapshot)
 
 def _whole_days(span: timedelta) -> timedelta:
     if span % timedelta(days=1):
-        raise ConfigurationError(f"a date has no hours, so {format_duration(span)} can't be compared; write whole days")
+        raise ConfigurationError(f"a date can't be compared with {format_duration(span)}; write whole days")
     return span
 
 
@@ -159,7 +160,7 @@ def _compare_number(attribute: Attribute, name: str, operand: Any) -> Any:
 
 
 def _number(attribute: Attribute, value: Any) -> int | float:
-    """The quantity as the column counts it. Raises `ConfigurationError`."""
+    """The quantity in the column's unit. Raises `ConfigurationError`."""
     if isinstance(value, str):
         try:
             value = parse_quantity(value)
@@ -197,13 +198,13 @@ def _length(attribute: Attribute, span: timedelta) -> int | float:
 
 
 def _compare_items(attribute: Attribute, name: str, items: tuple[str, ...]) -> Any:
-    """Of a list, or of a text that lists items between commas."""
+    """Look for items in a list, or in a text that separates items by commas."""
     import ibis
 
     if attribute.kind == "list":
         tests = [attribute.column.contains(item) for item in items]
     else:
-        # Not strip(): the blanks that ibis names to Spark are taken for letters there, \v for v.
+        # Not strip(): Spark reads the escapes that ibis passes to it as letters, \v as v.
         listed = (ibis.literal(",") + attribute.column + ",").re_replace(r"[ \t\r\n]*,[ \t\r\n]*", ",")
         tests = [listed.contains(f",{item},") for item in items]
     return reduce(and_ if name == "contains_all" else or_, tests)
@@ -218,7 +219,7 @@ def _operand(attribute: Attribute, name: str, operand: Any) -> Any:
 
 
 def _comparable(attribute: Attribute, value: Any) -> Any:
-    """The written value as the column's kind, or an error that names both."""
+    """The written value as the column's kind. Raises `ConfigurationError` naming both."""
     match attribute.kind, value:
         case ("text", str()) | ("boolean", bool()) | ("date", date()):
             return value

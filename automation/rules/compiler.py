@@ -1,9 +1,8 @@
-"""From conditions to one lazy query over all customers.
+"""Compile conditions to one lazy query over all customers.
 
-Truth is two-valued, and this is where that is settled. A rule is a set of customer ids; a leaf is true for a customer
-in its set and false for everybody else, never unknown. A missing value is in no rule's set (it is never equal, greater
-or smaller), and so `not` of such a rule is true. `all`, `any` and `not` are plain Boolean algebra over these columns,
-the same on every engine, because no null ever reaches them.
+A leaf is true for a customer in its rule's set of ids and false for everybody else, never unknown. A missing value is
+never equal, greater or smaller, so a customer with one is in no such set, and `not` of the rule holds. `all`, `any` and
+`not` are Boolean algebra over columns without nulls, so they give the same result on every engine.
 
 The members of an audience keep the value of every leaf, for `explain`.
 """
@@ -35,10 +34,10 @@ if TYPE_CHECKING:
 def evaluate(
     conditions: Sequence[Condition], data: Snapshot, registry: Registry, *, among: pl.Series | ir.Table | None = None
 ) -> ir.Table:
-    """`customer_id`, `leaf_<n>` for all leaves of all conditions in their order, `holds_<i>` for every condition.
+    """`customer_id`, `leaf_<n>` for all leaves of all conditions in order, `holds_<i>` for every condition.
 
-    One row for every customer, or for those of `among` that exist; Boolean columns without nulls. Lazy. Raises
-    `ConfigurationError` naming the leaf's place.
+    One row for every customer, or for the customers of `among` that exist; Boolean columns without nulls. Lazy. Raises
+    `ConfigurationError` with the leaf's path.
     """
     found = [leaf for condition in conditions for leaf in leaves(condition)]
     return _evaluate(conditions, found, data, registry, among, {})
@@ -49,8 +48,8 @@ def select_audience(
 ) -> ir.Table:
     """The members: `customer_id` and the value of every leaf, after `top` or `sample`.
 
-    top: the highest by a segment's score, a profile field or a numeric trait; equal ones by customer_id; who has no
-    score is not ranked and so not a member. sample: those whose `ids.shares(salt, customer_id)` lies below the share.
+    top: the highest by a segment's score, a profile field or a numeric trait, ties by customer_id; a customer without
+    the value is not a member. sample: customers whose `ids.shares(salt, customer_id)` is below the share.
     """
     members = select_members(wanted.condition, data, registry, among=among)
     if wanted.sample is not None:
@@ -64,11 +63,11 @@ def select_audience(
 def select_members(
     condition: Condition, data: Snapshot, registry: Registry, *, among: pl.Series | None = None
 ) -> ir.Table:
-    """`customer_id` and the value of every leaf, of those for whom the condition holds."""
+    """`customer_id` and the value of every leaf for the customers for whom the condition holds."""
     required, possible = _required(condition)
     found = list(leaves(condition))
     if possible and _only_required(condition):
-        return _evaluate([], found, data, registry, among, required)  # nothing is left to ask
+        return _evaluate([], found, data, registry, among, required)  # these leaves are the whole condition
     marked = _evaluate([condition], found, data, registry, among, required)
     return marked.filter(marked.holds_0 if possible else ibis.literal(False)).drop("holds_0")
 
@@ -99,7 +98,7 @@ def _evaluate(
 
 
 def _required(condition: Condition, truth: bool = True) -> tuple[dict[Identity, bool], bool]:
-    """The leaves whose value every member shares; False beside them where they contradict each other."""
+    """The leaves that have the same value for every member, and whether they are free of contradictions."""
     if isinstance(condition, Leaf):
         return {leaf_identity(condition): truth}, True
     if condition.kind == "not":
@@ -115,7 +114,7 @@ def _required(condition: Condition, truth: bool = True) -> tuple[dict[Identity, 
 
 
 def _only_required(condition: Condition, truth: bool = True) -> bool:
-    """Whether what `_required` found is the whole condition."""
+    """Whether the leaves that `_required` found are the whole condition."""
     if isinstance(condition, Leaf):
         return True
     if condition.kind == "not":
@@ -124,7 +123,7 @@ def _only_required(condition: Condition, truth: bool = True) -> bool:
 
 
 def _truth(condition: Condition, marked: ir.Table, numbers: Iterator[int]) -> Any:
-    """The condition over the leaves' columns; `numbers` walks in the order of `leaves`."""
+    """The condition over the leaves' columns; `numbers` counts in the order of `leaves`."""
     if isinstance(condition, Leaf):
         return marked[f"leaf_{next(numbers)}"]
     return _combine(condition, [_truth(part, marked, numbers) for part in condition.parts])
@@ -140,7 +139,7 @@ def _combine(group: Group, parts: Sequence[Any]) -> Any:
 
 
 def _score(by: str, data: Snapshot) -> ir.Table:
-    """`customer_id`, `score`: of the segment, else the profile field, else the trait of that name."""
+    """`customer_id`, `score`: from the segment, profile field or trait of that name, in this order."""
     if by in data.segments:
         return data.segments[by].select("customer_id", "score")
     table, noun = (data.profiles, "profile field") if by in data.profiles.columns else (data.customers, "trait")
@@ -149,7 +148,7 @@ def _score(by: str, data: Snapshot) -> ir.Table:
         raise ConfigurationError(f"by: no segment, profile field or trait is called {by!r}{near_misses(by, known)}")
     attribute = find_attribute(table, by, noun)
     if attribute.kind != "number":
-        raise ConfigurationError(f"by: {attribute.what} is not a number, so nobody is first by it")
+        raise ConfigurationError(f"by: {attribute.what} is not a number, so customers can't be ranked by it")
     return table.select("customer_id", score=attribute.column)
 
 
@@ -161,5 +160,5 @@ def _top(members: ir.Table, count: int, scores: ir.Table) -> ir.Table:
 
 @ibis.udf.scalar.pyarrow(signature=(("string", "string"), "float64"))  # type: ignore[untyped-decorator]
 def _share(salt: pa.ChunkedArray, ids: pa.ChunkedArray) -> pa.Array:
-    """Our own hash inside the query, a vector at a time, since engines' hashes differ."""
+    """The core's hash inside the query, one vector at a time, because engines' own hashes differ."""
     return pa.array(shares(salt[0].as_py(), pl.Series(pl.from_arrow(ids)))) if len(ids) else pa.array([], pa.float64())

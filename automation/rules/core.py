@@ -1,4 +1,4 @@
-"""The rules that are always there, registered as a plugin's would be."""
+"""The built-in rules, registered in the same way as a plugin's."""
 
 from __future__ import annotations
 

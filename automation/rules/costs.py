@@ -1,4 +1,4 @@
-"""What each rule costs: the rows that the engine expects, and the time that it takes by itself."""
+"""What each rule costs: the rows that the engine expects, and the time that the rule takes alone."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RuleCost:
-    """`estimated` is the rows that the engine's plan expects; None where the engine gives no number.
+    """`estimated` is the number of rows in the engine's plan; None where the engine gives none.
 
-    `customers` and `seconds` were measured; for a rule that leaves a set out they are of the set.
+    `customers` and `seconds` are measured; for a rule that excludes a set, they describe the excluded set.
     """
 
     path: str
@@ -32,7 +32,7 @@ class RuleCost:
 
 
 def measure_costs(conditions: Sequence[Condition], data: Snapshot, registry: Registry) -> list[RuleCost]:
-    """The cost of every different rule by itself, slowest first. Raises `ConfigurationError`."""
+    """Run every distinct rule alone; the slowest comes first. Raises `ConfigurationError`."""
     sets = build_leaf_sets([leaf for condition in conditions for leaf in leaves(condition)], registry)
     return sorted((_cost(one, data) for one in sets.values()), key=lambda cost: -cost.seconds)
 
@@ -47,7 +47,7 @@ def _cost(one: LeafSet, data: Snapshot) -> RuleCost:
 
 
 def _estimate(table: ir.Table) -> int | None:
-    """The rows that DuckDB's plan expects; None on other engines, whose plans differ in form."""
+    """The rows that DuckDB's plan expects; None on other engines, whose plans have other formats."""
     engine = table.get_backend()
     if engine.name != "duckdb":
         return None
@@ -58,7 +58,7 @@ def _estimate(table: ir.Table) -> int | None:
 
 
 def _expected(node: dict[str, object]) -> int | None:
-    """The topmost number in the plan: a projection above it may have none."""
+    """The first estimate from the top of the plan; a projection above it may have none."""
     found = node.get("extra_info")
     if isinstance(found, dict) and "Estimated Cardinality" in found:
         return int(str(found["Estimated Cardinality"]).lstrip("~"))

@@ -1,4 +1,4 @@
-"""A customer's events looked at together: how many, how much, how different, since when, how regularly."""
+"""Tests of a customer's events together: number, sum, average, distinct values, first, last, regularity."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def filter_customers(events: ir.Table, options: Behaviour, data: Snapshot) -> ir.Table:
-    """customer_id, distinct, of those whose events pass every test. Raises `ConfigurationError`."""
+    """customer_id, distinct, of customers whose events pass every test. Raises `ConfigurationError`."""
     import ibis
 
     tests = aggregate_tests(events, options, data)
@@ -35,10 +35,10 @@ def filter_customers(events: ir.Table, options: Behaviour, data: Snapshot) -> ir
 
 
 def aggregate_tests(events: ir.Table, options: Behaviour, data: Snapshot, inside: Any = None) -> list[Any]:
-    """What a customer's events, those `inside`, must come to; null where there is nothing to compare."""
+    """The tests of a customer's events for which `inside` is true; null where there is nothing to compare."""
     tests = []
     if options.times is not None and options.times != ONCE:
-        # An order's lines are one occasion; an event without an order is one by itself.
+        # All lines of an order are one occasion; an event without an order is an occasion of its own.
         alone = events.order_id.isnull()
         occasions = events.order_id.nunique(where=inside) + alone.sum(where=inside).fill_null(0)
         tests.append(options.times.holds(occasions))
@@ -65,10 +65,10 @@ def _both(test: Any, other: Any) -> Any:
 
 
 def _numbers(events: ir.Table, total: Total, data: Snapshot) -> tuple[Any, Any]:
-    """The values, and which of them count; they are rounded to a millionth, so that 0.7 + 0.1 is at least 0.8."""
+    """The values, and which of them count. Results are rounded to a millionth, so that 0.7 + 0.1 is at least 0.8."""
     attribute = find_event_attribute(events, total.attribute, data)
     if attribute.kind != "number":
-        raise ConfigurationError(f"{attribute.what} is not a number, so it can't be added up")
+        raise ConfigurationError(f"{attribute.what} is not a number, so it has no sum or average")
     values = attribute.column.cast("float64")
     if total.comparison.currency is None or attribute.currency is None:
         return values, None
@@ -76,19 +76,19 @@ def _numbers(events: ir.Table, total: Total, data: Snapshot) -> tuple[Any, Any]:
 
 
 def _periods(events: ir.Table, options: Behaviour, data: Snapshot, inside: Any) -> Any:
-    """In how many of the last `for` periods something happened; the newest ends at `as_of`."""
+    """The number of periods with an event, among the last `for` periods; the newest ends at `as_of`."""
     import ibis
 
     assert options.every is not None
     assert options.for_ is not None
     starts = [ibis.literal(earlier(data.as_of, options.every * n)) for n in range(1, options.for_ + 1)]
-    # PostgreSQL casts no Boolean to a bigint.
+    # PostgreSQL can't cast a Boolean to a bigint.
     number = reduce(add, [ibis.ifelse(events.occurred_at < start, 1, 0) for start in starts])
     return number.nunique(where=_both(events.occurred_at >= starts[-1], inside))
 
 
 def _who_mostly(events: ir.Table, most: Most, data: Snapshot) -> ir.Table:
-    """customer_id: of those with the value, or a value, that no other is more frequent than."""
+    """customer_id of customers whose most frequent value, or one of several equally frequent, is asked for."""
     import ibis
 
     attribute = find_event_attribute(events, most.column, data)

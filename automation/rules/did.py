@@ -1,4 +1,4 @@
-"""`did` and `did_not`: what a customer has done."""
+"""`did` and `did_not`: what a customer did."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class DidOptions(Behaviour):
 
 
 class Did:
-    """Customers who did something: an event's type, how often, when, with what, how much, and what came after.
+    """Customers who did something: the event's type, how often, when, with what, how much, and what followed.
 
         {did: purchase, times: at least 2, in_the_last: 365d, where: {category: shoes}}
         {did: purchase, between: [2026-11-01, 2026-11-30], sum: at least 100 EUR}
@@ -37,28 +37,28 @@ class Did:
         {did: view, weekday: [Saturday, Sunday], time_of_day: 18:00-22:00}
         {did: add_to_cart, then_not: {did: purchase, within: 2d, product: same}}
 
-    These choose the events that count:
+    These options choose the events that count:
 
-    - `in_the_last: 90d` is the half-open span from exactly 90 × 24 hours before the audience's instant up to it;
-      `between` names the first and the last day, both included, `before` and `after` a day that is not; days are the
-      shop's.
-    - `where` tests attributes of the event, or else of its product: a value to equal, a list to be in, or one operator
-      (`price: {at_least: 20 EUR}`). All of them must hold for the same event.
-    - `weekday` and `time_of_day` (from the first minute up to the second, past midnight if it is earlier) are those of
-      the customer's own clock when it happened; the shop's, where the customer's zone is unknown.
-    - `then` keeps the events that a later one follows, `then_not` those that none follows within that time, which must
-      have passed; `product: same` asks for the same product.
+    - `in_the_last: 90d` is the span from exactly 90 × 24 hours before the audience's instant up to that instant.
+      `between` names the first and the last day, both included. `before` and `after` name a day that is not included.
+      Days are in the shop's time zone.
+    - `where` tests attributes of the event, or of its product if the event doesn't have them. Write a value to equal, a
+      list to be in, or one operator (`price: {at_least: 20 EUR}`). All tests must hold for the same event.
+    - `weekday` and `time_of_day` are in the customer's local time of the event, or in the shop's if the customer's time
+      zone is unknown. `22:00-02:00` continues past midnight.
+    - `then` keeps the events that another event follows. `then_not` keeps the events that it doesn't follow within a
+      time that has passed. `product: same` requires the same product.
 
-    These look at a customer's events together, and all of them must hold:
+    These options look at all these events of a customer together, and all of them must hold:
 
-    - `times` counts occasions: all lines of one order are one; without it, once is enough.
-    - `sum` and `average` take the amounts (or another number: `{quantity: at least 3}`), to a millionth; missing ones
-      are left out, and a customer without any is neither above nor below. With a currency, amounts marked with another
-      one are left out.
-    - `distinct: {category: at least 2}` counts different values, a missing one not among them; `product` and `order`
-      are short for their ids.
-    - `first` and `last` say when the first or the last of the events was.
-    - `most` asks for the value that most of the events have; of several that are equally frequent each one is it.
+    - `times` counts occasions; all lines of one order are one occasion. Without it, once is enough.
+    - `sum` and `average` use the amounts, or another number (`{quantity: at least 3}`), rounded to a millionth. Missing
+      values are left out, and a customer who has only missing values doesn't match. With a currency, amounts in other
+      currencies are left out.
+    - `distinct: {category: at least 2}` counts distinct values; missing ones don't count. `product` and `order` stand
+      for their ids.
+    - `first` and `last` restrict when the first or the last of the events happened.
+    - `most` requires the most frequent value; if several values are equally frequent, each of them counts.
     - `every: week, for: 4` means at least once in each of the last 4 weeks, counted back from the audience's instant.
     """
 
@@ -75,7 +75,7 @@ class Did:
         return select_customers(self.options.did, self.options, data)
 
     def tally(self, data: Snapshot) -> Tally | None:
-        """The same as one test of a customer's events, where it is one."""
+        """The rule as one aggregate over a customer's events; None where that can't express it."""
         return build_tally(self.options.did, self.options, data)
 
 
@@ -84,12 +84,13 @@ class DidNotOptions(Behaviour):
 
 
 class DidNot:
-    """The customers of whom the same words after `did` are not true.
+    """Customers for whom `did` with the same options doesn't hold.
 
         {did_not: purchase, in_the_last: 90d}
 
-    So `{did_not: purchase, times: at least 2}` holds for those who bought once or never. A span that isn't over yet
-    holds for nobody: what has not happened may still happen. `in_the_last` and `after` end at the audience's instant.
+    So `{did_not: purchase, times: at least 2}` holds for customers who bought once or never. While a span of time isn't
+    over, the rule holds for nobody, because the event may still happen. `in_the_last` and `after` end at the audience's
+    instant.
     """
 
     key: ClassVar[str] = "did_not"
@@ -107,21 +108,21 @@ class DidNot:
         return everyone.limit(0) if did is None else everyone.anti_join(did, "customer_id")
 
     def complement_of(self, data: Snapshot) -> ir.Table | None:
-        """Those for whom it does not hold; None while a span isn't over, when it holds for nobody."""
-        return select_customers(self.options.did_not, self.options, data) if self._has_closed(data) else None
+        """The customers for whom the rule doesn't hold; None while a span isn't over and it holds for nobody."""
+        return select_customers(self.options.did_not, self.options, data) if self._spans_have_ended(data) else None
 
     def tally(self, data: Snapshot) -> Tally | None:
-        """`complement_of` as one test of a customer's events, where it is one."""
-        found = build_tally(self.options.did_not, self.options, data) if self._has_closed(data) else None
+        """`complement_of` as one aggregate over a customer's events; None where that can't express it."""
+        found = build_tally(self.options.did_not, self.options, data) if self._spans_have_ended(data) else None
         return None if found is None else replace(found, negated=True)
 
-    def _has_closed(self, data: Snapshot) -> bool:
+    def _spans_have_ended(self, data: Snapshot) -> bool:
         spans = (self.options, self.options.first, self.options.last)
         return all(has_ended(span, data) for span in spans if span is not None)
 
 
 def select_customers(event: str, options: Behaviour, data: Snapshot) -> ir.Table:
-    """customer_id, distinct: choose the events, then group them only if they must be looked at together."""
+    """customer_id, distinct: filter the events, and group them only if a test needs them together."""
     if options.product is not None:
         raise ConfigurationError("product: same needs a campaign that starts with a product, which is not built yet")
     known = join_products(data.events, options.attributes(), data)

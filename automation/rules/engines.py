@@ -1,7 +1,7 @@
-"""Where each rule runs: on the shop's own engine if that holds all tables that it reads, else in our DuckDB.
+"""Where each rule runs: on the shop's engine if that has all tables that the rule reads, else in the local DuckDB.
 
-One query there evaluates all leaves that need nothing else; its Booleans are streamed here as Arrow. The other way
-round is slow: loading 1 M rows took PostgreSQL 25 s and Spark 12 s, DuckDB 0.3 s.
+One query on the shop's engine evaluates all its leaves; the Booleans are streamed to DuckDB as Arrow. The opposite
+direction is slow: loading 1 M rows took PostgreSQL 25 s and Spark 12 s, DuckDB 0.3 s.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ if TYPE_CHECKING:
 
 
 def local_engine(data: Snapshot) -> Backend:
-    """Our own DuckDB: the one with the profiles."""
+    """The local DuckDB, which holds the profiles."""
     found: Backend = data.profiles.get_backend()
     return found
 
 
 def remote_tables(data: Snapshot) -> frozenset[str]:
-    """The tables that are on another engine."""
+    """The tables that are on the shop's engine."""
     here = local_engine(data)
     tables = {"customers": data.customers, "products": data.products, "events": data.events}
     return frozenset(name for name, table in tables.items() if table.get_backend() is not here)
 
 
 def local_customers(data: Snapshot) -> ir.Table:
-    """The customers with their traits, in our DuckDB."""
+    """The customers with their traits, in the local DuckDB."""
     return fetch(data.customers, local_engine(data)) if "customers" in remote_tables(data) else data.customers
 
 
 def mark_across_engines(
     customers: ir.Table, sets: Mapping[Identity, LeafSet], data: Snapshot, required: Mapping[Identity, bool]
 ) -> tuple[ir.Table, dict[Identity, Any]]:
-    """`leaf_set.mark` over two engines: first the leaves that the shop's engine can evaluate, then the others here."""
+    """`mark_leaves` over two engines: the shop's engine evaluates the leaves that it can, then DuckDB the others."""
     elsewhere = remote_tables(data)
     there = {key: one for key, one in sets.items() if one.reads <= elsewhere} if "customers" in elsewhere else {}
     people, found = mark_leaves(customers, there, data, {key: truth for key, truth in required.items() if key in there})
@@ -55,6 +55,6 @@ def mark_across_engines(
 
 
 def _fetched(data: Snapshot, names: frozenset[str]) -> Snapshot:
-    """The snapshot with copies of these tables in our DuckDB."""
+    """The snapshot with copies of these tables in the local DuckDB."""
     tables: dict[str, Any] = {name: fetch(getattr(data, name), local_engine(data)) for name in sorted(names)}
     return replace(data, **tables)

@@ -1,4 +1,4 @@
-"""`expect`: the tests that a marketer writes into a campaign, each a made-up customer on a day."""
+"""`expect`: a campaign's own tests, each with an example customer on one day."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _DECISIONS = {
 
 @dataclass(frozen=True)
 class LeafValue:
-    """One rule of the audience and whether it holds for the made-up customer."""
+    """One rule of the audience, and whether it holds for the example customer."""
 
     path: str
     text: str
@@ -56,21 +56,21 @@ class LeafValue:
 
 @dataclass(frozen=True)
 class ExpectationResult:
-    """How one expectation came out, in words; no leaves where the audience could not be evaluated."""
+    """The result of one expectation, with a description; no leaves if the audience could not be evaluated."""
 
     expectation: Expectation
     passed: bool
-    words: str
+    description: str
     leaves: tuple[LeafValue, ...] = ()
 
 
 def check_expectations(
     campaign: Campaign, registry: Registry, *, timezone: str, segments: Mapping[str, Condition]
 ) -> list[ExpectationResult]:
-    """Evaluate the audience's condition for every made-up customer, at noon of the day in the shop's zone.
+    """Evaluate the audience's condition for every example customer, at noon of the day in the shop's zone.
 
-    The customer has the traits given and no others, did nothing, and is in no model's segment; `top` and `sample` are
-    left out, since both compare with other customers.
+    The customer has only the given traits and no events, and is in no model's segment. `top` and `sample` are ignored,
+    because both compare with other customers.
     """
     if not campaign.expect:
         return []
@@ -101,42 +101,44 @@ def _check(
     segments: Mapping[str, Condition],
 ) -> ExpectationResult:
     everything = [condition, *segments.values()]
-    unlearned = {name: _nobody for name in referred_segments(*everything) if name not in segments}
+    empty = {name: _assign_nobody for name in referred_segments(*everything) if name not in segments}
     try:
-        data = _imagine(expectation, everything, connection, timezone)
-        data = with_segments(data, segments, unlearned, registry)
+        data = _example_snapshot(expectation, everything, connection, timezone)
+        data = with_segments(data, segments, empty, registry)
         row = evaluate([condition], data, registry).to_polars().row(0, named=True)
     except ConfigurationError as error:
-        return ExpectationResult(expectation, False, f"it can't be told: {error}")
+        return ExpectationResult(expectation, False, f"the audience can't be evaluated: {error}")
     values = tuple(LeafValue(leaf.path, leaf.text, row[f"leaf_{n}"]) for n, leaf in enumerate(leaves(condition)))
     passed = row["holds_0"] == (expectation.outcome == "in_audience")
-    return ExpectationResult(expectation, passed, _words(expectation, row["holds_0"], passed, values), values)
+    return ExpectationResult(expectation, passed, _describe(expectation, row["holds_0"], passed, values), values)
 
 
-def _words(expectation: Expectation, member: bool, passed: bool, values: Sequence[LeafValue]) -> str:
+def _describe(expectation: Expectation, member: bool, passed: bool, values: Sequence[LeafValue]) -> str:
     place = "is in the audience" if member else "is not in the audience"
     facts = "; ".join(f"{value.path} {value.text} {'holds' if value.holds else 'does not hold'}" for value in values)
     verdict = "as expected" if passed else f"but {expectation.outcome.replace('_', ' ')} was expected"
     return f"on {expectation.today} this customer {place}, {verdict}" + (f": {facts}" if facts else "")
 
 
-def _nobody(data: Snapshot) -> Iterator[pl.DataFrame]:
+def _assign_nobody(data: Snapshot) -> Iterator[pl.DataFrame]:
     return iter(())
 
 
-def _imagine(expectation: Expectation, conditions: Sequence[Condition], connection: Backend, timezone: str) -> Snapshot:
-    """A shop with one customer and no history. Attributes that a rule names but the data lacks are all missing."""
+def _example_snapshot(
+    expectation: Expectation, conditions: Sequence[Condition], connection: Backend, timezone: str
+) -> Snapshot:
+    """A shop with one customer and no events. Attributes that only the rules name are columns without values."""
     found = [leaf for condition in conditions for leaf in leaves(condition)]
     tables = {
         "customers": _customer(expectation.customer, found, timezone),
-        "products": _nothing(PRODUCTS.columns),
-        "events": _nothing({**_event_attributes(found), **EVENTS.columns}),
-        "profiles": _nothing(PROFILE_COLUMNS),
-        "decisions": _nothing(_DECISIONS),
+        "products": _empty_table(PRODUCTS.columns),
+        "events": _empty_table({**_event_attributes(found), **EVENTS.columns}),
+        "profiles": _empty_table(PROFILE_COLUMNS),
+        "decisions": _empty_table(_DECISIONS),
     }
     made = {name: connection.create_table(ibis.util.gen_name(name), frame.to_arrow()) for name, frame in tables.items()}
     noon = datetime.combine(expectation.today, time(12), ZoneInfo(timezone)).astimezone(ZoneInfo("UTC"))
-    return Snapshot(as_of=noon, version="made up", replayable=True, segments={}, timezone=timezone, **made)
+    return Snapshot(as_of=noon, version="example", replayable=True, segments={}, timezone=timezone, **made)
 
 
 def _customer(traits: Mapping[str, Any], found: Sequence[Leaf], timezone: str) -> pl.DataFrame:
@@ -145,7 +147,7 @@ def _customer(traits: Mapping[str, Any], found: Sequence[Leaf], timezone: str) -
     meant = {name: kind for name, kind in asked.items() if kind in ("number", "date")}
     kinds: dict[str, str] = {**asked, **given, **meant, **CUSTOMERS.columns}
     row = {name: _typed(name, traits.get(name), kind, timezone) for name, kind in kinds.items()}
-    row["customer_id"] = row["customer_id"] or "made-up"
+    row["customer_id"] = row["customer_id"] or "example"
     return pl.DataFrame([row], schema={name: _TYPES[kind] for name, kind in kinds.items()})
 
 
@@ -160,7 +162,7 @@ def _event_attributes(found: Sequence[Leaf]) -> dict[str, str]:
 def _attribute_kind(name: str, options: Behaviour) -> Kind:
     after = [part.where for part in (options.then, options.then_not) if part is not None]
     tests = [where[name] for where in (options.where, *after) if name in where]
-    if name in options.numbers():
+    if name in options.numeric_attributes():
         return "number"
     if options.most is not None and name == options.most.column:
         return _kind_of(options.most.values[0])
@@ -168,7 +170,7 @@ def _attribute_kind(name: str, options: Behaviour) -> Kind:
 
 
 def infer_kind(operators: Operators) -> Kind:
-    """The kind of value that the comparison is meant for, as far as it shows."""
+    """The kind of value that the comparison is for, as far as the operator and its operand show it."""
     match operators.operator:
         case "at_least" | "at_most" | "more_than" | "less_than":
             return "number"
@@ -190,7 +192,7 @@ def _kind_of(value: object) -> Kind:
 
 
 def _typed(name: str, value: Any, kind: str, timezone: str) -> Any:
-    """The value as the customers' table has it. Raises `ConfigurationError`."""
+    """The value with the type of the customers' table. Raises `ConfigurationError`."""
     if value is None:
         return None
     try:
@@ -207,5 +209,5 @@ def _typed(name: str, value: Any, kind: str, timezone: str) -> Any:
     return float(value) if kind == "number" else value
 
 
-def _nothing(kinds: Mapping[str, str]) -> pl.DataFrame:
+def _empty_table(kinds: Mapping[str, str]) -> pl.DataFrame:
     return pl.DataFrame(schema={name: _TYPES[kind] for name, kind in kinds.items()})

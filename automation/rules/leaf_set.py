@@ -1,4 +1,4 @@
-"""One rule as the compiler uses it: a test of the customer's own row, a tally of events, or a set of ids."""
+"""How the compiler evaluates a rule: as a test of the customer's own row, a tally of events, or a set of ids."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class LeafSet:
-    """A leaf and its rule, answered by whichever of the rule's optional members is the cheapest."""
+    """A leaf and its rule, evaluated by the cheapest of the rule's members."""
 
     leaf: Leaf
     rule: Rule
 
     def test(self, data: Snapshot, customers: ir.Table) -> ir.BooleanValue | None:
-        """The rule as a test of `customers`, null for false; None where it needs more than the customer's own row."""
+        """The rule as a test of `customers`, null for false; None if it needs more than the customer's own row."""
         rule = self.rule
         return self._ask(lambda: rule.predicate(data, customers)) if isinstance(rule, PredicateRule) else None
 
@@ -46,7 +46,7 @@ class LeafSet:
         return found, others is not None
 
     def tally(self, data: Snapshot) -> Tally | None:
-        """The rule as one aggregate over a customer's events of one type; None where that can't express it."""
+        """The rule as one aggregate over a customer's events of one type; None if that can't express it."""
         rule = self.rule
         return self._ask(lambda: rule.tally(data)) if isinstance(rule, TallyRule) else None
 
@@ -63,12 +63,12 @@ class LeafSet:
 
 
 def leaf_identity(leaf: Leaf) -> Identity:
-    """What makes two leaves the same question."""
+    """A key that is equal for leaves with the same rule and options."""
     return leaf.key, repr(leaf.options)
 
 
 def build_leaf_sets(found: Sequence[Leaf], registry: Registry) -> dict[Identity, LeafSet]:
-    """Every different leaf with its rule, in order of first appearance."""
+    """Every distinct leaf with its rule, in order of first appearance."""
     sets: dict[Identity, LeafSet] = {}
     for leaf in found:
         if leaf_identity(leaf) not in sets:
@@ -78,7 +78,7 @@ def build_leaf_sets(found: Sequence[Leaf], registry: Registry) -> dict[Identity,
 
 @dataclass(frozen=True)
 class _Marking:
-    """What a marking needs to know of every leaf: its column, and the value that members must have."""
+    """The leaves' columns, and the values that members must have."""
 
     data: Snapshot
     names: Mapping[Identity, str]
@@ -93,10 +93,11 @@ def mark_leaves(
     *,
     kept: tuple[str, ...] = (),
 ) -> tuple[ir.Table, dict[Identity, Any]]:
-    """`customer_id`, and `kept`, of those who meet what is `required`; every leaf's value as a column or a known truth.
+    """`customer_id` and `kept` of customers with the `required` values; each leaf's value, as a column or a literal.
 
-    What is required is a filter or a join, as in a query by hand; any other leaf is a mark: `IN` marks each customer
-    once, even where a set repeats an id, and what a null in the set leaves unknown counts as false.
+    A required leaf becomes a filter or a join, as in a query written by hand. Any other leaf becomes a Boolean column
+    by `IN`, which gives one row for each customer even if a set repeats an id; an unknown result, because of a null in
+    the set, counts as false.
     """
     marking = _Marking(data, {key: f"set_{n}" for n, key in enumerate(sets)}, required)
     people, tested = _mark_tests(customers, sets, marking, kept)
@@ -113,10 +114,10 @@ def mark_leaves(
 def _mark_tests(
     customers: ir.Table, sets: Mapping[Identity, LeafSet], marking: _Marking, kept: tuple[str, ...]
 ) -> tuple[ir.Table, frozenset[Identity]]:
-    """The customers who pass the required tests, with a mark for each other test; and the leaves that were tests."""
+    """The customers who pass the required tests, with a column for each other test; and the leaves that are tests."""
     required = marking.required
     tests = {key: test for key, one in sets.items() if (test := one.test(marking.data, customers)) is not None}
-    # Only a bare test is handed down to the files, where it spares reading most ids.
+    # DuckDB pushes only a bare test down to the files, which avoids reading most ids.
     must = [tests[key] if truth else ~tests[key].fill_null(False) for key, truth in required.items() if key in tests]
     people = customers.filter(*must) if must else customers
     marks = {marking.names[key]: test.fill_null(False) for key, test in tests.items() if key not in required}
@@ -126,7 +127,7 @@ def _mark_tests(
 
 
 def _mark_ids(people: ir.Table, ids: Mapping[Identity, IdSet], marking: _Marking) -> ir.Table:
-    """The people who are in every required set, with a mark for each of the other sets."""
+    """The people who are in every required set, with a column for each of the other sets."""
     for key, (table, negated) in ids.items():
         if key in marking.required:
             join = people.semi_join if marking.required[key] != negated else people.anti_join
@@ -141,7 +142,7 @@ def _is_in(people: ir.Table, ids: ir.Table, negated: bool) -> ir.BooleanValue:
 
 
 def _group_tallies(sets: Mapping[Identity, LeafSet], data: Snapshot) -> list[dict[Identity, Tally]]:
-    """The leaves that are answered together: two or more about the same type of event."""
+    """The leaves that one pass evaluates: two or more about the same type of event."""
     found: dict[str, dict[Identity, Tally]] = {}
     for key, one in sets.items():
         tally = one.tally(data)
@@ -151,7 +152,7 @@ def _group_tallies(sets: Mapping[Identity, LeafSet], data: Snapshot) -> list[dic
 
 
 def _mark_tallies(people: ir.Table, together: Mapping[Identity, Tally], marking: _Marking) -> ir.Table:
-    """The people whose events meet what is required, with a mark for each of the other tallies."""
+    """The people whose events pass the required tallies, with a column for each of the other tallies."""
     names, required = marking.names, marking.required
     grouped = tally_events([(names[key], tally) for key, tally in together.items()], marking.data)
     did = {names[key]: required[key] != tally.negated for key, tally in together.items() if key in required}

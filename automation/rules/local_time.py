@@ -1,4 +1,4 @@
-"""The customer's own day and hour: tables of zones, because no engine knows a time zone per row."""
+"""The customer's local day and hour: joined from tables of offsets, because no engine has a time zone per row."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _EARLIEST, _LATEST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinf
 _OLDEST_RULES = 1970
 _STEP = timedelta(days=7)  # no zone ever changed its clocks twice within a week
 _DAY = 86_400
-_STRETCH = 90 * _DAY
-_STRETCHES = 100_000  # more than there are from the year 1 to 9999, twice over
+_BUCKET = 90 * _DAY
+_MOST_BUCKETS = 100_000  # more than twice the number of buckets from the year 1 to 9999
 _THURSDAY = 3  # the weekday of 1970-01-01
 
 
 def local_days(data: Snapshot) -> ir.Table:
-    """`zone`, `day`: the date that every zone has, those with the shop's date left out.
+    """`zone`, `day`: today's date in every zone whose date differs from the shop's.
 
-    That is all of them in a run that reaches every customer on the same day of their own.
+    No zones in a run that reaches every customer on the same local day.
     """
     import ibis
     import polars as pl
@@ -43,7 +43,7 @@ def local_days(data: Snapshot) -> ir.Table:
 
 
 def list_birthdays(today: date, days: int) -> set[tuple[int, int]]:
-    """The birthdays (month, day) celebrated on one of the `days` days from `today` on.
+    """The birthdays (month, day) that are celebrated on the `days` days from `today` on.
 
     29 February is celebrated on 28 February in common years.
     """
@@ -53,7 +53,7 @@ def list_birthdays(today: date, days: int) -> set[tuple[int, int]]:
 
 
 def filter_local_time(events: ir.Table, options: Behaviour, data: Snapshot) -> ir.Table:
-    """The events on the asked weekdays and hours of the customer's own clock, as it was then."""
+    """The events on the given weekdays and hours, in the customer's local time of the event."""
     if options.weekday is None and options.time_of_day is None:
         return events
     start, _ = span_bounds(options, data)
@@ -70,10 +70,10 @@ def filter_local_time(events: ir.Table, options: Behaviour, data: Snapshot) -> i
 
 
 def _with_local_second(events: ir.Table, start: datetime | None, data: Snapshot) -> ir.Table:
-    """`local_second`: since 1970 on the customer's own clock, or the shop's where the zone is unknown.
+    """Add `local_second`: seconds since 1970 in the customer's local time, or the shop's if the zone is unknown.
 
-    Periods are found by one number for zone and stretch of time, of which each has one or two: by zone alone an event
-    met 110 of them, and with two keys DuckDB joins every customer with all of their zone's periods first.
+    The join uses one number for zone and time bucket, with one or two offset periods each. By zone alone, each event
+    met 110 periods; with two keys, DuckDB first joins every customer with all periods of their zone.
     """
     import ibis
 
@@ -85,40 +85,40 @@ def _with_local_second(events: ir.Table, start: datetime | None, data: Snapshot)
     on_duckdb = data.events.get_backend().name == "duckdb"
     placed = events.mutate(utc_second=_whole_seconds(events.occurred_at, on_duckdb=on_duckdb))
     first, last = (time_bucket(datetime(year, 1, 1, tzinfo=UTC)) for year in (years[0], years[1] + 1))
-    stretches = (placed.utc_second / _STRETCH).floor().cast("int64")
-    placed = placed.mutate(stretch=ibis.least(ibis.greatest(stretches, first), last)).inner_join(people, "customer_id")
-    placed = placed.mutate(place=placed.zone_number * _STRETCHES + placed.stretch)
+    buckets = (placed.utc_second / _BUCKET).floor().cast("int64")
+    placed = placed.mutate(bucket=ibis.least(ibis.greatest(buckets, first), last)).inner_join(people, "customer_id")
+    placed = placed.mutate(bucket_key=placed.zone_number * _MOST_BUCKETS + placed.bucket)
     there = ibis.memtable(periods)
     at = placed.occurred_at
-    placed = placed.inner_join(there, [placed.place == there.place, at >= there.since, at < there.until])
+    placed = placed.inner_join(there, [placed.bucket_key == there.bucket_key, at >= there.since, at < there.until])
     return placed.mutate(local_second=placed.utc_second + placed.utc_offset)
 
 
 def time_bucket(at: datetime) -> int:
-    """The number of the stretch of time, a quarter of a year or so, in which the instant lies."""
-    return math.floor(at.timestamp() / _STRETCH)
+    """The number of the 90-day bucket of the instant."""
+    return math.floor(at.timestamp() / _BUCKET)
 
 
 @lru_cache(maxsize=8)
 def bucketed_offsets(first: int, last: int) -> pl.DataFrame:
-    """`place`, `since`, `until`, `utc_offset`: `local_offsets` by the number of the zone and of the `stretch`.
+    """`bucket_key`, `since`, `until`, `utc_offset`: `local_offsets` by zone and time bucket.
 
-    There is a row for each stretch from the first year's to the end of the last that a period is part of.
+    A period has a row for each of its buckets, from the first year's to the end of the last year's.
     """
     import polars as pl
 
     begin, end = (time_bucket(datetime(year, 1, 1, tzinfo=UTC)) for year in (first, last + 1))
     seconds = (pl.col(name).dt.timestamp("ms") / 1_000 for name in ("since", "until"))
-    since, until = ((second / _STRETCH).floor().cast(pl.Int64).clip(begin, end) for second in seconds)
-    offsets = local_offsets(first, last).with_columns(stretch=pl.int_ranges(since, until + 1)).explode("stretch")
+    since, until = ((second / _BUCKET).floor().cast(pl.Int64).clip(begin, end) for second in seconds)
+    offsets = local_offsets(first, last).with_columns(bucket=pl.int_ranges(since, until + 1)).explode("bucket")
     numbered = offsets.join(zone_numbers(), left_on="zone", right_on="timezone")
-    place = pl.col("zone_number") * _STRETCHES + pl.col("stretch")
-    return numbered.select("since", "until", "utc_offset", place=place)
+    place = pl.col("zone_number") * _MOST_BUCKETS + pl.col("bucket")
+    return numbered.select("since", "until", "utc_offset", bucket_key=place)
 
 
 @cache
 def zone_numbers() -> pl.DataFrame:
-    """`timezone`, `zone_number`: all zones."""
+    """`timezone`, `zone_number` of all zones."""
     import polars as pl
 
     schema = {"timezone": pl.String(), "zone_number": pl.Int64()}
@@ -126,9 +126,9 @@ def zone_numbers() -> pl.DataFrame:
 
 
 def _whole_seconds(at: ir.TimestampValue, *, on_duckdb: bool) -> ir.IntegerValue:
-    """Since 1970. Cut first: casting would round the last microsecond of an hour into the next one.
+    """Seconds since 1970, truncated: a cast would round the last microsecond of an hour into the next hour.
 
-    DuckDB asks its calendar about every instant with a zone: 4 M took 2.8 s, and 0.1 by way of their microseconds.
+    DuckDB's own functions use its calendar for every instant with a zone: 4 M took 2.8 s, and 0.1 s from microseconds.
     """
     return _epoch_us()(at) // 1_000_000 if on_duckdb else at.truncate("s").epoch_seconds()
 
@@ -149,7 +149,7 @@ def _epoch_us() -> Any:
 def local_offsets(first: int, last: int) -> pl.DataFrame:
     """`zone`, `since`, `until` (UTC, half-open), `utc_offset` in seconds, exact from the year `first` to `last`.
 
-    What lies outside of these years has the nearest known offset. 0.5 s for all zones from 1970 on.
+    Other years get the nearest known offset. Takes 0.5 s for all zones from 1970 on.
     """
     import polars as pl
 
@@ -181,7 +181,7 @@ def _offset(clock: ZoneInfo, at: datetime) -> int:
 
 
 def _change(clock: ZoneInfo, before: datetime, after: datetime) -> datetime:
-    """The instant between the two at which the offset becomes what it is after; clocks change at whole seconds."""
+    """The instant between the two at which the later offset begins; offsets change at whole seconds."""
     wanted = _offset(clock, after)
     while after - before > timedelta(seconds=1):
         middle = before + timedelta(seconds=int((after - before).total_seconds()) // 2)
@@ -195,5 +195,5 @@ def _second(at: object) -> int:
 
 
 def _remainder(value: ir.IntegerValue, divisor: int) -> ir.IntegerValue:
-    """Never negative, unlike SQL's own."""
+    """The remainder, never negative, unlike SQL's `%`."""
     return (value % divisor + divisor) % divisor

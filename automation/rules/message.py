@@ -1,4 +1,4 @@
-"""`message`: what we sent to a customer, and what came of it."""
+"""`message`: messages to a customer, and the response to them."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _EVENTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 
 class Goal(Options):
-    """The event that makes a message worth it, and how soon after the message it must come."""
+    """The event that counts as a conversion, and how soon after the message it must happen."""
 
     did: str = Field(default=event_types.PURCHASE, min_length=1)
     within: Lookback = timedelta(days=7)
 
 
 class Mailing(Options):
-    """Which campaign (without one, any), and what happened."""
+    """The campaign (any, if none is named), and what happened to its message."""
 
     campaign: str | None = Field(default=None, min_length=1)
     was: Literal["received", "opened", "clicked", "converted"]
@@ -38,7 +38,7 @@ class Mailing(Options):
     @model_validator(mode="after")
     def _goal_of_a_conversion(self) -> Mailing:
         if self.goal is not None and self.was != "converted":
-            raise ValueError("goal says what a conversion is; it stands beside was: converted only")
+            raise ValueError("goal defines a conversion; it is only allowed with was: converted")
         return self
 
 
@@ -47,17 +47,17 @@ class MessageOptions(Span):
 
 
 class Message:
-    """Customers who received, opened or clicked a message of a campaign, or of any, or did what it was for.
+    """Customers who received, opened or clicked a message of one campaign or of any, or converted after it.
 
         {message: {campaign: winback, was: opened}, in_the_last: 30d}
         {message: {campaign: winback, was: converted, goal: {did: purchase, within: 14d}}}
 
-    *Received* means that the campaign decided to send a message, counted from the decision. Opens and clicks are
-    events (`email_open`; `email_click`, `click`), counted from when they happened; they are a campaign's if the message
-    that they name (`message_id`) is, or if their attribute `campaign` says so. *Converted* means that the `goal` (a
-    purchase within 7 days, unless said otherwise) came after a received message, strictly later and no later than
-    `within`; it is counted from the message. That says what followed, not what the message caused.
-    The span is `in_the_last`, `between`, `before` or `after`, as in `did`.
+    *Received* means that the campaign decided to send a message; the time is the decision's. *Opened* and *clicked*
+    mean an event (`email_open`; `email_click` or `click`) of one of the campaign's messages, by the event's
+    `message_id` or its attribute `campaign`; the time is the event's. *Converted* means that the `goal` (by default a
+    purchase within 7 days) happened after a received message, strictly later and no later than `within`; the time is
+    the message's. A conversion followed the message; the message need not have caused it.
+    The span of time is `in_the_last`, `between`, `before` or `after`, as in `did`.
     """
 
     key: ClassVar[str] = "message"
@@ -80,7 +80,7 @@ class Message:
 
 
 def select_message_decisions(data: Snapshot, campaign: str | None) -> ir.Table:
-    """The decisions to send a message, of one campaign or of all."""
+    """The decisions to send a message, of one campaign or of all campaigns."""
     rows = data.decisions.filter(data.decisions.outcome == "message")
     return rows if campaign is None else rows.filter(rows.campaign == campaign)
 

@@ -1,4 +1,4 @@
-"""`condition`: a set that an admin has written in SQL."""
+"""`condition`: customers selected by a SQL query in config.yaml."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class NamedConditionOptions(Options):
     condition: Annotated[str, Names("conditions")] = Field(min_length=1)
 
     def resolved(self, queries: Mapping[str, str]) -> NamedQuery:
-        """With the SQL that config.yaml has under the name."""
+        """The options with the SQL that config.yaml defines under the name."""
         return NamedQuery(condition=self.condition, sql=queries[self.condition])
 
 
@@ -31,14 +31,14 @@ class NamedQuery(NamedConditionOptions):
 
 
 class NamedCondition:
-    """Customers whom a condition of config.yaml selects in SQL, for what the other rules can't say.
+    """Customers whom a SQL query in config.yaml selects, for what the other rules can't express.
 
         {condition: big_spenders}
 
-    config.yaml defines it as `conditions: {big_spenders: {sql: "SELECT customer_id FROM events WHERE …"}}`: one SELECT
-    of `customer_id` over the tables `customers`, `products` and `events`, in DuckDB's SQL, whatever the warehouse.
-    `:as_of` is the audience's instant, before which all events lie. Functions that read files, settings or the clock
-    are refused, as is everything that is not a SELECT. Nulls and repeated ids are left out.
+    config.yaml defines it as `conditions: {big_spenders: {sql: "SELECT customer_id FROM events WHERE …"}}`. The query
+    is one SELECT of `customer_id` from the tables `customers`, `products` and `events`, in DuckDB's SQL on every
+    warehouse. `:as_of` is the audience's instant; all events are before it. Other statements, and functions that read
+    files, settings or the clock, are refused. Nulls and repeated ids are left out.
     """
 
     key: ClassVar[str] = "condition"
@@ -50,18 +50,18 @@ class NamedCondition:
         self.options = options
 
     def matching(self, data: Snapshot) -> ir.Table:
-        """Raises `ConfigurationError` where the database refuses the SQL, or its customer_id is no text."""
+        """Raises `ConfigurationError` if the database refuses the SQL, or if its customer_id is not a text."""
         if not isinstance(self.options, NamedQuery):
             raise ConfigurationError(f"config.yaml has no condition {self.options.condition!r}")
         try:
             found = _ask(_compile(check_query(self.options.sql), data), data)
-        except Exception as error:  # whatever the database raises is about the admin's SQL
+        except Exception as error:  # any error of the database is an error in the admin's SQL
             reason = str(error).splitlines()[0]
             raise ConfigurationError(f"the SQL of condition {self.options.condition!r} fails: {reason}") from error
         if not found.customer_id.type().is_string():
             kind = found.customer_id.type()
             raise ConfigurationError(
-                f"condition {self.options.condition!r} gives customer_id as {kind}, not as text; write "
+                f"condition {self.options.condition!r} returns customer_id as {kind}, not as text; write "
                 "CAST(… AS VARCHAR) AS customer_id"
             )
         return found.filter(found.customer_id.notnull()).distinct()
@@ -70,13 +70,13 @@ class NamedCondition:
 def _ask(sql: str, data: Snapshot) -> ir.Table:
     backend = data.customers.get_backend()
     with warnings.catch_warnings():
-        # ibis 12 asks DuckDB 1.5 by a name that it has deprecated.
+        # ibis 12 calls a function that DuckDB 1.5 has deprecated.
         warnings.filterwarnings("ignore", r"fetch_arrow_table\(\)", DeprecationWarning)
         return backend.sql(sql, dialect=backend.dialect)
 
 
 def _compile(sql: str, data: Snapshot) -> str:
-    """The SELECT over the snapshot's tables, in the words of the database that holds them."""
+    """The SELECT over the snapshot's tables, in the SQL dialect of their database."""
     import sqlglot
     from sqlglot import exp
 

@@ -1,4 +1,4 @@
-"""`not_contacted`: leaving people in peace."""
+"""`not_contacted`: customers who got no message for some time."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class NotContactedOptions(Options):
 
 
 class NotContacted:
-    """Customers for whom no campaign, or not the named one, decided to send a message for that long.
+    """Customers to whom no campaign, or not the named one, decided to send a message within that time.
 
         {not_contacted: 30d}
         {not_contacted: 90d, campaign: winback}
 
-    A holdout's members were not contacted.
+    Customers in a holdout count as not contacted.
     """
 
     key: ClassVar[str] = "not_contacted"
@@ -40,7 +40,7 @@ class NotContacted:
         return data.customers.select("customer_id").anti_join(self.complement_of(data), "customer_id")
 
     def complement_of(self, data: Snapshot) -> ir.Table:
-        """Those who were contacted."""
+        """The customers who were contacted."""
         span = Span(in_the_last=self.options.not_contacted)
         rows = filter_span(select_message_decisions(data, self.options.campaign), "decided_at", span, data)
         return rows.select("customer_id").distinct()

@@ -1,4 +1,4 @@
-"""What a value may be compared with: the operators that traits, profile fields and attributes of events share."""
+"""The operators that compare traits, profile fields and attributes of events with a value."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def parse_anniversary(value: object) -> object:
 
 
 class UpcomingDays(Options):
-    """The days from today on: `{in_the_next: 7d}` is today and the six days after it."""
+    """The days from today on: `{in_the_next: 7d}` is today and the next six days."""
 
     in_the_next: Duration
 
@@ -33,12 +33,12 @@ class UpcomingDays(Options):
     def _whole_days(self) -> UpcomingDays:
         if self.in_the_next % timedelta(days=1) or not timedelta(days=1) <= self.in_the_next <= timedelta(days=366):
             written = format_duration(self.in_the_next)
-            raise ValueError(f"in_the_next is {written}; an anniversary wants whole days, from 1d to 366d")
+            raise ValueError(f"in_the_next is {written}; an anniversary needs whole days, from 1d to 366d")
         return self
 
 
 class RelativeSpan(Options):
-    """A span that ends or begins now: `{in_the_last: 30d}` or `{in_the_next: 30d}`."""
+    """A span of time that ends or begins now: `{in_the_last: 30d}` or `{in_the_next: 30d}`."""
 
     in_the_last: Annotated[Duration, PositiveDuration] | None = None
     in_the_next: Annotated[Duration, PositiveDuration] | None = None
@@ -46,15 +46,15 @@ class RelativeSpan(Options):
     @model_validator(mode="after")
     def _one_side(self) -> RelativeSpan:
         if (self.in_the_last is None) == (self.in_the_next is None):
-            raise ValueError("within wants one span: {in_the_last: 30d} or {in_the_next: 30d}")
+            raise ValueError("within needs one span: {in_the_last: 30d} or {in_the_next: 30d}")
         return self
 
 
 class Operators(Options):
     """Exactly one comparison of a value.
 
-    A missing value is never equal, greater or smaller, contains nothing and is in no list; so `is_not` and `not_in`,
-    which say the opposite of `is` and `in`, hold for it.
+    A missing value is never equal, greater or smaller, contains nothing and is in no list. `is_not` and `not_in`, the
+    opposites of `is` and `in`, therefore hold for it.
     """
 
     NAMES: ClassVar[tuple[str, ...]] = (
@@ -88,19 +88,19 @@ class Operators(Options):
     def _exactly_one(self) -> Operators:
         given = self._given()
         if not given:
-            raise ValueError(f"say what it must be; one of {', '.join(self.NAMES)}")
+            raise ValueError(f"there is no operator; use one of {', '.join(self.NAMES)}")
         if len(given) > 1:
-            raise ValueError(f"{' and '.join(given)} stand together; give each a rule of its own under all: or any:")
+            raise ValueError(f"{' and '.join(given)} can't be in one rule; write a rule for each under all: or any:")
         return self
 
     @property
     def operator(self) -> str:
-        """The operator's name, as it is written."""
+        """The operator's name in the file."""
         return self._given()[0]
 
     @property
     def operand(self) -> Any:
-        """What stands beside the operator."""
+        """The operator's value."""
         return getattr(self, _field(self.operator))
 
     def _given(self) -> list[str]:
@@ -108,7 +108,7 @@ class Operators(Options):
 
 
 class CustomerOperators(Operators):
-    """Those that only a customer's own traits have, beside the others."""
+    """The operators of traits: all others, and `anniversary`."""
 
     NAMES: ClassVar[tuple[str, ...]] = (*Operators.NAMES, "anniversary")
 
@@ -118,7 +118,7 @@ class CustomerOperators(Operators):
 
 
 def parse_attribute_test(written: object) -> object:
-    """The short forms of `where`: a value means `is`, a list means `in`."""
+    """Expand the short forms in `where`: a value means `is`, a list means `in`."""
     if isinstance(written, Mapping | BaseModel):
         return written
     return {"in": written} if isinstance(written, list | tuple) else {"is": written}
@@ -132,4 +132,4 @@ AttributeTest = Annotated[
     Operators,
     BeforeValidator(parse_attribute_test, json_schema_input_type=Scalar | list[Scalar] | Operators),
 ]
-"""A value to be equal to, a list to be in, or a mapping with one operator."""
+"""A value to equal, a list to be in, or a mapping with one operator."""

@@ -1,4 +1,4 @@
-"""Regular expressions spelled so that every engine reads them as Python does, of ASCII letters and digits."""
+"""Regular expressions that mean the same on every engine as in Python, with ASCII letters and digits."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ _CLASS = re.compile(r"\\([dws])")
 
 
 def make_portable(pattern: str) -> str:
-    """The pattern without what engines read in their own ways.
+    """Spell out the dot and the classes, which engines interpret differently.
 
-    PostgreSQL's dot takes a line break and its `\\w` every alphabet; Java's dot leaves out four further characters.
+    PostgreSQL's dot matches a line break and its `\\w` letters of every alphabet; Java's dot excludes four further
+    characters.
     """
     return _PARTS.sub(lambda part: _spelled(part[0]), pattern)
 

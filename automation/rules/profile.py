@@ -1,4 +1,4 @@
-"""`profile`: what a customer's behaviour adds up to."""
+"""`profile`: features derived from a customer's behaviour."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Profile:
         {profile: recency_days, at_most: 30d}
 
     Every column of the profiles is a field: what and when a customer buys (`recency_days`, `frequency`, `monetary`,
-    `average_basket`, `lifecycle`, `rfm` …), what they like (`top_category`, `top_brand` …), how they answer. Shares are
-    written as such (`at_least: 20%`), amounts are in the shop's currency.
-    A missing field is never greater or smaller, but `exists: false` holds.
+    `average_basket`, `lifecycle`, `rfm` …), what they prefer (`top_category`, `top_brand` …), and how they respond.
+    Shares are written as percentages (`at_least: 20%`); amounts are in the shop's currency.
+    A missing field is never greater or smaller; only `exists: false` holds for it.
     """
 
     key: ClassVar[str] = "profile"

@@ -1,4 +1,4 @@
-"""Which tables a campaign's conditions read, so that a run fetches nothing that it does not need."""
+"""Which tables a campaign's conditions read, so that a run fetches only what it needs."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from automation.types.condition import Condition, leaves, referred_segments
 from automation.types.profile import PROFILE_COLUMNS
 
 _WITH_DECISIONS = frozenset({"decisions", "segments"})
-"""Tables with earlier decisions: a segment's condition may read them too."""
+"""Tables with earlier decisions; a segment's condition may read them too."""
 
 
 def offer_conditions(campaign: Campaign) -> list[Condition]:
-    """The conditions in the offer policy's options, in their order."""
+    """The conditions in the offer policy's options, in order."""
     using = campaign.offer.using if campaign.offer else None
     return [] if using is None or using.options is None else list(_conditions(using.options))
 
 
 def reads_decisions(campaign: Campaign, registry: Registry) -> bool:
-    """Whether any rule of the campaign may read earlier decisions, itself or through a segment."""
+    """Whether any rule of the campaign may read earlier decisions, directly or through a segment."""
     every = [campaign.audience.condition, *offer_conditions(campaign)]
     rules = {leaf.key for condition in every for leaf in leaves(condition)}
     return any(tables_read(registry.find("rules", key)) & _WITH_DECISIONS for key in rules)
@@ -47,10 +47,10 @@ def reads_profiles(campaign: Campaign, segments: Mapping[str, Condition]) -> boo
     """Whether a rule, the order of `top` or a named segment of the campaign reads profiles."""
     audience = campaign.audience
     every = [audience.condition, *offer_conditions(campaign)]
-    return audience.by in PROFILE_COLUMNS or any(_looks(condition, segments) for condition in every)
+    return audience.by in PROFILE_COLUMNS or any(_reads_profile(condition, segments) for condition in every)
 
 
-def _looks(condition: Condition, segments: Mapping[str, Condition]) -> bool:
+def _reads_profile(condition: Condition, segments: Mapping[str, Condition]) -> bool:
     return any(leaf.key == "profile" for one in _with_segments(condition, segments) for leaf in leaves(one))
 
 

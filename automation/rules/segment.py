@@ -1,4 +1,4 @@
-"""`segment`: a set that has a name."""
+"""`segment`: customers in a named segment."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Segment:
         {segment: churn_risk, score: at least 0.6}
         {segment: lifecycle, label: at risk}
 
-    Who has no score is never above or below one.
+    A customer without a score is never above or below a limit.
     """
 
     key: ClassVar[str] = "segment"

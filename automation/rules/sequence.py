@@ -1,4 +1,4 @@
-"""One event after another: `then` and `then_not`."""
+"""Events in order: `then` and `then_not`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def filter_followed(events: ir.Table, known: ir.Table, after: Then, data: Snapshot, *, absent: bool) -> ir.Table:
-    """Those of `events` that one of `known` follows as `after` says; or that none does, once its time has passed.
+    """The `events` that one of `known` follows as `after` requires; with `absent`, those that none follows in time.
 
-    Both are laid in order of time, what follows before what it could follow at the same instant, so that the nearest
-    later one is a window's minimum: a self-join would be quadratic in a customer's events.
+    Both kinds are sorted by time, at the same instant the following kind first, so that the next following event is a
+    minimum over a window. A self-join would be quadratic in a customer's events.
     """
     import ibis
 

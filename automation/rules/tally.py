@@ -1,6 +1,6 @@
-"""Several rules about events of one type, answered in one pass over them.
+"""Several rules about events of one type, evaluated in one pass over these events.
 
-"Bought in 120 days, not in 60, for more than 100 in all" reads 2.4 M purchases once, not three times.
+"Bought in 120 days, not in 60, for more than 100 in total" reads 2.4 M purchases once, not three times.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def build_tally(event: str, options: Behaviour, data: Snapshot) -> Tally | None:
-    """None where it takes more than the customer's own events, each by itself."""
+    """None if the rule needs more than the attributes of the customer's events, such as their order or products."""
     further = ("product", "then", "then_not", "weekday", "time_of_day", "most")
     if any(getattr(options, name) is not None for name in further):
         return None
@@ -38,7 +38,7 @@ def build_tally(event: str, options: Behaviour, data: Snapshot) -> Tally | None:
 
 
 def _happened(events: ir.Table, options: Behaviour, data: Snapshot, inside: Any) -> Any:
-    """Whether any event is inside: by the newest or the oldest where that says it, which several rules share."""
+    """Whether any event is inside; by the newest or the oldest event if possible, because rules can share these."""
     import ibis
 
     start, end = span_bounds(options, data)
@@ -50,7 +50,7 @@ def _happened(events: ir.Table, options: Behaviour, data: Snapshot, inside: Any)
 
 
 def tally_events(tallies: Collection[tuple[str, Tally]], data: Snapshot) -> ir.Table:
-    """`tally_customer`, and a Boolean without nulls for every named tally: all of one event type."""
+    """`tally_customer`, and a Boolean without nulls for every named tally; all tallies have one event type."""
     import ibis
 
     events = data.events

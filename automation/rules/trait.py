@@ -1,4 +1,4 @@
-"""`trait`: what a customer is."""
+"""`trait`: a column of the customers' table."""
 
 from __future__ import annotations
 
@@ -35,25 +35,25 @@ class Trait:
 
     | operator | holds when the value |
     |---|---|
-    | `is`, `is_not` | equals it, or doesn't; texts are compared letter by letter, upper and lower case told apart |
-    | `in`, `not_in` | is one of the list, or none of it |
+    | `is`, `is_not` | equals the value, or doesn't; upper and lower case are different |
+    | `in`, `not_in` | is in the list, or isn't |
     | `at_least`, `at_most`, `more_than`, `less_than` | is a number of that size |
-    | `between` | is a number or a date of the range, both ends included |
+    | `between` | is a number or a date in the range, both ends included |
     | `contains`, `starts_with`, `ends_with` | is a text with that part |
     | `matches` | is a text that the regular expression matches as a whole |
-    | `contains_any`, `contains_all` | is a list, or a text with items between commas, that has one of them, or all |
+    | `contains_any`, `contains_all` | is a list, or a text of items separated by commas, that has any or all of these |
     | `exists` | is known (`true`) or missing (`false`) |
     | `before`, `after` | is a date or a point in time before or after that day |
-    | `within` | lies `{in_the_last: 30d}` or `{in_the_next: 30d}`; of dates, today is the first day of either |
-    | `older_than` | lies further back than that: what is older than 30d is not `within: {in_the_last: 30d}` |
-    | `anniversary` | is a date whose day and month are celebrated `today` or `{in_the_next: 7d}`, today included |
+    | `within` | lies `{in_the_last: 30d}` or `{in_the_next: 30d}`; for dates, today is the first day of both |
+    | `older_than` | is longer ago: a date older than 30d is not `within: {in_the_last: 30d}` |
+    | `anniversary` | is a date with its anniversary `today` or `{in_the_next: 7d}`, today included |
 
-    A number is written as it is, as money (`100 EUR`; rows marked with another currency are not compared), as a share
-    (`20%` is 0.2) or, of columns named `…_days`, `…_hours`, `…_minutes` and `…_seconds`, as a duration (`30d`).
-    Dates are written 2026-11-20; compared with a point in time, a date means that whole day in the shop's zone. An
-    anniversary is seen from the customer's own today (from the shop's where the time zone is unknown), and 29 February
-    is celebrated on 28 February in common years. `address.city` is the column `address_city`, or the field `city` of a
-    column `address` where the database has such columns.
+    A number is written as a plain number, as money (`100 EUR`; rows in another currency don't match), as a percentage
+    (`20%` is 0.2) or, for columns named `…_days`, `…_hours`, `…_minutes` and `…_seconds`, as a duration (`30d`).
+    Dates are written 2026-11-20. A date that is compared with a point in time means that whole day in the shop's time
+    zone. An anniversary counts from the customer's local date (from the shop's if the time zone is unknown), and 29
+    February is celebrated on 28 February in common years. `address.city` is the column `address_city`, or the field
+    `city` of a column `address` where the database has such columns.
     A missing trait is never equal, greater or smaller; `is_not`, `not_in` and `exists: false` hold for it.
     """
 
@@ -73,7 +73,7 @@ class Trait:
         return data.customers.filter(self.predicate(data, data.customers)).select("customer_id")
 
     def predicate(self, data: Snapshot, customers: ir.Table) -> ir.BooleanValue | None:
-        """The same as a test of `customers`, null for false; None where it takes more than the customer's own row."""
+        """The rule as a test of `customers`, null for false; None if it needs more than the customer's own row."""
         if self.options.anniversary is not None:
             return None
         return compare(find_attribute(customers, self.options.trait, "trait"), self.options, data)
@@ -91,7 +91,7 @@ def _celebrating(attribute: Attribute, when: UpcomingDays, data: Snapshot) -> ir
     born = born.mutate(
         today=born.day.fill_null(ibis.literal(home)), month_day=born.born.month() * 100 + born.born.day()
     )
-    # Zones lie up to 26 hours apart, so a customer's date is at most two days from the shop's.
+    # Zones are up to 26 hours apart, so a customer's date is at most two days from the shop's.
     conditions = [
         (born.today == home + timedelta(days=shift))
         & born.month_day.isin(

@@ -1,4 +1,4 @@
-"""What stands beside an operator: texts, numbers, amounts, shares, durations, days and patterns as people write."""
+"""The values of operators, as people write them: texts, numbers, amounts, percentages, durations, days, patterns."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ Quantity = int | float | Money | Decimal | timedelta
 """A number, an amount of money, a share (`20%` is `Decimal("0.2")`) or a duration."""
 
 _LONGEST_PATTERN = 200
-_MOST_REPEATS = 1000  # what RE2, DuckDB's engine, takes
+_MOST_REPEATS = 1000  # the limit of RE2, DuckDB's regular expressions
 _ESCAPES = re.compile(r"\\[dDwWsS.\\^$|?*+()\[\]{}/-]")
 _UNPORTABLE = re.compile(r"\(\?(?!:)|\\.|[*+?}]\+|\{,|\[:|[\^$]")
 _QUANTITIES: tuple[Callable[[object], Quantity], ...] = (parse_money, parse_percent, parse_duration)
 
 
 def parse_scalar(value: object) -> object:
-    """A text, a number, or true/false, as the YAML had it."""
+    """A text, a number, or true/false, as in the YAML."""
     if isinstance(value, bool | int | float | str):
         return value
     if value is None:
-        raise ValueError("there is no value here; to ask whether one is known, write exists: true or exists: false")
+        raise ValueError("the value is empty; to test whether a value is known, write exists: true or exists: false")
     raise ValueError(f"{value!r} is not a single value; write a text, a number, true or false")
 
 
@@ -84,9 +84,9 @@ def _check_one_kind(value: object, low: object, high: object) -> None:
         raise ValueError(f"{value!r} mixes a date with a number")
     number = (int, float)
     if type(low) is not type(high) and not (isinstance(low, number) and isinstance(high, number)):
-        raise ValueError(f"{value!r} mixes two units; write both ends in one")
+        raise ValueError(f"{value!r} mixes two units; write both ends in the same unit")
     if isinstance(low, Money) and isinstance(high, Money) and low.currency != high.currency:
-        raise ValueError(f"{value!r} mixes two currencies; write both ends in one")
+        raise ValueError(f"{value!r} mixes two currencies; write both ends in the same currency")
 
 
 def _size(end: Any) -> Any:
@@ -100,7 +100,7 @@ def parse_list(value: object) -> object:
 
 
 def parse_pattern(value: object) -> str:
-    """A regular expression that every engine reads alike. Raises ValueError saying what it can't have."""
+    """A regular expression that means the same on every engine. Raises ValueError for anything else."""
     if not isinstance(value, str) or not value:
         raise ValueError(f"{value!r} is not a pattern; write a text such as '[A-Z]{{2}}[0-9]+'")
     if len(value) > _LONGEST_PATTERN:
@@ -116,8 +116,8 @@ def parse_pattern(value: object) -> str:
         raise ValueError(f"{value!r} repeats too often; at most {_MOST_REPEATS} times are allowed")
     if found := _UNPORTABLE.search(plain):
         raise ValueError(
-            f"{value!r} has {found[0]!r}, which not every database reads alike; the pattern is for the whole text, "
-            "made of letters, ., [...], (...), |, *, +, ?, {n} and \\d \\w \\s"
+            f"{value!r} has {found[0]!r}, which databases interpret differently; a pattern matches the whole text and "
+            "may have letters, ., [...], (...), |, *, +, ?, {n} and \\d \\w \\s"
         )
     return value
 
@@ -135,13 +135,13 @@ def parse_items(value: object) -> tuple[str, ...]:
 
 def _some(values: tuple[object, ...]) -> tuple[object, ...]:
     if not values:
-        raise ValueError("the list is empty, so nothing could be in it")
+        raise ValueError("the list is empty; write at least one value")
     return values
 
 
 def _some_time(value: timedelta) -> timedelta:
     if not value:
-        raise ValueError("nothing happens in no time; write a longer one, such as 30d")
+        raise ValueError("the duration must be longer than 0; write one such as 30d")
     return value
 
 
@@ -181,4 +181,4 @@ Pattern = Annotated[
 ]
 Text = Annotated[str, Field(min_length=1, strict=True)]
 PositiveDuration = AfterValidator(_some_time)
-"""Refuses a duration of nothing."""
+"""Refuses a duration of 0."""

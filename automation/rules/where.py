@@ -1,4 +1,4 @@
-"""`where`: which events count, by their own attributes and by those of their product."""
+"""`where`: which events count, by their attributes and their product's."""
 
 from __future__ import annotations
 
@@ -17,14 +17,21 @@ if TYPE_CHECKING:
 
 _PRODUCT = "product__"
 _CURRENCY = f"{_PRODUCT}_currency"
-_OWN = ("customer_id", "type", "occurred_at", "product_id", "order_id", "currency")  # what rules ask of any event
+_OWN = (
+    "customer_id",
+    "type",
+    "occurred_at",
+    "product_id",
+    "order_id",
+    "currency",
+)  # read by every rule
 
 
 def join_products(events: ir.Table, names: Collection[str], data: Snapshot) -> ir.Table:
-    """The events, and those attributes of their products that they don't have themselves.
+    """The events with the named attributes; those that events don't have are their product's.
 
-    An attribute of both events and products is the event's. Without a (known) product, an event's product attributes
-    are missing. Raises `ConfigurationError` for a name that neither has.
+    An event without a known product has no product attributes. Raises `ConfigurationError` for a name that neither
+    events nor products have.
     """
     wanted = {name for name in names if not has_attribute(events, name)}
     for name in sorted(wanted):
@@ -38,14 +45,14 @@ def join_products(events: ir.Table, names: Collection[str], data: Snapshot) -> i
     if "currency" in data.products.columns and any(attribute.kind == "number" for attribute in found.values()):
         columns[_CURRENCY] = data.products.currency
     products = data.products.select(product_id="product_id", **columns)
-    # Every column that is carried along costs a millisecond of compiling.
+    # Each further column costs a millisecond of compiling.
     kept = {*_OWN, *(name.split(".")[0] for name in names), *(name.replace(".", "_") for name in names)}
     own = [events[name] for name in events.columns if name in kept]
     return events.left_join(products, "product_id").select(*own, *(products[name] for name in columns))
 
 
 def find_event_attribute(events: ir.Table, name: str, data: Snapshot) -> Attribute:
-    """The attribute as a column of what `with_products` gave."""
+    """The attribute as a column of the result of `join_products`."""
     if _PRODUCT + name not in events.columns:
         return find_attribute(events, name, "attribute")
     found = find_attribute(data.products, name, "product attribute")
@@ -54,5 +61,5 @@ def find_event_attribute(events: ir.Table, name: str, data: Snapshot) -> Attribu
 
 
 def where_tests(events: ir.Table, where: Mapping[str, Operators], data: Snapshot) -> list[ir.BooleanValue]:
-    """What an event's attributes must meet. Raises `ConfigurationError`."""
+    """The tests of an event's attributes. Raises `ConfigurationError`."""
     return [compare(find_event_attribute(events, name, data), test, data) for name, test in where.items()]

@@ -1,4 +1,4 @@
-"""Which span of time a rule looks at."""
+"""The span of time that a rule looks at."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SPANS = ("in_the_last", "between", "before", "after")
 
 
 def parse_days(value: object) -> tuple[date, date]:
-    """Two dates, the first one first; both days belong to the span."""
+    """The first and the last day of a span, both included."""
     if not isinstance(value, list | tuple) or len(value) != 2:
         raise ValueError(f"{value!r} is not a span of days; write the first and the last: [2026-11-01, 2026-11-30]")
     first, last = map(parse_day, value)
@@ -29,7 +29,7 @@ def parse_days(value: object) -> tuple[date, date]:
 
 
 Lookback = Annotated[Duration, PositiveDuration]
-"""A duration that ends at `as_of` and is longer than nothing."""
+"""A duration longer than 0 that ends at `as_of`."""
 
 Days = Annotated[
     tuple[date, date],
@@ -59,7 +59,7 @@ class Span(Options):
     def _one_span(self) -> Span:
         given = [name for name in _SPANS if getattr(self, name) is not None]
         if len(given) > 1:
-            raise ValueError(f"{' and '.join(given)} stand together; keep one span of time")
+            raise ValueError(f"{' and '.join(given)} can't be in one rule; keep one span of time")
         return self
 
 
@@ -69,12 +69,12 @@ class RequiredSpan(Span):
     @model_validator(mode="after")
     def _not_none(self) -> RequiredSpan:
         if all(getattr(self, name) is None for name in _SPANS):
-            raise ValueError(f"say when; one of {', '.join(_SPANS)}")
+            raise ValueError(f"there is no span of time; use one of {', '.join(_SPANS)}")
         return self
 
 
 def span_bounds(span: Span, data: Snapshot) -> tuple[datetime | None, datetime | None]:
-    """The half-open span [start, end) in UTC; None where it is open."""
+    """The span [start, end) in UTC; None at an open end."""
     if span.in_the_last is not None:
         return earlier(data.as_of, span.in_the_last), None
     if span.between is not None:
@@ -85,7 +85,7 @@ def span_bounds(span: Span, data: Snapshot) -> tuple[datetime | None, datetime |
 
 
 def span_tests(instant: Any, span: Span, data: Snapshot) -> list[Any]:
-    """What the column's instant must meet to be in the span; nothing where that is open at both ends."""
+    """The tests for an instant to be in the span; none if the span is open at both ends."""
     import ibis
 
     start, end = span_bounds(span, data)
@@ -94,15 +94,15 @@ def span_tests(instant: Any, span: Span, data: Snapshot) -> list[Any]:
 
 
 def filter_span(rows: ir.Table, column: str, span: Span, data: Snapshot) -> ir.Table:
-    """The rows of the span."""
+    """The rows whose instant is in the span."""
     tests = span_tests(rows[column], span, data)
     return rows.filter(*tests) if tests else rows
 
 
 def has_ended(span: Span, data: Snapshot) -> bool:
-    """Whether the span is over, so that an absence can be told: what has not happened may still happen.
+    """Whether the span is over; before that, an event may still happen, so its absence is not certain.
 
-    What has no end of its own ends at `as_of`, and must have begun.
+    A span without an end ends at `as_of`, and must have begun.
     """
     start, end = span_bounds(span, data)
     return (end or start or data.as_of) <= data.as_of

@@ -155,4 +155,4 @@ def _expectations(project: Project, file: CampaignFile) -> Iterator[Problem]:
     source = read_source(file.text, file.path)
     for number, check in enumerate(checks):
         if not check.passed:
-            yield source.problem(("expect", number), check.words)
+            yield source.problem(("expect", number), check.description)

@@ -173,7 +173,7 @@ def test_top_ranks_nobody_without_a_score() -> None:
 @pytest.mark.parametrize(
     ("by", "text"),
     [
-        ("tier", "by: trait 'tier' is not a number, so nobody is first by it"),
+        ("tier", "by: trait 'tier' is not a number, so customers can't be ranked by it"),
         ("pionts", "by: no segment, profile field or trait is called 'pionts'; did you mean 'points'?"),
     ],
 )

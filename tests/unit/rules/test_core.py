@@ -213,14 +213,14 @@ def test_a_segment_is_narrowed_by_score_and_label() -> None:
         (
             Did,
             {"did": "purchase", "sum": {"type": "at least 2"}},
-            "attribute 'type' is not a number, so it can't be added up",
+            "attribute 'type' is not a number, so it has no sum or average",
         ),
         (
             Did,
             {"did": "purchase", "product": "same"},
             "product: same needs a campaign that starts with a product, which is not built yet",
         ),
-        (Segment, {"segment": "vip"}, "there is no segment 'vip'; there are none"),
+        (Segment, {"segment": "vip"}, "there is no segment 'vip'; none are known"),
     ],
 )
 def test_what_the_data_cannot_answer_is_said(rule: type[Rule], written: dict[str, Any], text: str) -> None:

@@ -17,21 +17,21 @@ NAMES = (
 @pytest.mark.parametrize(
     ("key", "written", "place", "text"),
     [
-        ("trait", {"trait": "country"}, (), f"say what it must be; one of {NAMES}, anniversary"),
+        ("trait", {"trait": "country"}, (), f"there is no operator; use one of {NAMES}, anniversary"),
         (
             "trait",
             {"trait": "points", "at_least": 1, "at_most": 5},
             (),
-            "at_least and at_most stand together; give each a rule of its own under all: or any:",
+            "at_least and at_most can't be in one rule; write a rule for each under all: or any:",
         ),
         (
             "trait",
             {"trait": "country", "is": None},
             ("is",),
-            "there is no value here; to ask whether one is known, write exists: true or exists: false",
+            "the value is empty; to test whether a value is known, write exists: true or exists: false",
         ),
         ("trait", {"trait": "country", "in": "DE"}, ("in",), "'DE' is not a list; write [DE], or use is"),
-        ("trait", {"trait": "country", "in": []}, ("in",), "the list is empty, so nothing could be in it"),
+        ("trait", {"trait": "country", "in": []}, ("in",), "the list is empty; write at least one value"),
         (
             "trait",
             {"trait": "points", "at_least": "100 euros"},
@@ -66,13 +66,13 @@ NAMES = (
             "trait",
             {"trait": "birthday", "anniversary": {"in_the_next": "12h"}},
             ("anniversary",),
-            "in_the_next is 12h; an anniversary wants whole days, from 1d to 366d",
+            "in_the_next is 12h; an anniversary needs whole days, from 1d to 366d",
         ),
         (
             "did",
             {"did": "purchase", "times": "at most 0"},
             ("times",),
-            "times counts from 1; to say that it never happened, use did_not",
+            "times must allow 1 or more; for something that never happened, use did_not",
         ),
         (
             "did",
@@ -84,14 +84,14 @@ NAMES = (
             "did",
             {"did": "purchase", "times": "at least 2 EUR"},
             ("times",),
-            "times counts occasions, not money; write at least 2, or use sum",
+            "times is a count, not an amount of money; write at least 2, or use sum",
         ),
-        ("did", {"did": "purchase", "times": 1.5}, ("times",), "nobody does something 1.5 times; write a whole number"),
+        ("did", {"did": "purchase", "times": 1.5}, ("times",), "times must be a whole number, not 1.5"),
         (
             "did",
             {"did": "purchase", "in_the_last": "0d"},
             ("in_the_last",),
-            "nothing happens in no time; write a longer one, such as 30d",
+            "the duration must be longer than 0; write one such as 30d",
         ),
         (
             "did",
@@ -103,7 +103,7 @@ NAMES = (
             "did",
             {"did": "purchase", "in_the_last": "3d", "between": ["2026-01-01", "2026-01-31"]},
             (),
-            "in_the_last and between stand together; keep one span of time",
+            "in_the_last and between can't be in one rule; keep one span of time",
         ),
         (
             "did",
@@ -115,7 +115,7 @@ NAMES = (
             "did",
             {"did": "purchase", "sum": {"amount": "at least 1", "quantity": 2}},
             ("sum",),
-            "write what it comes to, at least 100 EUR, or one attribute, such as {quantity: at least 3}",
+            "write a comparison such as at least 100 EUR, or one attribute: {quantity: at least 3}",
         ),
         (
             "did",
@@ -127,7 +127,7 @@ NAMES = (
             "did",
             {"did": "purchase", "where": {"price": {"at_least": 1, "is": 2}}},
             ("where", "price"),
-            "is and at_least stand together; give each a rule of its own under all: or any:",
+            "is and at_least can't be in one rule; write a rule for each under all: or any:",
         ),
     ],
 )

@@ -118,7 +118,7 @@ def test_it_selects_whom_it_says(sql: str, expected: set[str]) -> None:
         ),
         (
             NamedQuery(condition="x", sql="SELECT 1 AS customer_id FROM customers"),
-            "condition 'x' gives customer_id as int32, not as text; write CAST(… AS VARCHAR) AS customer_id",
+            "condition 'x' returns customer_id as int32, not as text; write CAST(… AS VARCHAR) AS customer_id",
         ),
     ],
 )
