@@ -138,7 +138,16 @@ def _example_snapshot(
     }
     made = {name: connection.create_table(ibis.util.gen_name(name), frame.to_arrow()) for name, frame in tables.items()}
     noon = datetime.combine(expectation.today, time(12), ZoneInfo(timezone)).astimezone(ZoneInfo("UTC"))
-    return Snapshot(as_of=noon, version="example", replayable=True, segments={}, timezone=timezone, **made)
+    profiles = made.pop("profiles")
+    return Snapshot(
+        as_of=noon,
+        version="example",
+        replayable=True,
+        segments={},
+        timezone=timezone,
+        measure_profiles=lambda: profiles,
+        **made,
+    )
 
 
 def _customer(traits: Mapping[str, Any], found: Sequence[Leaf], timezone: str) -> pl.DataFrame:

@@ -167,8 +167,14 @@ def toy_snapshot(
     for name, frame in tables.items():
         connection.create_table(name, frame.to_arrow())
     made = {name: connection.table(name) for name in tables}
-    made["profiles"] = profiles(made["customers"], made["products"], made["events"], as_of)
-    return Snapshot(as_of=as_of, version="toy", replayable=True, segments={}, **made)
+    return Snapshot(
+        as_of=as_of,
+        version="toy",
+        replayable=True,
+        segments={},
+        measure_profiles=lambda: profiles(made["customers"], made["products"], made["events"], as_of),
+        **made,
+    )
 
 
 def _instant(text: str) -> datetime:

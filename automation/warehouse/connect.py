@@ -75,6 +75,12 @@ class Warehouse:
         versions = self._versions()
         customers, products, events = (self._before(versions[name], as_of) for name in TABLES)
         kept = self._kept_profiles(versions, as_of, timezone)
+
+        def measure_profiles() -> ir.Table:
+            if kept is None:
+                return profiles(customers, products, events, as_of, timezone=timezone, terms=lifecycle)
+            return self._view(kept_profiles(self.connection, self.folder, kept, as_of, lifecycle))
+
         return Snapshot(
             as_of=as_of,
             version=_version_text(versions),
@@ -82,9 +88,7 @@ class Warehouse:
             customers=customers,
             products=products,
             events=events,
-            profiles=profiles(customers, products, events, as_of, timezone=timezone, terms=lifecycle)
-            if kept is None
-            else self._view(kept_profiles(self.connection, self.folder, kept, as_of, lifecycle)),
+            measure_profiles=measure_profiles,
             decisions=ibis.memtable(DECISIONS.to_frame() if decisions is None else decisions.select(DECISIONS.names())),
             segments=MappingProxyType(dict(segments)) if segments is not None else MappingProxyType({}),
             timezone=timezone,

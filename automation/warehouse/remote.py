@@ -51,9 +51,9 @@ class RemoteWarehouse(Warehouse):
         for name, table in self._tables.items():
             known = table.occurred_at if name == "events" else table.created_at
             tables[name] = table.filter(known < cut if name == "events" else known.isnull() | (known < cut))
-        tables["profiles"] = self._profiles(replace(ours, **tables), kept.get("lifecycle"))
         version = f"{ours.version} shop={','.join(self._tables)}@{as_of.isoformat()}"
-        return replace(ours, version=version, replayable=False, **tables)
+        data = replace(ours, version=version, replayable=False, **tables)
+        return replace(data, measure_profiles=lambda: self._profiles(data, kept.get("lifecycle")))
 
     def _profiles(self, data: Snapshot, terms: Lifecycle | None) -> ir.Table:
         """Measured here, from what they are made of, since no two engines count days and quantiles alike."""

@@ -94,7 +94,7 @@ def snapshot_of(shop: Shop) -> Snapshot:
         customers=table(shop.customers, CUSTOMERS),
         products=table(shop.products, PRODUCTS),
         events=table(shop.events, EVENTS),
-        profiles=table(shop.profiles, PROFILES),
+        measure_profiles=lambda: table(shop.profiles, PROFILES),
         decisions=table(shop.decisions, DECISIONS),
         segments=segments,
         timezone=shop.timezone,
