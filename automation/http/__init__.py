@@ -1,1 +1,1 @@
-"""Calls services over HTTP, so that a channel knows for certain what happened to each message."""
+"""An HTTP client for channels: it reports for each message whether it was sent, and what the service responded."""

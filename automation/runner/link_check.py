@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from automation.http.client import Client, NotSent
-from automation.http.reach import NotAllowed
+from automation.http.urls import UrlNotAllowed
 from automation.messages.inspect import SEVERITIES, Problem
 from automation.runner.preflight import Preflight
 from automation.types.progress import Progress
 
 _CONCURRENT = 8
 _TIMEOUT = 5.0
-_NO_HEAD = (403, 405, 501)  # answers of servers that support only GET
+_NO_HEAD = (403, 405, 501)  # statuses of servers that support only GET
 
 
 def check_links(preflight: Preflight, progress: Progress, *, public_only: bool = True) -> Preflight:
@@ -26,25 +26,25 @@ def check_links(preflight: Preflight, progress: Progress, *, public_only: bool =
 
     Each page is requested once, with HEAD. A redirect counts as existing.
     """
-    answers = asyncio.run(_request_all(preflight.links, progress, public_only=public_only))
+    problems = asyncio.run(_request_all(preflight.links, progress, public_only=public_only))
     dead = [
-        Problem("dead_link", SEVERITIES["dead_link"], answer, 0, "", link)
-        for link, answer in zip(preflight.links, answers, strict=True)
-        if answer
+        Problem("dead_link", SEVERITIES["dead_link"], problem, 0, "", link)
+        for link, problem in zip(preflight.links, problems, strict=True)
+        if problem
     ]
     return replace(preflight, problems=[*preflight.problems, *sorted(dead, key=lambda p: (p.what, p.detail))])
 
 
 async def _request_all(links: Sequence[str], progress: Progress, *, public_only: bool) -> list[str]:
-    client = Client(_CONCURRENT, timeout=_TIMEOUT, answer_timeout=_TIMEOUT, public_only=public_only)
+    client = Client(_CONCURRENT, timeout=_TIMEOUT, response_timeout=_TIMEOUT, public_only=public_only)
     done = 0
 
     async def request(link: str) -> str:
         nonlocal done
-        answer = await _request(client, link)
+        problem = await _find_problem(client, link)
         done += 1
         progress("links", done, len(links))
-        return answer
+        return problem
 
     try:
         return await asyncio.gather(*map(request, links))
@@ -52,12 +52,12 @@ async def _request_all(links: Sequence[str], progress: Progress, *, public_only:
         await client.close()
 
 
-async def _request(client: Client, link: str) -> str:
-    """What is wrong with the page, or "" where it exists."""
+async def _find_problem(client: Client, link: str) -> str:
+    """What is wrong with a page, or "" if it exists."""
     try:
-        answer = await client.fetch(link, method="HEAD")
-        if answer.status in _NO_HEAD:
-            answer = await client.fetch(link)
-    except (NotSent, NotAllowed) as error:
+        response = await client.fetch(link, method="HEAD")
+        if response.status in _NO_HEAD:
+            response = await client.fetch(link)
+    except (NotSent, UrlNotAllowed) as error:
         return f"a linked page can't be reached: {error}"
-    return f"a linked page answers {answer.status}" if answer.status >= 400 else ""
+    return f"a linked page responds with status {response.status}" if response.status >= 400 else ""

@@ -1,4 +1,4 @@
-"""What every channel must do, as one call: `check_channel(lambda: MyChannel(options), to="ana@example.org")`."""
+"""The contract test for channels: `check_channel(lambda: MyChannel(options), to="ana@example.org")`."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _FORGED = "x\r\nBcc: victim@example.org"
 def check_channel(make: Callable[[], Channel], *, to: str | None = None, verdict: Verdict = Verdict.SENT) -> None:
     """Assert the contract of `automation.contracts.Channel`.
 
-    make: returns a new channel each time, on a target that accepts messages for `to` and answers with `verdict`.
+    make: returns a new channel each time, connected to a target that gives messages for `to` the verdict `verdict`.
 
     Checked: options are frozen and strict; the module imports nothing heavy; one receipt for each message, in any
     order, with its id and attempt, a short detail without the address, `retry_after` only for RETRY and RETURNED, and
     `suppress` only for FAILED; each message that arrived was handed over before its receipt, once an attempt, and no
-    other message was; no messages give no receipts; a second attempt is answered again; a line break in the address or
-    in a header (for e-mail also in the subject and the sender) is answered FAILED; `close` may be called twice, and
-    before the first delivery. Raises AssertionError, saying which of these is broken.
+    other message was; no messages give no receipts; a second attempt gets a receipt again; a line break in the address
+    or in a header (for e-mail also in the subject and the sender) gives FAILED; `close` may be called twice, and before
+    the first delivery. Raises AssertionError with the rule that is broken.
     """
     channel = make()
     assert channel.kind in KINDS, f"kind must be one of {', '.join(KINDS)}, is {channel.kind!r}"
@@ -57,24 +57,24 @@ def example_messages(to: str, count: int = 3) -> list[Rendered]:
     ]
 
 
-async def receipts(channel: Channel, messages: Sequence[Rendered]) -> list[Receipt]:
-    """The receipts of `deliver`, as a list."""
-    return (await exchange(channel, messages))[0]
+async def collect_receipts(channel: Channel, messages: Sequence[Rendered]) -> list[Receipt]:
+    """Deliver messages and return the receipts as a list."""
+    return (await record_delivery(channel, messages))[0]
 
 
-async def exchange(channel: Channel, messages: Sequence[Rendered]) -> tuple[list[Receipt], list[str]]:
-    """The receipts of `deliver`, and the ids that it handed over, in order.
+async def record_delivery(channel: Channel, messages: Sequence[Rendered]) -> tuple[list[Receipt], list[str]]:
+    """Deliver messages; returns the receipts, and the ids of the messages in the order of their hand-over.
 
-    Raises AssertionError for a message that arrived, or may have arrived, before it was handed over.
+    Raises AssertionError for a receipt SENT or AMBIGUOUS of a message that was not handed over before.
     """
     handed_over: list[str] = []
-    answers: list[Receipt] = []
+    receipts: list[Receipt] = []
     async for receipt in channel.deliver(messages, lambda message: handed_over.append(message.id)):
         assert receipt.verdict not in _MAY_ARRIVE or receipt.id in handed_over, (
-            f"hand_over(message) must come before it may arrive: not called for {receipt.id}"
+            f"hand_over(message) must be called before a message may arrive; it was not called for {receipt.id}"
         )
-        answers.append(receipt)
-    return answers, handed_over
+        receipts.append(receipt)
+    return receipts, handed_over
 
 
 async def _check_delivery(make: Callable[[], Channel], messages: list[Rendered], verdict: Verdict) -> None:
@@ -82,16 +82,18 @@ async def _check_delivery(make: Callable[[], Channel], messages: list[Rendered],
     await unused.close()
     channel = make()
     who = f"channel {type(channel).__name__}"
-    assert await receipts(channel, []) == [], "no message, no receipt"
+    assert await collect_receipts(channel, []) == [], "no messages must give no receipts"
     for attempt in (1, 2):
         again = [replace(message, attempt=attempt) for message in messages]
-        answers, handed_over = await exchange(channel, again)
+        receipts, handed_over = await record_delivery(channel, again)
         wanted = sorted((message.id, attempt) for message in messages)
-        found = sorted((answer.id, answer.attempt) for answer in answers)
-        assert found == wanted, f"one receipt a message with its id and attempt: wanted {wanted}, found {found}"
-        for answer in answers:
-            assert answer.verdict is verdict, f"expected {verdict.value}, found {answer.verdict} ({answer.detail})"
-            keep(check_receipt, answer, who, to=messages[0].to)
+        found = sorted((receipt.id, receipt.attempt) for receipt in receipts)
+        assert found == wanted, (
+            f"one receipt for each message, with its id and attempt: expected {wanted}, found {found}"
+        )
+        for receipt in receipts:
+            assert receipt.verdict is verdict, f"expected {verdict.value}, found {receipt.verdict} ({receipt.detail})"
+            keep(check_receipt, receipt, who, to=messages[0].to)
         assert len(handed_over) == len(set(handed_over)), "a message was handed over twice in one attempt"
         assert set(handed_over) <= {message.id for message in messages}, "a message was handed over that was not given"
     await channel.close()
@@ -101,9 +103,11 @@ async def _check_delivery(make: Callable[[], Channel], messages: list[Rendered],
 async def _check_hostile(make: Callable[[], Channel], to: str) -> None:
     channel = make()
     for what, message in _hostile(channel.kind, to):
-        answers = await receipts(channel, [message])
-        assert [answer.verdict for answer in answers] == [Verdict.FAILED], f"{what} must be refused, found {answers}"
-        keep(check_receipt, answers[0], f"channel {type(channel).__name__}", to=to)
+        receipts = await collect_receipts(channel, [message])
+        assert [receipt.verdict for receipt in receipts] == [Verdict.FAILED], (
+            f"{what} must give FAILED, found {receipts}"
+        )
+        keep(check_receipt, receipts[0], f"channel {type(channel).__name__}", to=to)
     await channel.close()
 
 

@@ -15,18 +15,18 @@ _ROOM = 16 * 1024  # for replies; asyncio would allocate a buffer of 256 KB for 
 class Connection(asyncio.BufferedProtocol):
     """Takes over the transport of a logged-in connection; a subclass handles the replies and the end.
 
-    timeout: seconds for each reply; answer_timeout: for the reply to a whole message. Part of a reply extends no
+    timeout: seconds for each reply; response_timeout: for the reply to a whole message. Part of a reply extends no
     timeout, and neither does a body of which nothing is sent.
     """
 
-    def __init__(self, transport: asyncio.Transport, *, timeout: float, answer_timeout: float) -> None:
+    def __init__(self, transport: asyncio.Transport, *, timeout: float, response_timeout: float) -> None:
         self.transport = transport
         self.over = False
         self.expected: deque[str] = deque()
         self.more = False
         """During `on_reply`: whether the server has already sent something after this reply."""
         self._timeout = timeout
-        self._answer_timeout = answer_timeout
+        self._response_timeout = response_timeout
         self._reader = ReplyReader()
         self._received = memoryview(bytearray(_ROOM))
         self._deadline = Deadline(asyncio.get_running_loop(), self._late)
@@ -70,7 +70,7 @@ class Connection(asyncio.BufferedProtocol):
         if self.over or not (self.expected or self._unsent):
             self._deadline.clear()
         elif self.expected and self.expected[0] == "DOT":
-            self._deadline.set(self._answer_timeout)
+            self._deadline.set(self._response_timeout)
         else:
             self._deadline.set(self._timeout)
 

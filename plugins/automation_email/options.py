@@ -47,8 +47,8 @@ class SmtpOptions(contracts.Options):
     password: Secret | None = None
     connections: Annotated[int, Field(ge=1, le=100)] = 4
     timeout: Annotated[float, Field(gt=0, le=600)] = Field(default=60, description="seconds for each command")
-    answer_timeout: Annotated[float, Field(gt=0, le=1800)] = Field(
-        default=600, description="seconds to wait for the answer to a whole message"
+    response_timeout: Annotated[float, Field(gt=0, le=1800)] = Field(
+        default=600, description="seconds to wait for the response to a complete message"
     )
     messages_per_connection: Annotated[int, Field(ge=1)] = 1000
     local_hostname: str | None = Field(default=None, description="the host name in EHLO; this machine's by default")

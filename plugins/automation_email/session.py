@@ -37,9 +37,9 @@ class Session(Connection):
         *,
         extensions: frozenset[str],
         timeout: float,
-        answer_timeout: float,
+        response_timeout: float,
     ) -> None:
-        super().__init__(transport, timeout=timeout, answer_timeout=answer_timeout)
+        super().__init__(transport, timeout=timeout, response_timeout=response_timeout)
         self.extensions = extensions
         self.begun = 0
         self._queue = queue

@@ -85,7 +85,7 @@ class SmtpChannel:
             queue,
             extensions=found.extensions,
             timeout=self.options.timeout,
-            answer_timeout=self.options.answer_timeout,
+            response_timeout=self.options.response_timeout,
         )
 
     @cached_property

@@ -1,4 +1,4 @@
-"""SMS through Twilio (`twilio`), and through any service with an HTTP interface (`http_sms`)."""
+"""SMS through Twilio (`twilio`), and through any service with an HTTP API (`http_sms`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SMS through a service that options describe."""
+"""SMS through any service with an HTTP API; the options describe its request and its responses."""
 
 from __future__ import annotations
 
@@ -11,108 +11,116 @@ from pydantic import BaseModel, Field, JsonValue, model_validator
 
 from automation import contracts
 from automation.contracts import HandOver
-from automation.http.client import Answer, Request
-from automation.http.exchange import Undeliverable, exchange, receipt, verdict_of
+from automation.http.client import Request, Response
 from automation.http.options import HeaderName
-from automation.http.reach import ServiceUrl
+from automation.http.receipts import classify_status, make_receipt
+from automation.http.sending import Undeliverable, send_messages
+from automation.http.urls import ServiceUrl
 from automation.types.message import Receipt, Rendered, Verdict
 from automation.types.secret import Secret
-from automation_sms.placeholders import fill, fill_json, find, placeholders
-from automation_sms.segments import segments
-from automation_sms.text import Sms, SmsOptions, read_sms, whole_text
+from automation_sms.json_path import read_json_path
+from automation_sms.placeholders import fill_json_placeholders, fill_placeholders, find_placeholders
+from automation_sms.segments import count_segments
+from automation_sms.sms_message import Sms, SmsOptions, add_footer, prepare_sms
 
-_OF_MESSAGE = ("to", "digits", "text", "id", "from")
+_MESSAGE_PLACEHOLDERS = ("to", "digits", "text", "id", "from")
 
 
-class AnswerRule(contracts.Options):
-    """One kind of answer and what it means; all that is written must hold."""
+class ResponseRule(contracts.Options):
+    """The verdict for one kind of response. A rule matches if all its conditions are met."""
 
     status: tuple[int | Literal["2xx", "3xx", "4xx", "5xx"], ...] = Field(
-        default=(), description="the statuses that it holds for; any by default"
+        default=(), description="the HTTP statuses that match; by default any"
     )
     field: str | None = Field(
-        default=None, description="a place in the JSON answer, such as `messages.0.status` (items counted from 0)"
+        default=None,
+        description="a field of the JSON response that must exist, such as `messages.0.status` (items count from 0)",
     )
-    one_of: tuple[str, ...] = Field(default=(), description="what must stand at `field`; anything by default")
-    verdict: Literal["sent", "retry", "failed", "ambiguous"] = Field(description="what became of the message")
+    one_of: tuple[str, ...] = Field(default=(), description="the values of `field` that match; by default any")
+    verdict: Literal["sent", "retry", "failed", "ambiguous"] = Field(description="the result for the message")
     suppress: Literal["hard_bounce", "unsubscribed"] | None = Field(
-        default=None, description="put the number on the suppression list, for this reason"
+        default=None,
+        description="add the number to the suppression list, with this reason; only with `verdict: failed`",
     )
 
     @model_validator(mode="after")
-    def _is_whole(self) -> AnswerRule:
+    def _is_consistent(self) -> ResponseRule:
         if self.one_of and self.field is None:
             raise ValueError("one_of needs field")
         if self.suppress and self.verdict != "failed":
-            raise ValueError("suppress goes with verdict: failed")
+            raise ValueError("suppress is allowed only with verdict: failed")
         return self
 
-    def holds(self, answer: Answer, said: JsonValue) -> bool:
-        """Whether the answer meets the rule. said: the JSON of its body, or None."""
-        if self.status and answer.status not in self.status and f"{answer.status // 100}xx" not in self.status:
+    def matches(self, response: Response, content: JsonValue) -> bool:
+        """Whether the rule matches a response. content: its body as JSON, or None."""
+        if self.status and response.status not in self.status and f"{response.status // 100}xx" not in self.status:
             return False
         if self.field is None:
             return True
-        found = find(said, self.field)
-        return found is not None and (not self.one_of or found in self.one_of)
+        value = read_json_path(content, self.field)
+        return value is not None and (not self.one_of or value in self.one_of)
 
 
 class HttpSmsOptions(SmsOptions):
-    """The request as the service wants it, and how its answers are read.
+    """The service's request, and how to read its responses.
 
-    In `url`, `headers`, `form` and `json_body` these stand for what is sent: `{to}` (the number, `+4930123456`),
-    `{digits}` (the same without the plus), `{text}`, `{id}` (the message's id, the same for every attempt), `{from}`
-    (`sender`), and every name under `secrets`.
+    `url`, `headers`, `form` and `json_body` can contain placeholders: `{to}` (the number, `+4930123456`), `{digits}`
+    (the same without the plus), `{text}`, `{id}` (the message's id, the same for every attempt), `{from}` (`sender`),
+    and every name under `secrets`.
     """
 
-    url: ServiceUrl = Field(description="where the request goes")
-    method: Literal["POST", "PUT"] = Field(default="POST", description="how it is sent")
-    headers: Mapping[HeaderName, str] = Field(default_factory=dict, description="headers of the request")
-    secrets: Mapping[str, Secret] = Field(
-        default_factory=dict, description="names that stand for secrets in the request"
+    url: ServiceUrl = Field(description="where the request is sent")
+    method: Literal["POST", "PUT"] = Field(default="POST", description="the HTTP method")
+    headers: Mapping[HeaderName, str] = Field(
+        default_factory=dict, description="headers of the request, which can contain placeholders"
     )
-    form: Mapping[str, str] | None = Field(default=None, description="the body as a form; it, or `json_body`")
-    json_body: Mapping[str, JsonValue] | None = Field(default=None, description="the body as JSON; it, or `form`")
-    sender: str = Field(default="", description="what `{from}` stands for: a number or a name")
+    secrets: Mapping[str, Secret] = Field(
+        default_factory=dict, description="names of placeholders for secrets in the request"
+    )
+    form: Mapping[str, str] | None = Field(default=None, description="the body as a form; set either it or `json_body`")
+    json_body: Mapping[str, JsonValue] | None = Field(
+        default=None, description="the body as JSON; set either it or `form`"
+    )
+    sender: str = Field(default="", description="the value of `{from}`: a number or a name")
     idempotency_header: HeaderName | None = Field(
-        default=None, description="a header in which the service wants a key that makes repeats one: the message's id"
+        default=None, description="the header for the service's idempotency key; its value is the message's id"
     )
     provider_id: str | None = Field(
-        default=None, description="where in the JSON answer the service's own id stands, such as `messages.0.id`"
+        default=None,
+        description="the field of the JSON response with the service's message id, such as `messages.0.id`",
     )
-    answers: tuple[AnswerRule, ...] = Field(
+    responses: tuple[ResponseRule, ...] = Field(
         default=(),
-        description="how answers are read, by `status`, `field`, `one_of`, `verdict`, `suppress`; the first wins",
+        description="rules with `status`, `field`, `one_of`, `verdict`, `suppress`; the first match decides",
     )
 
     @model_validator(mode="after")
-    def _is_whole(self) -> HttpSmsOptions:
+    def _is_consistent(self) -> HttpSmsOptions:
         if (self.form is None) == (self.json_body is None):
             raise ValueError("write either form or json_body")
-        known = {*_OF_MESSAGE, *self.secrets}
-        if taken := set(self.secrets) & set(_OF_MESSAGE):
-            raise ValueError(f"{{{min(taken)}}} stands for something else already; give the secret another name")
-        if unknown := sorted(set(self._named()) - known):
-            raise ValueError(f"{{{unknown[0]}}} stands for nothing; there are {', '.join(sorted(known))}")
-        if not {"to", "digits"} & set(self._named()):
-            raise ValueError("nothing in the request says whom it is for; write {to} or {digits}")
+        known = {*_MESSAGE_PLACEHOLDERS, *self.secrets}
+        if taken := set(self.secrets) & set(_MESSAGE_PLACEHOLDERS):
+            raise ValueError(f"{{{min(taken)}}} is already a placeholder; give the secret another name")
+        if unknown := sorted(set(self._used_placeholders()) - known):
+            raise ValueError(f"{{{unknown[0]}}} is not a placeholder; available: {', '.join(sorted(known))}")
+        if not {"to", "digits"} & set(self._used_placeholders()):
+            raise ValueError("the request does not contain the number; write {to} or {digits}")
         return self
 
-    def _named(self) -> Iterator[str]:
+    def _used_placeholders(self) -> Iterator[str]:
         parts = (self.url, *self.headers.values(), dict(self.form or {}), dict(self.json_body or {}))
         for part in parts:
-            yield from placeholders(part)  # type: ignore[arg-type]
+            yield from find_placeholders(part)  # type: ignore[arg-type]
 
 
 class HttpSmsChannel:
-    """Any service that takes an SMS by one HTTP request.
+    """Any service that accepts an SMS by one HTTP request.
 
-    `answers` says what each answer means; the first rule that holds wins. Where none does, the status decides: 2xx is
-    SENT, unless there is a rule for `sent`, which an answer must then meet (else AMBIGUOUS: it was taken, and nobody
-    knows as what). 408, 425, 429 and 503 (with their Retry-After) and 401, 403, 407: RETRY. Any other 3xx and 4xx:
-    FAILED. Any other 5xx and no answer: AMBIGUOUS, or RETRY for a 5xx where there is an `idempotency_header`. No
-    connection: RETURNED. A text of more than `max_segments`, or a number without its country: FAILED, and nothing is
-    sent.
+    The first matching rule of `responses` decides the verdict. If none matches, the HTTP status decides. 2xx: SENT, but
+    AMBIGUOUS if there is a rule with `verdict: sent`, because the response should have matched it. 408, 425, 429 and
+    503 (with their Retry-After) and 401, 403, 407: RETRY. Any other 3xx or 4xx: FAILED. Any other 5xx: AMBIGUOUS, or
+    RETRY with an `idempotency_header`. No response: AMBIGUOUS. No connection: RETURNED. Nothing is sent, and the
+    verdict is FAILED, for an empty text, more than `max_segments` segments, or a number without a country code.
     """
 
     kind: ClassVar[str] = "phone"
@@ -123,60 +131,61 @@ class HttpSmsChannel:
         self._client = options.client()
 
     def deliver(self, messages: Sequence[Rendered], hand_over: HandOver) -> AsyncIterator[Receipt]:
-        """One receipt for each message, in the order in which the answers come."""
-        return exchange(self._client, messages, self._request, self._judge, hand_over)
+        """Yields one receipt for each message, in the order of the responses."""
+        return send_messages(self._client, messages, self._build_request, self._read_response, hand_over)
 
     async def close(self) -> None:
         """Close the connections to the service."""
         await self._client.close()
 
-    def _request(self, message: Rendered) -> Request:
+    def _build_request(self, message: Rendered) -> Request:
         options = self.options
-        values = self._values(message, read_sms(message, options))
-        headers = {name: _header(fill(value, values)) for name, value in options.headers.items()}
+        values = self._values(message, prepare_sms(message, options))
+        headers = {name: _check_header(fill_placeholders(value, values)) for name, value in options.headers.items()}
         if options.idempotency_header:
             headers[options.idempotency_header] = message.id
         if options.form is not None:
-            body = urlencode({name: fill(value, values) for name, value in options.form.items()}).encode()
-            kind = "application/x-www-form-urlencoded"
+            body = urlencode({name: fill_placeholders(value, values) for name, value in options.form.items()}).encode()
+            content_type = "application/x-www-form-urlencoded"
         else:
-            filled = fill_json(dict(options.json_body or {}), values)
+            filled = fill_json_placeholders(dict(options.json_body or {}), values)
             body = json.dumps(filled, ensure_ascii=False).encode()
-            kind = "application/json"
+            content_type = "application/json"
         if "content-type" not in (name.lower() for name in headers):
-            headers["Content-Type"] = kind
-        return Request(fill(options.url, values, lambda value: quote(value, safe="")), body, headers, options.method)
+            headers["Content-Type"] = content_type
+        url = fill_placeholders(options.url, values, lambda value: quote(value, safe=""))
+        return Request(url, body, headers, options.method)
 
     def _values(self, message: Rendered, sms: Sms) -> dict[str, str]:
         secrets = {name: secret.get_secret_value() for name, secret in self.options.secrets.items()}
         own = {"to": sms.number, "digits": sms.number[1:], "text": sms.text, "id": message.id}
         return {**secrets, **own, "from": self.options.sender}
 
-    def _judge(self, message: Rendered, answer: Answer) -> Receipt:
-        said = answer.json()
-        rule = next((rule for rule in self.options.answers if rule.holds(answer, said)), None)
-        verdict = Verdict(rule.verdict) if rule else self._by_status(answer.status)
-        found = find(said, rule.field) if rule and rule.field else None
-        detail = f"{answer.status} {found or ''}".strip()
+    def _read_response(self, message: Rendered, response: Response) -> Receipt:
+        content = response.json()
+        rule = next((rule for rule in self.options.responses if rule.matches(response, content)), None)
+        verdict = Verdict(rule.verdict) if rule else self._classify(response.status)
+        value = read_json_path(content, rule.field) if rule and rule.field else None
+        detail = f"{response.status} {value or ''}".strip()
         if verdict is Verdict.SENT:
-            detail = str(segments(whole_text(message, self.options)))
-        return receipt(
+            detail = str(count_segments(add_footer(message, self.options)))
+        return make_receipt(
             message,
             verdict,
             detail,
-            answer=answer,
-            provider_id=find(said, self.options.provider_id) or "" if self.options.provider_id else "",
+            response=response,
+            provider_id=(read_json_path(content, self.options.provider_id) or "") if self.options.provider_id else "",
             suppress=(rule.suppress or "") if rule else "",
         )
 
-    def _by_status(self, status: int) -> Verdict:
-        verdict = verdict_of(status, repeatable=self.options.idempotency_header is not None)
-        told = any(rule.verdict == "sent" for rule in self.options.answers)
-        return Verdict.AMBIGUOUS if verdict is Verdict.SENT and told else verdict
+    def _classify(self, status: int) -> Verdict:
+        verdict = classify_status(status, idempotent=self.options.idempotency_header is not None)
+        has_sent_rule = any(rule.verdict == "sent" for rule in self.options.responses)
+        return Verdict.AMBIGUOUS if verdict is Verdict.SENT and has_sent_rule else verdict
 
 
-def _header(value: str) -> str:
-    """Raises `Undeliverable` for what a header can't hold."""
+def _check_header(value: str) -> str:
+    """Raises `Undeliverable` for a value that is not one line of ASCII characters."""
     if not value.isascii() or not value.isprintable():
-        raise Undeliverable("a header of the request would hold what no header may")
+        raise Undeliverable("a header of the request would not be one line of ASCII characters")
     return value

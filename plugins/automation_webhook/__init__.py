@@ -1,4 +1,4 @@
-"""Messages as signed webhooks (`webhook`), and the template filter `json` for those whose content is data."""
+"""Messages as signed webhooks (`webhook`), and the template filter `json` for templates that produce JSON."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from automation.contracts import Channel
 from automation.hookspecs import hookimpl
-from automation_webhook.filters import as_json
+from automation_webhook.filters import to_json
 from automation_webhook.webhook import WebhookChannel
 
 
@@ -18,4 +18,4 @@ def register_channels(register: Callable[[str, type[Channel]], None]) -> None:
 
 @hookimpl
 def register_template_filters(register: Callable[[str, Callable[..., Any]], None]) -> None:
-    register("json", as_json)
+    register("json", to_json)

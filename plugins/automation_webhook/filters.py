@@ -1,10 +1,10 @@
-"""A value as JSON, in a template."""
+"""The template filter `json`."""
 
 from __future__ import annotations
 
 import json
 
 
-def as_json(value: object) -> str:
-    """`{{ customer.first_name | json }}` gives `"Ana"`, quotes and all; lists and mappings too."""
+def to_json(value: object) -> str:
+    """The value as JSON: `{{ customer.first_name | json }}` gives `"Ana"` with the quotes. Works for any value."""
     return json.dumps(value, ensure_ascii=False, default=str)

@@ -1,4 +1,4 @@
-"""Messages as signed webhooks: to a printer of letters, a CRM, a list of things to do."""
+"""Messages as signed webhooks, for a letter printing service, a CRM or a call list."""
 
 from __future__ import annotations
 
@@ -9,62 +9,63 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, BaseModel, Field, JsonValue
 
 from automation.contracts import HandOver
-from automation.http.client import Answer, Request
-from automation.http.exchange import Undeliverable, exchange, receipt, verdict_of
+from automation.http.client import Request, Response
 from automation.http.options import HeaderName, ServiceOptions
-from automation.http.reach import ServiceUrl
+from automation.http.receipts import classify_status, make_receipt
+from automation.http.sending import Undeliverable, send_messages
+from automation.http.urls import ServiceUrl
 from automation.types.message import Receipt, Rendered, Verdict
 from automation.types.secret import Secret
-from automation_webhook.signature import read_secret, signed_headers
+from automation_webhook.signature import decode_secret, sign_headers
 
 MAX_BODY = 256 * 1024
 
 
-def _is_secret(secret: Secret) -> Secret:
-    read_secret(secret.get_secret_value())
+def _check_secret(secret: Secret) -> Secret:
+    decode_secret(secret.get_secret_value())
     return secret
 
 
-SigningSecret = Annotated[Secret, AfterValidator(_is_secret)]
+SigningSecret = Annotated[Secret, AfterValidator(_check_secret)]
 
 
-def _is_line(secret: Secret) -> Secret:
+def _check_header_value(secret: Secret) -> Secret:
     if not secret.get_secret_value().isascii() or not secret.get_secret_value().isprintable():
-        raise ValueError("a header holds one line of ASCII")
+        raise ValueError("a header value must be one line of ASCII characters")
     return secret
 
 
-HeaderSecret = Annotated[Secret, AfterValidator(_is_line)]
+HeaderSecret = Annotated[Secret, AfterValidator(_check_header_value)]
 
 
 class WebhookOptions(ServiceOptions):
-    """Where messages go. The secret comes from the environment: `secret: ${WEBHOOK_SECRET}`."""
+    """The receiver, and the secret that signs, from the environment: `secret: ${WEBHOOK_SECRET}`."""
 
     url: ServiceUrl = Field(description="where each message is posted")
-    secret: SigningSecret = Field(description="the signing secret, `whsec_` and 24 to 64 bytes in base64")
-    old_secret: SigningSecret | None = Field(
-        default=None, description="the secret before, with which messages are signed as well until all know the new one"
+    secret: SigningSecret = Field(description="the signing secret: `whsec_` and 24 to 64 bytes in base64")
+    previous_secret: SigningSecret | None = Field(
+        default=None, description="the previous secret; while it is set, messages are signed with both secrets"
     )
     headers: Mapping[HeaderName, HeaderSecret] = Field(
-        default_factory=dict, description="further headers, such as `Authorization`, each from the environment"
+        default_factory=dict, description="more headers, such as `Authorization`; each value comes from the environment"
     )
     content: Literal["text", "json"] = Field(
-        default="text", description="what the template gives: `text`, or `json` for data of your own shape"
+        default="text", description="what the template produces: `text`, or `json` for data in your own format"
     )
     allow_private: bool = Field(default=False, description="allow a receiver in a private network or on this machine")
 
 
 class WebhookChannel:
-    """One POST a message, signed as Standard Webhooks says; the receiver needs no address, and gets the customer's id.
+    """Posts each message to a URL, signed as Standard Webhooks requires. The address is the customer's id.
 
     The body is JSON: `type` (`message`), `timestamp`, and `data` with `message_id`, `customer_id`, `channel`,
-    `language`, `subject` and `text`, or `content` instead of `text` where the template writes JSON. The header
-    `webhook-id` is the message's id, the same for every attempt, by which a receiver takes repeats for one.
+    `language`, `subject` and `text`; with `content: json`, `content` instead of `text`. The header `webhook-id` is the
+    message's id, the same for every attempt, so that the receiver can ignore repeats.
 
     2xx: SENT. 408, 425, 429 and 503 (with their Retry-After), any other 5xx, and 401, 403, 407: RETRY. Any other
-    answer, redirects too, which aren't followed: FAILED. No connection: RETURNED. No answer: AMBIGUOUS. A receiver in a
-    private network, unless `allow_private`, and a template that doesn't write JSON where it should: FAILED, and nothing
-    is sent.
+    status: FAILED; redirects are not followed. No connection: RETURNED. No response: AMBIGUOUS. Nothing is sent, and
+    the verdict is FAILED, if the receiver is in a private network (unless `allow_private`), if the body exceeds 256 KB,
+    or if `content: json` is set and the template did not produce JSON.
     """
 
     kind: ClassVar[str] = "customer"
@@ -73,24 +74,24 @@ class WebhookChannel:
     def __init__(self, options: WebhookOptions) -> None:
         self.options = options
         self._client = options.client(public_only=not options.allow_private)
-        secrets = (options.secret, options.old_secret)
-        self._keys = [read_secret(secret.get_secret_value()) for secret in secrets if secret is not None]
+        secrets = (options.secret, options.previous_secret)
+        self._keys = [decode_secret(secret.get_secret_value()) for secret in secrets if secret is not None]
         self._headers = {name: value.get_secret_value() for name, value in options.headers.items()}
 
     def deliver(self, messages: Sequence[Rendered], hand_over: HandOver) -> AsyncIterator[Receipt]:
-        """One receipt for each message, in the order in which the answers come."""
-        return exchange(self._client, messages, self._request, self._judge, hand_over)
+        """Yields one receipt for each message, in the order of the responses."""
+        return send_messages(self._client, messages, self._build_request, self._read_response, hand_over)
 
     async def close(self) -> None:
         """Close the connections to the receiver."""
         await self._client.close()
 
-    def _request(self, message: Rendered) -> Request:
-        said = {"type": "message", "timestamp": message.sent_at.isoformat(), "data": self._data(message)}
-        body = json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
+    def _build_request(self, message: Rendered) -> Request:
+        payload = {"type": "message", "timestamp": message.sent_at.isoformat(), "data": self._data(message)}
+        body = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
         if len(body) > MAX_BODY:
-            raise Undeliverable(f"too long: {len(body)} bytes; {MAX_BODY} are allowed")
-        signed = signed_headers(message.id, message.sent_at, body, self._keys)
+            raise Undeliverable(f"too long: {len(body)} bytes; at most {MAX_BODY} are allowed")
+        signed = sign_headers(message.id, message.sent_at, body, self._keys)
         headers = {**self._headers, "content-type": "application/json", **signed}
         return Request(self.options.url, body, headers)
 
@@ -107,9 +108,9 @@ class WebhookChannel:
         try:
             return {**data, "content": json.loads(message.text)}
         except (ValueError, RecursionError):
-            raise Undeliverable("the template did not write JSON; put values in by `| json`") from None
+            raise Undeliverable("the template did not produce JSON; insert values with `| json`") from None
 
-    def _judge(self, message: Rendered, answer: Answer) -> Receipt:
-        verdict = verdict_of(answer.status, repeatable=True)
-        detail = "" if verdict is Verdict.SENT else str(answer.status)
-        return receipt(message, verdict, detail, answer=answer)
+    def _read_response(self, message: Rendered, response: Response) -> Receipt:
+        verdict = classify_status(response.status, idempotent=True)
+        detail = "" if verdict is Verdict.SENT else str(response.status)
+        return make_receipt(message, verdict, detail, response=response)

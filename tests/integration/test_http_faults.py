@@ -26,7 +26,7 @@ from automation_sms.http_sms import HttpSmsChannel, HttpSmsOptions
 from automation_sms.twilio import TwilioChannel, TwilioOptions
 from automation_webhook.webhook import WebhookChannel, WebhookOptions
 
-QUICK = {"timeout": 1.0, "answer_timeout": 0.3}
+QUICK = {"timeout": 1.0, "response_timeout": 0.3}
 RSA = rsa.generate_private_key(65537, 2048).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 POINT = ec.generate_private_key(ec.SECP256R1()).public_key()
 GOOD = {"sid": "SM1", "status": "queued", "name": "projects/p/messages/1"}

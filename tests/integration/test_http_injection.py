@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from automation.http.client import Request
-from automation.http.exchange import Undeliverable
+from automation.http.sending import Undeliverable
 from automation.testing.channel import example_messages
 from automation.types.message import Rendered
 from automation.types.secret import Secret
@@ -53,7 +53,7 @@ def test_twilio(text: str) -> None:
     channel = TwilioChannel(TwilioOptions(account_sid="AC1", auth_token=Secret("x"), sender="Toy", max_segments=255))
     if not text.strip():
         return
-    request = channel._request(replace(MESSAGE, text=text))
+    request = channel._build_request(replace(MESSAGE, text=text))
     plain(request)
     form = parse_qs(request.body.decode("ascii"), keep_blank_values=True)
     assert form == {"To": ["+4930123456"], "Body": [text.strip()], "From": ["Toy"]}
@@ -70,7 +70,7 @@ def test_a_described_service(text: str, sender: str) -> None:
     )
     if not text.strip():
         return
-    request = HttpSmsChannel(options)._request(replace(MESSAGE, text=text))
+    request = HttpSmsChannel(options)._build_request(replace(MESSAGE, text=text))
     plain(request)
     said = text.strip()
     assert json.loads(request.body) == {"to": "+4930123456", "text": said, "both": f"{sender}|{said}", "n": [1, None]}
@@ -84,7 +84,7 @@ def test_a_described_service(text: str, sender: str) -> None:
 def test_a_webhook(text: str, customer: str) -> None:
     secret = Secret("whsec_" + base64.b64encode(bytes(32)).decode())
     channel = WebhookChannel(WebhookOptions(url="https://hook.example/", secret=secret))
-    request = channel._request(replace(MESSAGE, to=customer, text=text, subject=text[:20]))
+    request = channel._build_request(replace(MESSAGE, to=customer, text=text, subject=text[:20]))
     plain(request)
     data = json.loads(request.body)["data"]
     assert (data["customer_id"], data["text"], data["subject"]) == (customer, text, text[:20])
@@ -101,7 +101,7 @@ def test_a_browser(text: str) -> None:
     point = BROWSER.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
     keys = {"p256dh": base64.urlsafe_b64encode(point).decode(), "auth": base64.urlsafe_b64encode(bytes(16)).decode()}
     to = json.dumps({"endpoint": "https://push.example/1", "keys": keys})
-    request = channel._request(replace(MESSAGE, to=to, text=f"{text}\nend", subject="x"))
+    request = channel._build_request(replace(MESSAGE, to=to, text=f"{text}\nend", subject="x"))
     plain(request)
     said = json.loads(http_ece.decrypt(request.body, private_key=BROWSER, auth_secret=bytes(16), version="aes128gcm"))
     assert set(said) == {"id", "title", "body", "url"}
@@ -123,4 +123,4 @@ def test_any_address_is_read_or_refused(address: str) -> None:
     message: Rendered = replace(MESSAGE, to=address)
     for channel in (made, sms):
         with suppress(Undeliverable):
-            plain(channel._request(message))
+            plain(channel._build_request(message))

@@ -120,7 +120,7 @@ def test_linked_pages_are_asked_once_each(pages: str) -> None:
     assert [(p.code, p.severity, p.detail) for p in dead] == [
         ("dead_link", "warning", f"{pages}/gone"), ("dead_link", "warning", "http://127.0.0.1:1/"),
     ]  # fmt: skip
-    assert dead[0].what == "a linked page answers 404"
+    assert dead[0].what == "a linked page responds with status 404"
 
 
 def test_links_into_a_private_network_are_told_and_never_asked(pages: str) -> None:

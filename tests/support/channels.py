@@ -1,4 +1,4 @@
-"""Channels held against real servers: what they answer, and what they handed over by then."""
+"""Deliveries through a channel to a real server: the receipts, and what was handed over."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from automation.contracts import Channel
-from automation.testing.channel import example_messages, exchange
+from automation.testing.channel import example_messages, record_delivery
 from automation.types.message import Receipt, Rendered, Verdict
 
 Answers = tuple[list[Receipt], list[str]]
@@ -16,7 +16,7 @@ def delivered(channel: Channel, messages: Sequence[Rendered]) -> Answers:
     """The receipts in the order of the messages, and the ids handed over."""
 
     async def run() -> Answers:
-        answers, handed_over = await exchange(channel, messages)
+        answers, handed_over = await record_delivery(channel, messages)
         await channel.close()
         order = [message.id for message in messages]
         return sorted(answers, key=lambda answer: order.index(answer.id)), handed_over

@@ -38,7 +38,7 @@ topics: {promotions: marketing}
 channels:
   email:
     using: smtp
-    options: {host: 127.0.0.1, port: %d, tls: none, connections: %d, answer_timeout: 20}
+    options: {host: 127.0.0.1, port: %d, tls: none, connections: %d, response_timeout: 20}
 workers: %d
 """
 

@@ -73,9 +73,12 @@ def test_a_service_that_hangs_is_not_waited_for() -> None:
 @pytest.mark.parametrize(
     ("url", "detail"),
     [
-        ("nonsense://x", "Apprise does not know the URL"),
-        ("json://127.0.0.1:1/,json://127.0.0.1:2/", "the URL has no target or several"),
-        (f"twilio://AC{'a' * 32}:{'b' * 32}@15005550006/+4930123456/+4930123457", "the URL has no target or several"),
+        ("nonsense://x", "Apprise does not support the URL"),
+        ("json://127.0.0.1:1/,json://127.0.0.1:2/", "the URL must have exactly one target"),
+        (
+            f"twilio://AC{'a' * 32}:{'b' * 32}@15005550006/+4930123456/+4930123457",
+            "the URL must have exactly one target",
+        ),
     ],
 )
 def test_a_url_that_is_not_one_target(url: str, detail: str) -> None:

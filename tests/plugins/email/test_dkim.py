@@ -16,7 +16,7 @@ from dkim.canonicalization import Relaxed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from automation.testing.channel import example_messages, exchange
+from automation.testing.channel import example_messages, record_delivery
 from automation.types.message import Rendered, Verdict
 from automation.types.secret import Secret
 from automation_email.dkim import KeyProblem, Signer, load_signer, relaxed_body, relaxed_header
@@ -179,7 +179,7 @@ def test_options_that_are_refused(options: dict[str, str]) -> None:
 def test_a_message_waits_for_a_key_that_is_missing() -> None:
     key = DkimKey(domain="lindholm.example", selector="r2026", key_file=Path("/nowhere/dkim.pem"))
     channel = SmtpChannel(SmtpOptions(host="127.0.0.1", port=9, tls="none", dkim=(key,)))
-    answers, handed_over = asyncio.run(exchange(channel, [MESSAGE]))
+    answers, handed_over = asyncio.run(record_delivery(channel, [MESSAGE]))
     assert handed_over == []
     assert answers[0].verdict is Verdict.RETURNED
     assert answers[0].detail == (

@@ -14,7 +14,7 @@ from support.certificates import certificate, server_tls
 from support.fault_table import Case, cases
 from support.faulty_smtp import Fault, FaultyServer, Received, faulty_server
 
-from automation.testing.channel import example_messages, exchange
+from automation.testing.channel import example_messages, record_delivery
 from automation.types.message import Attachment, Receipt, Rendered, Verdict
 from automation.types.secret import Secret
 from automation_email.options import SmtpOptions
@@ -46,7 +46,7 @@ class Outcome:
 
 def channel(server: FaultyServer, **options: object) -> SmtpChannel:
     given = {
-        "host": "localhost", "port": server.port, "tls": "none", "connections": 1, "timeout": 2, "answer_timeout": 2,
+        "host": "localhost", "port": server.port, "tls": "none", "connections": 1, "timeout": 2, "response_timeout": 2,
         "local_hostname": "shop.example", "return_path": "b+{token}@shop.example",
     }  # fmt: skip
     return SmtpChannel(SmtpOptions.model_validate(given | options))
@@ -54,7 +54,7 @@ def channel(server: FaultyServer, **options: object) -> SmtpChannel:
 
 async def tried(server: FaultyServer, messages: list[Rendered], **options: object) -> Outcome:
     smtp = channel(server, **options)
-    answers, handed_over = await exchange(smtp, messages)
+    answers, handed_over = await record_delivery(smtp, messages)
     await smtp.close()
     by_id = {message.id: message.bounce_token for message in messages}
     return Outcome(
@@ -190,7 +190,7 @@ def test_a_server_that_hangs_up_after_each_message_costs_no_attempt() -> None:
         closing = Fault("DOT", b"250 2.0.0 ok\r\n", "close")
         async with faulty_server(closing, extensions=("PIPELINING",)) as server:
             smtp = channel(server)
-            answers, _ = await exchange(smtp, messages)
+            answers, _ = await record_delivery(smtp, messages)
             await smtp.close()
         assert [answer.verdict for answer in answers] == [Verdict.SENT] * 6
         assert server.connections == 6

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from automation.plugin_manager import load_plugins
-from automation.testing.channel import check_channel, example_messages, receipts
+from automation.testing.channel import check_channel, collect_receipts, example_messages
 from automation.types.message import Verdict
 from automation_email.file import FileChannel, FileOptions, FilePushChannel, FileSmsChannel
 
@@ -35,7 +35,7 @@ def test_registered() -> None:
 
 
 def test_a_maildir_that_others_can_read(tmp_path: Path) -> None:
-    asyncio.run(receipts(FileChannel(FileOptions(folder=tmp_path)), MESSAGES))
+    asyncio.run(collect_receipts(FileChannel(FileOptions(folder=tmp_path)), MESSAGES))
     found = mailbox.Maildir(tmp_path)
     assert sorted(str(one["Message-ID"]) for one in found) == [f"<{m.id}@lindholm.example>" for m in MESSAGES]
     assert list((tmp_path / "tmp").iterdir()) == []
@@ -59,13 +59,13 @@ def test_a_maildir_that_others_can_read(tmp_path: Path) -> None:
 def test_a_repeat_replaces_and_another_attempt_stands_beside(tmp_path: Path) -> None:
     channel = FileChannel(FileOptions(folder=tmp_path))
     for messages in (MESSAGES, MESSAGES, [replace(MESSAGES[0], attempt=2)]):
-        asyncio.run(receipts(channel, messages))
+        asyncio.run(collect_receipts(channel, messages))
     assert len(list((tmp_path / "new").iterdir())) == 4
 
 
 def test_a_refused_message_leaves_nothing(tmp_path: Path) -> None:
     channel = FileChannel(FileOptions(folder=tmp_path))
-    answers = asyncio.run(receipts(channel, [replace(MESSAGES[0], to="nobody"), MESSAGES[1]]))
+    answers = asyncio.run(collect_receipts(channel, [replace(MESSAGES[0], to="nobody"), MESSAGES[1]]))
     assert [answer.verdict for answer in answers] == [Verdict.FAILED, Verdict.SENT]
     assert len(list((tmp_path / "new").iterdir())) == 1
     assert [entry["id"] for entry in entries(tmp_path / "messages.jsonl")] == [MESSAGES[1].id]
@@ -73,12 +73,12 @@ def test_a_refused_message_leaves_nothing(tmp_path: Path) -> None:
 
 def test_a_disk_that_refuses(tmp_path: Path) -> None:
     (tmp_path / "outbox").write_text("a file where the folder should be")
-    answers = asyncio.run(receipts(FileChannel(FileOptions(folder=tmp_path / "outbox")), MESSAGES))
+    answers = asyncio.run(collect_receipts(FileChannel(FileOptions(folder=tmp_path / "outbox")), MESSAGES))
     assert {answer.verdict for answer in answers} == {Verdict.RETRY}
 
 
 def test_sms_are_lines(tmp_path: Path) -> None:
     message = replace(MESSAGES[0], to="+4940123456", text="Hej\nAna")
-    asyncio.run(receipts(FileSmsChannel(FileOptions(folder=tmp_path)), [message]))
+    asyncio.run(collect_receipts(FileSmsChannel(FileOptions(folder=tmp_path)), [message]))
     assert [(entry["to"], entry["text"]) for entry in entries(tmp_path / "sms.jsonl")] == [("+4940123456", "Hej\nAna")]
     assert [path.name for path in tmp_path.iterdir()] == ["sms.jsonl"]

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.smtp import scripted_server
 
-from automation.testing.channel import example_messages, exchange
+from automation.testing.channel import example_messages, record_delivery
 from automation.types.message import Attachment, Receipt, Rendered, Verdict
 from automation_email.options import SmtpOptions
 from automation_email.smtp import SmtpChannel
@@ -72,10 +72,10 @@ def seen() -> Iterator[tuple[int, list[bytes]]]:
 
 def deliver(port: int, message: Rendered) -> Receipt:
     async def run() -> Receipt:
-        options = {"host": "127.0.0.1", "port": port, "tls": "none", "timeout": 5, "answer_timeout": 5}
+        options = {"host": "127.0.0.1", "port": port, "tls": "none", "timeout": 5, "response_timeout": 5}
         path = {"local_hostname": "shop.example", "return_path": "b+{token}@shop.example"}
         channel = SmtpChannel(SmtpOptions.model_validate(options | path))
-        (receipt,), _ = await exchange(channel, [message])
+        (receipt,), _ = await record_delivery(channel, [message])
         await channel.close()
         return receipt
 

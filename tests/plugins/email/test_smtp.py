@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from support.certificates import certificate, server_tls
 from support.smtp import Mailbox, accepts, scripted_server, smtp_server
 
-from automation.testing.channel import check_channel, example_messages, receipts
+from automation.testing.channel import check_channel, collect_receipts, example_messages
 from automation.types.message import Attachment, Receipt, Rendered, Verdict
 from automation.types.secret import Secret
 from automation_email.options import SmtpOptions
@@ -24,14 +24,14 @@ MESSAGES = example_messages("ana@example.org")
 
 
 def channel(port: int, **options: Any) -> SmtpChannel:
-    given = {"host": "127.0.0.1", "tls": "none", "timeout": 5, "answer_timeout": 5, "local_hostname": "shop.example"}
+    given = {"host": "127.0.0.1", "tls": "none", "timeout": 5, "response_timeout": 5, "local_hostname": "shop.example"}
     return SmtpChannel(SmtpOptions(port=port, **given | options))
 
 
 def deliver(port: int, messages: list[Rendered] = MESSAGES, **options: Any) -> list[Receipt]:
     async def run() -> list[Receipt]:
         smtp = channel(port, **options)
-        answers = await receipts(smtp, messages)
+        answers = await collect_receipts(smtp, messages)
         await smtp.close()
         return sorted(answers, key=lambda answer: answer.id)
 
@@ -70,7 +70,7 @@ def test_connections_are_kept() -> None:
         async def run() -> None:
             smtp = channel(port, connections=2)
             for _ in range(3):
-                assert len(await receipts(smtp, MESSAGES)) == 3
+                assert len(await collect_receipts(smtp, MESSAGES)) == 3
             await smtp.close()
 
         asyncio.run(run())
@@ -92,10 +92,10 @@ def test_a_connection_that_the_server_closed_meanwhile_is_replaced() -> None:
 
         async def run() -> list[Receipt]:
             smtp = channel(port, connections=1)
-            await receipts(smtp, MESSAGES)
+            await collect_receipts(smtp, MESSAGES)
             (session,) = smtp.pool()._idle
             session.transport.get_extra_info("socket").shutdown(2)
-            answers = await receipts(smtp, MESSAGES)
+            answers = await collect_receipts(smtp, MESSAGES)
             await smtp.close()
             return answers
 
@@ -196,8 +196,8 @@ def test_a_slice_that_is_given_up_does_not_touch_another() -> None:
 
         async def run() -> list[Receipt]:
             smtp = channel(port, connections=1)
-            given_up = asyncio.create_task(receipts(smtp, MESSAGES))
-            kept = asyncio.create_task(receipts(smtp, others))
+            given_up = asyncio.create_task(collect_receipts(smtp, MESSAGES))
+            kept = asyncio.create_task(collect_receipts(smtp, others))
             await asyncio.sleep(0)
             given_up.cancel()
             answers = await kept
@@ -214,7 +214,7 @@ def test_a_closed_channel_works_again_in_another_event_loop() -> None:
         smtp = channel(port)
 
         async def run() -> int:
-            answers = await receipts(smtp, MESSAGES)
+            answers = await collect_receipts(smtp, MESSAGES)
             await smtp.close()
             return len(answers)
 

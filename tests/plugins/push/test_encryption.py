@@ -12,12 +12,12 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from automation_push.encryption import MAX_PLAIN, RECORD, encrypt
-from automation_push.tokens import base64url, es256, from_base64url, rs256
+from automation_push.encryption import MAX_PLAINTEXT, RECORD_SIZE, encrypt
+from automation_push.jwt import decode_base64url, encode_base64url, sign_es256, sign_rs256
 
 
 def private(text: str) -> ec.EllipticCurvePrivateKey:
-    return ec.derive_private_key(int.from_bytes(from_base64url(text), "big"), ec.SECP256R1())
+    return ec.derive_private_key(int.from_bytes(decode_base64url(text), "big"), ec.SECP256R1())
 
 
 def point(key: ec.EllipticCurvePrivateKey) -> bytes:
@@ -29,25 +29,25 @@ def test_the_example_of_rfc_8291() -> None:
     theirs = private("q1dXpw3UpT5VOmu_cf_v6ih07Aems3njxI-JWgLcM94")
     body = encrypt(
         b"When I grow up, I want to be a watermelon",
-        from_base64url("BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"),
-        from_base64url("BTBZMqHH6r4Tts7J_aSIgg"),
-        salt=from_base64url("DGv6ra1nlYgDCS1FRnbzlw"),
+        decode_base64url("BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"),
+        decode_base64url("BTBZMqHH6r4Tts7J_aSIgg"),
+        salt=decode_base64url("DGv6ra1nlYgDCS1FRnbzlw"),
         key=private("yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw"),
     )
-    assert base64url(body) == (
+    assert encode_base64url(body) == (
         "DGv6ra1nlYgDCS1FRnbzlwAAEABBBP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl"
         "7A_yl95bQpu6cVPTpK4Mqgkf1CXztLVBSt2Ks3oZwbuwXPXLWyouBWLVWGNWQexSgSxsj_Qulcy4a-fN"
     )
-    assert point(theirs) == from_base64url(
+    assert point(theirs) == decode_base64url(
         "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"
     )
 
 
-@pytest.mark.parametrize("size", [0, 1, 100, MAX_PLAIN])
+@pytest.mark.parametrize("size", [0, 1, 100, MAX_PLAINTEXT])
 def test_another_implementation_reads_it(size: int) -> None:
     key, secret, plain = ec.generate_private_key(ec.SECP256R1()), secrets.token_bytes(16), secrets.token_bytes(size)
     body = encrypt(plain, point(key), secret)
-    assert len(body) <= RECORD
+    assert len(body) <= RECORD_SIZE
     assert http_ece.decrypt(body, private_key=key, auth_secret=secret, version="aes128gcm") == plain
     assert encrypt(plain, point(key), secret) != body
 
@@ -55,7 +55,7 @@ def test_another_implementation_reads_it(size: int) -> None:
 @pytest.mark.parametrize(
     ("plain", "public", "secret"),
     [
-        (b"x" * (MAX_PLAIN + 1), point(private("AQ")), bytes(16)),
+        (b"x" * (MAX_PLAINTEXT + 1), point(private("AQ")), bytes(16)),
         (b"x", point(private("AQ")), bytes(15)),
         (b"x", b"\x04" + bytes(64), bytes(16)),  # not on the curve
         (b"x", point(private("AQ"))[:-1], bytes(16)),
@@ -70,16 +70,16 @@ def test_what_is_refused(plain: bytes, public: bytes, secret: bytes) -> None:
 def parts(token: str) -> tuple[object, object, bytes, bytes]:
     head, claims, signature = token.split(".")
     return (
-        json.loads(from_base64url(head)),
-        json.loads(from_base64url(claims)),
-        from_base64url(signature),
+        json.loads(decode_base64url(head)),
+        json.loads(decode_base64url(claims)),
+        decode_base64url(signature),
         f"{head}.{claims}".encode(),
     )
 
 
 def test_es256() -> None:
     key = private("AQ")
-    head, claims, signature, signed = parts(es256({"aud": "ä"}, key))
+    head, claims, signature, signed = parts(sign_es256({"aud": "ä"}, key))
     assert (head, claims, len(signature)) == ({"typ": "JWT", "alg": "ES256"}, {"aud": "ä"}, 64)
     r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
     key.public_key().verify(encode_dss_signature(r, s), signed, ec.ECDSA(SHA256()))
@@ -87,7 +87,7 @@ def test_es256() -> None:
 
 def test_rs256() -> None:
     key = rsa.generate_private_key(65537, 2048)
-    head, claims, signature, signed = parts(rs256({"iss": "a"}, key))
+    head, claims, signature, signed = parts(sign_rs256({"iss": "a"}, key))
     assert (head, claims) == ({"typ": "JWT", "alg": "RS256"}, {"iss": "a"})
     key.public_key().verify(signature, signed, padding.PKCS1v15(), SHA256())
 
@@ -95,4 +95,4 @@ def test_rs256() -> None:
 @pytest.mark.parametrize("text", ["*", "a", "ab$d"])
 def test_what_is_not_base64url(text: str) -> None:
     with pytest.raises(ValueError, match=r"base64|padding|data|characters"):
-        from_base64url(text)
+        decode_base64url(text)

@@ -19,7 +19,7 @@ from automation.testing.channel import check_channel, example_messages
 from automation.types.message import Receipt, Verdict
 from automation.types.secret import Secret
 from automation_push.fcm import FcmChannel, FcmOptions
-from automation_push.tokens import from_base64url
+from automation_push.jwt import decode_base64url
 
 KEY = rsa.generate_private_key(65537, 2048)
 TO = "dEvIcE:APA91bToken"
@@ -38,7 +38,7 @@ def channel(port: int, *, account: dict[str, Any] | None = None, **options: Any)
         "token_uri": f"http://127.0.0.1:{port}/token",
     } | (account or {})
     given = {"credentials": Secret(json.dumps(said)), "url": f"http://127.0.0.1:{port}"}
-    return FcmChannel(FcmOptions(**given | {"timeout": 2, "answer_timeout": 0.5} | options))
+    return FcmChannel(FcmOptions(**given | {"timeout": 2, "response_timeout": 0.5} | options))
 
 
 def firebase(answer: Callable[[Call], Act], token: Act | None = None, *, lasts: int = 3599) -> Service:
@@ -106,9 +106,9 @@ def test_the_assertion_for_a_token() -> None:
     form = service.calls[0].form
     assert form["grant_type"] == "urn:ietf:params:oauth:grant-type:jwt-bearer"
     head, claims, signature = form["assertion"].split(".")
-    KEY.public_key().verify(from_base64url(signature), f"{head}.{claims}".encode(), padding.PKCS1v15(), SHA256())
+    KEY.public_key().verify(decode_base64url(signature), f"{head}.{claims}".encode(), padding.PKCS1v15(), SHA256())
     sent = int(example_messages(TO, 1)[0].sent_at.timestamp())
-    assert json.loads(from_base64url(claims)) == {
+    assert json.loads(decode_base64url(claims)) == {
         "iss": "sender@toy-shop.iam.example",
         "scope": "https://www.googleapis.com/auth/firebase.messaging",
         "aud": f"http://127.0.0.1:{port}/token",
@@ -202,9 +202,9 @@ def test_what_never_left_is_returned() -> None:
 @pytest.mark.parametrize(
     ("account", "what"),
     [
-        ({"private_key": None}, "not a service account's key file"),
-        ({"project_id": "x", "token_uri": "ftp://x"}, "not a service account's key file"),
-        ({"token_uri": "http://elsewhere.example/token"}, "token_uri is not https"),
+        ({"private_key": None}, "not the JSON of a service account's key file"),
+        ({"project_id": "x", "token_uri": "ftp://x"}, "not the JSON of a service account's key file"),
+        ({"token_uri": "http://elsewhere.example/token"}, "token_uri does not begin with https://"),
     ],
 )
 def test_credentials(account: dict[str, Any], what: str) -> None:
@@ -214,7 +214,7 @@ def test_credentials(account: dict[str, Any], what: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "/etc/key.json", '{"client_email": "a"}'])
 def test_what_is_no_key_file(text: str) -> None:
-    with pytest.raises(ValueError, match="not a service account's key file"):
+    with pytest.raises(ValueError, match="not the JSON of a service account's key file"):
         FcmOptions(credentials=Secret(text))
 
 

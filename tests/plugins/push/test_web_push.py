@@ -20,11 +20,11 @@ from support.http import Act, Call, Fault, Service, http_server, refused_port, r
 from automation.testing.channel import check_channel, example_messages
 from automation.types.message import Receipt, Rendered, Verdict
 from automation.types.secret import Secret
-from automation_push.tokens import base64url, from_base64url
+from automation_push.jwt import decode_base64url, encode_base64url
 from automation_push.web_push import WebPushChannel, WebPushOptions
 
 KEY = ec.generate_private_key(ec.SECP256R1())
-PRIVATE = base64url(KEY.private_numbers().private_value.to_bytes(32, "big"))
+PRIVATE = encode_base64url(KEY.private_numbers().private_value.to_bytes(32, "big"))
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Browser:
 
     def subscription(self, port: int, path: str = "/push/1", **changed: Any) -> str:
         public = self.key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-        keys = {"p256dh": base64url(public), "auth": base64url(self.secret)}
+        keys = {"p256dh": encode_base64url(public), "auth": encode_base64url(self.secret)}
         said = {"endpoint": f"http://127.0.0.1:{port}{path}", "expirationTime": None, "keys": keys}
         return json.dumps(said | changed)
 
@@ -48,7 +48,7 @@ class Browser:
 
 def channel(**options: Any) -> WebPushChannel:
     given = {"private_key": Secret(PRIVATE), "contact": "mailto:hi@toy.example", "allow_private": True}
-    return WebPushChannel(WebPushOptions(**given | {"timeout": 2, "answer_timeout": 0.5} | options))
+    return WebPushChannel(WebPushOptions(**given | {"timeout": 2, "response_timeout": 0.5} | options))
 
 
 def answered(act: Act | Callable[[Call], Act]) -> tuple[Receipt, bool]:
@@ -89,13 +89,13 @@ def test_who_we_are() -> None:
     ]
     assert len({part["t"] for part in fields}) == 1
     head, claims, signature = fields[0]["t"].split(".")
-    said = json.loads(from_base64url(claims))
+    said = json.loads(decode_base64url(claims))
     sent = example_messages("x", 1)[0].sent_at.timestamp()
     assert (said["aud"], said["sub"]) == (f"http://127.0.0.1:{port}", "mailto:hi@toy.example")
     assert 0 < said["exp"] - sent <= 24 * 3600
-    raw = from_base64url(signature)
+    raw = decode_base64url(signature)
     der = encode_dss_signature(int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big"))
-    known = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), from_base64url(fields[0]["k"]))
+    known = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), decode_base64url(fields[0]["k"]))
     known.verify(der, f"{head}.{claims}".encode(), ec.ECDSA(SHA256()))
     assert known.public_numbers() == KEY.public_key().public_numbers()
 
@@ -112,7 +112,7 @@ def test_who_we_are() -> None:
         (reply(500), "retry", "", "500"),
         (reply(502, b"x" * 300_000), "retry", "", "502 " + "x" * 150),
         (reply(302, headers={"Location": "http://127.0.0.1:1/"}), "failed", "", "302"),
-        (Fault.STALL, "ambiguous", "", "no answer: timed out"),
+        (Fault.STALL, "ambiguous", "", "no response: timed out"),
     ],
 )
 def test_answers(act: Act, verdict: str, suppress: str, detail: str) -> None:
@@ -134,11 +134,11 @@ def test_a_dead_endpoint_uses_up_attempts() -> None:
 @pytest.mark.parametrize(
     ("endpoint", "detail"),
     [
-        ("http://push.example/1", "the endpoint is not https"),
-        ("https://127.0.0.1:{port}/1", "not allowed: the host is in a private network"),
-        ("https://localhost:{port}/1", "not allowed: the host is in a private network"),
-        ("https://169.254.169.254/latest/meta-data", "not allowed: the host is in a private network"),
-        ("https://[::ffff:10.0.0.1]/", "not allowed: the host is in a private network"),
+        ("http://push.example/1", "the endpoint does not begin with https://"),
+        ("https://127.0.0.1:{port}/1", "URL not allowed: the host is in a private network"),
+        ("https://localhost:{port}/1", "URL not allowed: the host is in a private network"),
+        ("https://169.254.169.254/latest/meta-data", "URL not allowed: the host is in a private network"),
+        ("https://[::ffff:10.0.0.1]/", "URL not allowed: the host is in a private network"),
         ("file:///etc/passwd", "not a push subscription"),
         ("https://user:pw@push.example/", "not a push subscription"),
     ],
@@ -169,7 +169,7 @@ def test_what_is_no_subscription(to: str) -> None:
 
 def test_what_does_not_fit() -> None:
     to = Browser().subscription(1)
-    assert one(channel(), to, text="ä" * 3000)[0].detail == "too long: 6089 bytes; 3993 are allowed"
+    assert one(channel(), to, text="ä" * 3000)[0].detail == "too long: 6089 bytes; at most 3993 are allowed"
     assert one(channel(), to, text="", subject="")[0].detail == "the text is empty"
 
 

@@ -1,4 +1,4 @@
-"""A service described in YAML: the request as it arrives, and its answers by rule."""
+"""A service configured in YAML: its request, and the verdicts that its responses lead to."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from automation.rules import core
 from automation.testing.channel import check_channel
 from automation.types.message import Receipt, Verdict
 from automation.types.secret import Secret
-from automation_sms.http_sms import AnswerRule, HttpSmsChannel, HttpSmsOptions
-from automation_sms.placeholders import fill_json, find
+from automation_sms.http_sms import HttpSmsChannel, HttpSmsOptions, ResponseRule
+from automation_sms.json_path import read_json_path
+from automation_sms.placeholders import fill_json_placeholders
 
 TO = "+4930123456"
 RULES = (
-    AnswerRule(field="messages.0.status", one_of=("queued", "0"), verdict="sent"),
-    AnswerRule(status=(400, 422), field="error.code", one_of=("blocked",), verdict="failed", suppress="unsubscribed"),
-    AnswerRule(status=("5xx",), field="error.code", verdict="retry"),
-    AnswerRule(status=(409,), verdict="sent"),
+    ResponseRule(field="messages.0.status", one_of=("queued", "0"), verdict="sent"),
+    ResponseRule(status=(400, 422), field="error.code", one_of=("blocked",), verdict="failed", suppress="unsubscribed"),
+    ResponseRule(status=("5xx",), field="error.code", verdict="retry"),
+    ResponseRule(status=(409,), verdict="sent"),
 )
 
 
@@ -37,7 +38,7 @@ def channel(port: int, **options: Any) -> HttpSmsChannel:
         },
         "sender": "Lindholm",
         "timeout": 2,
-        "answer_timeout": 0.5,
+        "response_timeout": 0.5,
     }  # fmt: skip
     return HttpSmsChannel(HttpSmsOptions(**given | options))
 
@@ -119,11 +120,11 @@ def test_what_arrives_as_a_form() -> None:
         (reply(409), "sent", "", "1 segment, GSM-7"),
         (reply(500, {"error": {"code": "busy"}}), "retry", "", "500 busy"),
         (reply(500), "ambiguous", "", "500"),
-        (Fault.STALL, "ambiguous", "", "no answer: timed out"),
+        (Fault.STALL, "ambiguous", "", "no response: timed out"),
     ],
 )
 def test_answers(act: Act, verdict: str, suppress: str, detail: str) -> None:
-    answer, handed_over = answered(act, answers=RULES)
+    answer, handed_over = answered(act, responses=RULES)
     assert (answer.verdict.value, answer.suppress, answer.detail) == (verdict, suppress, detail)
     assert handed_over
 
@@ -137,7 +138,7 @@ def test_an_idempotency_key_makes_a_broken_service_safe_to_ask_again() -> None:
 
 def test_it_waits_as_long_as_the_service_asks() -> None:
     busy = reply(429, headers={"Retry-After": "3"})
-    assert verdict_and_wait(answered(busy, answers=RULES)[0]) == (Verdict.RETRY, 3)
+    assert verdict_and_wait(answered(busy, responses=RULES)[0]) == (Verdict.RETRY, 3)
 
 
 def test_what_never_left_is_returned() -> None:
@@ -158,14 +159,14 @@ def test_a_header_that_a_text_would_break_is_not_sent() -> None:
     [
         ({"form": {"to": "{to}"}}, "either form or json_body"),
         ({"json_body": None}, "either form or json_body"),
-        ({"json_body": {"to": "{too}"}}, r"\{too\} stands for nothing; there are digits, from, id, text, to"),
-        ({"json_body": {"x": "y"}}, "nothing in the request says whom it is for"),
-        ({"secrets": {"to": Secret("x")}}, r"\{to\} stands for something else already"),
+        ({"json_body": {"to": "{too}"}}, r"\{too\} is not a placeholder; available: digits, from, id, text, to"),
+        ({"json_body": {"x": "y"}}, "the request does not contain the number"),
+        ({"secrets": {"to": Secret("x")}}, r"\{to\} is already a placeholder"),
         ({"url": "http://sms.example/send"}, "must begin with https://"),
         ({"method": "GET"}, "'POST' or 'PUT'"),
-        ({"headers": {"X Y": "z"}}, "'X Y' is not a header's name"),
-        ({"headers": {"Host": "z"}}, "Host is set by the connection itself"),
-        ({"idempotency_header": "a:b"}, "'a:b' is not a header's name"),
+        ({"headers": {"X Y": "z"}}, "'X Y' is not a header name"),
+        ({"headers": {"Host": "z"}}, "Host is set by the HTTP client"),
+        ({"idempotency_header": "a:b"}, "'a:b' is not a header name"),
     ],
 )
 def test_options(options: dict[str, Any], what: str) -> None:
@@ -175,17 +176,17 @@ def test_options(options: dict[str, Any], what: str) -> None:
 
 def test_rules() -> None:
     with pytest.raises(ValueError, match="one_of needs field"):
-        AnswerRule(one_of=("x",), verdict="sent")
-    with pytest.raises(ValueError, match="suppress goes with verdict: failed"):
-        AnswerRule(verdict="retry", suppress="unsubscribed")
+        ResponseRule(one_of=("x",), verdict="sent")
+    with pytest.raises(ValueError, match="suppress is allowed only with verdict: failed"):
+        ResponseRule(verdict="retry", suppress="unsubscribed")
 
 
-def test_places_in_an_answer() -> None:
-    said: JsonValue = {"a": [{"b": 1.5}, {"b": True}], "c": None}
-    assert [find(said, path) for path in ("a.0.b", "a.1.b", "a.2.b", "a.x", "c", "a", "c.d")] == [
+def test_json_paths_and_placeholders() -> None:
+    content: JsonValue = {"a": [{"b": 1.5}, {"b": True}], "c": None}
+    assert [read_json_path(content, path) for path in ("a.0.b", "a.1.b", "a.2.b", "a.x", "c", "a", "c.d")] == [
         "1.5", "true", None, None, None, None, None,
     ]  # fmt: skip
-    assert fill_json({"{to}": ["{to}", 1, None, {"x": "{{to}}"}]}, {"to": "1"}) == {
+    assert fill_json_placeholders({"{to}": ["{to}", 1, None, {"x": "{{to}}"}]}, {"to": "1"}) == {
         "{to}": ["1", 1, None, {"x": "{1}"}]
     }
 
@@ -205,7 +206,7 @@ channels:
       secrets: {key: "${SMS_KEY}"}
       json_body: {to: "{to}", text: "{text}", from: "{from}", tags: [shop, 1], unicode: true}
       sender: Toy
-      answers:
+      responses:
         - {status: [2xx], field: messages.0.status, one_of: [queued, sent], verdict: sent}
         - {status: [400, 422], field: error.code, one_of: [opted_out], verdict: failed, suppress: unsubscribed}
 """)
@@ -213,6 +214,6 @@ channels:
     options = project.settings.channels["sms"].options
     assert isinstance(options, HttpSmsOptions)
     assert options.secrets["key"].get_secret_value() == "s3cret"
-    assert options.answers[0].status == ("2xx",)
-    assert options.answers[1].status == (400, 422)
+    assert options.responses[0].status == ("2xx",)
+    assert options.responses[1].status == (400, 422)
     assert options.json_body == {"to": "{to}", "text": "{text}", "from": "{from}", "tags": ["shop", 1], "unicode": True}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from automation_sms.segments import segments
+from automation_sms.segments import count_segments
 
 
 @pytest.mark.parametrize(
@@ -35,17 +35,17 @@ from automation_sms.segments import segments
     ],
 )
 def test_segments(text: str, encoding: str, units: int, count: int) -> None:
-    found = segments(text)
+    found = count_segments(text)
     assert (found.encoding, found.units, found.count) == (encoding, units, count)
 
 
 def test_the_alphabet_is_whole() -> None:
     """128 places, of which one is the escape; ten characters stand behind it."""
-    one = [chr(code) for code in range(0x3000) if segments(chr(code)).encoding == "GSM-7"]
-    assert sum(segments(character).units == 1 for character in one) == 127
-    assert {character for character in one if segments(character).units == 2} == set("\f^{}\\[~]|€")
+    one = [chr(code) for code in range(0x3000) if count_segments(chr(code)).encoding == "GSM-7"]
+    assert sum(count_segments(character).units == 1 for character in one) == 127
+    assert {character for character in one if count_segments(character).units == 2} == set("\f^{}\\[~]|€")
 
 
 def test_in_words() -> None:
-    assert str(segments("a")) == "1 segment, GSM-7"
-    assert str(segments("👋" * 36)) == "2 segments, UCS-2"
+    assert str(count_segments("a")) == "1 segment, GSM-7"
+    assert str(count_segments("👋" * 36)) == "2 segments, UCS-2"

@@ -28,7 +28,7 @@ def channel(port: int, **options: Any) -> TwilioChannel:
         "sender": "+15005550006",
         "url": f"http://127.0.0.1:{port}",
         "timeout": 2,
-        "answer_timeout": 0.5,
+        "response_timeout": 0.5,
     }
     return TwilioChannel(TwilioOptions(**given | options))
 
@@ -61,7 +61,7 @@ def test_what_arrives() -> None:
         local, _ = one(channel(port, region="DE", messaging_service="MG1", sender=None), "030 123456", text="Hi")
     assert (failed.verdict, failed.detail, handed_over) == (
         Verdict.FAILED,
-        "not a phone number with its country code",
+        "not a phone number with a country code",
         False,
     )
     assert answer.verdict is Verdict.FAILED
@@ -106,13 +106,13 @@ def test_sender_callback_key_and_footer() -> None:
         (reply(502, b"<html>bad gateway</html>"), "ambiguous", "", "502"),
         (reply(504), "ambiguous", "", "504"),
         (reply(307, headers={"Location": "https://elsewhere.example/"}), "failed", "", "307"),
-        (reply(200, b"<html>welcome to the hotel</html>"), "ambiguous", "", "taken, but the answer is not Twilio's"),
-        (reply(201, b'{"sid": "SM1', length=40), "ambiguous", "", "taken, but the answer is not Twilio's"),
-        (reply(201, {"sid": "SM1", "pad": "x" * 300_000}), "ambiguous", "", "taken, but the answer is not Twilio's"),
+        (reply(200, b"<html>welcome to the hotel</html>"), "ambiguous", "", "accepted, but the response has no SID"),
+        (reply(201, b'{"sid": "SM1', length=40), "ambiguous", "", "accepted, but the response has no SID"),
+        (reply(201, {"sid": "SM1", "pad": "x" * 300_000}), "ambiguous", "", "accepted, but the response has no SID"),
         (reply(201, {"sid": "SM1", "status": "failed", "error_code": 30007}), "failed", "", "30007"),
         (reply(400, [1]), "failed", "", "400"),
-        (Drip(reply(201, {"sid": "SM1"})), "ambiguous", "", "no answer: timed out"),
-        (Fault.STALL, "ambiguous", "", "no answer: timed out"),
+        (Drip(reply(201, {"sid": "SM1"})), "ambiguous", "", "no response: timed out"),
+        (Fault.STALL, "ambiguous", "", "no response: timed out"),
     ],
 )  # fmt: skip
 def test_answers(act: Act, verdict: str, suppress: str, detail: str) -> None:
@@ -125,7 +125,7 @@ def test_answers(act: Act, verdict: str, suppress: str, detail: str) -> None:
 def test_a_break_after_the_body_is_ambiguous(fault: Fault) -> None:
     answer, handed_over = answered(fault)
     assert (answer.verdict, handed_over) == (Verdict.AMBIGUOUS, True)
-    assert answer.detail.startswith("no answer: the connection broke")
+    assert answer.detail.startswith("no response: the connection failed")
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_what_the_list_says_has_failed_has_failed() -> None:
 )
 def test_it_was_never_taken_when_the_list_lacks_it_after_two_minutes(entries: list[dict[str, Any]]) -> None:
     (found,) = asked(listed(entries, **LATER))
-    assert (found.verdict, found.detail) == (Verdict.RETRY, "Twilio never got it")
+    assert (found.verdict, found.detail) == (Verdict.RETRY, "Twilio did not receive the message")
     assert asked(listed(entries, **SOON)) == []
     assert asked(listed(entries)) == []  # without a time of Twilio's nobody knows how long ago it was
 

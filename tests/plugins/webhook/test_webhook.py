@@ -16,8 +16,8 @@ from support.http import Act, Call, Drip, Fault, Service, http_server, refused_p
 from automation.testing.channel import check_channel, example_messages
 from automation.types.message import Receipt, Verdict
 from automation.types.secret import Secret
-from automation_webhook.filters import as_json
-from automation_webhook.signature import read_secret, signed_headers
+from automation_webhook.filters import to_json
+from automation_webhook.signature import decode_secret, sign_headers
 from automation_webhook.webhook import WebhookChannel, WebhookOptions
 
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
@@ -27,7 +27,7 @@ TO = "C1042"
 
 def channel(port: int, **options: Any) -> WebhookChannel:
     given = {"url": f"http://127.0.0.1:{port}/hook", "secret": Secret(SECRET), "allow_private": True}
-    return WebhookChannel(WebhookOptions(**given | {"timeout": 2, "answer_timeout": 0.5} | options))
+    return WebhookChannel(WebhookOptions(**given | {"timeout": 2, "response_timeout": 0.5} | options))
 
 
 def answered(act: Act | Callable[[Call], Act], **options: Any) -> tuple[Receipt, bool]:
@@ -49,7 +49,7 @@ def test_what_arrives_is_verified_by_the_reference_implementation() -> None:
     service = Service(lambda call: reply(204))
     now = datetime.now(UTC).replace(microsecond=0)  # noqa: TID251 - the reference looks at its own clock
     with http_server(service) as port:
-        options = {"old_secret": Secret(OLD), "headers": {"Authorization": Secret("Bearer x")}}
+        options = {"previous_secret": Secret(OLD), "headers": {"Authorization": Secret("Bearer x")}}
         answer, handed_over = one(channel(port, **options), TO, sent_at=now, text="Ruf Ana an – „heute“")
     assert (answer.verdict, answer.detail, handed_over) == (Verdict.SENT, "", True)
     (call,) = service.calls
@@ -77,11 +77,11 @@ def test_what_arrives_is_verified_by_the_reference_implementation() -> None:
 def test_the_example_of_the_specification() -> None:
     """From the tests of the reference implementations."""
     at = datetime.fromtimestamp(1614265330, UTC)
-    headers = signed_headers(
+    headers = sign_headers(
         "msg_p5jXN8AQM9LWM0D4loKWxJek",
         at,
         b'{"test": 2432232314}',
-        [read_secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")],
+        [decode_secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")],
     )
     assert headers["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
     assert headers["webhook-timestamp"] == "1614265330"
@@ -96,12 +96,12 @@ def test_data_of_ones_own_shape() -> None:
     assert service.calls[0].json["data"]["content"] == {"name": 'A"na', "items": [1, 2]}
     assert "text" not in service.calls[0].json["data"]
     assert (broken.verdict, handed_over) == (Verdict.FAILED, False)
-    assert broken.detail == "the template did not write JSON; put values in by `| json`"
+    assert broken.detail == "the template did not produce JSON; insert values with `| json`"
 
 
 @pytest.mark.parametrize("value", ['a"b\\', "</script>\n", None, 1.5, [{"a": "ü"}]])
 def test_the_filter_writes_what_reads_back(value: Any) -> None:
-    assert json.loads(as_json(value)) == value
+    assert json.loads(to_json(value)) == value
 
 
 @pytest.mark.parametrize(
@@ -115,8 +115,8 @@ def test_the_filter_writes_what_reads_back(value: Any) -> None:
         (reply(410), "failed", "410"),
         (reply(500), "retry", "500"),
         (reply(502), "retry", "502"),
-        (Drip(reply(200)), "ambiguous", "no answer: timed out"),
-        (Fault.STALL, "ambiguous", "no answer: timed out"),
+        (Drip(reply(200)), "ambiguous", "no response: timed out"),
+        (Fault.STALL, "ambiguous", "no response: timed out"),
     ],
 )
 def test_answers(act: Act, verdict: str, detail: str) -> None:
@@ -141,7 +141,7 @@ def test_a_private_network_is_not_reached_unless_it_is_said() -> None:
     with http_server(service) as port:
         answer, handed_over = one(channel(port, allow_private=False), TO)
         assert (answer.verdict, handed_over) == (Verdict.FAILED, False)
-        assert answer.detail == "not allowed: the host is in a private network"
+        assert answer.detail == "URL not allowed: the host is in a private network"
         assert service.connections == 0
         assert one(channel(port), TO)[0].verdict is Verdict.SENT
 
@@ -158,8 +158,8 @@ def test_the_same_id_for_every_attempt() -> None:
 @pytest.mark.parametrize(
     ("headers", "what"),
     [
-        ({"content-length": Secret("1")}, "content-length is set by the connection itself"),
-        ({"X": Secret("a\nb")}, "a header holds one line of ASCII"),
+        ({"content-length": Secret("1")}, "content-length is set by the HTTP client"),
+        ({"X": Secret("a\nb")}, "a header value must be one line of ASCII"),
     ],
 )
 def test_headers_that_are_none(headers: dict[str, Secret], what: str) -> None:
@@ -173,6 +173,6 @@ def test_what_is_too_long() -> None:
 
 @pytest.mark.parametrize("secret", ["", "whsec_", "whsec_AAAA", "whsec_*", "password", "whsec_" + "A" * 100])
 def test_a_secret_that_is_none(secret: str) -> None:
-    with pytest.raises(ValueError, match="not a webhook secret: whsec_ and 24 to 64 bytes") as raised:
+    with pytest.raises(ValueError, match="not a webhook secret; expected whsec_ and 24 to 64 bytes") as raised:
         channel(1, secret=Secret(secret))
     assert len(secret) < 8 or secret not in str(raised.value)

@@ -208,17 +208,17 @@ def _parse_json(body: bytes) -> Any:
 
 
 async def _fetch(address: str) -> bytes:
-    """The content of an address of Amazon, over TLS and from the public internet only. Raises `OSError`."""
+    """Download a URL of Amazon, over TLS and from the public internet only. Raises `OSError`."""
     from automation.http.client import Client, NotSent
-    from automation.http.reach import NotAllowed
+    from automation.http.urls import UrlNotAllowed
 
-    client = Client(connections=1, timeout=10, answer_timeout=10, public_only=True)
+    client = Client(connections=1, timeout=10, response_timeout=10, public_only=True)
     try:
-        answer = await client.fetch(address)
-    except (NotSent, NotAllowed) as error:
+        response = await client.fetch(address)
+    except (NotSent, UrlNotAllowed) as error:
         raise OSError(str(error)) from error
     finally:
         await client.close()
-    if answer.status != 200 or not answer.whole:
-        raise OSError(f"status {answer.status}")
-    return answer.body
+    if response.status != 200 or not response.complete:
+        raise OSError(f"status {response.status}")
+    return response.body

@@ -1,4 +1,4 @@
-"""Which addresses may be called."""
+"""Requests to private networks are refused, also after DNS rebinding."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import TypeAdapter, ValidationError
 from support.http import Service, http_server, reply, server_tls
 
 from automation.http.client import Client, NotSent, Request
-from automation.http.reach import NotAllowed, ServiceUrl, is_public, split_url
+from automation.http.ssrf import is_public_address
+from automation.http.urls import UrlNotAllowed
 
 PRIVATE = [
     "0.0.0.1", "10.1.2.3", "100.64.0.1", "127.0.0.1", "127.8.8.8", "169.254.169.254", "172.16.0.1", "172.31.255.255",
@@ -34,20 +34,20 @@ PUBLIC = [
 
 @pytest.mark.parametrize("address", PRIVATE)
 def test_private_addresses_are_refused(address: str) -> None:
-    assert not is_public(address)
+    assert not is_public_address(address)
 
 
 @pytest.mark.parametrize("address", PUBLIC)
-def test_public_addresses_are_not(address: str) -> None:
-    assert is_public(address)
+def test_public_addresses_are_allowed(address: str) -> None:
+    assert is_public_address(address)
 
 
 @given(st.ip_addresses())
-def test_what_is_public_is_so_by_the_registries_of_the_standard_library(
+def test_a_public_address_is_global_in_the_standard_library_too(
     address: ipaddress.IPv4Address | ipaddress.IPv6Address,
 ) -> None:
-    """Ours refuses more (6to4, Teredo, IPv6 outside of 2000::/3), and never less; mapped ones are looked into."""
-    if is_public(str(address)):
+    """We also refuse 6to4, Teredo and IPv6 outside of 2000::/3; mapped addresses are judged by the embedded one."""
+    if is_public_address(str(address)):
         inner = getattr(address, "ipv4_mapped", None)
         nat64 = address in ipaddress.ip_network("64:ff9b::/96")
         assert (inner or address).is_global or nat64
@@ -55,52 +55,14 @@ def test_what_is_public_is_so_by_the_registries_of_the_standard_library(
 
 
 @given(st.ip_addresses(v=4))
-def test_an_address_within_another_counts_as_itself(address: ipaddress.IPv4Address) -> None:
+def test_an_embedded_ipv4_address_decides(address: ipaddress.IPv4Address) -> None:
     for outer in (f"::ffff:{address}", str(ipaddress.IPv6Address((0x64FF9B << 96) | int(address)))):
-        assert is_public(outer) == is_public(str(address)), outer
-
-
-@pytest.mark.parametrize(
-    ("url", "what"),
-    [
-        ("ftp://a.example/", "not a URL"),
-        ("file:///etc/passwd", "not a URL"),
-        ("//a.example", "not a URL"),
-        ("https:///x", "not a URL"),
-        ("https://user:secret@a.example/", "no user"),
-        ("https://a.example@b.example/", "no user"),
-        ("https://a.example:0/", "port 0"),
-        ("https://a.example:99999/", "[Pp]ort"),
-        ("https://a.example/ x", "spaces"),
-        ("https://a.example/\r\nHost: b", "spaces"),
-        ("https://a.example\\@127.0.0.1/", "spaces"),
-        ("https://ä.example/", "ASCII"),
-    ],
-)
-def test_what_is_no_url_to_call(url: str, what: str) -> None:
-    with pytest.raises(ValueError, match=what):
-        split_url(url)
-
-
-@pytest.mark.parametrize(
-    ("url", "what"),
-    [("http://a.example/", "must begin with https://"), ("https://a.example/#x", "no #"), ("x", "not a URL")],
-)
-def test_a_service_is_called_over_https(url: str, what: str) -> None:
-    with pytest.raises(ValidationError, match=what):
-        TypeAdapter(ServiceUrl).validate_python(url)
-
-
-@pytest.mark.parametrize(
-    "url", ["https://a.example/x?y=z", "http://127.0.0.1:8080/", "http://localhost/", "http://[::1]/"]
-)
-def test_only_this_machine_is_called_without_tls(url: str) -> None:
-    assert TypeAdapter(ServiceUrl).validate_python(url) == url
+        assert is_public_address(outer) == is_public_address(str(address)), outer
 
 
 def fetch(url: str, ca_file: Path | None = None) -> bytes:
     async def run() -> bytes:
-        client = Client(1, timeout=5, answer_timeout=5, public_only=True, ca_file=ca_file)
+        client = Client(1, timeout=5, response_timeout=5, public_only=True, ca_file=ca_file)
         answer = await client.send(Request(url, b"x"), lambda: None)
         await client.close()
         return answer.body
@@ -111,9 +73,9 @@ def fetch(url: str, ca_file: Path | None = None) -> bytes:
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "localhost", "2130706433", "0x7f000001", "0177.0.0.1", "127.1", "[::ffff:127.0.0.1]", "[::1]"]
 )
-def test_this_machine_is_not_reached_however_it_is_spelt(host: str) -> None:
+def test_loopback_is_refused_in_every_spelling(host: str) -> None:
     service = Service(lambda call: reply(200, b"secret"))
-    with http_server(service) as port, pytest.raises(NotAllowed, match="private network"):
+    with http_server(service) as port, pytest.raises(UrlNotAllowed, match="private network"):
         fetch(f"http://{host}:{port}/")
     assert service.connections == 0
 
@@ -125,14 +87,14 @@ def entry(address: str, port: int) -> tuple[Any, ...]:
     return (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))
 
 
-def test_a_name_that_mixes_public_and_private_addresses_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_with_public_and_private_addresses_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", lambda h, p, *a, **k: [entry("1.1.1.1", p), entry("10.0.0.1", p)])
-    with pytest.raises(NotAllowed):
+    with pytest.raises(UrlNotAllowed):
         fetch("http://shop.example/")
 
 
-def test_the_address_that_was_checked_is_the_one_that_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name that answers differently the second time gets no second time."""
+def test_the_connection_goes_to_the_checked_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DNS rebinding: the name is resolved only once."""
     real, asked = socket.getaddrinfo, []
     service = Service(lambda call: reply(200, call.headers["host"].encode()))
     with http_server(service) as port:
@@ -144,12 +106,12 @@ def test_the_address_that_was_checked_is_the_one_that_is_called(monkeypatch: pyt
             return [entry("127.0.0.1", port)]
 
         monkeypatch.setattr(socket, "getaddrinfo", rebinding)
-        monkeypatch.setattr("automation.http.pinned.is_public", lambda address: address == "127.0.0.1")
+        monkeypatch.setattr("automation.http.ssrf.is_public_address", lambda address: address == "127.0.0.1")
         assert fetch(f"http://shop.example:{port}/") == f"shop.example:{port}".encode()
     assert asked == ["shop.example"]
 
 
-def test_an_unknown_name_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_host_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(*_: Any, **__: Any) -> list[Any]:
         raise socket.gaierror(-2, "Name or service not known")
 
@@ -158,17 +120,17 @@ def test_an_unknown_name_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
         fetch("http://shop.example/")
 
 
-def test_a_certificate_is_held_against_the_name_and_not_the_address(
+def test_the_certificate_is_checked_against_the_name_not_the_address(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("automation.http.pinned.is_public", lambda address: True)
+    monkeypatch.setattr("automation.http.ssrf.is_public_address", lambda address: True)
     with http_server(Service(lambda call: reply(200, b"hi")), server_tls(tmp_path)) as port:
         assert fetch(f"https://localhost:{port}/", tmp_path / "cert.pem") == b"hi"
         with pytest.raises(NotSent):
             fetch(f"https://127.0.0.1:{port}/", tmp_path / "cert.pem")
 
 
-def test_the_next_address_is_tried_where_one_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_next_address_is_tried_if_one_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     real = socket.getaddrinfo
     with http_server(Service(lambda call: reply(200, b"hi"))) as port:
 
@@ -178,5 +140,5 @@ def test_the_next_address_is_tried_where_one_does_not_answer(monkeypatch: pytest
             return [entry("127.0.0.2", port), entry("127.0.0.1", port)]
 
         monkeypatch.setattr(socket, "getaddrinfo", several)
-        monkeypatch.setattr("automation.http.pinned.is_public", lambda address: True)
+        monkeypatch.setattr("automation.http.ssrf.is_public_address", lambda address: True)
         assert fetch(f"http://shop.example:{port}/") == b"hi"

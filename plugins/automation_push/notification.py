@@ -1,11 +1,11 @@
-"""What a push message says, and where a tap on it leads."""
+"""The title, text and link of a push notification."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
-from automation.http.exchange import Undeliverable
+from automation.http.sending import Undeliverable
 from automation.types.message import Rendered
 
 _LINK = re.compile(r"https?://\S+")
@@ -13,7 +13,7 @@ _LINK = re.compile(r"https?://\S+")
 
 @dataclass(frozen=True)
 class Notification:
-    """`link` is "" where a tap leads nowhere in particular."""
+    """A notification. `link` is the URL that a tap opens, or ""."""
 
     title: str
     text: str
@@ -21,7 +21,10 @@ class Notification:
 
 
 def read_notification(message: Rendered) -> Notification:
-    """A last line that is nothing but a link is where a tap leads, and isn't shown. Raises `Undeliverable`."""
+    """The notification of a message. If the last line is only a link, it becomes `link` and is not shown in the text.
+
+    Raises `Undeliverable` if title and text are empty.
+    """
     lines = message.text.strip().splitlines()
     link = lines.pop().strip() if lines and _LINK.fullmatch(lines[-1].strip()) else ""
     text = "\n".join(lines).strip()
