@@ -1,4 +1,4 @@
-"""Offer policies that learn nothing: always the same offer, or the first rule that matches."""
+"""Offer policies without training: `fixed` gives always the same offer, `rules` the offer of the first match."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`fixed` and `rules`: the choice is certain, so every probability is 0 or 1."""
+"""The offer policies `fixed` and `rules`. They are deterministic: every probability is 0 or 1."""
 
 from __future__ import annotations
 
@@ -20,38 +20,38 @@ if TYPE_CHECKING:
 
 
 OfferName = Annotated[str, Names("offers")]
-"""Of config.yaml's `offers:`, or `no_message`, or `no_discount`."""
+"""The name of an offer in config.yaml's `offers:`, or `no_message`, or `no_discount`."""
 
 
-class _Certain:
-    """What both policies share: nothing to learn, nothing to plan, nothing expected beyond the offer's own cost."""
+class _Deterministic:
+    """The methods that both policies share: no training and no plan."""
 
     def fit(self, data: Snapshot, *, seed: int, parts: Mapping[str, Model]) -> Mapping[str, float]:
-        """Nothing to learn; no metrics."""
+        """Nothing to train. Returns no metrics."""
         return {}
 
     def save(self) -> Mapping[str, np.ndarray[Any, Any]]:
-        """No arrays."""
+        """Returns no arrays."""
         return {}
 
     def load(self, arrays: Mapping[str, np.ndarray[Any, Any]], *, parts: Mapping[str, Model]) -> None:
-        """Nothing to take back."""
+        """Nothing to load."""
 
     def plan(
         self, audience: Iterator[pl.DataFrame], offers: pl.DataFrame, *, budget: Decimal | None, seed: int
     ) -> Mapping[str, JsonValue]:
-        """Nothing to plan; the audience is not read. The budget's hard limit is the core's."""
+        """Returns an empty plan without reading the audience. The core enforces the budget."""
         return {}
 
 
 class FixedOptions(Options):
-    """`{offer: pct10}`: the offer's name in config.yaml, `no_discount` or `no_message`."""
+    """`{offer: pct10}`: the name of an offer in config.yaml, `no_discount` or `no_message`."""
 
     offer: OfferName
 
 
-class Fixed(_Certain):
-    """Gives everybody the same offer; a campaign's `offer: {fixed: pct10}` is this policy."""
+class Fixed(_Deterministic):
+    """Gives everybody the same offer. A campaign selects it with `offer: {fixed: pct10}`."""
 
     Options: ClassVar[type[BaseModel]] = FixedOptions
 
@@ -67,27 +67,27 @@ class Fixed(_Certain):
         """
         import polars as pl
 
-        return _certain(batch, offers, pl.lit(self.options.offer), [self.options.offer])
+        return _assign_offers(batch, offers, pl.lit(self.options.offer), [self.options.offer])
 
 
-class Choice(Options):
-    """`{if: <condition>, give: pct10}`, or last `{otherwise: no_discount}`."""
+class OfferRule(Options):
+    """`{if: <condition>, give: pct10}`, or as the last rule `{otherwise: no_discount}`."""
 
     if_: InstanceOf[Leaf] | InstanceOf[Group] | None = Field(default=None, alias="if")
     give: OfferName | None = None
     otherwise: OfferName | None = None
 
     @model_validator(mode="after")
-    def _has_one_form(self) -> Choice:
+    def _has_one_form(self) -> OfferRule:
         conditional = self.if_ is not None and self.give is not None and self.otherwise is None
         final = self.if_ is None and self.give is None and self.otherwise is not None
         if not (conditional or final):
-            raise ValueError("write {if: a condition, give: an offer}, or as the last {otherwise: an offer}")
+            raise ValueError("write {if: a condition, give: an offer}, or as the last rule {otherwise: an offer}")
         return self
 
     @property
     def offer(self) -> str:
-        """The offer that this line gives."""
+        """The offer that this rule gives."""
         offer = self.otherwise if self.if_ is None else self.give
         assert offer is not None
         return offer
@@ -96,20 +96,20 @@ class Choice(Options):
 class FirstMatchOptions(Options):
     """`{first_of: [{if: {profile: monetary, at_least: 500}, give: pct20}, {otherwise: no_discount}]}`."""
 
-    first_of: tuple[Choice, ...]
+    first_of: tuple[OfferRule, ...]
 
     @field_validator("first_of")
     @classmethod
-    def _otherwise_is_last(cls, choices: tuple[Choice, ...]) -> tuple[Choice, ...]:
-        if not choices:
+    def _otherwise_is_last(cls, rules: tuple[OfferRule, ...]) -> tuple[OfferRule, ...]:
+        if not rules:
             raise ValueError("the list is empty; write at least {otherwise: an offer}")
-        if any(choice.if_ is None for choice in choices[:-1]):
-            raise ValueError("otherwise stands last: what follows it would never be given")
-        return choices
+        if any(rule.if_ is None for rule in rules[:-1]):
+            raise ValueError("otherwise must be the last rule; rules after it would never apply")
+        return rules
 
 
-class FirstMatch(_Certain):
-    """Gives the offer of the first condition that holds; without any, `otherwise`, or else no discount."""
+class FirstMatch(_Deterministic):
+    """Gives the offer of the first rule whose condition is met; if none is, `otherwise`, by default no discount."""
 
     Options: ClassVar[type[BaseModel]] = FirstMatchOptions
 
@@ -119,30 +119,30 @@ class FirstMatch(_Certain):
     def choose(self, batch: pl.DataFrame, offers: pl.DataFrame, plan: Mapping[str, JsonValue]) -> pl.DataFrame:
         """Every customer × every offer: probability 1.0 for the first match's offer, 0.0 for the others.
 
-        batch: customer_id String, and Boolean `when_<n>` for every condition in the order of `first_of`.
-        offers and what it returns: as `Fixed.choose`. Raises `ConfigurationError` if an offer is not among `offers`.
+        batch: customer_id String, and a Boolean column `when_<n>` for each condition, in the order of `first_of`.
+        offers, result: as in `Fixed.choose`. Raises `ConfigurationError` if an offer is not among `offers`.
         """
         import polars as pl
 
-        *_, last = choices = self.options.first_of
+        *_, last = rules = self.options.first_of
         fallback = last.offer if last.if_ is None else NO_DISCOUNT
         chosen = pl.lit(fallback)
-        conditional = [choice for choice in choices if choice.if_ is not None]
-        for n, choice in reversed(list(enumerate(conditional))):
-            chosen = pl.when(pl.col(f"when_{n}")).then(pl.lit(choice.offer)).otherwise(chosen)
-        return _certain(batch, offers, chosen, [*(choice.offer for choice in conditional), fallback])
+        conditional = [rule for rule in rules if rule.if_ is not None]
+        for n, rule in reversed(list(enumerate(conditional))):
+            chosen = pl.when(pl.col(f"when_{n}")).then(pl.lit(rule.offer)).otherwise(chosen)
+        return _assign_offers(batch, offers, chosen, [*(rule.offer for rule in conditional), fallback])
 
 
-def _certain(batch: pl.DataFrame, offers: pl.DataFrame, chosen: pl.Expr, named: list[str]) -> pl.DataFrame:
-    """Probability 1 for the chosen offer of each customer."""
+def _assign_offers(batch: pl.DataFrame, offers: pl.DataFrame, chosen: pl.Expr, used: list[str]) -> pl.DataFrame:
+    """Probability 1 for the chosen offer of each customer, 0 for the others."""
     import polars as pl
 
     possible = offers["offer"].to_list()
-    missing = sorted(set(named) - set(possible))
+    missing = sorted(set(used) - set(possible))
     if missing:
         raise ConfigurationError(
-            f"the offer policy gives {', '.join(missing)}, which the campaign may not choose; "
-            f"it may choose {', '.join(possible)}"
+            f"the offer policy gives {', '.join(missing)}, which the campaign does not allow; "
+            f"allowed: {', '.join(possible)}"
         )
     costs = offers.select("offer", pl.col("expected_cost").cast(pl.Float64).fill_null(0.0))
     pairs = batch.select("customer_id", chosen.alias("chosen")).join(costs, how="cross")

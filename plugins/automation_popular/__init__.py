@@ -1,4 +1,4 @@
-"""What most customers buy now: the recommendation for those of whom nothing is known."""
+"""`popular`: recommends the products that most customers buy now, also to customers without any history."""
 
 from __future__ import annotations
 

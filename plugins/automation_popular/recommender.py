@@ -23,18 +23,18 @@ Weight = Annotated[FiniteFloat, Field(gt=0)]
 class PopularOptions(Options):
     """Options of `popular`.
 
-    weights: a product's score is the sum, over these event types, of the weight times the distinct customers who did
-    it. in_the_last: only events of this long before the day of training count. at_least: when they know fewer products
-    than this, the events of all time count instead.
+    weights: for each event type its weight. A product's score is the sum over these types of the weight times the
+    number of distinct customers with such an event. in_the_last: the period before training whose events count.
+    min_products: if these events contain fewer products than this, all events count.
     """
 
     weights: Annotated[Mapping[str, Weight], Field(min_length=1)] = Field(default_factory=lambda: {"purchase": 1.0})
     in_the_last: Duration = timedelta(days=90)
-    at_least: Annotated[int, Field(ge=1)] = 20
+    min_products: Annotated[int, Field(ge=1)] = 20
 
 
 class Popular:
-    """The same ranking for everybody, known or not: nobody of the batch is absent while a product is left to show."""
+    """Recommends the most popular products, with the same ranking for every customer, also for unknown ones."""
 
     Options: ClassVar[type[BaseModel]] = PopularOptions
     reasons: ClassVar[ReasonTexts] = ReasonFiles(__file__)
@@ -44,19 +44,23 @@ class Popular:
         self._ranking: pl.DataFrame | None = None
 
     def fit(self, data: Snapshot, *, seed: int, parts: Mapping[str, Model]) -> Mapping[str, float]:
-        """Count. Returns products (ranked) and all_time (1 when the window knew too few). Raises `NotEnoughData`."""
+        """Rank the products by popularity.
+
+        Returns the metrics products (ranked) and all_time (1 if the period had too few products, so that all events
+        counted). Raises `NotEnoughData` if there is no event of the types in `weights`.
+        """
         since = data.as_of - self.options.in_the_last
-        ranking = self._count(data.events.filter(data.events.occurred_at >= since))
-        all_time = len(ranking) < self.options.at_least
+        ranking = self._rank_products(data.events.filter(data.events.occurred_at >= since))
+        all_time = len(ranking) < self.options.min_products
         if all_time:
-            ranking = self._count(data.events)
+            ranking = self._rank_products(data.events)
         if ranking.is_empty():
             raise NotEnoughData(f"one event of type {' or '.join(self.options.weights)} with a product", "none")
         self._ranking = ranking
         return {"products": float(len(ranking)), "all_time": float(all_time)}
 
-    def _count(self, events: Any) -> pl.DataFrame:
-        """product_id String, score Float64, best first; of equal ones by product_id."""
+    def _rank_products(self, events: Any) -> pl.DataFrame:
+        """product_id String, score Float64, sorted by score, highest first; ties by product_id."""
         import ibis
         import polars as pl
 
@@ -68,7 +72,7 @@ class Popular:
         return counted.select("product_id", pl.col("score").cast(pl.Float64)).sort(-pl.col("score"), "product_id")
 
     def save(self) -> Mapping[str, np.ndarray[Any, Any]]:
-        """products (ids as JSON in UTF-8 bytes) and scores Float64, best first."""
+        """The ranking: products (ids as JSON in UTF-8 bytes) and scores Float64, highest first."""
         import numpy as np
 
         ranking = self._fitted()
@@ -76,19 +80,21 @@ class Popular:
         return {"products": np.frombuffer(names, np.uint8), "scores": ranking["score"].to_numpy()}
 
     def load(self, arrays: Mapping[str, np.ndarray[Any, Any]], *, parts: Mapping[str, Model]) -> None:
-        """Take back what `save` gave. Raises `BadArtifact`."""
+        """Restore the arrays of `save`. Raises `BadArtifact` if they are invalid."""
         import numpy as np
         import polars as pl
 
         for name, dtype in (("products", np.uint8), ("scores", np.float64)):
             if name not in arrays or arrays[name].dtype != dtype or arrays[name].ndim != 1:
-                raise BadArtifact(f"popular: {name!r} should be {np.dtype(dtype)} with 1 dimension; train it again")
+                raise BadArtifact(
+                    f"popular: {name!r} must be {np.dtype(dtype)} with 1 dimension; train the model again"
+                )
         try:
             names = json.loads(arrays["products"].tobytes())
         except ValueError as error:
             raise BadArtifact(f"popular: 'products' can't be read: {error}") from error
         if not isinstance(names, list) or len(names) != len(arrays["scores"]):
-            raise BadArtifact("popular: 'products' and 'scores' are not of the same length; train it again")
+            raise BadArtifact("popular: 'products' and 'scores' differ in length; train the model again")
         self._ranking = pl.DataFrame(
             {"product_id": pl.Series(names, dtype=pl.String), "score": pl.Series(arrays["scores"], dtype=pl.Float64)}
         )
@@ -96,24 +102,24 @@ class Popular:
     def recommend(
         self, customers: pl.Series, history: pl.DataFrame, *, k: int, allowed: pl.Series, blocked: pl.DataFrame
     ) -> pl.DataFrame:
-        """As `contracts.Recommender`; score is what `PopularOptions` says, because is empty."""
+        """See `contracts.Recommender`. score: defined in `PopularOptions`; because: empty."""
         import polars as pl
 
-        ranking = self._fitted().filter(pl.col("product_id").is_in(allowed.implode())).with_row_index("place")
-        kept_out = blocked.join(ranking, on="product_id").select("customer_id", "product_id").unique()
-        # Nobody needs more of the ranking than k and what is blocked for them: rows stay k a customer + blocked pairs.
+        ranking = self._fitted().filter(pl.col("product_id").is_in(allowed.implode())).with_row_index("rank")
+        blocked_ranks = blocked.join(ranking, on="product_id").select("customer_id", "product_id").unique()
+        # A customer needs only the first k + (number of blocked products) of the ranking, which bounds the rows.
         depth = pl.col("len").fill_null(0) + k
-        counts = kept_out.group_by("customer_id").len()
+        counts = blocked_ranks.group_by("customer_id").len()
         return (
             customers.alias("customer_id")
             .to_frame()
             .with_row_index("row")
             .join(counts, on="customer_id", how="left")
-            .with_columns(pl.int_ranges(pl.min_horizontal(depth, pl.lit(len(ranking))), dtype=pl.UInt32).alias("place"))
-            .explode("place")
-            .join(ranking, on="place")
-            .join(kept_out, on=["customer_id", "product_id"], how="anti")
-            .sort("row", "place")
+            .with_columns(pl.int_ranges(pl.min_horizontal(depth, pl.lit(len(ranking))), dtype=pl.UInt32).alias("rank"))
+            .explode("rank")
+            .join(ranking, on="rank")
+            .join(blocked_ranks, on=["customer_id", "product_id"], how="anti")
+            .sort("row", "rank")
             .filter(pl.int_range(pl.len()).over("row") < k)
             .select(
                 "customer_id",

@@ -1,4 +1,4 @@
-"""The files that a shop's systems export: CSV, JSON Lines and Parquet, gzipped or not."""
+"""Sources for files that a shop exports: CSV, JSON Lines and Parquet, also compressed with gzip."""
 
 from __future__ import annotations
 

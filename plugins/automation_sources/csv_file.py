@@ -13,7 +13,7 @@ from pydantic import BaseModel, field_validator
 from automation.contracts import Options
 from automation.errors import SourceError
 from automation.types.schema import TableName
-from automation_sources.opening import FRAME_ROWS, opened
+from automation_sources.compression import FRAME_ROWS, open_decompressed
 
 if TYPE_CHECKING:
     import polars as pl
@@ -24,9 +24,9 @@ _HEADER_BYTES = 1_000_000
 
 
 class CsvOptions(Options):
-    """`separator`: by default whichever of comma, semicolon, tab and | the header line has most of.
+    """separator: by default the one of comma, semicolon, tab and | that is most frequent in the header line.
 
-    `encoding`: any codec that Python knows, such as windows-1252; a UTF-8 byte order mark is skipped.
+    encoding: any encoding that Python supports, such as windows-1252. A UTF-8 byte order mark is skipped.
     """
 
     separator: Literal[",", ";", "\t", "|"] | None = None
@@ -34,7 +34,7 @@ class CsvOptions(Options):
 
     @field_validator("encoding")
     @classmethod
-    def _known(cls, name: str) -> str:
+    def _check_encoding(cls, name: str) -> str:
         try:
             "".encode(name)
         except LookupError as error:
@@ -43,10 +43,10 @@ class CsvOptions(Options):
 
 
 class CsvFile:
-    """Reads `.csv` and `.tsv`: a header line, quotes as RFC 4180 has them, line breaks allowed inside quotes.
+    """Reads `.csv` and `.tsv` files: a header line, quotes as in RFC 4180, line breaks allowed inside quotes.
 
-    Every value is given as it stands in the file; an empty field is an empty string. Raises `SourceError` for a header
-    with two equal names, a line with more or fewer fields than the header, and text that is not in the encoding.
+    Values are not changed; an empty field is an empty string. Raises `SourceError` for a duplicate column name, a line
+    with more or fewer fields than the header, an unclosed quotation mark, and text in another encoding.
     """
 
     Options: ClassVar[type[BaseModel]] = CsvOptions
@@ -61,41 +61,45 @@ class CsvFile:
 
         names, separator = self._header(path)
         row = 1
-        with opened(path) as bytes_, _Quotes(bytes_) as content:
-            for batch in _whole_frames(self._batches(path, content, names, separator)):
+        with open_decompressed(path) as raw, _QuoteCounter(raw) as content:
+            for batch in _fill_frames(self._batches(path, content, names, separator)):
                 frame = pl.DataFrame(batch)
                 yield frame.with_columns(pl.int_range(row, row + frame.height, dtype=pl.Int64).alias("_row"))
                 row += frame.height
-            if content.odd and (fault := self._fault(path, separator)) is not None:
-                raise fault
+            if content.odd and (error := self._find_error(path, separator)) is not None:
+                raise error
 
     def _header(self, path: Path) -> tuple[list[str], str]:
-        with opened(path) as content:
+        with open_decompressed(path) as content:
             start = content.read(_HEADER_BYTES)
         if start[:2] in {b"\xff\xfe", b"\xfe\xff"} and not self.options.encoding.lower().startswith("utf-16"):
-            raise SourceError(path, None, "it is UTF-16; save it as UTF-8, or set options: {encoding: utf-16}")
+            raise SourceError(
+                path, None, "the encoding is UTF-16; save the file as UTF-8, or set options: {encoding: utf-16}"
+            )
         text = start.decode(self.options.encoding, errors="replace").removeprefix("\ufeff")
         if not text.strip():
-            raise SourceError(path, None, "it is empty; the first line must name the columns")
+            raise SourceError(path, None, "the file is empty; the first line must contain the column names")
         separator: str = self.options.separator or ","
         if self.options.separator is None:
             separator = max(_SEPARATORS, key=text.splitlines()[0].count)
         names = next(csv.reader(io.StringIO(text), delimiter=separator))
-        twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
-        if twice is not None:
-            raise SourceError(path, None, f"the header names the column {twice!r} twice")
+        duplicate = next((name for index, name in enumerate(names) if name in names[:index]), None)
+        if duplicate is not None:
+            raise SourceError(path, None, f"the header contains the column {duplicate!r} twice")
         if "_row" in names:
-            raise SourceError(path, None, "the header has a column '_row', which is reserved; rename it")
+            raise SourceError(path, None, "the column name '_row' is reserved; rename the column")
         return names, separator
 
     def _batches(self, path: Path, content: io.RawIOBase, names: list[str], separator: str) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
         from pyarrow import csv as arrow_csv
 
-        ragged: list[str] = []
+        invalid_rows: list[str] = []
 
         def refuse(row: arrow_csv.InvalidRow) -> str:
-            ragged.append(f"{row.actual_columns} fields where the header has {row.expected_columns}: {row.text[:80]}")
+            invalid_rows.append(
+                f"{row.actual_columns} fields, but the header has {row.expected_columns}: {row.text[:80]}"
+            )
             return "error"
 
         try:
@@ -110,12 +114,12 @@ class CsvFile:
                 ),
             )
         except (pa.ArrowInvalid, UnicodeError) as error:
-            unknown = SourceError(path, None, ragged[0] if ragged else f"it can't be read as CSV: {error}")
-            raise self._fault(path, separator) or unknown from error
+            detail = invalid_rows[0] if invalid_rows else f"not a valid CSV file: {error}"
+            raise self._find_error(path, separator) or SourceError(path, None, detail) from error
 
-    def _fault(self, path: Path, separator: str) -> SourceError | None:
-        """The first fault with its row: found by reading the file once more, slowly."""
-        with opened(path) as content:
+    def _find_error(self, path: Path, separator: str) -> SourceError | None:
+        """The first error with its row, found by reading the file again with Python's slower parser."""
+        with open_decompressed(path) as content:
             text = io.TextIOWrapper(content, self.options.encoding, newline="")
             row, width = 0, 0
             try:
@@ -123,16 +127,16 @@ class CsvFile:
                 for row, fields in enumerate(lines):
                     width = width or len(fields)
                     if len(fields) != width:
-                        return SourceError(path, row, f"{len(fields)} fields where the header has {width}")
+                        return SourceError(path, row, f"{len(fields)} fields, but the header has {width}")
             except UnicodeError:
-                return SourceError(path, row + 1, _wrong_encoding(self.options.encoding))
-            except csv.Error as fault:
-                return SourceError(path, row + 1, f"{fault}; is a quotation mark not closed?")
+                return SourceError(path, row + 1, _describe_encoding_error(self.options.encoding))
+            except csv.Error as error:
+                return SourceError(path, row + 1, f"{error}; is a quotation mark not closed?")
         return None
 
 
-class _Quotes(io.RawIOBase):
-    """Counts quotation marks as they pass: Arrow takes one that is never closed for the rest of the file."""
+class _QuoteCounter(io.RawIOBase):
+    """Notices an odd number of quotation marks: Arrow reads everything after an unclosed one as one value."""
 
     def __init__(self, content: IO[bytes]) -> None:
         self.content = content
@@ -147,12 +151,12 @@ class _Quotes(io.RawIOBase):
         return data
 
 
-def _wrong_encoding(encoding: str) -> str:
-    return f"a character is not {encoding}; save the file as UTF-8, or name its encoding in options: {{encoding: …}}"
+def _describe_encoding_error(encoding: str) -> str:
+    return f"a character is not valid {encoding}; save the file as UTF-8, or set its encoding: options: {{encoding: …}}"
 
 
-def _whole_frames(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Arrow reads a megabyte at a time; gathered to as many rows as a frame may have, for fewer and larger steps."""
+def _fill_frames(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Combine Arrow's batches of about a megabyte into tables of `FRAME_ROWS` rows."""
     import pyarrow as pa
 
     held: list[pa.RecordBatch] = []

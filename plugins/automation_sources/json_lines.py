@@ -1,4 +1,4 @@
-"""JSON Lines: one object a line."""
+"""JSON Lines files: one JSON object on each line."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from pydantic import BaseModel
 from automation import contracts
 from automation.errors import SourceError
 from automation.types.schema import TableName
-from automation_sources.opening import FRAME_ROWS, opened
+from automation_sources.compression import FRAME_ROWS, open_decompressed
 
 if TYPE_CHECKING:
     import polars as pl
 
 
 class JsonLines:
-    """Reads `.jsonl` and `.ndjson`: one JSON object a line; blank lines count as rows without values and are skipped.
+    """Reads `.jsonl` and `.ndjson` files: one JSON object on each line. Blank lines are skipped, but count as rows.
 
-    Numbers keep the digits that the file has. An object inside becomes columns with a dot (`address.city`), a list is
-    given as JSON. Raises `SourceError` with the row for a line that is not a JSON object in UTF-8.
+    Numbers keep their digits. A nested object becomes columns with a dot (`address.city`), a list becomes JSON text.
+    Raises `SourceError` with the row for a line that is not a JSON object in UTF-8.
     """
 
     Options: ClassVar[type[BaseModel]] = contracts.Options
@@ -33,17 +33,17 @@ class JsonLines:
         self.options = options
 
     def read(self, path: Path, table: TableName) -> Iterator[pl.DataFrame]:
-        """Frames of at most 100,000 rows, every column String, and _row Int64 from 1 (the line's number)."""
+        """Frames of at most 100,000 rows, every column String, and _row Int64, the line number from 1."""
         import polars as pl
 
-        with opened(path) as content:
-            for frame in _frames(path, content):
+        with open_decompressed(path) as content:
+            for frame in _read_frames(path, content):
                 columns = {name: pl.Series(name, values, pl.String) for name, values in frame.items() if name != "_row"}
                 yield pl.DataFrame({**columns, "_row": pl.Series("_row", frame["_row"], pl.Int64)})
 
 
-def _frames(path: Path, content: IO[bytes]) -> Iterator[dict[str, list[Any]]]:
-    objects = _objects(path, content)
+def _read_frames(path: Path, content: IO[bytes]) -> Iterator[dict[str, list[Any]]]:
+    objects = _read_objects(path, content)
     while chunk := list(islice(objects, FRAME_ROWS)):
         names = dict.fromkeys(name for _, values in chunk for name in values)
         columns: dict[str, list[Any]] = {name: [values.get(name) for _, values in chunk] for name in names}
@@ -51,7 +51,7 @@ def _frames(path: Path, content: IO[bytes]) -> Iterator[dict[str, list[Any]]]:
         yield columns
 
 
-def _objects(path: Path, content: IO[bytes]) -> Iterator[tuple[int, dict[str, str | None]]]:
+def _read_objects(path: Path, content: IO[bytes]) -> Iterator[tuple[int, dict[str, str | None]]]:
     decoder = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str)
     for row, line in enumerate(content, 1):
         if not line.strip():
@@ -59,21 +59,21 @@ def _objects(path: Path, content: IO[bytes]) -> Iterator[tuple[int, dict[str, st
         try:
             value = decoder.decode(line.decode("utf-8-sig").strip())
         except UnicodeDecodeError as error:
-            raise SourceError(path, row, "a character is not UTF-8; save the file as UTF-8") from error
+            raise SourceError(path, row, "a character is not valid UTF-8; save the file as UTF-8") from error
         except (json.JSONDecodeError, RecursionError) as error:
-            raise SourceError(path, row, f"not JSON: {error}") from error
+            raise SourceError(path, row, f"not valid JSON: {error}") from error
         if not isinstance(value, dict):
             raise SourceError(path, row, 'expected a JSON object such as {"customer_id": "17"}')
         if "_row" in value:
             raise SourceError(path, row, "the key '_row' is reserved; rename it")
-        yield row, _flat(value)
+        yield row, _flatten(value)
 
 
-def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, str | None]:
+def _flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, str | None]:
     flat: dict[str, str | None] = {}
     for name, item in value.items():
         if isinstance(item, dict):
-            flat.update(_flat(item, f"{prefix}{name}."))
+            flat.update(_flatten(item, f"{prefix}{name}."))
         elif item is None or isinstance(item, str):
             flat[prefix + name] = item
         elif isinstance(item, bool):

@@ -1,4 +1,4 @@
-"""Parquet files, as other warehouses export them."""
+"""Parquet files."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from pydantic import BaseModel
 from automation import contracts
 from automation.errors import SourceError
 from automation.types.schema import TableName
-from automation_sources.opening import FRAME_ROWS, opened
+from automation_sources.compression import FRAME_ROWS, open_decompressed
 
 if TYPE_CHECKING:
     import polars as pl
 
 
 class ParquetFile:
-    """Reads `.parquet` with the file's own types: whole numbers, floats, booleans, days, and times, in UTC where they
-    have a zone. Everything else is text, structures and lists as JSON. Raises `SourceError` for a file that is not
-    Parquet and for binary columns.
+    """Reads `.parquet` files. Integers, floats, booleans, dates and times keep their types; times with a time zone are
+    converted to UTC. Structs and lists become JSON text, all other types text. Raises `SourceError` for a file that is
+    not valid Parquet, for binary columns and for a column `_row`.
     """
 
     Options: ClassVar[type[BaseModel]] = contracts.Options
@@ -32,42 +32,42 @@ class ParquetFile:
         self.options = options
 
     def read(self, path: Path, table: TableName) -> Iterator[pl.DataFrame]:
-        """Frames of at most 100,000 rows, columns as the class says, and _row Int64 from 1."""
+        """Frames of at most 100,000 rows, columns with the types described above, and _row Int64 from 1."""
         import polars as pl
         import pyarrow as pa
         from pyarrow import parquet
 
         row = 1
-        with opened(path) as content, tempfile.TemporaryFile() as unzipped:
+        with open_decompressed(path) as content, tempfile.TemporaryFile() as buffer:
             try:
-                source = parquet.ParquetFile(_seekable(content, path, unzipped), pre_buffer=False)
+                source = parquet.ParquetFile(_make_seekable(content, path, buffer), pre_buffer=False)
                 for batch in source.iter_batches(FRAME_ROWS):
                     frame = pl.DataFrame(pa.Table.from_batches([batch]))
                     yield frame.select(
-                        *(_read(path, name, dtype) for name, dtype in frame.schema.items()),
+                        *(_convert_column(path, name, dtype) for name, dtype in frame.schema.items()),
                         pl.int_range(row, row + frame.height, dtype=pl.Int64).alias("_row"),
                     )
                     row += frame.height
             except (pa.ArrowException, OSError) as error:
-                raise SourceError(path, None, f"it can't be read as Parquet: {error}") from error
+                raise SourceError(path, None, f"not a valid Parquet file: {error}") from error
 
 
-def _seekable(content: IO[bytes], path: Path, unzipped: IO[bytes]) -> IO[bytes]:
-    """Parquet is read from its end: a gzipped file is unzipped to disk first."""
+def _make_seekable(content: IO[bytes], path: Path, buffer: IO[bytes]) -> IO[bytes]:
+    """Parquet needs random access, so a gzip file is first decompressed to a temporary file."""
     if path.suffix.lower() != ".gz":
         return content
-    shutil.copyfileobj(content, unzipped)
-    unzipped.seek(0)
-    return unzipped
+    shutil.copyfileobj(content, buffer)
+    buffer.seek(0)
+    return buffer
 
 
-def _read(path: Path, name: str, dtype: pl.DataType) -> pl.Expr:
-    """The column with the type that it has or, where the contract knows no such type, as text."""
+def _convert_column(path: Path, name: str, dtype: pl.DataType) -> pl.Expr:
+    """The column with its own type or, if the contract has no such type, as text."""
     import polars as pl
 
     column = pl.col(name)
     if name == "_row":
-        raise SourceError(path, None, "it has a column '_row', which is reserved; rename it")
+        raise SourceError(path, None, "the column name '_row' is reserved; rename the column")
     if dtype.is_integer() or dtype in (pl.Float64, pl.Boolean, pl.Date):
         return column
     if isinstance(dtype, pl.Datetime):
@@ -77,5 +77,5 @@ def _read(path: Path, name: str, dtype: pl.DataType) -> pl.Expr:
     if isinstance(dtype, pl.List | pl.Array):
         return pl.struct(column).struct.json_encode().str.json_path_match(f"$['{name}']")
     if dtype in (pl.Binary, pl.Object):
-        raise SourceError(path, None, f"the column {name!r} is binary; export it as text or leave it out")
+        raise SourceError(path, None, f"the column {name!r} is binary; export it as text or remove it")
     return column.cast(pl.String)

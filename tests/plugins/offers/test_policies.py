@@ -73,8 +73,8 @@ def test_an_offer_that_the_campaign_may_not_choose_is_an_error() -> None:
         Fixed(FixedOptions(offer="pct50")).choose(BATCH, OFFERS, {})
 
     assert str(caught.value) == (
-        "the offer policy gives pct50, which the campaign may not choose; "
-        "it may choose no_message, no_discount, pct10, pct20"
+        "the offer policy gives pct50, which the campaign does not allow; "
+        "allowed: no_message, no_discount, pct10, pct20"
     )
 
 
@@ -85,12 +85,12 @@ def test_an_offer_that_the_campaign_may_not_choose_is_an_error() -> None:
         (
             [{"if": rich()}],
             ("first_of", 0),
-            "Value error, write {if: a condition, give: an offer}, or as the last {otherwise: an offer}",
+            "Value error, write {if: a condition, give: an offer}, or as the last rule {otherwise: an offer}",
         ),
         (
             [{"otherwise": "pct10"}, {"if": rich(), "give": "pct20"}],
             ("first_of",),
-            "Value error, otherwise stands last: what follows it would never be given",
+            "Value error, otherwise must be the last rule; rules after it would never apply",
         ),
     ],
 )

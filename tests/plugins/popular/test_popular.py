@@ -31,33 +31,33 @@ def ranking(model: Popular, **changed: Any) -> list[tuple[str, float]]:
     return list(answer.select("product_id", "score").iter_rows())
 
 
-@pytest.mark.parametrize("options", [{}, {"at_least": 1}, {"weights": {"view": 1, "purchase": 5}}])
+@pytest.mark.parametrize("options", [{}, {"min_products": 1}, {"weights": {"view": 1, "purchase": 5}}])
 def test_keeps_the_contract(options: dict[str, Any]) -> None:
     check_recommender(lambda: Popular(PopularOptions.model_validate(options)))
 
 
 def test_counts_customers_and_not_purchases() -> None:
     """In 90 days p5 was bought by Ana, Chloe and Gul (to the minute), the others by two; repeats add nothing."""
-    assert ranking(fitted(at_least=5)) == [("p5", 3.0), ("p1", 2.0), ("p2", 2.0), ("p3", 2.0), ("p4", 2.0)]
+    assert ranking(fitted(min_products=5)) == [("p5", 3.0), ("p1", 2.0), ("p2", 2.0), ("p3", 2.0), ("p4", 2.0)]
 
 
 def test_too_few_products_in_the_window_means_all_time() -> None:
     """Eve's p1 and Gul's p2 of long ago count too."""
-    assert ranking(fitted(at_least=6)) == [("p1", 3.0), ("p2", 3.0), ("p5", 3.0), ("p3", 2.0), ("p4", 2.0)]
+    assert ranking(fitted(min_products=6)) == [("p1", 3.0), ("p2", 3.0), ("p5", 3.0), ("p3", 2.0), ("p4", 2.0)]
     assert Popular(PopularOptions()).fit(toy_snapshot(), seed=1, parts={}) == {"products": 5.0, "all_time": 1.0}
-    narrow = Popular(PopularOptions(at_least=5))
+    narrow = Popular(PopularOptions(min_products=5))
     assert narrow.fit(toy_snapshot(), seed=1, parts={}) == {"products": 5.0, "all_time": 0.0}
 
 
 def test_weighs_event_types() -> None:
     """In 30 days: p5 5+5, p3 5 (Dev) + 1 (Finn), p2 5 (Ben), p4 5 (Dev), p1 1 (Finn), p6 1 (Ana)."""
-    model = fitted(in_the_last="30d", at_least=2, weights={"purchase": 5, "view": 1})
+    model = fitted(in_the_last="30d", min_products=2, weights={"purchase": 5, "view": 1})
     assert ranking(model) == [("p5", 10.0), ("p3", 6.0), ("p2", 5.0), ("p4", 5.0), ("p1", 1.0), ("p6", 1.0)]
 
 
 def test_blocked_products_make_room_for_the_next() -> None:
     blocked = pl.DataFrame({"customer_id": ["c8", "c8", "c1"], "product_id": ["p5", "p2", "p1"]})
-    assert ranking(fitted(at_least=5), blocked=blocked, k=2) == [("p1", 2.0), ("p3", 2.0)]
+    assert ranking(fitted(min_products=5), blocked=blocked, k=2) == [("p1", 2.0), ("p3", 2.0)]
 
 
 def test_everybody_is_served_with_the_reason() -> None:
@@ -82,11 +82,11 @@ def test_untrained_says_so() -> None:
 @pytest.mark.parametrize(
     ("name", "array", "message"),
     [
-        ("scores", np.zeros(5, np.float32), "'scores' should be float64 with 1 dimension"),
-        ("scores", np.zeros((5, 1)), "'scores' should be float64 with 1 dimension"),
-        ("scores", np.zeros(4), "not of the same length"),
+        ("scores", np.zeros(5, np.float32), "'scores' must be float64 with 1 dimension"),
+        ("scores", np.zeros((5, 1)), "'scores' must be float64 with 1 dimension"),
+        ("scores", np.zeros(4), "differ in length"),
         ("products", np.frombuffer(b'["p1"', np.uint8), "'products' can't be read"),
-        ("products", np.frombuffer(b'{"p1": 1}', np.uint8), "not of the same length"),
+        ("products", np.frombuffer(b'{"p1": 1}', np.uint8), "differ in length"),
     ],
 )
 def test_what_was_changed_is_refused(name: str, array: Any, message: str) -> None:

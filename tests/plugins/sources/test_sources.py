@@ -1,4 +1,4 @@
-"""CSV, JSON Lines and Parquet: what they give, and what they say when a file is broken."""
+"""CSV, JSON Lines and Parquet: the frames, and the errors for invalid files."""
 
 from __future__ import annotations
 
@@ -78,23 +78,23 @@ def test_csv_in_frames_of_100_000_rows_numbered_through(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
-        ("a.csv", b"", "a.csv: it is empty; the first line must name the columns"),
-        ("a.csv", b"id,x\n1,2\n3\n", "a.csv: row 2: 1 fields where the header has 2"),
-        ("a.csv", b'id,x\n1,2\n3,4,5\n"6",7\n', "a.csv: row 2: 3 fields where the header has 2"),
-        ("a.csv", b"id,x,id\n1,2,3\n", "a.csv: the header names the column 'id' twice"),
-        ("a.csv", b"id,_row\n1,2\n", "a.csv: the header has a column '_row', which is reserved; rename it"),
+        ("a.csv", b"", "a.csv: the file is empty; the first line must contain the column names"),
+        ("a.csv", b"id,x\n1,2\n3\n", "a.csv: row 2: 1 fields, but the header has 2"),
+        ("a.csv", b'id,x\n1,2\n3,4,5\n"6",7\n', "a.csv: row 2: 3 fields, but the header has 2"),
+        ("a.csv", b"id,x,id\n1,2,3\n", "a.csv: the header contains the column 'id' twice"),
+        ("a.csv", b"id,_row\n1,2\n", "a.csv: the column name '_row' is reserved; rename the column"),
         (
             "a.csv",
             "id,x\n1,ä\n2,ü\n".encode("latin-1"),
-            "a.csv: row 1: a character is not utf-8; save the file as UTF-8, or name its encoding in options: "
+            "a.csv: row 1: a character is not valid utf-8; save the file as UTF-8, or set its encoding: options: "
             "{encoding: …}",
         ),
         (
             "a.csv",
             "id,x\n1,a\n".encode("utf-16"),
-            "a.csv: it is UTF-16; save it as UTF-8, or set options: {encoding: utf-16}",
+            "a.csv: the encoding is UTF-16; save the file as UTF-8, or set options: {encoding: utf-16}",
         ),
-        ("a.csv", gzip.compress(b"id\n1\n", mtime=0), "a.csv: it is gzip data; rename it to a.csv.gz"),
+        ("a.csv", gzip.compress(b"id\n1\n", mtime=0), "a.csv: the content is gzip; rename the file to a.csv.gz"),
     ],
 )
 def test_broken_csv(tmp_path: Path, name: str, content: bytes, expected: str) -> None:
@@ -115,9 +115,11 @@ def test_a_quotation_mark_inside_a_text_is_a_letter(tmp_path: Path) -> None:
 def test_broken_gzip(tmp_path: Path) -> None:
     path = tmp_path / "a.csv.gz"
     path.write_bytes(b"id\n1\n")
-    assert fault(CSV, path) == "a.csv.gz: its name ends in .gz, but it is not gzip data; remove the ending"
+    assert (
+        fault(CSV, path) == "a.csv.gz: the name ends in .gz, but the content is not gzip; rename the file without .gz"
+    )
     path.write_bytes(gzip.compress(b"id\n" + bytes(range(48, 58)) * 100)[:-20])
-    assert fault(CSV, path).startswith("a.csv.gz: the gzip data is damaged or cut off (")
+    assert fault(CSV, path).startswith("a.csv.gz: the gzip data is damaged or truncated (")
 
 
 def test_an_unknown_encoding_is_refused() -> None:
@@ -147,9 +149,9 @@ def test_json_lines(tmp_path: Path, ending: str) -> None:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        (b'{"id": 1', "a.jsonl: row 2: not JSON: Expecting ',' delimiter: line 1 column 9 (char 8)"),
+        (b'{"id": 1', "a.jsonl: row 2: not valid JSON: Expecting ',' delimiter: line 1 column 9 (char 8)"),
         (b"[1]", 'a.jsonl: row 2: expected a JSON object such as {"customer_id": "17"}'),
-        (b'{"a": "\xff"}', "a.jsonl: row 2: a character is not UTF-8; save the file as UTF-8"),
+        (b'{"a": "\xff"}', "a.jsonl: row 2: a character is not valid UTF-8; save the file as UTF-8"),
         (b'{"_row": 1}', "a.jsonl: row 2: the key '_row' is reserved; rename it"),
     ],
 )
@@ -159,7 +161,7 @@ def test_broken_json(tmp_path: Path, line: bytes, expected: str) -> None:
 
 def test_json_nested_beyond_reason(tmp_path: Path) -> None:
     path = written(tmp_path / "a.jsonl", b'{"a":' * 200_000 + b"1" + b"}" * 200_000)
-    assert fault(JSON, path).startswith("a.jsonl: row 1: not JSON: ")
+    assert fault(JSON, path).startswith("a.jsonl: row 1: not valid JSON: ")
 
 
 def parquet(path: Path, **columns: Any) -> Path:
@@ -216,9 +218,9 @@ def test_parquet_gives_what_the_contract_has_no_type_for_as_text_or_another_type
 
 def test_broken_parquet(tmp_path: Path) -> None:
     path = written(tmp_path / "a.parquet", b"id,x\n1,2\n")
-    assert fault(PARQUET, path).startswith("a.parquet: it can't be read as Parquet: ")
+    assert fault(PARQUET, path).startswith("a.parquet: not a valid Parquet file: ")
     path = parquet(tmp_path / "b.parquet", picture=[b"\x00"])
-    assert fault(PARQUET, path) == "b.parquet: the column 'picture' is binary; export it as text or leave it out"
+    assert fault(PARQUET, path) == "b.parquet: the column 'picture' is binary; export it as text or remove it"
 
 
 class Faulty(JsonLines):
