@@ -159,7 +159,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
         _CLICK,
     ),
     EventType(
-        EMAIL_SENT, "delivery", "an e-mail was sent by the tool used before; our own are in the ledger", "imports",
+        EMAIL_SENT, "delivery", "the previous tool sent an e-mail; our own sends are in the ledger", "imports",
         "profiles", ("message_id",), _MESSAGE,
     ),
     EventType(

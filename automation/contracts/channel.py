@@ -45,7 +45,7 @@ class ResolvingChannel(Channel, Protocol):
 class DeclaresLive(Channel, Protocol):
     """Optional: a channel that states whether its messages leave this machine; without `live` they do.
 
-    A channel with `live = False` may be used before the suppression list of the previous sender was imported.
+    A channel with `live = False` may send before the suppression list of the previous tool is imported.
     """
 
     live: ClassVar[bool]

@@ -1,4 +1,4 @@
-"""What counts for caps and re-entry beside our own messages: messages that the tool used before has sent."""
+"""Messages sent by the previous tool; they count for caps and re-entry like our own."""
 
 from __future__ import annotations
 

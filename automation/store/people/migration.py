@@ -1,4 +1,4 @@
-"""What was imported from the tool used before, or who confirmed that there is nothing to import."""
+"""What was imported from the previous tool, or who confirmed that there is nothing to import."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ class Suppression(SQLModel, table=True):
 
 
 class Migration(SQLModel, table=True):
-    """One import from the tool used before, or the confirmation that there is nothing to import."""
+    """One import from the previous tool, or the confirmation that there is nothing to import."""
 
     __tablename__ = "migration"
 
