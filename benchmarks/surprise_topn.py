@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from automation_surprise.options import SurpriseKnnOptions
 from automation_surprise.prediction import estimate
-from automation_surprise.ratings import RATED, Ratings, tabulate
-from automation_surprise.training import surprise_trainset, train
+from automation_surprise.ratings import RATED, Ratings, build_rating_matrix
+from automation_surprise.training import build_trainset, train
 
 TOP = 10
 OPTIONS = SurpriseKnnOptions(rank_by="rating")
@@ -65,7 +65,7 @@ def read_ratings() -> Ratings:
         frame = pl.read_csv(folder / "u.data.gz", separator="\t", has_header=False, new_columns=columns)
     frame = frame.cast({"customer_id": pl.String, "product_id": pl.String, "rating": pl.Float64})
     frame = frame.with_columns(pl.lit(RATED, dtype=pl.Int8).alias("kind"))
-    return tabulate(frame, frame["customer_id"].unique().sort(), frame["product_id"].unique().sort())
+    return build_rating_matrix(frame, frame["customer_id"].unique().sort(), frame["product_id"].unique().sort())
 
 
 def synthetic() -> pl.DataFrame:
@@ -83,7 +83,7 @@ def surprise_model(ratings: Ratings) -> Any:
 
     asked = {"name": OPTIONS.similarity, "user_based": False, "shrinkage": OPTIONS.shrinkage}
     model = surprise.KNNBaseline(k=OPTIONS.neighbours, sim_options=asked, verbose=False)
-    return model.fit(surprise_trainset(ratings, OPTIONS.scale))
+    return model.fit(build_trainset(ratings, OPTIONS.scale))
 
 
 def top(estimates: NDArray[np.float64], ratings: Ratings) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""`churn`: a segmenter that learns from behaviour who is likely to stop buying, with reasons."""
+"""`churn`: a segmenter that predicts from purchase behaviour who is likely to stop buying, with reasons."""
 
 from __future__ import annotations
 

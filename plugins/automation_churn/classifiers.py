@@ -1,4 +1,4 @@
-"""The four models: fitted by scikit-learn, kept as arrays, scored and explained with numpy alone."""
+"""The four classifiers. scikit-learn fits them; they are stored as arrays, and scored and explained with numpy."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from numpy.typing import NDArray
 from automation_churn.trees import Trees
 
 if TYPE_CHECKING:
-    from automation_churn.preparation import Matrix
+    from automation_churn.preprocessing import Matrix
 
 Vector = NDArray[np.float64]
 Kind = Literal["logistic", "decision_tree", "random_forest", "gradient_boosting"]
 
 
 class Classifier(Protocol):
-    """A fitted model. matrix: (customers, columns), float64."""
+    """A fitted classifier. matrix: (customers, columns), float64."""
 
     def probability(self, matrix: Matrix) -> Vector:
-        """The probability of class 1, (customers,): equal to scikit-learn's predict_proba within 1e-9."""
+        """The probability of class 1, (customers,), equal to scikit-learn's predict_proba within 1e-9."""
         ...
 
     def contributions(self, matrix: Matrix) -> Matrix:
-        """How far each column moves a customer away from the average customer, (customers, columns)."""
+        """How much each column moves a customer's score from the average, (customers, columns)."""
         ...
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Everything learned, by name; `from_arrays` restores it."""
+        """The fitted parameters by name; `from_arrays` restores them."""
         ...
 
 
@@ -43,7 +43,7 @@ class Logistic:
 
     def probability(self, matrix: Matrix) -> Vector:
         """The probability of class 1, (customers,)."""
-        # Not `matrix @ coefficients`: BLAS rounds by the batch's size, and a score must not depend on its neighbours.
+        # Not `matrix @ coefficients`: BLAS rounds differently for each batch size, and a score must not depend on it.
         return logistic((matrix * self.coefficients).sum(axis=1) + self.intercept)
 
     def contributions(self, matrix: Matrix) -> Matrix:
@@ -57,7 +57,7 @@ class Logistic:
 
 @dataclass(frozen=True)
 class Averaged:
-    """One tree, or the mean of a forest. Contributions are in probability."""
+    """A decision tree or a random forest, whose trees are averaged. Contributions are in probability."""
 
     trees: Trees
 
@@ -76,7 +76,7 @@ class Averaged:
 
 @dataclass(frozen=True)
 class Boosted:
-    """Gradient boosting: a start value, (1,), and the trees' steps, summed in log-odds."""
+    """Gradient boosting: the sum of a start value, (1,), and the trees' predictions, in log-odds."""
 
     trees: Trees
     start: Vector
@@ -90,20 +90,20 @@ class Boosted:
         return self.trees.contributions(matrix)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The trees' arrays, and the start value."""
+        """The trees' arrays and the start value."""
         return {**self.trees.arrays(), "start": self.start}
 
 
 def fit_classifier(kind: Kind, matrix: Matrix, lapsed: NDArray[np.int64], *, seed: int) -> Classifier:
-    """Learn from a matrix, (customers, columns), and 0 or 1 per customer; the same seed gives the same arrays."""
-    return from_estimator(estimator(kind, len(matrix), seed=seed).fit(matrix, lapsed))
+    """Fit to a matrix, (customers, columns), and 0 or 1 per customer; the same seed gives the same arrays."""
+    return extract_classifier(create_estimator(kind, len(matrix), seed=seed).fit(matrix, lapsed))
 
 
-def estimator(kind: Kind, customers: int, *, seed: int) -> Any:
-    """scikit-learn's estimator, unfitted. Its settings were chosen on time windows before any that is reported.
+def create_estimator(kind: Kind, customers: int, *, seed: int) -> Any:
+    """An unfitted scikit-learn estimator. Its settings were chosen on time windows before the reported ones.
 
-    No class weights: they would distort the probabilities, which `calibration` would then have to undo. A leaf's least
-    size is a share of the customers, so that a model stays small on a large shop.
+    There are no class weights, because they distort the probabilities. The minimum leaf size is a share of the
+    customers, so that a model stays small for a large shop.
     """
     leaf = min(max(customers // 80, 5), 500)
     if kind == "logistic":
@@ -125,21 +125,23 @@ def estimator(kind: Kind, customers: int, *, seed: int) -> Any:
     )
 
 
-def from_estimator(fitted: Any) -> Classifier:
-    """The classifier of a fitted scikit-learn estimator of one of the four kinds."""
+def extract_classifier(fitted: Any) -> Classifier:
+    """The classifier with the parameters of a fitted scikit-learn estimator."""
     if hasattr(fitted, "coef_"):
         return Logistic(fitted.coef_[0].astype(np.float64), fitted.intercept_.astype(np.float64))
     if hasattr(fitted, "init_"):
         steps = [tree.tree_ for tree in fitted.estimators_[:, 0]]
         values = [fitted.learning_rate * tree.value[:, 0, 0] for tree in steps]
         prior = fitted.init_.class_prior_[1]
-        return Boosted(Trees.of(steps, values), np.array([np.log(prior / (1 - prior))]))
+        return Boosted(Trees.from_estimators(steps, values), np.array([np.log(prior / (1 - prior))]))
     trees = [tree.tree_ for tree in getattr(fitted, "estimators_", [fitted])]
-    return Averaged(Trees.of(trees, [tree.value[:, 0, 1] / tree.value[:, 0].sum(axis=1) for tree in trees]))
+    return Averaged(
+        Trees.from_estimators(trees, [tree.value[:, 0, 1] / tree.value[:, 0].sum(axis=1) for tree in trees])
+    )
 
 
 def from_arrays(kind: Kind, arrays: Mapping[str, NDArray[Any]], columns: int) -> Classifier:
-    """The classifier that `arrays()` came from. Raises KeyError and ValueError for arrays that don't fit."""
+    """Restore a classifier from `arrays()`. Raises KeyError and ValueError for missing or invalid arrays."""
     if kind == "logistic":
         coefficients, intercept = arrays["coefficients"], arrays["intercept"]
         if coefficients.shape != (columns,) or intercept.shape != (1,):

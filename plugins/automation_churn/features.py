@@ -1,4 +1,4 @@
-"""Features of each customer from events strictly before a cut date, computed set-wise in the warehouse."""
+"""Features of each customer from events strictly before a cut date, computed in the warehouse."""
 
 from __future__ import annotations
 
@@ -37,18 +37,19 @@ FEATURES = (
     "visit_recency",
     "visits_30",
 )
-"""The features' columns, in the order of every matrix. Durations are days, money is the shop's currency.
+"""The feature columns, in the order of every matrix. Durations are in days, money in the shop's currency.
 
-recency, tenure: since the last, the first purchase. frequency: days with a purchase; rate: of them per 30 days of
-tenure. gap_mean, gap_deviation, gap_last: between purchase days (null with one). lateness: recency over gap_mean.
-days_N, money_N: within the last N days; trend: purchase days of the last 90 less those of the 90 before. season:
-purchase days in the same window a year ago. basket: money per purchase day; basket_last: on the last. products:
-distinct ones; lines: purchase events; returns: events of a return. visit_recency, visits_30: of other activity (null:
-none).
+recency, tenure: days since the last and since the first purchase. frequency: days with a purchase; rate: purchase days
+per 30 days of tenure. gap_mean, gap_deviation, gap_last: days between purchase days (null with only one). lateness:
+recency / gap_mean. days_N, money_N: purchase days and money of the last N days. trend: purchase days of the last 90
+days minus those of the 90 days before. season: purchase days in the same window a year ago. money: the total. basket:
+money per purchase day; basket_last: money on the last one. products: distinct products; lines: purchase events;
+returns: return events. visit_recency: days since the last other activity (null: none); visits_30: such events in the
+last 30 days.
 """
 
 
-def features(
+def compute_features(
     events: ir.Table,
     cut: datetime,
     *,
@@ -59,23 +60,23 @@ def features(
 ) -> ir.Table:
     """customer_id and `FEATURES` (Float64, null where undefined), one row per customer with a purchase in
     [cut − history, cut); lazy."""
-    known = _ago(_between(events, cut - history, cut), cut)
+    known = _add_days_ago(_between(events, cut - history, cut), cut)
     purchases = known.filter(known.type.isin(list(bought)))
     days = _purchase_days(purchases)
-    table = _per_customer(days, horizon)
-    table = table.left_join(_counts(purchases), "customer_id").drop("customer_id_right")
-    table = table.left_join(_other(known, visited), "customer_id").drop("customer_id_right")
-    return _ratios(table).select("customer_id", **{name: ibis._[name].cast("float64") for name in FEATURES})
+    table = _aggregate_per_customer(days, horizon)
+    table = table.left_join(_count_products(purchases), "customer_id").drop("customer_id_right")
+    table = table.left_join(_count_other_events(known, visited), "customer_id").drop("customer_id_right")
+    return _add_ratios(table).select("customer_id", **{name: ibis._[name].cast("float64") for name in FEATURES})
 
 
-def known_customers(events: ir.Table, cut: datetime, *, history: timedelta, bought: Sequence[str]) -> ir.IntegerScalar:
-    """How many rows `features` has, without computing them."""
+def count_customers(events: ir.Table, cut: datetime, *, history: timedelta, bought: Sequence[str]) -> ir.IntegerScalar:
+    """The number of rows of `compute_features`, without computing them."""
     known = _between(events, cut - history, cut)
     return known.filter(known.type.isin(list(bought))).customer_id.nunique()
 
 
-def returned(events: ir.Table, cut: datetime, *, horizon: timedelta, bought: Sequence[str]) -> ir.Table:
-    """customer_id of those who bought in [cut, cut + horizon), lazy and distinct; all other customers lapsed."""
+def find_buyers(events: ir.Table, cut: datetime, *, horizon: timedelta, bought: Sequence[str]) -> ir.Table:
+    """Distinct customer_id of those who bought in [cut, cut + horizon), lazy. All other customers lapsed."""
     later = _between(events, cut, cut + horizon)
     return later.filter(later.type.isin(list(bought))).select("customer_id").distinct()
 
@@ -85,14 +86,14 @@ def _between(events: ir.Table, start: datetime, end: datetime) -> ir.Table:
     return events.filter(events.customer_id.notnull(), at >= ibis.literal(start), at < ibis.literal(end))
 
 
-def _ago(events: ir.Table, cut: datetime) -> ir.Table:
-    """Adds `ago`, whole days before the cut: days don't depend on an engine's time zone."""
+def _add_days_ago(events: ir.Table, cut: datetime) -> ir.Table:
+    """Adds `ago`, whole days of 24 hours before the cut, which don't depend on the engine's time zone."""
     seconds = ibis.literal(cut).delta(events.occurred_at, unit="second")
     return events.mutate(ago=(seconds / DAY).floor().cast("int32"))
 
 
 def _purchase_days(purchases: ir.Table) -> ir.Table:
-    """One row per customer and day with a purchase: amount of the day, and `gap` to the purchase day before."""
+    """One row per customer and day with a purchase: the day's amount, and `gap`, the days since the previous one."""
     days = purchases.group_by("customer_id", "ago").aggregate(
         amount=purchases.amount.sum().fill_null(0.0), lines=purchases.count()
     )
@@ -100,7 +101,7 @@ def _purchase_days(purchases: ir.Table) -> ir.Table:
     return days.mutate(gap=(days.ago.lag() - days.ago).over(ordered))
 
 
-def _per_customer(days: ir.Table, horizon: timedelta) -> ir.Table:
+def _aggregate_per_customer(days: ir.Table, horizon: timedelta) -> ir.Table:
     a_year_ago = days.ago.between(366 - horizon.days, 365)
 
     def within(first: int, last: int) -> ir.BooleanValue:
@@ -129,11 +130,11 @@ def _per_customer(days: ir.Table, horizon: timedelta) -> ir.Table:
     )
 
 
-def _counts(purchases: ir.Table) -> ir.Table:
+def _count_products(purchases: ir.Table) -> ir.Table:
     return purchases.group_by("customer_id").aggregate(products=purchases.product_id.nunique())
 
 
-def _other(known: ir.Table, visited: Sequence[str]) -> ir.Table:
+def _count_other_events(known: ir.Table, visited: Sequence[str]) -> ir.Table:
     others = known.filter(known.type.isin(["return", *visited]))
     visits = others.type != "return"
     return others.group_by("customer_id").aggregate(
@@ -143,7 +144,7 @@ def _other(known: ir.Table, visited: Sequence[str]) -> ir.Table:
     )
 
 
-def _ratios(table: ir.Table) -> ir.Table:
+def _add_ratios(table: ir.Table) -> ir.Table:
     return table.mutate(
         rate=30.0 * table.frequency / (table.tenure + 1),
         lateness=table.recency / table.gap_mean,

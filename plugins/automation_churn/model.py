@@ -1,4 +1,4 @@
-"""A fitted churn model: preparation, classifier and calibration together, and its quality on a later window."""
+"""A fitted churn model (preprocessing, classifier and calibration) and its quality on a later window."""
 
 from __future__ import annotations
 
@@ -11,76 +11,76 @@ import polars as pl
 
 from automation_churn import classifiers, reasons
 from automation_churn.calibration import calibrate, calibration_error, fit_calibration
-from automation_churn.examples import as_matrix
-from automation_churn.preparation import COLUMNS, Preparation
+from automation_churn.examples import to_matrix
+from automation_churn.preprocessing import COLUMNS, Preprocessing
 
 if TYPE_CHECKING:
     from automation_churn.classifiers import Classifier, Kind, Vector
     from automation_churn.examples import Examples
-    from automation_churn.preparation import Matrix
+    from automation_churn.preprocessing import Matrix
 
 FORMAT = 1
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """What `fit` learned. calibration: slope and shift, (2,)."""
+class ChurnModel:
+    """A fitted churn model. calibration: slope and intercept, (2,)."""
 
-    preparation: Preparation
+    preprocessing: Preprocessing
     classifier: Classifier
     calibration: Vector
 
     @classmethod
-    def learn(cls, kind: Kind, examples: Examples, *, seed: int) -> Fitted:
-        """Fit preparation, classifier and calibration; the same examples and seed give the same arrays."""
-        preparation = Preparation.fit(examples.raw)
-        matrix = preparation.apply(examples.raw)
+    def fit(cls, kind: Kind, examples: Examples, *, seed: int) -> ChurnModel:
+        """Fit preprocessing, classifier and calibration; the same examples and seed give the same arrays."""
+        preprocessing = Preprocessing.fit(examples.raw)
+        matrix = preprocessing.apply(examples.raw)
         classifier = classifiers.fit_classifier(kind, matrix, examples.lapsed, seed=seed)
         calibration = fit_calibration(kind, matrix, examples.lapsed, seed=seed)
-        return cls(preparation, classifier, calibration)
+        return cls(preprocessing, classifier, calibration)
 
     def probability(self, raw: Matrix) -> Vector:
-        """The calibrated probability of no purchase in the horizon, (customers,). raw: (customers, FEATURES)."""
-        return calibrate(self.classifier.probability(self.preparation.apply(raw)), self.calibration)
+        """The calibrated probability of no purchase within the horizon, (customers,). raw: (customers, FEATURES)."""
+        return calibrate(self.classifier.probability(self.preprocessing.apply(raw)), self.calibration)
 
     def describe(self, frame: pl.DataFrame, labels: Mapping[str, float]) -> pl.DataFrame:
-        """customer_id, label, score, reasons. frame: customer_id and `FEATURES`; labels: each label's least score."""
-        matrix = self.preparation.apply(as_matrix(frame))
+        """customer_id, label, score, reasons. frame: customer_id and `FEATURES`; labels: minimum score per label."""
+        matrix = self.preprocessing.apply(to_matrix(frame))
         score = calibrate(self.classifier.probability(matrix), self.calibration)
-        themes = reasons.strongest(self.classifier.contributions(matrix))
+        themes = reasons.find_strongest_themes(self.classifier.contributions(matrix))
         scored = frame.select("customer_id").with_columns(
             score=pl.Series(score, dtype=pl.Float64), reasons=reasons.describe_themes(frame, themes)
         )
-        return scored.select("customer_id", _label(labels).alias("label"), "score", "reasons")
+        return scored.select("customer_id", _choose_label(labels).alias("label"), "score", "reasons")
 
     def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
-        """Everything learned, by name, with the format's number and the columns' names as uint8."""
+        """All parameters by name, with the format version and the column names as uint8."""
         return {
             "format": np.array([FORMAT], np.int64),
-            "columns": _text(),
+            "columns": _column_names(),
             "calibration": self.calibration,
-            **{f"preparation.{name}": array for name, array in self.preparation.arrays().items()},
+            **{f"preprocessing.{name}": array for name, array in self.preprocessing.arrays().items()},
             **{f"classifier.{name}": array for name, array in self.classifier.arrays().items()},
         }
 
     @classmethod
-    def from_arrays(cls, kind: Kind, arrays: Mapping[str, np.ndarray[Any, Any]]) -> Fitted:
-        """The model that `arrays()` came from. Raises KeyError and ValueError for arrays of another version."""
-        if int(arrays["format"][0]) != FORMAT or not np.array_equal(arrays["columns"], _text()):
-            raise ValueError("they were made by another version of the plugin")
+    def from_arrays(cls, kind: Kind, arrays: Mapping[str, np.ndarray[Any, Any]]) -> ChurnModel:
+        """Restore from `arrays()`. Raises KeyError and ValueError for invalid arrays or those of another version."""
+        if int(arrays["format"][0]) != FORMAT or not np.array_equal(arrays["columns"], _column_names()):
+            raise ValueError("another version of the plugin wrote them")
         calibration = arrays["calibration"]
         if calibration.shape != (2,):
-            raise ValueError("the calibration has another shape")
-        preparation = Preparation.from_arrays(_under("preparation.", arrays))
-        classifier = classifiers.from_arrays(kind, _under("classifier.", arrays), len(COLUMNS))
-        return cls(preparation, classifier, calibration)
+            raise ValueError("the calibration has the wrong shape")
+        preprocessing = Preprocessing.from_arrays(_with_prefix("preprocessing.", arrays))
+        classifier = classifiers.from_arrays(kind, _with_prefix("classifier.", arrays), len(COLUMNS))
+        return cls(preprocessing, classifier, calibration)
 
 
-def judge(fitted: Fitted, later: Examples) -> dict[str, float]:
-    """Metrics of a model fitted one window earlier, and of recency alone, on the same customers."""
+def evaluate(model: ChurnModel, later: Examples) -> dict[str, float]:
+    """Metrics of a model that was fitted one window earlier, and of recency alone, for the same customers."""
     from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
-    probability = fitted.probability(later.raw)
+    probability = model.probability(later.raw)
     auc = float(roc_auc_score(later.lapsed, probability))
     baseline = float(roc_auc_score(later.lapsed, later.recency))
     return {
@@ -94,17 +94,17 @@ def judge(fitted: Fitted, later: Examples) -> dict[str, float]:
     }
 
 
-def _label(labels: Mapping[str, float]) -> pl.Expr:
-    """Of the labels whose least score is reached, the one with the highest."""
-    found: pl.Expr = pl.lit(None, pl.String)
-    for label, least in sorted(labels.items(), key=lambda item: item[1]):
-        found = pl.when(pl.col("score") >= least).then(pl.lit(label)).otherwise(found)
-    return found
+def _choose_label(labels: Mapping[str, float]) -> pl.Expr:
+    """The label with the highest minimum score that the score reaches."""
+    chosen: pl.Expr = pl.lit(None, pl.String)
+    for label, minimum in sorted(labels.items(), key=lambda item: item[1]):
+        chosen = pl.when(pl.col("score") >= minimum).then(pl.lit(label)).otherwise(chosen)
+    return chosen
 
 
-def _under(prefix: str, arrays: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[Any, Any]]:
+def _with_prefix(prefix: str, arrays: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[Any, Any]]:
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
-def _text() -> np.ndarray[Any, Any]:
+def _column_names() -> np.ndarray[Any, Any]:
     return np.frombuffer("\n".join(COLUMNS).encode(), np.uint8)

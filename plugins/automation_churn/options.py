@@ -1,4 +1,4 @@
-"""The `churn` segmenter's options."""
+"""The options of the `churn` segmenter."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from automation.types.quantity import Duration
 
 
 class ChurnOptions(Options):
-    """What "lapsed" means, which events are used, and which model learns.
+    """Options of `churn`: when a customer counts as lapsed, which events are used, and which model is trained.
 
-    horizon: a customer who buys nothing for this long after the cut has lapsed. history: how far back events are used;
-    customers without a purchase in it are not in the segment. bought, visited: the event types that count as a
-    purchase, and as interest without one. labels: each label's least score; a customer gets the highest one reached.
+    horizon: a customer who buys nothing for this long has lapsed. history: only events of this period are used;
+    customers without a purchase in it are not in the segment. model: the kind of classifier. bought, visited: the event
+    types that count as a purchase, and as other activity. labels: the minimum score of each label; a customer gets the
+    label with the highest minimum that the score reaches.
     """
 
     horizon: Duration = timedelta(days=60)
@@ -35,8 +36,8 @@ class ChurnOptions(Options):
             raise ValueError("horizon must be at least 1d")
         if self.history < 2 * self.horizon:
             raise ValueError("history must be at least twice the horizon")
-        if not all(0 <= least <= 1 for least in self.labels.values()):
-            raise ValueError("labels: a least score is a probability, from 0 to 1")
+        if not all(0 <= minimum <= 1 for minimum in self.labels.values()):
+            raise ValueError("labels: a minimum score is a probability, from 0 to 1")
         if len(set(self.labels.values())) < len(self.labels):
-            raise ValueError("labels: two labels have the same least score")
+            raise ValueError("labels: two labels have the same minimum score")
         return self

@@ -1,4 +1,4 @@
-"""The three strongest reasons for each customer's score, in words, made by column expressions."""
+"""The three strongest reasons for each customer's score, as text, built with column expressions."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from automation_churn.preparation import COLUMNS
+from automation_churn.preprocessing import COLUMNS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from automation_churn.preparation import Matrix
+    from automation_churn.preprocessing import Matrix
 
-MOST = 3
-LEAST_SHARE = 0.05
-"""A theme with less than this share of a customer's total contribution is not a reason."""
+MAX_REASONS = 3
+MIN_SHARE = 0.05
+"""A theme is a reason only above this share of a customer's total contributions."""
 
 THEMES = {
     "last": ("recency", "lateness", "visit_recency", "never_visited", "visits_30"),
@@ -28,33 +28,33 @@ THEMES = {
     "season": ("season",),
     "returns": ("returns",),
 }
-"""Related columns make one reason: three ways to say "bought lately" would crowd out the others."""
+"""Related columns form one theme, so that the three reasons differ."""
 
 
-def strongest(contributions: Matrix) -> NDArray[np.int64]:
+def find_strongest_themes(contributions: Matrix) -> NDArray[np.int64]:
     """(customers, 3): indices into `THEMES`, strongest first, −1 for none.
 
-    contributions: (customers, columns), positive where a column raised the score. For customers above the average the
-    reasons are the themes that raised the score, for all others those that lowered it; a customer has a reason wherever
-    any column contributed.
+    contributions: (customers, columns), positive if a column raised the score. For customers above the average the
+    reasons are the themes that raised the score, for all others the themes that lowered it. A customer has at least one
+    reason if any column contributed.
     """
-    belongs = np.array([[column in columns for columns in THEMES.values()] for column in COLUMNS], np.float64)
-    themes = contributions @ belongs
-    toward = np.where(themes.sum(axis=1, keepdims=True) > 0, themes, -themes)
-    order = np.argsort(-toward, axis=1, kind="stable")[:, :MOST]
-    strength = np.take_along_axis(toward, order, axis=1)
-    enough = strength > LEAST_SHARE * np.abs(themes).sum(axis=1, keepdims=True)
+    membership = np.array([[column in columns for columns in THEMES.values()] for column in COLUMNS], np.float64)
+    themes = contributions @ membership
+    directed = np.where(themes.sum(axis=1, keepdims=True) > 0, themes, -themes)
+    order = np.argsort(-directed, axis=1, kind="stable")[:, :MAX_REASONS]
+    strength = np.take_along_axis(directed, order, axis=1)
+    enough = strength > MIN_SHARE * np.abs(themes).sum(axis=1, keepdims=True)
     return np.where(enough, order, -1)
 
 
 def describe_themes(features: pl.DataFrame, themes: NDArray[np.int64]) -> pl.Series:
-    """The reasons in words, List[String], at most 3. features: the raw feature columns, a row per customer."""
+    """The reasons as text, List[String], at most 3. features: the raw feature columns, one row per customer."""
     numbered = features.lazy().with_columns(
-        pl.Series(f"theme_{place}", themes[:, place], pl.Int64) for place in range(themes.shape[1])
+        pl.Series(f"theme_{rank}", themes[:, rank], pl.Int64) for rank in range(themes.shape[1])
     )
     texts = [text for _, text in sorted(_texts().items(), key=lambda item: list(THEMES).index(item[0]))]
-    places = [_choose(f"theme_{place}", texts) for place in range(themes.shape[1])]
-    return numbered.select(reasons=pl.concat_list(places).list.drop_nulls()).collect()["reasons"]
+    ranked = [_choose(f"theme_{rank}", texts) for rank in range(themes.shape[1])]
+    return numbered.select(reasons=pl.concat_list(ranked).list.drop_nulls()).collect()["reasons"]
 
 
 def _choose(theme: str, texts: list[pl.Expr]) -> pl.Expr:
@@ -78,7 +78,7 @@ def _texts() -> dict[str, pl.Expr]:
         .otherwise(
             pl.format("bought on {} of the last 90 days, {} of the last 30", _number("days_90"), _number("days_30"))
         ),
-        "money": pl.format("spent {} a purchase day, {} in all", _money("basket"), _money("money")),
+        "money": pl.format("spent {} per purchase day, {} in total", _money("basket"), _money("money")),
         "range": pl.format("bought {}", _count("products", "different product")),
         "tenure": pl.format("first bought {} ago", _count("tenure", "day")),
         "season": pl.when(pl.col("season") == 0)

@@ -16,11 +16,11 @@ Index = NDArray[np.int32]
 
 @dataclass(frozen=True)
 class Trees:
-    """All nodes of all trees in a row. left, right: child nodes (of a leaf, itself). roots: each tree's first node.
+    """The nodes of all trees, one array per attribute. left, right: the children (a leaf has itself as both). roots:
+    the first node of each tree.
 
-    A customer goes left where the column `feature` is at most `threshold`, compared as in scikit-learn: the value as
-    float32. `value` is a leaf's prediction, and an inner node's mean prediction over the customers that it was fitted
-    on.
+    A customer goes left if the column `feature`, as float32 like in scikit-learn, is at most `threshold`. value: the
+    prediction of a leaf; for an inner node the mean prediction over its training customers.
     """
 
     left: Index
@@ -31,11 +31,11 @@ class Trees:
     roots: Index
 
     @classmethod
-    def of(cls, fitted: Sequence[Any], leaf_values: Sequence[Vector]) -> Trees:
-        """From scikit-learn's `tree_` objects and a prediction for each of their nodes; only leaves' are used."""
+    def from_estimators(cls, fitted: Sequence[Any], leaf_values: Sequence[Vector]) -> Trees:
+        """From scikit-learn's `tree_` objects and the predictions of their nodes (only those of leaves are used)."""
         counts = [tree.node_count for tree in fitted]
         roots = np.concatenate([[0], np.cumsum(counts)[:-1]])
-        parts = [_flat(tree, values, root) for tree, values, root in zip(fitted, leaf_values, roots, strict=True)]
+        parts = [_flatten(tree, values, root) for tree, values, root in zip(fitted, leaf_values, roots, strict=True)]
         left, right, feature, threshold, value = (np.concatenate(column) for column in zip(*parts, strict=True))
         return cls(
             left.astype(np.int32),
@@ -49,24 +49,24 @@ class Trees:
     def total(self, matrix: Matrix) -> Vector:
         """The sum of the trees' predictions, (customers,)."""
         total = np.zeros(len(matrix))
-        for _, node in self._walks(matrix, None):
+        for _, node in self._traverse(matrix, None):
             total += self.value[node]
         return total
 
     def contributions(self, matrix: Matrix) -> Matrix:
-        """How far each column moved the sum away from the roots' values, (customers, columns).
+        """How much each column changes the sum, starting from the roots' values, (customers, columns).
 
-        Every split on a customer's path moves its prediction from the node's average to the child's; the move is
-        credited to the column that was split on (Saabas 2014, "Interpreting random forests"). Rows add up to
-        `total` less the sum of the roots' values.
+        Each split on a customer's path changes the prediction from the node's mean to the child's mean; the change is
+        attributed to the column of the split (Saabas 2014, "Interpreting random forests"). Each row adds up to `total`
+        minus the sum of the roots' values.
         """
         moved = np.zeros_like(matrix)
-        for _, _ in self._walks(matrix, moved):
+        for _, _ in self._traverse(matrix, moved):
             pass
         return moved
 
-    def _walks(self, matrix: Matrix, moved: Matrix | None) -> Iterator[tuple[int, Index]]:
-        """Each tree's root and the leaf that each customer ends in."""
+    def _traverse(self, matrix: Matrix, moved: Matrix | None) -> Iterator[tuple[int, Index]]:
+        """Each tree's root and each customer's leaf in that tree; adds the contributions to `moved`."""
         seen, rows = matrix.astype(np.float32), np.arange(len(matrix))
         for root in self.roots:
             node = np.full(len(matrix), root, np.int32)
@@ -79,16 +79,16 @@ class Trees:
             yield int(root), node
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The columns of all nodes, and the roots."""
+        """The attributes of all nodes, and the roots."""
         return dict(vars(self))
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], columns: int) -> Trees:
-        """The trees that `arrays()` came from. Raises KeyError and ValueError for arrays that are not sound trees."""
+        """Restore trees from `arrays()`. Raises KeyError and ValueError for missing or inconsistent arrays."""
         trees = cls(**{name: arrays[name] for name in cls.__dataclass_fields__})
         nodes = np.arange(len(trees.left), dtype=np.int32)
         inner = trees.left != nodes
-        sound = (
+        consistent = (
             all(len(array) == len(nodes) for name, array in trees.arrays().items() if name != "roots")
             and all(trees.arrays()[name].dtype == np.int32 for name in ("left", "right", "feature", "roots"))
             and len(trees.roots) > 0
@@ -99,19 +99,19 @@ class Trees:
             and bool(((trees.roots >= 0) & (trees.roots < len(nodes))).all())
             and bool(np.isfinite(trees.threshold).all() and np.isfinite(trees.value).all())
         )
-        if not sound:
-            raise ValueError("the trees' arrays do not fit together")
+        if not consistent:
+            raise ValueError("the trees' arrays are inconsistent")
         return trees
 
 
-def _flat(tree: Any, values: Vector, root: int) -> tuple[NDArray[Any], ...]:
-    """One tree's columns; children come after their parent, so averages are computed from the last node back."""
+def _flatten(tree: Any, values: Vector, root: int) -> tuple[NDArray[Any], ...]:
+    """One tree's arrays. Children come after their parent, so the means are computed from the last node backwards."""
     own = np.arange(tree.node_count)
     leaf = tree.children_left < 0
     left, right = np.where(leaf, own, tree.children_left), np.where(leaf, own, tree.children_right)
     average, weight = np.array(values, np.float64), tree.weighted_n_node_samples
     for node in own[~leaf][::-1]:
-        one, other = left[node], right[node]
-        average[node] = (weight[one] * average[one] + weight[other] * average[other]) / (weight[one] + weight[other])
+        a, b = left[node], right[node]
+        average[node] = (weight[a] * average[a] + weight[b] * average[b]) / (weight[a] + weight[b])
     feature = np.where(leaf, 0, tree.feature)
     return left + root, right + root, feature, np.where(leaf, 0.0, tree.threshold), average

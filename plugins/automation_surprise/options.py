@@ -1,4 +1,4 @@
-"""What a shop can say about `surprise_knn`."""
+"""The options of `surprise_knn`."""
 
 from __future__ import annotations
 
@@ -16,21 +16,22 @@ Similarity = Literal["cosine", "msd", "pearson", "pearson_baseline", "co_occurre
 class SurpriseKnnOptions(Options):
     """Options of `surprise_knn`.
 
-    algorithm, similarity, shrinkage, min_support, neighbours (Surprise's k) and min_neighbours (its min_k) are
-    Surprise's own, see its manual. `co_occurrence` is ours: n_xy / sqrt(n_x n_y), which looks at who has what and not
-    at any rating; it is also what is used when the ratings carry no signal.
+    algorithm, similarity, shrinkage, min_support, neighbours (Surprise's k) and min_neighbours (its min_k): see the
+    manual of Surprise. The similarity `co_occurrence` is ours: n_xy / sqrt(n_x n_y), which ignores the values of the
+    ratings. It is also used if all ratings are equal.
 
     rank_by: `similarity` ranks a product by the sum of its positive similarities with the customer's products, over the
-    product's own nearest `neighbours`; `rating` ranks by the predicted rating, which floats what one enthusiast rated.
+    product's nearest `neighbours`; `rating` ranks by the predicted rating, which favours products with a single high
+    rating.
 
-    ratings: `explicit` takes rating events only. `events` adds up `weights` over a customer's events with a product:
-    rating = low + log2(points), to the nearest half, within `scale`, so that each doubling is one step more: with the
-    defaults one purchase is 3.5, two are 4.5, three and more 5, a view 1, a cart 2.5. Where the customer also rated
-    the product, that rating counts instead. A weight below 0 (a return) takes points away; a product without points
-    is left out. The latest rating of a product counts, bounded to `scale`.
+    ratings: `explicit` uses only rating events. `events` adds up `weights` over a customer's events with a product:
+    rating = low + log2(points), rounded to the nearest half and limited to `scale`, so that doubling the points adds 1.
+    With the defaults one purchase is 3.5, two are 4.5, three or more 5, a view 1, a cart 2.5. If the customer also
+    rated the product, the latest rating, limited to `scale`, counts instead. A negative weight (for a return) subtracts
+    points; a product with no points left is ignored.
 
-    in_the_last: older events are left out, counted back from the day of training. memory_limit: what training may
-    take; above it the similarities are computed in blocks and only the nearest are kept.
+    in_the_last: only events of this period before training count. memory_limit: the memory that training may use; if it
+    is too small for all similarities, they are computed in blocks and only the nearest are kept.
     """
 
     algorithm: Literal["KNNBasic", "KNNWithMeans", "KNNBaseline"] = "KNNBaseline"
@@ -52,7 +53,7 @@ class SurpriseKnnOptions(Options):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.scale[0] >= self.scale[1]:
-            raise ValueError(f"scale runs from low to high, as [1, 5]; {list(self.scale)} does not")
+            raise ValueError(f"scale must be [low, high], such as [1, 5]; {list(self.scale)} is not")
         if "rating" in self.weights:
-            raise ValueError("a rating event is taken as it is; leave it out of weights")
+            raise ValueError("rating events have no weight; remove rating from weights")
         return self

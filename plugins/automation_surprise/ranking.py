@@ -1,4 +1,4 @@
-"""From similarities to each customer's best products, and what of their own made them so."""
+"""Selects each customer's best products, and the customer's own products that explain them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
-from automation_surprise.neighbours import nearest_of, ones_like
+from automation_surprise.neighbours import keep_nearest_in_rows, ones_like
 from automation_surprise.prediction import estimate
 from automation_surprise.ratings import BOUGHT, RATED
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from automation_surprise.options import SurpriseKnnOptions
-    from automation_surprise.training import Learned
+    from automation_surprise.training import TrainedModel
 
-BECAUSE = 3  # own products named with a recommendation
-_CELLS = 4_000_000  # customers × products scored at a time: 32 MB
+MAX_BECAUSE = 3  # own products named in a reason
+_CELLS = 4_000_000  # customers × products scored at once: 32 MB
 
 
 class Batch(NamedTuple):
-    """Customers who can be served: ids, position in `Learned.customers` (or -1), ratings CSR, kinds beside its data."""
+    """The known customers of a batch: ids, positions in `TrainedModel.customers` (or -1), ratings CSR, their kinds."""
 
     ids: pl.Series
     rows: NDArray[np.int64]
@@ -34,15 +34,15 @@ class Batch(NamedTuple):
 
 
 class Picks(NamedTuple):
-    """Chosen pairs, best first within a customer: row in the batch, product's position, score."""
+    """The selected products, best first for each customer: row in the batch, position of the product, score."""
 
     rows: NDArray[np.int64]
     products: NDArray[np.int64]
     scores: NDArray[np.float64]
 
 
-def pick(
-    learned: Learned,
+def select_top_k(
+    model: TrainedModel,
     options: SurpriseKnnOptions,
     batch: Batch,
     candidates: NDArray[np.int64],
@@ -50,36 +50,36 @@ def pick(
     blocked: sp.csr_array,
     k: int,
 ) -> Picks:
-    """The k best of `candidates` (positions, ascending) for each of the batch, without the `blocked` pairs."""
+    """The k best of `candidates` (positions, ascending) for each customer, without the `blocked` pairs."""
     parts = [Picks(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))]
     for rows in _chunks(len(batch.ids), len(candidates)):
-        scores = _scores(learned, options, batch, rows, candidates)
+        scores = _scores(model, options, batch, rows, candidates)
         scores[blocked[rows][:, candidates].nonzero()] = -np.inf
-        row, column = _best(scores, k)
+        row, column = _select_best(scores, k)
         parts.append(Picks(row + rows.start, candidates[column], scores[row, column]))
     return Picks(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
 def _scores(
-    learned: Learned, options: SurpriseKnnOptions, batch: Batch, rows: slice, candidates: NDArray[np.int64]
+    model: TrainedModel, options: SurpriseKnnOptions, batch: Batch, rows: slice, candidates: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """(customers × candidates) Float64; -inf where no neighbour speaks for the product."""
-    if learned.rank_by == "rating":
-        found = estimate(learned, options, batch.owned[rows], batch.rows[rows], candidates)
-        return np.where(found.used >= options.min_neighbours, found.ratings, -np.inf)
+    """(customers × candidates) Float64; -inf if a product has no neighbour with a positive similarity."""
+    if model.rank_by == "rating":
+        predicted = estimate(model, options, batch.owned[rows], batch.rows[rows], candidates)
+        return np.where(predicted.used >= options.min_neighbours, predicted.ratings, -np.inf)
     if options.based_on == "items":
-        summed = (ones_like(batch.owned[rows]) @ learned.neighbours[candidates].T).toarray()
+        summed = (ones_like(batch.owned[rows]) @ model.neighbours[candidates].T).toarray()
     else:
-        summed = (learned.neighbours[batch.rows[rows]] @ ones_like(learned.ratings)[:, candidates]).toarray()
+        summed = (model.neighbours[batch.rows[rows]] @ ones_like(model.ratings)[:, candidates]).toarray()
     scores: NDArray[np.float64] = np.where(summed > 0, summed, -np.inf)
     return scores
 
 
-def _best(scores: NDArray[np.float64], k: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows and columns of each row's k largest finite scores, best first; of equal ones the earlier column."""
+def _select_best(scores: NDArray[np.float64], k: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows and columns of each row's k largest finite scores, best first. Ties: the lower column first."""
     possible, width = np.isfinite(scores), scores.shape[1]
     if k < width and np.count_nonzero(possible) > scores.size / 10:
-        # Where few are possible, sorting those is cheaper: 0.1 s against 2.7 s for 1,000 customers × 20,902 products.
+        # With few finite scores, sorting those is faster: 0.1 s instead of 2.7 s for 1,000 customers × 20,902 products.
         possible &= scores >= np.partition(scores, width - k, axis=1)[:, width - k, None]
     row, column = np.nonzero(possible)
     order = np.lexsort((column, -scores[row, column], row))
@@ -88,20 +88,20 @@ def _best(scores: NDArray[np.float64], k: int) -> tuple[NDArray[np.int64], NDArr
     return row[best], column[best]
 
 
-def explain(learned: Learned, options: SurpriseKnnOptions, batch: Batch, picks: Picks) -> pl.DataFrame:
-    """pick UInt32, reason String, because List[String]: the own products that contributed most, at most three.
+def explain(model: TrainedModel, options: SurpriseKnnOptions, batch: Batch, picks: Picks) -> pl.DataFrame:
+    """pick UInt32, reason String, because List[String]: up to three of the customer's products that contributed most.
 
-    Based on items, the reason says how the customer came to the strongest of them, and the others named are those that
-    they came to in the same way, so that the sentence holds for all.
+    If based on items, the reason depends on the strongest of them (bought, rated or looked at), and `because` lists
+    only products with the same reason.
     """
     strongest = (
-        _contributions(learned, options, batch, picks)
+        _contributions(model, options, batch, picks)
         .with_columns(own=pl.col("product") == pl.col("picked"))
         .sort("pick", "own", -pl.col("weight"), "product")
         .filter(pl.col("kind") == pl.col("kind").first().over("pick"))
-        .filter(pl.int_range(pl.len()).over("pick") < BECAUSE)
+        .filter(pl.int_range(pl.len()).over("pick") < MAX_BECAUSE)
     )
-    strongest = strongest.with_columns(because=learned.products.gather(strongest["product"]))
+    strongest = strongest.with_columns(because=model.products.gather(strongest["product"]))
     named = strongest.group_by("pick", maintain_order=True).agg(pl.col("kind").first(), "because")
     reason = (
         pl.when(pl.lit(options.based_on == "users"))
@@ -123,18 +123,18 @@ def explain(learned: Learned, options: SurpriseKnnOptions, batch: Batch, picks: 
     )
 
 
-def _contributions(learned: Learned, options: SurpriseKnnOptions, batch: Batch, picks: Picks) -> pl.DataFrame:
-    """pick, picked, product, kind, weight: every own product that spoke for a pick."""
+def _contributions(model: TrainedModel, options: SurpriseKnnOptions, batch: Batch, picks: Picks) -> pl.DataFrame:
+    """pick, picked, product, kind, weight: each of the customer's products that contributed to a pick."""
     frames = [_frame(np.empty(0, np.int64), picks, sp.coo_array((0, 0)), np.empty(0, np.int8))]
     kinds = sp.csr_array((batch.kinds + 1.0, batch.owned.indices, batch.owned.indptr), shape=batch.owned.shape)
-    by_item = ones_like(learned.ratings).T.tocsr() if options.based_on == "users" else None
-    for part in _chunks(len(picks.rows), len(learned.products)):
+    by_item = ones_like(model.ratings).T.tocsr() if options.based_on == "users" else None
+    for part in _chunks(len(picks.rows), len(model.products)):
         rows, products = picks.rows[part], picks.products[part]
         if by_item is None:
-            weights = learned.neighbours[products]
+            weights = model.neighbours[products]
         else:
-            near = nearest_of(learned.neighbours[batch.rows[rows]], options.neighbours)
-            weights = near.multiply(by_item[products]).tocsr() @ ones_like(learned.ratings)
+            near = keep_nearest_in_rows(model.neighbours[batch.rows[rows]], options.neighbours)
+            weights = near.multiply(by_item[products]).tocsr() @ ones_like(model.ratings)
         own = weights.multiply(ones_like(batch.owned)[rows]).tocoo()
         kind = np.asarray(kinds[rows[own.row], own.col]).ravel() - 1
         frames.append(_frame(np.arange(part.start, part.start + len(rows)), picks, own, kind))

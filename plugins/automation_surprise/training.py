@@ -1,4 +1,4 @@
-"""Ratings to nearest neighbours, through scikit-surprise where its dense matrices fit into memory."""
+"""Trains the nearest-neighbours model, with scikit-surprise if its dense matrices fit into memory."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
     from automation_surprise.options import SurpriseKnnOptions
     from automation_surprise.ratings import Ratings
 
-# n × n arrays of 8 bytes that surprise.similarities 1.1.5 holds at once, its result included
+# n × n arrays of 8 bytes that surprise.similarities 1.1.5 holds at the same time, including the result
 _MATRICES = {"msd": 3, "cosine": 5, "pearson_baseline": 5, "pearson": 7}
-_TRAINSET_BYTES = 280  # a rating in Surprise's Trainset while it is built; measured: 272
-_BLOCK_BYTES = 64  # a cell of a block while its similarity is computed
-_KEPT_BYTES = 40  # a kept neighbour, while blocks are joined
-KEPT_FOR_RATING = 200  # neighbours kept per row when a rating is to be predicted from blocks
+_TRAINSET_BYTES = 280  # per rating, while Surprise's Trainset is built; measured: 272
+_BLOCK_BYTES = 64  # per cell of a block, while its similarity is computed
+_NEIGHBOUR_BYTES = 40  # per stored neighbour, while blocks are joined
+KEPT_FOR_RATING = 200  # neighbours stored per row to predict ratings, if trained in blocks
 
 
 @dataclass(frozen=True)
-class Learned:
-    """What training leaves. x are the products (based on items) or the customers (based on users), y the others.
+class TrainedModel:
+    """A trained model. x are the products (based on items) or the customers (based on users), y the others.
 
-    neighbours: CSR (x × x) of positive similarities, Float64. x_levels: mean or bias of each x, y_levels: bias of each
-    y; zeros where the algorithm has none, and y_levels empty when based on items, since a customer's is computed from
-    their history. customers and ratings (customers × products): only when based on users, otherwise empty: a model
-    based on items holds no customer's data.
+    similarity, rank_by: those in use, which differ from the options if all ratings are equal. neighbours: CSR (x × x)
+    of positive similarities, Float64. x_levels: the mean or bias of each x; y_levels: the bias of each y. Levels are 0
+    if the algorithm has none. If based on items, y_levels is empty, because a customer's bias is computed from the
+    history; customers and ratings (customers × products) are empty too, so the model contains no customer data.
     """
 
     as_of: datetime
@@ -53,22 +53,22 @@ class Learned:
     ratings: sp.csr_array
 
 
-def train(ratings: Ratings, as_of: datetime, options: SurpriseKnnOptions) -> Learned:
-    """Fit from scratch. Raises `NotEnoughData`, and `AutomationError` when `memory_limit` is too small."""
+def train(ratings: Ratings, as_of: datetime, options: SurpriseKnnOptions) -> TrainedModel:
+    """Train a model. Raises `NotEnoughData`, and `AutomationError` if `memory_limit` is too small."""
     _check_enough(ratings)
     users = options.based_on == "users"
     signal = ratings.has_signal
     name = options.similarity if signal else "co_occurrence"
     rank_by = options.rank_by if signal else "similarity"
     size = len(ratings.customers if users else ratings.products)
-    model = _fit_surprise(ratings, name, options) if _fits(size, ratings.matrix.nnz, name, options) else None
-    blocks = _dense(model, size) if model else _blocks(ratings.matrix, name, rank_by, options)
-    nearest = options.neighbours if rank_by == "similarity" else None if model else _kept_for_rating(options)
+    model = _fit_surprise(ratings, name, options) if _fits_in_memory(size, ratings.matrix.nnz, name, options) else None
+    blocks = _read_dense(model, size) if model else _compute_blocks(ratings.matrix, name, rank_by, options)
+    nearest = options.neighbours if rank_by == "similarity" else None if model else _neighbours_for_rating(options)
     neighbours = keep_nearest(blocks, size, nearest)
-    if rank_by == "rating":  # Surprise counts x among its own neighbours
+    if rank_by == "rating":  # in Surprise x is a neighbour of itself
         neighbours = (neighbours + sp.eye_array(size, format="csr")).tocsr()
-    x_levels, y_levels = _levels(ratings.matrix, options)
-    return Learned(
+    x_levels, y_levels = _compute_levels(ratings.matrix, options)
+    return TrainedModel(
         as_of, name, rank_by, ratings.products, ratings.customers if users else ratings.customers.clear(), neighbours,
         float(ratings.matrix.data.mean()), x_levels, y_levels if users else np.empty(0),
         ratings.matrix if users else sp.csr_array((0, len(ratings.products))),
@@ -76,15 +76,15 @@ def train(ratings: Ratings, as_of: datetime, options: SurpriseKnnOptions) -> Lea
 
 
 def dense_bytes(size: int, ratings: int, similarity: str) -> int:
-    """What Surprise holds at once while it fits `size` customers or products: matrices and its Trainset."""
+    """The memory that Surprise needs to fit `size` customers or products: its matrices and its Trainset."""
     return _MATRICES[similarity] * 8 * size**2 + _TRAINSET_BYTES * ratings
 
 
-def surprise_trainset(ratings: Ratings, scale: tuple[float, float]) -> Any:
-    """Surprise's Trainset; ratings stand in the order of (customer, product), which settles ties between neighbours."""
+def build_trainset(ratings: Ratings, scale: tuple[float, float]) -> Any:
+    """Surprise's Trainset. Ratings are sorted by (customer, product), which determines the order of tied neighbours."""
     from surprise import Trainset
 
-    by_user, by_item = (_lists(matrix) for matrix in (ratings.matrix, ratings.matrix.T.tocsr()))
+    by_user, by_item = (_list_ratings(matrix) for matrix in (ratings.matrix, ratings.matrix.T.tocsr()))
     users, items = ({raw: inner for inner, raw in enumerate(ids)} for ids in (ratings.customers, ratings.products))
     return Trainset(by_user, by_item, len(users), len(items), ratings.matrix.nnz, scale, users, items)
 
@@ -98,66 +98,68 @@ def _check_enough(ratings: Ratings) -> None:
         )
 
 
-def _fits(size: int, ratings: int, name: str, options: SurpriseKnnOptions) -> bool:
+def _fits_in_memory(size: int, ratings: int, name: str, options: SurpriseKnnOptions) -> bool:
     return name != "co_occurrence" and dense_bytes(size, ratings, name) <= options.memory_limit
 
 
 def _fit_surprise(ratings: Ratings, name: str, options: SurpriseKnnOptions) -> Any | None:
-    """The fitted algorithm; None where Surprise divides by zero, as it does for a pair whose ratings are all 0."""
+    """The fitted algorithm; None if Surprise divides by zero, which happens if all ratings of a pair are 0."""
     import surprise
 
-    asked = {
+    similarity = {
         "name": name,
         "user_based": options.based_on == "users",
         "min_support": options.min_support,
         "shrinkage": options.shrinkage,
     }
     algorithm = getattr(surprise, options.algorithm)(
-        k=options.neighbours, min_k=options.min_neighbours, sim_options=asked, verbose=False
+        k=options.neighbours, min_k=options.min_neighbours, sim_options=similarity, verbose=False
     )
     try:
-        return algorithm.fit(surprise_trainset(ratings, options.scale))
+        return algorithm.fit(build_trainset(ratings, options.scale))
     except ZeroDivisionError:
         return None
 
 
-def _dense(model: Any, size: int) -> Iterator[Pairs]:
+def _read_dense(model: Any, size: int) -> Iterator[Pairs]:
     return dense_blocks(model.sim, max(1, 2_000_000 // size))
 
 
-def _blocks(matrix: sp.csr_array, name: str, rank_by: str, options: SurpriseKnnOptions) -> Iterator[Pairs]:
+def _compute_blocks(matrix: sp.csr_array, name: str, rank_by: str, options: SurpriseKnnOptions) -> Iterator[Pairs]:
     by_user = options.based_on == "users"
-    values = _residuals(matrix) if name == "pearson_baseline" else matrix
+    values = _subtract_baselines(matrix) if name == "pearson_baseline" else matrix
     values = values if by_user else values.T.tocsr()
-    size, kept = values.shape[0], options.neighbours if rank_by == "similarity" else _kept_for_rating(options)
-    free = options.memory_limit - 100 * matrix.nnz - _KEPT_BYTES * size * min(size, kept)
+    size, kept = values.shape[0], options.neighbours if rank_by == "similarity" else _neighbours_for_rating(options)
+    free = options.memory_limit - 100 * matrix.nnz - _NEIGHBOUR_BYTES * size * min(size, kept)
     rows = min(size, 4096, free // (_BLOCK_BYTES * size))
     if rows < 1:
         needed = options.memory_limit - free + _BLOCK_BYTES * size
         raise AutomationError(
-            f"surprise_knn needs at least {_size(needed)} for {size:,} {options.based_on} and {matrix.nnz:,} "
-            f"ratings, memory_limit is {_size(options.memory_limit)}; raise memory_limit, or set in_the_last to "
-            "train on fewer events"
+            f"surprise_knn needs at least {_format_bytes(needed)} for {size:,} {options.based_on} and {matrix.nnz:,} "
+            f"ratings, but memory_limit is {_format_bytes(options.memory_limit)}; raise memory_limit, or set "
+            "in_the_last to train on fewer events"
         )
     return similarity_blocks(values, name, options, int(rows))
 
 
-def _size(count: int) -> str:
+def _format_bytes(count: int) -> str:
     return ByteSize(count).human_readable(decimal=True)
 
 
-def _kept_for_rating(options: SurpriseKnnOptions) -> int:
+def _neighbours_for_rating(options: SurpriseKnnOptions) -> int:
     return max(options.neighbours, KEPT_FOR_RATING)
 
 
-def _residuals(matrix: sp.csr_array) -> sp.csr_array:
+def _subtract_baselines(matrix: sp.csr_array) -> sp.csr_array:
     mean, user, item = fit_baselines(matrix)
     rest = matrix.data - mean - user[row_numbers(matrix)] - item[matrix.indices]
     return sp.csr_array((rest, matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
-def _levels(matrix: sp.csr_array, options: SurpriseKnnOptions) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Of x and y: the algorithm's means or biases."""
+def _compute_levels(
+    matrix: sp.csr_array, options: SurpriseKnnOptions
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The means or biases of x and of y, as the algorithm needs them."""
     if options.algorithm == "KNNBaseline":
         _, user, item = fit_baselines(matrix)
         return (user, item) if options.based_on == "users" else (item, user)
@@ -168,7 +170,7 @@ def _levels(matrix: sp.csr_array, options: SurpriseKnnOptions) -> tuple[NDArray[
     return x, y
 
 
-def _lists(matrix: sp.csr_array) -> dict[int, list[tuple[int, float]]]:
+def _list_ratings(matrix: sp.csr_array) -> dict[int, list[tuple[int, float]]]:
     columns, values, pointers = matrix.indices.tolist(), matrix.data.tolist(), matrix.indptr.tolist()
     pairs = list(zip(columns, values, strict=True))
     return {row: pairs[pointers[row] : pointers[row + 1]] for row in range(matrix.shape[0])}

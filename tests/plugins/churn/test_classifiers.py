@@ -15,9 +15,9 @@ from automation_churn.classifiers import (
     Boosted,
     Kind,
     Logistic,
-    estimator,
+    create_estimator,
+    extract_classifier,
     from_arrays,
-    from_estimator,
     logistic,
 )
 from automation_churn.trees import Trees
@@ -37,8 +37,8 @@ def examples(customers: int = 3000, columns: int = 7) -> tuple[Any, Any]:
 def learned(kind: Kind) -> tuple[Any, Any]:
     """scikit-learn's estimator beside our own copy of what it learned."""
     matrix, truth = examples()
-    theirs = estimator(kind, len(matrix), seed=4).fit(matrix, truth)
-    return theirs, from_estimator(theirs)
+    theirs = create_estimator(kind, len(matrix), seed=4).fit(matrix, truth)
+    return theirs, extract_classifier(theirs)
 
 
 every_model = pytest.mark.parametrize("kind", KINDS)
@@ -90,7 +90,7 @@ def test_contributions_of_a_tree_worked_out_by_hand() -> None:
     matrix = np.array([[0, 0], [0, 0], [0, 0], [9, 0], [0, 9], [9, 9], [0, 9], [9, 9]], np.float64)
     truth = np.array([0, 0, 0, 1, 1, 1, 1, 1])
     tree = DecisionTreeClassifier(max_depth=2, random_state=1).fit(matrix, truth)
-    moved = from_estimator(tree).contributions(matrix)
+    moved = extract_classifier(tree).contributions(matrix)
     expected = [[-0.25, 0.25 - 0.625], [0.75, 0.25 - 0.625], [0, 0.375]]
     np.testing.assert_allclose(moved[[0, 3, 7]], expected, atol=1e-12)
 
@@ -105,7 +105,7 @@ def test_inner_values_of_boosted_trees_are_averages_of_their_leaves() -> None:
 
 def broken(**changes: Any) -> dict[str, Any]:
     matrix, truth = examples(300)
-    ours = from_estimator(estimator("decision_tree", 300, seed=1).fit(matrix, truth))
+    ours = extract_classifier(create_estimator("decision_tree", 300, seed=1).fit(matrix, truth))
     assert isinstance(ours, Averaged)
     arrays = {name: array.copy() for name, array in ours.arrays().items()}
     for name, change in changes.items():
@@ -127,7 +127,7 @@ def broken(**changes: Any) -> dict[str, Any]:
 )
 def test_refuses_trees_that_a_walk_could_not_survive(changes: dict[str, Any]) -> None:
     from_arrays("decision_tree", broken(), 7)
-    with pytest.raises(ValueError, match="the trees' arrays do not fit together"):
+    with pytest.raises(ValueError, match="the trees' arrays are inconsistent"):
         from_arrays("decision_tree", broken(**changes), 7)
 
 

@@ -13,13 +13,13 @@ from polars.testing import assert_frame_equal
 from automation.contracts import Snapshot
 from automation.testing.lapsing_shop import LAPSING_AS_OF, lapsing_events
 from automation.testing.toy_shop import TOY_AS_OF, toy_events, toy_snapshot
-from automation_churn.features import FEATURES, features, returned
+from automation_churn.features import FEATURES, compute_features, find_buyers
 
 BOUGHT = ("purchase",)
 
 
 def known(data: Snapshot, cut: datetime, *, horizon: int = 60, history: int = 730) -> pl.DataFrame:
-    table = features(
+    table = compute_features(
         data.events,
         cut,
         horizon=timedelta(days=horizon),
@@ -107,11 +107,11 @@ def test_nothing_at_or_after_the_cut_is_seen() -> None:
 
 def test_a_purchase_at_the_cut_belongs_to_the_answer() -> None:
     later = toy_snapshot(TOY_AS_OF + timedelta(days=1))
-    stayed = returned(later.events, TOY_AS_OF, horizon=timedelta(days=1), bought=BOUGHT)
+    stayed = find_buyers(later.events, TOY_AS_OF, horizon=timedelta(days=1), bought=BOUGHT)
     assert stayed.to_polars()["customer_id"].to_list() == ["c4"]  # Dev's mug, bought at TOY_AS_OF to the minute
     assert one(known(later, TOY_AS_OF), "c4")["recency"] == 14
     assert (
-        returned(later.events, TOY_AS_OF - timedelta(days=1), horizon=timedelta(days=1), bought=BOUGHT)
+        find_buyers(later.events, TOY_AS_OF - timedelta(days=1), horizon=timedelta(days=1), bought=BOUGHT)
         .to_polars()
         .is_empty()
     )
@@ -126,7 +126,7 @@ def test_the_engines_time_zone_does_not_matter() -> None:
 
 
 def test_features_are_one_lazy_expression() -> None:
-    table = features(
+    table = compute_features(
         toy_snapshot().events, TOY_AS_OF, horizon=timedelta(60), history=timedelta(730), bought=BOUGHT, visited=()
     )
     assert isinstance(table, ibis.expr.types.Table)

@@ -8,7 +8,7 @@ import pytest
 from automation_churn.calibration import calibrate, calibration_error, fit_calibration
 from automation_churn.classifiers import fit_classifier
 from automation_churn.features import FEATURES
-from automation_churn.preparation import COLUMNS, Preparation
+from automation_churn.preprocessing import COLUMNS, Preprocessing
 
 RECENCY, GAP, MONEY, TREND = (FEATURES.index(name) for name in ("recency", "gap_mean", "money", "trend"))
 
@@ -24,7 +24,7 @@ def raw(customers: int = 1001) -> Any:
 
 
 def test_outliers_are_clipped_at_the_stored_quantiles() -> None:
-    fitted = Preparation.fit(raw())
+    fitted = Preprocessing.fit(raw())
     assert (fitted.lowest[RECENCY], fitted.highest[RECENCY]) == (5.0, 995.0)
     extreme = raw(2)
     extreme[:, RECENCY] = 1e9, 995.0
@@ -33,7 +33,7 @@ def test_outliers_are_clipped_at_the_stored_quantiles() -> None:
 
 
 def test_missing_values_are_filled_and_marked() -> None:
-    prepared = Preparation.fit(raw()).apply(raw())
+    prepared = Preprocessing.fit(raw()).apply(raw())
     assert np.isfinite(prepared).all()
     marks = prepared[:, COLUMNS.index("bought_once")]
     assert (marks[:500] > 0).all()
@@ -42,7 +42,7 @@ def test_missing_values_are_filled_and_marked() -> None:
 
 
 def test_columns_have_mean_0_and_deviation_1_unless_constant() -> None:
-    prepared = Preparation.fit(raw()).apply(raw())
+    prepared = Preprocessing.fit(raw()).apply(raw())
     assert prepared[:, RECENCY].mean() == pytest.approx(0)
     assert prepared[:, RECENCY].std() == pytest.approx(1)
     for constant in (TREND, MONEY, FEATURES.index("visit_recency")):
@@ -51,20 +51,20 @@ def test_columns_have_mean_0_and_deviation_1_unless_constant() -> None:
 
 def test_the_logarithm_keeps_signs() -> None:
     low, high, middle = (np.full(len(FEATURES), bound) for bound in (-99.0, 99.0, 0.0))
-    flat = Preparation(low, high, middle, np.zeros(len(COLUMNS)), np.ones(len(COLUMNS)))
+    flat = Preprocessing(low, high, middle, np.zeros(len(COLUMNS)), np.ones(len(COLUMNS)))
     matrix = np.zeros((2, len(FEATURES)))
     matrix[:, TREND] = -3.0, 3.0
     assert flat.apply(matrix)[:, TREND] == pytest.approx([-np.log(4), np.log(4)])
 
 
 def test_survives_its_arrays_and_refuses_others() -> None:
-    fitted = Preparation.fit(raw())
-    again = Preparation.from_arrays(fitted.arrays())
+    fitted = Preprocessing.fit(raw())
+    again = Preprocessing.from_arrays(fitted.arrays())
     np.testing.assert_array_equal(again.apply(raw()), fitted.apply(raw()))
     with pytest.raises(ValueError, match=r"mean has shape \(3,\) or is not finite"):
-        Preparation.from_arrays({**fitted.arrays(), "mean": np.zeros(3)})
+        Preprocessing.from_arrays({**fitted.arrays(), "mean": np.zeros(3)})
     with pytest.raises(KeyError):
-        Preparation.from_arrays({})
+        Preprocessing.from_arrays({})
 
 
 def test_calibration_error_worked_out_by_hand() -> None:

@@ -177,16 +177,16 @@ def test_is_kept_and_loaded_by_training(tmp_path: Path, shop: Snapshot) -> None:
 
 
 def test_an_unfitted_model_says_so(shop: Snapshot) -> None:
-    with pytest.raises(BadArtifact, match="neither fitted nor loaded"):
+    with pytest.raises(BadArtifact, match="is not trained yet"):
         list(Churn(ChurnOptions()).assign(shop))
 
 
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"columns": np.zeros(3, np.uint8)}, "they were made by another version of the plugin"),
-        ({"format": np.array([2])}, "they were made by another version of the plugin"),
-        ({"calibration": np.zeros(3)}, "the calibration has another shape"),
+        ({"columns": np.zeros(3, np.uint8)}, "another version of the plugin wrote them"),
+        ({"format": np.array([2])}, "another version of the plugin wrote them"),
+        ({"calibration": np.zeros(3)}, "the calibration has the wrong shape"),
         ({"classifier.coefficients": np.zeros(3)}, r"coefficients have shape \(3,\)"),
     ],
 )
@@ -205,8 +205,8 @@ def test_refuses_arrays_of_another_version(shop: Snapshot, change: dict[str, Any
         ({"horizon": "10h"}, "horizon must be at least 1d"),
         ({"history": "60d"}, "history must be at least twice the horizon"),
         ({"model": "svm"}, "'logistic', 'decision_tree', 'random_forest' or 'gradient_boosting'"),
-        ({"labels": {"lost": 1.5}}, "a least score is a probability"),
-        ({"labels": {"lost": 0.5, "gone": 0.5}}, "two labels have the same least score"),
+        ({"labels": {"lost": 1.5}}, "a minimum score is a probability"),
+        ({"labels": {"lost": 0.5, "gone": 0.5}}, "two labels have the same minimum score"),
         ({"bought": []}, "at least 1 item"),
         ({"horizont": "60d"}, "Extra inputs are not permitted"),
     ],

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from automation.testing.toy_shop import toy_events
 from automation_surprise.options import SurpriseKnnOptions
-from automation_surprise.ratings import RATED, Ratings, tabulate
+from automation_surprise.ratings import RATED, Ratings, build_rating_matrix
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 Table = dict[tuple[str, str], float]
@@ -45,7 +45,7 @@ def as_ratings(table: Table) -> Ratings:
             "kind": np.full(len(table), RATED, np.int8),
         }
     )
-    return tabulate(frame, frame["customer_id"].unique().sort(), frame["product_id"].unique().sort())
+    return build_rating_matrix(frame, frame["customer_id"].unique().sort(), frame["product_id"].unique().sort())
 
 
 def as_events(table: Table) -> pl.DataFrame:

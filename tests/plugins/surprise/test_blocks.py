@@ -134,7 +134,7 @@ def test_a_memory_limit_that_is_too_small_is_refused_with_the_figure() -> None:
     with pytest.raises(AutomationError) as refused:
         train(as_ratings(TABLE), AT, options)
     assert str(refused.value) == (
-        "surprise_knn needs at least 106.0KB for 37 items and 489 ratings, memory_limit is 20.0KB; "
+        "surprise_knn needs at least 106.0KB for 37 items and 489 ratings, but memory_limit is 20.0KB; "
         "raise memory_limit, or set in_the_last to train on fewer events"
     )
 

@@ -201,16 +201,16 @@ class TestArtifact:
     @pytest.mark.parametrize(
         ("name", "change", "message"),
         [
-            ("x_levels", lambda array: array[:-1], "'x_levels' should have"),
+            ("x_levels", lambda array: array[:-1], "'x_levels' must have"),
             (
                 "x_levels",
                 lambda array: array.astype(np.float32),
-                "should be float64 with 1 dimension, is float32 with 1",
+                "must be float64 with 1 dimension, is float32 with 1",
             ),
-            ("neighbours_indptr", lambda array: array[None], "should be int64 with 1 dimension, is int64 with 2"),
+            ("neighbours_indptr", lambda array: array[None], "must be int64 with 1 dimension, is int64 with 2"),
             ("neighbours_indices", lambda array: array + 100, "neighbours is not a matrix of"),
             ("products", lambda array: array[:-1], "'products' can't be read"),
-            ("head", lambda array: np.frombuffer(b"[]", np.uint8), "'head' should be a dict"),
+            ("head", lambda array: np.frombuffer(b"[]", np.uint8), "'head' must be a dict"),
         ],
     )
     def test_what_was_changed_is_refused(self, based_on: str, name: str, change: Any, message: str) -> None:
@@ -224,15 +224,15 @@ class TestArtifact:
         with pytest.raises(BadArtifact) as refused:
             SurpriseKnn(SurpriseKnnOptions(rank_by="rating")).load(fitted().save(), parts={})
         assert str(refused.value) == (
-            "surprise_knn: trained with ranked_by 'similarity', asked for 'rating'; train it again"
+            "surprise_knn: trained with rank_by 'similarity', but the option is 'rating'; train it again"
         )
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"scale": [5, 1]}, "scale runs from low to high, as [1, 5]; [5.0, 1.0] does not"),
-        ({"weights": {"rating": 1}}, "a rating event is taken as it is; leave it out of weights"),
+        ({"scale": [5, 1]}, "scale must be [low, high], such as [1, 5]; [5.0, 1.0] is not"),
+        ({"weights": {"rating": 1}}, "rating events have no weight; remove rating from weights"),
         (
             {"similarity": "jaccard"},
             "Input should be 'cosine', 'msd', 'pearson', 'pearson_baseline' or 'co_occurrence'",
