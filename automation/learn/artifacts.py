@@ -1,4 +1,4 @@
-"""A trained model on disk: a folder with `arrays.npz` and `card.json`, bound together by SHA-256."""
+"""A trained model on disk: a folder with `arrays.npz` and `card.json`, which has the SHA-256 of both."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _PART_OF_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
 
 @dataclass(frozen=True)
 class Card:
-    """What was trained, from what, by which code, and how good it is. `sha256` is that of the arrays file."""
+    """What was trained, from which data, by which code, and how good it is. `sha256` is that of the arrays file."""
 
     name: str
     version: str
@@ -52,18 +52,18 @@ class Card:
 
 
 def version_folder(folder: Path, name: str, version: str) -> Path:
-    """`folder/name/version`, refusing a name or version that would lead elsewhere."""
+    """`folder/name/version`. Raises `BadArtifact` for a name or version that would leave the folder."""
     for part in (name, version):
         if not _PART_OF_PATH.fullmatch(part):
             raise BadArtifact(f"{part!r} can't be a model's name or version: use letters, digits, '_', '-' and '.'")
     return folder / name / version
 
 
-def write(folder: Path, card: Card, arrays: Arrays) -> Card:
-    """Store the model as `folder/<card.name>/<version>/`, whole or not at all.
+def write_artifact(folder: Path, card: Card, arrays: Arrays) -> Card:
+    """Store the model as `folder/<card.name>/<version>/`, atomically.
 
-    Returns the card with its version (the instant of training and a short hash of the card) and sha256 settled.
-    Raises `ContractError` for arrays that could not be read back without unpickling.
+    Returns the card with its version (the instant of training and a short hash of the card) and its sha256.
+    Raises `ContractError` for arrays that can't be read without unpickling.
     """
     check_arrays(arrays, card.name)
     parent = version_folder(folder, card.name, "x").parent
@@ -72,7 +72,7 @@ def write(folder: Path, card: Card, arrays: Arrays) -> Card:
     try:
         sha256 = _write_arrays(temporary / ARRAYS, arrays)
         card = dataclasses.replace(card, version="", sha256=sha256)
-        version = f"{card.trained_at:%Y%m%dT%H%M%SZ}-{_seal(card)[:8]}"
+        version = f"{card.trained_at:%Y%m%dT%H%M%SZ}-{_checksum(card)[:8]}"
         card = dataclasses.replace(card, version=version)
         _write_card(temporary / CARD, card)
         _sync(temporary)
@@ -82,14 +82,14 @@ def write(folder: Path, card: Card, arrays: Arrays) -> Card:
     return card
 
 
-def read(folder: Path, *, largest: int = LARGEST_ARRAYS) -> tuple[Card, dict[str, np.ndarray[Any, Any]]]:
+def read_artifact(folder: Path, *, largest: int = LARGEST_ARRAYS) -> tuple[Card, dict[str, np.ndarray[Any, Any]]]:
     """The card and arrays of one version's folder, both verified. Raises `BadArtifact`."""
     card = read_card(folder)
     path = folder / ARRAYS
     try:
         with _open(path, largest) as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != card.sha256:
-                _refuse(path, "its content is not what was trained: the checksum differs")
+                _refuse(path, "it was changed after training: the checksum differs")
             file.seek(0)
             return card, _read_arrays(path, file, largest)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
@@ -97,7 +97,7 @@ def read(folder: Path, *, largest: int = LARGEST_ARRAYS) -> tuple[Card, dict[str
 
 
 def read_card(folder: Path) -> Card:
-    """The card alone, verified against its own seal. Raises `BadArtifact`."""
+    """The card alone, verified by its checksum. Raises `BadArtifact`."""
     path = folder / CARD
     try:
         with _open(path, LARGEST_CARD) as file:
@@ -107,7 +107,7 @@ def read_card(folder: Path) -> Card:
         card = TypeAdapter(Card).validate_python(stored["card"])
     except (OSError, ValueError, RecursionError, ValidationError) as error:
         _refuse(path, _first_line(error))
-    if stored["sha256"] != _seal(card):
+    if stored["sha256"] != _checksum(card):
         _refuse(path, "it was changed after training: the checksum differs")
     if card.version != folder.name:
         _refuse(path, f"it belongs to version {card.version}")
@@ -127,31 +127,31 @@ def _write_arrays(path: Path, arrays: Arrays) -> str:
 
 
 def _write_card(path: Path, card: Card) -> None:
-    text = json.dumps({"card": plain(card), "sha256": _seal(card)}, indent=2, sort_keys=True, allow_nan=False)
+    text = json.dumps({"card": dump_card(card), "sha256": _checksum(card)}, indent=2, sort_keys=True, allow_nan=False)
     with path.open("x", encoding="utf-8") as file:
         file.write(text + "\n")
         file.flush()
         os.fsync(file.fileno())
 
 
-def plain(card: Card) -> dict[str, JsonValue]:
-    """The card as plain JSON values."""
+def dump_card(card: Card) -> dict[str, JsonValue]:
+    """The card as JSON values."""
     values = TypeAdapter(Card).dump_python(card, mode="json")
     assert isinstance(values, dict)
     return values
 
 
-def card_of(text: str) -> Card:
-    """The card of the JSON text that `plain` gave."""
+def parse_card(text: str) -> Card:
+    """The card from the JSON text of `dump_card`'s values."""
     return TypeAdapter(Card).validate_json(text)
 
 
-def _seal(card: Card) -> str:
-    return content_hash(json.dumps(plain(card), sort_keys=True, allow_nan=False))
+def _checksum(card: Card) -> str:
+    return content_hash(json.dumps(dump_card(card), sort_keys=True, allow_nan=False))
 
 
 def _move(temporary: Path, target: Path) -> None:
-    """Rename into place; an equal version that is there already stays."""
+    """Rename into place; an equal version that already exists stays."""
     try:
         temporary.rename(target)
     except OSError:
@@ -169,7 +169,7 @@ def _sync(folder: Path) -> None:
 
 
 def _open(path: Path, largest: int) -> BufferedReader:
-    """Open a plain file of a bearable size; a link could lead anywhere, so it is refused."""
+    """Open a regular file of limited size; a link is refused, because it could lead anywhere."""
     if path.is_symlink() or path.parent.is_symlink():
         _refuse(path, "it is a link")
     if not path.is_file():
@@ -185,7 +185,7 @@ def _read_arrays(path: Path, file: BufferedReader, largest: int) -> dict[str, np
         entries = archive.infolist()
         names = [entry.filename.removesuffix(".npy") for entry in entries]
         if len(set(names)) != len(names) or not all(is_array_name(name) for name in names):
-            _refuse(path, "its arrays have impossible names")
+            _refuse(path, "its arrays have invalid names")
         if sum(entry.file_size for entry in entries) > largest:
             _refuse(path, f"its arrays need more than the {largest:,} bytes allowed")
         for entry in entries:
@@ -196,7 +196,7 @@ def _read_arrays(path: Path, file: BufferedReader, largest: int) -> dict[str, np
 
 
 def _check_header(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
-    """Compare what the header promises with what is there, before numpy allocates it."""
+    """Compare the size in the header with the entry's size, before numpy allocates it."""
     with archive.open(entry) as file:
         if np.lib.format.read_magic(file)[0] == 1:
             shape, _, dtype = np.lib.format.read_array_header_1_0(file)
@@ -206,7 +206,7 @@ def _check_header(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) 
         for length in shape:
             size *= length
         if dtype.hasobject or file.tell() + size != entry.file_size:
-            _refuse(path, f"array {entry.filename!r} does not hold what its header says")
+            _refuse(path, f"array {entry.filename!r} does not have the size in its header")
 
 
 def _first_line(error: Exception) -> str:

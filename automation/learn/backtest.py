@@ -1,4 +1,4 @@
-"""A recommender, fitted as of an earlier day and judged by what its customers did next."""
+"""Backtest of a recommender: fitted as of an earlier day, and judged by what its customers did next."""
 
 from __future__ import annotations
 
@@ -28,10 +28,11 @@ LEAST_CUSTOMERS = 20
 
 
 @dataclass(frozen=True)
-class Protocol:
-    """What the backtest asks: which of `wanted` events follow within `horizon`.
+class BacktestSettings:
+    """What the recommender must predict: the products of `wanted` events within `horizon`.
 
-    repeats: whether a product that the customer had before counts. most_customers: more are sampled by a stable hash.
+    repeats: whether products that the customer had before count. most_customers: if there are more, a stable hash
+    draws a sample.
     """
 
     horizon: timedelta = timedelta(days=30)
@@ -47,14 +48,14 @@ def backtest(
     *,
     seed: int,
     parts: Mapping[str, Model],
-    protocol: Protocol | None = None,
+    protocol: BacktestSettings | None = None,
 ) -> dict[str, float]:
-    """NDCG@10 and recall@10 of `make()`, fitted on what was known a horizon before `as_of`, and of a popularity count.
+    """NDCG@10 and recall@10 of `make()`, fitted one horizon before `as_of`, and of the most popular products.
 
-    Everyone with an event of a known product both before the cut and after it is asked. `quality` and `baseline` are
-    the two NDCGs. Raises `NotEnoughData`.
+    The test customers are those with events of known products both before and after the cut. `quality` and `baseline`
+    are the two NDCGs. Raises `NotEnoughData`.
     """
-    asked = protocol or Protocol()
+    asked = protocol or BacktestSettings()
     cut = as_of - asked.horizon
     before = snapshot_at(cut)
     truth, known = _truth(before, snapshot_at(as_of), cut, asked)
@@ -75,8 +76,10 @@ def backtest(
     return _metrics(np.vstack(ours), np.vstack(counter), len(shown) / len(known))
 
 
-def _truth(before: Snapshot, after: Snapshot, cut: datetime, asked: Protocol) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The pairs to be foreseen (customer_id, product_id), and the known products with their popularity."""
+def _truth(
+    before: Snapshot, after: Snapshot, cut: datetime, asked: BacktestSettings
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The pairs to predict (customer_id, product_id), and the known products with their popularity."""
     past = _pairs(before.events, asked)
     known = past.group_by("product_id").aggregate(customers=past.count())
     next_ = _pairs(after.events.filter(after.events.occurred_at >= ibis.literal(cut)), asked)
@@ -94,7 +97,7 @@ def _truth(before: Snapshot, after: Snapshot, cut: datetime, asked: Protocol) ->
     return _sampled(pairs, asked.most_customers).sort("customer_id", "product_id"), popular
 
 
-def _pairs(events: ibis.expr.types.Table, asked: Protocol) -> ibis.expr.types.Table:
+def _pairs(events: ibis.expr.types.Table, asked: BacktestSettings) -> ibis.expr.types.Table:
     wanted = events.filter(events.type.isin(list(asked.wanted)), events.product_id.notnull())
     return wanted.select("customer_id", "product_id").distinct()
 
@@ -119,7 +122,7 @@ def _history(before: Snapshot, batch: pl.DataFrame) -> pl.DataFrame:
     return history.sort(*columns)
 
 
-def _blocked(history: pl.DataFrame, asked: Protocol) -> pl.DataFrame:
+def _blocked(history: pl.DataFrame, asked: BacktestSettings) -> pl.DataFrame:
     had = history.filter(pl.col("type").is_in(list(asked.wanted))).select("customer_id", "product_id").unique()
     return had.clear() if asked.repeats else had
 
@@ -132,7 +135,7 @@ def _ranked(found: pl.DataFrame) -> pl.DataFrame:
 
 
 def _most_popular(known: pl.DataFrame, batch: pl.DataFrame, blocked: pl.DataFrame) -> pl.DataFrame:
-    """The first K most popular products that each customer may be shown."""
+    """The K most popular products that each customer may be shown."""
     longest = K + int(blocked.group_by("customer_id").len()["len"].max() or 0)  # type: ignore[arg-type]
     people = batch.select(pl.col("customer_id").unique(maintain_order=True))
     pairs = people.join(known.head(longest).with_row_index("rank"), how="cross")

@@ -1,4 +1,4 @@
-"""How good a ranking or a probability is. Arrays are one-dimensional and of one length unless said."""
+"""Metrics of rankings and probabilities. Arrays are one-dimensional and of equal length unless noted."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ Truth = NDArray[np.int64] | NDArray[np.bool_]
 def ndcg_at_k(hits: NDArray[np.bool_], relevant: NDArray[np.int64]) -> Vector:
     """Normalised discounted cumulative gain with binary gain (Järvelin, Kekäläinen 2002), (customers,).
 
-    hits: (customers, k), whether the product at each place was wanted; relevant: how many were wanted in all, above 0.
-    The ideal fills min(k, relevant) places.
+    hits: (customers, k), whether the product at each position is relevant; relevant: the number of relevant products,
+    at least 1. The ideal ranking has min(k, relevant) hits first.
     """
     discount = 1.0 / np.log2(np.arange(hits.shape[1]) + 2.0)
     ideal = np.cumsum(discount)[np.minimum(relevant, hits.shape[1]) - 1]
@@ -24,13 +24,13 @@ def ndcg_at_k(hits: NDArray[np.bool_], relevant: NDArray[np.int64]) -> Vector:
 
 
 def recall_at_k(hits: NDArray[np.bool_], relevant: NDArray[np.int64]) -> Vector:
-    """The share of the wanted products that was shown, (customers,)."""
+    """The share of the relevant products that was shown, (customers,)."""
     share: Vector = hits.sum(axis=1) / relevant
     return share
 
 
 def auc(truth: Truth, score: Vector) -> float:
-    """Area under the ROC curve: the chance that a random 1 scores above a random 0, ties counting half."""
+    """Area under the ROC curve: the probability that a random 1 scores above a random 0; ties count half."""
     return _weighted_auc(truth, _tie_groups(score), np.ones(len(score)))
 
 
@@ -40,7 +40,7 @@ def brier(truth: Truth, probability: Vector) -> float:
 
 
 def pr_auc(truth: Truth, score: Vector) -> float:
-    """Average precision: precision at each distinct score, weighted by the recall that it adds."""
+    """Average precision: the precision at each distinct score, weighted by the increase in recall."""
     order = np.argsort(-score, kind="stable")
     last_of_tie = np.append(np.diff(score[order]) != 0, True)
     found = np.cumsum(truth[order])[last_of_tie]
@@ -50,7 +50,7 @@ def pr_auc(truth: Truth, score: Vector) -> float:
 
 @dataclass(frozen=True)
 class Difference:
-    """One AUC less another's, with the middle 95 % of its bootstrap and the share of rounds below 0."""
+    """The difference of two AUCs, with the middle 95 % of its bootstrap and the share of rounds below 0."""
 
     value: float
     low: float
@@ -59,7 +59,7 @@ class Difference:
 
 
 def auc_difference(truth: Truth, one: Vector, other: Vector, *, seed: int, rounds: int = 2000) -> Difference:
-    """A paired bootstrap: both scores judge the same resampled customers in every round (Efron 1979)."""
+    """A paired bootstrap: each round resamples the customers once for both scores (Efron 1979)."""
     groups = _tie_groups(one), _tie_groups(other)
     draws = np.random.default_rng(seed)
     found = np.empty(rounds)
@@ -71,7 +71,7 @@ def auc_difference(truth: Truth, one: Vector, other: Vector, *, seed: int, round
 
 
 def _tie_groups(score: Vector) -> NDArray[np.int64]:
-    """Each score's place among the distinct scores, lowest first."""
+    """Each score's rank among the distinct scores, lowest first."""
     groups: NDArray[np.int64] = np.unique(score, return_inverse=True)[1]
     return groups
 

@@ -1,4 +1,4 @@
-"""Fit a named model, judge whether it may be used, keep it, and load it again."""
+"""Versions of a named model: fit one, decide whether it may be used, store it, and load it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from automation.plugin_manager import Registry
 
 
-def train(
+def train_model(
     model: ModelSettings,
     registry: Registry,
     snapshot: Snapshot,
@@ -33,18 +33,18 @@ def train(
     parts: Mapping[str, Model],
     evidence: Mapping[str, float] | None = None,
 ) -> Card:
-    """Fit `model` on the snapshot and keep it under `folder/<name>/<version>/`, admitted or not.
+    """Fit `model` on the snapshot and store it under `folder/<name>/<version>/`, whether or not it is admitted.
 
-    `evidence` holds further metrics from outside, such as `backtest.backtest`'s; they are told and judge nothing: a
-    recommender that loses to popularity in general may still be the right one for a campaign's products.
-    A component may say what its quality and baseline are: `judged_by = ("AUC", "recency alone")`.
-    Raises `NotEnoughData` from the component and `ContractError` for metrics or arrays that can't be kept.
+    `evidence` has further metrics, such as those of `backtest`. They are stored but don't decide: a recommender that
+    loses to the most popular products may still be the right one for a campaign's products.
+    A component can name its quality and baseline: `judged_by = ("AUC", "recency alone")`.
+    Raises `NotEnoughData` from the component, and `ContractError` for metrics or arrays that can't be stored.
     """
     component: Model = registry.find(model.kind, model.using)(model.options)
     metrics = check_metrics(component.fit(snapshot, seed=model.seed, parts=parts), model.name)
     admitted, because = admit(metrics, judged_by(component))
     if evidence and "quality" not in metrics:
-        because = f"admitted: {_weighed(evidence, ('NDCG@10', 'popularity'))[1]}"
+        because = f"admitted: {_compare_quality(evidence, ('NDCG@10', 'popularity'))[1]}"
     card = Card(
         name=model.name,
         version="",
@@ -60,24 +60,24 @@ def train(
         because=because,
         sha256="",
     )
-    return artifacts.write(folder, card, component.save())
+    return artifacts.write_artifact(folder, card, component.save())
 
 
 def admit(metrics: Mapping[str, float], judged_by: tuple[str, str]) -> tuple[bool, str]:
-    """Whether a model may be used, and why: with `quality` and `baseline`, only where quality is higher."""
+    """Whether a model may be used, and why; one with `quality` and `baseline` only if quality is higher."""
     if not {"quality", "baseline"} <= metrics.keys():
         return True, "admitted: it states no baseline"
-    won, told = _weighed(metrics, judged_by)
-    return won, f"{'admitted' if won else 'not admitted'}: {told}"
+    better, comparison = _compare_quality(metrics, judged_by)
+    return better, f"{'admitted' if better else 'not admitted'}: {comparison}"
 
 
-def _weighed(metrics: Mapping[str, float], judged_by: tuple[str, str]) -> tuple[bool, str]:
-    measure, rival = judged_by
+def _compare_quality(metrics: Mapping[str, float], judged_by: tuple[str, str]) -> tuple[bool, str]:
+    measure, baseline_name = judged_by
     quality, baseline = metrics["quality"], metrics["baseline"]
     digits = next((n for n in (2, 3, 4) if f"{quality:.{n}f}" != f"{baseline:.{n}f}"), 6)
-    won = quality > baseline
-    verb = "beats" if won else "does not beat"
-    return won, f"{measure} {quality:.{digits}f} {verb} {rival}, {baseline:.{digits}f}"
+    better = quality > baseline
+    verb = "beats" if better else "does not beat"
+    return better, f"{measure} {quality:.{digits}f} {verb} {baseline_name}, {baseline:.{digits}f}"
 
 
 def code_version(model: ModelSettings, registry: Registry) -> str:
@@ -95,7 +95,7 @@ def load_model(
     parts: Mapping[str, Model],
 ) -> Model:
     """The component as that version saved it. Raises `BadArtifact`."""
-    card, arrays = artifacts.read(artifacts.version_folder(folder, model.name, version))
+    card, arrays = artifacts.read_artifact(artifacts.version_folder(folder, model.name, version))
     _check_settings(model, card)
     component: Model = registry.find(model.kind, model.using)(model.options)
     component.load(arrays, parts=parts)
@@ -103,13 +103,15 @@ def load_model(
 
 
 def _check_settings(model: ModelSettings, card: Card) -> None:
-    """A version trained for other settings answers another question, so it is not used."""
+    """Refuse a version that was trained with other settings."""
     now: dict[str, Any] = {"using": model.using, **_written(model.options)}
     then: dict[str, Any] = {"using": card.using, **card.options}
     changed = sorted(key for key in now.keys() | then.keys() if now.get(key) != then.get(key))
     if changed:
-        told = "; ".join(f"{key} was {then.get(key)}, is now {now.get(key)}" for key in changed)
-        raise BadArtifact(f"{model.name} was trained with other settings ({told}): run `automation train {model.name}`")
+        changes = "; ".join(f"{key} was {then.get(key)}, is now {now.get(key)}" for key in changed)
+        raise BadArtifact(
+            f"{model.name} was trained with other settings ({changes}): run `automation train {model.name}`"
+        )
 
 
 def _written(options: BaseModel) -> dict[str, JsonValue]:

@@ -13,9 +13,9 @@ from automation.inbound.flush import flush_events
 from automation.learn import artifacts
 from automation.learn.artifacts import Card
 from automation.learn.backtest import backtest
-from automation.learn.model_versions import train
+from automation.learn.model_versions import train_model
 from automation.store import model_cards
-from automation.warehouse.connect import Warehouse
+from automation.warehouse.embedded import Warehouse
 from automation.workspace.models_in_use import load_trained_model
 from automation.workspace.snapshots import snapshot
 from automation.workspace.workspace import Workspace
@@ -43,7 +43,7 @@ def train_models(
             evidence = (
                 _backtest(workspace, warehouse, settings, versions, parts) if settings.kind == "recommenders" else {}
             )
-            card = train(
+            card = train_model(
                 settings, workspace.project.registry, data, workspace.models, now=now, parts=parts, evidence=evidence
             )
             with workspace.store.transaction() as connection:
@@ -53,7 +53,7 @@ def train_models(
                     version=card.version,
                     fitted_at=now,
                     admitted=card.admitted,
-                    card=json.dumps(artifacts.plain(card)),
+                    card=json.dumps(artifacts.dump_card(card)),
                 )
             cards.append(card)
     finally:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from automation.contracts import Model
 from automation.errors import BadArtifact
-from automation.learn.artifacts import Card, card_of
+from automation.learn.artifacts import Card, parse_card
 from automation.learn.model_versions import load_model
 from automation.store import model_cards
 from automation.workspace.workspace import Workspace
@@ -30,7 +30,7 @@ def load_trained_model(workspace: Workspace, name: str, versions: Mapping[str, s
 def trained_versions(workspace: Workspace, name: str) -> list[Card]:
     """The cards of every trained version, the newest first."""
     with workspace.store.reading() as connection:
-        return [card_of(text) for text in model_cards.list_cards(connection, name)]
+        return [parse_card(text) for text in model_cards.list_cards(connection, name)]
 
 
 def _why_unusable(name: str, cards: list[Card]) -> str:

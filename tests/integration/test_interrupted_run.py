@@ -23,7 +23,7 @@ from automation.store.ledger import decisions
 from automation.store.people import consent
 from automation.testing.toy_shop import TOY_AS_OF
 from automation.types.run import Account, RunKind, RunState
-from automation.warehouse.connect import Warehouse
+from automation.warehouse.embedded import Warehouse
 from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import Workspace, open_workspace
 

@@ -16,7 +16,7 @@ import pytest
 from automation.config.settings import ModelSettings
 from automation.learn import model_versions
 from automation.plugin_manager import load_plugins
-from automation.warehouse.connect import Warehouse, open_warehouse
+from automation.warehouse.embedded import Warehouse, open_warehouse
 from automation.warehouse.importing.importer import import_files
 from automation.warehouse.importing.mapping import load_mapping
 from automation_churn.options import ChurnOptions
@@ -73,7 +73,7 @@ def test_training_admits_it_and_its_words_are_those_of_a_shop(warehouse: Warehou
     settings = ModelSettings("churn_risk", "segmenters", "churn", ChurnOptions())
     last = warehouse.snapshot(AFTERWARDS).events.occurred_at.max().to_pyarrow().as_py()
     known = warehouse.snapshot(last - timedelta(days=60))
-    card = model_versions.train(settings, registry, known, tmp_path, now=last, parts={})
+    card = model_versions.train_model(settings, registry, known, tmp_path, now=last, parts={})
     assert card.admitted
     assert card.because == "admitted: AUC 0.75 beats recency alone, 0.69"
     assert card.metrics["calibration_error"] < 0.05

@@ -160,7 +160,7 @@ def test_a_model_that_does_not_beat_recency_is_not_admitted(tmp_path: Path) -> N
     registry.components["segmenters"]["churn"] = (Churn, "churn")
     settings = ModelSettings("churn_risk", "segmenters", "churn", ChurnOptions(model="decision_tree"))
     data = toy_snapshot(LAPSING_AS_OF, events=only_recency_matters())
-    card = model_versions.train(settings, registry, data, tmp_path, now=LAPSING_AS_OF, parts={})
+    card = model_versions.train_model(settings, registry, data, tmp_path, now=LAPSING_AS_OF, parts={})
     assert card.metrics["quality"] <= card.metrics["baseline"]
     assert not card.admitted
     assert re.fullmatch(r"not admitted: AUC 0\.\d+ does not beat recency alone, 0\.\d+", card.because)
@@ -169,7 +169,7 @@ def test_a_model_that_does_not_beat_recency_is_not_admitted(tmp_path: Path) -> N
 def test_is_kept_and_loaded_by_training(tmp_path: Path, shop: Snapshot) -> None:
     registry = load_plugins()
     settings = ModelSettings("churn_risk", "segmenters", "churn", ChurnOptions(horizon=timedelta(days=30)))
-    card = model_versions.train(settings, registry, shop, tmp_path, now=LAPSING_AS_OF, parts={})
+    card = model_versions.train_model(settings, registry, shop, tmp_path, now=LAPSING_AS_OF, parts={})
     assert card.admitted
     assert json.loads(json.dumps(card.options))["horizon"] == "30d"
     loaded: Any = model_versions.load_model(settings, registry, tmp_path, version=card.version, parts={})

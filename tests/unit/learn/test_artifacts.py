@@ -44,13 +44,13 @@ def card(**changes: Any) -> Card:
 
 @pytest.fixture
 def stored(tmp_path: Path) -> Path:
-    written = artifacts.write(tmp_path, card(), ARRAYS)
+    written = artifacts.write_artifact(tmp_path, card(), ARRAYS)
     return tmp_path / "churn_risk" / written.version
 
 
 def refused(folder: Path) -> str:
     with pytest.raises(BadArtifact) as caught:
-        artifacts.read(folder)
+        artifacts.read_artifact(folder)
     return str(caught.value)
 
 
@@ -64,7 +64,7 @@ def reseal(folder: Path) -> None:
 
 
 def test_reads_back_what_was_written(stored: Path) -> None:
-    found, arrays = artifacts.read(stored)
+    found, arrays = artifacts.read_artifact(stored)
     assert found == card(version=found.version, sha256=found.sha256)
     assert arrays.keys() == ARRAYS.keys()
     for name, array in ARRAYS.items():
@@ -73,11 +73,11 @@ def test_reads_back_what_was_written(stored: Path) -> None:
 
 
 def test_a_version_is_an_instant_and_a_short_hash(tmp_path: Path) -> None:
-    first = artifacts.write(tmp_path, card(), ARRAYS)
+    first = artifacts.write_artifact(tmp_path, card(), ARRAYS)
     assert first.version.startswith("20260330T090005Z-")
     assert len(first.version) == len("20260330T090005Z-") + 8
-    assert artifacts.write(tmp_path, card(), ARRAYS) == first
-    assert artifacts.write(tmp_path, card(seed=2), ARRAYS).version != first.version
+    assert artifacts.write_artifact(tmp_path, card(), ARRAYS) == first
+    assert artifacts.write_artifact(tmp_path, card(seed=2), ARRAYS).version != first.version
     assert len(list((tmp_path / "churn_risk").iterdir())) == 2
 
 
@@ -87,7 +87,7 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        artifacts.write(tmp_path, card(), ARRAYS)
+        artifacts.write_artifact(tmp_path, card(), ARRAYS)
     assert list((tmp_path / "churn_risk").iterdir()) == []
 
 
@@ -103,7 +103,7 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
 )
 def test_refuses_arrays_that_need_unpickling(tmp_path: Path, name: str, array: Any, told: str) -> None:
     with pytest.raises(ContractError) as caught:
-        artifacts.write(tmp_path, card(), {name: array})
+        artifacts.write_artifact(tmp_path, card(), {name: array})
     assert str(caught.value) == told
     assert not (tmp_path / "churn_risk").exists()
 
@@ -114,7 +114,7 @@ def test_refuses_changed_arrays(stored: Path) -> None:
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     assert refused(stored) == (
-        f"churn_risk/{stored.name}/arrays.npz can't be used: its content is not what was trained: the checksum "
+        f"churn_risk/{stored.name}/arrays.npz can't be used: it was changed after training: the checksum "
         "differs; delete its folder and run `automation train churn_risk`"
     )
 
@@ -147,7 +147,7 @@ def test_refuses_a_linked_folder(stored: Path) -> None:
 
 def test_refuses_more_than_it_may_read(stored: Path) -> None:
     with pytest.raises(BadArtifact, match="more than the 100 allowed"):
-        artifacts.read(stored, largest=100)
+        artifacts.read_artifact(stored, largest=100)
     (stored / "card.json").write_text(" " * (artifacts.LARGEST_CARD + 1))
     assert "it has 1,048,577 bytes, more than the 1,048,576 allowed" in refused(stored)
 
@@ -182,11 +182,11 @@ def boastful(shape: str) -> bytes:
     ("content", "told"),
     [
         (b"not a zip", "File is not a zip file"),
-        (zipped([("../../evil.npy", saved(np.zeros(1)))]), "its arrays have impossible names"),
+        (zipped([("../../evil.npy", saved(np.zeros(1)))]), "its arrays have invalid names"),
         (zipped([("w.npy", b"garbage and more")]), "magic string is not correct"),
-        (zipped([("w.npy", saved(np.array([{}], object), allow_pickle=True))]), "does not hold what its header says"),
-        (zipped([("w.npy", boastful("(99999999999,)"))]), "does not hold what its header says"),
-        (zipped([("w.npy", saved(np.zeros(3))[:-1])]), "does not hold what its header says"),
+        (zipped([("w.npy", saved(np.array([{}], object), allow_pickle=True))]), "does not have the size in its header"),
+        (zipped([("w.npy", boastful("(99999999999,)"))]), "does not have the size in its header"),
+        (zipped([("w.npy", saved(np.zeros(3))[:-1])]), "does not have the size in its header"),
     ],
 )
 def test_refuses_hostile_arrays_even_under_a_right_checksum(stored: Path, content: bytes, told: str) -> None:
@@ -199,7 +199,7 @@ def test_refuses_a_zip_that_unpacks_to_too_much(stored: Path) -> None:
     (stored / "arrays.npz").write_bytes(zipped([("w.npy", saved(np.zeros(200_000)))]))
     reseal(stored)
     with pytest.raises(BadArtifact, match="its arrays need more than the 100,000 bytes allowed"):
-        artifacts.read(stored, largest=100_000)
+        artifacts.read_artifact(stored, largest=100_000)
 
 
 @pytest.mark.parametrize("name", ["..", "../x", "a/b", "", ".hidden", "a\x00b"])

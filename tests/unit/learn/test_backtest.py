@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from automation.contracts import Model, Options, Snapshot
 from automation.errors import NotEnoughData
-from automation.learn.backtest import Protocol, backtest
+from automation.learn.backtest import BacktestSettings, backtest
 from automation.testing.toy_shop import toy_events, toy_snapshot
 
 AS_OF = datetime(2026, 3, 1, tzinfo=UTC)
@@ -102,7 +102,7 @@ def at(as_of: datetime) -> Snapshot:
 
 def run(*products: str, **protocol: Any) -> dict[str, float]:
     made = Fixed(FixedOptions(products=products))
-    found = backtest(lambda: made, at, AS_OF, seed=1, parts={}, protocol=Protocol(**protocol))
+    found = backtest(lambda: made, at, AS_OF, seed=1, parts={}, protocol=BacktestSettings(**protocol))
     assert made.seen_until == EARLY, "it was fitted on what came after the cut"
     return found
 

@@ -61,7 +61,7 @@ def registry() -> Registry:
 
 
 def train(registry: Registry, folder: Path, *, now: datetime = NOW, **options: Any) -> Card:
-    return model_versions.train(settings(**options), registry, toy_snapshot(), folder, now=now, parts={})
+    return model_versions.train_model(settings(**options), registry, toy_snapshot(), folder, now=now, parts={})
 
 
 def load(registry: Registry, folder: Path, card: Card, **options: Any) -> Guess:
@@ -109,7 +109,7 @@ def test_evidence_is_told_and_judges_nothing(registry: Registry, tmp_path: Path)
     asked = settings(baseline=None, quality=0.5)
     registry.components["segmenters"]["guess"] = (type("Bare", (Guess,), {"fit": lambda *a, **k: {}}), "guessing")
     evidence = {"quality": 0.05, "baseline": 0.11}
-    card = model_versions.train(asked, registry, toy_snapshot(), tmp_path, now=NOW, parts={}, evidence=evidence)
+    card = model_versions.train_model(asked, registry, toy_snapshot(), tmp_path, now=NOW, parts={}, evidence=evidence)
     assert card.metrics == evidence
     assert (card.admitted, card.because) == (True, "admitted: NDCG@10 0.05 does not beat popularity, 0.11")
 
