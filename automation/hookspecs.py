@@ -1,8 +1,8 @@
-"""Everything that a plugin can take part in, on one page.
+"""All hooks of a plugin, on one page.
 
-Two kinds only. *Contribute*, once, at load: call `register(name, cls)` for each component. *Observe*: frozen values, a
-batch at a time; what an observer raises is logged and counted, never fatal. No hook may change a decision: change
-happens only through a component that the campaign names, so that `explain` can say who decided.
+There are two kinds. *Contribute* hooks run once, at load, and call `register(name, cls)` for each component. *Observe*
+hooks get frozen values, a batch at a time; their exceptions are logged and counted, and stop nothing. No hook can
+change a decision: only a component that the campaign names can, so that `explain` can name it.
 """
 
 from __future__ import annotations
@@ -27,42 +27,42 @@ hookimpl = pluggy.HookimplMarker("automation")
 
 @hookspec
 def register_sources(register: Callable[[str, type[Source]], None]) -> None:
-    """File formats that `automation import` reads."""
+    """Register file formats that `automation import` reads."""
 
 
 @hookspec
 def register_rules(register: Callable[[str, type[Rule]], None]) -> None:
-    """Conditions of an audience; the name is the rule's YAML key."""
+    """Register conditions for audiences; the name is the rule's YAML key."""
 
 
 @hookspec
 def register_segmenters(register: Callable[[str, type[Segmenter]], None]) -> None:
-    """Labelled or scored sets of customers."""
+    """Register models that label or score customers."""
 
 
 @hookspec
 def register_recommenders(register: Callable[[str, type[Recommender]], None]) -> None:
-    """Products for a customer."""
+    """Register models that recommend products to customers."""
 
 
 @hookspec
 def register_offer_policies(register: Callable[[str, type[OfferPolicy]], None]) -> None:
-    """Ways to choose an offer."""
+    """Register policies that choose an offer for each customer."""
 
 
 @hookspec
 def register_suppressions(register: Callable[[str, type[Suppression]], None]) -> None:
-    """Further reasons not to send."""
+    """Register further reasons not to send."""
 
 
 @hookspec
 def register_channels(register: Callable[[str, type[Channel]], None]) -> None:
-    """Ways to deliver a message."""
+    """Register channels that deliver messages."""
 
 
 @hookspec
 def register_template_filters(register: Callable[[str, Callable[..., Any]], None]) -> None:
-    """Jinja filters; the name is the filter's."""
+    """Register Jinja filters; the name is the filter's name in templates."""
 
 
 # Observe
@@ -80,7 +80,7 @@ def decisions_made(campaign: str, run_id: str, decisions: pl.DataFrame) -> None:
 
 @hookspec
 def messages_sent(receipts: pl.DataFrame) -> None:
-    """What the channels answered for a group: message_id, verdict, detail."""
+    """A group of messages has its channels' receipts: message_id, verdict, detail."""
 
 
 @hookspec
@@ -90,4 +90,4 @@ def events_recorded(table: str, rows: int, quarantined: int) -> None:
 
 @hookspec
 def run_finished(campaign: str, run_id: str, account: Account, figures: Mapping[str, float]) -> None:
-    """A run ended; `figures` holds seconds and messages a second."""
+    """A run ended; `figures` has its duration in seconds and its messages per second."""

@@ -1,4 +1,4 @@
-"""Who contributes what: finds plugins of three origins, loads them and keeps what they register."""
+"""Finds plugins of three origins, loads them, and keeps the components that they register."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Origin = Literal["core", "installed", "project"]
 
 @dataclass(frozen=True)
 class Plugin:
-    """One plugin: its name, where it came from, and its version (of the distribution, or of the file's content)."""
+    """One plugin: its name, its origin, and its version (of the distribution, or a hash of the file's content)."""
 
     name: str
     origin: Origin
@@ -51,7 +51,7 @@ class Plugin:
 
 @dataclass
 class Registry:
-    """Everything that the loaded plugins contributed, by kind and name. Filled at load, read-only afterwards."""
+    """All components of the loaded plugins, by kind and name. Filled at load, read-only afterwards."""
 
     plugins: dict[str, Plugin] = field(default_factory=dict)
     components: dict[str, dict[str, tuple[Any, str]]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
@@ -77,7 +77,7 @@ class Registry:
         return {name: plugin.version for name, plugin in sorted(self.plugins.items())}
 
     def observe(self, hook: str, **values: Any) -> None:
-        """Call an observing hook on every plugin; what one raises is logged and counted, and stops nobody else."""
+        """Call an observing hook on every plugin; an exception is logged and counted, and doesn't stop the others."""
         for implementation in getattr(self.manager.hook, hook).get_hookimpls():
             try:
                 implementation.function(**{name: values[name] for name in implementation.argnames})
@@ -89,10 +89,10 @@ class Registry:
 def load_plugins(
     folder: Path | None = None, *, core: Sequence[ModuleType] = (), disabled: Collection[str] = ()
 ) -> Registry:
-    """Load the core's own components, installed plugins (entry points), then the project's `plugins/` folder.
+    """Load the core's own components, the installed plugins (entry points) and the project's `plugins/` folder.
 
     A project plugin replaces an installed one of the same name; the same file is loaded once. The environment variable
-    AUTOMATION_PLUGINS, a comma-separated list, limits loading to the named ones. Raises `PluginError`.
+    AUTOMATION_PLUGINS, a comma-separated list, limits loading to the named plugins. Raises `PluginError`.
     """
     registry = Registry()
     registry.manager.add_hookspecs(hookspecs)
@@ -116,7 +116,7 @@ def load_plugins(
         contents |= {_content(path) for path in _installed_file(point)}
     for path in _project_files(folder):
         own = path.parent.name if path.name == "__init__.py" else path.stem
-        name = names.get(own, own)  # a plugin's own source, beside what was installed from it
+        name = names.get(own, own)  # the source of an installed plugin
         if _content(path) in contents:
             continue
         if name in found:
@@ -156,7 +156,7 @@ def _bound_register(registry: Registry, kind: str, plugin: Plugin) -> Callable[[
         taken = registry.components[kind].get(name)
         if taken is not None:
             raise PluginError(
-                f"plugin {plugin.name!r} registers the {KINDS[kind]} {name!r}, which plugin {taken[1]!r} already has; "
+                f"plugin {plugin.name!r} registers the {KINDS[kind]} {name!r}, but plugin {taken[1]!r} already did; "
                 f"disable one of them in config.yaml: plugins: {{disable: [{plugin.name}]}}"
             )
         problem = _shape_problem(kind, component)
@@ -168,7 +168,7 @@ def _bound_register(registry: Registry, kind: str, plugin: Plugin) -> Callable[[
 
 
 def _shape_problem(kind: str, component: Any) -> str | None:
-    """Why the component can't be what it was registered as."""
+    """Why the component can't be of the kind for which it was registered."""
     from automation.contracts.shape import lacking
 
     if kind == "template_filters":
@@ -197,7 +197,7 @@ def _installed_file(point: importlib.metadata.EntryPoint) -> set[Path]:
 
 
 def _content(path: Path) -> str:
-    """What tells one plugin's source from another's: a file's, or that of a whole package."""
+    """A hash of the plugin's source: of the file, or of all files of a package."""
     sources = sorted(path.parent.rglob("*.py")) if path.name == "__init__.py" else [path]
     return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
 

@@ -376,7 +376,7 @@ def test_two_plugins_that_register_one_name(shelf: Shelf) -> None:
     shelf.drop("short.py", RULE.format(key="height"))
     shelf.drop("tall.py", RULE.format(key="height"))
     assert shelf.refusal() == (
-        "plugin 'tall' registers the rule 'height', which plugin 'short' already has; "
+        "plugin 'tall' registers the rule 'height', but plugin 'short' already did; "
         "disable one of them in config.yaml: plugins: {disable: [tall]}"
     )
 
