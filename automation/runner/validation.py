@@ -86,7 +86,7 @@ def _words(project: Project) -> tuple[Problem, ...]:
         what = f"event types and traits can't be checked, the shop's warehouse can't be read: {error}"
         return (Problem(FILE, 1, 1, "warehouse", what, "warning"),)
     try:
-        return check_against(project, warehouse.seen())
+        return check_against(project, warehouse.read_seen())
     finally:
         warehouse.close()
 

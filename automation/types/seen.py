@@ -1,4 +1,4 @@
-"""What the data has ever held, for warnings about words that it has not."""
+"""Which event types, columns and values the data has, for warnings about those that it doesn't have."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from automation.types.schema import ColumnType
 
 @dataclass(frozen=True)
 class SeenTrait:
-    """A column: its type, and its distinct values where they are few (None where they are many)."""
+    """A column: its type, and its distinct values; None if they are many or identify someone."""
 
     type: ColumnType
     values: frozenset[str | int | float | bool] | None = None
@@ -18,9 +18,9 @@ class SeenTrait:
 
 @dataclass(frozen=True)
 class Seen:
-    """The warehouse's event types, customer traits, and attributes of events or else of their products.
+    """The warehouse's event types, customer traits, and attributes of events or of their products.
 
-    No attributes at all means that they are not known.
+    If there are no attributes at all, they are unknown.
     """
 
     event_types: frozenset[str] = frozenset()

@@ -1,4 +1,4 @@
-"""What the warehouse has ever held, for warnings about event types and values in the files that it has not."""
+"""Which event types, columns and values the data has, for warnings about those in campaigns that it doesn't have."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 _FEW = 200
-_MANY_VALUED = frozenset({"customer_id", "email", "phone", "first_name", "last_name", "postcode", "city"}) | {
+_IDENTIFYING = frozenset({"customer_id", "email", "phone", "first_name", "last_name", "postcode"}) | {
     *("product_id", "name", "url", "image_url"),
 }
+"""Columns with about one value for each customer or product: a value that is new is no sign of a typing error."""
 
 
-def seen(customers: ir.Table, products: ir.Table, events: ir.Table) -> Seen:
-    """The event types, and every trait and product attribute with its distinct values where they are few."""
+def read_seen(customers: ir.Table, products: ir.Table, events: ir.Table) -> Seen:
+    """The event types, and every trait and attribute; with its distinct values if there are at most 200."""
     types = events.select("type").distinct().to_polars()["type"]
     of_events = {name: SeenTrait(_kind(dtype)) for name, dtype in events.schema().items()}
     return Seen(
@@ -43,7 +44,7 @@ def _kind(dtype: Any) -> ColumnType:
 
 
 def _values(table: ir.Table, name: str, dtype: Any) -> frozenset[str | int | float | bool] | None:
-    if name in _MANY_VALUED or not (dtype.is_string() or dtype.is_boolean()):
+    if name in _IDENTIFYING or not (dtype.is_string() or dtype.is_boolean()):
         return None
     found = table.select(name).distinct().limit(_FEW + 2).to_polars()[name].drop_nulls().to_list()
     return frozenset(found) if len(found) <= _FEW else None

@@ -13,10 +13,10 @@ import pytest
 from automation.errors import AutomationError, ConfigurationError, ContractError
 from automation.types.schema import CUSTOMERS, EVENTS, PRODUCTS
 from automation.types.seen import SeenTrait
-from automation.warehouse.connect import Warehouse, open_warehouse
-from automation.warehouse.history import history
+from automation.warehouse.embedded import Warehouse, open_warehouse
+from automation.warehouse.history import read_history
 from automation.warehouse.tables import POLARS_TYPES, table_version
-from automation.warehouse.writing import Change, writing
+from automation.warehouse.writing import Change, lock_for_writing
 
 
 @pytest.fixture
@@ -154,7 +154,7 @@ def test_traits_are_typed_columns_that_appear_when_first_imported(warehouse: War
     with pytest.raises(AutomationError) as caught:
         warehouse.upsert("customers", pl.DataFrame({"customer_id": ["c3"], "points": ["many"]}))
     assert str(caught.value) == (
-        "customers: column 'points' holds integer in the warehouse and would become text; "
+        "customers: column 'points' has the type integer in the warehouse and text in the new data; "
         "give it the type integer in the mapping, or import it under another name"
     )
     assert warehouse.table("customers").count().to_polars() == 2
@@ -201,7 +201,7 @@ def test_a_folder_with_blanks_and_signs(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a[1]", "a^", "a|b", "a%20b"])
 def test_a_folder_that_delta_can_not_use_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ConfigurationError, match="Delta tables can't lie in a folder whose path has"):
+    with pytest.raises(ConfigurationError, match="a folder of Delta tables can't have"):
         open_warehouse(tmp_path / name)
 
 
@@ -220,11 +220,11 @@ def test_history_is_theirs_only_and_in_order(warehouse: Warehouse) -> None:
     warehouse.append_events(events(("b", "c2", day(3), 2.0), ("a", "c2", day(2), 1.0), ("c", "c1", day(2), 1.0)))
     search = events(("s", "c2", day(2), None), kind="search").with_columns(product_id=pl.lit(None, pl.String))
     warehouse.append_events(search)
-    frame = history(warehouse.snapshot(day(9)), pl.Series(["c2", "c9"]))
+    frame = read_history(warehouse.snapshot(day(9)), pl.Series(["c2", "c9"]))
     assert frame.columns == ["customer_id", "product_id", "type", "occurred_at", "amount"]
     assert frame["occurred_at"].to_list() == [day(2), day(3)]
     snapshot = warehouse.snapshot(day(9))
-    assert history(snapshot, snapshot.profiles.filter(snapshot.profiles.frequency > 1)).equals(frame)
+    assert read_history(snapshot, snapshot.profiles.filter(snapshot.profiles.frequency > 1)).equals(frame)
 
 
 def test_small_files_are_joined_and_nothing_is_lost(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,21 +243,28 @@ def test_small_files_are_joined_and_nothing_is_lost(warehouse: Warehouse, monkey
 
 
 def test_what_was_ever_seen(warehouse: Warehouse) -> None:
-    assert warehouse.seen().event_types == frozenset()
+    assert warehouse.read_seen().event_types == frozenset()
     warehouse.append_events(events(("a", "c1", day(2), 1.0)))
     warehouse.append_events(events(("b", "c1", day(2), 1.0), kind="view"))
     ids = [f"c{number}" for number in range(200)]
     tiers = ["gold", "silver", None, "gold"] * 50
+    cities, codes = ["Ulm", "Kiel"] * 100, ["89073", "24103"] * 100
     frame = pl.DataFrame({"customer_id": ids, "tier": tiers, "vip": [True, None] * 100, "points": range(200)})
+    frame = frame.with_columns(city=pl.Series(cities), postcode=pl.Series(codes))
     warehouse.upsert("customers", frame)
-    seen = warehouse.seen()
+    seen = warehouse.read_seen()
     assert seen.event_types == {"purchase", "view"}
     assert seen.traits["tier"] == SeenTrait("text", frozenset({"gold", "silver"}))
     assert seen.traits["vip"] == SeenTrait("boolean", frozenset({True}))
     assert seen.traits["points"] == SeenTrait("integer", None), "too many values to list"
     assert seen.traits["customer_id"].values is None
     assert seen.traits["birthday"] == SeenTrait("date", None)
-    assert seen.traits["city"] == SeenTrait("text", None), "never listed: it has too many"
+    assert seen.traits["city"] == SeenTrait("text", frozenset({"Ulm", "Kiel"}))
+    assert seen.traits["postcode"] == SeenTrait("text", None), "never listed: every customer can have a new one"
+    warehouse.upsert("customers", pl.DataFrame({"customer_id": ids, "city": [f"Town {n}" for n in range(200)]}))
+    assert len(warehouse.read_seen().traits["city"].values or ()) == 200
+    warehouse.upsert("customers", pl.DataFrame({"customer_id": ["c200"], "city": ["One more"]}))
+    assert warehouse.read_seen().traits["city"] == SeenTrait("text", None), "more than 200"
 
 
 def _append_while_told(folder: Path, first: int, count: int) -> None:
@@ -286,12 +293,12 @@ def test_two_processes_write_while_a_third_reads(warehouse: Warehouse) -> None:
 
 def test_a_writer_waits_for_the_lock_and_a_reader_does_not(warehouse: Warehouse) -> None:
     warehouse.append_events(events(("a", "c1", day(2), 1.0)))
-    with writing(warehouse.folder):
+    with lock_for_writing(warehouse.folder):
         assert warehouse.snapshot(day(9)).events.count().to_polars() == 1
 
 
 def test_views_of_old_versions_do_not_pile_up(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("automation.warehouse.connect._VIEWS_KEPT", 3)
+    monkeypatch.setattr("automation.warehouse.embedded._VIEWS_KEPT", 3)
     for number in range(6):
         warehouse.append_events(events((f"e{number}", "c1", day(2), 1.0)))
         warehouse.snapshot(day(9))
@@ -301,7 +308,7 @@ def test_views_of_old_versions_do_not_pile_up(warehouse: Warehouse, monkeypatch:
 
 @pytest.mark.slow
 def test_views_of_old_snapshots_do_not_pile_up(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("automation.warehouse.connect._VIEWS_KEPT", 3)
+    monkeypatch.setattr("automation.warehouse.embedded._VIEWS_KEPT", 3)
     warehouse.append_events(events(("e0", "c1", day(2), 1.0), ("e1", "c1", day(20), 1.0)))
     first = warehouse.snapshot(day(4))
     for number in range(5, 15):
