@@ -30,7 +30,7 @@ from automation.plugin_manager import Registry
 from automation.rules import core
 from automation.rules.compiler import select_audience
 from automation.types.condition import Audience, Condition, Group, Leaf
-from automation.warehouse.connect import Warehouse, open_warehouse
+from automation.warehouse.embedded import Warehouse, open_warehouse
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir

@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlmodel import Field, Session, SQLModel, create_engine, select
 
 from automation.types.schema import TableName
-from automation.warehouse.connect import Warehouse
+from automation.warehouse.embedded import Warehouse
 
 SAMPLE = "%00"  # of a hundred customers one has such a number
 _COLUMNS: Mapping[TableName, str] = {

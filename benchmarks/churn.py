@@ -34,7 +34,7 @@ from sklearn.preprocessing import StandardScaler
 
 from automation.learn.metrics import Difference, auc, auc_difference, brier
 from automation.plugin_manager import load_plugins
-from automation.warehouse.connect import Warehouse, open_warehouse
+from automation.warehouse.embedded import Warehouse, open_warehouse
 from automation.warehouse.importing.importer import ImportReport, import_files
 from automation.warehouse.importing.mapping import load_mapping
 from automation_churn.calibration import calibration_error

@@ -29,7 +29,7 @@ from measure import Measure, arguments, median_seconds, peak_mb, report, say, se
 
 from automation.plugin_manager import load_plugins
 from automation.types.schema import TableName
-from automation.warehouse.connect import open_warehouse
+from automation.warehouse.embedded import open_warehouse
 from automation.warehouse.importing.importer import ImportReport, import_files
 from automation.warehouse.importing.mapping import parse_mapping
 

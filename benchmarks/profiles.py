@@ -1,6 +1,6 @@
-"""What a day of events costs the profile table, beside building it anew; 1,000,000 customers and 20,000,000 events.
+"""What a day of events costs the profile table, beside rebuilding it; 1,000,000 customers and 20,000,000 events.
 
-The baseline is `refresh --anew`, which measures everybody. Both read the same files and leave the same table; every
+The baseline is a refresh of everybody. Both read the same files and leave the same table; every
 round brings a new day. Also: reading all profiles from the kept table, beside computing them from the events.
 """
 
@@ -16,13 +16,13 @@ from pathlib import Path
 from large_shop import DAYS, END, make, one_day
 from measure import Measure, arguments, peak_mb, report, say, seconds
 
-from automation.warehouse.connect import open_warehouse
-from automation.warehouse.profiles import profiles
+from automation.warehouse.embedded import open_warehouse
+from automation.warehouse.profiles import compute_profiles
 
 
 def refresh(folder: Path, *, anew: bool) -> None:
     warehouse = open_warehouse(folder)
-    done = warehouse.refresh_profiles(anew=anew)
+    done = warehouse.refresh_profiles(everybody=anew)
     warehouse.close()
     assert done.how == ("everybody" if anew else "touched")
 
@@ -31,7 +31,7 @@ def rfm(folder: Path, *, kept: bool) -> None:
     """The sum over everybody's quintiles, from the table or from the events."""
     warehouse = open_warehouse(folder)
     data = warehouse.snapshot(END + timedelta(days=60))
-    found = data.profiles if kept else profiles(data.customers, data.products, data.events, data.as_of)
+    found = data.profiles if kept else compute_profiles(data.customers, data.products, data.events, data.as_of)
     found.aggregate(sum=(found.r_quintile + found.f_quintile + found.m_quintile).sum()).to_polars()
     warehouse.close()
 

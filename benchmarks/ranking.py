@@ -19,7 +19,7 @@ import polars as pl
 from measure import Measure, arguments, report, say, shared_data
 
 from automation.contracts import Recommender
-from automation.warehouse.connect import open_warehouse
+from automation.warehouse.embedded import open_warehouse
 from automation_popular.recommender import Popular, PopularOptions
 from automation_surprise.options import SurpriseKnnOptions
 from automation_surprise.recommender import SurpriseKnn

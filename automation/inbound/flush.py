@@ -13,7 +13,7 @@ from automation.inbound.shop_reports import import_shop_reports
 from automation.store.inbox import inbox
 from automation.store.inbox.inbox import InboxEvent
 from automation.types.schema import EVENTS, ColumnType
-from automation.warehouse.connect import Warehouse
+from automation.warehouse.embedded import Warehouse
 from automation.warehouse.tables import POLARS_TYPES, table_version
 from automation.workspace.workspace import Workspace
 

@@ -24,7 +24,7 @@ from automation.types.decision import Outcome
 from automation.types.offer import NO_MESSAGE, Offer
 from automation.types.schema import CUSTOMERS
 from automation.types.step import Send
-from automation.warehouse.history import history
+from automation.warehouse.history import read_history
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def decide(batch: pl.DataFrame, context: RunContext, connection: Connection, *, 
     content = "{}"
     if context.recommendation is not None and open_.height:
         open_, content = recommendations.recommend(
-            open_, context.recommendation, history(context.data, open_["customer_id"])
+            open_, context.recommendation, read_history(context.data, open_["customer_id"])
         )
         too_few = pl.col("item_count") < context.recommendation.at_least
         open_ = _settle(open_, too_few, Outcome.SUPPRESSED, "too_few_recommendations")

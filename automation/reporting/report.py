@@ -21,7 +21,7 @@ from automation.workspace.campaigns import valid_campaign
 from automation.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
-    from automation.warehouse.connect import Warehouse
+    from automation.warehouse.embedded import Warehouse
 
 GOAL = Goal(did=event_types.PURCHASE, within=timedelta(days=7))
 """The goal of a campaign whose file names none."""

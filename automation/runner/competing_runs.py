@@ -12,7 +12,7 @@ from automation.rules.compiler import select_audience
 from automation.rules.reads import reads_decisions
 from automation.schedule.upcoming import UpcomingRun, upcoming_runs
 from automation.store import launches
-from automation.warehouse.connect import Warehouse
+from automation.warehouse.embedded import Warehouse
 from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.models_in_use import active_versions
 from automation.workspace.snapshots import snapshot

@@ -21,7 +21,7 @@ from automation.store.runs import RunRow
 from automation.types.campaign import Campaign
 from automation.types.condition import Condition, leaves
 from automation.types.run import RunKind
-from automation.warehouse.connect import Warehouse
+from automation.warehouse.embedded import Warehouse
 from automation.workspace.workspace import Workspace
 
 STALE, REPEAT, SIZE = "stale_data", "repeat", "size"

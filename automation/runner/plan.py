@@ -27,7 +27,7 @@ from automation.store.ledger import decisions
 from automation.types.campaign import Campaign
 from automation.types.progress import Progress, quiet
 from automation.types.run import RunState
-from automation.warehouse.connect import Warehouse
+from automation.warehouse.embedded import Warehouse
 from automation.workspace.campaigns import valid_campaign
 from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.models_in_use import active_versions

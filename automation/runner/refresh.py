@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from automation.inbound.flush import flush_events
-from automation.warehouse.profiling.refreshing import Refreshed
+from automation.warehouse.profiling.refreshing import RefreshResult
 from automation.workspace import profiles
 from automation.workspace.workspace import Workspace
 
@@ -17,10 +17,10 @@ def flush_inbox(workspace: Workspace) -> int:
         warehouse.close()
 
 
-def refresh_profiles(workspace: Workspace, *, everybody: bool = False) -> Refreshed:
+def refresh_profiles(workspace: Workspace, *, everybody: bool = False) -> RefreshResult:
     """Compute the profiles of the customers whom new events concern, or of everybody."""
     warehouse = workspace.warehouse()
     try:
-        return profiles.refresh_profiles(workspace, warehouse, anew=everybody)
+        return profiles.refresh_profiles(workspace, warehouse, everybody=everybody)
     finally:
         warehouse.close()

@@ -25,7 +25,7 @@ from automation.store.ledger import cap_slots, ledger
 from automation.store.runs import RunRow
 from automation.types.progress import Progress, quiet
 from automation.types.run import Account, RunState
-from automation.warehouse.connect import Warehouse
+from automation.warehouse.embedded import Warehouse
 from automation.workspace.launched import LaunchedCampaign, LaunchedCampaigns
 from automation.workspace.models_in_use import active_versions
 from automation.workspace.profiles import refresh_for

@@ -152,7 +152,7 @@ def toy_snapshot(
     """
     import polars as pl
 
-    from automation.warehouse.profiles import profiles
+    from automation.warehouse.profiles import compute_profiles
 
     customers = toy_customers() if customers is None else customers
     products = toy_products() if products is None else products
@@ -172,7 +172,7 @@ def toy_snapshot(
         version="toy",
         replayable=True,
         segments={},
-        measure_profiles=lambda: profiles(made["customers"], made["products"], made["events"], as_of),
+        measure_profiles=lambda: compute_profiles(made["customers"], made["products"], made["events"], as_of),
         **made,
     )
 

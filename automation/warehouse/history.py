@@ -1,4 +1,4 @@
-"""What a batch of customers did, as recommenders are given it."""
+"""The events of a batch of customers, in the form that recommenders get."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 HISTORY = ("customer_id", "product_id", "type", "occurred_at", "amount")
 
 
-def history(snapshot: Snapshot, customers: pl.Series | ir.Table) -> pl.DataFrame:
-    """Every event of these customers that has a product, with the columns of `HISTORY`, by customer and time."""
+def read_history(snapshot: Snapshot, customers: pl.Series | ir.Table) -> pl.DataFrame:
+    """All events of these customers that have a product, with the columns of `HISTORY`, by customer and time."""
     ids = (
         ibis.memtable(pl.DataFrame({"customer_id": customers.cast(pl.String)}))
         if isinstance(customers, pl.Series)

@@ -1,4 +1,4 @@
-"""A shop's own tables, on PostgreSQL or Spark: mapped by table and column names, and only ever read."""
+"""A shop's own tables on PostgreSQL or Spark: mapped by table and column names, and never written."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from automation.fetching import fetch
 from automation.types.profile import Lifecycle
 from automation.types.schema import TABLES, ColumnType, TableName
 from automation.types.shop_warehouse import ShopWarehouse, TablePlace
-from automation.warehouse.connect import Warehouse, open_warehouse
-from automation.warehouse.profiles import profiles
+from automation.warehouse.embedded import Warehouse, open_warehouse
+from automation.warehouse.profiles import compute_profiles
 from automation.warehouse.profiling.facts import KINDS
-from automation.warehouse.profiling.refreshing import Refreshed
+from automation.warehouse.profiling.refreshing import RefreshResult
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -36,7 +36,7 @@ _TYPES: Mapping[ColumnType, str] = {
 
 
 class RemoteWarehouse(Warehouse):
-    """What the shop holds is read where it lies; every other table, and all that we make, is in our own folder."""
+    """Reads the shop's tables on the shop's engine; all other tables are in the project's own folder."""
 
     def __init__(self, own: Warehouse, shop: Any, places: Mapping[TableName, TablePlace]) -> None:
         super().__init__(own.folder, own.connection)
@@ -44,7 +44,7 @@ class RemoteWarehouse(Warehouse):
         self._tables = {name: shop_table(shop, name, place) for name, place in places.items()}
 
     def snapshot(self, as_of: datetime, **kept: Any) -> Snapshot:
-        """The shop's tables as they are now, without what came at `as_of` or later; what it held then is gone."""
+        """The shop's tables as they are now, without rows of `as_of` or later; earlier states can't be restored."""
         ours = super().snapshot(as_of, **kept)
         cut = ibis.literal(as_of)
         tables: dict[str, Any] = {}
@@ -55,8 +55,8 @@ class RemoteWarehouse(Warehouse):
         data = replace(ours, version=version, replayable=False, **tables)
         return replace(data, measure_profiles=lambda: self._profiles(data, kept.get("lifecycle")))
 
-    def _profiles(self, data: Snapshot, terms: Lifecycle | None) -> ir.Table:
-        """Measured here, from what they are made of, since no two engines count days and quantiles alike."""
+    def _profiles(self, data: Snapshot, lifecycle: Lifecycle | None) -> ir.Table:
+        """Computed in the local DuckDB, because engines count days and quantiles differently."""
         wanted = {
             "customers": data.customers.select("customer_id", "timezone"),
             "products": data.products.select("product_id", "category", "brand", "price"),
@@ -65,24 +65,24 @@ class RemoteWarehouse(Warehouse):
         tables = {
             name: fetch(table, self.connection) if name in self._tables else table for name, table in wanted.items()
         }
-        return profiles(**tables, as_of=data.as_of, timezone=data.timezone, terms=terms)
+        return compute_profiles(**tables, as_of=data.as_of, timezone=data.timezone, lifecycle=lifecycle)
 
     def table(self, name: TableName) -> ir.Table:
-        """A whole table, the shop's or ours."""
+        """A whole table: the shop's, or the one in our folder."""
         return self._tables[name] if name in self._tables else super().table(name)
 
     def commit(self, staged: Any, transaction: tuple[str, int] | None = None) -> Any:
-        """Raises `AutomationError` for a table of the shop's: those are only read."""
+        """Raises `AutomationError` for a table of the shop, which is read-only here."""
         if staged.table in self._tables and staged.table != "events":
             raise AutomationError(
-                f"{staged.table} are read from the shop's own warehouse; write them there, "
-                f"or take {staged.table} out of warehouse: tables: in config.yaml"
+                f"the table {staged.table} is read from the shop's own warehouse; change it there, "
+                f"or remove {staged.table} from warehouse: tables: in config.yaml"
             )
         return super().commit(staged, transaction)
 
-    def refresh_profiles(self, *, timezone: str = "UTC", anew: bool = False) -> Refreshed:
-        """Nothing is kept of a shop's own tables: every snapshot measures them."""
-        return Refreshed("nothing", 0)
+    def refresh_profiles(self, *, timezone: str = "UTC", everybody: bool = False) -> RefreshResult:
+        """Do nothing: every snapshot computes the profiles of the shop's own tables."""
+        return RefreshResult("nothing", 0)
 
     def close(self) -> None:
         self.shop.disconnect()
@@ -96,7 +96,7 @@ def _kind(dtype: Any) -> ColumnType | None:
 
 
 def open_shop_warehouse(folder: Path, shop: ShopWarehouse) -> RemoteWarehouse:
-    """Connect to the shop's engine, and open our own folder. Raises `ConfigurationError`."""
+    """Connect to the shop's engine, and open the project's folder. Raises `ConfigurationError`."""
     password = shop.password.get_secret_value() if shop.password else None
     connection, own = connect_shop(shop.url, password), open_warehouse(folder)
     try:
@@ -113,7 +113,7 @@ def connect_shop(url: str, password: str | None) -> Any:
 
 
 def shop_table(shop: Any, name: TableName, place: TablePlace) -> ir.Table:
-    """The shop's table with our columns and types, those that it lacks as nulls. Raises `ConfigurationError`."""
+    """The shop's table with the declared columns and types; missing columns are null. Raises `ConfigurationError`."""
     found = _find(shop, name, place)
     declared = TABLES[name].columns
     for ours, theirs in place.columns.items():
@@ -127,8 +127,8 @@ def shop_table(shop: Any, name: TableName, place: TablePlace) -> ir.Table:
     missing = [column for column in TABLES[name].required if column not in theirs_of and column != "event_id"]
     if missing:
         raise ConfigurationError(
-            f"warehouse.tables.{name}: {place.table} has no column {missing[0]!r}; say under columns: what it is "
-            f"called there, such as {missing[0]}: {found.columns[0]}"
+            f"warehouse.tables.{name}: {place.table} has no column {missing[0]!r}; name the shop's column "
+            f"under columns:, such as {missing[0]}: {found.columns[0]}"
         )
     further = {column: found[theirs] for column, theirs in theirs_of.items() if column not in declared}
     columns = {
@@ -145,7 +145,7 @@ def _find(shop: Any, name: TableName, place: TablePlace) -> ir.Table:
         return shop.table(table, database=tuple(inside) if len(inside) > 1 else (inside[0] if inside else None))
     except ibis.common.exceptions.TableNotFound as error:
         raise ConfigurationError(
-            f"warehouse.tables.{name}: there is no table {place.table!r}, or it may not be read"
+            f"warehouse.tables.{name}: there is no table {place.table!r}, or no permission to read it"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""The Delta tables on disk: where they lie, which columns they have, and how the engines call a column's type."""
+"""The Delta tables on disk: their files, their columns, and the engines' names of column types."""
 
 from __future__ import annotations
 
@@ -55,18 +55,18 @@ _LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class TableVersion:
-    """One version of a table: its columns by type, declared ones first, and the Parquet files that hold it."""
+    """One version of a table: its columns by type, declared ones first, and its Parquet files."""
 
     name: TableName
-    number: int  # -1: nothing was ever written
+    number: int  # -1: nothing was written yet
     columns: Mapping[str, ColumnType]
     files: tuple[str, ...]
-    stored: frozenset[str] = frozenset()  # the columns that the files have; a release may declare further ones
-    newest: datetime | None = None  # no row came to be after it; None where the log doesn't say
+    stored: frozenset[str] = frozenset()  # the columns in the files; a later release may declare further ones
+    newest: datetime | None = None  # no row is later; None if the log has no statistics
 
 
 def table_version(folder: Path, name: TableName, number: int | None = None) -> TableVersion:
-    """The table's newest version, or the numbered one; a table never written has its declared columns and no files."""
+    """The table's newest or numbered version; a table that was never written has its declared columns and no files."""
     delta = open_delta(folder, name)
     declared = TABLES[name].columns
     if delta is None or number == -1:
@@ -80,7 +80,7 @@ def table_version(folder: Path, name: TableName, number: int | None = None) -> T
 
 
 def _newest(delta: DeltaTable, name: TableName) -> datetime | None:
-    """The latest `occurred_at` or `created_at` by the log's statistics, which cut it to the millisecond."""
+    """The latest `occurred_at` or `created_at`, from the log's statistics, which truncate it to the millisecond."""
     column = "occurred_at" if name == "events" else "created_at"
     files = pl.DataFrame(delta.get_add_actions(flatten=True))
     if not {f"max.{column}", f"null_count.{column}"} <= set(files.columns):
@@ -94,7 +94,7 @@ def _newest(delta: DeltaTable, name: TableName) -> datetime | None:
 
 
 def open_delta(folder: Path, name: TableName) -> DeltaTable | None:
-    """The Delta table, or None where nothing was ever written."""
+    """The Delta table, or None if nothing was written yet."""
     path = folder / name
     if not (path / "_delta_log").is_dir():
         return None
@@ -102,39 +102,39 @@ def open_delta(folder: Path, name: TableName) -> DeltaTable | None:
 
 
 def select_files(version: TableVersion) -> str:
-    """SQL that reads the version with its declared types, also when there are no files yet."""
+    """SQL that reads the version with its declared types, even if there are no files yet."""
     columns = listed_columns(version.columns, version.stored if version.files else ())
     return f"SELECT {columns} " + (f"FROM {read_parquet(version.files)}" if version.files else "WHERE false")
 
 
 def listed_columns(columns: Mapping[str, ColumnType], present: Container[str]) -> str:
-    """SQL that selects the columns with their types, as nulls where they aren't present."""
+    """SQL that selects the columns with their types; columns that aren't present are null."""
     return ", ".join(
-        f"{quoted(name) if name in present else 'NULL'}::{SQL_TYPES[kind]} AS {quoted(name)}"
+        f"{quote_name(name) if name in present else 'NULL'}::{SQL_TYPES[kind]} AS {quote_name(name)}"
         for name, kind in columns.items()
     )
 
 
 def read_parquet(files: Iterable[str]) -> str:
-    """SQL for a list of Parquet files, however old each is; a path is taken as it is, not as a pattern."""
-    listed = ", ".join(text(_literal_path(path)) for path in files)
+    """SQL that reads Parquet files, which may have different columns; paths are literal, not patterns."""
+    listed = ", ".join(quote_text(_literal_path(path)) for path in files)
     return f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
 
 
 def merged_columns(version: TableVersion, added: Mapping[str, ColumnType]) -> dict[str, ColumnType]:
-    """The version's columns and the new ones. Raises `AutomationError` where a column would change its type."""
+    """The version's columns and the new ones. Raises `AutomationError` if a column's type would change."""
     for name, kind in added.items():
         known = version.columns.get(name, kind)
         if known != kind:
             raise AutomationError(
-                f"{version.name}: column {name!r} holds {known} in the warehouse and would become {kind}; "
+                f"{version.name}: column {name!r} has the type {known} in the warehouse and {kind} in the new data; "
                 f"give it the type {known} in the mapping, or import it under another name"
             )
     return {**version.columns, **added}
 
 
 def frame_columns(name: TableName, frame: pl.DataFrame) -> dict[str, ColumnType]:
-    """The frame's columns by type. Raises `ContractError` for a type that the warehouse can't hold."""
+    """The frame's columns by type. Raises `ContractError` for a type that the warehouse can't store."""
     kinds: dict[str, ColumnType] = {}
     for column, dtype in frame.schema.items():
         kind = TABLES[name].columns.get(column) or _kind(dtype)
@@ -165,16 +165,16 @@ def _fits(dtype: pl.DataType, kind: ColumnType) -> bool:
     return kind == "integer" and dtype.is_integer()
 
 
-def quoted(name: str) -> str:
-    """A column's name as SQL."""
+def quote_name(name: str) -> str:
+    """A column's name as a SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 
-def text(value: str) -> str:
-    """A string as SQL."""
+def quote_text(value: str) -> str:
+    """A string as a SQL literal."""
     return "'" + value.replace("'", "''") + "'"
 
 
 def _literal_path(path: str) -> str:
-    """DuckDB takes `*`, `?` and `[` in a path for a pattern."""
+    """Escape `*`, `?` and `[`, which DuckDB reads as a pattern."""
     return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in path)

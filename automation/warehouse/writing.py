@@ -1,6 +1,6 @@
-"""Staged rows into a Delta table: events appended once each, customers and products set by key."""
+"""Write staged rows to a Delta table: events are appended once each, customers and products are set by key."""
 
-# ruff: noqa: S608 (SQL can't take names as parameters: they are quoted by `quoted`, and strings by `text`)
+# ruff: noqa: S608 (SQL can't take names as parameters: they are quoted by `quote_name`, and strings by `quote_text`)
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from automation.warehouse.tables import (
     listed_columns,
     merged_columns,
     open_delta,
-    quoted,
+    quote_name,
     read_parquet,
     select_files,
     table_version,
@@ -43,7 +43,7 @@ _VERSIONS_A_SWEEP = 50
 
 @dataclass(frozen=True)
 class Change:
-    """What a write did, in rows; every row written is counted exactly once."""
+    """The rows of a write by what happened to them; each row is counted exactly once."""
 
     added: int = 0
     updated: int = 0
@@ -52,8 +52,8 @@ class Change:
 
 
 @contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """One writer at a time over all processes; readers never wait, they read the version that they started with."""
+def lock_for_writing(folder: Path) -> Iterator[None]:
+    """Allow one writer at a time over all processes; readers don't wait, they read the version they started with."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -61,19 +61,24 @@ def writing(folder: Path) -> Iterator[None]:
 
 
 def last_transaction(folder: Path, app_id: str) -> int | None:
-    """The highest transaction number that the events table carries of this application."""
+    """The highest transaction number of this application that the events table has recorded."""
     delta = open_delta(folder, "events")
     return None if delta is None else delta.transaction_version(app_id)
 
 
 def has_transaction(folder: Path, app_id: str, number: int) -> bool:
-    """Whether the events table carries this application's transaction; numbers only ever rise."""
+    """Whether the events table has recorded this application's transaction; numbers only rise."""
     last = last_transaction(folder, app_id)
     return last is not None and last >= number
 
 
-def append(sql: DuckDBPyConnection, folder: Path, staged: Staging, transaction: tuple[str, int] | None) -> Change:
-    """Append the staged events whose id is new, in one commit that carries the transaction; call within `writing`."""
+def append_events(
+    sql: DuckDBPyConnection, folder: Path, staged: Staging, transaction: tuple[str, int] | None
+) -> Change:
+    """Append the staged events with a new id, in one commit that records the transaction.
+
+    Call it within `lock_for_writing`.
+    """
     assert isinstance(staged, StagedEvents)
     if transaction is not None and has_transaction(folder, *transaction):
         return Change(duplicates=staged.rows)
@@ -86,22 +91,22 @@ def append(sql: DuckDBPyConnection, folder: Path, staged: Staging, transaction: 
     columns = merged_columns(version, staged.columns)
     known = _find_known(sql, version, parts)
     added = staged.fresh - known
-    if known or staged.stored != columns or _grown(version, columns):
+    if known or staged.stored != columns or _has_new_columns(version, columns):
         if added or transaction is not None:
             rows = _new_events(sql, columns, parts)
-            _commit(folder / "events", rows, grown=_grown(version, columns), transaction=transaction)
+            _commit(folder / "events", rows, new_columns=_has_new_columns(version, columns), transaction=transaction)
     else:
-        _adopt(folder / "events", parts, transaction, new=version.number < 0)
+        _add_files(folder / "events", parts, transaction, new=version.number < 0)
     sql.execute("DROP TABLE known")
     return Change(added=added, duplicates=staged.rows - added)
 
 
 def _find_known(sql: DuckDBPyConnection, version: TableVersion, parts: Sequence[Path]) -> int:
-    """Make the table `known` of staged ids that the events table has already, and count them."""
+    """Create the table `known` of staged ids that the events table already has, and count them."""
     if not version.files:
         sql.execute("CREATE OR REPLACE TEMP TABLE known (event_id VARCHAR)")
         return 0
-    # The left side of a semi join streams and the right one is held, so the whole events table never is.
+    # DuckDB streams the left side of a semi join and holds the right one in memory, so not the whole events table.
     sql.execute(
         f"CREATE OR REPLACE TEMP TABLE known AS SELECT DISTINCT event_id FROM ({select_files(version)}) "
         f"SEMI JOIN {read_parquet(map(str, parts))} USING (event_id)"
@@ -112,7 +117,7 @@ def _find_known(sql: DuckDBPyConnection, version: TableVersion, parts: Sequence[
 def _new_events(
     sql: DuckDBPyConnection, columns: Mapping[str, ColumnType], parts: Sequence[Path]
 ) -> pa.RecordBatchReader:
-    """The rows to append, in the order in which they were staged, which a query on two threads would mix up."""
+    """The rows to append, in the order of staging, which one query on two threads would not keep."""
     schema = filled(pl.DataFrame(), columns).to_arrow().schema
 
     def batches() -> Iterator[pa.RecordBatch]:
@@ -124,8 +129,8 @@ def _new_events(
     return pa.RecordBatchReader.from_batches(schema, batches())
 
 
-def _adopt(path: Path, parts: Sequence[Path], transaction: tuple[str, int] | None, *, new: bool) -> None:
-    """Make the files part of the table, as one commit; until then they are nobody's."""
+def _add_files(path: Path, parts: Sequence[Path], transaction: tuple[str, int] | None, *, new: bool) -> None:
+    """Add the files to the table in one commit."""
     path.mkdir(exist_ok=True)
     schema = Schema.from_arrow(parquet.read_schema(parts[0]))
     added = [_moved(part, path) for part in parts]
@@ -153,39 +158,42 @@ def _moved(part: Path, folder: Path) -> AddAction:
 
 
 def _milliseconds(at: object) -> str:
-    """As Delta's statistics have it: what is beyond is cut off, of the latest too."""
+    """The instant as in Delta's statistics, which truncate to the millisecond, the maximum too."""
     assert isinstance(at, datetime)
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def upsert(sql: DuckDBPyConnection, folder: Path, staged: Staging) -> Change:
-    """Add new keys and update known ones; of rows with one key the last wins; call within `writing`.
+def upsert_records(sql: DuckDBPyConnection, folder: Path, staged: Staging) -> Change:
+    """Add new keys and update known ones; of several rows with one key, the last one counts.
 
-    The staged columns are set, also to nothing; columns that were not staged keep their value.
+    The staged columns are set, also to null; columns that were not staged keep their value. Call it within
+    `lock_for_writing`.
     """
     assert isinstance(staged, StagedRecords)
     if not staged.rows:
         return Change()
-    key = quoted(TABLES[staged.table].key)
+    key = quote_name(TABLES[staged.table].key)
     version = table_version(folder, staged.table)
     columns = merged_columns(version, staged.columns)
-    path, grown = folder / staged.table, _grown(version, columns)
+    path, new_columns = folder / staged.table, _has_new_columns(version, columns)
     distinct = _find_changes(sql, version, staged, key)
     added = _count(sql, "change WHERE is_new")
     updated = _count(sql, "change") - added
     if updated:
         rows = f"{_kept(version, columns, key)} UNION ALL {_set(version, columns, staged, key)}"
-        _commit(path, sql.execute(rows), mode="overwrite", grown=grown)
+        _commit(path, sql.execute(rows), mode="overwrite", new_columns=new_columns)
     elif added:
-        _commit(path, sql.execute(f"SELECT {listed_columns(columns, staged.columns)} FROM change"), grown=grown)
+        _commit(
+            path, sql.execute(f"SELECT {listed_columns(columns, staged.columns)} FROM change"), new_columns=new_columns
+        )
     sql.execute("DROP TABLE change")
     return Change(added, updated, distinct - added - updated, staged.rows - distinct)
 
 
 def _find_changes(sql: DuckDBPyConnection, version: TableVersion, staged: StagedRecords, key: str) -> int:
-    """Make the table `change` of staged rows that are new or differ, and count the distinct keys staged."""
+    """Create the table `change` of staged rows that are new or different, and count the distinct staged keys."""
     same = " AND ".join(
-        f"s.{quoted(name)} IS NOT DISTINCT FROM {f't.{quoted(name)}' if name in version.columns else 'NULL'}"
+        f"s.{quote_name(name)} IS NOT DISTINCT FROM {f't.{quote_name(name)}' if name in version.columns else 'NULL'}"
         for name in staged.columns
     )
     sql.execute(
@@ -201,7 +209,7 @@ def _find_changes(sql: DuckDBPyConnection, version: TableVersion, staged: Staged
     return distinct
 
 
-def _grown(version: TableVersion, columns: Mapping[str, ColumnType]) -> bool:
+def _has_new_columns(version: TableVersion, columns: Mapping[str, ColumnType]) -> bool:
     return version.number >= 0 and not version.stored.issuperset(columns)
 
 
@@ -211,7 +219,9 @@ def _kept(version: TableVersion, columns: Mapping[str, ColumnType], key: str) ->
 
 
 def _set(version: TableVersion, columns: Mapping[str, ColumnType], staged: StagedRecords, key: str) -> str:
-    values = ", ".join(f"{'c' if name in staged.columns else 't'}.{quoted(name)} AS {quoted(name)}" for name in columns)
+    values = ", ".join(
+        f"{'c' if name in staged.columns else 't'}.{quote_name(name)} AS {quote_name(name)}" for name in columns
+    )
     return f"SELECT {values} FROM change c LEFT JOIN ({select_files(version)}) t USING ({key})"
 
 
@@ -220,15 +230,15 @@ def _commit(
     rows: DuckDBPyConnection | pa.RecordBatchReader,
     *,
     mode: Literal["append", "overwrite"] = "append",
-    grown: bool = False,
+    new_columns: bool = False,
     transaction: tuple[str, int] | None = None,
 ) -> None:
-    """Stream a query's rows into one Delta commit; `grown` says that there are columns the table doesn't have yet."""
+    """Stream a query's rows into one Delta commit; `new_columns` says whether there are any that the table lacks."""
     write_deltalake(
         path,
         rows if isinstance(rows, pa.RecordBatchReader) else rows.to_arrow_reader(ROW_GROUP),
         mode=mode,
-        schema_mode=("overwrite" if mode == "overwrite" else "merge") if grown else None,
+        schema_mode=("overwrite" if mode == "overwrite" else "merge") if new_columns else None,
         name=path.name,
         writer_properties=WriterProperties(compression="ZSTD", max_row_group_size=ROW_GROUP),
         commit_properties=_properties(transaction),
@@ -239,8 +249,11 @@ def _properties(transaction: tuple[str, int] | None) -> CommitProperties:
     return CommitProperties(app_transactions=[Transaction(*transaction)] if transaction else None)
 
 
-def tidy(folder: Path, name: TableName) -> None:
-    """Join the small files of flushes, and delete what no version of the last week needs; call within `writing`."""
+def compact_table(folder: Path, name: TableName) -> None:
+    """Merge the small files of flushes, and delete files that no version of the last week needs.
+
+    Call it within `lock_for_writing`.
+    """
     delta = open_delta(folder, name)
     if delta is None:
         return

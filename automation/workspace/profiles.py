@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from automation.rules.reads import reads_profiles
 from automation.types.campaign import Campaign
-from automation.warehouse.connect import Warehouse
-from automation.warehouse.profiling.refreshing import Refreshed
+from automation.warehouse.embedded import Warehouse
+from automation.warehouse.profiling.refreshing import RefreshResult
 from automation.workspace.workspace import Workspace
 
 
-def refresh_profiles(workspace: Workspace, warehouse: Warehouse, *, anew: bool = False) -> Refreshed:
-    """Recompute the profiles that the newest events change; `anew` recomputes all."""
-    return warehouse.refresh_profiles(timezone=workspace.project.settings.shop.timezone, anew=anew)
+def refresh_profiles(workspace: Workspace, warehouse: Warehouse, *, everybody: bool = False) -> RefreshResult:
+    """Recompute the profiles that the newest events change; `everybody` recomputes all."""
+    return warehouse.refresh_profiles(timezone=workspace.project.settings.shop.timezone, everybody=everybody)
 
 
 def refresh_for(workspace: Workspace, warehouse: Warehouse, campaign: Campaign) -> None:

@@ -13,7 +13,7 @@ import polars as pl
 from automation.contracts import Snapshot
 from automation.rules.segments import with_segments
 from automation.store.ledger import decisions
-from automation.warehouse.connect import Warehouse
+from automation.warehouse.embedded import Warehouse
 from automation.workspace.models_in_use import load_trained_model
 from automation.workspace.workspace import Workspace
 

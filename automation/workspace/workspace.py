@@ -8,7 +8,7 @@ from pathlib import Path
 from automation.clock import Clock, SystemClock
 from automation.config.project import Project, load_project
 from automation.store.engine import Store, open_store
-from automation.warehouse.connect import Warehouse, open_warehouse
+from automation.warehouse.embedded import Warehouse, open_warehouse
 from automation.workspace.plugins import registry_of
 
 

@@ -92,15 +92,18 @@ def test_the_shops_tables_are_never_written(warehouse: RemoteWarehouse) -> None:
         warehouse.upsert("customers", pl.DataFrame({"customer_id": ["9"]}))
 
     assert str(caught.value) == (
-        "customers are read from the shop's own warehouse; write them there, "
-        "or take customers out of warehouse: tables: in config.yaml"
+        "the table customers is read from the shop's own warehouse; change it there, "
+        "or remove customers from warehouse: tables: in config.yaml"
     )
 
 
 @pytest.mark.parametrize(
     ("place", "text"),
     [
-        ({"table": "crm.folk"}, "warehouse.tables.customers: there is no table 'crm.folk', or it may not be read"),
+        (
+            {"table": "crm.folk"},
+            "warehouse.tables.customers: there is no table 'crm.folk', or no permission to read it",
+        ),
         (
             {"table": "crm.people", "columns": {"customer_id": "nr"}},
             "warehouse.tables.customers.columns.customer_id: crm.people has no column 'nr'; "
@@ -108,8 +111,8 @@ def test_the_shops_tables_are_never_written(warehouse: RemoteWarehouse) -> None:
         ),
         (
             {"table": "crm.people"},
-            "warehouse.tables.customers: crm.people has no column 'customer_id'; say under columns: what it is "
-            "called there, such as customer_id: id",
+            "warehouse.tables.customers: crm.people has no column 'customer_id'; name the shop's column "
+            "under columns:, such as customer_id: id",
         ),
     ],
 )

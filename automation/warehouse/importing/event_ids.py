@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from automation.types.schema import ColumnType
-from automation.warehouse.tables import quoted, text
+from automation.warehouse.tables import quote_name, quote_text
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -31,10 +31,10 @@ def with_event_ids(sql: DuckDBPyConnection, rows: pl.DataFrame, kinds: Mapping[s
 
 
 def _hashes(sql: DuckDBPyConnection, rows: pl.DataFrame, kinds: Mapping[str, ColumnType]) -> pl.Series:
+    columns = {name: quote_name(name) for name in sorted(kinds) if name != "event_id"}
     parts = ", ".join(
-        f"{text(name + '=')} || {'epoch_us(' + quoted(name) + ')' if kinds[name] == 'time' else quoted(name)}::VARCHAR"
-        for name in sorted(kinds)
-        if name != "event_id"
+        f"{quote_text(name + '=')} || {f'epoch_us({column})' if kinds[name] == 'time' else column}::VARCHAR"
+        for name, column in columns.items()
     )
     sql.register("unnamed", rows.to_arrow())
     query = f"SELECT left(sha256(concat_ws({_SEPARATOR}, {parts})), 32) AS event_id FROM unnamed"  # noqa: S608 (quoted)

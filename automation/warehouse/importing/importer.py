@@ -26,7 +26,7 @@ from automation.warehouse.importing.table_mapping import TableMapping
 if TYPE_CHECKING:
     from automation.contracts import Source
     from automation.plugin_manager import Registry
-    from automation.warehouse.connect import Warehouse
+    from automation.warehouse.embedded import Warehouse
     from automation.warehouse.importing.staging import Staging
 
 

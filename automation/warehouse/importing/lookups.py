@@ -13,7 +13,7 @@ from automation.warehouse.importing.parsed import Parsed, accept
 from automation.warehouse.importing.table_mapping import TableMapping
 
 if TYPE_CHECKING:
-    from automation.warehouse.connect import Warehouse
+    from automation.warehouse.embedded import Warehouse
 
 
 def lookups(warehouse: Warehouse, mapping: TableMapping) -> dict[str, pl.DataFrame]:

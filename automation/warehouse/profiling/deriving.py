@@ -1,4 +1,4 @@
-"""Measures to a profile: what depends on today or on the other customers is derived when it is read."""
+"""Derive profiles from measures when they are read: what depends on today or on the other customers."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import ibis
 import ibis.expr.types as ir
 
 from automation.types.profile import PROFILE_COLUMNS, RISING, Lifecycle
-from automation.warehouse.profiling.cuts import ENOUGH, FIFTHS, magnitude
+from automation.warehouse.profiling.cut_points import ENOUGH, FIFTHS, magnitude
 from automation.warehouse.profiling.facts import UNITS, micros, seconds
 
-Cuts = Mapping[str, ir.Value]
-"""By the names in `profiling.cuts.CUTS`."""
+CutPoints = Mapping[str, ir.Value]
+"""Values by the names in `profiling.cut_points.CUT_POINTS`."""
 _DAY = 86_400_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_USUAL = {"at_risk_after": 90, "lapsed_after": 180, "lost_after": 365}  # days, where a shop has too few gaps of its own
+_USUAL = {"at_risk_after": 90, "lapsed_after": 180, "lost_after": 365}  # days, for a shop with too few gaps of its own
 
 
-def derive(found: ir.Table, cuts: Cuts, as_of: datetime, terms: Lifecycle) -> ir.Table:
+def derive_profiles(found: ir.Table, cut_points: CutPoints, as_of: datetime, lifecycle: Lifecycle) -> ir.Table:
     """The columns of `types.profile.PROFILE_COLUMNS` from measures that have a `customer_id`."""
     bought = found.frequency.notnull()
     spent = found.spent.fill_null(0)
@@ -27,20 +27,20 @@ def derive(found: ir.Table, cuts: Cuts, as_of: datetime, terms: Lifecycle) -> ir
         recency_days=_days_since(found.last_at, as_of),
         monetary=bought.ifelse(spent / float(UNITS), None),
         monetary_winsorised=bought.ifelse(
-            ibis.greatest(ibis.least(spent, cuts["high"]), cuts["low"]) / float(UNITS), None
+            ibis.greatest(ibis.least(spent, cut_points["high"]), cut_points["low"]) / float(UNITS), None
         ),
         first_purchase_at=found.first_at,
         last_purchase_at=found.last_at,
         average_basket=found.spent / (found.orders.nullif(0) * float(UNITS)),
         lifetime_days=_days_since(found.first_at, as_of),
-        r_quintile=_quintile(cuts, "r", seconds(found.last_at)),
-        f_quintile=_quintile(cuts, "f", found.frequency),
-        m_quintile=_quintile(cuts, "m", bought.ifelse(spent, None)),
+        r_quintile=_quintile(cut_points, "r", seconds(found.last_at)),
+        f_quintile=_quintile(cut_points, "f", found.frequency),
+        m_quintile=_quintile(cut_points, "m", bought.ifelse(spent, None)),
         **_affinities(found),
-        outlier=_outlier(found, cuts),
+        outlier=_outlier(found, cut_points),
     )
     rfm = ibis.literal("").concat(*(found[f"{name}_quintile"].cast("string") for name in "rfm"))
-    return found.mutate(rfm=rfm, lifecycle=_stage(found, cuts, terms)).select(*PROFILE_COLUMNS)
+    return found.mutate(rfm=rfm, lifecycle=_stage(found, cut_points, lifecycle)).select(*PROFILE_COLUMNS)
 
 
 def _affinities(found: ir.Table) -> dict[str, ir.Value]:
@@ -61,31 +61,31 @@ def _affinities(found: ir.Table) -> dict[str, ir.Value]:
 
 
 def _days_since(at: ir.Value, as_of: datetime) -> ir.Value:
-    """DuckDB's own difference of instants with a zone took 450 ms for 470,000; that of whole numbers takes 5."""
+    """From whole numbers: DuckDB's difference of instants with a zone took 450 ms for 470,000; this takes 5."""
     now = (as_of - _EPOCH) // timedelta(microseconds=1)
     return (now - micros(at)) / float(_DAY)
 
 
-def _quintile(cuts: Cuts, name: str, value: ir.Value) -> ir.Value:
-    """5 is best. Equal values share a quintile, so quintiles needn't be equally full."""
-    above = [(value > cuts[f"{name}{n}"]).cast("int64") for n in range(1, len(FIFTHS) + 1)]
+def _quintile(cut_points: CutPoints, name: str, value: ir.Value) -> ir.Value:
+    """5 is the best. Equal values are in the same quintile, so quintiles can have different sizes."""
+    above = [(value > cut_points[f"{name}{n}"]).cast("int64") for n in range(1, len(FIFTHS) + 1)]
     return 1 + above[0] + above[1] + above[2] + above[3]
 
 
 def _rate(done: ir.Value, sent: ir.Value) -> ir.Value:
-    """At most 1, should more messages have been opened than the warehouse knows to have been sent."""
+    """At most 1, even if more messages were opened than the warehouse has as sent."""
     return ibis.least(done, sent) / sent.nullif(0).cast("float64")
 
 
-def _outlier(found: ir.Table, cuts: Cuts) -> ir.Value:
-    spent = magnitude(found.spent) > cuts["spent_fence"]
-    basket = magnitude(found.spent / found.orders.nullif(0)) > cuts["basket_fence"]
+def _outlier(found: ir.Table, cut_points: CutPoints) -> ir.Value:
+    spent = magnitude(found.spent) > cut_points["spent_fence"]
+    basket = magnitude(found.spent / found.orders.nullif(0)) > cut_points["basket_fence"]
     return spent.fill_null(False) | basket.fill_null(False)
 
 
-def _stage(found: ir.Table, cuts: Cuts, terms: Lifecycle) -> ir.Value:
-    at_risk, lapsed, lost = limits(cuts, terms)
-    new_for = at_risk if terms.new_for is None else ibis.literal(_days(terms.new_for))
+def _stage(found: ir.Table, cut_points: CutPoints, lifecycle: Lifecycle) -> ir.Value:
+    at_risk, lapsed, lost = limits(cut_points, lifecycle)
+    new_for = at_risk if lifecycle.new_for is None else ibis.literal(_days(lifecycle.new_for))
     return ibis.cases(
         (found.frequency.isnull(), "never_bought"),
         (found.recency_days > lost, "lost"),
@@ -97,15 +97,15 @@ def _stage(found: ir.Table, cuts: Cuts, terms: Lifecycle) -> ir.Value:
     )
 
 
-def limits(cuts: Cuts, terms: Lifecycle) -> list[ir.Value]:
-    """at_risk_after, lapsed_after and lost_after in days: as written, or the shop's own."""
+def limits(cut_points: CutPoints, lifecycle: Lifecycle) -> list[ir.Value]:
+    """at_risk_after, lapsed_after and lost_after in days: from config.yaml, or computed from the shop's purchases."""
     found: list[ir.Value] = []
     for name in RISING:
-        written = getattr(terms, name)
+        written = getattr(lifecycle, name)
         if written is not None:
             found.append(ibis.literal(_days(written)))
             continue
-        own = ibis.ifelse(cuts["gaps_seen"] >= ENOUGH, cuts[name], float(_USUAL[name]))
+        own = ibis.ifelse(cut_points["gaps_seen"] >= ENOUGH, cut_points[name], float(_USUAL[name]))
         found.append(ibis.greatest(own, found[-1] if found else 1.0))
     return found
 

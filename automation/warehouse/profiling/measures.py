@@ -1,11 +1,11 @@
-"""Facts to one row per customer: everything about a profile that the passing of time alone doesn't change.
+"""Aggregate facts to one row per customer: everything in a profile that doesn't change merely because time passes.
 
-spent, orders     units over all purchases; distinct orders of which an amount is known
-frequency         distinct days (UTC) with a purchase; `gaps` are days from each to the next, `last_gap` the last
-first_at, last_at of purchases
-category, brand   the most bought by lines, of equals the first by name; with its lines and all lines that have one
-known, reduced    purchases whose discount is known, and those among them with one; `usual` is the latter's median
-*_hour, *_weekday the customer's local hour and weekday (1 = Monday) of most orders or opens, of equals the earliest
+spent, orders      units of all purchases; distinct orders with a known amount
+frequency          distinct days (UTC) with a purchase; `gaps` are the days between them, `last_gap` is the last gap
+first_at, last_at  the first and the last purchase
+category, brand    the one with most purchase lines, ties by name; with its lines, and all lines that have one
+known, reduced     purchases with a known discount, and with a discount above 0; `usual` is the median of the latter
+*_hour, *_weekday  the local hour and weekday (1 = Monday) of most orders or opens, ties by the earliest
 sent, opened, clicked  distinct messages
 """
 
@@ -19,22 +19,22 @@ import ibis.expr.types as ir
 from automation.warehouse.profiling.facts import CLICK, OPEN, PURCHASE, SENT, seconds, utc
 from automation.warehouse.profiling.offsets import FIRST_YEAR
 
-_MONTHS = 100_000  # more than there are since the year 0
-_MANY = 2**31  # more than there are categories, brands, or purchases of one customer
+_MONTHS = 100_000  # more than the months since the year 0
+_MANY = 2**31  # more than the categories, the brands, and the purchases of one customer
 
 
 @dataclass(frozen=True)
-class Sources:
-    """facts, offsets: as of the modules of that name. people: customer, zone. shelf: product, category, brand."""
+class MeasureInputs:
+    """facts, offsets: from the modules of these names. people: customer, zone. products: product, category, brand."""
 
     facts: ir.Table
     people: ir.Table
-    shelf: ir.Table
+    products: ir.Table
     offsets: ir.Table
 
 
-def measures(sources: Sources) -> ir.Table:
-    """One row for every one of `people`; who never did something has nothing there."""
+def compute_measures(sources: MeasureInputs) -> ir.Table:
+    """One row for each of `people`; null for what a customer never did."""
     bought = sources.facts.filter(sources.facts.kind == PURCHASE)
     opened = sources.facts.filter(sources.facts.kind == OPEN)
     orders = bought.group_by("customer", "act").aggregate(at=bought["at"].min(), priced=bought.units.count() > 0)
@@ -42,8 +42,8 @@ def measures(sources: Sources) -> ir.Table:
         _purchases(bought),
         _orders(orders),
         _days(bought),
-        _favourite(bought, sources.shelf, "category"),
-        _favourite(bought, sources.shelf, "brand"),
+        _favourite(bought, sources.products, "category"),
+        _favourite(bought, sources.products, "brand"),
         _rhythm(orders, sources, "buying"),
         _rhythm(opened, sources, "opening"),
         _engagement(sources.facts),
@@ -78,11 +78,11 @@ def _days(bought: ir.Table) -> ir.Table:
     )
 
 
-def _favourite(bought: ir.Table, shelf: ir.Table, what: str) -> ir.Table:
-    """Ranked by name and counted by rank, so that picking the most is one maximum of a number."""
-    kinds = shelf.filter(shelf[what].notnull()).select(what).distinct()
+def _favourite(bought: ir.Table, products: ir.Table, what: str) -> ir.Table:
+    """Rank the names and count lines by rank, so that the most frequent is the maximum of one number."""
+    kinds = products.filter(products[what].notnull()).select(what).distinct()
     kinds = kinds.mutate(rank=ibis.row_number().over(ibis.window(order_by=what)))
-    ranked = shelf.inner_join(kinds, what).select("product", "rank")
+    ranked = products.inner_join(kinds, what).select("product", "rank")
     lines = bought.inner_join(ranked, "product").group_by("customer", "rank").aggregate(lines=lambda t: t.count())
     best = lines.group_by("customer").aggregate(
         best=(lines.lines * _MANY + (_MANY - 1 - lines["rank"])).max(), all=lines.lines.sum().cast("int64")
@@ -95,7 +95,7 @@ def _favourite(bought: ir.Table, shelf: ir.Table, what: str) -> ir.Table:
     )
 
 
-def _rhythm(done: ir.Table, sources: Sources, doing: str) -> ir.Table:
+def _rhythm(done: ir.Table, sources: MeasureInputs, doing: str) -> ir.Table:
     first = FIRST_YEAR * 12
     at = utc(done["at"])
     month = ibis.greatest(at.year().cast("int64") * 12 + at.month() - 1, first)
@@ -112,14 +112,14 @@ def _rhythm(done: ir.Table, sources: Sources, doing: str) -> ir.Table:
 
 
 def _place(table: ir.Table) -> ir.Value:
-    """Zone and month as one value: by two, DuckDB joined every customer with every month before it looked at events."""
+    """Zone and month as one key; with two, DuckDB joined every customer with every month before it read events."""
     if table.zone.type().is_integer():
         return table.zone * _MONTHS + table.month
     return table.month.cast("string").concat(" ", table.zone)
 
 
 def _most(counted: ir.Table, doing: str) -> ir.Table:
-    """1970 began on a Thursday; of equals the earliest wins because it counts for more."""
+    """The most frequent hour and weekday; ties go to the earliest. 1970 began on a Thursday."""
     hours = counted.group_by("customer", "hour").aggregate(times=counted.times.sum().cast("int64"))
     hours = hours.group_by("customer").aggregate(best=(hours.times * 24 + (23 - hours.hour)).max())
     days = counted.group_by("customer", "day").aggregate(times=counted.times.sum().cast("int64"))

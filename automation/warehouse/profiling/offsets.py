@@ -1,4 +1,4 @@
-"""Time zones as a table: engines know no zone per row, so the offset from UTC is joined."""
+"""Time zones as a table of offsets from UTC to join, because no engine has a time zone per row."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ OFFSETS = pl.Schema(
 )
 
 
-def offsets(zones: Iterable[str], until: datetime) -> pl.DataFrame:
-    """What each zone's clocks show, until the end of the year of `until`.
+def list_offsets(zones: Iterable[str], until: datetime) -> pl.DataFrame:
+    """The zones' offsets until the end of the year of `until`.
 
-    A row per zone and UTC month (counted from the year 0): the offset in seconds, and between which instants (seconds
-    since 1970) it holds; a month in which clocks change has two rows.
+    One row per zone and UTC month (counted from the year 0): the offset in seconds, and the instants (seconds since
+    1970) between which it applies. A month in which the offset changes has two rows.
     """
     rows = [row for zone in zones for row in _of_zone(zone, min(max(until.year, FIRST_YEAR), LAST_YEAR))]
     return pl.DataFrame(rows, schema=OFFSETS, orient="row")
@@ -30,7 +30,7 @@ def offsets(zones: Iterable[str], until: datetime) -> pl.DataFrame:
 
 @lru_cache(maxsize=1_000)
 def _of_zone(zone: str, last_year: int) -> list[tuple[str, int, int, int, int]]:
-    """1 ms for a zone and 25 years; a daemon asks for the same ones again and again."""
+    """Cached: takes 1 ms for a zone and 25 years, and a daemon needs the same zones repeatedly."""
     changes = list(_changes(ZoneInfo(zone), datetime(last_year + 1, 1, 1, tzinfo=UTC)))
     instants = [at for at, _ in changes]
     rows = []
@@ -47,7 +47,7 @@ def _start(month: int) -> int:
 
 
 def _changes(zone: ZoneInfo, until: datetime) -> Iterator[tuple[int, int]]:
-    """From which instant (seconds) on which offset holds, in order."""
+    """The instants (seconds since 1970) at which an offset begins, with the offset, in order."""
     at = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC)
     offset = _offset(at, zone)
     yield int(at.timestamp()), offset
@@ -60,7 +60,7 @@ def _changes(zone: ZoneInfo, until: datetime) -> Iterator[tuple[int, int]]:
 
 
 def _change(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
-    """Clocks change at whole minutes."""
+    """The instant of the change; offsets change at whole minutes."""
     old = _offset(before, zone)
     while after - before > timedelta(minutes=1):
         middle = before + timedelta(minutes=(after - before) // timedelta(minutes=2))

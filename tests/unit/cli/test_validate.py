@@ -10,7 +10,7 @@ import pytest
 from support.project import CAMPAIGN, write_project
 
 from automation.cli.main import main
-from automation.warehouse.connect import open_warehouse
+from automation.warehouse.embedded import open_warehouse
 
 PROJECTS = Path(__file__).resolve().parents[2] / "projects"
 BROKEN = sorted(path.parent for path in PROJECTS.glob("*/expected.txt"))

@@ -6,7 +6,7 @@ from support.ledger import NOW, plan_run
 
 from automation.store.engine import Store
 from automation.store.ledger import decisions
-from automation.warehouse.connect import DECISIONS
+from automation.warehouse.embedded import DECISIONS
 
 
 def test_every_decision_stands_there_with_the_message_that_it_led_to(store: Store) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from automation.types.profile import PROFILE_COLUMNS
-from automation.warehouse.connect import open_warehouse
+from automation.warehouse.embedded import open_warehouse
 from automation.warehouse.tables import POLARS_TYPES
 
 

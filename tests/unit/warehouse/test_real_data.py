@@ -11,7 +11,7 @@ import pytest
 
 from automation.plugin_manager import load_plugins
 from automation.types.schema import TableName
-from automation.warehouse.connect import Warehouse, open_warehouse
+from automation.warehouse.embedded import Warehouse, open_warehouse
 from automation.warehouse.importing.importer import ImportReport, import_files
 from automation.warehouse.importing.mapping import parse_mapping
 

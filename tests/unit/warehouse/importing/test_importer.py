@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from automation.errors import AutomationError, ConfigurationError, SourceError
 from automation.plugin_manager import Registry, load_plugins
 from automation.types.schema import TableName
-from automation.warehouse.connect import Warehouse, open_warehouse
+from automation.warehouse.embedded import Warehouse, open_warehouse
 from automation.warehouse.importing.importer import ImportReport, import_files
 from automation.warehouse.importing.mapping import parse_mapping
 
@@ -458,7 +458,9 @@ def test_a_default_that_is_no_value(shop: Shop) -> None:
 def test_a_trait_that_changes_its_type(shop: Shop) -> None:
     path = shop.write("p.csv", "id,mail,country,points\nc1,a@x.example,DE,5\n")
     shop.take("customers", PEOPLE, path)
-    with pytest.raises(AutomationError, match="column 'points' holds integer in the warehouse and would become text"):
+    with pytest.raises(
+        AutomationError, match="column 'points' has the type integer in the warehouse and text in the new data"
+    ):
         shop.take("customers", PEOPLE.replace("types: {points: integer}", ""), path)
 
 

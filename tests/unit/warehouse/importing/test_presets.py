@@ -13,7 +13,7 @@ import pytest
 from automation.errors import ConfigurationError, SourceError
 from automation.plugin_manager import Registry, load_plugins
 from automation.types.schema import TableName
-from automation.warehouse.connect import Warehouse, open_warehouse
+from automation.warehouse.embedded import Warehouse, open_warehouse
 from automation.warehouse.importing.importer import ImportReport, import_files
 from automation.warehouse.importing.mapping import load_mapping
 

@@ -11,7 +11,7 @@ import pytest
 from deltalake import DeltaTable
 
 from automation.errors import ContractError
-from automation.warehouse.connect import Warehouse, open_warehouse
+from automation.warehouse.embedded import Warehouse, open_warehouse
 from automation.warehouse.tables import table_version
 from automation.warehouse.writing import Change
 

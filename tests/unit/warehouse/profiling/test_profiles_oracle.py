@@ -1,4 +1,4 @@
-"""Profiles beside plain Python, and the kept ones beside those made anew: made-up shops, late and repeated events."""
+"""Profiles beside plain Python, and the kept ones beside rebuilt ones: generated shops, late and repeated events."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from polars.testing import assert_frame_equal
 from support.profile_oracle import Shop, profiles
 
 from automation.types.profile import PROFILE_COLUMNS, Lifecycle
-from automation.warehouse.connect import Warehouse, open_warehouse
+from automation.warehouse.embedded import Warehouse, open_warehouse
 from automation.warehouse.tables import POLARS_TYPES
 
 AS_OF = datetime(2026, 4, 2, tzinfo=UTC)
@@ -126,7 +126,7 @@ def days(draw: st.DrawFn) -> list[tuple[list[dict[str, Any]], dict[str, str | No
 @settings(max_examples=6, phases=[Phase.explicit, Phase.generate], **HURRIED)
 @given(brought=days(), few=st.sampled_from([0, 2, 8]))
 def test_kept_up_day_by_day_they_are_what_they_would_be_made_anew(brought: list[Any], few: int) -> None:
-    """Whether those touched lately stay beside the whole, always or while they are half of it, or become part of it."""
+    """Whether recent profiles stay in their own table: always, while they are half of all, or never."""
     known: dict[str, dict[str, Any]] = {}
     people: dict[str, str | None] = {}
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
@@ -143,6 +143,6 @@ def test_kept_up_day_by_day_they_are_what_they_would_be_made_anew(brought: list[
             assert_frame_equal(kept, computed, check_exact=True)
         shop = Shop(people, products, list(known.values()), "Europe/London")
         assert_frame_equal(kept, expected(shop, LATER), rel_tol=1e-12, abs_tol=0)
-        warehouse.refresh_profiles(timezone="Europe/London", anew=True)
+        warehouse.refresh_profiles(timezone="Europe/London", everybody=True)
         assert_frame_equal(kept, read(warehouse, LATER), check_exact=True)
         warehouse.close()

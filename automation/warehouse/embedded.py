@@ -1,7 +1,7 @@
 """The embedded warehouse: Delta tables on disk, queried by DuckDB through Ibis.
 
-Several processes may read while one writes. A writer holds a lock on the folder and ends with one atomic Delta
-commit; a reader takes the file list of the version that is newest when it asks, and those files are never changed.
+Several processes can read while one writes. A writer locks the folder and ends with one atomic Delta commit. A reader
+uses the files of the version that is the newest when it starts; these files are never changed.
 """
 
 from __future__ import annotations
@@ -24,12 +24,20 @@ from automation.types.profile import Lifecycle
 from automation.types.schema import TABLES, TableName
 from automation.types.seen import Seen
 from automation.warehouse.importing.staging import Staging, stage
-from automation.warehouse.profiles import kept_profiles, profiles
-from automation.warehouse.profiling.kept import Built, built
-from automation.warehouse.profiling.refreshing import Refreshed, Standing, refresh, usable
-from automation.warehouse.seen import seen
+from automation.warehouse.profiles import compute_profiles, read_kept_profiles
+from automation.warehouse.profiling.kept_tables import ProfileBuild, read_build
+from automation.warehouse.profiling.refreshing import RefreshResult, WarehouseState, is_current, refresh_kept_profiles
+from automation.warehouse.seen import read_seen
 from automation.warehouse.tables import TableVersion, select_files, table_version
-from automation.warehouse.writing import Change, append, has_transaction, last_transaction, tidy, upsert, writing
+from automation.warehouse.writing import (
+    Change,
+    append_events,
+    compact_table,
+    has_transaction,
+    last_transaction,
+    lock_for_writing,
+    upsert_records,
+)
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -47,20 +55,20 @@ DECISIONS = pl.Schema(
         "message_id": pl.String(),
     }
 )
-_UNUSABLE = re.compile(r"[\[\]^|]|%[0-9A-Fa-f]{2}")  # deltalake 1.6 panics or looks elsewhere
+_UNUSABLE = re.compile(r"[\[\]^|]|%[0-9A-Fa-f]{2}")  # deltalake 1.6 panics, or opens another folder
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_VIEWS_KEPT = 100  # versions of a table, and snapshots, that a long-lived connection can still read
+_VIEWS_KEPT = 100  # versions of a table, and snapshots, that a long-lived connection can read
 _VIEWS_A_SNAPSHOT = 4
 
 
 class Warehouse:
-    """Customers, products and events in one folder, on one Ibis connection; not to be shared between threads."""
+    """Customers, products and events in one folder, on one Ibis connection; not for use by several threads."""
 
     def __init__(self, folder: Path, connection: Backend) -> None:
         self.folder = folder
         self.connection = connection
         self._views: dict[TableName, dict[int, str]] = {name: {} for name in TABLES}
-        self._snapshots: dict[str, None] = {}  # the names of their views, the one longest unused first
+        self._snapshots: dict[str, None] = {}  # the names of their views, the least recently used first
 
     def snapshot(
         self,
@@ -71,15 +79,15 @@ class Warehouse:
         timezone: str = "UTC",
         lifecycle: Lifecycle | None = None,
     ) -> Snapshot:
-        """Everything strictly before `as_of` in the newest version of every table."""
+        """All rows strictly before `as_of` in the newest version of every table."""
         versions = self._versions()
         customers, products, events = (self._before(versions[name], as_of) for name in TABLES)
         kept = self._kept_profiles(versions, as_of, timezone)
 
         def measure_profiles() -> ir.Table:
             if kept is None:
-                return profiles(customers, products, events, as_of, timezone=timezone, terms=lifecycle)
-            return self._view(kept_profiles(self.connection, self.folder, kept, as_of, lifecycle))
+                return compute_profiles(customers, products, events, as_of, timezone=timezone, lifecycle=lifecycle)
+            return self._view(read_kept_profiles(self.connection, self.folder, kept, as_of, lifecycle))
 
         return Snapshot(
             as_of=as_of,
@@ -95,27 +103,29 @@ class Warehouse:
         )
 
     def table(self, name: TableName) -> ir.Table:
-        """A whole table in its newest version."""
+        """The newest version of a whole table."""
         return self._table(table_version(self.folder, name))
 
-    def seen(self) -> Seen:
-        """The event types, traits and attributes that there are, for warnings about those that there are not."""
-        return seen(self.table("customers"), self.table("products"), self.table("events"))
+    def read_seen(self) -> Seen:
+        """The event types, traits and attributes of the data, for warnings about those that it doesn't have."""
+        return read_seen(self.table("customers"), self.table("products"), self.table("events"))
 
-    def refresh_profiles(self, *, timezone: str = "UTC", anew: bool = False) -> Refreshed:
-        """Bring the kept profiles up to the newest versions; `anew` measures everybody again."""
-        return refresh(Standing(self.connection, self.folder, self._versions(), timezone), anew=anew)
+    def refresh_profiles(self, *, timezone: str = "UTC", everybody: bool = False) -> RefreshResult:
+        """Update the kept profiles to the newest versions; `everybody` measures all customers again."""
+        return refresh_kept_profiles(
+            WarehouseState(self.connection, self.folder, self._versions(), timezone), everybody=everybody
+        )
 
     def version(self) -> str:
-        """Identifies what the tables hold now, such as `customers=3 products=1 events=12`."""
+        """The tables' newest versions, such as `customers=3 products=1 events=12`."""
         return _version_text(self._versions())
 
     def append_events(
         self, frames: pl.DataFrame | Iterable[pl.DataFrame], transaction: tuple[str, int] | None = None
     ) -> Change:
-        """Append events whose id is new, as one commit that carries the application transaction.
+        """Append the events with a new id, in one commit that records the application transaction.
 
-        A transaction (application, rising number) that the table carries already is not repeated.
+        A transaction (application, rising number) that the table has already recorded is not repeated.
         Raises `ContractError`.
         """
         with self.staging("events") as staged:
@@ -133,29 +143,29 @@ class Warehouse:
             return self.commit(staged)
 
     def staging(self, table: TableName) -> AbstractContextManager[Staging]:
-        """Where rows are gathered, on disk, before they are committed as one change."""
+        """A place on disk that collects rows until they are committed as one change."""
         return stage(self.folder / ".spool", table)
 
     def commit(self, staged: Staging, transaction: tuple[str, int] | None = None) -> Change:
-        """Bring staged rows into their table: events by `append_events`'s rules, others by `upsert`'s."""
-        with writing(self.folder), self.cursor() as cursor:
+        """Commit staged rows to their table: events as in `append_events`, others as in `upsert`."""
+        with lock_for_writing(self.folder), self.cursor() as cursor:
             if staged.table == "events":
-                change = append(cursor, self.folder, staged, transaction)
+                change = append_events(cursor, self.folder, staged, transaction)
             else:
-                change = upsert(cursor, self.folder, staged)
-            tidy(self.folder, staged.table)
+                change = upsert_records(cursor, self.folder, staged)
+            compact_table(self.folder, staged.table)
             return change
 
     def last_transaction(self, app_id: str) -> int | None:
-        """The highest transaction number that the events table carries of this application."""
+        """The highest transaction number of this application that the events table has recorded."""
         return last_transaction(self.folder, app_id)
 
     def has_transaction(self, app_id: str, version: int) -> bool:
-        """Whether the events table carries this application's transaction; numbers only ever rise."""
+        """Whether the events table has recorded this application's transaction; numbers only rise."""
         return has_transaction(self.folder, app_id, version)
 
     def cursor(self) -> DuckDBPyConnection:
-        """A connection of its own to the same database, in UTC."""
+        """A separate connection to the same database, in UTC."""
         cursor: DuckDBPyConnection = self.connection.con.cursor()
         cursor.execute("SET TimeZone = 'UTC'")
         return cursor
@@ -165,10 +175,10 @@ class Warehouse:
 
     def _kept_profiles(
         self, versions: Mapping[TableName, TableVersion], as_of: datetime, timezone: str
-    ) -> Built | None:
-        """None where they aren't of these versions, or hold anything that is not before `as_of`."""
-        found = built(self.folder)
-        if found is None or not usable(found, Standing(self.connection, self.folder, versions, timezone)):
+    ) -> ProfileBuild | None:
+        """None if they are of other versions, or if they have anything that is not before `as_of`."""
+        found = read_build(self.folder)
+        if found is None or not is_current(found, WarehouseState(self.connection, self.folder, versions, timezone)):
             return None
         return found if found.latest < (as_of - _EPOCH) // timedelta(microseconds=1) else None
 
@@ -176,7 +186,7 @@ class Warehouse:
         return {name: table_version(self.folder, name) for name in TABLES}
 
     def _before(self, version: TableVersion, as_of: datetime) -> ir.Table:
-        """The rows that were there before the instant: the table itself, where the log says that all of them were."""
+        """The rows that existed before the instant: the table itself, if the log shows that all of them did."""
         rows = self._table(version)
         if version.newest is not None and version.newest < as_of:
             return rows
@@ -185,7 +195,7 @@ class Warehouse:
         return self._view(rows.filter(rows.created_at.isnull() | (rows.created_at < ibis.literal(as_of))))
 
     def _view(self, rows: ir.Table) -> ir.Table:
-        """The rows under a name of their own: up to 60 ms less to compile for each query that would spell them out."""
+        """The rows as a named view, which saves up to 60 ms of compiling in each query that reads them."""
         sql = self.connection.compile(rows)
         name = f"seen_{sha256(sql.encode()).hexdigest()[:16]}"
         if name not in self._snapshots:
@@ -210,11 +220,9 @@ class Warehouse:
 
 
 def open_warehouse(folder: Path, *, memory_limit: str = "384MB", threads: int = 2) -> Warehouse:
-    """Open the warehouse in `folder`, which need not exist yet; what doesn't fit in `memory_limit` spills below it."""
+    """Open the warehouse in `folder`, which need not exist yet; queries beyond `memory_limit` spill to disk there."""
     if unusable := _UNUSABLE.search(str(folder.absolute())):
-        raise ConfigurationError(
-            f"{folder}: Delta tables can't lie in a folder whose path has {unusable[0]!r}; move it"
-        )
+        raise ConfigurationError(f"{folder}: a folder of Delta tables can't have {unusable[0]!r} in its path; move it")
     connection = ibis.duckdb.connect(
         memory_limit=memory_limit,
         threads=threads,
@@ -222,7 +230,7 @@ def open_warehouse(folder: Path, *, memory_limit: str = "384MB", threads: int = 
         autoinstall_known_extensions=False,
         preserve_insertion_order=True,
     )
-    connection.raw_sql("SET enable_progress_bar = false")  # on by itself where DuckDB takes a process for a person's
+    connection.raw_sql("SET enable_progress_bar = false")  # DuckDB turns it on in a terminal
     return Warehouse(folder, connection)
 
 

@@ -1,4 +1,4 @@
-"""What is compared with the whole shop: the quintiles' borders, the lifecycle's quantiles, and what is beyond usual."""
+"""Cut points over all customers: the borders of quintiles, the lifecycle's quantiles, the limits for outliers."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import ibis.expr.types as ir
 
 from automation.warehouse.profiling.facts import seconds
 
-ENOUGH = 30  # of anything, below which its quantiles say nothing
+ENOUGH = 30  # values; quantiles of fewer mean nothing
 FIFTHS = (0.2, 0.4, 0.6, 0.8)
 GAPS = {"at_risk_after": 0.75, "lapsed_after": 0.9, "lost_after": 0.98}
 WINSORISED = (0.01, 0.99)
-CUTS = (
+CUT_POINTS = (
     *(f"{name}{n}" for name in "rfm" for n in range(1, len(FIFTHS) + 1)),
     *("low", "high", "spent_fence", "basket_fence", *GAPS, "gaps_seen"),
 )
@@ -19,8 +19,8 @@ _QUARTERS = (0.25, 0.75)
 _FENCE = 3.0  # Tukey's "far out", on the logarithm: Exploratory Data Analysis, 1977
 
 
-def cuts(measures: ir.Table) -> ir.Table:
-    """One row over `profiling.measures`, with the columns of `CUTS`."""
+def compute_cut_points(measures: ir.Table) -> ir.Table:
+    """One row computed from `profiling.measures`, with the columns of `CUT_POINTS`."""
     bought = measures.filter(measures.frequency.notnull())
     spent = bought.spent.fill_null(0)
     found = bought.aggregate(
@@ -47,17 +47,17 @@ def cuts(measures: ir.Table) -> ir.Table:
 
 
 def magnitude(units: ir.Value) -> ir.Value:
-    """The logarithm, on which amounts of money are roughly symmetric; nothing and debts have none."""
+    """The logarithm, which makes amounts of money roughly symmetric; null for 0 and negative amounts."""
     return (units > 0).ifelse(units, None).cast("float64").log()
 
 
 def _quantiles(value: ir.Value, shares: tuple[float, ...]) -> ir.Value:
-    """All in one pass: an array, of which an empty table has none."""
+    """All quantiles in one pass, as an array; null for an empty table."""
     return value.cast("float64").quantile(list(shares))
 
 
 def _exactly(value: ir.Value, parts: int) -> ir.Value:
-    """An interpolated quantile of whole numbers lies on a part of one; floats miss it by a hair, on either side."""
+    """Round away the float error: an interpolated quantile of whole numbers is a multiple of 1 / `parts`."""
     return (value * parts).round() / float(parts)
 
 

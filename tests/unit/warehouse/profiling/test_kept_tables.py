@@ -11,9 +11,9 @@ import pytest
 from deltalake import DeltaTable
 
 from automation.types.profile import Lifecycle
-from automation.warehouse.connect import Warehouse, open_warehouse
-from automation.warehouse.profiling import kept
-from automation.warehouse.profiling.offsets import offsets
+from automation.warehouse.embedded import Warehouse, open_warehouse
+from automation.warehouse.profiling import kept_tables
+from automation.warehouse.profiling.offsets import list_offsets
 
 MONDAY = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -56,13 +56,13 @@ def test_who_was_touched_stays_beside_the_whole_until_they_are_many(
 ) -> None:
     monkeypatch.setattr("automation.warehouse.profiling.refreshing._FEW", 2)
     written: list[str] = []
-    write = kept.write
+    write = kept_tables.write_table
 
     def note(rows: object, folder: object, name: str, **how: object) -> int:
         written.append(name)
         return write(rows, folder, name, **how)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(kept, "write", note)
+    monkeypatch.setattr(kept_tables, "write_table", note)
     buy(warehouse, "1", "ana", MONDAY)
     assert warehouse.refresh_profiles().how == "everybody"
     found = []
@@ -70,7 +70,7 @@ def test_who_was_touched_stays_beside_the_whole_until_they_are_many(
         written.clear()
         buy(warehouse, str(number), who, MONDAY + timedelta(days=number), amount=float(number))
         assert warehouse.refresh_profiles().customers == 1
-        found.append((kept.PROFILES in written, profile(warehouse, who, MONDAY + timedelta(days=9))["monetary"]))
+        found.append((kept_tables.PROFILES in written, profile(warehouse, who, MONDAY + timedelta(days=9))["monetary"]))
     assert found == [(False, 12.0), (False, 15.0), (True, 4.0)]
     assert profile(warehouse, "ana", MONDAY + timedelta(days=9))["monetary"] == 15.0
     assert warehouse.snapshot(MONDAY + timedelta(days=9)).profiles.count().to_polars() == 2
@@ -134,14 +134,14 @@ def test_a_crash_before_the_last_commit_leaves_no_trace(warehouse: Warehouse, mo
     buy(warehouse, "1", "ana", MONDAY)
     warehouse.refresh_profiles()
     buy(warehouse, "2", "ana", MONDAY)
-    write = kept.write
+    write = kept_tables.write_table
 
     def fall_over(*arguments: object, note: object = None, **named: object) -> int:
         if note is not None:
             raise OSError("no space left on device")
         return write(*arguments, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(kept, "write", fall_over)
+    monkeypatch.setattr(kept_tables, "write_table", fall_over)
     with pytest.raises(OSError, match="no space"):
         warehouse.refresh_profiles()
     monkeypatch.undo()
@@ -153,15 +153,15 @@ def test_a_crash_before_the_last_commit_leaves_no_trace(warehouse: Warehouse, mo
 def test_joined_files_stay_joined_and_a_sweep_is_no_new_beginning(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kept, "_FILES_KEPT", 3)
-    monkeypatch.setattr(kept, "_VERSIONS_A_SWEEP", 2)
+    monkeypatch.setattr(kept_tables, "_FILES_KEPT", 3)
+    monkeypatch.setattr(kept_tables, "_VERSIONS_A_SWEEP", 2)
     monkeypatch.setattr(DeltaTable, "vacuum", partialmethod(DeltaTable.vacuum, 0, enforce_retention_duration=False))
     how = []
     for number in range(8):
         buy(warehouse, str(number), "ana", MONDAY + timedelta(days=number))
         how.append(warehouse.refresh_profiles().how)
     assert how == ["everybody", *["touched"] * 7]
-    facts = DeltaTable(warehouse.folder / kept.FACTS)
+    facts = DeltaTable(warehouse.folder / kept_tables.FACTS)
     operations = [entry["operation"] for entry in facts.history()]
     assert "OPTIMIZE" in operations
     assert "VACUUM END" in operations
@@ -177,7 +177,7 @@ def test_another_time_zone_of_the_shop_measures_everybody(warehouse: Warehouse) 
 
 
 def test_offsets_change_where_the_clocks_do() -> None:
-    found = offsets(["Europe/Berlin", "Asia/Kolkata"], datetime(2026, 6, 1, tzinfo=UTC))
+    found = list_offsets(["Europe/Berlin", "Asia/Kolkata"], datetime(2026, 6, 1, tzinfo=UTC))
     march = found.filter((pl.col("zone") == "Europe/Berlin") & (pl.col("month") == 2026 * 12 + 2))
     change = int(datetime(2026, 3, 29, 1, tzinfo=UTC).timestamp())
     assert march.select("ends", "offset").rows() == [(change, 3_600), (march["ends"][1], 7_200)]

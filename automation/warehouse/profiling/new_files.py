@@ -1,4 +1,4 @@
-"""Which files of events came since a version, from the Delta log."""
+"""Which files were added to a Delta table since a version, from its log."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 from urllib.parse import unquote
 
 
-def arrived(table: Path, since: int, until: int) -> list[str] | None:
-    """The files that the commits after `since` added; None where something else happened, or its trace is gone.
+def find_new_files(table: Path, since: int, until: int) -> list[str] | None:
+    """The files that the commits after `since` added; None if a commit changed other data, or is no longer in the log.
 
-    Joining small files changes no data and is passed over; what it joined is still on disk, by its first name.
+    Commits that merge small files change no data and are skipped; the original files are still on disk.
     """
     found: list[str] = []
     for version in range(since + 1, until + 1):
