@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from support.daemon import PATIENCE, read_heartbeat, wait_for, wait_for_heartbeats
 from support.project import CAMPAIGN, automation, command, delivered, fill, json_of, launched_project, write_project
+from support.returned_mail import bounce
 
 from automation.clock import SystemClock
 from automation.store import runs
@@ -259,25 +260,6 @@ def test_a_due_time_fires_when_the_clock_reaches_it(tmp_path: Path) -> None:
     assert 0 <= created - due < 60_000  # after its instant, and before the next one
 
 
-BOUNCE = """Content-Type: multipart/report; report-type=delivery-status; boundary="b"
-
---b
-Content-Type: message/delivery-status
-
-Reporting-MTA: dns; mx.example
-
-Action: failed
-Status: 5.1.1
-
---b
-Content-Type: text/rfc822-headers
-
-Message-ID: <{message}@toy.example>
-
---b--
-"""
-
-
 @pytest.mark.slow
 def test_a_bounce_in_the_mailbox_reaches_the_suppression_list(tmp_path: Path) -> None:
     root = launched_project(tmp_path, customers=3, launched_at=an_hour_ago())
@@ -287,7 +269,7 @@ def test_a_bounce_in_the_mailbox_reaches_the_suppression_list(tmp_path: Path) ->
     with running(root) as daemon:
         wait_for(lambda: states(root)["sent"] == 3, daemon)
     (message,) = rows(root, "SELECT id FROM message WHERE customer_id = 'c00001'")[0]
-    (root / "var/back/new/1").write_text(BOUNCE.format(message=message))
+    (root / "var/back/new/1").write_text(bounce(message))
     with running(root) as daemon:
         wait_for((root / "var/back/cur/1:2,S").exists, daemon)
     assert rows(root, "SELECT address, reason, source FROM suppression") == [

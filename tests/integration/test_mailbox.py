@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from support.project import automation
+from support.returned_mail import bounce, complaint
 from support.toy_project import CONFIG, deliver, outbox, start, toy_project
 
 from automation.ids import sign
@@ -16,40 +17,6 @@ from automation.inbound.flush import flush_events
 from automation.inbound.mailbox import MailboxError, MailCounts, read_mailbox
 from automation.store.people import consent
 from automation.workspace.workspace import Workspace
-
-DSN = """To: bounces@toy.example
-Content-Type: multipart/report; report-type=delivery-status; boundary="b"
-
---b
-Content-Type: message/delivery-status
-
-Reporting-MTA: dns; mx.example
-
-Action: {action}
-Status: {status}
-
---b
-Content-Type: text/rfc822-headers
-
-Message-ID: <{message}@toy.example>
-
---b--
-"""
-ARF = """Content-Type: multipart/report; report-type=feedback-report; boundary="b"
-
---b
-Content-Type: message/feedback-report
-
-Feedback-Type: abuse
-
---b
-Content-Type: message/rfc822
-
-Message-ID: <{message}@toy.example>
-
-Hello
---b--
-"""
 
 
 @pytest.fixture
@@ -89,7 +56,7 @@ def events(toy: Workspace, type_: str) -> pl.DataFrame:
 
 def test_a_dead_address_is_never_written_to_again(toy: Workspace) -> None:
     message, address = message_to(toy, "ana")
-    put(toy, "1", DSN.format(action="failed", status="5.1.1", message=message))
+    put(toy, "1", bounce(message, "5.1.1"))
     assert read_mailbox(toy) == MailCounts(mails=1, dead_addresses=1)
     assert suppressed(toy, address) == {address: "hard_bounce"}
     found = events(toy, "email_bounce")
@@ -101,8 +68,8 @@ def test_a_dead_address_is_never_written_to_again(toy: Workspace) -> None:
 
 def test_a_full_mailbox_is_written_to_again(toy: Workspace) -> None:
     message, address = message_to(toy, "ana")
-    put(toy, "1", DSN.format(action="failed", status="5.2.2", message=message))
-    put(toy, "2", DSN.format(action="delayed", status="4.4.1", message=message))
+    put(toy, "1", bounce(message, "5.2.2"))
+    put(toy, "2", bounce(message, "4.4.1", "delayed"))
     assert read_mailbox(toy) == MailCounts(mails=2, refused=1, delayed=1)
     assert suppressed(toy, address) == {}
     assert events(toy, "email_bounce")["kind"].to_list() == ["refused"]
@@ -112,14 +79,14 @@ def test_a_full_mailbox_is_written_to_again(toy: Workspace) -> None:
 def test_the_same_bounce_twice_is_one(toy: Workspace) -> None:
     message, _ = message_to(toy, "ana")
     for name in ("1", "2"):
-        put(toy, name, DSN.format(action="failed", status="5.1.1", message=message))
+        put(toy, name, bounce(message, "5.1.1"))
         read_mailbox(toy)
     assert events(toy, "email_bounce").height == 1
 
 
 def test_a_complaint_stops_everything(toy: Workspace) -> None:
     message, address = message_to(toy, "ana")
-    put(toy, "1", ARF.format(message=message))
+    put(toy, "1", complaint(message))
     assert read_mailbox(toy) == MailCounts(mails=1, complaints=1)
     assert suppressed(toy, address) == {address: "complaint"}
     assert events(toy, "email_complaint")["message_id"].to_list() == [message]
@@ -144,7 +111,7 @@ def test_a_token_for_another_purpose_is_nothing(toy: Workspace, purpose: str) ->
 
 def test_what_is_not_about_us_stays_to_be_looked_at(toy: Workspace) -> None:
     put(toy, "1", "Subject: A question\n\nWhere is my order?\n")
-    put(toy, "2", DSN.format(action="failed", status="5.1.1", message="f" * 32))
+    put(toy, "2", bounce("f" * 32, "5.1.1"))
     put(toy, "3", "Content-Type: multipart/report; boundary=b\n\n" + "--b\n\nx\n" * 300 + "--b--\n")
     assert read_mailbox(toy) == MailCounts(mails=3, unknown=2, unreadable=1)
     assert sorted(path.name for path in (toy.project.root / "var/back/cur").iterdir()) == ["1:2,", "2:2,", "3:2,"]
@@ -153,7 +120,7 @@ def test_what_is_not_about_us_stays_to_be_looked_at(toy: Workspace) -> None:
 
 def test_the_command(toy: Workspace) -> None:
     message, _ = message_to(toy, "ana")
-    put(toy, "1", DSN.format(action="failed", status="5.1.1", message=message))
+    put(toy, "1", bounce(message, "5.1.1"))
     root = toy.project.root
     assert automation(root, "mailbox").stdout == "read 1 mail: 1 dead address\n"
     assert automation(root, "mailbox").stdout == "no new mail\n"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.returned_mail import bounce, complaint
 from support.web import Shop
 from support.webhooks import Amazon, mailgun, postmark, sendgrid, ses_message, twilio_status
 
@@ -17,38 +18,6 @@ from automation.inbound.mailbox import read_mailbox
 from automation.inbound.provider_reports import record_receipts
 from automation.types.message import AddressKind, Receipt, Verdict
 from automation_email.reply import Reply
-
-DSN = """Content-Type: multipart/report; report-type=delivery-status; boundary="b"
-
---b
-Content-Type: message/delivery-status
-
-Reporting-MTA: dns; mx.example
-
-Action: {action}
-Status: {status}
-
---b
-Content-Type: text/rfc822-headers
-
-Message-ID: <{message}@toy.example>
-
---b--
-"""
-ARF = """Content-Type: multipart/report; report-type=feedback-report; boundary="b"
-
---b
-Content-Type: message/feedback-report
-
-Feedback-Type: abuse
-
---b
-Content-Type: text/rfc822-headers
-
-Message-ID: <{message}@toy.example>
-
---b--
-"""
 
 
 @dataclass(frozen=True)
@@ -63,11 +32,11 @@ class Doors:
         for name in ("new", "cur"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         token = sign(self.shop.workspace.store.secret, "unsubscribe", self.message_id)
-        Path(folder / "new" / "1").write_text(text.replace("{message}", self.message_id).replace("{token}", token))
+        Path(folder / "new" / "1").write_text(text.replace("{token}", token))
         assert read_mailbox(self.shop.workspace).mails == 1
 
     def bounce(self, status: str, action: str = "failed") -> None:
-        self.mail(DSN.replace("{action}", action).replace("{status}", status))
+        self.mail(bounce(self.message_id, status, action))
 
     def mailgun(self, event: str, **more: object) -> None:
         assert mailgun(self.shop, event, **more).status_code == 200
@@ -170,7 +139,7 @@ FACTS: Mapping[str, Fact] = {
         "email_complaint",
         "complaint",
         {
-            "mailbox": lambda d: d.mail(ARF),
+            "mailbox": lambda d: d.mail(complaint(d.message_id)),
             "mailgun": lambda d: d.mailgun("complained"),
             "mailgun, known": lambda d: d.mailgun("failed", severity="permanent", reason="suppress-complaint"),
             "postmark": lambda d: d.postmark("SpamComplaint"),
