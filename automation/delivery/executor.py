@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -80,6 +82,41 @@ class Executor(Protocol):
     async def shut_down(self) -> list[int]:
         """Wait for everything on its way, then end; returns the workers that ended in order."""
         ...
+
+
+@dataclass
+class Arrivals:
+    """The receipts that arrived and were not taken yet, and a way to wait for the next."""
+
+    _receipts: list[Receipt] = field(default_factory=list)
+    _came: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def add(self, receipts: Iterable[Receipt]) -> None:
+        self._receipts += receipts
+        self._came.set()
+
+    def wake(self) -> None:
+        """End the waiting without a receipt."""
+        self._came.set()
+
+    def take(self) -> list[Receipt]:
+        """Those since the last call."""
+        found, self._receipts = self._receipts, []
+        self._came.clear()
+        return found
+
+    async def wait(self, seconds: float) -> None:
+        """Until one arrives after the last `take`, at most so long."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._came.wait()
+        except TimeoutError:
+            pass
+
+    async def wait_for_next(self, seconds: float) -> None:
+        """Until one arrives from now on, at most so long; those that arrived before stay."""
+        self._came.clear()
+        await self.wait(seconds)
 
 
 def unused(batches: Collection[Batch], on_their_way: Iterable[Grant]) -> list[Batch]:

@@ -11,7 +11,7 @@ from automation.config.project import Project
 from automation.contracts import Channel
 from automation.delivery.composer import Composer
 from automation.delivery.dispatcher import Dispatcher
-from automation.delivery.executor import GROUP, GROUPS_AT_ONCE, Capacity, ExecutorHost, unused
+from automation.delivery.executor import GROUP, GROUPS_AT_ONCE, Arrivals, Capacity, ExecutorHost, unused
 from automation.delivery.flight_recorder import Recorder
 from automation.types.grant import Grant
 from automation.types.message import Receipt, Verdict
@@ -30,8 +30,7 @@ class InProcess:
     _host: ExecutorHost | None = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _on_their_way: dict[str, Grant] = field(default_factory=dict)
-    _receipts: list[Receipt] = field(default_factory=list)
-    _came: asyncio.Event = field(default_factory=asyncio.Event)
+    _arrivals: Arrivals = field(default_factory=Arrivals)
 
     async def start(self, host: ExecutorHost) -> None:
         self._host = host
@@ -62,25 +61,19 @@ class InProcess:
         self._begin(self._dispatcher.resolve(grants))
 
     def receipts(self) -> list[Receipt]:
-        found, self._receipts = self._receipts, []
-        self._came.clear()
-        return found
+        return self._arrivals.take()
 
     async def wait(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._came.wait()
-        except TimeoutError:
-            pass
+        await self._arrivals.wait(seconds)
         for task in [task for task in self._tasks if task.done()]:
             self._tasks.discard(task)
             task.result()
 
     async def shut_down(self) -> list[int]:
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._receipts += [
+        self._arrivals.add(
             Receipt(grant.id, grant.attempt, Verdict.RETURNED, "not begun") for grant in self._on_their_way.values()
-        ]
+        )
         self._on_their_way.clear()
         if self._dispatcher is not None:
             await self._dispatcher.close()
@@ -94,8 +87,7 @@ class InProcess:
 
     def _report(self, receipt: Receipt) -> None:
         self._on_their_way.pop(receipt.id, None)
-        self._receipts.append(receipt)
-        self._came.set()
+        self._arrivals.add([receipt])
 
     def _show(self, grant: Grant) -> None:
         """Read the launch and the batch's content once; recent batches are kept."""

@@ -17,7 +17,7 @@ import structlog
 
 from automation.clock import monotonic
 from automation.config.project import Project
-from automation.delivery.executor import GROUP, GROUPS_AT_ONCE, Batch, Capacity, ExecutorHost, unused
+from automation.delivery.executor import GROUP, GROUPS_AT_ONCE, Arrivals, Batch, Capacity, ExecutorHost, unused
 from automation.delivery.flight_recorder import unpack
 from automation.delivery.frames import frame, next_frame, pack_grants
 from automation.errors import AutomationError
@@ -64,8 +64,7 @@ class Embedded:
     count: int
     _host: ExecutorHost | None = None
     _workers: list[Spawned] = field(default_factory=list)
-    _receipts: list[Receipt] = field(default_factory=list)
-    _came: asyncio.Event = field(default_factory=asyncio.Event)
+    _arrivals: Arrivals = field(default_factory=Arrivals)
     _looked: float = 0.0
     _failed_starts: int = 0
 
@@ -96,16 +95,10 @@ class Embedded:
             worker.writer.write(frame("resolve", pack_grants(grants)))
 
     def receipts(self) -> list[Receipt]:
-        found, self._receipts = self._receipts, []
-        self._came.clear()
-        return found
+        return self._arrivals.take()
 
     async def wait(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._came.wait()
-        except TimeoutError:
-            pass
+        await self._arrivals.wait(seconds)
         await self._replace_the_dead()
 
     async def shut_down(self) -> list[int]:
@@ -115,7 +108,7 @@ class Embedded:
             if not worker.gone and worker.writer.can_write_eof():
                 worker.writer.write_eof()
         while any(worker.on_their_way and not self._is_dead(worker) for worker in self._workers):
-            await self._came_within(0.25)
+            await self._arrivals.wait_for_next(0.25)
         for worker in self._workers:
             if not worker.on_their_way and await self._ended(worker):
                 ended.append(worker.worker_id)
@@ -159,18 +152,17 @@ class Embedded:
                 elif kind == "ready":
                     worker.ready = True
                     self._failed_starts = 0
-                    self._came.set()
+                    self._arrivals.wake()
                 elif kind == "log":
                     getattr(log, content[0], log.info)(**{"worker_id": worker.worker_id, **content[1]})
         except (asyncio.IncompleteReadError, ConnectionError):
             worker.gone = True
-            self._came.set()
+            self._arrivals.wake()
 
     def _take(self, worker: Spawned, receipts: Sequence[Receipt]) -> None:
         for receipt in receipts:
             worker.on_their_way.pop(receipt.id, None)
-        self._receipts += receipts
-        self._came.set()
+        self._arrivals.add(receipts)
 
     async def _replace_the_dead(self) -> None:
         """A worker is dead when its socket closes or its heartbeat stops, unless this process itself slept."""
@@ -228,14 +220,6 @@ class Embedded:
             await worker.listening
         worker.writer.close()
         os.close(worker.pulse)
-
-    async def _came_within(self, seconds: float) -> None:
-        self._came.clear()
-        try:
-            async with asyncio.timeout(seconds):
-                await self._came.wait()
-        except TimeoutError:
-            pass
 
     # Work
 
