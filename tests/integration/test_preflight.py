@@ -66,17 +66,16 @@ def test_a_service_message_needs_no_unsubscribe_link(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_processes_find_what_one_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    body = BODY + '<a href="/cart">cart</a>'
-    with toy_project(tmp_path, body=body) as toy:
-        alone = plan(toy, "toy").preflight
-        monkeypatch.setattr(preflight, "_ONE_PROCESS", 2)
-        monkeypatch.setattr("automation.pipeline.audience.freeze.__kwdefaults__", {"batch_size": 2})
-        together = plan(toy, "toy").preflight
-    assert together.rendered == alone.rendered == 5
-    counted = [[(p.code, p.what, p.messages) for p in found.problems] for found in (alone, together)]
-    assert counted[0] == counted[1]
-    assert sorted(together.links) == sorted(alone.links)
+def test_several_processes_render_a_large_audience_and_their_findings_are_added_up(tmp_path: Path) -> None:
+    """Above 4,000 customers; each batch of a thousand goes to one of the processes."""
+    root = write_project(tmp_path)
+    with (root / "templates/hello/email.html").open("a") as template:
+        template.write('<a href="/cart">cart</a>')
+    with open_workspace(root) as workspace:
+        fill(workspace, 4_100)
+        found = plan(workspace, "hello").preflight
+    assert (found.messages, found.rendered) == (4_100, 4_100)
+    assert [(p.code, p.messages, p.detail) for p in found.problems] == [("broken_link", 4_100, "/cart")]
 
 
 def test_a_sample_is_spread_over_the_audience(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

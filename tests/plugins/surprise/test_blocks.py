@@ -62,7 +62,7 @@ def test_above_the_memory_limit_surprise_is_not_asked(monkeypatch: pytest.Monkey
     ratings = as_ratings(random_table(100, 400, 3000))
     assert 5e6 < dense_bytes(len(ratings.products), ratings.matrix.nnz, "pearson_baseline") < 7e6
     wanted = train(ratings, AT, SurpriseKnnOptions()).neighbours
-    monkeypatch.setattr(training, "_fit_surprise", refuse)
+    monkeypatch.setattr("surprise.AlgoBase.fit", refuse)
     with pytest.raises(AssertionError, match="Surprise was asked"):
         train(ratings, AT, SurpriseKnnOptions())
     found = train(ratings, AT, SurpriseKnnOptions.model_validate({"memory_limit": "1.2 MB"})).neighbours
