@@ -162,7 +162,7 @@ def token(root: Path, purpose: str, message: str) -> str:
     return sign(store.secret, purpose, message)
 
 
-def test_what_was_acknowledged_survives_kill_9(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_acknowledged_events_survive_kill_9(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHOP_KEY", KEY)
     sent(tmp_path).store.close()
     taken: list[str] = []
@@ -184,7 +184,7 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path, monkeypatch: pyte
     store.close()
 
 
-def test_its_log_names_nobody_and_no_token(site: tuple[str, Path]) -> None:
+def test_the_web_log_holds_no_address_and_no_token(site: tuple[str, Path]) -> None:
     address, root = site
     message = message_ids(root)[0]
     for purpose, path in (("unsubscribe", "u"), ("open", "o"), ("preferences", "p")):

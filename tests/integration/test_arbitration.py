@@ -59,7 +59,7 @@ def start(workspace: Workspace, name: str, *, look: bool = False) -> int:
     return row.id
 
 
-def test_messages_that_wait_give_way_to_a_campaign_of_more_weight(shop: Workspace) -> None:
+def test_a_higher_priority_campaign_takes_the_cap_slots_of_queued_messages(shop: Workspace) -> None:
     foretold = plan(shop, "sale").displaced
     toy = start(shop, "toy")
     assert foretold == {}
@@ -74,7 +74,7 @@ def test_messages_that_wait_give_way_to_a_campaign_of_more_weight(shop: Workspac
     assert run_status(shop, toy).reasons[("message", "arbitration_lost")] == 3
 
 
-def test_what_gave_way_is_explained_and_its_coupon_is_free_again(shop: Workspace) -> None:
+def test_a_displaced_message_is_explained_and_its_coupon_released(shop: Workspace) -> None:
     start(shop, "toy")
     start(shop, "sale")
     found = explain(shop, "toy", "c1")
@@ -89,7 +89,7 @@ def test_what_gave_way_is_explained_and_its_coupon_is_free_again(shop: Workspace
     assert facts["detail"] == "sale"
 
 
-def test_the_weaker_one_is_refused_where_the_stronger_was_first(shop: Workspace) -> None:
+def test_a_lower_priority_campaign_is_refused_once_the_cap_is_used(shop: Workspace) -> None:
     start(shop, "sale")
     toy = start(shop, "toy")
     assert account_of(shop, toy) == Account(audience=6, unreachable=1, suppressed=3, queued=2)
@@ -99,7 +99,7 @@ def test_the_weaker_one_is_refused_where_the_stronger_was_first(shop: Workspace)
     assert (lost.reason, lost.detail) == ("arbitration_lost", "sale")
 
 
-def test_what_was_sent_stays_sent_and_fills_the_cap(shop: Workspace) -> None:
+def test_a_sent_message_keeps_its_cap_slot(shop: Workspace) -> None:
     start(shop, "toy")
     deliver(shop)
     sale = start(shop, "sale")
@@ -109,7 +109,7 @@ def test_what_was_sent_stays_sent_and_fills_the_cap(shop: Workspace) -> None:
     assert (refused.reason, refused.detail) == ("frequency_cap", "1 per 7d in all")
 
 
-def test_who_displaced_may_wait_for_its_turn(tmp_path: Path) -> None:
+def test_a_displaced_message_is_deferred_where_its_campaign_says_wait(tmp_path: Path) -> None:
     limits = "limits: {cap: 9 per 7d, when_capped: wait 8d}\n"
     with project(tmp_path / "shop", limits=limits) as shop:
         toy = start(shop, "toy")
@@ -124,7 +124,7 @@ def test_who_displaced_may_wait_for_its_turn(tmp_path: Path) -> None:
         assert deliver(shop, after=timedelta(days=7)).sent == 3
 
 
-def test_a_campaign_that_is_due_before_long_takes_its_places_already(tmp_path: Path) -> None:
+def test_an_upcoming_run_reserves_its_cap_slots(tmp_path: Path) -> None:
     """It is Monday 11:00 in Berlin; the sale is due on Tuesday 9:00, in 22 hours."""
     for ahead, expected in (
         ("22h", Account(audience=6, unreachable=1, suppressed=3, queued=2)),
@@ -140,7 +140,7 @@ def test_a_campaign_that_is_due_before_long_takes_its_places_already(tmp_path: P
         assert (lost.reason, lost.detail) == ("arbitration_lost", "sale")
 
 
-def test_the_gap_is_kept_between_the_moments_at_which_messages_leave(tmp_path: Path) -> None:
+def test_min_gap_is_kept_between_send_times(tmp_path: Path) -> None:
     """toy waits 21 hours for its channel; the sale, due 21 hours after it, may then leave only 20 hours later."""
     with project(tmp_path / "shop", config=CONFIG + "caps: {min_gap: 20h}\n") as shop:
         toy = start(shop, "toy")
@@ -158,7 +158,7 @@ def later(workspace: Workspace, by: timedelta) -> None:
     workspace.clock.advance(by)
 
 
-def test_more_expected_value_wins_between_equals(tmp_path: Path) -> None:
+def test_at_equal_priority_the_higher_expected_value_wins(tmp_path: Path) -> None:
     """Both have priority 50; the policy expects 2 of the one and 3 of the other."""
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins/valued.py").write_text(POLICY)

@@ -70,7 +70,7 @@ def states(workspace: Workspace) -> list[tuple[str, str]]:
         return [(one.customer_id, one.state) for one in double_opt_in.unconfirmed_requests(connection)]
 
 
-def test_a_yes_waits_is_asked_about_once_and_counts_when_confirmed(workspace: Workspace) -> None:
+def test_a_consent_is_asked_about_once_and_counts_when_confirmed(workspace: Workspace) -> None:
     say_yes(workspace, ("new1", "new1@toy.example"))
     with workspace.store.reading() as connection:
         assert consent.latest_record(connection, "new1", "email", "promotions") is None
@@ -101,14 +101,14 @@ def test_two_ids_with_one_address_are_asked_once_and_both_confirmed(workspace: W
     assert [one.customer_id for one in found] == ["new1", "new2"]
 
 
-def test_topics_without_it_count_at_once(workspace: Workspace) -> None:
+def test_consent_for_a_topic_without_double_opt_in_counts_at_once(workspace: Workspace) -> None:
     say_yes(workspace, ("new1", "new1@toy.example"), topic="service")
     assert states(workspace) == []
     with workspace.store.reading() as connection:
         assert consent.latest_record(connection, "new1", "email", "service") is not None
 
 
-def test_an_address_that_is_suppressed_is_not_asked_and_not_forgotten(workspace: Workspace) -> None:
+def test_a_suppressed_address_is_not_asked_and_its_request_stays_pending(workspace: Workspace) -> None:
     say_yes(workspace, ("new1", "dead@toy.example"))
     with workspace.store.transaction() as connection:
         consent.suppress(
@@ -158,7 +158,7 @@ def post(shop: Shop, *events: dict[str, object]) -> httpx.Response:
     return shop.client.post("/events", json={"events": list(events)}, headers={"Authorization": f"Bearer {KEY}"})
 
 
-def test_an_event_is_asked_about_and_its_link_confirms_on_the_button_alone(shop: Shop) -> None:
+def test_a_consent_event_is_confirmed_by_the_button_and_not_by_opening_the_link(shop: Shop) -> None:
     yes = event("new1", address="New1@Toy.example", source="pop-up")
     assert post(shop, yes).json()["accepted"] == 1
     assert post(shop, yes).json()["repeated"] == 1

@@ -89,7 +89,7 @@ def test_a_request_may_be_released_in_advance(toy: Workspace) -> None:
     assert start(toy, "2", released_by="dana").state is RunState.SENDING
 
 
-def test_half_of_the_usual_time_later_it_is_no_repeat(toy: Workspace) -> None:
+def test_a_run_after_half_the_usual_interval_is_not_a_repeat(toy: Workspace) -> None:
     start(toy, "1")
     deliver(toy)
     later(toy, timedelta(hours=11, minutes=59))
@@ -98,7 +98,7 @@ def test_half_of_the_usual_time_later_it_is_no_repeat(toy: Workspace) -> None:
     assert start(toy, "3").state is RunState.SENDING
 
 
-def test_the_usual_time_is_that_of_the_runs_themselves(toy: Workspace) -> None:
+def test_the_usual_interval_is_measured_between_runs(toy: Workspace) -> None:
     """Due at 9, 11 and 13 o'clock: half of two hours."""
     for hour in (0, 2, 4):
         start(toy, f"2026-03-30T{hour:02}:00", kind=RunKind.SCHEDULE, released_by="x")
@@ -110,7 +110,7 @@ def test_the_usual_time_is_that_of_the_runs_themselves(toy: Workspace) -> None:
     assert start(toy, "more").hold is not None
 
 
-def test_re_entry_makes_the_repeat_guard_needless(tmp_path: Path) -> None:
+def test_the_repeat_guard_does_not_hold_a_campaign_with_re_entry(tmp_path: Path) -> None:
     with toy_project(tmp_path, campaign=CAMPAIGN + "reentry: after 1d\n", config=CONFIG + STRICT) as toy:
         launch(toy, "toy", by="test", audience=None)
         start(toy, "1")
@@ -153,7 +153,7 @@ def test_an_unusually_large_audience_is_held(toy: Workspace, sizes: tuple[int, .
     assert (guards.too_large(toy, "toy", 6) is not None) == held
 
 
-def test_a_large_audience_says_what_was_usual(toy: Workspace) -> None:
+def test_a_hold_for_a_large_audience_names_the_usual_size(toy: Workspace) -> None:
     history(toy, 1, 1, 2)
     held = start(toy, "1")
     assert held.hold is not None
@@ -165,7 +165,7 @@ def test_a_large_audience_says_what_was_usual(toy: Workspace) -> None:
     assert go_on(toy, held.id).state is RunState.SENDING
 
 
-def test_old_data_holds_a_run_and_new_data_lets_it_go(tmp_path: Path) -> None:
+def test_stale_data_holds_a_run_until_new_data_arrives(tmp_path: Path) -> None:
     """The newest purchase before 9:00 on 30 March is c1's of the 20th."""
     with toy_project(tmp_path, config=CONFIG + FRESH) as toy:
         launch(toy, "toy", by="test", audience=None)
@@ -230,7 +230,7 @@ def test_a_campaign_may_have_its_own_limit_and_only_what_it_looks_at_counts(tmp_
         ("everyone", set()),
     ],
 )
-def test_what_a_campaign_looks_at(tmp_path: Path, audience: str, types: set[str]) -> None:
+def test_the_event_types_that_a_campaign_depends_on(tmp_path: Path, audience: str, types: set[str]) -> None:
     plain = "name: toy\ntopic: promotions\nschedule: {every: day 09:00}\nsend: {channels: [email], template: toy}\n"
     with toy_project(tmp_path, campaign=f"{plain}audience: {audience}\n") as toy:
         campaign = toy.project.campaigns["toy"].campaign
@@ -238,7 +238,7 @@ def test_what_a_campaign_looks_at(tmp_path: Path, audience: str, types: set[str]
         assert guards.looks_at(campaign, toy.project) == types
 
 
-def test_what_was_claimed_is_there_whatever_holds_it(toy: Workspace) -> None:
+def test_a_held_run_stays_claimed(toy: Workspace) -> None:
     start(toy, "1")
     held = start(toy, "2")
     with toy.store.reading() as connection:

@@ -214,7 +214,7 @@ def may_get(workspace: Workspace) -> bool:
         return not consent.suppressed(connection, ["ana@X.example"], "email", "promotions")
 
 
-def test_a_yes_that_the_shop_takes_back_counts_for_every_id_of_the_address(workspace: Workspace) -> None:
+def test_a_consent_that_the_shop_withdraws_is_withdrawn_for_every_id_of_the_address(workspace: Workspace) -> None:
     import_shop(workspace, a1="yes", a2="yes")
     assert may_get(workspace)
     import_shop(workspace, a1="yes", a2="no")
@@ -223,13 +223,13 @@ def test_a_yes_that_the_shop_takes_back_counts_for_every_id_of_the_address(works
     assert may_get(workspace)
 
 
-def test_a_first_no_of_the_shop_is_about_that_id_alone(workspace: Workspace) -> None:
+def test_a_refusal_without_an_earlier_consent_applies_to_one_id(workspace: Workspace) -> None:
     """A guest's order says no for whoever never ticked the box; it is no withdrawal."""
     import_shop(workspace, a1="yes", a2="no")
     assert may_get(workspace)
 
 
-def test_an_import_does_not_take_back_a_persons_own_no(workspace: Workspace) -> None:
+def test_an_import_does_not_override_a_persons_own_refusal(workspace: Workspace) -> None:
     import_shop(workspace, a1="yes", a2="yes")
     withdraw(workspace, "a1", "ana@x.example")
     import_shop(workspace, a1="yes", a2="yes", a3="yes")

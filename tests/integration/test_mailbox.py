@@ -103,13 +103,13 @@ def test_unsubscribing_by_mail(toy: Workspace) -> None:
 
 
 @pytest.mark.parametrize("purpose", ["open", "click", "preferences", "confirm", "bounce"])
-def test_a_token_for_another_purpose_is_nothing(toy: Workspace, purpose: str) -> None:
+def test_a_token_for_another_purpose_is_ignored(toy: Workspace, purpose: str) -> None:
     message, _ = message_to(toy, "ana")
     put(toy, "1", f"Subject: unsubscribe {sign(toy.store.secret, purpose, message)}\n\n")
     assert read_mailbox(toy) == MailCounts(mails=1, unknown=1)
 
 
-def test_what_is_not_about_us_stays_to_be_looked_at(toy: Workspace) -> None:
+def test_unrelated_mail_stays_unread(toy: Workspace) -> None:
     put(toy, "1", "Subject: A question\n\nWhere is my order?\n")
     put(toy, "2", bounce("f" * 32, "5.1.1"))
     put(toy, "3", "Content-Type: multipart/report; boundary=b\n\n" + "--b\n\nx\n" * 300 + "--b--\n")

@@ -183,7 +183,7 @@ def test_a_plain_list(workspace: Workspace) -> None:
     }
 
 
-def test_a_withdrawal_of_nobody_we_know_waits_for_them(workspace: Workspace) -> None:
+def test_a_withdrawal_of_an_unknown_address_is_kept_for_later_customers(workspace: Workspace) -> None:
     text = "address,channel,granted,at\nlater@x.example,email,no,2025-01-01\nlater@x.example,email,yes,2024-01-01\n"
     report = take(workspace, "consents", text, topics=["promotions"])
     assert report.quarantined == 1
@@ -305,7 +305,7 @@ messages again.
   if there is none: automation migrate --nothing-to-import --by NAME --because TEXT"""
 
 
-def test_a_launch_is_refused_with_both_ways_out(live: Workspace) -> None:
+def test_a_launch_without_a_suppression_list_is_refused_with_both_remedies(live: Workspace) -> None:
     with pytest.raises(AutomationError) as refused:
         launch(live, "hello", by="ana", audience=None)
     assert str(refused.value) == REFUSAL
@@ -319,7 +319,7 @@ def test_a_launch_is_refused_with_both_ways_out(live: Workspace) -> None:
         lambda workspace: take(workspace, "suppressions", "address\n"),
     ],
 )
-def test_either_way_lets_it_go_on(live: Workspace, move: Callable[[Workspace], object]) -> None:
+def test_an_import_or_a_confirmation_allows_the_launch(live: Workspace, move: Callable[[Workspace], object]) -> None:
     move(live)
     assert launch(live, "hello", by="ana", audience=None) == 1
 

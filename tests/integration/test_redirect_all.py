@@ -65,7 +65,7 @@ def test_under_redirect_all_no_customer_gets_anything(redirected: Workspace) -> 
     assert real not in first.as_string()  # the tester's click says nothing about Ana
 
 
-def test_nothing_of_a_redirected_run_counts(redirected: Workspace) -> None:
+def test_a_redirected_run_counts_for_no_cap_and_no_re_entry(redirected: Workspace) -> None:
     """Neither the cap nor re-entry: once redirecting ends, everybody still gets the real message."""
     start(redirected)
     deliver(redirected)

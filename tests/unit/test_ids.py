@@ -42,7 +42,7 @@ def finalised(state: int) -> int:
     return state ^ state >> 33
 
 
-def test_the_reading_of_the_paper_is_the_paper_s() -> None:
+def test_fnv_1a_has_its_published_values() -> None:
     """Published values of 64-bit FNV-1a."""
     assert fnv_1a(b"") == 0xCBF29CE484222325
     assert fnv_1a(b"a") == 0xAF63DC4C8601EC8C

@@ -15,7 +15,7 @@ from automation.testing.toy_shop import TOY_AS_OF
 # Unsubscribing
 
 
-def test_looking_never_unsubscribes(shop: Shop) -> None:
+def test_opening_the_link_never_unsubscribes(shop: Shop) -> None:
     path = f"/u/{shop.token('unsubscribe')}"
     for method in ("GET", "HEAD", "GET"):
         assert shop.client.request(method, path).status_code == 200
@@ -64,7 +64,7 @@ def test_a_post_unsubscribes(shop: Shop, content: str, kind: str, method: str) -
     assert event.get("client") == (None if method == "one click" else "browser")
 
 
-def test_a_scanner_that_presses_the_button_is_obeyed_and_named(shop: Shop) -> None:
+def test_a_scanner_that_posts_the_unsubscribe_is_obeyed_and_recorded(shop: Shop) -> None:
     shop.client.post(f"/u/{shop.token('unsubscribe')}", headers={"User-Agent": "Barracuda Sentinel (EE)"})
     assert shop.words() == {"email.promotions": 0}
     assert [(event["client"], event["why"]) for event in shop.events()] == [("scanner", "scanner")]
@@ -116,7 +116,7 @@ def test_the_preference_centre_shows_what_holds_and_saves_what_was_ticked(shop: 
     assert Counter(event["type"] for event in shop.events()) == {"unsubscribe": 2, "consent_given": 1}
 
 
-def test_who_comes_back_is_sent_to_again(shop: Shop) -> None:
+def test_resubscribing_lifts_the_unsubscribe(shop: Shop) -> None:
     shop.client.post(f"/u/{shop.token('unsubscribe')}")
     shop.move(timedelta(days=1))
     path = f"/p/{shop.token('preferences')}"
@@ -127,7 +127,7 @@ def test_who_comes_back_is_sent_to_again(shop: Shop) -> None:
     assert shop.rows("SELECT * FROM suppression") == []
 
 
-def test_nothing_at_all_ends_marketing_and_keeps_service(shop: Shop) -> None:
+def test_choosing_nothing_ends_marketing_and_keeps_service(shop: Shop) -> None:
     shop.client.post(f"/p/{shop.token('preferences')}", data={"nothing": "yes", "yes": "email.promotions"})
     assert shop.words() == {"email.promotions": 0, "email.news_letter": 0}
     assert ("yes", "email.service", True) in Fields(shop.client.get(f"/p/{shop.token('preferences')}").text).fields
@@ -137,7 +137,7 @@ def test_nothing_at_all_ends_marketing_and_keeps_service(shop: Shop) -> None:
     "form",
     ["yes=sms.promotions&shown=sms.promotions", "shown=email.nothing&yes=email.nothing", "x=1", "yes=&shown=", ""],
 )
-def test_what_was_not_offered_can_t_be_ticked(shop: Shop, form: str) -> None:
+def test_a_topic_that_the_page_did_not_offer_is_refused(shop: Shop, form: str) -> None:
     kind = {"Content-Type": "application/x-www-form-urlencoded"}
     assert shop.client.post(f"/p/{shop.token('preferences')}", content=form, headers=kind).status_code == 200
     assert shop.words() == {"email.promotions": 1}
@@ -145,7 +145,7 @@ def test_what_was_not_offered_can_t_be_ticked(shop: Shop, form: str) -> None:
 
 
 @pytest.mark.parametrize("form", [b"yes=%ff", b"\xff", b"&".join([b"a=b"] * 1_001)])
-def test_a_form_that_is_none_is_refused(shop: Shop, form: bytes) -> None:
+def test_a_malformed_form_is_refused(shop: Shop, form: bytes) -> None:
     assert shop.client.post(f"/p/{shop.token('preferences')}", content=form).status_code == 400
 
 

@@ -84,7 +84,7 @@ def test_each_wrong_event_is_named_and_the_others_are_taken(shop: Shop) -> None:
         (json.dumps({"events": [0] * 1_001}).encode(), "at most 1,000 events in one batch"),
     ],
 )
-def test_what_is_no_batch_is_refused_whole(shop: Shop, body: bytes, what: str) -> None:
+def test_a_body_that_is_not_a_batch_is_refused_as_a_whole(shop: Shop, body: bytes, what: str) -> None:
     answer = shop.client.post("/events", content=body, headers=AUTHORIZED)
     assert answer.status_code == 400
     assert answer.json().get("error", "").startswith(what)
@@ -95,7 +95,7 @@ def test_what_is_no_batch_is_refused_whole(shop: Shop, body: bytes, what: str) -
     "header",
     ["", KEY, f"Basic {KEY}", f"Bearer {KEY[:-1]}", f"Bearer {KEY}x", "Bearer", "Bearer \xff", f"Bearer {KEY.upper()}"],
 )
-def test_without_the_key_nothing_is_taken(shop: Shop, header: str) -> None:
+def test_without_the_api_key_no_event_is_accepted(shop: Shop, header: str) -> None:
     answer = shop.client.post(
         "/events", json={"events": [EVENT]}, headers=[(b"Authorization", header.encode("latin-1"))]
     )
@@ -112,7 +112,7 @@ def test_a_body_that_is_too_long_is_refused(shop: Shop) -> None:
     assert shop.words() == {"email.promotions": 1}
 
 
-def test_attributes_that_don_t_fit_their_column_keep_nothing_out(shop: Shop) -> None:
+def test_an_attribute_of_another_type_does_not_block_its_event(shop: Shop) -> None:
     shop.post({**EVENT, "attributes": {"size": 42.0, "colour": "red", "mixed": True}})
     warehouse = shop.workspace.warehouse()
     flush_events(shop.workspace, warehouse)

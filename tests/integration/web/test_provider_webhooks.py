@@ -146,7 +146,7 @@ def test_a_subscription_to_our_topic_is_confirmed(amazon: Amazon) -> None:
         {"SigningCertURL": "https://169.254.169.254/x.pem"},
     ],
 )
-def test_what_amazon_did_not_sign_is_refused(shop: Shop, amazon: Amazon, fields: dict[str, str]) -> None:
+def test_a_notification_not_signed_by_amazon_is_refused(shop: Shop, amazon: Amazon, fields: dict[str, str]) -> None:
     message = ses_message(shop, eventType="Complaint")
     assert amazon.call("Notification", Message=message, **fields).status_code == 401
     assert types(shop) == []

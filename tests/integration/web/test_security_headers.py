@@ -67,7 +67,7 @@ def test_a_page_comes_in_the_recipient_s_language_and_runs_nothing(shop: Shop) -
     assert "ana@example.com" not in answer.text
 
 
-def test_nobody_decides_what_a_page_shows_but_the_shop(shop: Shop) -> None:
+def test_request_headers_do_not_change_what_a_page_shows(shop: Shop) -> None:
     hostile = {
         "Host": "evil.example", "X-Forwarded-For": "1.2.3.4", "X-Forwarded-Host": "evil.example",
         "X-Forwarded-Proto": "javascript", "Forwarded": "for=evil", "Accept-Language": "<script>", "Cookie": "a=b",
@@ -109,7 +109,7 @@ def test_a_busy_store_answers_with_retry_after(shop: Shop, monkeypatch: pytest.M
     assert shop.words() == {"email.promotions": 1}
 
 
-def test_pages_that_were_broken_while_it_runs_stay_as_they_were(shop: Shop) -> None:
+def test_a_page_text_broken_while_the_app_runs_keeps_its_last_valid_form(shop: Shop) -> None:
     path = f"/u/{shop.token('unsubscribe')}"
     folder = shop.workspace.project.root / "templates" / "web"
     folder.mkdir()

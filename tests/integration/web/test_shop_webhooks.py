@@ -154,7 +154,7 @@ def test_woocommerce(shop: Shop) -> None:
     ]
 
 
-def test_what_is_not_set_up_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_webhook_that_is_not_configured_does_not_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHOP_KEY", KEY)
     with serving(sent(tmp_path)) as shop:
         answers = [shop.client.post(f"/webhooks/{name}") for name in ("shopify", "ses", "twilio", "twilio/inbound")]

@@ -56,7 +56,7 @@ def test_an_open_is_counted_once_a_second(shop: Shop) -> None:
     assert [event["type"] for event in shop.events()] == ["email_open", "email_open"]
 
 
-def test_machines_are_kept_apart_and_no_rule_counts_them(shop: Shop) -> None:
+def test_bot_opens_and_clicks_are_separate_events_that_no_rule_counts(shop: Shop) -> None:
     path = f"/o/{shop.token('open')}"
     for user_agent in ("Mozilla/5.0", "curl/8", ""):
         shop.move(timedelta(seconds=1))
@@ -71,7 +71,7 @@ def test_machines_are_kept_apart_and_no_rule_counts_them(shop: Shop) -> None:
     ]
 
 
-def test_who_follows_every_link_at_once_is_a_machine_from_the_first(shop: Shop) -> None:
+def test_following_every_link_at_once_is_a_bot_from_the_first_click(shop: Shop) -> None:
     for link in range(3):
         shop.client.get(f"/c/{shop.token('click', link=link)}")
     assert [(event["type"], event.get("why")) for event in shop.events()] == [("machine_click", "many_links")] * 3
@@ -80,13 +80,13 @@ def test_who_follows_every_link_at_once_is_a_machine_from_the_first(shop: Shop) 
     assert shop.events()[-1]["type"] == "email_click"
 
 
-def test_clicks_within_seconds_of_sending_are_a_machine_s(shop: Shop) -> None:
+def test_clicks_within_seconds_of_sending_are_a_bot_s(shop: Shop) -> None:
     shop.move(-timedelta(seconds=55))
     shop.client.get(f"/c/{shop.token('click')}")
     assert [(event["type"], event["why"]) for event in shop.events()] == [("machine_click", "too_soon")]
 
 
-def test_links_lead_home_where_the_message_is_gone_or_has_no_such_link(shop: Shop) -> None:
+def test_links_of_unknown_messages_lead_to_the_shop(shop: Shop) -> None:
     unknown = sign(shop.workspace.store.secret, "click", f"{'0' * 32}.0")
     for token in (unknown, shop.token("click", link=99)):
         answer = shop.client.get(f"/c/{token}")
@@ -101,7 +101,7 @@ def test_links_lead_home_where_the_message_is_gone_or_has_no_such_link(shop: Sho
     assert len(shop.events()) == before
 
 
-def test_what_was_seen_reaches_the_warehouse_with_its_attributes(shop: Shop) -> None:
+def test_tracked_events_reach_the_warehouse_with_their_attributes(shop: Shop) -> None:
     shop.client.get(f"/c/{shop.token('click', link=1)}")
     shop.client.get(f"/o/{shop.token('open')}", headers={"User-Agent": "curl/8"})
     warehouse = shop.workspace.warehouse()
@@ -116,7 +116,7 @@ def test_what_was_seen_reaches_the_warehouse_with_its_attributes(shop: Shop) -> 
     ]
 
 
-def test_what_was_sent_has_the_links_that_are_served(shop: Shop) -> None:
+def test_sent_messages_have_the_links_that_are_served(shop: Shop) -> None:
     outbox = shop.workspace.project.root / "var" / "outbox" / "new"
     for message in shop.messages:
         (file,) = outbox.glob(f"{message.id}.*")

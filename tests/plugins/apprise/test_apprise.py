@@ -52,14 +52,14 @@ def test_what_arrives() -> None:
 
 
 @pytest.mark.parametrize("act", [reply(500), reply(400), reply(429), Fault.RESET, Fault.CLOSE])
-def test_a_no_may_still_have_arrived(act: Act) -> None:
+def test_a_failure_that_apprise_reports_is_ambiguous(act: Act) -> None:
     with http_server(Service(lambda call: act)) as port:
         answer, handed_over = one(channel(f"json://127.0.0.1:{port}/"), "C1042")
     assert (answer.verdict, handed_over) == (Verdict.AMBIGUOUS, True)
     assert answer.detail == "Apprise reports failure; the message may have arrived"
 
 
-def test_no_connection_is_a_no_like_any_other() -> None:
+def test_a_refused_connection_is_ambiguous_too() -> None:
     assert one(channel(f"json://127.0.0.1:{refused_port()}/"), "C1042")[0].verdict is Verdict.AMBIGUOUS
 
 

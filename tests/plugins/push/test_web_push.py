@@ -185,6 +185,6 @@ def test_one_dead_browser_does_not_touch_the_others() -> None:
 
 
 @pytest.mark.parametrize("key", ["", "short", "*" * 43, "-----BEGIN PRIVATE KEY-----", "A" * 43, "_" * 42 + "8"])
-def test_a_key_that_is_none(key: str) -> None:
+def test_an_invalid_key_is_refused(key: str) -> None:
     with pytest.raises(ValueError, match="not a VAPID private key"):
         channel(private_key=Secret(key))

@@ -215,12 +215,12 @@ SOON = {"Date": format_datetime(EXAMPLE.sent_at + timedelta(minutes=1))}
 ELSE = entry("another text")
 
 
-def test_it_is_sent_when_the_list_holds_it() -> None:
+def test_a_message_found_in_the_list_is_sent() -> None:
     (found,) = asked(listed([ELSE, entry(f"Sent from your trial account - {EXAMPLE.text.strip()}")], **LATER))
     assert (found.verdict, found.provider_id, found.id) == (Verdict.SENT, "SM7", EXAMPLE.id)
 
 
-def test_what_the_list_says_has_failed_has_failed() -> None:
+def test_a_message_that_the_list_shows_as_failed_has_failed() -> None:
     gone = entry(EXAMPLE.text.strip(), status="failed", error_code=30005, error_message="unknown handset")
     (found,) = asked(listed([gone], **LATER))
     assert (found.verdict, found.detail) == (Verdict.FAILED, "30005 unknown handset")
@@ -229,7 +229,7 @@ def test_what_the_list_says_has_failed_has_failed() -> None:
 @pytest.mark.parametrize(
     "entries", [[], [entry(EXAMPLE.text.strip(), timedelta(days=-1))]], ids=["none", "yesterday's"]
 )
-def test_it_was_never_taken_when_the_list_lacks_it_after_two_minutes(entries: list[dict[str, Any]]) -> None:
+def test_a_message_missing_from_the_list_after_two_minutes_is_retried(entries: list[dict[str, Any]]) -> None:
     (found,) = asked(listed(entries, **LATER))
     assert (found.verdict, found.detail) == (Verdict.RETRY, "Twilio did not receive the message")
     assert asked(listed(entries, **SOON)) == []
@@ -241,11 +241,11 @@ def test_it_was_never_taken_when_the_list_lacks_it_after_two_minutes(entries: li
     [reply(503), reply(401, {"code": 20003}), reply(200, b"hello", LATER), reply(200, {"messages": 1}, LATER)],
     ids=["unavailable", "credentials", "no JSON", "no list"],
 )
-def test_an_answer_that_is_no_list_says_nothing(act: Act) -> None:
+def test_an_invalid_list_resolves_nothing(act: Act) -> None:
     assert asked(lambda call: act) == []
 
 
-def test_a_full_list_without_it_says_nothing() -> None:
+def test_a_full_list_without_the_message_resolves_nothing() -> None:
     assert asked(listed([entry("another text", timedelta(days=-1))] * 50, **LATER)) == []
 
 
@@ -254,5 +254,5 @@ def test_a_full_list_without_it_says_nothing() -> None:
     [ELSE, entry("Hello", timedelta(minutes=-30)), entry("Hello", timedelta(hours=2)), {"body": "Hello"}],
     ids=["rewritten", "our clock is ahead", "our clock is behind", "without a time"],
 )
-def test_another_text_of_that_time_says_nothing_since_it_may_be_this_one(one: dict[str, Any]) -> None:
+def test_another_text_at_the_same_time_resolves_nothing(one: dict[str, Any]) -> None:
     assert asked(listed([one], **LATER)) == []

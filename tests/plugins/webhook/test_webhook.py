@@ -162,7 +162,7 @@ def test_the_same_id_for_every_attempt() -> None:
         ({"X": Secret("a\nb")}, "a header value must be one line of ASCII"),
     ],
 )
-def test_headers_that_are_none(headers: dict[str, Secret], what: str) -> None:
+def test_invalid_headers_are_refused(headers: dict[str, Secret], what: str) -> None:
     with pytest.raises(ValueError, match=what):
         channel(1, headers=headers)
 
@@ -172,7 +172,7 @@ def test_what_is_too_long() -> None:
 
 
 @pytest.mark.parametrize("secret", ["", "whsec_", "whsec_AAAA", "whsec_*", "password", "whsec_" + "A" * 100])
-def test_a_secret_that_is_none(secret: str) -> None:
+def test_an_invalid_secret_is_refused(secret: str) -> None:
     with pytest.raises(ValueError, match="not a webhook secret; expected whsec_ and 24 to 64 bytes") as raised:
         channel(1, secret=Secret(secret))
     assert len(secret) < 8 or secret not in str(raised.value)

@@ -89,7 +89,7 @@ def test_import_needs_a_mapping(run: Run) -> None:
     )
 
 
-def test_a_customers_own_no_outranks_a_later_import(filled: Run, root: Path) -> None:
+def test_a_customers_own_refusal_outranks_a_later_import(filled: Run, root: Path) -> None:
     from datetime import UTC, datetime
 
     from automation.store.people import consent
@@ -106,7 +106,7 @@ def test_a_customers_own_no_outranks_a_later_import(filled: Run, root: Path) -> 
     assert outcomes["selected"] == 19
 
 
-def test_a_no_in_the_same_source_takes_its_yes_back(filled: Run, root: Path) -> None:
+def test_a_refusal_from_the_same_source_withdraws_its_consent(filled: Run, root: Path) -> None:
     (root / "mapping.yaml").write_text(MAPPING.replace("granted", "refused"))
     filled("import", "customers", "customers.csv", "--mapping", "mapping.yaml")
     assert "selected" not in {o["reason"] for o in filled("plan", "hello")["outcomes"]}

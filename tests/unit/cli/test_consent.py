@@ -62,7 +62,7 @@ def form(arguments: tuple[str, ...]) -> str:
     return long if long in JSON_OUTPUT else " ".join(words[:2])
 
 
-def test_a_word_by_hand_holds_for_every_id_of_the_address_and_is_proven(run: Run) -> None:
+def test_a_consent_set_by_hand_holds_for_every_id_of_the_address_and_is_recorded(run: Run) -> None:
     granted = run("consent", "grant", "ANA@xn--bcher-kva.example", "--topic", "promotions", "--source", "phone, 3 May",
                   "--text-version", "2026-05")  # fmt: skip
     assert granted == {"customers": ["c1", "c2"], "channel": "email", "topics": ["promotions"], "granted": True,
@@ -140,11 +140,11 @@ def test_nothing_waits_without_double_opt_in(run: Run) -> None:
          "mailchimp: there is no such mapping file; presets: shopify, woocommerce, klaviyo, braze, plain"),
     ],
 )  # fmt: skip
-def test_what_is_missing_is_said(run: Run, arguments: list[str], told: str) -> None:
+def test_a_wrong_argument_is_explained(run: Run, arguments: list[str], told: str) -> None:
     assert told in run("consent", *arguments, ends=2)["error"]["message"]
 
 
-def test_nobody_is_said_to_be_nobody(run: Run) -> None:
+def test_an_unknown_address_is_an_error_that_says_so(run: Run) -> None:
     message = run("consent", "show", "eve@x.example", ends=1)["error"]["message"]
     assert message.startswith("there is no customer with the id or address 'eve@x.example', and nothing is on record")
 
@@ -155,7 +155,7 @@ def test_a_stranger_on_the_list_is_shown_to_a_program_with_every_key(run: Run) -
     assert (found["customer_id"], [moment["what"] for moment in found["timeline"]]) == (None, ["suppressed"])
 
 
-def test_it_is_readable(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_view_of_a_customer_is_readable(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     run("consent", "suppressions", "add", "ben@x.example", "--reason", "complaint", "--source", "by phone")
     assert main(["consent", "show", "c3"]) == 0
     told = capsys.readouterr().out

@@ -50,7 +50,7 @@ def test_an_error_that_names_its_command_names_no_second_one(
     )
 
 
-def test_what_nobody_expected_is_kept_in_the_projects_logs(
+def test_an_unexpected_error_is_kept_in_the_projects_logs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = write_project(tmp_path)
@@ -68,7 +68,7 @@ def test_what_nobody_expected_is_kept_in_the_projects_logs(
     assert "Traceback" in file.read_text()
 
 
-def test_what_nobody_expected_is_kept_elsewhere_where_the_project_takes_no_writes(
+def test_an_unexpected_error_is_kept_elsewhere_where_the_project_is_read_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = write_project(tmp_path / "shop")

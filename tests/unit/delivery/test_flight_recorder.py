@@ -24,7 +24,7 @@ def written(tmp_path: Path) -> Recorder:
     return Recorder(tmp_path / "workers" / "7.log")
 
 
-def test_an_answer_a_doubt_and_what_never_left_are_told_apart(written: Recorder) -> None:
+def test_answered_ambiguous_and_unsent_messages_are_told_apart(written: Recorder) -> None:
     asked = timedelta(seconds=90)
     refused = Receipt("c", 2, Verdict.RETRY, "450 ä later", "x1", asked, "hard_bounce")
     for one in (message("a"), message("b"), message("c", 2)):

@@ -79,7 +79,7 @@ def account(toy: Workspace, run_id: int) -> Account:
     return found
 
 
-def test_a_living_process_is_ended_first_and_its_record_believed(toy: Workspace) -> None:
+def test_a_living_worker_is_killed_first_and_its_record_used(toy: Workspace) -> None:
     with with_granted_messages(toy) as (run_id, process):
         assert recover_all(toy) == 5
         assert process.wait(60) == -9
@@ -96,9 +96,7 @@ def test_a_process_that_is_dead_already(toy: Workspace) -> None:
     assert account(toy, run_id) == Account(audience=6, unreachable=1, sent=1, ambiguous=1, queued=3)
 
 
-def test_a_process_that_only_has_the_number_is_left_alone_and_nothing_is_certain(
-    toy: Workspace, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_process_with_the_workers_pid_is_left_alone(toy: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("automation.delivery.recovery.MAY_FINISH", 0.1)
     with with_granted_messages(toy, pid_started="12345") as (run_id, process):
         recover_all(toy)
@@ -107,7 +105,9 @@ def test_a_process_that_only_has_the_number_is_left_alone_and_nothing_is_certain
 
 
 @pytest.mark.parametrize("differing", [{"boot_id": "before the machine started"}, {"host": "another-machine"}])
-def test_a_record_from_another_life_of_the_machine_is_not_believed(toy: Workspace, differing: dict[str, str]) -> None:
+def test_a_record_from_before_a_reboot_or_another_machine_is_not_used(
+    toy: Workspace, differing: dict[str, str]
+) -> None:
     with with_granted_messages(toy, **differing) as (run_id, process):
         recover_all(toy)
         assert process.poll() is None

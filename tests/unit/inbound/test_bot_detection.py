@@ -30,7 +30,7 @@ LATER = timedelta(minutes=3)
         (YAHOO, "yahoo_image_proxy"),
     ],
 )
-def test_people(user_agent: str, client: str) -> None:
+def test_mail_clients_and_browsers_are_not_bots(user_agent: str, client: str) -> None:
     assert detect_bot(TrackedRequest("open", "GET", user_agent, LATER)) == BotVerdict("", client)
 
 
@@ -53,7 +53,7 @@ def test_people(user_agent: str, client: str) -> None:
         ("Scanner" + "x" * 10_000 + " proofpoint", ""),  # only the beginning is looked at
     ],
 )
-def test_machines_by_their_name(user_agent: str, why: str) -> None:
+def test_bots_are_recognised_by_user_agent(user_agent: str, why: str) -> None:
     assert detect_bot(TrackedRequest("click", "GET", user_agent, LATER)).why == why
 
 
@@ -77,7 +77,7 @@ PERSON = TrackedRequest("click", "GET", FIREFOX, LATER)
         (replace(PERSON, method="HEAD", user_agent="curl/8", links=9), "head_request"),  # the first that holds
     ],
 )
-def test_machines_by_what_they_do(hit: TrackedRequest, why: str) -> None:
+def test_bots_are_recognised_by_behaviour(hit: TrackedRequest, why: str) -> None:
     judged = detect_bot(hit)
     assert judged.why == why
     assert judged.is_bot is bool(why)

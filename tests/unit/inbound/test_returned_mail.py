@@ -158,11 +158,11 @@ def test_unsubscribing_by_mail(subject: str) -> None:
 @pytest.mark.parametrize(
     "subject", ["unsubscribe", "unsubscribe me", f"Re: unsubscribe {TOKEN}", f"unsubscribe {TOKEN} {TOKEN}", "Hello"]
 )
-def test_other_mail_is_none_of_it(subject: str) -> None:
+def test_other_mail_is_not_a_report(subject: str) -> None:
     assert parse_mail(f"From: ana@example.org\nSubject: {subject}\n\nunsubscribe {TOKEN}\n".encode()) is None
 
 
-def test_an_out_of_office_note_is_none_of_it() -> None:
+def test_an_out_of_office_reply_is_not_a_report() -> None:
     note = (
         f"From: a@example.org\nAuto-Submitted: auto-replied\nSubject: Away\nIn-Reply-To: <{ID}@toy.example>\n\nAway\n"
     )

@@ -122,7 +122,7 @@ def test_links_agree_with_a_parser(urls: list[str], quote: str) -> None:
 
 
 @given(st.text(alphabet="<>a hrefAHREF=\"'https://x.example&;#/", max_size=200))
-def test_nothing_breaks_it(html: str) -> None:
+def test_no_markup_breaks_the_link_finder(html: str) -> None:
     made = tracked(html, html)
     assert made == tracked(html, html)
     assert links(body(made.html, made.text), BASE) == []

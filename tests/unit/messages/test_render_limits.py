@@ -80,7 +80,7 @@ def attack(source: str, **changes: Any) -> str:
         "{% debug %}",
     ],
 )
-def test_nothing_is_reached(source: str) -> None:
+def test_hostile_expressions_are_refused(source: str) -> None:
     assert attack(source).startswith("refused: ")
 
 

@@ -109,7 +109,7 @@ def message(store: Store, identity: str) -> tuple[str, str | None, float]:
 NOTHING: tuple[list[Any], list[Any]] = ([], [])
 
 
-def test_the_stronger_campaign_takes_a_place_that_waits(store: Store) -> None:
+def test_a_higher_priority_campaign_takes_the_slot_of_a_queued_message(store: Store) -> None:
     weak = promise(store, 1)
     found = asked(store, cap_request(rule("1 per 7d")))
     assert told(found) == NOTHING
@@ -119,12 +119,12 @@ def test_the_stronger_campaign_takes_a_place_that_waits(store: Store) -> None:
 
 
 @pytest.mark.parametrize("state", ["sending", "sent", "ambiguous"])
-def test_what_began_to_leave_keeps_its_place(store: Store, state: str) -> None:
+def test_a_message_being_sent_keeps_its_slot(store: Store, state: str) -> None:
     promise(store, -1, state=state)
     assert told(asked(store, cap_request(rule("1 per 7d")))) == ([("frequency_cap", "1 per 7d")], [])
 
 
-def test_the_weaker_campaign_loses_to_a_place_that_waits(store: Store) -> None:
+def test_a_lower_priority_campaign_loses_to_a_queued_message(store: Store) -> None:
     strong = promise(store, 1, priority=80)
     assert told(asked(store, cap_request(rule("1 per 7d")))) == ([("arbitration_lost", "news")], [])
     assert message(store, strong)[0] == "queued"
@@ -153,14 +153,14 @@ def test_a_message_waits_as_long_as_its_campaign_allows(store: Store) -> None:
         assert told(asked(store, cap_request(rule("1 per 7d"), wait=wait * DAY))) == expected
 
 
-def test_a_full_cap_without_a_rival_defers_by_the_cap(store: Store) -> None:
+def test_a_full_cap_without_competing_runs_defers_the_message(store: Store) -> None:
     promise(store, -3, state="sent")
     promise(store, -1, state="sent")
     found = asked(store, cap_request(rule("2 per 7d"), wait=5 * DAY))
     assert told(found) == ([], [("deferred_by_cap", "2 per 7d", 4.0)])
 
 
-def test_who_gives_way_waits_where_its_campaign_lets_it(store: Store) -> None:
+def test_a_displaced_message_is_deferred_where_its_campaign_allows(store: Store) -> None:
     """The winner leaves now, the other one may leave seven days later, and waits up to six days after tomorrow."""
     weak = promise(store, 1, wait=6)
     asked(store, cap_request(rule("1 per 7d")))
@@ -173,7 +173,7 @@ def test_who_gives_way_waits_where_its_campaign_lets_it(store: Store) -> None:
     assert message(store, tight)[0] == "queued"
 
 
-def test_who_gives_way_keeps_to_its_own_campaign_s_caps(store: Store) -> None:
+def test_a_displaced_message_is_deferred_by_its_own_campaigns_caps(store: Store) -> None:
     weak = promise(store, 1, wait=20)
     asked(store, cap_request(rule("1 per 7d"), others={"news": [rule("1 per 10d")]}))
     assert message(store, weak) == ("queued", "deferred_for", 10.0)
@@ -194,14 +194,14 @@ def test_the_window_is_half_open(store: Store) -> None:
     assert told(asked(store, cap_request(rule("1 per 7d")))) == NOTHING
 
 
-def test_the_least_gives_way_first_and_no_more_than_is_needed(store: Store) -> None:
+def test_the_lowest_value_is_displaced_first_and_no_more_than_is_needed(store: Store) -> None:
     keeps = promise(store, -1, campaign="sale", priority=40)
     goes = promise(store, 1, campaign="news", priority=20)
     asked(store, cap_request(rule("2 per 7d")))
     assert (message(store, keeps)[0], message(store, goes)[0]) == ("queued", "cancelled")
 
 
-def test_nobody_gives_way_where_it_would_not_be_enough(store: Store) -> None:
+def test_nothing_is_displaced_where_it_would_not_free_enough_slots(store: Store) -> None:
     promise(store, -1, state="sent")
     promise(store, -2, state="sent")
     weak = promise(store, 1)
@@ -210,7 +210,7 @@ def test_nobody_gives_way_where_it_would_not_be_enough(store: Store) -> None:
     assert message(store, weak)[0] == "queued"
 
 
-def test_one_message_given_up_may_make_room_under_several_caps(store: Store) -> None:
+def test_one_displaced_message_may_free_slots_under_several_caps(store: Store) -> None:
     goes = promise(store, 0.5, campaign="news", priority=20)
     keeps = promise(store, -3, campaign="sale", priority=30)
     found = asked(store, cap_request(rule("2 per 7d"), rule("1 per 1d")))
@@ -239,7 +239,7 @@ def test_a_cap_of_a_channel_counts_that_channel_only(store: Store) -> None:
     assert told(asked(store, cap_request(rule("1 per 7d"))))[0] == [("frequency_cap", "1 per 7d")]
 
 
-def test_a_holdout_s_place_gives_way_like_a_message(store: Store) -> None:
+def test_a_holdout_s_slot_is_displaced_like_a_message_s(store: Store) -> None:
     promise(store, 1, state=None)
     assert told(asked(store, cap_request(rule("1 per 7d")))) == NOTHING
     assert told(asked(store, cap_request(rule("1 per 7d"), priority=1))) == NOTHING  # it is gone
@@ -247,7 +247,7 @@ def test_a_holdout_s_place_gives_way_like_a_message(store: Store) -> None:
     assert told(asked(store, cap_request(rule("1 per 7d"))))[0] == [("frequency_cap", "1 per 7d")]
 
 
-def test_a_run_still_to_come_takes_its_places_already(store: Store) -> None:
+def test_an_upcoming_run_takes_its_slots_already(store: Store) -> None:
     sale = CompetingRun("sale", "news", "email", 90, NOW + DAY, pl.Series(["c1", "c7"]))
     assert told(asked(store, cap_request(rule("1 per 7d"), upcoming=[sale])))[0] == [("arbitration_lost", "sale")]
     others = CompetingRun("sale", "news", "email", 90, NOW + DAY, pl.Series(["c7"]))

@@ -80,7 +80,7 @@ def insert_message(store: Store, customer: str, *, at: datetime, campaign: str =
             insert_rows(connection, model, tuple(row), [tuple(row.values())])
 
 
-def test_marketing_needs_a_yes_and_service_only_no_no(store: Store) -> None:
+def test_marketing_needs_consent_and_service_needs_no_refusal(store: Store) -> None:
     with store.transaction() as connection:
         consent.record(
             connection, ["c2"], channel="email", topic="promotions", granted=False, at=NOW, source="unsubscribe"

@@ -72,7 +72,7 @@ def test_shows_how_a_customer_buys(workspace: Workspace) -> None:
     assert "email | promotions | yes" in text
 
 
-def test_says_what_there_is_not(workspace: Workspace) -> None:
+def test_a_customer_without_purchases_has_none_shown(workspace: Workspace) -> None:
     found = profile_of(workspace, "c00001")
     assert found.profile == {"customer_id": "c00001", "lifecycle": "never_bought", "outlier": False}
     assert "never bought" in shown(found)
@@ -102,7 +102,7 @@ def test_shows_a_suppression(workspace: Workspace) -> None:
     assert "the e-mail address is suppressed: hard_bounce" in shown(profile_of(workspace, "c00000"))
 
 
-def test_nobody_is_a_failure_that_says_what_to_do(workspace: Workspace) -> None:
+def test_an_unknown_customer_is_an_error_that_says_what_to_do(workspace: Workspace) -> None:
     with pytest.raises(
         AutomationError, match="no customer with the id or address 'eve', and nothing is on record about it; to import"
     ):

@@ -89,7 +89,7 @@ def test_everything_is_there_across_ids_and_the_newest_stands_last(workspace: Wo
     )
 
 
-def test_a_stranger_of_whom_something_is_on_record_has_a_timeline(workspace: Workspace) -> None:
+def test_an_address_without_a_customer_may_have_a_timeline(workspace: Workspace) -> None:
     with workspace.store.transaction() as connection:
         consent.suppress(connection, ["@spam.example"], channel="", reason="manual", source="ana", now=NOON)
     found = find_person(workspace, "x@Spam.example")
@@ -99,7 +99,7 @@ def test_a_stranger_of_whom_something_is_on_record_has_a_timeline(workspace: Wor
     ]
 
 
-def test_nobody_at_all_is_a_failure_that_says_what_to_do(workspace: Workspace) -> None:
+def test_an_unknown_person_is_an_error_that_says_what_to_do(workspace: Workspace) -> None:
     with pytest.raises(AutomationError, match="no customer with the id or address 'eve', and nothing is on record"):
         find_person(workspace, "eve")
 

@@ -9,7 +9,7 @@ from automation.store.ledger import decisions
 from automation.warehouse.embedded import DECISIONS
 
 
-def test_every_decision_stands_there_with_the_message_that_it_led_to(store: Store) -> None:
+def test_every_decision_is_listed_with_its_message(store: Store) -> None:
     run_id = plan_run(store, ["c1", "c2"], {"c2": "holdout"}, variant="a")
 
     with store.reading() as connection:

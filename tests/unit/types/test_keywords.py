@@ -17,13 +17,13 @@ from automation.types.keywords import is_opt_in, is_opt_out
         "afmelden",
     ],
 )  # fmt: skip
-def test_no_more(text: str) -> None:
+def test_opt_out_words(text: str) -> None:
     assert is_opt_out(text)
     assert not is_opt_in(text)
 
 
 @pytest.mark.parametrize("text", ["start", "UNSTOP", "Yes", "yes!", "opt-in", "Ja", "Sí", "start please"])
-def test_again(text: str) -> None:
+def test_opt_in_words(text: str) -> None:
     assert is_opt_in(text)
     assert not is_opt_out(text)
 
@@ -35,6 +35,6 @@ def test_again(text: str) -> None:
         "s t o p", "1",
     ],
 )  # fmt: skip
-def test_neither(text: str) -> None:
+def test_other_words_are_neither_opt_in_nor_opt_out(text: str) -> None:
     assert not is_opt_out(text)
     assert not is_opt_in(text)

@@ -29,7 +29,7 @@ def test_names() -> None:
     assert TEMPLATES.names() == ["plain", "single", "winback"]
 
 
-def test_a_template_is_all_that_it_reaches() -> None:
+def test_a_templates_files_are_all_that_it_includes() -> None:
     assert list(TEMPLATES.files_of("winback")) == [
         "layouts/base.mjml",
         "layouts/card.mjml",

@@ -59,7 +59,7 @@ def test_a_flush_has_its_rows_and_deletes_them_after_a_week(store: Store) -> Non
         ("customer_id = 'c1' AND occurred_at >= 5", "ix_inbox_customer"),
     ],
 )
-def test_what_triggers_ask_is_answered_from_an_index(store: Store, where: str, index: str) -> None:
+def test_the_events_query_of_triggers_uses_an_index(store: Store, where: str, index: str) -> None:
     with store.reading() as connection:
         plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN SELECT id FROM inbox WHERE {where}").all()
     assert index in plan[0].detail

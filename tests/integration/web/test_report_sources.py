@@ -204,7 +204,7 @@ CASES = [(name, door) for name, fact in FACTS.items() for door in fact.reports]
 
 
 @pytest.mark.parametrize(("name", "door"), CASES)
-def test_a_fact_has_the_same_consequences_through_every_door(doors: Doors, name: str, door: str) -> None:
+def test_a_report_has_the_same_consequences_from_every_source(doors: Doors, name: str, door: str) -> None:
     fact, shop, message = FACTS[name], doors.shop, doors.shop.messages[0]
     for _ in range(2):  # the same report again changes nothing
         fact.reports[door](doors)
