@@ -158,7 +158,7 @@ def _launched_run(workspace: Workspace, count: int) -> int:
     launch(workspace, "winback", by="benchmark", audience=count)
     with workspace.store.transaction() as connection:
         now = SystemClock().now()
-        launched = launches.launched(connection)["winback"]
+        launched = launches.current_launches(connection)["winback"]
         run = runs.claim(
             connection, campaign="winback", kind=RunKind.MANUAL, due_key="1", due_at=now, launch_id=launched.id, now=now
         )

@@ -101,13 +101,13 @@ def _pending(invocation: Invocation) -> None:
 
 
 def _ask(invocation: Invocation) -> None:
-    from automation.daemon.manual_run import work
+    from automation.daemon.manual_run import execute_run
     from automation.runner.double_opt_in import request_confirmations
 
     with invocation.workspace() as workspace:
         runs = request_confirmations(workspace)
         for run in runs:
-            work(workspace, run.id)
+            execute_run(workspace, run.id)
     asked = sum(run.audience or 0 for run in runs)
     shown = f"asked {format_count(asked, 'person', 'people')} to confirm" if runs else "nobody needs to be asked"
     invocation.output.show({"runs": [run.id for run in runs], "asked": asked}, Text(shown))

@@ -21,7 +21,7 @@ def release(
     Example: automation release 12
     """
     from automation.cli.run_blocks import run_blocks
-    from automation.daemon.manual_run import work
+    from automation.daemon.manual_run import execute_run
     from automation.reporting.run_status import run_status
     from automation.runner import guards
 
@@ -29,7 +29,7 @@ def release(
     with invocation.workspace() as workspace:
         guards.release(workspace, run, by=getpass.getuser())
         with invocation.output.progress("customers") as tick:
-            work(workspace, run, tick)
+            execute_run(workspace, run, tick)
         found = run_status(workspace, run)
         guards.refuse_held(found.run)
         shown = run_blocks(workspace, found)

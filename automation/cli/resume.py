@@ -44,7 +44,7 @@ def _resume(workspace: Workspace, name: str | None, channel: str | None, *, rest
     from automation.runner import backup, stopping
 
     if restored:
-        return backup.accept(workspace)
+        return backup.accept_restored_copy(workspace)
     if clock:
         return stopping.resume_after_clock_jump(workspace)
     return stopping.resume_channel(workspace, channel) if channel else stopping.resume(workspace, name)

@@ -40,9 +40,9 @@ def run(
     invocation: Invocation = context.obj
     by = getpass.getuser() if override_guards else None
     with invocation.workspace() as workspace:
-        made, new = manual_run.request(workspace, name, request, released_by=by)
+        made, new = manual_run.request_run(workspace, name, request, released_by=by)
         with invocation.output.progress("customers") as tick:
-            manual_run.work(workspace, made.id, tick)
+            manual_run.execute_run(workspace, made.id, tick)
         found = run_status(workspace, made.id)
         refuse_held(found.run)
         shown = [*test_mode(workspace.project), *run_blocks(workspace, found), *_waiting(workspace, found)]
@@ -53,11 +53,11 @@ def run(
 
 def _waiting(workspace: Workspace, found: RunStatus) -> list[Block]:
     """What happens to messages that are not due yet."""
-    from automation.daemon.lock import holder
+    from automation.daemon.lock import find_lock_holder
 
     if not found.account.queued:
         return []
-    running = holder(workspace.project.data_dir) is not None
+    running = find_lock_holder(workspace.project.data_dir) is not None
     who = "the daemon will send them" if running else "to send them: automation daemon"
     waiting = format_count(found.account.queued, "message")
     return [Text(f"{waiting} not due before {found.next_message:%Y-%m-%d %H:%M} UTC; {who}", "warning")]

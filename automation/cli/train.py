@@ -31,7 +31,7 @@ def train(
     """
     from automation.clock import monotonic
     from automation.reporting.trained_models import card_json
-    from automation.runner.training import in_order, train_models
+    from automation.runner.training import order_models, train_models
 
     invocation: Invocation = context.obj
     if list_:
@@ -39,7 +39,7 @@ def train(
         return
     started = monotonic()
     with invocation.workspace() as workspace, invocation.output.progress("models") as tick:
-        wanted = in_order(workspace, names or ())
+        wanted = order_models(workspace, names or ())
         done = iter(range(len(wanted)))
         tick("training", 0, len(wanted))
         cards = train_models(workspace, names or (), progress=lambda name: tick(name, next(done), len(wanted)))

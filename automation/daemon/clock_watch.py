@@ -46,7 +46,7 @@ class ClockWatch:
         self._from = (self._clock.now(), self._steadily())
 
 
-def follow(watch: ClockWatch, workspace: Workspace) -> bool:
+def apply_clock_watch(watch: ClockWatch, workspace: Workspace) -> bool:
     """Pause after a jump and resume after it; returns whether the schedule may continue."""
     trusted = watch.trusts()
     with workspace.store.reading() as connection:
@@ -56,7 +56,7 @@ def follow(watch: ClockWatch, workspace: Workspace) -> bool:
         watch.accept()
         trusted = True
     elif not trusted and not watch.paused:
-        pause(workspace, watch.jumped)
+        pause_everything(workspace, watch.jumped)
     elif trusted and watch.paused and paused:
         log.warning("the clock is right again")
         with workspace.store.transaction() as connection:
@@ -66,7 +66,7 @@ def follow(watch: ClockWatch, workspace: Workspace) -> bool:
     return trusted and not paused
 
 
-def pause(workspace: Workspace, jump: timedelta) -> None:
+def pause_everything(workspace: Workspace, jump: timedelta) -> None:
     """Pause everything: nothing starts, is sent or expires."""
     reason = f"the clock jumped {_way(jump)}"
     log.error("everything is paused", because=reason)

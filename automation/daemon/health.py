@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from automation.daemon.lock import holder
+from automation.daemon.lock import find_lock_holder
 
 FILE = "daemon.json"
 BEAT = timedelta(seconds=2)
@@ -66,7 +66,7 @@ class Health:
 
 def read_health(data_dir: Path, now: datetime) -> Health:
     """Whether a process holds the project's lock, and the last heartbeat."""
-    pid = holder(data_dir)
+    pid = find_lock_holder(data_dir)
     beat = _read(data_dir / FILE)
     mine = beat if pid is not None and beat is not None and beat.pid == pid else None
     responding = mine is not None and now - mine.at < _SILENT

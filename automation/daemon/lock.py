@@ -25,7 +25,7 @@ class Locked(AutomationError):
 
 
 @contextmanager
-def holding(data_dir: Path) -> Iterator[None]:
+def hold_lock(data_dir: Path) -> Iterator[None]:
     """Hold the project's lock; the kernel releases it when the process ends in any way. Raises `Locked`."""
     data_dir.mkdir(parents=True, exist_ok=True)
     file = os.open(data_dir / FILE, os.O_RDWR | os.O_CREAT, 0o644)
@@ -42,7 +42,7 @@ def holding(data_dir: Path) -> Iterator[None]:
         os.close(file)
 
 
-def holder(data_dir: Path) -> int | None:
+def find_lock_holder(data_dir: Path) -> int | None:
     """The process that holds the lock: 0 if its id can't be read, None if nobody holds it."""
     try:
         file = os.open(data_dir / FILE, os.O_RDONLY)

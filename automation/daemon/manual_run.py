@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from automation.daemon.lock import Locked, holding
+from automation.daemon.lock import Locked, hold_lock
 from automation.delivery.committer import Delivery, executor_of
 from automation.ids import new_request_id
 from automation.runner import backup
@@ -26,7 +26,7 @@ _IN_THIS_PROCESS = 2_000
 _OVER = (RunState.HELD, RunState.DONE, RunState.FAILED, RunState.STOPPED, RunState.EXPIRED)
 
 
-def request(
+def request_run(
     workspace: Workspace, campaign: str, key: str | None, *, released_by: str | None = None
 ) -> tuple[RunRow, bool]:
     """The run of this request, and whether it is new. Raises `AutomationError` if the campaign isn't launched.
@@ -34,20 +34,20 @@ def request(
     released_by: the person who releases it from every guard.
     """
     key = key or new_request_id()
-    backup.look(workspace)
+    backup.check_restored_copy(workspace)
     made = claim(workspace, campaign, Due(RunKind.MANUAL, key, workspace.clock.now()), released_by=released_by)
     if made is not None:
         return made, True
     with workspace.store.reading() as connection:
-        return schedules.run_of(connection, campaign, RunKind.MANUAL, key), False
+        return schedules.find_run(connection, campaign, RunKind.MANUAL, key), False
 
 
-def work(workspace: Workspace, run_id: int, progress: Progress = quiet) -> None:
+def execute_run(workspace: Workspace, run_id: int, progress: Progress = quiet) -> None:
     """Plan and deliver what is due now; while another process holds the lock, watch, and take over if it ends."""
     look: Progress = quiet
     while not _has_finished_for_now(workspace, run_id, look):
         try:
-            with holding(workspace.project.data_dir):
+            with hold_lock(workspace.project.data_dir):
                 _work_here(workspace, run_id, progress)
             return
         except Locked:
@@ -78,7 +78,7 @@ def _has_finished_for_now(workspace: Workspace, run_id: int, progress: Progress)
     with workspace.store.reading() as connection:
         run = runs.get(connection, run_id)
         account = ledger.account(connection, run_id)
-        due = schedules.next_of_run(connection, run_id)
+        due = schedules.next_due_of_run(connection, run_id)
     open_ = account.unplanned + account.queued + account.sending
     progress(run.state.value, account.audience - open_, account.audience)
     waits = due is not None and due > workspace.clock.now()

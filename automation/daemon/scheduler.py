@@ -15,19 +15,19 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 
-from automation.schedule.calendar import Entry
+from automation.schedule.calendar import ScheduledCampaign
 from automation.schedule.due_times import next_due
 
 log = structlog.get_logger(__name__)
 
-Claim = Callable[[Entry], object]
+Claim = Callable[[ScheduledCampaign], object]
 _DEFAULTS = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
 
 
 class DueTimes(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
     """A campaign's due times, as `due.next_due` finds them."""
 
-    def __init__(self, entry: Entry, holidays: Collection[date]) -> None:
+    def __init__(self, entry: ScheduledCampaign, holidays: Collection[date]) -> None:
         self.entry = entry
         self.holidays = holidays
 
@@ -42,7 +42,7 @@ class Scheduler:
 
     def __init__(self, claim: Claim) -> None:
         self._claim = claim
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, ScheduledCampaign] = {}
         self._background: Any = BackgroundScheduler(
             timezone=UTC, executors={"default": ThreadPoolExecutor(1)}, job_defaults=_DEFAULTS
         )
@@ -50,7 +50,7 @@ class Scheduler:
     def start(self) -> None:
         self._background.start()
 
-    def follow(self, entries: Sequence[Entry], holidays: Collection[date]) -> None:
+    def follow(self, entries: Sequence[ScheduledCampaign], holidays: Collection[date]) -> None:
         """Replace the jobs by these campaigns', and claim at once what is due already."""
         self._background.remove_all_jobs()
         self._entries = {entry.name: entry for entry in entries}

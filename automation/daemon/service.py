@@ -15,10 +15,10 @@ import structlog
 from automation.clock import monotonic
 from automation.config.problems import Problem
 from automation.daemon.clock_watch import GAP, ClockWatch
-from automation.daemon.clock_watch import follow as follow_clock
-from automation.daemon.clock_watch import pause as pause_clock
+from automation.daemon.clock_watch import apply_clock_watch as follow_clock
+from automation.daemon.clock_watch import pause_everything as pause_clock
 from automation.daemon.health import BEAT, Beat, read_health
-from automation.daemon.lock import holding
+from automation.daemon.lock import hold_lock
 from automation.daemon.mailbox_poller import MailboxPoller
 from automation.daemon.planner import Planner
 from automation.daemon.reload import Watcher
@@ -27,7 +27,7 @@ from automation.daemon.sender import Sender
 from automation.errors import AutomationError
 from automation.runner import backup
 from automation.runner.due_runs import claim_due
-from automation.schedule.calendar import Entry, agenda
+from automation.schedule.calendar import ScheduledCampaign, scheduled_campaigns
 from automation.store import launches
 from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import Workspace, open_project
@@ -54,14 +54,14 @@ Accompany = Callable[[Callable[[], Workspace]], Companion | None]
 """Makes the companion of a daemon from a function that gives the current workspace; None: no companion."""
 
 
-def alone(_workspace: Callable[[], Workspace]) -> None:
+def no_companion(_workspace: Callable[[], Workspace]) -> None:
     """No companion."""
 
 
 class Service:
     """One life of the daemon. `serve` returns once `stopping` is set and everything has ended."""
 
-    def __init__(self, workspace: Workspace, stopping: threading.Event, accompany: Accompany = alone) -> None:
+    def __init__(self, workspace: Workspace, stopping: threading.Event, accompany: Accompany = no_companion) -> None:
         self._workspace = workspace
         self._stopping = stopping
         self._started_at = workspace.clock.now()
@@ -79,7 +79,7 @@ class Service:
 
     def serve(self) -> bool:
         """Work until `stopping` is set; returns whether every part ended in time."""
-        with holding(self._workspace.project.data_dir):
+        with hold_lock(self._workspace.project.data_dir):
             log.info("daemon started", pid=os.getpid(), project=str(self._workspace.project.root))
             self._check_store_and_clock()
             self._beat("starting")
@@ -138,13 +138,13 @@ class Service:
 
     def _check_store_and_clock(self) -> None:
         """Before anything else: notice a restored store, and a clock behind the last heartbeat."""
-        if reason := backup.look(self._workspace):
+        if reason := backup.check_restored_copy(self._workspace):
             log.error("nothing is sent; to resume: automation resume --restored", because=reason)
         beat = read_health(self._workspace.project.data_dir, self._workspace.clock.now()).beat
         if beat is not None and beat.at - self._workspace.clock.now() > GAP:
             pause_clock(self._workspace, self._workspace.clock.now() - beat.at)
 
-    def _claim(self, entry: Entry) -> None:
+    def _claim(self, entry: ScheduledCampaign) -> None:
         if not self.clock.trusts():
             return
         for run in claim_due(self._workspace, entry):
@@ -154,10 +154,10 @@ class Service:
     def _follow(self) -> None:
         """Schedule what is launched now, also by another process."""
         with self._workspace.store.reading() as connection:
-            launched = frozenset(launch.id for launch in launches.launched(connection).values())
+            launched = frozenset(launch.id for launch in launches.current_launches(connection).values())
         if launched == self._following:
             return
-        entries = agenda(self._workspace, LaunchedCampaigns(self._workspace.project))
+        entries = scheduled_campaigns(self._workspace, LaunchedCampaigns(self._workspace.project))
         self.scheduler.follow(entries, self._workspace.project.settings.holidays)
         self._following = launched
         log.info(
@@ -216,7 +216,7 @@ class Service:
             log.warning("the heartbeat can't be written", because=str(error))
 
 
-def serve(root: Path, stopping: threading.Event, accompany: Accompany = alone) -> bool:
+def serve(root: Path, stopping: threading.Event, accompany: Accompany = no_companion) -> bool:
     """Open the project and serve it. Raises `ConfigurationError`, and `Locked` where a daemon runs already."""
     from automation.daemon.logs import log_to
     from automation.workspace.workspace import open_workspace

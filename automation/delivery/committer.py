@@ -131,7 +131,7 @@ class Delivery:
         """Learn the campaigns and rates of runs (None: of all with queued messages), outside any transaction that
         writes, since launched files are parsed for it."""
         with self.workspace.store.reading() as connection:
-            wanted = {queue.run_id for queue, _ in queues.first_due(connection)} if run_ids is None else run_ids
+            wanted = {queue.run_id for queue, _ in queues.first_due_times(connection)} if run_ids is None else run_ids
             self._rate_control.read_runs(connection, wanted)
 
     def _commit(self, executor: Executor, epoch: int) -> Tick:
@@ -156,10 +156,10 @@ class Delivery:
         with self.workspace.store.transaction() as connection:
             check_epoch(connection, epoch)
             self._record_reports(connection, [result.receipt for result in results], now)
-            limits = self._rate_control.limits(rate_lanes.read(connection), now)
+            limits = self._rate_control.limits(rate_lanes.read_lanes(connection), now)
             self._rate_control.adapt(limits)
             done = run_tick(connection, results, capacity, now=now, policy=self._policy, limits=limits, answers=answers)
-            rate_lanes.write(connection, limits.changed())
+            rate_lanes.write_lanes(connection, limits.changed())
         return done
 
     def _ask_suppressions(self, capacity: Sequence[Capacity], now: datetime) -> SuppressionAnswers | None:
@@ -168,7 +168,7 @@ class Delivery:
         if not self._suppressions or not want:
             return None
         with self.workspace.store.reading() as connection:
-            limits = self._rate_control.limits(rate_lanes.read(connection), now)
+            limits = self._rate_control.limits(rate_lanes.read_lanes(connection), now)
             open_ = find_open_queues(connection, limits, now=now)
             candidates = read_candidates(connection, open_.rooms, want=want, now=now)
         granting = Granting(self._policy, now)
@@ -190,7 +190,7 @@ class Delivery:
         self._resolved = monotonic()
         before = self.workspace.clock.now() - _RESOLVE_AFTER
         with self.workspace.store.reading() as connection:
-            found = ambiguous.to_resolve(connection, before=before, limit=_AMBIGUOUS_AT_ONCE)
+            found = ambiguous.find_resolvable(connection, before=before, limit=_AMBIGUOUS_AT_ONCE)
             ids = [message for message in found if self._asked[message] < _ASKED_AT_MOST][:GROUP]
             grants = [grant_of(connection, message) for message in ids]
         if grants:
@@ -249,7 +249,7 @@ class Delivery:
         with self.workspace.store.transaction() as connection:
             self._record_reports(connection, self._results, now)
             settling.settle(connection, [Result(receipt) for receipt in self._results], now=now)
-            workers.end(connection, ended, now=now)
+            workers.end_workers(connection, ended, now=now)
         self._report(self._results, 0)
         self._results = []
         for worker_id in ended:

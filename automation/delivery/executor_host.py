@@ -24,7 +24,7 @@ class StoreExecutorHost:
 
     def register(self, pid: int) -> tuple[int, Path]:
         with self.workspace.store.transaction() as connection:
-            worker_id = workers.register(
+            worker_id = workers.register_worker(
                 connection,
                 host=host(),
                 boot_id=boot_id(),
@@ -39,15 +39,15 @@ class StoreExecutorHost:
 
     def recover(self, worker_id: int) -> None:
         with self.workspace.store.reading() as connection:
-            found: list[WorkerRow] = [one for one in workers.not_ended(connection) if one.id == worker_id]
+            found: list[WorkerRow] = [one for one in workers.unfinished_workers(connection) if one.id == worker_id]
         for one in found:
             recover(self.workspace, one)
 
     def pinned(self, launch_id: int) -> LaunchedText:
         with self.workspace.store.reading() as connection:
-            launch = launches.launch_of(connection, launch_id)
-            text = launches.content(connection, launch.campaign_sha256).decode()
-            files = {path: launches.content(connection, sha256) for path, sha256 in launch.templates.items()}
+            launch = launches.read_launch(connection, launch_id)
+            text = launches.read_content(connection, launch.campaign_sha256).decode()
+            files = {path: launches.read_content(connection, sha256) for path, sha256 in launch.templates.items()}
         return LaunchedText(launch.campaign, text, files)
 
     def content(self, run_id: int, batch_no: int) -> Mapping[str, Mapping[str, object]]:

@@ -14,7 +14,7 @@ from automation.delivery.flight_recorder import Recording
 from automation.delivery.processes import boot_id, host, started
 from automation.inbound import provider_reports
 from automation.store.ledger import settling, workers
-from automation.store.ledger.workers import OnItsWay, WorkerRow
+from automation.store.ledger.workers import GrantedMessage, WorkerRow
 from automation.types.message import Receipt, Verdict
 from automation.workspace.channels import kinds_of
 from automation.workspace.workspace import Workspace
@@ -33,10 +33,10 @@ def recorder_file(workspace: Workspace, worker_id: int) -> Path:
 def recover_all(workspace: Workspace) -> int:
     """Settle the messages of every worker that did not end in order; returns how many."""
     with workspace.store.reading() as connection:
-        found = workers.not_ended(connection)
+        found = workers.unfinished_workers(connection)
     settled = sum(recover(workspace, worker) for worker in found)
     with workspace.store.transaction() as connection:
-        orphans = workers.orphaned(connection)
+        orphans = workers.orphaned_messages(connection)
         settling.settle(connection, [_ambiguous(one) for one in orphans], now=workspace.clock.now())
     return settled + len(orphans)
 
@@ -45,13 +45,13 @@ def recover(workspace: Workspace, worker: WorkerRow) -> int:
     """Make sure the worker is dead, then settle each of its messages by its recorder; returns how many."""
     recording = _recording(workspace, worker)
     with workspace.store.transaction() as connection:
-        left = workers.on_their_way(connection, worker.id)
+        left = workers.granted_messages(connection, worker.id)
         receipts, untouched = conclude(left, recording)
         kinds = kinds_of(workspace.project)
         provider_reports.record_receipts(connection, receipts, kinds, now=workspace.clock.now())
         settling.settle(connection, receipts, now=workspace.clock.now())
         settling.hand_back(connection, untouched, now=workspace.clock.now())
-        workers.end(connection, [worker.id], now=workspace.clock.now())
+        workers.end_workers(connection, [worker.id], now=workspace.clock.now())
     recorder_file(workspace, worker.id).unlink(missing_ok=True)
     if left:
         ambiguous = sum(receipt.verdict is Verdict.AMBIGUOUS for receipt in receipts)
@@ -65,7 +65,7 @@ def recover(workspace: Workspace, worker: WorkerRow) -> int:
     return len(left)
 
 
-def conclude(left: Sequence[OnItsWay], recording: Recording | None) -> tuple[list[Receipt], list[Receipt]]:
+def conclude(left: Sequence[GrantedMessage], recording: Recording | None) -> tuple[list[Receipt], list[Receipt]]:
     """The receipts, and the messages that never left. Without a recording every message may have arrived."""
     if recording is None:
         return [_ambiguous(one) for one in left], []
@@ -74,7 +74,7 @@ def conclude(left: Sequence[OnItsWay], recording: Recording | None) -> tuple[lis
     return [r for r in found if r not in untouched], untouched
 
 
-def _ambiguous(one: OnItsWay) -> Receipt:
+def _ambiguous(one: GrantedMessage) -> Receipt:
     return Receipt(one.id, one.attempt, Verdict.AMBIGUOUS, "the worker died and left no flight recorder")
 
 

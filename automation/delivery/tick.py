@@ -90,7 +90,7 @@ def run_tick(
 
 def check_epoch(connection: Connection, epoch: int) -> None:
     """Raises `Fenced` where another committer has taken over."""
-    if workers.epoch(connection) != epoch:
+    if workers.current_epoch(connection) != epoch:
         raise workers.Fenced("another committer has taken over this store")
 
 
@@ -100,7 +100,7 @@ def find_open_queues(connection: Connection, limits: RateLimits, *, now: datetim
     paused = pauses.paused_scopes(connection)
     rooms: list[tuple[Queue, int]] = []
     waiting, unknown = False, set()
-    for queue, due in queues.first_due(connection):
+    for queue, due in queues.first_due_times(connection):
         if due > at:
             continue
         run = limits.runs.get(queue.run_id)

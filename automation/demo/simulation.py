@@ -17,7 +17,7 @@ from automation.demo.shop import Shop
 from automation.event_types import UNSUBSCRIBE
 from automation.inbound.shop_import import import_data
 from automation.runner.run import advance, claim, finish
-from automation.schedule.calendar import agenda
+from automation.schedule.calendar import scheduled_campaigns
 from automation.schedule.due_times import Due, due_times
 from automation.store.ledger import queues
 from automation.store.people import consent
@@ -55,7 +55,7 @@ class Simulation:
         """The launched campaigns that are due on that day, in the daemon's order."""
         found = [
             (entry.name, due)
-            for entry in agenda(self.workspace, self.pinned)
+            for entry in scheduled_campaigns(self.workspace, self.pinned)
             for due in due_times(entry.schedule, entry.zones, start, end)
         ]
         return sorted(found, key=lambda one: (one[1].at, one[0]))

@@ -44,7 +44,7 @@ def verdicts(
     people = batch.select("customer_id", normalised(batch["address"]).fill_null("").alias("recipient"))
     longest = max(rule.window for rule in cap_request.rules)
     first = min(int(str(batch["due_at"].min())), to_millis(now))
-    found = cap_slots.of_people(connection, people, since=from_millis(first) - longest, now=now)
+    found = cap_slots.read_cap_entries(connection, people, since=from_millis(first) - longest, now=now)
     taken = pl.concat([found.filter(pl.col("campaign").is_not_null()), *_upcoming(batch, cap_request)])
     asking = batch.select("customer_id", pl.col("due_at").alias("at"), "channel", "expected_value")
     return _settle(asking, taken, cap_request, now=now, early=early)

@@ -92,7 +92,7 @@ def recheck_caps(
 ) -> tuple[Decided, pl.DataFrame]:
     """Look at the caps again inside the planning transaction: another run may have promised a message since.
 
-    Returns what was decided, and the promises of other campaigns that give way to it (`places.give_way`).
+    Returns what was decided, and the promises of other campaigns that give way to it (`cap_slots.yield_cap_slots`).
     """
     promised = pl.col("channel").is_not_null()
     open_ = decided.rows.filter(promised).with_columns(pl.lit(None, dtype=pl.String).alias("outcome"))

@@ -171,8 +171,8 @@ def _re_entered(
         return []
     since = None if eligibility.reentry.after is None else now - eligibility.reentry.after
     ids, recipients = batch["customer_id"], normalised(batch["address"]).fill_null("")
-    known = decisions.entered(connection, ids.to_list(), eligibility.campaign, since=since)
-    known |= decisions.written_to(connection, ids.to_list(), recipients.to_list(), eligibility.campaign, since=since)
+    known = decisions.find_entered(connection, ids.to_list(), eligibility.campaign, since=since)
+    known |= decisions.find_promised(connection, ids.to_list(), recipients.to_list(), eligibility.campaign, since=since)
     return ids.filter(ids.is_in(list(known)) | recipients.is_in(list(known))).to_list()
 
 

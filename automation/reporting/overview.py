@@ -8,7 +8,7 @@ from datetime import datetime
 
 from automation.reporting.run_status import RunStatus, run_status
 from automation.runner.campaign_status import CampaignStatus, campaign_statuses
-from automation.schedule.calendar import agenda, next_times
+from automation.schedule.calendar import next_times, scheduled_campaigns
 from automation.schedule.due_times import Due
 from automation.store import pauses, runs
 from automation.store.ledger import queues
@@ -64,7 +64,7 @@ def overview(workspace: Workspace) -> Overview:
         held = [run for run in runs.find(connection, open_only=True, limit=1_000) if run.hold is not None]
     return Overview(
         campaigns=campaign_statuses(workspace),
-        next_due=next_times(workspace, agenda(workspace, LaunchedCampaigns(workspace.project))),
+        next_due=next_times(workspace, scheduled_campaigns(workspace, LaunchedCampaigns(workspace.project))),
         runs=[run_status(workspace, run.id) for run in last],
         paused=paused,
         held=held,

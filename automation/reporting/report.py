@@ -108,8 +108,8 @@ def report(workspace: Workspace, name: str, *, model: Model = "last") -> Report:
     with workspace.store.reading() as connection:
         found = [run for run in runs.find(connection, campaign=name, limit=10_000) if not run.test]
         accounts = [ledger.account(connection, run.id) for run in found]
-        reasons = [decisions.reasons(connection, run.id) for run in found]
-        reached = decisions.reached(connection)
+        reasons = [decisions.count_reasons(connection, run.id) for run in found]
+        reached = decisions.read_touches(connection)
     goals = _goals(workspace, reached)
     own = reached.filter(pl.col("campaign") == name)
     goal = goals[name]

@@ -52,8 +52,8 @@ def run_status(workspace: Workspace, run_id: int) -> RunStatus:
         return RunStatus(
             runs.get(connection, run_id),
             ledger.account(connection, run_id),
-            decisions.reasons(connection, run_id),
-            decisions.variants(connection, run_id),
-            ambiguous_messages.of_run(connection, run_id),
-            schedules.next_of_run(connection, run_id),
+            decisions.count_reasons(connection, run_id),
+            decisions.count_variants(connection, run_id),
+            ambiguous_messages.find_in_run(connection, run_id),
+            schedules.next_due_of_run(connection, run_id),
         )

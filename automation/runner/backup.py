@@ -10,20 +10,20 @@ from automation.warehouse.writing import last_transaction
 from automation.workspace.workspace import Workspace
 
 
-def look(workspace: Workspace) -> str | None:
+def check_restored_copy(workspace: Workspace) -> str | None:
     """Why nothing may be sent from this store, or None where it is not a restored copy."""
     flushed = _flushed(workspace)
     with workspace.store.transaction() as connection:
-        return restored_copy.look(connection, flushed=flushed, now=workspace.clock.now())
+        return restored_copy.find_quarantine(connection, flushed=flushed, now=workspace.clock.now())
 
 
-def accept(workspace: Workspace) -> bool:
+def accept_restored_copy(workspace: Workspace) -> bool:
     """Resume sending from a restored copy; returns whether it was one. Runs that were due meanwhile are skipped."""
     flushed, now = _flushed(workspace), workspace.clock.now()
     with workspace.store.transaction() as connection:
-        was = restored_copy.accept(connection, flushed=flushed, now=now)
+        was = restored_copy.accept_copy(connection, flushed=flushed, now=now)
         if was:
-            schedules.set_handled(connection, launches.launched(connection), now)
+            schedules.set_handled_until(connection, launches.current_launches(connection), now)
     return was
 
 

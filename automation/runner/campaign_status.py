@@ -36,7 +36,7 @@ class CampaignStatus:
 def campaign_statuses(workspace: Workspace) -> list[CampaignStatus]:
     """Every campaign, by name."""
     with workspace.store.reading() as connection:
-        launched, stopped = launches.launched(connection), pauses.paused_scopes(connection).scopes
+        launched, stopped = launches.current_launches(connection), pauses.paused_scopes(connection).scopes
     files = workspace.project.campaigns
     found = []
     for name in sorted({*files, *launched}):

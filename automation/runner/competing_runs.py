@@ -43,7 +43,7 @@ def _caps_of_all(workspace: Workspace, pinned: LaunchedCampaigns) -> Mapping[str
     settings = workspace.project.settings
     found: dict[str, Sequence[CapRule]] = {}
     with workspace.store.reading() as connection:
-        for name, launch in launches.launched(connection).items():
+        for name, launch in launches.current_launches(connection).items():
             try:
                 campaign = pinned.get(connection, launch.id).campaign
             except ConfigurationError:

@@ -29,7 +29,7 @@ from automation.workspace.workspace import Workspace
 FIT_SEED = 1
 
 
-def context(
+def build_context(
     workspace: Workspace,
     campaign: Campaign,
     data: Snapshot,
@@ -50,7 +50,7 @@ def context(
     return RunContext(
         campaign=campaign,
         send=send,
-        eligibility=eligibility(workspace, campaign, send, run_id),
+        eligibility=eligibility_policy(workspace, campaign, send, run_id),
         data=data,
         recommendation=_recommendation_context(workspace, campaign, data, versions),
         offer=_offer_context(workspace, campaign, offer_plan or {}),
@@ -64,7 +64,7 @@ def context(
     )
 
 
-def eligibility(workspace: Workspace, campaign: Campaign, send: Send, run_id: int) -> EligibilityPolicy:
+def eligibility_policy(workspace: Workspace, campaign: Campaign, send: Send, run_id: int) -> EligibilityPolicy:
     """What the members of a run must satisfy to get this step's message."""
     settings = workspace.project.settings
     marketing = settings.topics[campaign.topic] == "marketing"

@@ -63,7 +63,7 @@ def request_confirmations(workspace: Workspace) -> list[RunRow]:
     return made
 
 
-def campaign_of(workspace: Workspace, topic: str, how: DoubleOptIn, channel: str) -> tuple[Campaign, str]:
+def confirmation_campaign(workspace: Workspace, topic: str, how: DoubleOptIn, channel: str) -> tuple[Campaign, str]:
     """The campaign that asks, with its text. Raises `ConfigurationError` with its problems."""
     name = f"{PREFIX}{topic}-{channel}"
     text = _CAMPAIGN.format(name=name, topic=topic, service=how.topic, channel=channel, template=how.template)
@@ -82,7 +82,7 @@ def _request(
     workspace: Workspace, topic: str, how: DoubleOptIn, channel: str, requests: Sequence[ConsentRequestRow]
 ) -> RunRow | None:
     """The run that asks for exactly these confirmations; None if the campaign is paused or another process asks."""
-    campaign, text = campaign_of(workspace, topic, how, channel)
+    campaign, text = confirmation_campaign(workspace, topic, how, channel)
     require_migration(workspace, [channel])
     templates = template_files(workspace.project, campaign)
     asked = _one_each(requests)
@@ -154,7 +154,7 @@ def _people(workspace: Workspace, channel: str, requests: Sequence[ConsentReques
 
 def _launch(workspace: Workspace, connection: Connection, name: str, text: str, templates: Mapping[str, bytes]) -> int:
     """The launch with exactly this text and these templates: the current one, or a new one."""
-    current = launches.launched(connection).get(name)
+    current = launches.current_launches(connection).get(name)
     manifest = {path: content_hash(body) for path, body in templates.items()}
     if current is not None and (current.campaign_sha256, dict(current.templates)) == (content_hash(text), manifest):
         return current.id

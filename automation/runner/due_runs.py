@@ -11,8 +11,8 @@ import structlog
 from automation.errors import Stopped
 from automation.pipeline.timing import DEFAULT_LATENESS, instant_of
 from automation.runner.run import claim
-from automation.schedule.calendar import Entry
-from automation.schedule.due_times import Due, missed
+from automation.schedule.calendar import ScheduledCampaign
+from automation.schedule.due_times import Due, missed_due_times
 from automation.store import pauses, runs, schedules
 from automation.store.runs import RunRow
 from automation.workspace.workspace import Workspace
@@ -24,7 +24,7 @@ ON_TIME = timedelta(minutes=5)
 """A due time that is handled within this of its instant was not missed."""
 
 
-def claim_due(workspace: Workspace, entry: Entry) -> list[RunRow]:
+def claim_due(workspace: Workspace, entry: ScheduledCampaign) -> list[RunRow]:
     """Create the runs that are due by now; due times that passed while nothing ran follow `catch_up`.
 
     Each due time is handled once: those that were too late, or passed while stopped, never come back.
@@ -33,17 +33,17 @@ def claim_due(workspace: Workspace, entry: Entry) -> list[RunRow]:
     with workspace.store.reading() as connection:
         if pauses.paused_scopes(connection).scopes & {pauses.CLOCK, pauses.RESTORED}:
             return []  # nothing is passed over: what is due is looked at when they are lifted
-        seen = [schedules.handled(connection, entry.name), runs.last_due(connection, entry.name)]
+        seen = [schedules.handled_until(connection, entry.name), runs.last_due(connection, entry.name)]
     since = max(at for at in (entry.launch.launched_at, *seen) if at is not None)
-    found = missed(entry.schedule, entry.zones, since, now, holidays=workspace.project.settings.holidays)
+    found = missed_due_times(entry.schedule, entry.zones, since, now, holidays=workspace.project.settings.holidays)
     made = [run for due in _to_run(entry, found, now) if (run := _claim(workspace, entry, due)) is not None]
     if found:
         with workspace.store.transaction() as connection:
-            schedules.set_handled(connection, [entry.name], found[-1].at)
+            schedules.set_handled_until(connection, [entry.name], found[-1].at)
     return made
 
 
-def _to_run(entry: Entry, found: Sequence[Due], now: datetime) -> list[Due]:
+def _to_run(entry: ScheduledCampaign, found: Sequence[Due], now: datetime) -> list[Due]:
     oldest = now - (entry.schedule.max_lateness or DEFAULT_LATENESS)
     in_time = [due for due in found if _last_instant(due, entry.zones) >= oldest]
     if entry.schedule.catch_up == "latest":
@@ -61,7 +61,7 @@ def _last_instant(due: Due, zones: Sequence[ZoneInfo]) -> datetime:
     return due.at if due.local is None else max(instant_of(due.local, zone) for zone in zones)
 
 
-def _claim(workspace: Workspace, entry: Entry, due: Due) -> RunRow | None:
+def _claim(workspace: Workspace, entry: ScheduledCampaign, due: Due) -> RunRow | None:
     try:
         return claim(workspace, entry.name, due)
     except Stopped as stopped:

@@ -40,7 +40,7 @@ class Hold:
     what: str
 
 
-def lateness(campaign: Campaign) -> timedelta:
+def max_lateness(campaign: Campaign) -> timedelta:
     """How long after its due time a run may still begin."""
     schedule = campaign.schedule
     return schedule.max_lateness if schedule is not None and schedule.max_lateness else DEFAULT_LATENESS
@@ -49,7 +49,7 @@ def lateness(campaign: Campaign) -> timedelta:
 # Fresh data
 
 
-def stale(workspace: Workspace, campaign: Campaign, warehouse: Warehouse, as_of: datetime) -> Hold | None:
+def check_freshness(workspace: Workspace, campaign: Campaign, warehouse: Warehouse, as_of: datetime) -> Hold | None:
     """A hold if the newest event of a type that the campaign uses is older than its limit."""
     limits = _limits(campaign, workspace.project)
     if not limits:
@@ -66,7 +66,7 @@ def stale(workspace: Workspace, campaign: Campaign, warehouse: Warehouse, as_of:
 
 
 def _limits(campaign: Campaign, project: Project) -> dict[str, timedelta]:
-    looked_at = looks_at(campaign, project)
+    looked_at = event_types_used(campaign, project)
     shop = {name: limit for name, limit in project.settings.freshness.items() if name in looked_at}
     return {**shop, **campaign.limits.freshness}
 
@@ -77,7 +77,7 @@ def _newest(data: Snapshot, types: Sequence[str]) -> dict[str, datetime]:
     return dict(found.select("type", "newest").iter_rows())
 
 
-def looks_at(campaign: Campaign, project: Project) -> set[str]:
+def event_types_used(campaign: Campaign, project: Project) -> set[str]:
     """The event types that the campaign's rules and models depend on; purchases, if that can't be determined."""
     wanted = (campaign.audience.condition, *offer_conditions(campaign))
     found = {name for condition in wanted for name in _of(condition, project)}
@@ -113,7 +113,7 @@ def check_audience(
     if "repeat" not in guards.off and not is_released(run, REPEAT):
         found.append(_repeated(workspace, run, campaign, members))
     if "size" not in guards.off and not is_released(run, SIZE):
-        found.append(too_large(workspace, campaign.name, sum(map(len, members))))
+        found.append(check_size(workspace, campaign.name, sum(map(len, members))))
     return next((hold for hold in found if hold is not None), None)
 
 
@@ -151,7 +151,7 @@ def _half_of_usual(campaign: Campaign, history: Sequence[RunRow]) -> timedelta:
     return _WITHOUT_HISTORY if every is None else every.usual_gap / 2
 
 
-def too_large(workspace: Workspace, campaign: str, audience: int) -> Hold | None:
+def check_size(workspace: Workspace, campaign: str, audience: int) -> Hold | None:
     """A hold if the audience is far larger than the median of the last runs, and outside their spread.
 
     Spread: 5 median absolute deviations, scaled to a normal distribution (Leys et al. 2013). With fewer than three
@@ -175,9 +175,9 @@ def too_large(workspace: Workspace, campaign: str, audience: int) -> Hold | None
     )
 
 
-def refuse_unusual(workspace: Workspace, campaign: str, audience: int) -> None:
+def refuse_unusual_size(workspace: Workspace, campaign: str, audience: int) -> None:
     """Raises `AutomationError` if the audience of a campaign to launch is unusually large."""
-    hold = too_large(workspace, campaign, audience)
+    hold = check_size(workspace, campaign, audience)
     if hold is not None:
         raise AutomationError(
             f"campaign {campaign!r} is not launched: {hold.what}\n"

@@ -8,10 +8,10 @@ from datetime import datetime
 
 from automation.errors import AutomationError
 from automation.inbound.migration.gate import channels_of, require_migration
-from automation.runner.guards import refuse_unusual
+from automation.runner.guards import refuse_unusual_size
 from automation.runner.plan import Plan, plan
 from automation.runner.preflight import Extent, refuse_errors
-from automation.schedule.calendar import agenda, next_time
+from automation.schedule.calendar import next_time, scheduled_campaigns
 from automation.store import launches
 from automation.types.progress import Progress, quiet
 from automation.workspace.campaigns import template_files, valid_campaign
@@ -64,7 +64,7 @@ def plan_and_launch(
     if not options.ignore_preflight:
         refuse_errors(name, planned.preflight)
     if not options.override_guards:
-        refuse_unusual(workspace, name, planned.audience)
+        refuse_unusual_size(workspace, name, planned.audience)
     if not agree():
         return LaunchResult(name, planned, None, None)
     launch_id = launch(workspace, name, by=by, audience=planned.audience, approved_by=options.approved_by)
@@ -102,6 +102,6 @@ def launch(workspace: Workspace, name: str, *, by: str, audience: int | None, ap
 
 
 def _next_due(workspace: Workspace, name: str) -> datetime | None:
-    entries = agenda(workspace, LaunchedCampaigns(workspace.project))
+    entries = scheduled_campaigns(workspace, LaunchedCampaigns(workspace.project))
     due = next((next_time(workspace, entry) for entry in entries if entry.name == name), None)
     return None if due is None else due.at

@@ -18,7 +18,7 @@ from automation.rules.costs import RuleCost, measure_costs
 from automation.rules.reads import offer_conditions, reads_decisions
 from automation.runner import guards
 from automation.runner.competing_runs import with_competing_runs
-from automation.runner.context import context, plan_offers
+from automation.runner.context import build_context, plan_offers
 from automation.runner.link_check import check_links
 from automation.runner.preflight import Extent, Preflight, Rendering
 from automation.runner.samples import Sample, render_samples
@@ -103,8 +103,8 @@ def plan(
 
 def _warnings(workspace: Workspace, warehouse: Warehouse, campaign: Campaign, planned: Plan) -> list[str]:
     holds = (
-        guards.stale(workspace, campaign, warehouse, planned.as_of),
-        guards.too_large(workspace, campaign.name, planned.audience),
+        guards.check_freshness(workspace, campaign, warehouse, planned.as_of),
+        guards.check_size(workspace, campaign.name, planned.audience),
     )
     return [f"the run would be held: {hold.what}" for hold in holds if hold is not None]
 
@@ -127,7 +127,9 @@ def _freeze(
         campaign.audience, offer_conditions(campaign), data, workspace.project.registry, salt=campaign.name, path=path,
         but=workspace.project.settings.testing.customers,
     )  # fmt: skip
-    run = context(workspace, campaign, data, send=campaign.first_send, versions=versions, due_at=now, due_local=None)
+    run = build_context(
+        workspace, campaign, data, send=campaign.first_send, versions=versions, due_at=now, due_local=None
+    )
     return Frozen(path), with_offer_plan(run, Frozen(path).batches()), members
 
 
@@ -214,6 +216,6 @@ def _changed_customers(workspace: Workspace, campaign: str, members: list[list[s
         last = [r for r in runs.find(connection, campaign=campaign) if r.state is not RunState.CREATED and r.audience]
         if not last:
             return None, None
-        before = set(decisions.of_run(connection, last[0].id)["customer_id"])
+        before = set(decisions.read_run_decisions(connection, last[0].id)["customer_id"])
     now = {customer for batch in members for customer in batch}
     return len(now - before), len(before - now)

@@ -18,12 +18,12 @@ from automation.plugin_manager import KINDS, Plugin, Registry, load_plugins
 from automation.workspace.plugins import registry_of
 
 
-def load_one(which: str, root: Path | None) -> tuple[Registry, Plugin, list[str]]:
+def load_plugin(which: str, root: Path | None) -> tuple[Registry, Plugin, list[str]]:
     """Load a plugin by name or file beside the installed ones; returns also which heavy libraries it imports.
 
     Raises `PluginError` where it can't be loaded, and `ConfigurationError` where there is none of that name.
     """
-    file = named_file(which)
+    file = find_plugin_file(which)
     before = set(sys.modules)
     registry = registry_of(root) if file is None else _with_file(file)
     name = which if file is None else (file.parent.name if file.name == "__init__.py" else file.stem)
@@ -34,7 +34,7 @@ def load_one(which: str, root: Path | None) -> tuple[Registry, Plugin, list[str]
     return registry, registry.plugins[name], problems
 
 
-def named_file(which: str) -> Path | None:
+def find_plugin_file(which: str) -> Path | None:
     """The plugin's file, if `which` names a file."""
     path = Path(which)
     if path.suffix == ".py" and path.is_file():

@@ -23,7 +23,7 @@ from automation.messages.batch_content import BatchContent, read_content
 from automation.messages.compose import MessageDefaults, compose
 from automation.messages.inspect import Finding, Findings, Inspector, Problem
 from automation.messages.render import Renderer
-from automation.runner.sample_message import COLUMNS, sample_message, untracked
+from automation.runner.sample_message import COLUMNS, sample_message, untracked_defaults
 from automation.types.campaign import Campaign
 from automation.types.plural import format_count
 from automation.workspace.campaigns import parse_launched, renderer_of, template_files
@@ -163,7 +163,7 @@ class Rendering:
 def _checker(workspace: Workspace, campaign: Campaign) -> Checker:
     marketing = workspace.project.settings.topics[campaign.topic] == "marketing"
     renderer = renderer_of(workspace.project, template_files(workspace.project, campaign))
-    return Checker(campaign, renderer, untracked(workspace), marketing, workspace.clock.now())
+    return Checker(campaign, renderer, untracked_defaults(workspace), marketing, workspace.clock.now())
 
 
 # In a process of the pool

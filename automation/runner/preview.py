@@ -14,9 +14,9 @@ from automation.messages.template.files import read_templates
 from automation.pipeline.decide import Decided, RunContext, decide
 from automation.rules.compiler import evaluate
 from automation.rules.reads import offer_conditions, reads_decisions
-from automation.runner.context import context
+from automation.runner.context import build_context
 from automation.runner.plan import with_offer_plan
-from automation.runner.sample_message import versions_of
+from automation.runner.sample_message import expand_versions
 from automation.runner.samples import Sample, render_samples
 from automation.types.campaign import Campaign
 from automation.types.decision import REASONS
@@ -39,7 +39,7 @@ def preview_versions(workspace: Workspace, name: str, customer: str) -> list[Sam
     if decided.rows["outcome"].item() != "message":
         return _require_messages(render_samples(workspace, run, decided, 1, now))
     templates = read_templates(workspace.project.root)
-    versions = versions_of(decided.rows, run.campaign, templates, run.shop_language)
+    versions = expand_versions(decided.rows, run.campaign, templates, run.shop_language)
     return [sample for row in versions for sample in render_samples(workspace, run, replace(decided, rows=row), 1, now)]
 
 
@@ -66,7 +66,7 @@ def _decide_one(workspace: Workspace, name: str, customer: str) -> tuple[RunCont
             versions=versions,
         )
         row = _one_customer(workspace, data, campaign, customer_id)
-        run = context(
+        run = build_context(
             workspace, campaign, data, send=campaign.first_send, versions=versions, due_at=now, due_local=None
         )
         run = replace(run, global_holdout=None, campaign=_without_holdout(campaign))

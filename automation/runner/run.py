@@ -17,7 +17,7 @@ from automation.pipeline.decide import RunContext, decide, recheck_caps
 from automation.rules.reads import offer_conditions, reads_decisions
 from automation.runner import guards
 from automation.runner.competing_runs import with_competing_runs
-from automation.runner.context import context, plan_offers
+from automation.runner.context import build_context, plan_offers
 from automation.schedule.calendar import local_time
 from automation.schedule.due_times import Due
 from automation.store import holds, launches, pauses, runs
@@ -42,7 +42,7 @@ def claim(workspace: Workspace, campaign: str, due: Due, *, released_by: str | N
     if file is not None and file.campaign is not None:
         require_migration(workspace, channels_of(file.campaign))
     with workspace.store.transaction() as connection:
-        launched = launches.launched(connection).get(campaign)
+        launched = launches.current_launches(connection).get(campaign)
         if launched is None:
             raise AutomationError(f"campaign {campaign!r} is not launched; run: automation launch {campaign}")
         for pause in pauses.current_pauses(connection):
@@ -106,7 +106,7 @@ def advance(
 
 def _is_too_late(workspace: Workspace, run: RunRow, launch: LaunchedCampaign) -> bool:
     """Whether the held run is too late, which ends it."""
-    limit, now = guards.lateness(launch.campaign), workspace.clock.now()
+    limit, now = guards.max_lateness(launch.campaign), workspace.clock.now()
     if now - run.due_at <= limit:
         return False
     with workspace.store.transaction() as connection:
@@ -121,7 +121,7 @@ def _freeze(workspace: Workspace, warehouse: Warehouse, run: RunRow, launch: Lau
     campaign, as_of = launch.campaign, workspace.clock.now()
     local = local_time(run, campaign)
     if not guards.is_released(run, guards.STALE):
-        hold = guards.stale(workspace, campaign, warehouse, as_of)
+        hold = guards.check_freshness(workspace, campaign, warehouse, as_of)
         if hold is not None:
             return _hold(workspace, run, hold)
     refresh_for(workspace, warehouse, campaign)
@@ -208,7 +208,7 @@ def context_of_run(workspace: Workspace, warehouse: Warehouse, run: RunRow, laun
         versions=pinned_models,
         today=local,
     )
-    return context(
+    return build_context(
         workspace,
         launch.campaign,
         data,
@@ -233,7 +233,7 @@ def _plan_batch(
     with workspace.store.transaction() as connection:
         decided, displaced = recheck_caps(decided, found.eligibility, connection, now=now)
         if not found.test:
-            cap_slots.give_way(connection, displaced, now=now)
+            cap_slots.yield_cap_slots(connection, displaced, now=now)
         ledger.plan(
             connection,
             run_id=run_id,

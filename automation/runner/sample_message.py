@@ -64,7 +64,9 @@ def sample_message(campaign: Campaign, row: Mapping[str, Any], now: datetime) ->
     )
 
 
-def versions_of(row: pl.DataFrame, campaign: Campaign, templates: Templates, otherwise: str) -> Iterator[pl.DataFrame]:
+def expand_versions(
+    row: pl.DataFrame, campaign: Campaign, templates: Templates, otherwise: str
+) -> Iterator[pl.DataFrame]:
     """One decision's row in every variant of the campaign and every language of its template."""
     context = json.loads(row["context"].item())
     send = campaign.sends[row["step"].item()]
@@ -78,6 +80,6 @@ def versions_of(row: pl.DataFrame, campaign: Campaign, templates: Templates, oth
             )
 
 
-def untracked(workspace: Workspace) -> MessageDefaults:
+def untracked_defaults(workspace: Workspace) -> MessageDefaults:
     """The project's message defaults without tracking, since the message is not in the ledger."""
     return replace(message_defaults_of(workspace.project, workspace.store.secret), track=False)

@@ -12,7 +12,7 @@ from automation.errors import AutomationError
 from automation.messages.batch_content import read_content
 from automation.messages.compose import compose
 from automation.pipeline.decide import Decided, RunContext
-from automation.runner.sample_message import sample_message, untracked
+from automation.runner.sample_message import sample_message, untracked_defaults
 from automation.types.message import Rendered
 from automation.workspace.campaigns import renderer_of, template_files
 from automation.workspace.workspace import Workspace
@@ -37,7 +37,7 @@ def render_samples(
     campaign = context.campaign
     rows = decided.rows.sort(pl.col("outcome") != "message", maintain_order=True).head(limit)
     renderer = renderer_of(workspace.project, template_files(workspace.project, campaign))
-    defaults = untracked(workspace)
+    defaults = untracked_defaults(workspace)
     content = read_content(json.loads(decided.content), campaign, renderer.reasons)
     samples = []
     for row in rows.iter_rows(named=True):

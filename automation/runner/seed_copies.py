@@ -13,10 +13,10 @@ from automation.errors import AutomationError
 from automation.messages.batch_content import read_content
 from automation.messages.compose import compose
 from automation.messages.redirect import COPY, unknown_id
-from automation.runner.sample_message import sample_message, untracked
+from automation.runner.sample_message import sample_message, untracked_defaults
 from automation.store import runs
 from automation.store.ledger import seed_copies
-from automation.store.ledger.seed_copies import Model
+from automation.store.ledger.seed_copies import OriginalMessage
 from automation.types.message import Receipt, Rendered
 from automation.workspace.channels import channel_kinds, make_channel
 from automation.workspace.launched import LaunchedCampaigns
@@ -36,7 +36,7 @@ def send_seeds(workspace: Workspace, pinned: LaunchedCampaigns, run_id: int) -> 
     kinds = channel_kinds(workspace)
     with workspace.store.reading() as connection:
         run = runs.get(connection, run_id)
-        models = [model for model in seed_copies.models(connection, run_id) if kinds[model.channel] == "email"]
+        models = [model for model in seed_copies.find_originals(connection, run_id) if kinds[model.channel] == "email"]
     if run.test:
         return 0
     sent = 0
@@ -49,7 +49,7 @@ def send_seeds(workspace: Workspace, pinned: LaunchedCampaigns, run_id: int) -> 
 
 
 def _copies(
-    workspace: Workspace, pinned: LaunchedCampaigns, run_id: int, model: Model, seeds: Sequence[str]
+    workspace: Workspace, pinned: LaunchedCampaigns, run_id: int, model: OriginalMessage, seeds: Sequence[str]
 ) -> list[Rendered]:
     """The same message for each seed, with an invalid coupon code and links that change no customer's preferences."""
     with workspace.store.reading() as connection:
@@ -57,7 +57,7 @@ def _copies(
         stored = runs.content(connection, run_id, model.batch_no)
         content = read_content(stored, launch.campaign, launch.renderer.reasons)
     grant = sample_message(launch.campaign, {**vars(model), "expires_at": None}, workspace.clock.now())
-    made = compose(grant, launch.campaign, launch.renderer, untracked(workspace), content)
+    made = compose(grant, launch.campaign, launch.renderer, untracked_defaults(workspace), content)
     label = "/".join(part for part in (launch.campaign.name, str(run_id), model.variant, model.language) if part)
     return [
         replace(made, id=unknown_id(f"{run_id}{seed}{label}"), to=seed, headers={**made.headers, COPY: label})
@@ -65,7 +65,7 @@ def _copies(
     ]
 
 
-async def _send(workspace: Workspace, copies: Sequence[Rendered], run_id: int, model: Model) -> int:
+async def _send(workspace: Workspace, copies: Sequence[Rendered], run_id: int, model: OriginalMessage) -> int:
     channel = make_channel(workspace, model.channel)
     try:
         return sum([await _send_one(workspace, channel, copy, run_id, model) for copy in copies])
@@ -73,12 +73,12 @@ async def _send(workspace: Workspace, copies: Sequence[Rendered], run_id: int, m
         await channel.close()
 
 
-async def _send_one(workspace: Workspace, channel: Channel, copy: Rendered, run_id: int, model: Model) -> int:
+async def _send_one(workspace: Workspace, channel: Channel, copy: Rendered, run_id: int, model: OriginalMessage) -> int:
     key = (run_id, copy.to, model.variant or "", model.language)
     with workspace.store.transaction() as connection:
-        if not seed_copies.intend(connection, key, now=workspace.clock.now()):
+        if not seed_copies.record_intent(connection, key, now=workspace.clock.now()):
             return 0
     receipts: list[Receipt] = [receipt async for receipt in channel.deliver([copy], lambda _: None)]
     with workspace.store.transaction() as connection:
-        seed_copies.settle(connection, key, verdict=receipts[0].verdict.value if receipts else "ambiguous")
+        seed_copies.record_verdict(connection, key, verdict=receipts[0].verdict.value if receipts else "ambiguous")
     return 1

@@ -14,7 +14,7 @@ def stop(workspace: Workspace, name: str | None, *, by: str) -> None:
     """
     known = set(workspace.project.campaigns)
     with workspace.store.transaction() as connection:
-        known |= set(launches.launched(connection))
+        known |= set(launches.current_launches(connection))
         if name is not None and name not in known:
             raise AutomationError(f"there is no campaign {name!r}; the project has: {', '.join(sorted(known))}")
         pauses.stop(connection, name or pauses.EVERYTHING, by=by, now=workspace.clock.now())
@@ -28,8 +28,8 @@ def resume(workspace: Workspace, name: str | None) -> bool:
     with workspace.store.transaction() as connection:
         was_paused = pauses.resume(connection, [name or pauses.EVERYTHING])
         if was_paused:
-            names = [name] if name is not None else list(launches.launched(connection))
-            schedules.set_handled(connection, names, workspace.clock.now())
+            names = [name] if name is not None else list(launches.current_launches(connection))
+            schedules.set_handled_until(connection, names, workspace.clock.now())
     return was_paused
 
 

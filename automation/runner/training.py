@@ -32,7 +32,7 @@ def train_models(
     warehouse = workspace.warehouse()
     try:
         flush_events(workspace, warehouse)
-        for name in in_order(workspace, names):
+        for name in order_models(workspace, names):
             progress(name)
             with workspace.store.reading() as connection:
                 versions = model_cards.active_versions(connection)
@@ -77,7 +77,7 @@ def _backtest(
         return {}
 
 
-def in_order(workspace: Workspace, names: Sequence[str]) -> list[str]:
+def order_models(workspace: Workspace, names: Sequence[str]) -> list[str]:
     """The models to train, parts first. Raises `ConfigurationError` for a name that config.yaml does not have."""
     known = workspace.project.settings.models
     unknown = [name for name in names if name not in known]

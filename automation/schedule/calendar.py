@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class Entry:
+class ScheduledCampaign:
     """A launched campaign with a schedule, and the time zones that its times are in."""
 
     launch: Launched
@@ -37,13 +37,15 @@ class Entry:
         return self.campaign.name
 
 
-def agenda(workspace: Workspace, pinned: LaunchedCampaigns, zones: Sequence[ZoneInfo] | None = None) -> list[Entry]:
+def scheduled_campaigns(
+    workspace: Workspace, pinned: LaunchedCampaigns, zones: Sequence[ZoneInfo] | None = None
+) -> list[ScheduledCampaign]:
     """Every launched campaign with a schedule; one that no longer fits config.yaml is logged and left out.
 
     zones: the customers', read from the warehouse if not given.
     """
     with workspace.store.reading() as connection:
-        found = launches.launched(connection)
+        found = launches.current_launches(connection)
     entries = []
     for name, launch in sorted(found.items()):
         try:
@@ -56,7 +58,7 @@ def agenda(workspace: Workspace, pinned: LaunchedCampaigns, zones: Sequence[Zone
             if campaign.schedule.timezone == "customer" and zones is None:
                 zones = customer_zones(workspace)
             meant = schedule_zones(workspace, campaign.schedule, zones or ())
-            entries.append(Entry(launch, campaign, campaign.schedule, meant))
+            entries.append(ScheduledCampaign(launch, campaign, campaign.schedule, meant))
     return entries
 
 
@@ -83,7 +85,7 @@ def customer_zones(workspace: Workspace) -> list[ZoneInfo]:
     return [ZoneInfo(name) for name in sorted(found)]
 
 
-def next_time(workspace: Workspace, entry: Entry) -> Due | None:
+def next_time(workspace: Workspace, entry: ScheduledCampaign) -> Due | None:
     """When the campaign is due next."""
     return next_due(entry.schedule, entry.zones, workspace.clock.now(), holidays=workspace.project.settings.holidays)
 
@@ -95,7 +97,7 @@ def local_time(run: RunRow, campaign: Campaign) -> datetime | None:
     return datetime.fromisoformat(run.due_key) if has_local else None
 
 
-def next_times(workspace: Workspace, entries: Sequence[Entry]) -> Mapping[str, Due]:
+def next_times(workspace: Workspace, entries: Sequence[ScheduledCampaign]) -> Mapping[str, Due]:
     """By campaign, when it is due next; a campaign that is never due again is absent."""
     found = {entry.name: next_time(workspace, entry) for entry in entries}
     return {name: due for name, due in found.items() if due is not None}

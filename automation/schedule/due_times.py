@@ -70,7 +70,7 @@ def next_due(
     return None
 
 
-def missed(
+def missed_due_times(
     schedule: Schedule,
     zones: Sequence[ZoneInfo],
     after: datetime,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from automation.schedule.calendar import agenda, next_time
+from automation.schedule.calendar import next_time, scheduled_campaigns
 from automation.types.campaign import Campaign
 from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import Workspace
@@ -25,6 +25,6 @@ def upcoming_runs(workspace: Workspace, pinned: LaunchedCampaigns, campaign: Cam
     if ahead is None:
         return []
     latest = workspace.clock.now() + ahead
-    higher = [entry for entry in agenda(workspace, pinned) if entry.campaign.priority > campaign.priority]
+    higher = [entry for entry in scheduled_campaigns(workspace, pinned) if entry.campaign.priority > campaign.priority]
     due = [(entry.campaign, next_time(workspace, entry)) for entry in higher]
     return [UpcomingRun(other, at.at) for other, at in due if at is not None and at.at <= latest]

@@ -51,7 +51,7 @@ def launch(
     on_ambiguous: str = "hold",
 ) -> int:
     """Pin a campaign and make it the one that runs; an earlier launch of the same name ends."""
-    manifest = {path: keep(connection, body) for path, body in templates.items()}
+    manifest = {path: keep_content(connection, body) for path, body in templates.items()}
     ended = sa.update(_launch).where(_launch.c.campaign == campaign, _launch.c.ended_at.is_(None))
     connection.execute(ended.values(ended_at=to_millis(now)))
     pauses.resume(connection, [campaign])
@@ -60,7 +60,7 @@ def launch(
         "launched_at": to_millis(now),
         "launched_by": by,
         "approved_by": approved_by,
-        "campaign_sha256": keep(connection, text.encode()),
+        "campaign_sha256": keep_content(connection, text.encode()),
         "templates": json.dumps(manifest, sort_keys=True),
         "plugins": json.dumps(dict(plugins), sort_keys=True),
         "audience": audience,
@@ -70,20 +70,20 @@ def launch(
     return int(made)
 
 
-def launched(connection: Connection) -> dict[str, Launched]:
+def current_launches(connection: Connection) -> dict[str, Launched]:
     """Every campaign that is launched now, by name."""
     rows = connection.execute(sa.select(_launch).where(_launch.c.ended_at.is_(None)))
     return {row.campaign: _launched(row) for row in rows}
 
 
-def launch_of(connection: Connection, launch_id: int) -> Launched:
+def read_launch(connection: Connection, launch_id: int) -> Launched:
     row = connection.execute(sa.select(_launch).where(_launch.c.id == launch_id)).one_or_none()
     if row is None:
         raise StoreError(f"launch {launch_id} is not in the store")
     return _launched(row)
 
 
-def keep(connection: Connection, body: bytes) -> str:
+def keep_content(connection: Connection, body: bytes) -> str:
     """Keep a file's content; returns its SHA-256."""
     digest = content_hash(body)
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
@@ -91,7 +91,7 @@ def keep(connection: Connection, body: bytes) -> str:
     return digest
 
 
-def content(connection: Connection, sha256: str) -> bytes:
+def read_content(connection: Connection, sha256: str) -> bytes:
     """A kept file. Raises `StoreError` if it is missing or was changed."""
     body: bytes | None = connection.execute(sa.select(_content.c.body).where(_content.c.sha256 == sha256)).scalar()
     if body is None or content_hash(body) != sha256:

@@ -20,13 +20,13 @@ _fact, _flush = table(Fact), table(Flush)
 STAMP = "backup_of"
 
 
-def look(connection: Connection, *, flushed: int | None, now: datetime) -> str | None:
+def find_quarantine(connection: Connection, *, flushed: int | None, now: datetime) -> str | None:
     """Why the store is quarantined, after checking; None if it isn't.
 
     flushed: the number of the last flush in the warehouse, None if it has none.
     """
     stamp = connection.execute(sa.select(_fact.c.value).where(_fact.c.key == STAMP)).scalar()
-    mine = last_flush(connection)
+    mine = read_last_flush(connection)
     reason = None
     if stamp is not None:
         reason = f"this store is the backup of {stamp}: what was sent since then is not in it"
@@ -37,18 +37,18 @@ def look(connection: Connection, *, flushed: int | None, now: datetime) -> str |
     return reason
 
 
-def last_flush(connection: Connection) -> int:
+def read_last_flush(connection: Connection) -> int:
     return int(connection.execute(sa.select(sa.func.max(_flush.c.no))).scalar() or 0)
 
 
-def accept(connection: Connection, *, flushed: int | None, now: datetime) -> bool:
+def accept_copy(connection: Connection, *, flushed: int | None, now: datetime) -> bool:
     """Confirm this store in a person's name; returns whether it was quarantined.
 
     Flush numbers continue above those in the warehouse, so that no number is used twice.
     """
     was = pauses.resume(connection, [pauses.RESTORED])
     connection.execute(sa.delete(_fact).where(_fact.c.key == STAMP))
-    if flushed is not None and flushed > last_flush(connection):
+    if flushed is not None and flushed > read_last_flush(connection):
         done = {"no": flushed, "started_at": to_millis(now), "finished_at": to_millis(now)}
         connection.execute(sa.insert(_flush).values(done))
     return was

@@ -20,26 +20,26 @@ _fact, _run, _message = table(Fact), table(Run), table(Message)
 _PREFIX = "due_until:"
 
 
-def handled(connection: Connection, campaign: str) -> datetime | None:
+def handled_until(connection: Connection, campaign: str) -> datetime | None:
     """Until when the campaign's due times are handled: each was run or skipped, and none is caught up again."""
     value = connection.execute(sa.select(_fact.c.value).where(_fact.c.key == _PREFIX + campaign)).scalar()
     return None if value is None else from_millis(int(value))
 
 
-def set_handled(connection: Connection, campaigns: Iterable[str], until: datetime) -> None:
+def set_handled_until(connection: Connection, campaigns: Iterable[str], until: datetime) -> None:
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     for campaign in campaigns:
         row = dialect.insert(_fact).values(key=_PREFIX + campaign, value=str(to_millis(until)))
         connection.execute(row.on_conflict_do_update(index_elements=["key"], set_={"value": row.excluded.value}))
 
 
-def run_of(connection: Connection, campaign: str, kind: RunKind, key: str) -> RunRow:
+def find_run(connection: Connection, campaign: str, kind: RunKind, key: str) -> RunRow:
     """The run of this due time or request."""
     found = sa.select(_run.c.id).where(_run.c.campaign == campaign, _run.c.kind == kind.value, _run.c.due_key == key)
     return runs.get(connection, connection.execute(found).scalar_one())
 
 
-def next_of_run(connection: Connection, run_id: int) -> datetime | None:
+def next_due_of_run(connection: Connection, run_id: int) -> datetime | None:
     """When the run's earliest queued message is due."""
     query = sa.select(sa.func.min(_message.c.due_at)).where(_message.c.run_id == run_id, _message.c.state == "queued")
     millis = connection.execute(query).scalar()

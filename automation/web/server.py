@@ -9,7 +9,7 @@ from collections.abc import Callable
 import structlog
 import uvicorn
 
-from automation.daemon.lock import holder
+from automation.daemon.lock import find_lock_holder
 from automation.errors import ConfigurationError
 from automation.messages.pages import Pages
 from automation.web.app import make_app
@@ -35,7 +35,9 @@ class WebServer(threading.Thread):
         data_dir = workspace().project.data_dir
         self._writer = GroupCommit(
             workspace().store,
-            may_checkpoint=lambda: checkpoints and holder(data_dir) is None,  # a running daemon checkpoints itself
+            may_checkpoint=lambda: (
+                checkpoints and find_lock_holder(data_dir) is None
+            ),  # a running daemon checkpoints itself
         )
         site = Site(workspace, self._writer)
         config = uvicorn.Config(

@@ -37,14 +37,14 @@ class LaunchedCampaigns:
     def get(self, connection: Connection, launch_id: int) -> LaunchedCampaign:
         """Raises `ConfigurationError` if the launched file no longer fits config.yaml or the plugins."""
         if launch_id not in self.found:
-            self.found[launch_id] = self._read(connection, launches.launch_of(connection, launch_id))
+            self.found[launch_id] = self._read(connection, launches.read_launch(connection, launch_id))
         return self.found[launch_id]
 
     def _read(self, connection: Connection, launch: Launched) -> LaunchedCampaign:
-        text = launches.content(connection, launch.campaign_sha256).decode()
+        text = launches.read_content(connection, launch.campaign_sha256).decode()
         campaign = parse_launched(self.project, launch.campaign, text)
         return LaunchedCampaign(launch, campaign, renderer(self.project, _files(connection, launch.templates)))
 
 
 def _files(connection: Connection, manifest: Mapping[str, str]) -> dict[str, bytes]:
-    return {path: launches.content(connection, sha256) for path, sha256 in manifest.items()}
+    return {path: launches.read_content(connection, sha256) for path, sha256 in manifest.items()}

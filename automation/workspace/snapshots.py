@@ -35,7 +35,7 @@ def snapshot(
     mirrored = None
     if with_decisions:
         with workspace.store.reading() as connection:
-            mirrored = decisions.mirror(connection)
+            mirrored = decisions.read_mirror(connection)
     bare = replace(
         warehouse.snapshot(as_of, decisions=mirrored, timezone=settings.shop.timezone, lifecycle=settings.lifecycle),
         today=None if today is None else today.date(),

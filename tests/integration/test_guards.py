@@ -150,7 +150,7 @@ def history(workspace: Workspace, *sizes: int) -> None:
 )
 def test_an_unusually_large_audience_is_held(toy: Workspace, sizes: tuple[int, ...], held: bool) -> None:
     history(toy, *sizes)
-    assert (guards.too_large(toy, "toy", 6) is not None) == held
+    assert (guards.check_size(toy, "toy", 6) is not None) == held
 
 
 def test_a_hold_for_a_large_audience_names_the_usual_size(toy: Workspace) -> None:
@@ -191,7 +191,7 @@ def test_a_plan_says_that_the_run_would_be_held(tmp_path: Path) -> None:
         assert plan(toy, "toy").warnings == [f"the run would be held: {old}", f"the run would be held: {large}"]
         later(toy, timedelta(minutes=1))  # c4 buys at 9:00
         with pytest.raises(AutomationError, match="is not launched: its audience is 6, 6"):
-            guards.refuse_unusual(toy, "toy", plan(toy, "toy").audience)
+            guards.refuse_unusual_size(toy, "toy", plan(toy, "toy").audience)
 
 
 def test_a_held_run_ends_when_it_is_too_late(tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_a_campaign_may_have_its_own_limit_and_only_what_it_looks_at_counts(tmp_
     with toy_project(tmp_path / "b", config=fresh, campaign=plain + "audience: {trait: country, is: PT}\n") as toy:
         campaign = toy.project.campaigns["toy"].campaign
         assert campaign is not None
-        assert guards.looks_at(campaign, toy.project) == set()
+        assert guards.event_types_used(campaign, toy.project) == set()
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_the_event_types_that_a_campaign_depends_on(tmp_path: Path, audience: st
     with toy_project(tmp_path, campaign=f"{plain}audience: {audience}\n") as toy:
         campaign = toy.project.campaigns["toy"].campaign
         assert campaign is not None, toy.project.problems
-        assert guards.looks_at(campaign, toy.project) == types
+        assert guards.event_types_used(campaign, toy.project) == types
 
 
 def test_a_held_run_stays_claimed(toy: Workspace) -> None:

@@ -98,7 +98,10 @@ def test_a_send_of_the_sender_used_before_counts_for_re_entry(tmp_path: Path) ->
         rows = [("imported:1", "", "ana@x.example", "email", "promotions", "toy", at)]
         with workspace.store.transaction() as connection:
             frame = pl.DataFrame(rows, schema=dict(earlier_sends.COLUMNS), orient="row")
-            assert (earlier_sends.add(connection, frame), earlier_sends.add(connection, frame)) == (1, 0)
+            assert (
+                earlier_sends.add_sends(connection, frame),
+                earlier_sends.add_sends(connection, frame),
+            ) == (1, 0)
         assert reasons(workspace, start(workspace)) == {"c1": "reentry", "b1": "selected"}
 
 

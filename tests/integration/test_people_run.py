@@ -49,7 +49,7 @@ PEOPLE = pl.DataFrame(
 def make(toy: Workspace, people: pl.DataFrame = PEOPLE, *, key: str = "people 1") -> RunRow | None:
     due = Due(RunKind.EVENT, key, toy.clock.now())
     with written_people(toy, people, salt=key) as written, toy.store.transaction() as connection:
-        launch_id = launches.launched(connection)["toy"].id
+        launch_id = launches.current_launches(connection)["toy"].id
         return freeze_people(toy, connection, written, campaign="toy", launch_id=launch_id, due=due)
 
 

@@ -75,7 +75,7 @@ def test_a_redirected_run_counts_for_no_cap_and_no_re_entry(redirected: Workspac
         assert account_of(real, run_id) == Account(audience=6, unreachable=1, sent=5)
         assert not run_status(real, run_id).run.test
         with real.store.reading() as connection:
-            assert decisions.mirror(connection)["run_id"].unique().to_list() == ["2"]
+            assert decisions.read_mirror(connection)["run_id"].unique().to_list() == ["2"]
 
 
 def test_what_was_promised_before_waits_until_redirecting_ends(tmp_path: Path) -> None:

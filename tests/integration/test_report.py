@@ -63,7 +63,7 @@ def message_of(toy: Workspace, customer: str, campaign_number: int) -> str:
     with toy.store.reading() as connection:
         from automation.store.ledger import decisions
 
-        reached = decisions.reached(connection)
+        reached = decisions.read_touches(connection)
     mine = reached.filter(pl.col("customer_id") == customer, pl.col("campaign") == ("toy", "other")[campaign_number])
     return str(mine["message_id"].item())
 
@@ -81,7 +81,7 @@ def arms(toy: Workspace) -> tuple[list[str], list[str]]:
     from automation.store.ledger import decisions
 
     with toy.store.reading() as connection:
-        mine = decisions.reached(connection).filter(pl.col("campaign") == "toy")
+        mine = decisions.read_touches(connection).filter(pl.col("campaign") == "toy")
     return tuple(mine.filter(pl.col("outcome") == o)["customer_id"].to_list() for o in ("message", "holdout"))  # type: ignore[return-value]
 
 

@@ -229,7 +229,7 @@ def _record_sends(task: _Import, connection: Connection, rows: pl.DataFrame, rep
         )
         .with_columns(pl.Series("message_id", _message_ids(rows), dtype=pl.String))
     )
-    report.added += earlier_sends.add(connection, sent.select(list(earlier_sends.COLUMNS)))
+    report.added += earlier_sends.add_sends(connection, sent.select(list(earlier_sends.COLUMNS)))
 
 
 def _message_ids(rows: pl.DataFrame) -> list[str]:

@@ -31,7 +31,7 @@ class Ambiguous:
     reason: str
 
 
-def follow(connection: Connection, messages: Sequence[str], *, now: datetime) -> None:
+def requeue_for_resend(connection: Connection, messages: Sequence[str], *, now: datetime) -> None:
     """Queue the ones of these ambiguous messages again whose campaign says `on_ambiguous: resend`."""
     wanted = (
         sa.select(_message.c.id)
@@ -43,7 +43,7 @@ def follow(connection: Connection, messages: Sequence[str], *, now: datetime) ->
     connection.execute(again.values(state=MessageState.QUEUED.value, due_at=to_millis(now)))
 
 
-def to_resolve(connection: Connection, *, before: datetime, limit: int) -> list[str]:
+def find_resolvable(connection: Connection, *, before: datetime, limit: int) -> list[str]:
     """Messages ambiguous since before then whose campaign says `on_ambiguous: resolve`."""
     query = (
         sa.select(_message.c.id)
@@ -57,7 +57,7 @@ def to_resolve(connection: Connection, *, before: datetime, limit: int) -> list[
     return list(connection.execute(query).scalars())
 
 
-def of_run(connection: Connection, run_id: int, *, limit: int = 1_000) -> list[Ambiguous]:
+def find_in_run(connection: Connection, run_id: int, *, limit: int = 1_000) -> list[Ambiguous]:
     """A run's ambiguous messages."""
     names = ("id", "run_id", "customer_id", "channel", "granted_at", "reason")
     query = (

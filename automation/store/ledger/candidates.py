@@ -51,7 +51,7 @@ def read_candidates(
     found = []
     for row in rows:
         recipient, expires_at, quiet_hours, quiet_zone, consent, is_duplicate = row[_GRANT_WIDTH:]
-        grant = as_grant(row, row[1] + 1, granted_at)
+        grant = make_grant(row, row[1] + 1, granted_at)
         suppression = listed.code(recipient, grant.channel, grant.topic) if listed.rows else None
         granted = None if consent is None else bool(consent)
         found.append(
@@ -60,7 +60,7 @@ def read_candidates(
     return found
 
 
-def as_grant(row: Sequence[Any], attempt: int, granted_at: datetime) -> Grant:
+def make_grant(row: Sequence[Any], attempt: int, granted_at: datetime) -> Grant:
     """The grant of a row that begins with `GRANT_COLUMNS`, which stand in the order of its fields."""
     due_at, provider = from_millis(row[_DUE_AT]), row[_GRANT_WIDTH - 1]
     return Grant._make((row[0], attempt, *row[2:_DUE_AT], due_at, granted_at, provider, 0.0, 0))

@@ -35,7 +35,7 @@ _KEPT = ("message_id", "campaign", "topic", "channel", "at", "priority", "expect
 _NAMED = 5_000
 
 
-def of_people(connection: Connection, people: pl.DataFrame, *, since: datetime, now: datetime) -> pl.DataFrame:
+def read_cap_entries(connection: Connection, people: pl.DataFrame, *, since: datetime, now: datetime) -> pl.DataFrame:
     """The cap entries of these people since then, under any of their ids: the columns of `SCHEMA`.
 
     people: customer_id and recipient (the normalised address; "" where it is not known). customer_id of the answer is
@@ -70,7 +70,7 @@ def _find(connection: Connection, key: str, values: pl.Series, since: datetime, 
     return pl.DataFrame(found, schema=schema, orient="row")
 
 
-def give_way(connection: Connection, displaced: pl.DataFrame, *, now: datetime) -> int:
+def yield_cap_slots(connection: Connection, displaced: pl.DataFrame, *, now: datetime) -> int:
     """Cancel or defer these messages for a higher-priority campaign; returns how many.
 
     displaced: message_id, to (the campaign that takes the place), until (milliseconds; null: it is lost). A message

@@ -106,7 +106,7 @@ def _with_messages() -> sa.Select[Any]:
     )
 
 
-def mirror(connection: Connection) -> pl.DataFrame:
+def read_mirror(connection: Connection) -> pl.DataFrame:
     """Every decision, for the audience rules: the columns of `Snapshot.decisions`, a row for each of its messages.
 
     Tests are left out; who lost their message to another campaign was not contacted.
@@ -134,7 +134,7 @@ _MIRROR = {
 }
 
 
-def reached(connection: Connection) -> pl.DataFrame:
+def read_touches(connection: Connection) -> pl.DataFrame:
     """Who was contacted or held out, in all campaigns: touch (the decision), customer_id, campaign, variant, outcome,
     due_at of the run, message_id and state of its live message, at, touched.
 
@@ -179,7 +179,9 @@ def _is_no_test() -> sa.ColumnElement[bool]:
     return _decision.c.run_id.not_in(sa.select(_run.c.id).where(_run.c.test.is_(sa.true())))
 
 
-def entered(connection: Connection, customers: Sequence[str], campaign: str, *, since: datetime | None) -> set[str]:
+def find_entered(
+    connection: Connection, customers: Sequence[str], campaign: str, *, since: datetime | None
+) -> set[str]:
     """The customers among these who got this campaign, or were held out of it, since then (or ever)."""
     query = (
         sa.select(_decision.c.customer_id)
@@ -197,7 +199,7 @@ def entered(connection: Connection, customers: Sequence[str], campaign: str, *, 
     return set(connection.execute(query).scalars())
 
 
-def written_to(
+def find_promised(
     connection: Connection,
     customers: Sequence[str],
     recipients: Sequence[str],
@@ -216,7 +218,7 @@ def written_to(
     return {value for row in connection.execute(query) for value in row if value}
 
 
-def reasons(connection: Connection, run_id: int) -> dict[tuple[str, str], int]:
+def count_reasons(connection: Connection, run_id: int) -> dict[tuple[str, str], int]:
     """How many decisions of a run have each outcome and reason."""
     query = (
         sa.select(_decision.c.outcome, _decision.c.reason, sa.func.count())
@@ -226,7 +228,7 @@ def reasons(connection: Connection, run_id: int) -> dict[tuple[str, str], int]:
     return {(outcome, reason): n for outcome, reason, n in connection.execute(query)}
 
 
-def variants(connection: Connection, run_id: int) -> dict[tuple[str, str], int]:
+def count_variants(connection: Connection, run_id: int) -> dict[tuple[str, str], int]:
     """How many of a run's members each variant has, by outcome."""
     query = (
         sa.select(_decision.c.variant, _decision.c.outcome, sa.func.count())
@@ -236,7 +238,7 @@ def variants(connection: Connection, run_id: int) -> dict[tuple[str, str], int]:
     return {(variant, outcome): n for variant, outcome, n in connection.execute(query)}
 
 
-def of_run(connection: Connection, run_id: int) -> pl.DataFrame:
+def read_run_decisions(connection: Connection, run_id: int) -> pl.DataFrame:
     """A run's decisions: customer_id, outcome, reason, variant, offer, message_id, state, due_at (milliseconds)."""
     names = ("customer_id", "outcome", "reason", "variant", "offer")
     query = (

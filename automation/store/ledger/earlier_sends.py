@@ -26,7 +26,7 @@ COLUMNS: Mapping[str, pl.DataType] = {
 }
 
 
-def add(connection: Connection, rows: pl.DataFrame) -> int:
+def add_sends(connection: Connection, rows: pl.DataFrame) -> int:
     """Record a batch of imported sends (`COLUMNS`); known ones stay as they are. Returns how many are new."""
     rows = rows.unique("message_id", keep="first", maintain_order=True)
     query = sa.select(_cap_entry.c.message_id).where(_cap_entry.c.message_id.in_(rows["message_id"].to_list()))

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from automation.clock import from_millis, to_millis
 from automation.errors import StoreError
 from automation.store.engine import execute_rows, table
-from automation.store.ledger.candidates import GRANT_COLUMNS, as_grant
+from automation.store.ledger.candidates import GRANT_COLUMNS, make_grant
 from automation.store.ledger.settling import release
 from automation.store.tables import Message
 from automation.types.grant import Grant
@@ -58,7 +58,7 @@ def grant_of(connection: Connection, message: str) -> Grant:
     row = connection.execute(_LAST, {"id": message}).one_or_none()
     if row is None or row.granted_at is None:
         raise StoreError(f"message {message!r} " + ("is not in the store" if row is None else "was never sent"))
-    return as_grant(row, row.attempt, from_millis(row.granted_at))
+    return make_grant(row, row.attempt, from_millis(row.granted_at))
 
 
 _GRANT = (

@@ -35,7 +35,7 @@ def queue_of(name: str) -> Queue:
     return Queue(parts[1], int(parts[2]), parts[3])
 
 
-def first_due(connection: Connection) -> list[tuple[Queue, int]]:
+def first_due_times(connection: Connection) -> list[tuple[Queue, int]]:
     """Every queue with the due time (milliseconds) of its first message, the longest due first.
 
     Jumps from queue to queue in the index: 5 µs each, however many messages wait in it.
@@ -49,7 +49,7 @@ def next_due(connection: Connection) -> datetime | None:
     paused = pauses.paused_scopes(connection)
     if paused.everything:
         return None
-    waiting = first_due(connection)
+    waiting = first_due_times(connection)
     campaigns = runs.campaigns_of(connection, {queue.run_id for queue, _ in waiting}) if paused.scopes else {}
     for queue, due in waiting:
         if not paused.include(campaign=campaigns.get(queue.run_id, ""), channel=queue.channel):

@@ -27,13 +27,13 @@ class RateLaneRow:
     day_count: int = 0
 
 
-def read(connection: Connection) -> dict[str, RateLaneRow]:
+def read_lanes(connection: Connection) -> dict[str, RateLaneRow]:
     """Every lane that has a state, by name."""
     names = (c.name for c in _lane.columns)
     return {row.name: RateLaneRow(*row) for row in connection.execute(sa.select(*(_lane.c[name] for name in names)))}
 
 
-def write(connection: Connection, rows: Iterable[RateLaneRow]) -> None:
+def write_lanes(connection: Connection, rows: Iterable[RateLaneRow]) -> None:
     found = [vars(row) for row in rows]
     if found:
         connection.execute(_SAVE, found)

@@ -20,7 +20,7 @@ Key = tuple[int, str, str, str]
 
 
 @dataclass(frozen=True)
-class Model:
+class OriginalMessage:
     """The message that a copy is made of: the run's first of its step, variant and language."""
 
     batch_no: int
@@ -39,7 +39,7 @@ class Model:
     language: str
 
 
-def models(connection: Connection, run_id: int) -> list[Model]:
+def find_originals(connection: Connection, run_id: int) -> list[OriginalMessage]:
     """One message for each step, channel, variant and language of the run."""
     context = (
         sa.cast(_message.c.context, sa.JSON)
@@ -69,10 +69,10 @@ def models(connection: Connection, run_id: int) -> list[Model]:
         .outerjoin(_coupon, _coupon.c.message_id == _message.c.id)
         .order_by(_decision.c.step, _message.c.channel, _decision.c.variant, first.c.language)
     )
-    return [Model(*tuple(row)) for row in connection.execute(query)]
+    return [OriginalMessage(*tuple(row)) for row in connection.execute(query)]
 
 
-def intend(connection: Connection, key: Key, *, now: datetime) -> bool:
+def record_intent(connection: Connection, key: Key, *, now: datetime) -> bool:
     """Record that a copy is about to be sent; False if that was recorded before."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     run_id, address, variant, language = key
@@ -81,7 +81,7 @@ def intend(connection: Connection, key: Key, *, now: datetime) -> bool:
     return connection.execute(made).rowcount == 1
 
 
-def settle(connection: Connection, key: Key, *, verdict: str) -> None:
+def record_verdict(connection: Connection, key: Key, *, verdict: str) -> None:
     """What the channel answered."""
     run_id, address, variant, language = key
     mine = (

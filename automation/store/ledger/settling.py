@@ -52,7 +52,7 @@ def settle(connection: Connection, results: Sequence[Result | Receipt], *, now: 
         elif state is MessageState.FAILED:
             release(connection, [r.id for r in receipts])
         elif state is MessageState.AMBIGUOUS:
-            ambiguous.follow(connection, [r.id for r in receipts], now=now)
+            ambiguous.requeue_for_resend(connection, [r.id for r in receipts], now=now)
 
 
 _TAKEN = "WHERE id = ? AND attempt = ? AND state IN ('sending', 'ambiguous')"

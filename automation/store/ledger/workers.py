@@ -36,7 +36,7 @@ class WorkerRow:
     pid_started: str
 
 
-class OnItsWay(NamedTuple):
+class GrantedMessage(NamedTuple):
     """A message that a worker was granted."""
 
     id: str
@@ -46,19 +46,19 @@ class OnItsWay(NamedTuple):
 
 def begin_epoch(connection: Connection) -> int:
     """Take over as committer: earlier ones can grant nothing more; returns the new epoch."""
-    following = epoch(connection) + 1
+    following = current_epoch(connection) + 1
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     row = dialect.insert(_fact).values(key=_EPOCH, value=str(following))
     connection.execute(row.on_conflict_do_update(index_elements=["key"], set_={"value": row.excluded.value}))
     return following
 
 
-def epoch(connection: Connection) -> int:
+def current_epoch(connection: Connection) -> int:
     """The epoch of the committer that took over last."""
     return int(connection.execute(sa.select(_fact.c.value).where(_fact.c.key == _EPOCH)).scalar() or 0)
 
 
-def register(
+def register_worker(
     connection: Connection, *, host: str, boot_id: str, pid: int, pid_started: str, epoch: int, now: datetime
 ) -> int:
     """Register a delivering process; returns its worker."""
@@ -67,30 +67,30 @@ def register(
     return int(connection.execute(made).scalar_one())
 
 
-def not_ended(connection: Connection) -> list[WorkerRow]:
+def unfinished_workers(connection: Connection) -> list[WorkerRow]:
     """Workers that did not end in order, the oldest first."""
     columns = (_worker.c.id, _worker.c.host, _worker.c.boot_id, _worker.c.pid, _worker.c.pid_started)
     query = sa.select(*columns).where(_worker.c.ended_at.is_(None)).order_by(_worker.c.id)
     return [WorkerRow(*row) for row in connection.execute(query)]
 
 
-def on_their_way(connection: Connection, worker_id: int) -> list[OnItsWay]:
+def granted_messages(connection: Connection, worker_id: int) -> list[GrantedMessage]:
     """The worker's granted messages without a result."""
     columns = (_message.c.id, _message.c.attempt, _message.c.channel)
     query = sa.select(*columns).where(_message.c.state == MessageState.SENDING.value, _message.c.worker_id == worker_id)
-    return [OnItsWay(*row) for row in connection.execute(query)]
+    return [GrantedMessage(*row) for row in connection.execute(query)]
 
 
-def orphaned(connection: Connection) -> list[OnItsWay]:
+def orphaned_messages(connection: Connection) -> list[GrantedMessage]:
     """Messages that are `sending` though their worker has ended or is unknown."""
     alive = sa.select(_worker.c.id).where(_worker.c.ended_at.is_(None))
     nobody = sa.or_(_message.c.worker_id.is_(None), _message.c.worker_id.not_in(alive))
     columns = (_message.c.id, _message.c.attempt, _message.c.channel)
     query = sa.select(*columns).where(_message.c.state == MessageState.SENDING.value, nobody)
-    return [OnItsWay(*row) for row in connection.execute(query)]
+    return [GrantedMessage(*row) for row in connection.execute(query)]
 
 
-def end(connection: Connection, workers: Iterable[int], *, now: datetime) -> None:
+def end_workers(connection: Connection, workers: Iterable[int], *, now: datetime) -> None:
     """Record that these workers ended and all their messages are settled."""
     ids: Sequence[int] = list(workers)
     connection.execute(sa.update(_worker).where(_worker.c.id.in_(ids)).values(ended_at=to_millis(now)))

@@ -54,7 +54,7 @@ def with_granted_messages(toy: Workspace, **differing: str) -> Iterator[tuple[in
     run_id = start(toy)
     with toy.store.transaction() as connection:
         values = {"host": host(), "boot_id": boot_id(), "pid_started": "1"} | differing
-        worker_id = workers.register(connection, pid=1, epoch=1, now=TOY_AS_OF, **values)
+        worker_id = workers.register_worker(connection, pid=1, epoch=1, now=TOY_AS_OF, **values)
         limits = RateLimits({}, {}, to_micros(toy.clock.now()), TOY_AS_OF.date(), {run_id: RunRate("toy", None)})
         done = run_tick(connection, [], [Capacity(worker_id, 100)], now=toy.clock.now(), policy=POLICY, limits=limits)
     ids = [grant.id for grant in done.grants]

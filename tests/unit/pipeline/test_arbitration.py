@@ -84,7 +84,7 @@ def asked(
     )  # fmt: skip
     with store.transaction() as connection:
         found = verdicts(batch, wanted, connection, now=NOW, early=early)
-        cap_slots.give_way(connection, found.displaced, now=NOW)
+        cap_slots.yield_cap_slots(connection, found.displaced, now=NOW)
     return found
 
 

@@ -52,7 +52,7 @@ def test_everything_is_there_across_ids_and_the_newest_stands_last(workspace: Wo
         schema=dict(earlier_sends.COLUMNS), orient="row",
     )  # fmt: skip
     with workspace.store.transaction() as connection:
-        earlier_sends.add(connection, earlier)
+        earlier_sends.add_sends(connection, earlier)
     plan(workspace, "1", NOON)
     deliver(workspace)
     plan(workspace, "2", NOON + 2 * HOUR)

@@ -14,7 +14,7 @@ from automation.clock import ManualClock
 from automation.runner.due_runs import claim_due
 from automation.runner.launch import launch
 from automation.runner.stopping import resume, stop
-from automation.schedule.calendar import agenda, local_time, next_times
+from automation.schedule.calendar import local_time, next_times, scheduled_campaigns
 from automation.store import runs
 from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import Workspace, open_workspace
@@ -34,7 +34,7 @@ class Shop:
     def at(self, text: str) -> list[str]:
         """The keys of the runs that are claimed when the daemon looks at this instant (UTC)."""
         self.clock.set(datetime.fromisoformat(text).replace(tzinfo=UTC))
-        entries = agenda(self.workspace, LaunchedCampaigns(self.workspace.project))
+        entries = scheduled_campaigns(self.workspace, LaunchedCampaigns(self.workspace.project))
         return [run.due_key for entry in entries for run in claim_due(self.workspace, entry)]
 
     def keys(self) -> list[str]:
@@ -62,7 +62,7 @@ def test_the_doubled_hour_makes_one_run(shop: Shop) -> None:
 
 
 def test_two_daemons_make_one_run(shop: Shop) -> None:
-    entries = agenda(shop.workspace, LaunchedCampaigns(shop.workspace.project))
+    entries = scheduled_campaigns(shop.workspace, LaunchedCampaigns(shop.workspace.project))
     shop.clock.set(datetime(2026, 10, 24, 0, 31, tzinfo=UTC))
     with shop.workspace.store.transaction() as connection:
         connection.exec_driver_sql("DELETE FROM fact WHERE key LIKE 'due_until:%'")
@@ -99,7 +99,7 @@ def test_an_edit_fires_no_backlog(shop: Shop, tmp_path: Path) -> None:
     (tmp_path / "campaigns" / "hello.yaml").write_text(CAMPAIGN % ("hello", "every: 15m, catch_up: all"))
     again = open_workspace(tmp_path, clock=shop.clock)
     launch(again, "hello", by="test", audience=0)
-    entries = agenda(again, LaunchedCampaigns(again.project))
+    entries = scheduled_campaigns(again, LaunchedCampaigns(again.project))
     assert claim_due(again, entries[0]) == []
     assert next_times(again, entries)["hello"].key == "2026-10-27T10:15Z"
     again.store.close()
@@ -111,7 +111,7 @@ def test_customers_time_begins_with_their_earliest_zone(shop: Shop) -> None:
     warehouse = shop.workspace.warehouse()
     warehouse.upsert("customers", pl.DataFrame(people, schema=["customer_id", "timezone"], orient="row"))
     warehouse.close()
-    (entry,) = agenda(shop.workspace, LaunchedCampaigns(shop.workspace.project))
+    (entry,) = scheduled_campaigns(shop.workspace, LaunchedCampaigns(shop.workspace.project))
     assert [zone.key for zone in entry.zones] == ["America/New_York", "Asia/Kolkata", "Europe/Berlin"]
     assert shop.at("2026-10-24 03:29") == []
     assert shop.at("2026-10-24 03:30") == ["2026-10-24T09:00"]  # nine o'clock in Kolkata

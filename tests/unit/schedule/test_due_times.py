@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from automation.schedule.due_times import due_times, missed, next_due
+from automation.schedule.due_times import due_times, missed_due_times, next_due
 from automation.types.schedule import Schedule
 
 BERLIN, NEW_YORK, AUCKLAND = (ZoneInfo(n) for n in ("Europe/Berlin", "America/New_York", "Pacific/Auckland"))
@@ -127,13 +127,13 @@ def test_the_next_due_time_may_be_far() -> None:
 @pytest.mark.parametrize("catch_up", ["latest", "none"])
 def test_after_a_long_pause_only_the_latest_is_searched(catch_up: str) -> None:
     schedule = Schedule.model_validate({"every": "5m", "catch_up": catch_up})
-    found = missed(schedule, [BERLIN], at("2024-01-01"), at("2026-06-01 10:02"))
+    found = missed_due_times(schedule, [BERLIN], at("2024-01-01"), at("2026-06-01 10:02"))
     assert found[-1].key == "2026-06-01T10:00Z"
     assert len(found) == 2 * 288  # two days' worth, not two years'
 
 
 def test_all_missed_due_times_are_found_where_they_are_wanted() -> None:
     schedule = Schedule(every="day 09:00", catch_up="all")
-    found = missed(schedule, [BERLIN], at("2026-05-01"), at("2026-06-01"))
+    found = missed_due_times(schedule, [BERLIN], at("2026-05-01"), at("2026-06-01"))
     assert len(found) == 31
     assert found[0].at - found[-1].at == -timedelta(days=30)

@@ -13,7 +13,7 @@ def test_every_decision_is_listed_with_its_message(store: Store) -> None:
     run_id = plan_run(store, ["c1", "c2"], {"c2": "holdout"}, variant="a")
 
     with store.reading() as connection:
-        seen = decisions.mirror(connection).sort("customer_id")
+        seen = decisions.read_mirror(connection).sort("customer_id")
         (row,) = decisions.find(connection, customer_id="c1")
 
     assert seen.schema == DECISIONS

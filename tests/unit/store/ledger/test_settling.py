@@ -125,7 +125,7 @@ def test_what_fails_no_longer_counts_for_caps_and_a_holdout_does(store: Store) -
     )
     people = pl.DataFrame({"customer_id": ["c1", "c2", "c3"], "recipient": ["", "", ""]})
     with store.reading() as connection:
-        entries = cap_slots.of_people(connection, people, since=NOW - timedelta(days=7), now=NOW)
+        entries = cap_slots.read_cap_entries(connection, people, since=NOW - timedelta(days=7), now=NOW)
     assert entries["customer_id"].to_list() == ["c1", "c3"]
 
 
@@ -134,11 +134,13 @@ def test_a_message_whose_worker_has_ended_is_orphaned(store: Store) -> None:
     allow(store, CUSTOMERS)
     (granted,) = tick(store, want=1).grants
     with store.transaction() as connection:
-        worker_id = workers.register(connection, host="here", boot_id="b", pid=2, pid_started="3", epoch=1, now=NOW)
-        assert workers.on_their_way(connection, worker_id) == [(granted.id, 1, "email")]
-        assert workers.orphaned(connection) == []
-        workers.end(connection, [worker_id], now=NOW)
-        assert workers.orphaned(connection) == [(granted.id, 1, "email")]
+        worker_id = workers.register_worker(
+            connection, host="here", boot_id="b", pid=2, pid_started="3", epoch=1, now=NOW
+        )
+        assert workers.granted_messages(connection, worker_id) == [(granted.id, 1, "email")]
+        assert workers.orphaned_messages(connection) == []
+        workers.end_workers(connection, [worker_id], now=NOW)
+        assert workers.orphaned_messages(connection) == [(granted.id, 1, "email")]
     assert account(store, run_id) == Account(audience=10, sending=1, queued=9)
 
 
