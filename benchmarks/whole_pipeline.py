@@ -26,7 +26,7 @@ from measure import Measure, say
 from smtp_sink import smtp_sink
 
 from automation.clock import SystemClock, to_millis
-from automation.delivery.committer import Delivery, executor_of
+from automation.delivery.committer import Delivery, make_executor
 from automation.store import launches, runs
 from automation.store.ledger import ledger
 from automation.store.people import consent
@@ -117,7 +117,7 @@ async def _deliver(workspace: Workspace, count: int) -> float:
         if done and (not times or done > times[-1][1]):
             times.append((time.perf_counter(), done))
 
-    delivery = Delivery(workspace, LaunchedCampaigns(workspace.project), note, executor_of(workspace))
+    delivery = Delivery(workspace, LaunchedCampaigns(workspace.project), note, make_executor(workspace))
     await delivery.deliver_due()
     assert delivery.sent == count, (delivery.sent, count)
     (first, before), (last, after) = times[0], times[-1]

@@ -22,7 +22,7 @@ from automation import hookspecs
 from automation.cli.commands import COMMANDS
 from automation.cli.main import main as automation
 from automation.config import not_built
-from automation.config.reading import fields
+from automation.config.reading import model_fields
 from automation.config.settings import Settings
 from automation.contracts import Options, reason_texts
 from automation.plugin_manager import KINDS, OBSERVERS, Registry, load_plugins
@@ -146,9 +146,9 @@ def _component(registry: Registry, kind: str, name: str, *, level: int) -> Itera
     options: type[BaseModel] = getattr(component, "Options", Options)  # a template filter is a function
     if options is not Options and options.__doc__ and kind != "rules":
         yield from (_prose(options), "")
-    if fields(options):
+    if model_fields(options):
         yield from ("| option | allowed values | default |", "|---|---|---|")
-        for key, info in fields(options).items():
+        for key, info in model_fields(options).items():
             said = f"{info.description}: {allowed(info)}" if info.description else allowed(info)
             yield _row(f"`{key}`", said, default(info))
         yield ""

@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from automation.config.entries import ChannelEntry, ModelEntry, OfferEntry
-from automation.config.reading import Form, field_forms, fields, forms, is_model
+from automation.config.reading import Form, field_forms, is_model, list_forms, model_fields
 from automation.config.settings import ModelSettings
 from automation.types.channel_settings import ChannelSettings
 from automation.types.condition import Audience, Group, Leaf
@@ -76,7 +76,7 @@ def keys(model: type[BaseModel]) -> Iterator[Key]:
 
 
 def _keys(model: type[BaseModel], above: str, listed: set[type[BaseModel]]) -> Iterator[Key]:
-    for key, info in fields(model).items():
+    for key, info in model_fields(model).items():
         name = f"{above}{key}"
         yield Key(name, info.description, allowed(info), default(info))
         for form in field_forms(info):
@@ -99,9 +99,9 @@ def _written_as(form: Form) -> type[BaseModel] | None:
 def _inner(form: Form) -> Any:
     arguments = get_args(form.type)
     if form.origin in (dict, Mapping) and len(arguments) == 2:
-        return next(iter(forms(arguments[1]))).type
+        return next(iter(list_forms(arguments[1]))).type
     if form.origin in _LISTS and arguments:
-        return next(iter(forms(arguments[0]))).type
+        return next(iter(list_forms(arguments[0]))).type
     return form.type
 
 
@@ -143,11 +143,11 @@ def _structure(form: Form) -> str:
     if form.origin is Literal:
         return ", ".join(f"`{_yaml(value)}`" for value in arguments)
     if form.origin in (dict, Mapping) and len(arguments) == 2:
-        return f"by name: {_either(list(forms(arguments[1])))}"
+        return f"by name: {_either(list(list_forms(arguments[1])))}"
     if form.origin in _LISTS and arguments:
         if form.origin is tuple and arguments[-1] is not Ellipsis:
-            return f"[{', '.join(_either(list(forms(part))) for part in arguments)}]"
-        return f"a list: {_either(list(forms(arguments[0])))}"
+            return f"[{', '.join(_either(list(list_forms(part))) for part in arguments)}]"
+        return f"a list: {_either(list(list_forms(arguments[0])))}"
     if is_model(form) or form.type in _WRITTEN_AS:
         return _model(form)
     return _SCALARS.get(form.type, "any value") + _bounds(form)

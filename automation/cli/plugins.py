@@ -56,12 +56,12 @@ def _rows(plugin: PluginSummary) -> Iterator[tuple[str, ...]]:
 
 
 def _check(invocation: Invocation, which: str) -> None:
-    from automation.reporting.plugins import summarise
+    from automation.reporting.plugins import summarise_plugin
     from automation.runner.plugin_check import check_plugin, load_plugin
 
     registry, plugin, heavy = load_plugin(which, invocation.root_or_none())
     problems = [*check_plugin(registry, plugin), *heavy]
-    found = summarise(registry, plugin)
+    found = summarise_plugin(registry, plugin)
     result = f"{format_count(len(problems), 'problem')} found" if problems else "no problems found"
     contributes = ", ".join(found.contributes) or "nothing"
     invocation.output.show(

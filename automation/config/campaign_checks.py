@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from automation.config.problems import KeyPath, spell, unknown_name
+from automation.config.problems import KeyPath, spell_path, unknown_name
 from automation.config.reading import Reading
 from automation.config.settings import ADDRESS, NAME
 from automation.types.quantity import parse_percent
@@ -51,7 +51,7 @@ def _one_of(reading: Reading, path: KeyPath, keys: Sequence[str], lack: str) -> 
 
 def _is_not_built(reading: Reading, path: KeyPath) -> bool:
     """Whether the key is refused already because it is not built."""
-    return any(problem.path == spell(path) and problem.severity == "not_built" for problem in reading.problems)
+    return any(problem.path == spell_path(path) and problem.severity == "not_built" for problem in reading.problems)
 
 
 def _is_typo(reading: Reading, path: KeyPath, keys: Sequence[str]) -> bool:

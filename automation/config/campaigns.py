@@ -10,10 +10,10 @@ from automation.config.campaign_checks import check_campaign
 from automation.config.components import READERS
 from automation.config.model_builder import build_model
 from automation.config.not_built import refuse_unbuilt
-from automation.config.problems import Problem, in_order, refused
+from automation.config.problems import Problem, any_refuses, sort_problems
 from automation.config.reading import Broken, Reading
 from automation.config.settings import Settings
-from automation.config.settings_file import Known, known
+from automation.config.settings_file import KnownNames, with_built_in_names
 from automation.config.source_map import SourceMap, read_source
 from automation.plugin_manager import Registry
 from automation.types.campaign import Campaign
@@ -36,10 +36,10 @@ class CampaignFile:
 
 def parse_campaign(text: str, path: str, settings: Settings, registry: Registry) -> CampaignFile:
     """The campaign in `text`. Never raises, whatever the text contains."""
-    return from_source(read_source(text, path), text, known_in(settings), registry)
+    return build_campaign(read_source(text, path), text, known_names(settings), registry)
 
 
-def from_source(source: SourceMap, text: str, names: Known, registry: Registry) -> CampaignFile:
+def build_campaign(source: SourceMap, text: str, names: KnownNames, registry: Registry) -> CampaignFile:
     """The campaign of an already mapped text."""
     reading = Reading(source, registry, names.names, names.models, READERS)
     campaign = None
@@ -48,7 +48,7 @@ def from_source(source: SourceMap, text: str, names: Known, registry: Registry) 
         refuse_unbuilt(reading)
         check_campaign(reading)
         campaign = None if isinstance(made, Broken) else made
-    problems = in_order((*source.problems, *reading.problems))
+    problems = sort_problems((*source.problems, *reading.problems))
     written = source.get(("name",))
     stem = source.file.rsplit("/", 1)[-1].removesuffix(".yaml").removesuffix(".yml")
     return CampaignFile(
@@ -56,15 +56,17 @@ def from_source(source: SourceMap, text: str, names: Known, registry: Registry) 
         written if isinstance(written, str) and written else stem,
         text,
         hashlib.sha256(text.encode()).hexdigest(),
-        None if refused(problems) else campaign,
+        None if any_refuses(problems) else campaign,
         problems,
     )
 
 
-def known_in(settings: Settings) -> Known:
+def known_names(settings: Settings) -> KnownNames:
     """The names that a campaign may use."""
     sections: dict[str, Collection[str]] = {
         name: list(getattr(settings, name)) for name in ("topics", "offers", "channels", "segments")
     }
     queries = {name: condition.sql for name, condition in settings.conditions.items()}
-    return known({**sections, "conditions": queries}, {name: model.kind for name, model in settings.models.items()})
+    return with_built_in_names(
+        {**sections, "conditions": queries}, {name: model.kind for name, model in settings.models.items()}
+    )

@@ -7,7 +7,7 @@ from typing import Any
 
 from automation.config.conditions import read_audience, read_condition
 from automation.config.model_builder import build_model
-from automation.config.problems import KeyPath, listing, unknown_name
+from automation.config.problems import KeyPath, list_choices, unknown_name
 from automation.config.reading import BROKEN, Broken, Form, Reader, Reading
 from automation.plugin_manager import KINDS
 from automation.types.condition import Audience, Group, Leaf, Using
@@ -22,8 +22,8 @@ def read_using(reading: Reading, form: Form, raw: Any, path: KeyPath, parent: Ma
     if not isinstance(raw, str):
         return reading.report(path, f"must be the name of {_a(KINDS[form.names.what])}")
     if path[-1] == "using":
-        return named(reading, form.names.what, raw, path, (parent.get("options"), (*path[:-1], "options")))
-    return named(reading, form.names.what, raw, path, (None, path))
+        return read_component(reading, form.names.what, raw, path, (parent.get("options"), (*path[:-1], "options")))
+    return read_component(reading, form.names.what, raw, path, (None, path))
 
 
 def _nested(reading: Reading, form: Form, raw: dict[str, Any], path: KeyPath) -> Using | Broken:
@@ -37,12 +37,14 @@ def _nested(reading: Reading, form: Form, raw: dict[str, Any], path: KeyPath) ->
     if here in reading.source.spoiled:
         return BROKEN
     if not isinstance(name, str):
-        known = listing(reading.registry.names(form.names.what))
+        known = list_choices(reading.registry.names(form.names.what))
         return reading.report(here if name is not None else path, f"needs `using`: one of {known}", key=True)
-    return named(reading, form.names.what, name, here, (raw.get("options"), (*path, "options")))
+    return read_component(reading, form.names.what, name, here, (raw.get("options"), (*path, "options")))
 
 
-def named(reading: Reading, kind: str, name: str, path: KeyPath, written: tuple[Any, KeyPath]) -> Using | Broken:
+def read_component(
+    reading: Reading, kind: str, name: str, path: KeyPath, written: tuple[Any, KeyPath]
+) -> Using | Broken:
     """A model of config.yaml, or a registered component. written: the options and their path."""
     options, options_path = written
     if name in reading.models:
@@ -59,10 +61,10 @@ def named(reading: Reading, kind: str, name: str, path: KeyPath, written: tuple[
         models = [model for model, its_kind in reading.models.items() if its_kind == kind]
         known = {*models, *reading.registry.names(kind)}
         return reading.report(path, unknown_name(KINDS[kind], name, known))
-    return with_options(reading, kind, name, options, options_path)
+    return build_component(reading, kind, name, options, options_path)
 
 
-def with_options(reading: Reading, kind: str, name: str, options: Any, path: KeyPath) -> Using | Broken:
+def build_component(reading: Reading, kind: str, name: str, options: Any, path: KeyPath) -> Using | Broken:
     """A registered component with its options, validated by the component's own model."""
     if path in reading.source.spoiled:
         return BROKEN

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from automation.config.model_builder import build_model
-from automation.config.not_built import RULE_KEYS, unbuilt
-from automation.config.problems import KeyPath, did_you_mean, listing, spell, unknown_name
+from automation.config.not_built import RULE_KEYS, is_unbuilt
+from automation.config.problems import KeyPath, did_you_mean, list_choices, spell_path, unknown_name
 from automation.config.reading import BROKEN, Broken, Form, Reading
-from automation.config.wording import show
+from automation.config.wording import show_value
 from automation.contracts import NamesCondition
 from automation.types.condition import Audience, Condition, Group, Leaf
 from automation.types.quantity import parse_percent
@@ -31,7 +31,9 @@ def read_condition(
         return reading.report(path, "a list needs `all` or `any`; write {all: [...]} or {any: [...]}")
     if not isinstance(raw, dict):
         hint = did_you_mean(raw, ("everyone",))
-        return reading.report(path, f"{show(raw)} is not a condition; write everyone, all, any, not or a rule{hint}")
+        return reading.report(
+            path, f"{show_value(raw)} is not a condition; write everyone, all, any, not or a rule{hint}"
+        )
     if not raw:
         return reading.report(path, "is empty; write all, any, not or a rule")
     groups = [key for key in raw if key in GROUPS]
@@ -67,9 +69,9 @@ def _leaf(reading: Reading, raw: dict[str, Any], path: KeyPath) -> Leaf | Broken
     if key is None:
         first = next(iter(raw))
         known = [*GROUPS, *reading.registry.names("rules")]
-        what = f"there is no rule {first!r}; rules: {listing(known)}{did_you_mean(first, known)}"
+        what = f"there is no rule {first!r}; rules: {list_choices(known)}{did_you_mean(first, known)}"
         return reading.report((*path, first), what, key=True)
-    refused = [name for name in raw if unbuilt(RULE_KEYS.get((key, name)), raw[name])]
+    refused = [name for name in raw if is_unbuilt(RULE_KEYS.get((key, name)), raw[name])]
     for name in refused:
         reading.report((*path, name), _refusal(name, raw[name]), key=True, severity="not_built")
     written = {name: value for name, value in raw.items() if name not in refused}
@@ -83,7 +85,7 @@ def _leaf(reading: Reading, raw: dict[str, Any], path: KeyPath) -> Leaf | Broken
         queries = reading.names["conditions"]
         assert isinstance(queries, Mapping)
         options = options.resolved(queries)
-    return Leaf(key, options, spell(path), spell_rule(raw))
+    return Leaf(key, options, spell_path(path), spell_rule(raw))
 
 
 def _refusal(name: str, value: Any) -> str:
@@ -102,7 +104,7 @@ def _spell_value(value: Any) -> str:
         return "{" + spell_rule(value) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(_spell_value(item) for item in value) + "]"
-    return value if isinstance(value, str) else show(value)
+    return value if isinstance(value, str) else show_value(value)
 
 
 def read_audience(
@@ -130,7 +132,7 @@ def _top(reading: Reading, narrowing: dict[str, Any], path: KeyPath) -> int | Br
         what = "`top: ... per piece in stock` is part of the language but not built yet"
         return reading.report(here, what, key=True, severity="not_built")
     if not isinstance(top, int) or isinstance(top, bool) or top < 1:
-        return reading.report(here, f"{show(top)} must be a whole number of customers, at least 1")
+        return reading.report(here, f"{show_value(top)} must be a whole number of customers, at least 1")
     if "by" not in narrowing:
         return reading.report(here, "needs `by`, the score that ranks the customers; write `by: clv`", key=True)
     return top

@@ -6,12 +6,12 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from automation.config.campaigns import CampaignFile, known_in
-from automation.config.problems import KeyPath, Problem, in_order, unknown_name
+from automation.config.campaigns import CampaignFile, known_names
+from automation.config.problems import KeyPath, Problem, sort_problems, unknown_name
 from automation.config.project import Project
 from automation.config.settings_file import FILE
 from automation.config.source_map import SourceMap, read_file, read_source
-from automation.config.wording import show
+from automation.config.wording import show_value
 from automation.types.profile import PROFILE_COLUMNS, STAGES
 from automation.types.seen import Seen, SeenTrait
 
@@ -43,7 +43,7 @@ def check_against(project: Project, seen: Seen) -> tuple[Problem, ...]:
     found += _check_currency(settings, segments, ("segments",), project.settings.shop.currency, seen)
     for file in project.campaigns.values():
         found += _check_campaign(project, file, seen)
-    return in_order(found)
+    return sort_problems(found)
 
 
 def _check_campaign(project: Project, file: CampaignFile, seen: Seen) -> Iterator[Problem]:
@@ -52,7 +52,7 @@ def _check_campaign(project: Project, file: CampaignFile, seen: Seen) -> Iterato
     yield from _check_campaigns(source, source.value, (), project.campaigns)
     yield from _check_currency(source, source.value, (), project.settings.shop.currency, seen)
     by, path = source.get(("audience", "by")), ("audience", "by")
-    known = {*known_in(project.settings).names["segments"], *PROFILE, *seen.traits}
+    known = {*known_names(project.settings).names["segments"], *PROFILE, *seen.traits}
     if isinstance(by, str) and by not in known:
         yield source.problem(path, unknown_name("segment, profile value or trait", by, known), severity="warning")
 
@@ -172,10 +172,10 @@ def _check_values(source: SourceMap, written: Any, path: KeyPath, what: str, col
         if value is None:
             continue
         if not _fits(value, column.type):
-            text = f"{what} is {_WORDS.get(column.type, column.type)}, and {show(value)} is not"
+            text = f"{what} is {_WORDS.get(column.type, column.type)}, and {show_value(value)} is not"
             yield source.problem(here, text, severity="warning")
         elif column.values is not None and value not in column.values:
-            text = f"{what} has never been {show(value)}; {_known(value, {str(v) for v in column.values})}"
+            text = f"{what} has never been {show_value(value)}; {_known(value, {str(v) for v in column.values})}"
             yield source.problem(here, text, severity="warning")
 
 

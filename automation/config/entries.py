@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 from annotated_types import MinLen
 from pydantic import Field, InstanceOf
 
-from automation.config.components import READERS, named, with_options
+from automation.config.components import READERS, build_component, read_component
 from automation.config.model_builder import build_model
-from automation.config.problems import KeyPath, listing, unknown_name
+from automation.config.problems import KeyPath, list_choices, unknown_name
 from automation.config.reading import BROKEN, Broken, Form, Reader, Reading
 from automation.config.settings import MODEL_KINDS, LanguageCode, ModelKind, ModelSettings
 from automation.types.channel_settings import ChannelSettings, PauseWhen, ProviderSettings, WarmUp
@@ -73,7 +73,7 @@ def read_channel(
 ) -> ChannelSettings | Broken:
     """A channel's name alone, or its entry."""
     if isinstance(raw, str):
-        using = named(reading, "channels", raw, path, (None, path))
+        using = read_component(reading, "channels", raw, path, (None, path))
         return BROKEN if isinstance(using, Broken) else ChannelSettings(using.name, using.options)
     if isinstance(raw, dict) and _is_no_entry(reading, raw, path):
         return BROKEN
@@ -104,7 +104,7 @@ def _is_no_entry(reading: Reading, raw: Mapping[str, Any], path: KeyPath) -> boo
         what = f"unknown key; allowed: {', '.join(known)} (a component's own settings go under options)"
         reading.report((*path, extra), what, key=True)
     elif "using" not in raw:
-        reading.report(path, f"needs `using`: one of {listing(reading.registry.names('channels'))}", key=True)
+        reading.report(path, f"needs `using`: one of {list_choices(reading.registry.names('channels'))}", key=True)
     return extra is not None or "using" not in raw
 
 
@@ -179,7 +179,7 @@ def read_model(
     kind = entry.kind or kinds[0]
     if kind not in kinds:
         return reading.report((*path, "kind"), f"{entry.using!r} is registered under {', '.join(kinds)}")
-    using = with_options(reading, kind, entry.using, entry.options, (*path, "options"))
+    using = build_component(reading, kind, entry.using, entry.options, (*path, "options"))
     if isinstance(using, Broken):
         return BROKEN
     assert using.options is not None

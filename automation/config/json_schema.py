@@ -8,10 +8,10 @@ from typing import Annotated, Any, get_args
 from pydantic import BaseModel, BeforeValidator, TypeAdapter
 from pydantic.fields import FieldInfo
 
-from automation.config.campaigns import known_in
+from automation.config.campaigns import known_names
 from automation.config.conditions import GROUPS
 from automation.config.entries import ChannelEntry, ModelEntry, OfferEntry
-from automation.config.reading import Form, field_forms, fields, forms, is_model
+from automation.config.reading import Form, field_forms, is_model, list_forms, model_fields
 from automation.config.schema_parts import Json, all_of, any_of, closed_object, described, lengths, pattern, when
 from automation.config.settings import MODEL_KINDS, ModelSettings, Settings
 from automation.plugin_manager import Registry
@@ -37,7 +37,7 @@ def campaign_schema(registry: Registry, settings: Settings | None = None) -> Jso
     """The schema of a campaign file; with settings, names are those that config.yaml has."""
     if settings is None:
         return _Writer(registry, {}, None).document(Campaign, "A campaign")
-    known = known_in(settings)
+    known = known_names(settings)
     return _Writer(registry, known.names, known.models).document(Campaign, "A campaign")
 
 
@@ -72,7 +72,7 @@ class _Writer:
         """A closed object, with `options` dispatched by `using` if it has both."""
         properties: Json = {}
         rules: list[Json] = []
-        for key, info in fields(model).items():
+        for key, info in model_fields(model).items():
             using = next((form for form in field_forms(info) if form.type is Using), None)
             if key == "using" and using is not None and using.names is not None:
                 dispatch = self.dispatch([using.names.what])
@@ -80,7 +80,7 @@ class _Writer:
                 rules += dispatch["allOf"]
             else:
                 properties[key] = self.field(info)
-        required = [key for key, info in fields(model).items() if info.is_required()]
+        required = [key for key, info in model_fields(model).items() if info.is_required()]
         rules += [{"oneOf": [{"required": [key]} for key in keys]} for keys in _EXACTLY_ONE.get(model, ())]
         return {**closed_object(properties, required), **all_of(rules)}
 
@@ -119,7 +119,7 @@ class _Writer:
         if own and form.origin in _LISTS and self.uniform(form):
             return {**self.items(form), **lengths(form)}
         if own and form.origin in (dict, Mapping) and len(get_args(form.type)) == 2:
-            values = self.alternatives(list(forms(get_args(form.type)[1])))
+            values = self.alternatives(list(list_forms(get_args(form.type)[1])))
             return {"type": "object", "additionalProperties": values, **lengths(form, "Properties")}
         return self.scalar(form)
 
@@ -128,7 +128,7 @@ class _Writer:
         return bool(types) and (form.origin is not tuple or types[-1] is Ellipsis)
 
     def items(self, form: Form) -> Json:
-        return {"type": "array", "items": self.alternatives(list(forms(get_args(form.type)[0])))}
+        return {"type": "array", "items": self.alternatives(list(list_forms(get_args(form.type)[0])))}
 
     def nested(self, model: type[BaseModel]) -> Json:
         reference = self.define(
@@ -170,7 +170,7 @@ class _Writer:
         owners = [
             other
             for other in self.registry.names("rules")
-            if other != key and key in fields(self.registry.find("rules", other).Options)
+            if other != key and key in model_fields(self.registry.find("rules", other).Options)
         ]
         test: Json = {"required": [key]}
         return {**test, "not": {"anyOf": [{"required": [other]} for other in owners]}} if owners else test
@@ -231,7 +231,7 @@ class _Writer:
                 options = self.registry.find(kind, name).Options
                 reference = self.define(f"options.{kind}.{name}", lambda options=options: self.model(options))
                 then: Json = {"properties": {"options": reference}}
-                if any(info.is_required() for info in fields(options).values()):
+                if any(info.is_required() for info in model_fields(options).values()):
                     then["required"] = ["options"]
                 choices.append(when({"properties": {"using": {"const": name}}, "required": ["using"]}, then))
         return {"properties": {"using": self.name(kinds), "options": {"type": "object"}}, "allOf": choices}

@@ -8,9 +8,9 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ValidationError
 
-from automation.config.problems import KeyPath, listing, unknown_name
-from automation.config.reading import BROKEN, Broken, Form, Reading, field_forms, fields, forms, is_model
-from automation.config.wording import explain, show
+from automation.config.problems import KeyPath, list_choices, unknown_name
+from automation.config.reading import BROKEN, Broken, Form, Reading, field_forms, is_model, list_forms, model_fields
+from automation.config.wording import explain_errors, show_value
 from automation.types.secret import VARIABLE
 
 M = TypeVar("M", bound=BaseModel)
@@ -34,9 +34,9 @@ _SCALARS: dict[type, tuple[tuple[type, ...], str]] = {
 
 def build_model(reading: Reading, model: type[M], raw: Any, path: KeyPath) -> M | Broken:
     """The model of a mapping; problems are reported."""
-    keys = fields(model)
+    keys = model_fields(model)
     if not isinstance(raw, dict):
-        return reading.report(path, f"must be keys and values: {listing(keys)}")
+        return reading.report(path, f"must be keys and values: {list_choices(keys)}")
     children: dict[str, Any] = {}
     broken: set[str] = set()
     takes_options = False
@@ -55,7 +55,7 @@ def build_model(reading: Reading, model: type[M], raw: Any, path: KeyPath) -> M 
     try:
         made = model.model_validate({**children, **extras}, by_alias=True, by_name=False)
     except ValidationError as error:
-        for below, (what, at_key) in explain(error, raw, model).items():
+        for below, (what, at_key) in explain_errors(error, raw, model).items():
             if (below[:1] and below[0] in broken) or (broken and not below):
                 continue
             reading.report((*path, *below), what, key=at_key)
@@ -92,7 +92,9 @@ def _only(alternatives: list[Form], number: int) -> bool:
 
 def _is_model(alternatives: list[Form], raw: Any) -> bool:
     """Whether the keys of a mapping show that it is the alternative that is a model."""
-    return isinstance(raw, dict) and any(is_model(form) and set(raw) == set(fields(form.type)) for form in alternatives)
+    return isinstance(raw, dict) and any(
+        is_model(form) and set(raw) == set(model_fields(form.type)) for form in alternatives
+    )
 
 
 def _made(reading: Reading, model: type[BaseModel], raw: Any, path: KeyPath) -> Any:
@@ -124,14 +126,14 @@ def _collection(reading: Reading, alternatives: list[Form], raw: Any, path: KeyP
 def _each(reading: Reading, form: Form, raw: list[Any], path: KeyPath) -> Any:
     types = get_args(form.type) or (Any,)
     fixed = form.origin is tuple and types[-1] is not Ellipsis and len(types) == len(raw)
-    items = [list(forms(types[number if fixed else 0])) for number in range(len(raw))]
+    items = [list(list_forms(types[number if fixed else 0])) for number in range(len(raw))]
     made = [read_value(reading, items[number], value, (*path, number), {}) for number, value in enumerate(raw)]
     return BROKEN if any(value is BROKEN for value in made) else made
 
 
 def _values(reading: Reading, form: Form, raw: dict[str, Any], path: KeyPath) -> Any:
     value_type = get_args(form.type)[1] if get_args(form.type) else Any
-    value_forms = list(forms(value_type))
+    value_forms = list(list_forms(value_type))
     made = {key: read_value(reading, value_forms, value, (*path, key), raw) for key, value in raw.items()}
     return BROKEN if any(value is BROKEN for value in made.values()) else made
 
@@ -162,7 +164,7 @@ def _mismatch(alternatives: list[Form], raw: Any) -> str | None:
         if isinstance(raw, accepted) and (form.type is bool or not isinstance(raw, bool)):
             return None
     return (
-        f"{show(raw)} {_SCALARS[wanted[0].type][1]}"
+        f"{show_value(raw)} {_SCALARS[wanted[0].type][1]}"
         if not isinstance(raw, dict | list)
         else _SCALARS[wanted[0].type][1]
     )

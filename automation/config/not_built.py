@@ -34,7 +34,7 @@ RULE_KEYS: Mapping[tuple[str, str], object] = {
 """Keys of a rule whose listed values are not built; another value is left to the rule."""
 
 
-def unbuilt(values: object, value: Any) -> bool:
+def is_unbuilt(values: object, value: Any) -> bool:
     """Whether a rule's value is one of those not built."""
     return isinstance(values, tuple) and value in values
 
@@ -43,7 +43,7 @@ def refuse_unbuilt(reading: Reading) -> None:
     """Report every feature of the file that is not built."""
     for path, values in KEYS.items():
         value = reading.source.get(path)
-        if path in reading.source.keys and (values is ANY or unbuilt(values, value)):
+        if path in reading.source.keys and (values is ANY or is_unbuilt(values, value)):
             written = path[-1] if values is ANY else f"{path[-1]}: {value}"
             what = f"`{written}` is part of the language but not built yet"
             reading.report(path, what, key=True, severity="not_built")

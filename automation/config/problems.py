@@ -41,17 +41,17 @@ class Problem:
         return self.severity != "warning"
 
 
-def refused(problems: Iterable[Problem]) -> bool:
+def any_refuses(problems: Iterable[Problem]) -> bool:
     """Whether any of them makes a file unusable."""
     return any(problem.refuses for problem in problems)
 
 
-def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+def sort_problems(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """By file, then by place."""
     return tuple(sorted(dict.fromkeys(problems), key=lambda p: (p.file, p.line, p.column, p.path, p.what)))
 
 
-def spell(path: KeyPath) -> str:
+def spell_path(path: KeyPath) -> str:
     """`("audience", "all", 1, "times")` → `audience.all[2].times`: people count from 1."""
     text = ""
     for part in path:
@@ -75,7 +75,7 @@ def did_you_mean(word: object, choices: Collection[str]) -> str:
     return f" (did you mean {meant!r}?)" if meant is not None else ""
 
 
-def listing(choices: Collection[str]) -> str:
+def list_choices(choices: Collection[str]) -> str:
     """`a, b, c`; after twenty only how many more there are."""
     shown = list(choices)[:_LISTED]
     more = f" and {len(choices) - _LISTED} more" if len(choices) > _LISTED else ""
@@ -84,5 +84,5 @@ def listing(choices: Collection[str]) -> str:
 
 def unknown_name(what: str, name: object, choices: Collection[str], *, where: str = "") -> str:
     """`there is no topic 'promo'; topics: promotions, newsletter (did you mean 'promotions'?)`."""
-    known = f"there are: {listing(sorted(choices))}" if choices else "none are defined"
+    known = f"there are: {list_choices(sorted(choices))}" if choices else "none are defined"
     return f"there is no {what} {name!r}{where}; {known}{did_you_mean(name, choices)}"

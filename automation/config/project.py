@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from automation.config.campaigns import CampaignFile, from_source
+from automation.config.campaigns import CampaignFile, build_campaign
 from automation.config.channel_checks import check_channels
-from automation.config.problems import Problem, in_order, refused
+from automation.config.problems import Problem, any_refuses, sort_problems
 from automation.config.settings import Settings
 from automation.config.settings_file import FILE, known_as_written, read_settings
 from automation.config.source_map import SourceMap, read_file, read_source
@@ -55,7 +55,7 @@ def load_project(root: Path, registry: Registry, *, environment: Mapping[str, st
     text, source = read_file(root / FILE, FILE)
     settings, problems = read_settings(source, registry, os.environ if environment is None else environment)
     campaigns = _campaigns(root, source, settings, registry) if source.value is not None else {}
-    found = in_order((*problems, *(problem for file in campaigns.values() for problem in file.problems)))
+    found = sort_problems((*problems, *(problem for file in campaigns.values() for problem in file.problems)))
     if settings is None:
         raise InvalidProject(found)
     return Project(root, settings, campaigns, registry, found, text)
@@ -83,7 +83,7 @@ def _campaigns(root: Path, config: SourceMap, settings: Settings | None, registr
     for path in campaign_paths(root):
         relative = path.relative_to(root).as_posix()
         text, source = read_file(path, relative)
-        file = from_source(source, text, known, registry)
+        file = build_campaign(source, text, known, registry)
         problems = []
         if settings:
             problems += check_templates(root, source, settings, registry)
@@ -97,5 +97,5 @@ def _campaigns(root: Path, config: SourceMap, settings: Settings | None, registr
 
 
 def _with(file: CampaignFile, problems: list[Problem]) -> CampaignFile:
-    found = in_order((*file.problems, *problems))
-    return replace(file, campaign=None if refused(found) else file.campaign, problems=found)
+    found = sort_problems((*file.problems, *problems))
+    return replace(file, campaign=None if any_refuses(found) else file.campaign, problems=found)

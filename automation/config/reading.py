@@ -66,24 +66,24 @@ Reader = Callable[[Reading, Form, Any, KeyPath, Mapping[str, Any]], Any]
 """(reading, form, raw value, its path, the mapping it stands in) → the value, or BROKEN after a report."""
 
 
-def forms(annotation: Any, metadata: tuple[Any, ...] = ()) -> Iterator[Form]:
+def list_forms(annotation: Any, metadata: tuple[Any, ...] = ()) -> Iterator[Form]:
     """The alternatives of an annotation, with unions and `Annotated` resolved."""
     origin = get_origin(annotation)
     if origin is Annotated:
         base, *marks = get_args(annotation)
-        yield from forms(base, (*metadata, *marks))
+        yield from list_forms(base, (*metadata, *marks))
     elif origin in (Union, UnionType):
         for part in get_args(annotation):
-            yield from forms(part, metadata)
+            yield from list_forms(part, metadata)
     else:
         yield Form(annotation, origin, metadata)
 
 
 def field_forms(field_info: FieldInfo) -> list[Form]:
-    return list(forms(field_info.annotation, tuple(field_info.metadata)))
+    return list(list_forms(field_info.annotation, tuple(field_info.metadata)))
 
 
-def fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+def model_fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
     """The model's fields by the keys that a file uses, with forward references resolved."""
     if not model.__pydantic_complete__:
         model.model_rebuild()
@@ -102,12 +102,12 @@ def keys_at(model: type[BaseModel], path: KeyPath) -> list[str]:
     models = [form.type for form in found if is_model(form)]
     if len(models) != 1:
         return []
-    return list(fields(models[0]))
+    return list(model_fields(models[0]))
 
 
 def _below(form: Form, part: str | int) -> Iterator[Form]:
     if is_model(form):
-        if part in fields(form.type):
-            yield from field_forms(fields(form.type)[str(part)])
+        if part in model_fields(form.type):
+            yield from field_forms(model_fields(form.type)[str(part)])
     elif args := get_args(form.type):
-        yield from forms(args[-1] if isinstance(part, str) else args[0])
+        yield from list_forms(args[-1] if isinstance(part, str) else args[0])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from automation.config.entries import SETTINGS_READERS
 from automation.config.model_builder import build_model
-from automation.config.problems import Problem, in_order, unknown_name
+from automation.config.problems import Problem, sort_problems, unknown_name
 from automation.config.reading import Broken, Reading
 from automation.config.reference_loops import find_loops
 from automation.config.settings import MODEL_KINDS, NAME, Settings
@@ -22,14 +22,14 @@ BUILT_IN_OFFERS = (NO_MESSAGE, NO_DISCOUNT)
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownNames:
     """The names that files may use, by section; and each model's kind, "" if its own entry is wrong."""
 
     names: Mapping[str, Collection[str]]
     models: Mapping[str, str]
 
 
-def known(sections: Mapping[str, Collection[str]], models: Mapping[str, str]) -> Known:
+def with_built_in_names(sections: Mapping[str, Collection[str]], models: Mapping[str, str]) -> KnownNames:
     """The sections' names, with the built-in ones."""
     segmenters = [name for name, kind in models.items() if kind in ("segmenters", "")]
     names = {
@@ -37,16 +37,16 @@ def known(sections: Mapping[str, Collection[str]], models: Mapping[str, str]) ->
         "offers": [*sections["offers"], *BUILT_IN_OFFERS],
         "segments": [*sections["segments"], *segmenters],
     }
-    return Known(names, models)
+    return KnownNames(names, models)
 
 
-def known_as_written(source: SourceMap, registry: Registry) -> Known:
+def known_as_written(source: SourceMap, registry: Registry) -> KnownNames:
     """The names in config.yaml, whether or not their entries are valid."""
     sections: dict[str, Collection[str]] = {
         name: _keys(source, name) for name in ("topics", "offers", "channels", "segments")
     }
     queries = {name: str(source.get(("conditions", name, "sql"))) for name in _keys(source, "conditions")}
-    return known({**sections, "conditions": queries}, _model_kinds(source, registry))
+    return with_built_in_names({**sections, "conditions": queries}, _model_kinds(source, registry))
 
 
 def disabled_plugins(root: Path) -> tuple[str, ...]:
@@ -78,7 +78,7 @@ def read_settings(
         _check_segments(reading, settings)
         _check_parts(reading, settings)
         _check_consent(reading, settings)
-    problems = in_order((*source.problems, *reading.problems))
+    problems = sort_problems((*source.problems, *reading.problems))
     made = None if isinstance(settings, Broken) or any(problem.refuses for problem in problems) else settings
     return made, problems
 

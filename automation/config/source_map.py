@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from automation.config.problems import KeyPath, Place, Problem, Severity, spell
+from automation.config.problems import KeyPath, Place, Problem, Severity, spell_path
 from automation.config.yaml_nodes import COLLECTION, PLAIN, TEXT, RefusedDocument, compose, place_of, scalar_value
 from automation.config.yaml_traps import Trap, cut_by_comment, decimal_comma, explain_syntax, nested_braces, scalar_trap
 
@@ -47,11 +47,11 @@ class SourceMap:
 
     def problem(self, path: KeyPath, what: str, *, key: bool = False, severity: Severity = "error") -> Problem:
         place = self.place(path, key=key)
-        return Problem(self.file, place.line, place.column, spell(path), what, severity)
+        return Problem(self.file, place.line, place.column, spell_path(path), what, severity)
 
     def path_of(self, spelled: str) -> KeyPath:
         """The path that is spelled `audience.all[2]`; the top of the file if there is none."""
-        return next((path for path in self.values if spell(path) == spelled), ())
+        return next((path for path in self.values if spell_path(path) == spelled), ())
 
     def get(self, path: KeyPath) -> Any:
         """The value at `path`, or None."""
@@ -143,7 +143,7 @@ class _Conversion:
         )
 
     def report(self, path: KeyPath, place: Place, what: str) -> None:
-        self.problems.append(Problem(self.file, place.line, place.column, spell(path), what))
+        self.problems.append(Problem(self.file, place.line, place.column, spell_path(path), what))
         self.spoiled.add(path)
 
     def convert(self, node: yaml.Node, path: KeyPath) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from automation.config.problems import KeyPath, did_you_mean, listing, near_miss
+from automation.config.problems import KeyPath, did_you_mean, list_choices, near_miss
 from automation.config.reading import keys_at
 
 _RANK = ("value_error", "literal_error", "enum")
@@ -45,7 +45,7 @@ _BOUNDS = {
 }
 
 
-def explain(error: ValidationError, raw: Any, model: type[BaseModel]) -> dict[KeyPath, tuple[str, bool]]:
+def explain_errors(error: ValidationError, raw: Any, model: type[BaseModel]) -> dict[KeyPath, tuple[str, bool]]:
     """One text for each wrong place below the value, and whether it is about the key itself."""
     chosen: dict[KeyPath, ErrorDetails] = {}
     for detail in error.errors(include_url=False):
@@ -84,7 +84,7 @@ def _describe(path: KeyPath, detail: ErrorDetails, keys: Collection[str], raw: A
         for part in path[:-1]:
             raw = raw[part]
         free = [key for key in keys if key not in raw]
-        allowed = f"; allowed: {listing(keys)}" if keys else ""
+        allowed = f"; allowed: {list_choices(keys)}" if keys else ""
         return f"unknown key{allowed}{did_you_mean(path[-1], free)}", True
     return _text(detail), detail["type"] == "missing"
 
@@ -95,18 +95,18 @@ def _text(detail: ErrorDetails) -> str:
         return str(context["error"])
     if kind == "literal_error":
         choices = [choice.strip("'") for choice in str(context["expected"]).replace(" or ", ", ").split(", ")]
-        return f"{show(detail['input'])} is not allowed; allowed: {listing(choices)}" + did_you_mean(
+        return f"{show_value(detail['input'])} is not allowed; allowed: {list_choices(choices)}" + did_you_mean(
             detail["input"], choices
         )
     if kind.startswith("date"):
-        return f"{show(detail['input'])} is not a date; write 2026-11-20"
+        return f"{show_value(detail['input'])} is not a date; write 2026-11-20"
     if kind in _BOUNDS:
         bound, text = _BOUNDS[kind]
         return text.format(context[bound])
     return _SIMPLE.get(kind) or detail["msg"][:1].lower() + detail["msg"][1:]
 
 
-def show(value: object) -> str:
+def show_value(value: object) -> str:
     """A value as it would be in the file, shortened to 80 characters."""
     words = {True: "true", False: "false", None: "null"}
     text = words[value] if isinstance(value, bool | None) else repr(value)

@@ -6,7 +6,7 @@ import asyncio
 import time
 
 from automation.daemon.lock import Locked, hold_lock
-from automation.delivery.committer import Delivery, executor_of
+from automation.delivery.committer import Delivery, make_executor
 from automation.ids import new_request_id
 from automation.runner import backup
 from automation.runner.run import advance, claim, finish
@@ -61,7 +61,7 @@ def _work_here(workspace: Workspace, run_id: int, progress: Progress) -> None:
         send_seeds(workspace, pinned, run_id)
     with workspace.store.reading() as connection:
         many = ledger.account(connection, run_id).queued > _IN_THIS_PROCESS
-    executor = executor_of(workspace) if many else None
+    executor = make_executor(workspace) if many else None
     asyncio.run(Delivery(workspace, pinned, _of_run(workspace, run_id, progress), executor).deliver_due())
     finish(workspace)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import structlog
 
 from automation.clock import monotonic
-from automation.delivery.committer import Delivery, executor_of, take_over
+from automation.delivery.committer import Delivery, make_executor, take_over
 from automation.runner.run import finish
 from automation.store.ledger import queues
 from automation.workspace.launched import LaunchedCampaigns
@@ -95,7 +95,7 @@ class Sender(threading.Thread):
     def _deliver(self, workspace: Workspace) -> None:
         if self._pinned is None or self._pinned.project is not workspace.project:
             self._pinned = LaunchedCampaigns(workspace.project)
-        executor = executor_of(workspace)
+        executor = make_executor(workspace)
         self._delivery = delivery = Delivery(workspace, self._pinned, executor=executor, may_grant=self._may_grant)
         if self._stopping:
             return

@@ -24,12 +24,12 @@ from automation.delivery.composer import Composer
 from automation.delivery.executor import GROUP, Capacity, Executor
 from automation.delivery.executor_host import StoreExecutorHost
 from automation.delivery.granting import Granting, SendPolicy
-from automation.delivery.in_process import InProcess
+from automation.delivery.in_process import InProcessExecutor
 from automation.delivery.rate_control import RateControl
 from automation.delivery.recovery import recorder_file, recover_all
 from automation.delivery.suppression_answers import SuppressionAnswers, ask_suppressions
 from automation.delivery.tick import Tick, check_epoch, find_open_queues, run_tick
-from automation.delivery.worker_pool import Embedded
+from automation.delivery.worker_pool import WorkerPool
 from automation.inbound import provider_reports
 from automation.messages.compose import MessageDefaults
 from automation.store.ledger import ambiguous, queues, rate_lanes, settling, workers
@@ -203,8 +203,8 @@ class Delivery:
         if executor.busy >= GROUP * len(executor.capacity):
             await asyncio.sleep(_GATHER)
 
-    def _in_process(self) -> InProcess:
-        return InProcess(
+    def _in_process(self) -> InProcessExecutor:
+        return InProcessExecutor(
             self.workspace.project,
             Composer(self.message_defaults),
             lambda name, provider: channel_of(self.workspace.project, name, provider),
@@ -265,11 +265,11 @@ def take_over(workspace: Workspace) -> int:
     return epoch
 
 
-def executor_of(workspace: Workspace) -> Executor | None:
+def make_executor(workspace: Workspace) -> Executor | None:
     """Spawned processes as config.yaml says, one a core by default; None to deliver in this process."""
     configured = workspace.project.settings.workers
     count = len(os.sched_getaffinity(0)) if configured is None else configured
-    return Embedded(workspace.project, workspace.store.secret, count) if count else None
+    return WorkerPool(workspace.project, workspace.store.secret, count) if count else None
 
 
 def message_defaults(workspace: Workspace) -> MessageDefaults:

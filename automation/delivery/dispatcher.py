@@ -12,7 +12,7 @@ import structlog
 
 from automation.clock import monotonic
 from automation.contracts import Channel, ResolvingChannel
-from automation.delivery.composer import Composer, Unfit
+from automation.delivery.composer import Composer, UnfitLaunch
 from automation.errors import AutomationError
 from automation.types.grant import Grant
 from automation.types.message import Receipt, Rendered, Verdict
@@ -25,7 +25,7 @@ _SLOT = 0.02
 Provider = tuple[str, int]
 
 
-class Log(Protocol):
+class DeliveryLog(Protocol):
     """Records how far each message came."""
 
     def handed_over(self, message: Rendered) -> None: ...
@@ -41,7 +41,7 @@ class Dispatcher:
 
     composer: Composer
     make: Callable[[str, int], Channel]
-    recorder: Log
+    recorder: DeliveryLog
     report: Callable[[Receipt], None]
     _channels: dict[Provider, Channel] = field(default_factory=dict)
     _breached: set[str] = field(default_factory=set)
@@ -49,7 +49,7 @@ class Dispatcher:
     async def dispatch(self, grants: Sequence[Grant]) -> None:
         """Send the group; every grant gets exactly one receipt."""
         started = monotonic()
-        left = list(waves(grants))
+        left = list(split_into_waves(grants))
         tasks: list[asyncio.Task[None]] = []
         try:
             while left:
@@ -95,7 +95,7 @@ class Dispatcher:
         for grant in grants:
             try:
                 found[grant.channel, grant.provider].append(self.composer.compose(grant))
-            except Unfit as error:
+            except UnfitLaunch as error:
                 why = str(error).splitlines()[0]
                 self._settle(Receipt(grant.id, grant.attempt, Verdict.RETURNED, why))
             except AutomationError as error:
@@ -146,7 +146,7 @@ class Dispatcher:
         return self._channels[provider]
 
 
-def waves(grants: Sequence[Grant]) -> Iterator[tuple[float, list[Grant]]]:
+def split_into_waves(grants: Sequence[Grant]) -> Iterator[tuple[float, list[Grant]]]:
     """The grants by time slot (seconds from now); slots within 20 ms are one wave."""
     by_slot: dict[int, list[Grant]] = defaultdict(list)
     for grant in grants:

@@ -13,12 +13,12 @@ from automation.types.grant import Grant
 _LENGTH = 4
 
 
-def frame(kind: str, *content: object) -> bytes:
+def encode_frame(kind: str, *content: object) -> bytes:
     data = json.dumps([kind, *content], separators=(",", ":")).encode()
     return len(data).to_bytes(_LENGTH, "big") + data
 
 
-async def next_frame(reader: asyncio.StreamReader) -> list[Any]:
+async def read_frame(reader: asyncio.StreamReader) -> list[Any]:
     """The content of the next frame. Raises `IncompleteReadError` when the other side is gone."""
     length = int.from_bytes(await reader.readexactly(_LENGTH), "big")
     found: list[Any] = json.loads(await reader.readexactly(length))

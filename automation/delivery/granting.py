@@ -10,7 +10,7 @@ from automation.clock import from_millis, to_millis
 from automation.delivery.executor import GROUP, Capacity
 from automation.delivery.rates import RateLimits
 from automation.delivery.suppression_answers import SuppressionAnswers
-from automation.pipeline.timing import after_quiet, zone_or
+from automation.pipeline.timing import after_quiet_hours, zone_or_default
 from automation.store.ledger.candidates import Candidate
 from automation.store.ledger.grants import Outcome
 from automation.store.people.permission import refusal_code
@@ -36,7 +36,7 @@ class SendPolicy:
 
 
 @dataclass(frozen=True)
-class Decided:
+class GrantDecisions:
     """The outcome of a tick. `waiting`: due messages stay queued for a time slot or a plugin's answer."""
 
     outcome: Outcome
@@ -62,7 +62,7 @@ class Granting:
         limits: RateLimits,
         capacity: Sequence[Capacity],
         answers: SuppressionAnswers | None = None,
-    ) -> Decided:
+    ) -> GrantDecisions:
         """answers: what the suppression plugins said; None where there are none. Who was not asked about, waits."""
         refused: dict[str, Refusal] = {}
         deferred: dict[str, int] = {}
@@ -89,7 +89,7 @@ class Granting:
         slots = [limits.slot(grant) for grant in allowed]
         deferred |= {grant.id: slot for grant, slot in zip(allowed, slots, strict=True) if isinstance(slot, int)}
         grants = spread_over_workers([slot for slot in slots if isinstance(slot, Grant)], capacity)
-        return Decided(Outcome(grants, deferred, spaced, refused), bool(unasked) or len(grants) < len(allowed))
+        return GrantDecisions(Outcome(grants, deferred, spaced, refused), bool(unasked) or len(grants) < len(allowed))
 
     def may_be_asked(self, candidate: Candidate) -> bool:
         """Whether nothing but a suppression plugin, the minimum gap or a rate may still forbid the message now."""
@@ -115,9 +115,9 @@ class Granting:
         zone = candidate.quiet_zone or self.policy.shop_zone
         key = (candidate.quiet_hours, zone)
         if key not in self._quiet_ends:
-            there = zone_or(zone, self.policy.shop_zone)
+            there = zone_or_default(zone, self.policy.shop_zone)
             hours = parse_hours(candidate.quiet_hours)
-            self._quiet_ends[key] = to_millis(after_quiet(from_millis(self._at), there, hours))
+            self._quiet_ends[key] = to_millis(after_quiet_hours(from_millis(self._at), there, hours))
         return self._quiet_ends[key]
 
     def _gap_end(self, candidate: Candidate, last_sends: dict[str, int]) -> int | None:

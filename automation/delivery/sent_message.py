@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import TypeVar
 
 from automation.messages.batch_content import BatchContent, read_content
-from automation.messages.compose import MessageDefaults, linked
-from automation.messages.redirect import addressed
+from automation.messages.compose import MessageDefaults, find_link_targets
+from automation.messages.redirect import compose_for_recipient
 from automation.messages.render import Renderer
 from automation.store import runs
 from automation.store.ledger.grants import grant_of
@@ -44,7 +44,7 @@ class Rerendering:
 
     def message(self, message_id: str) -> Rendered:
         """The message as it was sent. Raises `StoreError` where it never was, and `TemplateError`."""
-        return self._made(message_id, addressed)
+        return self._made(message_id, compose_for_recipient)
 
     def link(self, message_id: str, number: int) -> Target | None:
         """Where its n-th click link leads; None where it has fewer. Raises `StoreError` and `TemplateError`."""
@@ -82,4 +82,4 @@ class Rerendering:
 def _linked(
     grant: Grant, campaign: Campaign, renderer: Renderer, head: MessageDefaults, content: BatchContent
 ) -> tuple[list[str], BatchContent, str]:
-    return linked(grant, campaign, renderer, head, content), content, grant.step
+    return find_link_targets(grant, campaign, renderer, head, content), content, grant.step

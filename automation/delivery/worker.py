@@ -27,7 +27,7 @@ from automation.delivery.composer import Composer
 from automation.delivery.dispatcher import Dispatcher
 from automation.delivery.executor import LaunchedText
 from automation.delivery.flight_recorder import Recorder, pack
-from automation.delivery.frames import frame, next_frame, unpack_grants
+from automation.delivery.frames import encode_frame, read_frame, unpack_grants
 from automation.types.message import Receipt
 from automation.workspace.channels import channel_of
 from automation.workspace.message_defaults import message_defaults_of
@@ -51,11 +51,11 @@ class Worker:
         self._groups: set[asyncio.Task[None]] = set()
 
     async def work(self) -> None:
-        _, hello = await next_frame(self._reader)
+        _, hello = await read_frame(self._reader)
         self._begin(hello)
         try:
             while True:
-                kind, *content = await next_frame(self._reader)
+                kind, *content = await read_frame(self._reader)
                 self._take(kind, content)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass  # told to shut down, or the committer is gone: granted messages are still sent and recorded
@@ -115,7 +115,7 @@ class Worker:
 
     def _say(self, kind: str, *content: object) -> None:
         if not self._writer.is_closing():
-            self._writer.write(frame(kind, *content))
+            self._writer.write(encode_frame(kind, *content))
 
 
 async def _closed(writer: asyncio.StreamWriter) -> None:
@@ -127,7 +127,7 @@ async def _closed(writer: asyncio.StreamWriter) -> None:
         pass
 
 
-class Pulse(threading.Thread):
+class Heartbeat(threading.Thread):
     """Heartbeats from a thread: a frozen process falls silent, and so does one whose event loop is stuck."""
 
     def __init__(self, file: int, loop: asyncio.AbstractEventLoop) -> None:
@@ -155,16 +155,16 @@ def log_to(writer: asyncio.StreamWriter) -> None:
     def send(_logger: object, level: str, event: Any) -> Any:
         if not writer.is_closing():
             fields = {str(key): value if isinstance(value, int | float) else str(value) for key, value in event.items()}
-            writer.write(frame("log", level, fields))
+            writer.write(encode_frame("log", level, fields))
         raise structlog.DropEvent
 
     structlog.configure(processors=[structlog.processors.format_exc_info, send])
 
 
-async def live(file: int, pulse: int) -> None:
+async def run_worker(file: int, pulse: int) -> None:
     reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=file), limit=2**24)
     log_to(writer)
-    Pulse(pulse, asyncio.get_running_loop()).start()
+    Heartbeat(pulse, asyncio.get_running_loop()).start()
     await Worker(reader, writer).work()
 
 
@@ -172,7 +172,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the committer says when to shut down
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    asyncio.run(live(int(sys.argv[1]), int(sys.argv[2])))
+    asyncio.run(run_worker(int(sys.argv[1]), int(sys.argv[2])))
 
 
 if __name__ == "__main__":

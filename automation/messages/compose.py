@@ -51,7 +51,7 @@ def compose(
     own = _own_links(grant, head)
     body = _body(grant, campaign, renderer, head, content, own)
     if head.track and head.base_url is not None and kind == "email":
-        body = links.track(body, head.base_url, head.secret, grant.id)
+        body = links.track_links(body, head.base_url, head.secret, grant.id)
     return Rendered(
         id=grant.id,
         attempt=grant.attempt,
@@ -70,11 +70,13 @@ def compose(
     )
 
 
-def linked(
+def find_link_targets(
     grant: Grant, campaign: Campaign, renderer: Renderer, head: MessageDefaults, content: BatchContent
 ) -> list[str]:
     """Where the message's click links lead, by their number. Raises `TemplateError`."""
-    return links.links(_body(grant, campaign, renderer, head, content, _own_links(grant, head)), head.base_url or "")
+    return links.find_links(
+        _body(grant, campaign, renderer, head, content, _own_links(grant, head)), head.base_url or ""
+    )
 
 
 def _body(

@@ -45,7 +45,7 @@ Finding = tuple[str, str, str]
 
 
 @dataclass
-class Problem:
+class MessageProblem:
     """One problem: how many messages have it, and the customer and detail of the first."""
 
     code: str
@@ -57,11 +57,11 @@ class Problem:
 
 
 @dataclass
-class Findings:
+class MessageFindings:
     """Problems counted over messages; the counts of several processes can be added."""
 
     rendered: int = 0
-    problems: dict[tuple[str, str], Problem] = field(default_factory=dict)
+    problems: dict[tuple[str, str], MessageProblem] = field(default_factory=dict)
     links: dict[str, None] = field(default_factory=dict)
     """The targets of links, without the parts that differ by customer; at most `MAX_LINKS`."""
 
@@ -69,9 +69,9 @@ class Findings:
         """Count one inspected message."""
         self.rendered += 1
         for code, what, detail in findings:
-            self._count(Problem(code, SEVERITIES[code], what, 1, customer, detail))
+            self._count(MessageProblem(code, SEVERITIES[code], what, 1, customer, detail))
 
-    def add(self, other: Findings) -> None:
+    def add(self, other: MessageFindings) -> None:
         self.rendered += other.rendered
         for problem in other.problems.values():
             self._count(problem)
@@ -82,12 +82,12 @@ class Findings:
         if len(self.links) < MAX_LINKS:
             self.links.setdefault(link)
 
-    def _count(self, problem: Problem) -> None:
+    def _count(self, problem: MessageProblem) -> None:
         known = self.problems.setdefault((problem.code, problem.what), problem)
         if known is not problem:
             known.messages += problem.messages
 
-    def in_order(self) -> list[Problem]:
+    def in_order(self) -> list[MessageProblem]:
         """Errors first, the most frequent first."""
         return sorted(self.problems.values(), key=lambda p: (p.severity != "error", -p.messages, p.code, p.what))
 
@@ -97,7 +97,7 @@ class Inspector:
     """Inspects messages one by one; remembers the result for each link."""
 
     marketing: bool
-    findings: Findings
+    findings: MessageFindings
     _verdicts: dict[str, str] = field(default_factory=dict)
 
     def inspect(self, message: Rendered, *, kind: str, wanted_language: str) -> Iterator[Finding]:

@@ -21,7 +21,7 @@ _OWN_PAGES = ("u", "p", "o", "c", "confirm")
 Replace = Callable[[str], str]
 
 
-def links(body: Body, base_url: str) -> list[str]:
+def find_links(body: Body, base_url: str) -> list[str]:
     """The addresses that a message links to, each once, in order of first appearance: HTML, then text.
 
     Ours for unsubscribing, preferences and confirming are not among them, nor are mail addresses and anchors.
@@ -36,7 +36,7 @@ def links(body: Body, base_url: str) -> list[str]:
     return list(found)
 
 
-def track(body: Body, base_url: str, secret: bytes, message_id: str) -> Body:
+def track_links(body: Body, base_url: str, secret: bytes, message_id: str) -> Body:
     """The body with every link led through `/c/<token>` and the open pixel at its end; always the same for a message.
 
     75 µs for a message of 20 KB with 7 links, whose rendering takes 120 µs.

@@ -23,24 +23,24 @@ MARK = "test"
 CUSTOMER, COPY = "X-Test-Customer", "X-Seed-Of"
 
 
-class Waits(AutomationError):
+class WaitsForRedirect(AutomationError):
     """The message was planned for a customer before `redirect_all` was set: it is sent once that is removed."""
 
 
-def addressed(
+def compose_for_recipient(
     grant: Grant, campaign: Campaign, renderer: Renderer, head: MessageDefaults, content: BatchContent
 ) -> Rendered:
-    """`compose`, or under `redirect_all` the message as a test. Raises `Waits` or another `AutomationError`."""
+    """`compose`, or the test message under `redirect_all`. Raises `WaitsForRedirect` or another `AutomationError`."""
     marked = is_test(grant)
     if not marked and head.redirect_to is None:
         return compose(grant, campaign, renderer, head, content)
     if not marked:
-        raise Waits("redirect_all is set, and this message was planned for a customer before")
+        raise WaitsForRedirect("redirect_all is set, and this message was planned for a customer before")
     if head.redirect_to is None:
         raise AutomationError("it was planned under redirect_all, which is no longer set")
     if head.kinds[grant.channel] != "email":
         raise AutomationError("redirect_all is an e-mail address, and this message is for another kind of channel")
-    made = compose(grant._replace(id=unknown_id(grant.id)), campaign, renderer, head, content)
+    made = compose(grant._replace(id=make_unknown_id(grant.id)), campaign, renderer, head, content)
     return replace(
         made,
         id=grant.id,
@@ -55,7 +55,7 @@ def is_test(grant: Grant) -> bool:
     return f'"{MARK}":true' in grant.context and bool(json.loads(grant.context).get(MARK))
 
 
-def unknown_id(message: str) -> str:
+def make_unknown_id(message: str) -> str:
     """An id that no message has, so that links of a copy change nothing for the customer whose message it copies."""
     return content_hash("trial", message)[:32]
 

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from automation.messages.template.files import KIND_FILES, TemplateError, Templates, shown
+from automation.messages.template.files import KIND_FILES, TemplateError, Templates, project_path
 from automation.messages.template.filters import LOCALE, template_filters
 from automation.messages.template.locale import Locale, locale_of
 from automation.messages.template.markup import JinjaSource, html_source, mjml_source, plain_source
 from automation.messages.template.program import Program, compile_program, texts_used, unknown_names
 from automation.messages.template.reasons import OwnReasons
-from automation.messages.template.sandbox import Texts, refuse_objects, sandbox
+from automation.messages.template.sandbox import Texts, make_sandbox, refuse_objects
 from automation.messages.template.source import join, join_text
 from automation.messages.template.texts import Phrase, read_texts
 from automation.types.message import KINDS, AddressKind
@@ -53,8 +53,8 @@ class Renderer:
         self.templates = templates
         self.reasons = OwnReasons(templates)
         names = {**template_filters(), **(filters or {})}
-        self._markup = sandbox(names, autoescape=True)
-        self._plain = sandbox(names, autoescape=False)
+        self._markup = make_sandbox(names, autoescape=True)
+        self._plain = make_sandbox(names, autoescape=False)
         self._bodies: dict[tuple[str, Kind], _Compiled] = {}
         self._texts: dict[tuple[str, str], dict[str, Program]] = {}
         self._locales: dict[tuple[str, str], Locale] = {}
@@ -112,7 +112,9 @@ class Renderer:
                 wanted = {**uses, **({"subject": f"templates/{template}"} if "email" in kinds else {})}
                 problems += [
                     TemplateError(
-                        shown(f"{template}/{language}.yaml"), None, f"the text {name!r} is missing; {where} uses it"
+                        project_path(f"{template}/{language}.yaml"),
+                        None,
+                        f"the text {name!r} is missing; {where} uses it",
                     )
                     for name, where in wanted.items()
                     if name not in texts
@@ -164,7 +166,9 @@ class Renderer:
                 self._subjects[subject] = self._phrase(Phrase(subject, "the campaign's subject", 1))
             line = _one_line(self._subjects[subject].render(values), "the campaign's subject")
         if not line and kind == "email":
-            raise TemplateError(shown(f"{template}/{language or 'en'}.yaml"), None, "no subject; write subject: …")
+            raise TemplateError(
+                project_path(f"{template}/{language or 'en'}.yaml"), None, "no subject; write subject: …"
+            )
         return line
 
     def _line(self, template: str, language: str, name: str, values: dict[str, Any]) -> str:
@@ -188,9 +192,9 @@ class Renderer:
         if markup:
             pieces = join(self.templates, markup)
             written, derived = (mjml_source if markup.endswith(".mjml") else html_source)(pieces)
-            html = compile_program(written, shown(markup), self._markup)
+            html = compile_program(written, project_path(markup), self._markup)
         source = plain_source(join(self.templates, plain)) if plain else derived
-        return _Compiled(html, compile_program(source, shown(plain or markup or template), self._plain))
+        return _Compiled(html, compile_program(source, project_path(plain or markup or template), self._plain))
 
     def _phrases(self, template: str, language: str) -> dict[str, Program]:
         if (template, language) not in self._texts:

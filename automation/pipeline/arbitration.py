@@ -22,7 +22,7 @@ from automation.types.address import normalised
 
 
 @dataclass(frozen=True)
-class Verdicts:
+class CapVerdicts:
     """refused: customer_id, reason, detail. waits: the same and not_before (milliseconds). displaced: message_id,
     campaign, to, until (null: it is lost): the messages of other campaigns that are displaced."""
 
@@ -31,16 +31,16 @@ class Verdicts:
     displaced: pl.DataFrame
 
 
-def verdicts(
+def judge_caps(
     batch: pl.DataFrame, cap_request: CapRequest, connection: Connection, *, now: datetime, early: bool
-) -> Verdicts:
+) -> CapVerdicts:
     """The verdicts of the caps on a batch. One query, whatever the number of customers and of caps.
 
     batch: customer_id, channel, address, due_at (milliseconds), expected_value Float64?. early: the expected value is
     not known yet, so a campaign of equal priority may still rank lower; nobody is refused who might still be sent.
     """
     if not cap_request.rules or batch.is_empty():
-        return nothing()
+        return empty_verdicts()
     people = batch.select("customer_id", normalised(batch["address"]).fill_null("").alias("recipient"))
     longest = max(rule.window for rule in cap_request.rules)
     first = min(int(str(batch["due_at"].min())), to_millis(now))
@@ -69,7 +69,7 @@ def _upcoming(batch: pl.DataFrame, cap_request: CapRequest) -> list[pl.DataFrame
 
 def _settle(
     asking: pl.DataFrame, taken: pl.DataFrame, cap_request: CapRequest, *, now: datetime, early: bool
-) -> Verdicts:
+) -> CapVerdicts:
     whole, gone, stuck = taken, taken.clear(), asking.clear()
     blocking = _blocking(asking, taken, cap_request.rules)
     reasons: list[pl.DataFrame] = []
@@ -96,8 +96,8 @@ def _settle(
     taken = taken.filter(~pl.col("customer_id").is_in(lost))
     displaced = _displaced(asking, gone, taken, cap_request)
     if stuck.is_empty():
-        return replace(nothing(), displaced=displaced)
-    return Verdicts(*_waits_or_not(stuck, pl.concat(reasons), whole, cap_request, now), displaced)
+        return replace(empty_verdicts(), displaced=displaced)
+    return CapVerdicts(*_waits_or_not(stuck, pl.concat(reasons), whole, cap_request, now), displaced)
 
 
 def _yields(cap_request: CapRequest, *, early: bool) -> pl.Expr:
@@ -219,10 +219,10 @@ def _displaced(asking: pl.DataFrame, gone: pl.DataFrame, taken: pl.DataFrame, ca
     )
 
 
-def nothing() -> Verdicts:
+def empty_verdicts() -> CapVerdicts:
     told = {"customer_id": pl.String(), "reason": pl.String(), "detail": pl.String()}
     displaced = {"message_id": pl.String, "campaign": pl.String, "to": pl.String, "until": pl.Int64}
-    return Verdicts(
+    return CapVerdicts(
         pl.DataFrame(schema=told),
         pl.DataFrame(schema={**told, "not_before": pl.Int64()}),
         pl.DataFrame(schema=displaced),

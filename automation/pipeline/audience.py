@@ -24,7 +24,7 @@ _ROW_GROUP = 10_000
 
 
 @dataclass(frozen=True)
-class Frozen:
+class FrozenAudience:
     """A run's audience on disk, ordered by batch.
 
     Columns: customer_id, batch, the value of every rule leaf (`leaf_<n>`; a segment's score and reasons as `score_<n>`

@@ -16,8 +16,8 @@ from automation.messages.redirect import MARK
 from automation.pipeline import assign as arms
 from automation.pipeline import offer as offers
 from automation.pipeline import recommend as recommendations
-from automation.pipeline.eligibility import EligibilityPolicy, apply_caps, judge
-from automation.pipeline.timing import DEFAULT_LATENESS, due, zone_names
+from automation.pipeline.eligibility import EligibilityPolicy, apply_caps, judge_eligibility
+from automation.pipeline.timing import DEFAULT_LATENESS, send_times, zone_names
 from automation.store.ledger.ledger import CAP_ENTRY_COLUMNS, DECISION_COLUMNS, MESSAGE_COLUMNS
 from automation.types.campaign import Campaign
 from automation.types.decision import Outcome
@@ -63,7 +63,7 @@ def decide(batch: pl.DataFrame, context: RunContext, connection: Connection, *, 
     Holdouts pass the same stages as the contacted, so that both groups stay comparable.
     """
     campaign, experiment = context.campaign, context.campaign.experiment
-    judged = judge(_with_due(batch, context), context.eligibility, connection, now=now)
+    judged = judge_eligibility(_with_due(batch, context), context.eligibility, connection, now=now)
     assigned = arms.assign(
         judged,
         campaign=campaign.name,
@@ -81,7 +81,7 @@ def decide(batch: pl.DataFrame, context: RunContext, connection: Connection, *, 
         too_few = pl.col("item_count") < context.recommendation.at_least
         open_ = _settle(open_, too_few, Outcome.SUPPRESSED, "too_few_recommendations")
     if context.offer is not None and open_.height:
-        open_ = offers.choose(open_, context.offer, salt=f"{campaign.name}:{context.eligibility.run_id}")
+        open_ = offers.choose_offers(open_, context.offer, salt=f"{campaign.name}:{context.eligibility.run_id}")
         open_ = _settle(open_, pl.col("offer") == NO_MESSAGE, Outcome.NO_OFFER, "no_message_chosen")
     settled = _settle_arms(_time(open_, context))
     return Decided(_rows(pl.concat([refused, settled], how="diagonal"), context), content)
@@ -136,7 +136,7 @@ def _settle(batch: pl.DataFrame, condition: pl.Expr, outcome: Outcome, reason: s
 def _with_due(batch: pl.DataFrame, context: RunContext) -> pl.DataFrame:
     """The batch with `due_at`, on each customer's own clock and outside quiet hours."""
     limits = context.campaign.limits
-    when_due = due(
+    when_due = send_times(
         batch, at=context.due_at, local=context.due_local, shop_zone=context.shop_zone, quiet=limits.quiet_hours
     )
     return batch.with_columns(when_due)
@@ -145,7 +145,7 @@ def _with_due(batch: pl.DataFrame, context: RunContext) -> pl.DataFrame:
 def _time(batch: pl.DataFrame, context: RunContext) -> pl.DataFrame:
     """The batch with `due_at` and `expires_at`; with `when_quiet: drop`, refuses whom quiet hours would delay."""
     limits, schedule = context.campaign.limits, context.campaign.schedule
-    clock = partial(due, batch, at=context.due_at, local=context.due_local, shop_zone=context.shop_zone)
+    clock = partial(send_times, batch, at=context.due_at, local=context.due_local, shop_zone=context.shop_zone)
     late = schedule.max_lateness if schedule and schedule.max_lateness else DEFAULT_LATENESS
     timed = batch
     if limits.quiet_hours and limits.when_quiet == "drop":

@@ -14,7 +14,7 @@ from automation.clock import to_millis
 from automation.contracts import Suppression
 from automation.contracts.answers import ask_suppression
 from automation.messages.render import Kind
-from automation.pipeline.arbitration import verdicts
+from automation.pipeline.arbitration import judge_caps
 from automation.pipeline.caps import CapRequest
 from automation.store.engine import table
 from automation.store.ledger import decisions
@@ -49,7 +49,7 @@ class EligibilityPolicy:
     suppressions: Sequence[Suppression] = field(default_factory=tuple)
 
 
-def judge(
+def judge_eligibility(
     batch: pl.DataFrame, eligibility: EligibilityPolicy, connection: Connection, *, now: datetime
 ) -> pl.DataFrame:
     """The batch with `channel`, `address`, `outcome`, `reason`, `detail`, `not_before` and `deferred`.
@@ -71,13 +71,13 @@ def apply_caps(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The batch with `not_before` and `deferred` (a reason), and the messages that it displaces.
 
-    Who is over a cap is refused, or waits as long as the file says. early: see `arbitration.verdicts`.
+    Who is over a cap is refused, or waits as long as the file says. early: see `arbitration.judge_caps`.
     """
     open_ = batch.filter(pl.col("outcome").is_null())
     ours = {"due_at": pl.lit(to_millis(now)), "expected_value": pl.lit(None, dtype=pl.Float64)}
     open_ = open_.with_columns(value.alias(name) for name, value in ours.items() if name not in batch.columns)
     cap_request = eligibility.cap_request or CapRequest(eligibility.campaign, eligibility.topic, 0, ())
-    found = verdicts(open_, cap_request, connection, now=now, early=early)
+    found = judge_caps(open_, cap_request, connection, now=now, early=early)
     told = pl.concat([found.refused, found.waits], how="diagonal").rename({"reason": "cap", "detail": "why"})
     batch = batch.join(told, on="customer_id", how="left", maintain_order="left")
     refused = pl.col("cap").is_not_null() & pl.col("not_before").is_null()

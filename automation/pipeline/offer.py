@@ -36,7 +36,7 @@ def offers_frame(offers: Mapping[str, Offer], choose: Sequence[str]) -> pl.DataF
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def choose(batch: pl.DataFrame, context: OfferContext, *, salt: str) -> pl.DataFrame:
+def choose_offers(batch: pl.DataFrame, context: OfferContext, *, salt: str) -> pl.DataFrame:
     """The batch with `offer`, `offer_propensity`, `offer_probabilities` (JSON of the whole distribution) and
     `expected_value`, the mean over that distribution."""
     answer = context.policy.choose(batch, context.offers, context.plan)

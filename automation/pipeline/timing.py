@@ -15,7 +15,9 @@ FOREVER = timedelta(days=365)
 DEFAULT_LATENESS = timedelta(hours=24)
 
 
-def due(batch: pl.DataFrame, *, at: datetime, local: datetime | None, shop_zone: str, quiet: Hours | None) -> pl.Series:
+def send_times(
+    batch: pl.DataFrame, *, at: datetime, local: datetime | None, shop_zone: str, quiet: Hours | None
+) -> pl.Series:
     """Milliseconds since 1970 at which each customer's message is due.
 
     at: the run's due instant. local: the due wall time (naive) where the campaign runs in `timezone: customer`; a
@@ -30,7 +32,7 @@ def due(batch: pl.DataFrame, *, at: datetime, local: datetime | None, shop_zone:
 def zone_names(batch: pl.DataFrame, shop_zone: str) -> pl.Series:
     """Each customer's time zone (String); the shop's for an unknown zone, or none."""
     zones = _zones(batch, shop_zone)
-    known = {zone: zone_or(zone, shop_zone).key for zone in zones.unique()}
+    known = {zone: zone_or_default(zone, shop_zone).key for zone in zones.unique()}
     return zones.replace_strict(known, return_dtype=pl.String)
 
 
@@ -41,12 +43,12 @@ def _zones(batch: pl.DataFrame, shop_zone: str) -> pl.Series:
 
 
 def _leave(zone: str, shop_zone: str, at: datetime, local: datetime | None, quiet: Hours | None) -> datetime:
-    there = zone_or(zone, shop_zone)
+    there = zone_or_default(zone, shop_zone)
     instant = instant_of(local, there) if local is not None else at
-    return after_quiet(instant, there, quiet) if quiet else instant
+    return after_quiet_hours(instant, there, quiet) if quiet else instant
 
 
-def zone_or(name: str, otherwise: str) -> ZoneInfo:
+def zone_or_default(name: str, otherwise: str) -> ZoneInfo:
     """The zone of that name; an unknown one never stops a batch."""
     try:
         return ZoneInfo(name)
@@ -59,7 +61,7 @@ def instant_of(local: datetime, zone: ZoneInfo) -> datetime:
     return local.replace(tzinfo=zone, fold=0).astimezone(UTC)
 
 
-def after_quiet(instant: datetime, zone: ZoneInfo, quiet: Hours) -> datetime:
+def after_quiet_hours(instant: datetime, zone: ZoneInfo, quiet: Hours) -> datetime:
     """The instant itself, or the end of the quiet hours that it falls into."""
     start, end = quiet.start, quiet.end
     here = instant.astimezone(zone)

@@ -39,10 +39,10 @@ class ConsentProof:
 
 def consent_proof(workspace: Workspace, wanted: str) -> ConsentProof:
     """Of the person with this customer id or address. Raises `AutomationError` for nobody known."""
-    return consent_proof_of(workspace, find_person(workspace, wanted))
+    return proof_of_person(workspace, find_person(workspace, wanted))
 
 
-def consent_proof_of(workspace: Workspace, who: Person) -> ConsentProof:
+def proof_of_person(workspace: Workspace, who: Person) -> ConsentProof:
     with workspace.store.reading() as connection:
         return ConsentProof(
             person=who,

@@ -39,11 +39,11 @@ class PluginList:
 def list_plugins(root: Path | None) -> PluginList:
     """root: the project's folder; without one, only core and installed plugins. Raises `PluginError`."""
     registry = registry_of(root)
-    plugins = [summarise(registry, plugin) for plugin in registry.plugins.values()]
+    plugins = [summarise_plugin(registry, plugin) for plugin in registry.plugins.values()]
     return PluginList(plugins, disabled_plugins(root) if root else ())
 
 
-def summarise(registry: Registry, plugin: Plugin) -> PluginSummary:
+def summarise_plugin(registry: Registry, plugin: Plugin) -> PluginSummary:
     contributes = [
         f"{KINDS[kind]} {name}"
         for kind, named in registry.components.items()

@@ -91,12 +91,12 @@ def profile_report(workspace: Workspace) -> ProfileReport:
     try:
         data = snapshot(workspace, warehouse, now, with_decisions=False, versions={})
         found = warehouse.connection.create_table("profiles_now", data.profiles, temp=True, overwrite=True)
-        return report_of(found, now)
+        return build_report(found, now)
     finally:
         warehouse.close()
 
 
-def report_of(found: ir.Table, now: datetime) -> ProfileReport:
+def build_report(found: ir.Table, now: datetime) -> ProfileReport:
     every = found.aggregate(customers=found.count(), outliers=found.outlier.sum())
     totals = every.to_polars().row(0, named=True)
     made = [_stages(found), *(_measured(found, name) for name in _MEASURED)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from automation.inbound.identity import Person
-from automation.reporting.consent_proof import ConsentProof, consent_proof_of
+from automation.reporting.consent_proof import ConsentProof, proof_of_person
 from automation.reporting.reasons import reason_text
 from automation.store.ledger import message_history
 from automation.store.ledger.decisions import DecisionRow
@@ -48,7 +48,7 @@ def timeline(workspace: Workspace, who: Person) -> list[TimelineEntry]:
         history = message_history.read_history(connection, who.ids, list(who.addresses))
     entries = [_imported(send) for send in history.imported]
     entries += [_message(workspace, decision) for decision in history.decisions]
-    entries += _consents(consent_proof_of(workspace, who))
+    entries += _consents(proof_of_person(workspace, who))
     return sorted(entries, key=lambda entry: entry.at)
 
 

@@ -11,7 +11,7 @@ from automation.config.source_map import SourceMap, read_file, read_source
 from automation.contracts import ReasonTexts, reason_texts
 from automation.errors import ContractError
 from automation.messages.template import locale
-from automation.messages.template.files import TemplateError, Templates, read_templates, shown
+from automation.messages.template.files import TemplateError, Templates, project_path, read_templates
 from automation.messages.template.reasons import OwnReasons
 from automation.messages.template.texts import Phrase, read_texts
 from automation.types.language import FALLBACK, nearest_language
@@ -91,7 +91,7 @@ def _reasons_of(
         if missing:
             what = (
                 f"{using.name!r} has no text in {language!r} for the reason{'s' * (len(missing) > 1)} "
-                f"{', '.join(missing)}; write {shown(f'{REASONS}/{language}.yaml')}"
+                f"{', '.join(missing)}; write {project_path(f'{REASONS}/{language}.yaml')}"
             )
             yield source.problem(("recommend", key), what, severity="warning")
 
@@ -132,4 +132,4 @@ def _formats(templates: Templates, campaign: Campaign, languages: list[str]) -> 
                 shared = f"{LAYOUTS}/{language}.yaml"
                 file = shared if shared in templates.files else f"{name}/{language}.yaml"
                 what = f"dates, numbers and money are written as in English; add {', '.join(missing)}"
-                yield Problem(shown(file), 1, 1, "", what, "warning")
+                yield Problem(project_path(file), 1, 1, "", what, "warning")

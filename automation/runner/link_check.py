@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from automation.http.client import Client, NotSent
 from automation.http.urls import UrlNotAllowed
-from automation.messages.inspect import SEVERITIES, Problem
+from automation.messages.inspect import SEVERITIES, MessageProblem
 from automation.runner.preflight import Preflight
 from automation.types.progress import Progress
 
@@ -28,7 +28,7 @@ def check_links(preflight: Preflight, progress: Progress, *, public_only: bool =
     """
     problems = asyncio.run(_request_all(preflight.links, progress, public_only=public_only))
     dead = [
-        Problem("dead_link", SEVERITIES["dead_link"], problem, 0, "", link)
+        MessageProblem("dead_link", SEVERITIES["dead_link"], problem, 0, "", link)
         for link, problem in zip(preflight.links, problems, strict=True)
         if problem
     ]

@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from automation.pipeline.audience import Frozen, freeze
+from automation.pipeline.audience import FrozenAudience, freeze
 from automation.pipeline.decide import Decided, RunContext, decide, recheck_caps
 from automation.rules.costs import RuleCost, measure_costs
 from automation.rules.reads import offer_conditions, reads_decisions
@@ -111,7 +111,7 @@ def _warnings(workspace: Workspace, warehouse: Warehouse, campaign: Campaign, pl
 
 def _freeze(
     workspace: Workspace, warehouse: Warehouse, campaign: Campaign, folder: Path
-) -> tuple[Frozen, RunContext, list[list[str]]]:
+) -> tuple[FrozenAudience, RunContext, list[list[str]]]:
     versions = active_versions(workspace)
     now = workspace.clock.now()
     refresh_for(workspace, warehouse, campaign)
@@ -130,7 +130,7 @@ def _freeze(
     run = build_context(
         workspace, campaign, data, send=campaign.first_send, versions=versions, due_at=now, due_local=None
     )
-    return Frozen(path), with_offer_plan(run, Frozen(path).batches()), members
+    return FrozenAudience(path), with_offer_plan(run, FrozenAudience(path).batches()), members
 
 
 def with_offer_plan(run: RunContext, batches: Iterator[pl.DataFrame]) -> RunContext:
@@ -162,7 +162,7 @@ class _Counts:
 def _plan_batches(
     workspace: Workspace,
     run: RunContext,
-    frozen: Frozen,
+    frozen: FrozenAudience,
     members: list[list[str]],
     samples: int,
     progress: Progress,

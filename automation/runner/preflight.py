@@ -21,7 +21,7 @@ from automation.config.project import project_of_text
 from automation.errors import AutomationError
 from automation.messages.batch_content import BatchContent, read_content
 from automation.messages.compose import MessageDefaults, compose
-from automation.messages.inspect import Finding, Findings, Inspector, Problem
+from automation.messages.inspect import Finding, Inspector, MessageFindings, MessageProblem
 from automation.messages.render import Renderer
 from automation.runner.sample_message import COLUMNS, sample_message, untracked_defaults
 from automation.types.campaign import Campaign
@@ -46,11 +46,11 @@ class Preflight:
     messages: int
     rendered: int
     seconds: float
-    problems: Sequence[Problem]
+    problems: Sequence[MessageProblem]
     links: Sequence[str] = ()
 
     @property
-    def errors(self) -> list[Problem]:
+    def errors(self) -> list[MessageProblem]:
         return [problem for problem in self.problems if problem.severity == "error"]
 
 
@@ -74,10 +74,10 @@ class Checker:
     marketing: bool
     now: datetime
 
-    def check(self, rows: Sequence[tuple[Any, ...]], content: str) -> Findings:
+    def check(self, rows: Sequence[tuple[Any, ...]], content: str) -> MessageFindings:
         """Render a batch's messages. rows: `COLUMNS`, each."""
         shown = read_content(json.loads(content), self.campaign, self.renderer.reasons)
-        findings = Findings()
+        findings = MessageFindings()
         inspector = Inspector(self.marketing, findings)
         for values in rows:
             row = dict(zip(COLUMNS, values, strict=True))
@@ -119,8 +119,8 @@ class Rendering:
         self._every = max(1, audience // SAMPLE) if extent == "sample" else 1
         self._started = monotonic()
         self._messages = 0
-        self._findings = Findings()
-        self._waiting: deque[Future[Findings]] = deque()
+        self._findings = MessageFindings()
+        self._waiting: deque[Future[MessageFindings]] = deque()
         self._pool: ProcessPoolExecutor | None = None
         self._checker = _checker(workspace, campaign)
         if extent == "all" and audience > _ONE_PROCESS and (os.cpu_count() or 1) > 1:
@@ -200,6 +200,6 @@ def _open(
     _process.checker = Checker(campaign, renderer_of(project, files), defaults, marketing, now)
 
 
-def _check(rows: Sequence[tuple[Any, ...]], content: str) -> Findings:
+def _check(rows: Sequence[tuple[Any, ...]], content: str) -> MessageFindings:
     assert _process.checker is not None
     return _process.checker.check(rows, content)

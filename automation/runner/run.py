@@ -12,7 +12,7 @@ import polars as pl
 from automation.errors import AutomationError, Stopped
 from automation.inbound.flush import flush_events
 from automation.inbound.migration.gate import channels_of, require_migration
-from automation.pipeline.audience import Frozen, freeze
+from automation.pipeline.audience import FrozenAudience, freeze
 from automation.pipeline.decide import RunContext, decide, recheck_caps
 from automation.rules.reads import offer_conditions, reads_decisions
 from automation.runner import guards
@@ -169,7 +169,7 @@ def _context(workspace: Workspace, warehouse: Warehouse, run_id: int, launch: La
     found = context_of_run(workspace, warehouse, run, launch)
     if found.offer is None or run.offer_plan:
         return found
-    plan = plan_offers(found, Frozen(workspace.audience_file(run_id)).batches(), None)
+    plan = plan_offers(found, FrozenAudience(workspace.audience_file(run_id)).batches(), None)
     with workspace.store.transaction() as connection:
         runs.set_offer_plan(connection, run_id, plan)
     return replace(found, offer=replace(found.offer, plan=plan))
@@ -182,7 +182,7 @@ def _plan_batches(
         run = runs.get(connection, run_id)
         epoch = runs.take_batches(connection, run_id)
         waiting = runs.unplanned_batches(connection, run_id)
-    frozen = Frozen(workspace.audience_file(run_id))
+    frozen = FrozenAudience(workspace.audience_file(run_id))
     total = run.audience or 0
     for no in waiting:
         if halted():

@@ -12,7 +12,7 @@ from automation.contracts import Channel
 from automation.errors import AutomationError
 from automation.messages.batch_content import read_content
 from automation.messages.compose import compose
-from automation.messages.redirect import COPY, unknown_id
+from automation.messages.redirect import COPY, make_unknown_id
 from automation.runner.sample_message import sample_message, untracked_defaults
 from automation.store import runs
 from automation.store.ledger import seed_copies
@@ -60,7 +60,7 @@ def _copies(
     made = compose(grant, launch.campaign, launch.renderer, untracked_defaults(workspace), content)
     label = "/".join(part for part in (launch.campaign.name, str(run_id), model.variant, model.language) if part)
     return [
-        replace(made, id=unknown_id(f"{run_id}{seed}{label}"), to=seed, headers={**made.headers, COPY: label})
+        replace(made, id=make_unknown_id(f"{run_id}{seed}{label}"), to=seed, headers={**made.headers, COPY: label})
         for seed in seeds
     ]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from automation.config.problems import Problem, in_order
+from automation.config.problems import Problem, sort_problems
 from automation.config.settings_file import FILE
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def _all_problems(root: Path) -> tuple[Project | None, tuple[Problem, ...]]:
     for file in project.campaigns.values():
         found += [*_templates(project, file), *_expectations(project, file)]
     found += check_languages(project)
-    return project, in_order(found)
+    return project, sort_problems(found)
 
 
 def _plugins(root: Path, registry: Registry) -> Iterator[Problem]:

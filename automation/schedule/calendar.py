@@ -73,7 +73,7 @@ def schedule_zones(workspace: Workspace, schedule: Schedule, customers: Sequence
 
 def customer_zones(workspace: Workspace) -> list[ZoneInfo]:
     """The distinct time zones of the customers; the shop's for unknown ones, and if there are none."""
-    from automation.pipeline.timing import zone_or
+    from automation.pipeline.timing import zone_or_default
 
     shop = workspace.project.settings.shop.timezone
     warehouse = workspace.warehouse()
@@ -81,7 +81,7 @@ def customer_zones(workspace: Workspace) -> list[ZoneInfo]:
         names = warehouse.table("customers").select("timezone").distinct().to_polars()["timezone"].to_list()
     finally:
         warehouse.close()
-    found = {zone_or(name or shop, shop).key for name in names} or {shop}
+    found = {zone_or_default(name or shop, shop).key for name in names} or {shop}
     return [ZoneInfo(name) for name in sorted(found)]
 
 

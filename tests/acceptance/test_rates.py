@@ -15,7 +15,7 @@ from support.sink import sink
 from support.soak import CONNECTIONS, SMTP
 
 from automation.clock import SystemClock
-from automation.delivery.committer import Delivery, executor_of
+from automation.delivery.committer import Delivery, make_executor
 from automation.delivery.rates import AHEAD, BEHIND
 from automation.inbound.migration.gate import confirm_nothing_to_import
 from automation.runner.run import advance, claim
@@ -49,7 +49,7 @@ def test_four_workers_together_keep_fifty_per_second(tmp_path: Path, where: str)
             assert run is not None
             pinned = LaunchedCampaigns(workspace.project)
             advance(workspace, pinned, run.id)
-            delivery = Delivery(workspace, pinned, executor=executor_of(workspace))
+            delivery = Delivery(workspace, pinned, executor=make_executor(workspace))
             asyncio.run(delivery.deliver_due())
             assert delivery.sent == 600
             with workspace.store.reading() as connection:

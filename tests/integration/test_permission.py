@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from support.ledger import NOW, plan_run, tick
 from support.stores import store
 
-from automation.pipeline.eligibility import EligibilityPolicy, judge
+from automation.pipeline.eligibility import EligibilityPolicy, judge_eligibility
 from automation.store.engine import Store, table
 from automation.store.people import consent
 from automation.store.people.permission import refusal_code
@@ -86,7 +86,7 @@ def reason_at_planning(store: Store, case: Case) -> str | None:
         "winback", 7, case.topic, case.topic == "promotions", {"email": "email"}, parse_reentry("always")
     )
     with store.reading() as connection:
-        judged = judge(people, policy, connection, now=NOW)
+        judged = judge_eligibility(people, policy, connection, now=NOW)
     assert judged["outcome"].to_list() == [None if case.expected is None else "suppressed"]
     reason: str | None = judged["reason"].item()
     return reason

@@ -12,7 +12,7 @@ from support import postgres
 from unit.rules.written import core_registry, read
 
 from automation.errors import AutomationError, ConfigurationError
-from automation.pipeline.audience import Frozen, freeze
+from automation.pipeline.audience import FrozenAudience, freeze
 from automation.rules.segments import with_segments
 from automation.types.condition import Audience
 from automation.types.shop_warehouse import ShopWarehouse
@@ -64,7 +64,7 @@ def test_an_audience_of_two_engines_is_frozen_with_traits_and_scores(
     condition = read({"all": [rule, {"trait": "country", "in": ["DE", "AT"]}]}, registry)
     freeze(Audience(condition), [condition], data, registry, salt="x", path=tmp_path / "members.parquet")
 
-    rows = Frozen(tmp_path / "members.parquet").batch(0).sort("customer_id")
+    rows = FrozenAudience(tmp_path / "members.parquet").batch(0).sort("customer_id")
     assert rows.select("customer_id", "leaf_0", "leaf_1", "leaf_2", "when_0", "shoe_size").rows() == [
         ("1", True, False, True, True, 41),
         ("2", False, True, True, True, None),

@@ -68,14 +68,14 @@ class Templates:
     def text(self, path: str) -> str:
         """One file as text. Raises `TemplateError`."""
         if path in self.refused:
-            raise TemplateError(shown(path), None, self.refused[path])
+            raise TemplateError(project_path(path), None, self.refused[path])
         if path not in self.files:
-            raise TemplateError(shown(path), None, "there is no such file")
+            raise TemplateError(project_path(path), None, "there is no such file")
         try:
             return self.files[path].decode("utf-8-sig")
         except UnicodeDecodeError as error:
             line = self.files[path].count(b"\n", 0, error.start) + 1
-            raise TemplateError(shown(path), line, "this is not UTF-8; save the file as UTF-8") from error
+            raise TemplateError(project_path(path), line, "this is not UTF-8; save the file as UTF-8") from error
 
     def languages(self, template: str) -> list[str]:
         """The languages in which the template has texts."""
@@ -135,7 +135,7 @@ def read_templates(root: Path) -> Templates:
     return Templates(files, refused)
 
 
-def shown(path: str) -> str:
+def project_path(path: str) -> str:
     """A template's path relative to the project."""
     return f"templates/{path}"
 

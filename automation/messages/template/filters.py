@@ -13,7 +13,7 @@ from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context, Undefined
 
 from automation.messages.template.locale import Locale, locale_of
-from automation.messages.template.sandbox import MAX_STEPS, MAX_TEXT, NUMBERS, Limit, concat
+from automation.messages.template.sandbox import MAX_STEPS, MAX_TEXT, NUMBERS, LimitExceeded, concat
 
 LOCALE = "_locale"
 """The key in a context for the `Locale` of the message's language."""
@@ -120,7 +120,7 @@ def replace(text: str, old: str, new: str) -> str:
     """`text` with every `old` replaced by `new`."""
     text, old, new = str(text), str(old), str(new)
     if len(text) + text.count(old) * len(new) > MAX_TEXT:
-        raise Limit(f"a text made by 'replace' would be longer than {MAX_TEXT:,} characters")
+        raise LimitExceeded(f"a text made by 'replace' would be longer than {MAX_TEXT:,} characters")
     return text.replace(old, new)
 
 

@@ -17,7 +17,7 @@ _ALLOWED_NODES = (
 )  # fmt: skip
 
 
-def bounded(tree: nodes.Template, filters: Iterable[str], tests: Iterable[str]) -> nodes.Template:
+def apply_limits(tree: nodes.Template, filters: Iterable[str], tests: Iterable[str]) -> nodes.Template:
     """The tree with every loop and `~` under the sandbox's limits. Raises `TemplateSyntaxError` for refused syntax."""
     for node in tree.find_all(nodes.Node):
         _check(node, filters, tests)

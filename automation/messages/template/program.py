@@ -13,7 +13,7 @@ from jinja2.exceptions import SecurityError
 
 from automation.messages.template.files import TemplateError
 from automation.messages.template.markup import JinjaSource
-from automation.messages.template.sandbox import Sandbox, UnknownName, compile_template, names_used, run
+from automation.messages.template.sandbox import Sandbox, UnknownName, compile_template, names_used, render_template
 from automation.messages.template.source import Tag
 
 CONTEXT_NAMES = (
@@ -34,7 +34,7 @@ class Program:
         if self.template is None:
             return self.constant or ""
         try:
-            return run(self.template, context)
+            return render_template(self.template, context)
         except TemplateError:
             raise
         except Exception as error:

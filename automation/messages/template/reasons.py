@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from functools import cached_property
 
-from automation.messages.template.files import TemplateError, Templates, shown
+from automation.messages.template.files import TemplateError, Templates, project_path
 from automation.messages.template.texts import Phrase, read_phrases
 from automation.types.template_folders import REASONS
 
@@ -31,7 +31,7 @@ class OwnReasons:
         return {language: texts[code].text for language, texts in self.phrases.items() if code in texts}
 
     def _read(self, path: str) -> Mapping[str, Phrase]:
-        phrases = read_phrases(self._templates.text(path), shown(path))
+        phrases = read_phrases(self._templates.text(path), project_path(path))
         for code, phrase in phrases.items():
             for found in _PLACEHOLDER.finditer(phrase.text):
                 if found[0] != PRODUCTS:

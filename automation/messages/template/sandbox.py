@@ -26,7 +26,7 @@ from markupsafe import Markup, escape
 
 from automation.clock import monotonic
 from automation.messages.template.code import Generator
-from automation.messages.template.nodes import bounded
+from automation.messages.template.nodes import apply_limits
 
 MAX_STEPS = 10_000
 MAX_OUTPUT = 1_000_000
@@ -55,7 +55,7 @@ _TEXT = frozenset({str})
 _PLAIN = _PRINTABLE | {type(None)}
 
 
-class Limit(SecurityError):
+class LimitExceeded(SecurityError):
     """A rendering exceeded a limit."""
 
 
@@ -68,7 +68,7 @@ class UnknownName(UndefinedError):
         self.known = None if known is None else tuple(known)
 
 
-class Missing(StrictUndefined):
+class MissingName(StrictUndefined):
     """A name that the context does not have; any use but `|default` and `is defined` is an error."""
 
     __slots__ = ()
@@ -100,9 +100,9 @@ class Budget:
     def spend(self) -> None:
         self.steps -= 1
         if self.steps < 0:
-            raise Limit(f"the loops of this template take more than {MAX_STEPS:,} steps")
+            raise LimitExceeded(f"the loops of this template take more than {MAX_STEPS:,} steps")
         if monotonic() > self.deadline:
-            raise Limit(f"rendering takes longer than {MAX_SECONDS:g} seconds")
+            raise LimitExceeded(f"rendering takes longer than {MAX_SECONDS:g} seconds")
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
@@ -146,7 +146,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         if operator == "+" and isinstance(left, str | list) and isinstance(right, str | list):
             if len(left) + len(right) <= MAX_TEXT:
                 return left + right  # type: ignore[operator]
-            raise Limit(f"a text made with '+' would be longer than {MAX_TEXT:,} characters")
+            raise LimitExceeded(f"a text made with '+' would be longer than {MAX_TEXT:,} characters")
         if isinstance(left, Undefined) or isinstance(right, Undefined):
             str(left), str(right)  # raises, and names it
         raise SecurityError(
@@ -170,7 +170,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return False
 
 
-def sandbox(filters: Mapping[str, Callable[..., Any]], *, autoescape: bool) -> Sandbox:
+def make_sandbox(filters: Mapping[str, Callable[..., Any]], *, autoescape: bool) -> Sandbox:
     """An environment without loader and globals, with our filters and the allow-listed ones of Jinja."""
     environment = Sandbox(
         block_start_string=DELIMITERS["block"][0],
@@ -179,7 +179,7 @@ def sandbox(filters: Mapping[str, Callable[..., Any]], *, autoescape: bool) -> S
         variable_end_string=DELIMITERS["variable"][1],
         comment_start_string=DELIMITERS["comment"][0],
         comment_end_string=DELIMITERS["comment"][1],
-        undefined=Missing,
+        undefined=MissingName,
         autoescape=autoescape,
         finalize=_finalize,
         optimized=False,
@@ -194,7 +194,7 @@ def sandbox(filters: Mapping[str, Callable[..., Any]], *, autoescape: bool) -> S
 
 def compile_template(environment: Sandbox, source: str, name: str) -> Template:
     """Compile once. Raises `TemplateSyntaxError`, with the line in `source`."""
-    tree = bounded(environment.parse(source, name, name), environment.filters, environment.tests)
+    tree = apply_limits(environment.parse(source, name, name), environment.filters, environment.tests)
     code = environment.compile(tree, name, name)
     return Template.from_code(environment, code, {})
 
@@ -206,7 +206,7 @@ def names_used(environment: Sandbox, source: str) -> set[str]:
     return meta.find_undeclared_variables(environment.parse(source))
 
 
-def run(template: Template, context: dict[str, Any]) -> str:
+def render_template(template: Template, context: dict[str, Any]) -> str:
     """Render with a context that is known to be plain. Raises `UndefinedError`, `SecurityError`, `TypeError` …"""
     budget = context.setdefault(BUDGET, Budget())
     stream = template.root_render_func(template.new_context(context, shared=True))
@@ -216,9 +216,9 @@ def run(template: Template, context: dict[str, Any]) -> str:
         chunk = "".join(pieces)
         size += len(chunk)
         if size > MAX_OUTPUT:
-            raise Limit(f"the message is longer than {MAX_OUTPUT:,} characters")
+            raise LimitExceeded(f"the message is longer than {MAX_OUTPUT:,} characters")
         if monotonic() > budget.deadline:
-            raise Limit(f"rendering takes longer than {MAX_SECONDS:g} seconds")
+            raise LimitExceeded(f"rendering takes longer than {MAX_SECONDS:g} seconds")
         parts.append(chunk)
     return "".join(parts)
 
@@ -288,7 +288,7 @@ def _refuse_loop(value: Any) -> NoReturn:
 def concat(parts: list[Any]) -> str:
     """`~` within `MAX_TEXT`: if one part is markup, the others are escaped."""
     if sum(len(str(_finalize(part))) for part in parts) > MAX_TEXT:
-        raise Limit(f"a text made with '~' would be longer than {MAX_TEXT:,} characters")
+        raise LimitExceeded(f"a text made with '~' would be longer than {MAX_TEXT:,} characters")
     if any(isinstance(part, Markup) for part in parts):
         return Markup("").join(escape(part) for part in parts)
     return "".join(map(str, parts))

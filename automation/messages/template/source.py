@@ -14,7 +14,7 @@ from typing import Literal
 
 from jinja2 import Environment, TemplateSyntaxError
 
-from automation.messages.template.files import TemplateError, Templates, shown
+from automation.messages.template.files import TemplateError, Templates, project_path
 
 MAX_DEPTH = 10
 MAX_PIECES = 20_000
@@ -82,7 +82,7 @@ def join(templates: Templates, path: str) -> list[Text | Tag]:
     try:
         return list(_joined(_Join(templates), path, None))
     except RecursionError as error:
-        raise TemplateError(shown(path), None, "blocks are nested too deeply") from error
+        raise TemplateError(project_path(path), None, "blocks are nested too deeply") from error
 
 
 def join_text(text: str, file: str, line: int = 1) -> list[Text | Tag]:
@@ -97,7 +97,7 @@ def _joined(state: _Join, path: str, user: Tag | None) -> Iterator[Text | Tag]:
     overrides: dict[str, list[tuple[Piece, ...]]] = {}
     while True:
         _enter(state, path, user)
-        pieces = _parse(state.templates.text(path), shown(path))
+        pieces = _parse(state.templates.text(path), project_path(path))
         layout = _layout(pieces)
         if layout is None:
             break
@@ -113,7 +113,7 @@ def _enter(state: _Join, path: str, user: Tag | None) -> None:
         chain = " → ".join([*state.path, path])
         raise _error(user, f"layouts and includes form a loop, or are nested too deeply: {chain}")
     if user and path not in known and path not in state.templates.refused:
-        raise _error(user, f"there is no {shown(path)}{_near(path, known)}")
+        raise _error(user, f"there is no {project_path(path)}{_near(path, known)}")
     state.path.append(path)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import yaml
 
-from automation.messages.template.files import TemplateError, Templates, shown
+from automation.messages.template.files import TemplateError, Templates, project_path
 from automation.types.template_folders import LAYOUTS
 
 
@@ -27,7 +27,7 @@ def read_texts(templates: Templates, template: str, language: str) -> dict[str, 
     for folder, name in ((LAYOUTS, language if language in shared else fallback), (template, language)):
         path = f"{folder}/{name}.yaml"
         if path in templates.files or path in templates.refused:
-            phrases |= read_phrases(templates.text(path), shown(path))
+            phrases |= read_phrases(templates.text(path), project_path(path))
     return phrases
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from automation.messages.inspect import Findings, Inspector, Problem, link_problem
+from automation.messages.inspect import Inspector, MessageFindings, MessageProblem, link_problem
 from automation.types.message import Rendered
 
 UNSUBSCRIBE = "https://news.shop.example/u/abc.def"
@@ -67,7 +67,7 @@ def message(**more: Any) -> Rendered:
 
 
 def codes(one: Rendered, *, kind: str = "email", marketing: bool = True, language: str = "en") -> list[tuple[str, str]]:
-    found = Inspector(marketing, Findings()).inspect(one, kind=kind, wanted_language=language)
+    found = Inspector(marketing, MessageFindings()).inspect(one, kind=kind, wanted_language=language)
     return [(code, detail) for code, _, detail in found]
 
 
@@ -104,7 +104,7 @@ def test_links_are_found_in_every_attribute_and_in_the_text() -> None:
 
 
 def test_problems_are_counted_with_the_first_as_the_example() -> None:
-    first, second = Findings(), Findings()
+    first, second = MessageFindings(), MessageFindings()
     first.note("c1", [("broken_link", RELATIVE, "/a"), ("no_text", "there is no text version", "")])
     first.note("c2", [("broken_link", RELATIVE, "/b")])
     first.note("c3", [])
@@ -112,14 +112,14 @@ def test_problems_are_counted_with_the_first_as_the_example() -> None:
     first.add(second)
     assert first.rendered == 4
     assert first.in_order() == [
-        Problem("broken_link", "error", RELATIVE, 2, "c1", "/a"),
-        Problem("cannot_render", "error", "x.html:1: no", 1, "c4"),
-        Problem("no_text", "warning", "there is no text version", 2, "c1"),
+        MessageProblem("broken_link", "error", RELATIVE, 2, "c1", "/a"),
+        MessageProblem("cannot_render", "error", "x.html:1: no", 1, "c4"),
+        MessageProblem("no_text", "warning", "there is no text version", 2, "c1"),
     ]
 
 
 def test_where_links_lead_is_kept_once_without_what_differs_by_customer() -> None:
-    findings = Findings()
+    findings = MessageFindings()
     inspector = Inspector(True, findings)
     for n in range(3):
         html = f'<a href="https://shop.example/a?c={n}">x</a><a href="{UNSUBSCRIBE}">no</a>'

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from automation.ids import sign, verify
-from automation.messages.links import links, track
+from automation.messages.links import find_links, track_links
 from automation.messages.render import Body
 
 BASE = "https://news.shop.example"
@@ -29,7 +29,7 @@ PIXEL = f'<img src="{BASE}/o/{sign(SECRET, "open", ID)}" width="1" height="1" al
 
 
 def tracked(html: str = "", text: str = "", base: str = BASE) -> Body:
-    return track(body(html, text), base, SECRET, ID)
+    return track_links(body(html, text), base, SECRET, ID)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def tracked(html: str = "", text: str = "", base: str = BASE) -> Body:
     ],
 )  # fmt: skip
 def test_links_of_markup(html: str, found: list[str]) -> None:
-    assert links(body(html), BASE) == found
+    assert find_links(body(html), BASE) == found
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_links_of_markup(html: str, found: list[str]) -> None:
     ],
 )
 def test_links_of_text(text: str, found: list[str]) -> None:
-    assert links(body(text=text), BASE) == found
+    assert find_links(body(text=text), BASE) == found
 
 
 def test_tracked_links_keep_everything_else() -> None:
@@ -116,7 +116,7 @@ URLS = st.from_regex(r"\Ahttps?://[a-z]{1,5}\.example/[ -~]{0,20}\Z").map(lambda
 def test_links_agree_with_a_parser(urls: list[str], quote: str) -> None:
     written = [url.replace("&", "&amp;").replace('"', "&quot;").replace("'", "&#39;") for url in urls]
     html = "".join(f"<p>x</p><a class={quote}b{quote} href={quote}{url}{quote}>x</a>" for url in written)
-    assert links(body(html), BASE) == list(dict.fromkeys(Hrefs(html).found)) == list(dict.fromkeys(urls))
+    assert find_links(body(html), BASE) == list(dict.fromkeys(Hrefs(html).found)) == list(dict.fromkeys(urls))
     assert len(Hrefs(tracked(html).html).found) == len(urls)
     assert all(url.startswith(f"{BASE}/c/") for url in Hrefs(tracked(html).html).found)
 
@@ -125,4 +125,4 @@ def test_links_agree_with_a_parser(urls: list[str], quote: str) -> None:
 def test_no_markup_breaks_the_link_finder(html: str) -> None:
     made = tracked(html, html)
     assert made == tracked(html, html)
-    assert links(body(made.html, made.text), BASE) == []
+    assert find_links(body(made.html, made.text), BASE) == []

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from automation.clock import from_millis, to_millis
-from automation.pipeline.arbitration import Verdicts, verdicts
+from automation.pipeline.arbitration import CapVerdicts, judge_caps
 from automation.pipeline.caps import CapRequest, CapRule, CompetingRun, cap_rules
 from automation.store.engine import Store, insert_rows, open_store
 from automation.store.ledger import cap_slots
@@ -73,7 +73,7 @@ def promise(
 
 def asked(
     store: Store, wanted: CapRequest, *, days: float = 0, value: float | None = None, early: bool = False
-) -> Verdicts:
+) -> CapVerdicts:
     """What is said of a message to c1, and what gives way is carried out."""
     batch = pl.DataFrame(
         {
@@ -83,12 +83,12 @@ def asked(
         schema_overrides={"expected_value": pl.Float64},
     )  # fmt: skip
     with store.transaction() as connection:
-        found = verdicts(batch, wanted, connection, now=NOW, early=early)
+        found = judge_caps(batch, wanted, connection, now=NOW, early=early)
         cap_slots.yield_cap_slots(connection, found.displaced, now=NOW)
     return found
 
 
-def told(found: Verdicts) -> tuple[list[tuple[str, str]], list[tuple[str, str, float]]]:
+def told(found: CapVerdicts) -> tuple[list[tuple[str, str]], list[tuple[str, str, float]]]:
     """The refusals, and the waits in days from now."""
     waits = [
         (reason, detail, (from_millis(until) - NOW) / DAY)

@@ -16,7 +16,7 @@ from automation.clock import to_millis
 from automation.contracts import Options
 from automation.errors import ContractError
 from automation.pipeline.caps import CapRequest, CapRule
-from automation.pipeline.eligibility import EligibilityPolicy, judge
+from automation.pipeline.eligibility import EligibilityPolicy, judge_eligibility
 from automation.store.engine import Store, insert_rows, open_store
 from automation.store.people import consent
 from automation.store.tables import CapEntry, Decision, Message
@@ -50,7 +50,7 @@ def capped(cap: str, wait: timedelta | None = None) -> EligibilityPolicy:
 
 def reasons(store: Store, batch: pl.DataFrame, eligibility: EligibilityPolicy = TERMS) -> dict[str, str | None]:
     with store.reading() as connection:
-        judged = judge(batch, eligibility, connection, now=NOW)
+        judged = judge_eligibility(batch, eligibility, connection, now=NOW)
     assert judged["customer_id"].to_list() == batch["customer_id"].to_list()
     assert (judged["outcome"].is_null() == judged["reason"].is_null()).all()
     return dict(judged.select("customer_id", "reason").iter_rows())
@@ -114,13 +114,13 @@ def test_where_a_channel_wants_no_address_the_id_is_one(store: Store) -> None:
     batch = people(c1=None, c2=None, c3="a@x.example")
     assert reasons(store, batch, eligibility) == {"c1": None, "c2": "suppressed_address", "c3": "no_consent"}
     with store.reading() as connection:
-        assert judge(batch, eligibility, connection, now=NOW)["address"].to_list() == ["c1", None, None]
+        assert judge_eligibility(batch, eligibility, connection, now=NOW)["address"].to_list() == ["c1", None, None]
 
 
 def test_the_first_usable_channel_is_chosen(store: Store) -> None:
     eligibility = replace(TERMS, channels={"email": "email", "sms": "phone"})
     with store.reading() as connection:
-        judged = judge(people(c1="a@x.example", c2=None), eligibility, connection, now=NOW)
+        judged = judge_eligibility(people(c1="a@x.example", c2=None), eligibility, connection, now=NOW)
     assert judged.select("channel", "address").rows() == [("email", "a@x.example"), ("sms", "+491510000002")]
 
 
@@ -157,7 +157,7 @@ def test_a_capped_message_waits_until_it_fits(store: Store) -> None:
         (timedelta(days=3), ("frequency_cap", None)),
     ):
         with store.reading() as connection:
-            judged = judge(batch, capped("2 per 7d", wait), connection, now=NOW)
+            judged = judge_eligibility(batch, capped("2 per 7d", wait), connection, now=NOW)
         assert judged.select("reason", "not_before").rows() == [expected, (None, None)]
 
 
@@ -199,4 +199,4 @@ def test_a_plugin_may_add_a_reason_and_never_take_one_away(store: Store) -> None
 )
 def test_a_suppression_that_breaks_its_contract_fails_the_batch(store: Store, answer: Any, what: str) -> None:
     with store.reading() as connection, pytest.raises(ContractError, match=what):
-        judge(people(c1="a@x.example"), replace(TERMS, suppressions=[Strikes(answer)]), connection, now=NOW)
+        judge_eligibility(people(c1="a@x.example"), replace(TERMS, suppressions=[Strikes(answer)]), connection, now=NOW)

@@ -12,7 +12,7 @@ import pytest
 
 from automation.contracts import Options
 from automation.errors import ContractError
-from automation.pipeline.offer import OfferContext, choose, offers_frame
+from automation.pipeline.offer import OfferContext, choose_offers, offers_frame
 from automation.types.offer import Offer
 
 OFFERS = {
@@ -61,7 +61,7 @@ def test_the_possible_choices_always_include_both_kinds_of_nothing() -> None:
 
 
 def test_draws_follow_the_probabilities() -> None:
-    found = choose(BATCH, context(pct10=0.25, pct20=0.15, no_discount=0.6), salt="run")
+    found = choose_offers(BATCH, context(pct10=0.25, pct20=0.15, no_discount=0.6), salt="run")
     shares = {offer: n / BATCH.height for offer, n in found["offer"].value_counts().iter_rows()}
     assert shares == pytest.approx({"pct10": 0.25, "pct20": 0.15, "no_discount": 0.6}, abs=0.03)
     by_offer = dict(found.select("offer", "offer_propensity").unique().iter_rows())
@@ -70,14 +70,14 @@ def test_draws_follow_the_probabilities() -> None:
 
 def test_a_draw_depends_on_the_run_and_the_customer_alone() -> None:
     lottery = context(pct10=0.5, pct20=0.5)
-    whole = choose(BATCH, lottery, salt="run")
-    part = choose(BATCH.sample(100, seed=3), lottery, salt="run").join(whole, on="customer_id", suffix="_whole")
+    whole = choose_offers(BATCH, lottery, salt="run")
+    part = choose_offers(BATCH.sample(100, seed=3), lottery, salt="run").join(whole, on="customer_id", suffix="_whole")
     assert (part["offer"] == part["offer_whole"]).all()
-    assert choose(BATCH, lottery, salt="other")["offer"].to_list() != whole["offer"].to_list()
+    assert choose_offers(BATCH, lottery, salt="other")["offer"].to_list() != whole["offer"].to_list()
 
 
 def test_the_whole_distribution_is_recorded() -> None:
-    found = choose(BATCH.head(1), context(pct10=0.25, pct20=0.75), salt="run")
+    found = choose_offers(BATCH.head(1), context(pct10=0.25, pct20=0.75), salt="run")
     assert json.loads(found["offer_probabilities"][0]) == [
         {"offer": "pct10", "probability": 0.25, "expected_value": 0.0, "expected_cost": 6.0},
         {"offer": "pct20", "probability": 0.75, "expected_value": 0.0, "expected_cost": 12.0},
@@ -85,7 +85,7 @@ def test_the_whole_distribution_is_recorded() -> None:
 
 
 def test_an_impossible_offer_is_never_drawn() -> None:
-    found = choose(BATCH, context(no_message=0.0, pct10=1.0, pct20=0.0), salt="run")
+    found = choose_offers(BATCH, context(no_message=0.0, pct10=1.0, pct20=0.0), salt="run")
     assert set(found["offer"]) == {"pct10"}
 
 
@@ -100,7 +100,7 @@ def test_an_impossible_offer_is_never_drawn() -> None:
 )
 def test_what_cannot_be_drawn_from_fails_the_batch(probabilities: Mapping[str, float], what: str) -> None:
     with pytest.raises(ContractError, match=f"offer policy lottery returned {what}"):
-        choose(BATCH, context(**probabilities), salt="run")
+        choose_offers(BATCH, context(**probabilities), salt="run")
 
 
 def test_the_answer_must_be_about_exactly_the_batch() -> None:
@@ -110,4 +110,4 @@ def test_the_answer_must_be_about_exactly_the_batch() -> None:
 
     policy: Any = Forgetful({"pct10": 1.0})
     with pytest.raises(ContractError, match="not exactly the batch's customers"):
-        choose(BATCH, OfferContext("forgetful", policy, offers_frame(OFFERS, ["pct10"]), {}), salt="run")
+        choose_offers(BATCH, OfferContext("forgetful", policy, offers_frame(OFFERS, ["pct10"]), {}), salt="run")

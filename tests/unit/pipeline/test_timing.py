@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from automation.clock import from_millis
-from automation.pipeline.timing import after_quiet, due, instant_of, zone_names
+from automation.pipeline.timing import after_quiet_hours, instant_of, send_times, zone_names
 from automation.types.schedule import parse_hours
 
 BERLIN, NEW_YORK = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")
@@ -19,7 +19,7 @@ AT = datetime(2026, 11, 24, 7, tzinfo=UTC)
 def instants(zones: list[str | None], *, local: datetime | None = None, quiet: str | None = None) -> list[datetime]:
     hours = None if quiet is None else parse_hours(quiet)
     batch = pl.DataFrame({"timezone": zones}, schema={"timezone": pl.String})
-    return [from_millis(at) for at in due(batch, at=AT, local=local, shop_zone="Europe/Berlin", quiet=hours)]
+    return [from_millis(at) for at in send_times(batch, at=AT, local=local, shop_zone="Europe/Berlin", quiet=hours)]
 
 
 def test_without_a_wall_time_everyone_is_due_at_once() -> None:
@@ -67,13 +67,13 @@ def test_wall_times_that_exist_twice_or_never(local: datetime, expected: datetim
     ],
 )
 def test_quiet_hours_over_midnight(instant: datetime, zone: ZoneInfo, expected: datetime) -> None:
-    assert after_quiet(instant, zone, parse_hours("20:00-09:00")) == expected
+    assert after_quiet_hours(instant, zone, parse_hours("20:00-09:00")) == expected
 
 
 def test_quiet_hours_within_a_day() -> None:
     noon = datetime(2026, 11, 24, 11, 30, tzinfo=UTC)
-    assert after_quiet(noon, BERLIN, parse_hours("12:00-14:00")) == datetime(2026, 11, 24, 13, tzinfo=UTC)
-    assert after_quiet(noon, BERLIN, parse_hours("13:00-14:00")) == noon
+    assert after_quiet_hours(noon, BERLIN, parse_hours("12:00-14:00")) == datetime(2026, 11, 24, 13, tzinfo=UTC)
+    assert after_quiet_hours(noon, BERLIN, parse_hours("13:00-14:00")) == noon
 
 
 def test_quiet_hours_are_the_customers_own() -> None:

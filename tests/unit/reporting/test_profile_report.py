@@ -15,7 +15,7 @@ from support.project import launched_project
 
 from automation.cli.main import main
 from automation.reporting.profile_page import profile_page
-from automation.reporting.profile_report import Distribution, ProfileReport, report_of
+from automation.reporting.profile_report import Distribution, ProfileReport, build_report
 from automation.types.profile import PROFILE_COLUMNS
 from automation.warehouse.tables import POLARS_TYPES
 
@@ -28,7 +28,7 @@ def made(**columns: list[object]) -> ProfileReport:
     size = len(next(iter(columns.values())))
     given = {"outlier": [False] * size, "lifecycle": ["active"] * size, **columns}
     frame = pl.DataFrame({name: given.get(name, [None] * size) for name in schema}, schema=schema)
-    return report_of(ibis.memtable(frame), NOW)
+    return build_report(ibis.memtable(frame), NOW)
 
 
 def one(found: ProfileReport, name: str) -> Distribution:

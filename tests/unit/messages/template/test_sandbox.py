@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from jinja2 import UndefinedError
 from markupsafe import Markup, escape
 
-from automation.messages.template.sandbox import Missing, Sandbox, refuse_objects
+from automation.messages.template.sandbox import MissingName, Sandbox, refuse_objects
 
 VALUES = st.one_of(
     st.text(), st.text("&<>'\"a;#3", max_size=20), st.integers(), st.booleans(), st.decimals(), st.text().map(Markup)
@@ -23,7 +23,7 @@ def test_escaped_as_markupsafe_does(value: object) -> None:
     assert Sandbox.printed(value) == str(value)
 
 
-@pytest.mark.parametrize("value", [None, [], {}, object(), Missing(name="x")])
+@pytest.mark.parametrize("value", [None, [], {}, object(), MissingName(name="x")])
 def test_what_cannot_be_printed(value: object) -> None:
     for show in (Sandbox.escaped, Sandbox.printed):
         with pytest.raises(UndefinedError):
