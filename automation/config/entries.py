@@ -28,7 +28,7 @@ class OfferEntry(FileModel):
     kind: Literal["percent", "amount", "free_shipping", "none"]
     value: str | None = None
     label: str | Annotated[Mapping[LanguageCode, str], MinLen(1)] = Field(
-        description="how messages call it; or one text a language"
+        description="its name in messages, or a name for each language"
     )
     coupon: Literal["none", "unique", "shared"] = "none"
     code: str | None = None
@@ -175,7 +175,7 @@ def read_model(
         known = {name for kind in MODEL_KINDS for name in reading.registry.names(kind)}
         return reading.report((*path, "using"), unknown_name("model component", entry.using, known))
     if len(kinds) > 1 and entry.kind is None:
-        return reading.report((*path, "using"), f"is registered more than once; say `kind:` {' or '.join(kinds)}")
+        return reading.report((*path, "using"), f"is registered more than once; write `kind:` {' or '.join(kinds)}")
     kind = entry.kind or kinds[0]
     if kind not in kinds:
         return reading.report((*path, "kind"), f"{entry.using!r} is registered under {', '.join(kinds)}")

@@ -1,4 +1,4 @@
-"""Everything that the language has and the program doesn't yet: building a feature deletes its line here."""
+"""Features of the campaign file that are not built yet; remove a feature's line when it is built."""
 
 from __future__ import annotations
 

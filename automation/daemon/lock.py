@@ -18,7 +18,7 @@ class Locked(AutomationError):
 
     def __init__(self, folder: Path, pid: int) -> None:
         super().__init__(
-            f"a daemon runs already for {folder} (process {pid or 'unknown'}); "
+            f"a daemon is already running for {folder} (process {pid or 'unknown'}); "
             f"automation status shows it, and kill {pid or 'PID'} stops it"
         )
         self.pid = pid

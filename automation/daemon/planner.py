@@ -47,7 +47,7 @@ class Planner(threading.Thread):
         """A run was claimed."""
         self._work.set()
 
-    def read_files_anew(self) -> None:
+    def check_launches(self) -> None:
         """The project's files changed: some may have to be launched (`launch: on_merge`)."""
         self._files_changed = True
         self._work.set()

@@ -25,7 +25,7 @@ _DEFAULTS = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
 
 
 class DueTimes(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
-    """A campaign's due times, as `due.next_due` finds them."""
+    """A campaign's due times, as `due_times.next_due` finds them."""
 
     def __init__(self, entry: ScheduledCampaign, holidays: Collection[date]) -> None:
         self.entry = entry
@@ -50,7 +50,7 @@ class Scheduler:
     def start(self) -> None:
         self._background.start()
 
-    def follow(self, entries: Sequence[ScheduledCampaign], holidays: Collection[date]) -> None:
+    def set_campaigns(self, entries: Sequence[ScheduledCampaign], holidays: Collection[date]) -> None:
         """Replace the jobs by these campaigns', and claim at once what is due already."""
         self._background.remove_all_jobs()
         self._entries = {entry.name: entry for entry in entries}

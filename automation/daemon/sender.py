@@ -47,7 +47,7 @@ class Sender(threading.Thread):
         self._check_runs = True
         self._work.set()
 
-    def renew(self) -> None:
+    def apply_new_settings(self) -> None:
         """Use the project's new settings, after the messages on their way."""
         if self._delivery is not None:
             self._delivery.stop()
@@ -55,7 +55,7 @@ class Sender(threading.Thread):
     def stop(self) -> None:
         """Grant nothing more, and wait for the results of the messages on their way."""
         self._stopping = True
-        self.renew()
+        self.apply_new_settings()
         self._work.set()
 
     def run(self) -> None:

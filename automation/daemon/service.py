@@ -14,9 +14,7 @@ import structlog
 
 from automation.clock import monotonic
 from automation.config.problems import Problem
-from automation.daemon.clock_watch import GAP, ClockWatch
-from automation.daemon.clock_watch import apply_clock_watch as follow_clock
-from automation.daemon.clock_watch import pause_everything as pause_clock
+from automation.daemon.clock_watch import GAP, ClockWatch, apply_clock_watch, pause_everything
 from automation.daemon.health import BEAT, Beat, read_health
 from automation.daemon.lock import hold_lock
 from automation.daemon.mailbox_poller import MailboxPoller
@@ -35,7 +33,7 @@ from automation.workspace.workspace import Workspace, open_project
 log = structlog.get_logger(__name__)
 
 GRACE = 8.0
-"""Seconds that messages on their way may take after the daemon was told to stop."""
+"""Seconds that messages being sent may take to finish after a request to stop."""
 _TICK = 0.25
 _SWEEP_EVERY = 60.0
 
@@ -102,7 +100,7 @@ class Service:
         self._beat("running")
         while not self._stopping.wait(_TICK):
             try:
-                follow_clock(self.clock, self._workspace)
+                apply_clock_watch(self.clock, self._workspace)
                 if self._changed:
                     self._reload()
                 self._follow()
@@ -142,7 +140,7 @@ class Service:
             log.error("nothing is sent; to resume: automation resume --restored", because=reason)
         beat = read_health(self._workspace.project.data_dir, self._workspace.clock.now()).beat
         if beat is not None and beat.at - self._workspace.clock.now() > GAP:
-            pause_clock(self._workspace, self._workspace.clock.now() - beat.at)
+            pause_everything(self._workspace, self._workspace.clock.now() - beat.at)
 
     def _claim(self, entry: ScheduledCampaign) -> None:
         if not self.clock.trusts():
@@ -158,7 +156,7 @@ class Service:
         if launched == self._following:
             return
         entries = scheduled_campaigns(self._workspace, LaunchedCampaigns(self._workspace.project))
-        self.scheduler.follow(entries, self._workspace.project.settings.holidays)
+        self.scheduler.set_campaigns(entries, self._workspace.project.settings.holidays)
         self._following = launched
         log.info(
             "schedule updated", campaigns={name: at.isoformat() for name, at in self.scheduler.next_times().items()}
@@ -180,11 +178,11 @@ class Service:
         self._workspace = replace(self._workspace, project=project)
         self._following = None
         self._report(project.problems)
-        self.sender.renew()
+        self.sender.apply_new_settings()
 
     def _report(self, problems: tuple[Problem, ...]) -> None:
         self._set_problems(tuple(str(problem) for problem in problems if problem.refuses))
-        self.planner.read_files_anew()
+        self.planner.check_launches()
 
     def _set_problems(self, found: tuple[str, ...]) -> None:
         for problem in found:

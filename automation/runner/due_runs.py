@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 
 ON_TIME = timedelta(minutes=5)
-"""A due time that is handled within this of its instant was not missed."""
+"""A due time that is handled within this time counts as on time."""
 
 
 def claim_due(workspace: Workspace, entry: ScheduledCampaign) -> list[RunRow]:
@@ -32,7 +32,7 @@ def claim_due(workspace: Workspace, entry: ScheduledCampaign) -> list[RunRow]:
     now = workspace.clock.now()
     with workspace.store.reading() as connection:
         if pauses.paused_scopes(connection).scopes & {pauses.CLOCK, pauses.RESTORED}:
-            return []  # nothing is passed over: what is due is looked at when they are lifted
+            return []  # no due time is lost: they are handled when the pause ends
         seen = [schedules.handled_until(connection, entry.name), runs.last_due(connection, entry.name)]
     since = max(at for at in (entry.launch.launched_at, *seen) if at is not None)
     found = missed_due_times(entry.schedule, entry.zones, since, now, holidays=workspace.project.settings.holidays)

@@ -216,5 +216,5 @@ def refuse_held(run: RunRow) -> None:
 def describe_hold(run: RunRow) -> str:
     """One sentence about a held run."""
     hold: Mapping[str, object] = run.hold or {}
-    alone = "; it goes on by itself once newer data is there" if hold.get("guard") == STALE else ""
+    alone = "; it continues by itself once newer data arrives" if hold.get("guard") == STALE else ""
     return f"run {run.id} of {run.campaign} is HELD, nobody was contacted: {hold.get('what')}{alone}"

@@ -57,7 +57,7 @@ def _unknown_reasons(project: Project, own: OwnPhrases) -> Iterator[Problem]:
         try:
             known |= set(reason_texts(registry.find("recommenders", name)).get(FALLBACK, {}))
         except ContractError:
-            continue  # told where a campaign uses it, and with the project's own plugins
+            continue  # reported where a campaign uses it, and with the project's own plugins
     for phrases in own.values():
         for code, phrase in phrases.items():
             if code not in known:
@@ -126,7 +126,7 @@ def _formats(templates: Templates, campaign: Campaign, languages: list[str]) -> 
             try:
                 phrases = read_texts(templates, name, language)
             except TemplateError:
-                continue  # told with the template's other problems
+                continue  # reported with the template's other problems
             missing = [text for text in locale.TEXTS if text not in phrases]
             if missing:
                 shared = f"{LAYOUTS}/{language}.yaml"

@@ -72,9 +72,8 @@ def advance(
 ) -> bool:
     """Freeze the audience if it isn't, then plan every batch that isn't planned; returns whether all of them are.
 
-    A run that a guard holds is not planned. halted: asked between two batches whether to leave the rest for another
-    time. A failure that trying again can't mend (an `AutomationError`) ends the run; any other is kept with it and may
-    pass.
+    A held run is not planned. halted: asked between two batches whether to leave the rest for another time. An
+    `AutomationError` ends the run, since a retry would fail too; any other error is kept with the run and retried.
     """
     with workspace.store.reading() as connection:
         run = runs.get(connection, run_id)

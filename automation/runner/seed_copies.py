@@ -36,45 +36,51 @@ def send_seeds(workspace: Workspace, pinned: LaunchedCampaigns, run_id: int) -> 
     kinds = channel_kinds(workspace)
     with workspace.store.reading() as connection:
         run = runs.get(connection, run_id)
-        models = [model for model in seed_copies.find_originals(connection, run_id) if kinds[model.channel] == "email"]
+        originals = [
+            original
+            for original in seed_copies.find_originals(connection, run_id)
+            if kinds[original.channel] == "email"
+        ]
     if run.test:
         return 0
     sent = 0
-    for model in models:
+    for original in originals:
         try:
-            sent += asyncio.run(_send(workspace, _copies(workspace, pinned, run_id, model, seeds), run_id, model))
+            sent += asyncio.run(_send(workspace, _copies(workspace, pinned, run_id, original, seeds), run_id, original))
         except AutomationError as error:
-            log.warning("no copy for the seeds", run=run_id, variant=model.variant, because=str(error))
+            log.warning("no copy for the seeds", run=run_id, variant=original.variant, because=str(error))
     return sent
 
 
 def _copies(
-    workspace: Workspace, pinned: LaunchedCampaigns, run_id: int, model: OriginalMessage, seeds: Sequence[str]
+    workspace: Workspace, pinned: LaunchedCampaigns, run_id: int, original: OriginalMessage, seeds: Sequence[str]
 ) -> list[Rendered]:
     """The same message for each seed, with an invalid coupon code and links that change no customer's preferences."""
     with workspace.store.reading() as connection:
         launch = pinned.get(connection, runs.get(connection, run_id).launch_id)
-        stored = runs.content(connection, run_id, model.batch_no)
+        stored = runs.content(connection, run_id, original.batch_no)
         content = read_content(stored, launch.campaign, launch.renderer.reasons)
-    grant = sample_message(launch.campaign, {**vars(model), "expires_at": None}, workspace.clock.now())
+    grant = sample_message(launch.campaign, {**vars(original), "expires_at": None}, workspace.clock.now())
     made = compose(grant, launch.campaign, launch.renderer, untracked_defaults(workspace), content)
-    label = "/".join(part for part in (launch.campaign.name, str(run_id), model.variant, model.language) if part)
+    label = "/".join(part for part in (launch.campaign.name, str(run_id), original.variant, original.language) if part)
     return [
         replace(made, id=make_unknown_id(f"{run_id}{seed}{label}"), to=seed, headers={**made.headers, COPY: label})
         for seed in seeds
     ]
 
 
-async def _send(workspace: Workspace, copies: Sequence[Rendered], run_id: int, model: OriginalMessage) -> int:
-    channel = make_channel(workspace, model.channel)
+async def _send(workspace: Workspace, copies: Sequence[Rendered], run_id: int, original: OriginalMessage) -> int:
+    channel = make_channel(workspace, original.channel)
     try:
-        return sum([await _send_one(workspace, channel, copy, run_id, model) for copy in copies])
+        return sum([await _send_one(workspace, channel, copy, run_id, original) for copy in copies])
     finally:
         await channel.close()
 
 
-async def _send_one(workspace: Workspace, channel: Channel, copy: Rendered, run_id: int, model: OriginalMessage) -> int:
-    key = (run_id, copy.to, model.variant or "", model.language)
+async def _send_one(
+    workspace: Workspace, channel: Channel, copy: Rendered, run_id: int, original: OriginalMessage
+) -> int:
+    key = (run_id, copy.to, original.variant or "", original.language)
     with workspace.store.transaction() as connection:
         if not seed_copies.record_intent(connection, key, now=workspace.clock.now()):
             return 0

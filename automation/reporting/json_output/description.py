@@ -155,7 +155,7 @@ JSON_OUTPUT: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "rules": "list of path, text, held, score, reasons",
             "offer_rules": "the same for the offer policy's conditions",
             "run": "the run's number, or null",
-            "decision": "the decision with its message's state; null if no run has decided",
+            "decision": "the decision with its message's state and the provider's id; null if no run has decided",
             "versions": "warehouse and models",
         },
         "import": {
