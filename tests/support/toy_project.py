@@ -16,7 +16,7 @@ from automation.clock import ManualClock
 from automation.contracts import Channel
 from automation.delivery.committer import Delivery, message_defaults
 from automation.delivery.composer import Composer
-from automation.delivery.in_process import InProcess
+from automation.delivery.in_process import InProcessExecutor
 from automation.reporting.run_status import run_status
 from automation.runner import run as runs
 from automation.runner.launch import launch
@@ -98,7 +98,7 @@ def again(workspace: Workspace, *, key: str, name: str = "toy") -> int:
 def delivery_of(workspace: Workspace, make: Callable[[str, int], Channel] | None = None) -> Delivery:
     """A committer that delivers in this process. make: gives the channel of a name and provider, instead of the
     project's own."""
-    executor = InProcess(workspace.project, Composer(message_defaults(workspace)), make) if make else None
+    executor = InProcessExecutor(workspace.project, Composer(message_defaults(workspace)), make) if make else None
     return Delivery(workspace, LaunchedCampaigns(workspace.project), executor=executor)
 
 

@@ -42,14 +42,14 @@ def test_a_store_older_than_its_warehouse_sends_nothing_until_it_is_accepted(toy
     with sqlite.connect(toy.project.data_dir / "store.db") as raw:
         raw.execute("DELETE FROM fact WHERE key = 'backup_of'")  # as if it were a plain copy of the file
     with open_workspace(toy.project.root, clock=toy.clock) as restored:
-        reason = backup.look(restored)
+        reason = backup.check_restored_copy(restored)
         assert reason == "the warehouse has flush 1, this store knows of 0: it is an older one"
         assert deliver(restored).sent == 0
         assert account_of(restored, run_id).queued == 5
         with pytest.raises(Stopped, match="to resume: automation resume --restored"):
             again(restored, key="2")
-        assert backup.accept(restored)
-        assert backup.look(restored) is None
+        assert backup.accept_restored_copy(restored)
+        assert backup.check_restored_copy(restored) is None
         assert deliver(restored).sent == 5
         with restored.store.transaction() as connection:
             inbox.add_events(connection, [opened._replace(event_id="2")], now=TOY_AS_OF)
@@ -66,7 +66,7 @@ def test_a_restored_backup_is_recognised_by_its_stamp(toy: Workspace) -> None:
     toy.store.close()
     target.replace(toy.project.data_dir / "store.db")
     with open_workspace(toy.project.root, clock=toy.clock) as restored:
-        assert (backup.look(restored) or "").startswith("this store is the backup of 2026-")
+        assert (backup.check_restored_copy(restored) or "").startswith("this store is the backup of 2026-")
         assert [check.state for check in diagnose(restored).checks if check.name == "sending"] == ["warning"]
-        assert backup.accept(restored)
+        assert backup.accept_restored_copy(restored)
         assert [check.state for check in diagnose(restored).checks if check.name == "sending"] == ["ok"]

@@ -14,7 +14,7 @@ from automation.daemon.health import Beat, read_health
 from automation.daemon.lock import Locked, find_lock_holder, hold_lock
 
 NOW = datetime(2026, 6, 1, 9, tzinfo=UTC)
-HOLD = "import sys, pathlib; from automation.daemon.lock import holding\nwith holding(pathlib.Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"  # noqa: E501 (a program)
+HOLD = "import sys, pathlib; from automation.daemon.lock import hold_lock\nwith hold_lock(pathlib.Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"  # noqa: E501 (a program)
 
 
 def test_the_holder_is_named_and_the_second_refused(tmp_path: Path) -> None:
