@@ -119,7 +119,7 @@ class Arrivals:
         await self.wait(seconds)
 
 
-def unused(batches: Collection[Batch], on_their_way: Iterable[Grant]) -> list[Batch]:
+def find_unused_batches(batches: Collection[Batch], on_their_way: Iterable[Grant]) -> list[Batch]:
     """The batches to forget once many are kept: those without a message on its way."""
     if len(batches) < _BATCHES_KEPT:
         return []

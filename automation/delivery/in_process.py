@@ -11,14 +11,14 @@ from automation.config.project import Project
 from automation.contracts import Channel
 from automation.delivery.composer import Composer
 from automation.delivery.dispatcher import Dispatcher
-from automation.delivery.executor import GROUP, GROUPS_AT_ONCE, Arrivals, Capacity, ExecutorHost, unused
+from automation.delivery.executor import GROUP, GROUPS_AT_ONCE, Arrivals, Capacity, ExecutorHost, find_unused_batches
 from automation.delivery.flight_recorder import Recorder
 from automation.types.grant import Grant
 from automation.types.message import Receipt, Verdict
 
 
 @dataclass
-class InProcess:
+class InProcessExecutor:
     """One worker on the committer's event loop."""
 
     project: Project
@@ -97,6 +97,6 @@ class InProcess:
             composer.show_launch(self.project, grant.launch_id, host.pinned(grant.launch_id))
         key = (grant.run_id, grant.batch_no)
         if key not in composer.batches:
-            for old in unused(composer.batches, self._on_their_way.values()):
+            for old in find_unused_batches(composer.batches, self._on_their_way.values()):
                 composer.forget_batch(*old)
             composer.show_batch(*key, grant.launch_id, host.content(*key))

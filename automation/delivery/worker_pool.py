@@ -17,9 +17,17 @@ import structlog
 
 from automation.clock import monotonic
 from automation.config.project import Project
-from automation.delivery.executor import GROUP, GROUPS_AT_ONCE, Arrivals, Batch, Capacity, ExecutorHost, unused
+from automation.delivery.executor import (
+    GROUP,
+    GROUPS_AT_ONCE,
+    Arrivals,
+    Batch,
+    Capacity,
+    ExecutorHost,
+    find_unused_batches,
+)
 from automation.delivery.flight_recorder import unpack
-from automation.delivery.frames import frame, next_frame, pack_grants
+from automation.delivery.frames import encode_frame, pack_grants, read_frame
 from automation.errors import AutomationError
 from automation.types.grant import Grant
 from automation.types.message import Receipt
@@ -35,7 +43,7 @@ _FAILED_STARTS = 3
 
 
 @dataclass
-class Spawned:
+class SpawnedWorker:
     """One worker process as the committer sees it."""
 
     process: subprocess.Popen[bytes]
@@ -56,14 +64,14 @@ class Spawned:
 
 
 @dataclass
-class Embedded:
+class WorkerPool:
     """Spawned workers without access to the store. A dead worker is recovered before another replaces it."""
 
     project: Project
     secret: bytes
     count: int
     _host: ExecutorHost | None = None
-    _workers: list[Spawned] = field(default_factory=list)
+    _workers: list[SpawnedWorker] = field(default_factory=list)
     _arrivals: Arrivals = field(default_factory=Arrivals)
     _looked: float = 0.0
     _failed_starts: int = 0
@@ -92,7 +100,7 @@ class Embedded:
         worker = next((worker for worker in self._workers if worker.ready and not worker.gone), None)
         if worker is not None and grants:
             self._show(worker, grants)
-            worker.writer.write(frame("resolve", pack_grants(grants)))
+            worker.writer.write(encode_frame("resolve", pack_grants(grants)))
 
     def receipts(self) -> list[Receipt]:
         return self._arrivals.take()
@@ -131,7 +139,7 @@ class Embedded:
         os.set_blocking(pulse, False)
         worker_id, recorder = self._host.register(process.pid)
         reader, writer = await asyncio.open_connection(sock=ours, limit=2**24)
-        worker = Spawned(process, writer, pulse, worker_id, monotonic())
+        worker = SpawnedWorker(process, writer, pulse, worker_id, monotonic())
         hello = {
             "root": str(self.project.root),
             "cwd": str(Path.cwd()),
@@ -139,14 +147,14 @@ class Embedded:
             "secret": self.secret.hex(),
             "recorder": str(recorder),
         }
-        writer.write(frame("hello", hello))
+        writer.write(encode_frame("hello", hello))
         worker.listening = asyncio.create_task(self._listen(worker, reader))
         self._workers.append(worker)
 
-    async def _listen(self, worker: Spawned, reader: asyncio.StreamReader) -> None:
+    async def _listen(self, worker: SpawnedWorker, reader: asyncio.StreamReader) -> None:
         try:
             while True:
-                kind, *content = await next_frame(reader)
+                kind, *content = await read_frame(reader)
                 if kind == "receipts":
                     self._take(worker, [unpack(packed) for packed in content[0]])
                 elif kind == "ready":
@@ -159,7 +167,7 @@ class Embedded:
             worker.gone = True
             self._arrivals.wake()
 
-    def _take(self, worker: Spawned, receipts: Sequence[Receipt]) -> None:
+    def _take(self, worker: SpawnedWorker, receipts: Sequence[Receipt]) -> None:
         for receipt in receipts:
             worker.on_their_way.pop(receipt.id, None)
         self._arrivals.add(receipts)
@@ -175,7 +183,7 @@ class Embedded:
             if self._is_dead(worker):
                 await self._replace(worker)
 
-    def _is_dead(self, worker: Spawned) -> bool:
+    def _is_dead(self, worker: SpawnedWorker) -> bool:
         try:
             while beats := os.read(worker.pulse, 4096):
                 worker.heard = monotonic()
@@ -186,7 +194,7 @@ class Embedded:
         silent = monotonic() - worker.heard > (SILENT if worker.ready else _START)
         return worker.gone or silent or worker.process.poll() is not None
 
-    async def _replace(self, worker: Spawned) -> None:
+    async def _replace(self, worker: SpawnedWorker) -> None:
         assert self._host is not None
         why = "silent" if worker.process.poll() is None else f"ended ({worker.process.returncode})"
         log.warning("worker replaced", worker_id=worker.worker_id, because=why, on_their_way=len(worker.on_their_way))
@@ -199,20 +207,20 @@ class Embedded:
             raise AutomationError(f"workers don't start ({why}); run: automation doctor")
         await self._spawn()
 
-    async def _fence(self, worker: Spawned) -> None:
+    async def _fence(self, worker: SpawnedWorker) -> None:
         """Kill the worker and read everything it sent."""
         worker.process.send_signal(signal.SIGKILL)
         await asyncio.to_thread(worker.process.wait)
         await self._close(worker)
 
-    async def _ended(self, worker: Spawned) -> bool:
+    async def _ended(self, worker: SpawnedWorker) -> bool:
         try:
             await asyncio.to_thread(worker.process.wait, SILENT)
         except subprocess.TimeoutExpired:
             return False
         return worker.process.returncode == 0
 
-    async def _close(self, worker: Spawned) -> None:
+    async def _close(self, worker: SpawnedWorker) -> None:
         if worker.process.poll() is None:
             worker.process.kill()
             await asyncio.to_thread(worker.process.wait)
@@ -223,12 +231,12 @@ class Embedded:
 
     # Work
 
-    def _send(self, worker: Spawned, kind: str, grants: Sequence[Grant]) -> None:
+    def _send(self, worker: SpawnedWorker, kind: str, grants: Sequence[Grant]) -> None:
         worker.on_their_way |= {grant.id: grant for grant in grants}
         self._show(worker, grants)
-        worker.writer.write(frame(kind, pack_grants(grants)))
+        worker.writer.write(encode_frame(kind, pack_grants(grants)))
 
-    def _show(self, worker: Spawned, grants: Sequence[Grant]) -> None:
+    def _show(self, worker: SpawnedWorker, grants: Sequence[Grant]) -> None:
         """Send launches and the content of batches, once to each worker."""
         assert self._host is not None
         for grant in grants:
@@ -236,12 +244,12 @@ class Embedded:
                 worker.launches.add(grant.launch_id)
                 pinned = self._host.pinned(grant.launch_id)
                 files = {path: base64.b64encode(body).decode() for path, body in pinned.files.items()}
-                worker.writer.write(frame("launch", grant.launch_id, pinned.campaign, pinned.text, files))
+                worker.writer.write(encode_frame("launch", grant.launch_id, pinned.campaign, pinned.text, files))
             batch = (grant.run_id, grant.batch_no)
             if batch not in worker.batches:
-                for old in unused(worker.batches, worker.on_their_way.values()):
+                for old in find_unused_batches(worker.batches, worker.on_their_way.values()):
                     del worker.batches[old]
-                    worker.writer.write(frame("forget", *old))
+                    worker.writer.write(encode_frame("forget", *old))
                 worker.batches[batch] = None
                 content = self._host.content(*batch)
-                worker.writer.write(frame("batch", *batch, grant.launch_id, content))
+                worker.writer.write(encode_frame("batch", *batch, grant.launch_id, content))
