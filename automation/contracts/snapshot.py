@@ -45,4 +45,5 @@ class Snapshot:
 
     @cached_property
     def profiles(self) -> ir.Table:
+        """The table `profiles`; it is measured on first use."""
         return self.measure_profiles()
