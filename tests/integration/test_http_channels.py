@@ -1,4 +1,4 @@
-"""Whole runs through channels over HTTP: each customer's message, and what an answer does to the address."""
+"""Complete runs through HTTP channels: the messages, and the suppressions that responses cause."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NUMBERS = {f"c{index}": f"+4930123450{index}" for index in range(1, 9)}
 def project(
     root: Path, name: str, using: str, options: dict[str, Any], *, file: str, text: str, workers: int = 0
 ) -> Workspace:
-    """The toy shop with one channel only, everybody's consent and everybody's phone number."""
+    """The toy shop with a single channel, and with consent and a phone number of every customer."""
     (root / "templates/toy").mkdir(parents=True)
     (root / "templates/toy" / file).write_text(text)
     channel = f"  {name}: {{using: {using}, options: {json.dumps(options)}}}"
@@ -44,16 +44,16 @@ def project(
 
 
 def figures(workspace: Workspace, run: int) -> dict[str, int]:
-    """What is not nothing in the run's account, which always adds up."""
+    """The counts of the run's account that are not 0; the account must add up."""
     account = run_status(workspace, run).account
     assert account.adds_up
     return {name: count for name, count in vars(account).items() if isinstance(count, int) and count}
 
 
 def test_sms_through_twilio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One said STOP, one number is nobody's, one is never answered, and one must wait; two get theirs."""
+    """One STOP, one invalid number, one without a response, one to retry later; two are sent."""
     monkeypatch.setenv("TWILIO_TOKEN", "s3cret")
-    answers: dict[str, Act] = {
+    responses: dict[str, Act] = {
         NUMBERS["c1"]: reply(400, {"code": 21610, "message": "Attempt to send to unsubscribed recipient"}),
         NUMBERS["c2"]: reply(400, {"code": 21614, "message": "not a mobile number"}),
         NUMBERS["c3"]: Fault.RESET,
@@ -61,7 +61,7 @@ def test_sms_through_twilio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     }
 
     def twilio(call: Call) -> Act:
-        return answers.get(call.form["To"], reply(201, {"sid": f"SM{call.form['To'][-1]}", "status": "queued"}))
+        return responses.get(call.form["To"], reply(201, {"sid": f"SM{call.form['To'][-1]}", "status": "queued"}))
 
     service = Service(twilio)
     with http_server(service) as port:
@@ -112,8 +112,8 @@ def test_data_to_a_webhook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert [(item["product_id"], item["price"]) for item in dev] == [("p1", 8.0), ("p5", 9.9)]
 
 
-def test_worker_processes_send_through_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each reads the project and its secrets for itself, and keeps its own connections."""
+def test_worker_processes_send_over_http(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each worker reads the project and its secrets, and has its own connections."""
     monkeypatch.setenv("SMS_KEY", "s3cret")
     service = Service(lambda call: reply(200, {"id": "x"}))
     with http_server(service) as port:

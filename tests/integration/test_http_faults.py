@@ -1,6 +1,6 @@
-"""Everything that a service over HTTP can do to a message, for every channel that speaks to one.
+"""Everything that can go wrong with an HTTP service, for every HTTP channel.
 
-Each fault has a verdict; and whatever it is, it agrees with what the server really got.
+Each fault has an expected verdict, which must agree with what the server received.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ CHANNELS = (twilio, http_sms, fcm, web_push, webhook)
 
 @dataclass(frozen=True)
 class Trouble:
-    """What the service does, and the verdict: of every channel but those in `others`."""
+    """What the service does, and the expected verdict: `others` for some channels, `verdict` for the rest."""
 
     name: str
     verdict: str
@@ -78,7 +78,7 @@ class Trouble:
     where: str = "answer"
     waits: float | None = None
     answered: bool = False
-    """Whether it is a status that a client can read."""
+    """Whether the client can read a status."""
 
 
 def status(code: int, verdict: str, **others: str) -> Trouble:
@@ -94,11 +94,11 @@ def waiting(code: int, said: str, waits: float | None) -> Trouble:
 
 
 UNSURE = {"twilio": "ambiguous", "http_sms": "ambiguous"}
-"""Those whose service takes a repeat for another message."""
+"""Channels whose service would send a repeated request twice."""
 NO_ID = {"twilio": "ambiguous"}
-"""A yes without the id that Twilio gives with it is not Twilio's."""
+"""Twilio always returns a SID; a success without one is not from Twilio."""
 OWN_URL = {"web_push": "retry"}
-"""The URL is the customer's: a connection that fails says something of the message."""
+"""The URL is the customer's, so the message may be the cause of a failed connection."""
 LONG = {"X-Pad": "x" * 150_000}
 SURE_OR_NOT = "ambiguous|returned"
 
@@ -163,7 +163,7 @@ TROUBLES = [
 
 @contextmanager
 def served(trouble: Trouble) -> Iterator[tuple[str, str, Service]]:
-    """The service's URL, that of a service that gives access tokens, and what the first one got."""
+    """The service's URL, the URL of a token service, and the service, which records its requests."""
     service = Service(lambda _: trouble.act)
     if trouble.where in ("early", "inside"):
         setattr(service, trouble.where, trouble.act)
@@ -176,7 +176,7 @@ def served(trouble: Trouble) -> Iterator[tuple[str, str, Service]]:
 @pytest.mark.slow
 @pytest.mark.parametrize("make", CHANNELS, ids=lambda make: make.__name__)
 @pytest.mark.parametrize("trouble", TROUBLES, ids=lambda trouble: trouble.name)
-def test_every_fault_has_its_verdict(trouble: Trouble, make: Callable[[str, str], tuple[Channel, str]]) -> None:
+def test_the_verdict_for_every_fault(trouble: Trouble, make: Callable[[str, str], tuple[Channel, str]]) -> None:
     with served(trouble) as (url, tokens, service):
         answer, handed_over = one(*make(url, tokens))
     wanted = trouble.others.get(make.__name__, trouble.verdict)
@@ -185,10 +185,10 @@ def test_every_fault_has_its_verdict(trouble: Trouble, make: Callable[[str, str]
     assert waits == trouble.waits
     gone = make is web_push and trouble.name in ("404", "410")
     assert answer.suppress == ("dead_token" if gone else "")
-    assert handed_over or not service.calls, "the service has the message, and it was not handed over"
-    assert service.calls or answer.verdict is not Verdict.SENT, "said to be sent, and the service has nothing"
+    assert handed_over or not service.calls, "the service received a message that was not handed over"
+    assert service.calls or answer.verdict is not Verdict.SENT, "the verdict is sent, but the service received nothing"
     if service.calls and not trouble.answered:
-        assert answer.verdict is Verdict.AMBIGUOUS, "the service has the message, and nobody knows what it did with it"
+        assert answer.verdict is Verdict.AMBIGUOUS, "the service received the message, and its result is unknown"
     if not handed_over:
         assert answer.verdict in (Verdict.RETURNED, Verdict.RETRY)
 

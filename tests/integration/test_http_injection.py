@@ -1,4 +1,4 @@
-"""Whatever a customer's data holds arrives as it is, in its own place, and nowhere else."""
+"""No injection: a customer's data arrives unchanged in its own field, and nowhere else."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ BROWSER = ec.generate_private_key(ec.SECP256R1())
 
 
 def plain(request: Request) -> None:
-    """A URL and headers that are one line of ASCII each."""
+    """Assert that URL and headers are single lines of ASCII."""
     for text in (request.url, *request.headers, *request.headers.values()):
         assert text.isascii()
         assert text.isprintable()
@@ -60,7 +60,7 @@ def test_twilio(text: str) -> None:
 
 
 @given(TEXTS, TEXTS)
-def test_a_described_service(text: str, sender: str) -> None:
+def test_http_sms(text: str, sender: str) -> None:
     options = HttpSmsOptions(
         url="https://sms.example/{from}/x?to={to}&k={key}",
         json_body={"to": "{to}", "text": "{text}", "both": "{from}|{text}", "n": [1, None]},
@@ -81,7 +81,7 @@ def test_a_described_service(text: str, sender: str) -> None:
 
 
 @given(TEXTS, IDS)
-def test_a_webhook(text: str, customer: str) -> None:
+def test_webhook(text: str, customer: str) -> None:
     secret = Secret("whsec_" + base64.b64encode(bytes(32)).decode())
     channel = WebhookChannel(WebhookOptions(url="https://hook.example/", secret=secret))
     request = channel._build_request(replace(MESSAGE, to=customer, text=text, subject=text[:20]))
@@ -92,7 +92,7 @@ def test_a_webhook(text: str, customer: str) -> None:
 
 
 @given(TEXTS)
-def test_a_browser(text: str) -> None:
+def test_web_push(text: str) -> None:
     channel = WebPushChannel(
         WebPushOptions(
             private_key=Secret(base64.urlsafe_b64encode(bytes([1] * 32)).decode()), contact="mailto:a@b.example"
@@ -112,8 +112,8 @@ def test_a_browser(text: str) -> None:
     st.text(max_size=300)
     | st.recursive(st.none() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)).map(json.dumps)
 )
-def test_any_address_is_read_or_refused(address: str) -> None:
-    """A push token is a customer's data: whatever it is, it raises nothing but a refusal."""
+def test_any_address_is_accepted_or_undeliverable(address: str) -> None:
+    """A push token is a customer's data: an invalid one raises `Undeliverable` and nothing else."""
     made = WebPushChannel(
         WebPushOptions(
             private_key=Secret(base64.urlsafe_b64encode(bytes([1] * 32)).decode()), contact="mailto:a@b.example"

@@ -1,4 +1,4 @@
-"""Apprise over a real HTTP service: what it says, and how little that is."""
+"""Apprise with a real HTTP service: the request, and the verdict for each result."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_contract() -> None:
         check_channel(lambda: phone(f"json://127.0.0.1:{port}/{{to}}"), to=NUMBER)
 
 
-def test_what_arrives() -> None:
+def test_the_request() -> None:
     service = Service(lambda call: reply(200))
     with http_server(service) as port:
         answer, handed_over = one(channel(f"json://127.0.0.1:{port}/room"), "C1042", text="Call Ana\nto *day*")
@@ -63,7 +63,7 @@ def test_a_refused_connection_is_ambiguous_too() -> None:
     assert one(channel(f"json://127.0.0.1:{refused_port()}/"), "C1042")[0].verdict is Verdict.AMBIGUOUS
 
 
-def test_a_service_that_hangs_is_not_waited_for() -> None:
+def test_a_service_that_hangs_times_out() -> None:
     with http_server(Service(lambda call: Fault.STALL)) as port:
         answer, handed_over = one(channel(f"json://127.0.0.1:{port}/?rto=3", timeout=0.5), "C1042")
     assert (answer.verdict, handed_over) == (Verdict.AMBIGUOUS, True)
@@ -87,12 +87,12 @@ def test_a_url_that_is_not_one_target(url: str, detail: str) -> None:
     assert answer.detail.startswith(detail)
 
 
-def test_a_number_without_its_country() -> None:
+def test_a_number_without_a_country_code() -> None:
     answer, handed_over = one(phone("json://127.0.0.1:1/{to}"), "030 123456")
     assert (answer.verdict, handed_over) == (Verdict.FAILED, False)
 
 
-def test_a_phone_url_names_the_customer() -> None:
+def test_a_phone_url_must_contain_the_number() -> None:
     with pytest.raises(ValueError, match=r"as \{to\} or \{digits\}"):
         phone("signal://127.0.0.1/+4930123456")
     assert "127.0.0.1" not in repr(channel("json://127.0.0.1/").options)

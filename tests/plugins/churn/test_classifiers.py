@@ -35,7 +35,7 @@ def examples(customers: int = 3000, columns: int = 7) -> tuple[Any, Any]:
 
 @functools.cache
 def learned(kind: Kind) -> tuple[Any, Any]:
-    """scikit-learn's estimator beside our own copy of what it learned."""
+    """A fitted scikit-learn estimator and the classifier extracted from it."""
     matrix, truth = examples()
     theirs = create_estimator(kind, len(matrix), seed=4).fit(matrix, truth)
     return theirs, extract_classifier(theirs)
@@ -53,7 +53,7 @@ def test_equals_scikit_learn(kind: Kind) -> None:
 
 
 @every_tree_model
-def test_equals_scikit_learn_at_the_thresholds_themselves(kind: Kind) -> None:
+def test_equals_scikit_learn_at_the_thresholds(kind: Kind) -> None:
     theirs, ours = learned(kind)
     trees: Trees = ours.trees
     inner = np.flatnonzero(trees.left != np.arange(len(trees.left)))[:500]
@@ -64,7 +64,7 @@ def test_equals_scikit_learn_at_the_thresholds_themselves(kind: Kind) -> None:
 
 
 @every_model
-def test_survives_its_arrays(kind: Kind) -> None:
+def test_arrays_round_trip(kind: Kind) -> None:
     ours = learned(kind)[1]
     matrix = examples()[0]
     np.testing.assert_array_equal(from_arrays(kind, ours.arrays(), 7).probability(matrix), ours.probability(matrix))
@@ -84,7 +84,7 @@ def test_contributions_add_up_to_the_score(kind: Kind) -> None:
         assert total + ours.trees.value[ours.trees.roots].mean() == pytest.approx(ours.probability(matrix))
 
 
-def test_contributions_of_a_tree_worked_out_by_hand() -> None:
+def test_contributions_of_a_tree_by_hand() -> None:
     # Of eight, five are ones. Column 1 splits first: 1 of 4 are ones below, 4 of 4 above. Then column 0 splits the
     # lower four: 0 of 3, and 1 of 1.
     matrix = np.array([[0, 0], [0, 0], [0, 0], [9, 0], [0, 9], [9, 9], [0, 9], [9, 9]], np.float64)
@@ -125,7 +125,7 @@ def broken(**changes: Any) -> dict[str, Any]:
         {"value": lambda array: array.__setitem__(0, np.inf)},
     ],
 )
-def test_refuses_trees_that_a_walk_could_not_survive(changes: dict[str, Any]) -> None:
+def test_inconsistent_trees_are_refused(changes: dict[str, Any]) -> None:
     from_arrays("decision_tree", broken(), 7)
     with pytest.raises(ValueError, match="the trees' arrays are inconsistent"):
         from_arrays("decision_tree", broken(**changes), 7)

@@ -28,7 +28,7 @@ def test_keeps_the_contract(model: str) -> None:
 
 
 class Half:
-    """A small segmenter that is right: everybody's score is the number that it was fitted with."""
+    """A small correct segmenter: everybody's score is the number that it was fitted with."""
 
     Options: ClassVar[type[BaseModel]] = Options
 
@@ -57,7 +57,7 @@ class Half:
 
 
 def broken(name: str, change: Callable[..., Any]) -> type[Half]:
-    """`Half`, except that this method's answer is changed."""
+    """`Half` with a changed result of this method."""
     right = getattr(Half, name)
 
     def method(self: Half, *args: Any, **named: Any) -> Any:
@@ -78,12 +78,12 @@ def drift(self: Half, metrics: Mapping[str, float]) -> Mapping[str, float]:
 
 @pytest.fixture
 def _may_import_heavily(monkeypatch: pytest.MonkeyPatch) -> None:
-    """This file itself imports numpy and polars at its top."""
+    """This file imports numpy and polars at the top."""
     monkeypatch.setattr("automation.testing.promises.HEAVY", ())
 
 
 @pytest.mark.usefixtures("_may_import_heavily")
-def test_a_right_segmenter_passes() -> None:
+def test_a_correct_segmenter_passes() -> None:
     check_segmenter(Half)
 
 
@@ -127,7 +127,7 @@ def test_the_suite_catches_a_model_that_loads_anything() -> None:
 
 
 @pytest.mark.usefixtures("_may_import_heavily")
-def test_the_suite_catches_a_model_that_learns_from_nothing() -> None:
+def test_the_suite_catches_a_model_that_fits_an_empty_shop() -> None:
     class Credulous(Half):
         def fit(self, data: Snapshot, *, seed: int, parts: Mapping[str, Model]) -> Mapping[str, float]:
             self.score = 0.5

@@ -1,4 +1,4 @@
-"""Features of the toy shop at its own instant, worked out by hand; days are whole ones back from 30 March, 09:00."""
+"""Features of the toy shop, worked out by hand; days are whole days before 30 March, 09:00."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_customer_with_one_purchase_has_no_gap() -> None:
     assert [eve[name] for name in ("gap_mean", "gap_deviation", "gap_last", "lateness", "visit_recency")] == [None] * 5
 
 
-def test_only_who_bought_within_the_history_is_known() -> None:
+def test_only_customers_who_bought_within_the_history_are_known() -> None:
     assert known(toy_snapshot(), TOY_AS_OF)["customer_id"].to_list() == ["c1", "c2", "c3", "c4", "c5", "c7"]
     assert "c5" not in known(toy_snapshot(), TOY_AS_OF, history=697)["customer_id"]
 
@@ -97,7 +97,7 @@ def test_returns_and_last_years_season() -> None:
     assert (ana["season"], ana["returns"], ana["money"]) == (2, 2, 0)
 
 
-def test_nothing_at_or_after_the_cut_is_seen() -> None:
+def test_events_at_or_after_the_cut_are_ignored() -> None:
     events = lapsing_events(60, seed=3)
     everything = toy_snapshot(LAPSING_AS_OF, events=events)
     cut = events["occurred_at"].sort()[len(events) // 2]
@@ -105,7 +105,7 @@ def test_nothing_at_or_after_the_cut_is_seen() -> None:
     assert_frame_equal(known(everything, cut), known(toy_snapshot(cut, events=events), cut))
 
 
-def test_a_purchase_at_the_cut_belongs_to_the_answer() -> None:
+def test_a_purchase_at_the_cut_belongs_to_the_target() -> None:
     later = toy_snapshot(TOY_AS_OF + timedelta(days=1))
     stayed = find_buyers(later.events, TOY_AS_OF, horizon=timedelta(days=1), bought=BOUGHT)
     assert stayed.to_polars()["customer_id"].to_list() == ["c4"]  # Dev's mug, bought at TOY_AS_OF to the minute

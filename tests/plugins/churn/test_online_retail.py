@@ -1,4 +1,4 @@
-"""A real shop, imported as a shop would: the figures that the churn segmenter has to reach."""
+"""The churn segmenter reaches its reference figures on the data of a real shop."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ AFTERWARDS = datetime(2012, 1, 1, tzinfo=UTC)
 
 @pytest.fixture(scope="module")
 def measured(shared_data: Path) -> dict[str, dict[str, Any]]:
-    """The lines of the quick benchmark by measure; its targets hold."""
+    """The rows of the quick benchmark by measure; its targets are met."""
     command = [sys.executable, str(BENCHMARKS / "churn.py"), "--quick", "--format", "json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

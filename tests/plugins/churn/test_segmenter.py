@@ -67,7 +67,7 @@ def test_the_score_is_the_chance_of_what_comes_next() -> None:
     assert score.mean() == pytest.approx(lapsed.mean(), abs=0.05)
 
 
-def test_the_strongest_reason_speaks_of_the_behaviour(shop: Snapshot) -> None:
+def test_the_strongest_reason_describes_the_behaviour(shop: Snapshot) -> None:
     churn, _ = fitted(shop, horizon="30d")
     found = answer(churn, shop).sort("score")
     assert found["reasons"].list.len().min() == 1
@@ -120,7 +120,7 @@ def test_few_lapses_are_learned_without_bending_the_probability() -> None:
     assert answer(churn, data)["score"].mean() == pytest.approx(metrics["lapse_rate"], abs=0.03)
 
 
-def test_says_what_is_missing_in_a_small_shop() -> None:
+def test_a_small_shop_is_not_enough_data() -> None:
     with pytest.raises(NotEnoughData) as caught:
         fitted(toy_snapshot(), horizon="30d")
     assert str(caught.value) == (
@@ -129,7 +129,7 @@ def test_says_what_is_missing_in_a_small_shop() -> None:
     )
 
 
-def test_says_what_is_missing_in_a_young_shop(shop: Snapshot) -> None:
+def test_a_young_shop_is_not_enough_data(shop: Snapshot) -> None:
     with pytest.raises(NotEnoughData, match="has 0 who did and 0 who did not"):
         fitted(shop, horizon="300d")
 
@@ -176,7 +176,7 @@ def test_is_kept_and_loaded_by_training(tmp_path: Path, shop: Snapshot) -> None:
     assert answer(loaded, shop).equals(answer(fitted(shop, horizon="30d")[0], shop))
 
 
-def test_an_unfitted_model_says_so(shop: Snapshot) -> None:
+def test_an_unfitted_model_raises(shop: Snapshot) -> None:
     with pytest.raises(BadArtifact, match="is not trained yet"):
         list(Churn(ChurnOptions()).assign(shop))
 
@@ -211,7 +211,7 @@ def test_refuses_arrays_of_another_version(shop: Snapshot, change: dict[str, Any
         ({"horizont": "60d"}, "Extra inputs are not permitted"),
     ],
 )
-def test_refuses_options_that_make_no_sense(options: dict[str, Any], told: str) -> None:
+def test_invalid_options_are_refused(options: dict[str, Any], told: str) -> None:
     with pytest.raises(ValidationError) as caught:
         ChurnOptions.model_validate(options)
     assert told in str(caught.value)

@@ -1,4 +1,4 @@
-"""Offers that are always the same, or the first rule that matches."""
+"""The offer policies `fixed` and `rules`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def certain(chosen: pl.DataFrame) -> dict[str, str]:
     return dict(rows.select("customer_id", "offer").sort("customer_id").iter_rows())
 
 
-def test_fixed_gives_everybody_the_same_offer_at_its_own_cost() -> None:
+def test_fixed_gives_everybody_the_same_offer() -> None:
     chosen = check_offer_policy(Fixed, {"offer": "pct10"}, BATCH, OFFERS)
 
     assert certain(chosen) == dict.fromkeys(["c1", "c2", "c3", "c4"], "pct10")
@@ -68,7 +68,7 @@ def test_rules_without_otherwise_give_no_discount() -> None:
     assert certain(chosen) == {"c1": "pct20", "c2": "no_discount", "c3": "pct20", "c4": "no_discount"}
 
 
-def test_an_offer_that_the_campaign_may_not_choose_is_an_error() -> None:
+def test_an_offer_that_the_campaign_does_not_allow_is_an_error() -> None:
     with pytest.raises(ConfigurationError) as caught:
         Fixed(FixedOptions(offer="pct50")).choose(BATCH, OFFERS, {})
 
@@ -94,7 +94,7 @@ def test_an_offer_that_the_campaign_may_not_choose_is_an_error() -> None:
         ),
     ],
 )
-def test_a_list_that_makes_no_sense_is_refused_at_its_place(
+def test_invalid_rules_are_refused_with_their_location(
     first_of: list[object], place: tuple[object, ...], text: str
 ) -> None:
     with pytest.raises(ValidationError) as caught:

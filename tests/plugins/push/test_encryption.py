@@ -1,4 +1,4 @@
-"""Encryption, held against the RFC's own example and an independent implementation; and signatures."""
+"""Encryption, compared with the RFC's example and an independent implementation, and signatures."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_the_example_of_rfc_8291() -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 100, MAX_PLAINTEXT])
-def test_another_implementation_reads_it(size: int) -> None:
+def test_another_implementation_decrypts_it(size: int) -> None:
     key, secret, plain = ec.generate_private_key(ec.SECP256R1()), secrets.token_bytes(16), secrets.token_bytes(size)
     body = encrypt(plain, point(key), secret)
     assert len(body) <= RECORD_SIZE
@@ -62,7 +62,7 @@ def test_another_implementation_reads_it(size: int) -> None:
         (b"x", b"", bytes(16)),
     ],
 )
-def test_what_is_refused(plain: bytes, public: bytes, secret: bytes) -> None:
+def test_invalid_arguments(plain: bytes, public: bytes, secret: bytes) -> None:
     with pytest.raises(ValueError, match=r"too long|[Ii]nvalid|point|empty"):
         encrypt(plain, public, secret)
 
@@ -93,6 +93,6 @@ def test_rs256() -> None:
 
 
 @pytest.mark.parametrize("text", ["*", "a", "ab$d"])
-def test_what_is_not_base64url(text: str) -> None:
+def test_invalid_base64url(text: str) -> None:
     with pytest.raises(ValueError, match=r"base64|padding|data|characters"):
         decode_base64url(text)

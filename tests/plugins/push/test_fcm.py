@@ -1,4 +1,4 @@
-"""Firebase, played by a real server: the token, the message, and what each answer says of the device's token."""
+"""FCM against a real local server: the access token, the request, and the verdict for each response."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_contract() -> None:
         check_channel(lambda: channel(port), to=TO)
 
 
-def test_what_arrives() -> None:
+def test_the_request() -> None:
     service = firebase(taken)
     with http_server(service) as port:
         answer, handed_over = one(channel(port, ttl="1h"), TO, text="Your cart waits\nhttps://shop.example/cart")
@@ -120,7 +120,7 @@ def test_the_assertion_for_a_token() -> None:
 @pytest.mark.parametrize(
     ("lasts", "after", "asked"), [(3599, 3000, 1), (3599, 3400, 2), (600, 400, 2), (3599, -10_000, 2)]
 )
-def test_a_token_is_kept_until_it_is_nearly_over(lasts: int, after: int, asked: int) -> None:
+def test_a_token_is_reused_until_shortly_before_its_expiry(lasts: int, after: int, asked: int) -> None:
     service = firebase(taken, lasts=lasts)
     with http_server(service) as port:
         made = channel(port)
@@ -131,7 +131,7 @@ def test_a_token_is_kept_until_it_is_nearly_over(lasts: int, after: int, asked: 
     assert len(service.calls) == 6 + asked
 
 
-def test_a_token_that_is_no_longer_taken_is_forgotten() -> None:
+def test_a_rejected_token_is_renewed() -> None:
     service = firebase(lambda call: error(401, "UNAUTHENTICATED"))
     with http_server(service) as port:
         made = channel(port)
@@ -150,7 +150,7 @@ def test_a_token_that_is_no_longer_taken_is_forgotten() -> None:
         (Fault.STALL, "no access token: timed out"),
     ],
 )
-def test_without_a_token_nothing_leaves(act: Act, detail: str) -> None:
+def test_without_a_token_nothing_is_sent(act: Act, detail: str) -> None:
     service = firebase(taken, act)
     with http_server(service) as port:
         answers, handed_over = delivered(channel(port), example_messages(TO))
@@ -179,20 +179,20 @@ def test_without_a_token_nothing_leaves(act: Act, detail: str) -> None:
         (Fault.STALL, "ambiguous", ""),
     ],
 )  # fmt: skip
-def test_answers(act: Act, verdict: str, suppress: str) -> None:
+def test_the_verdict_for_a_response(act: Act, verdict: str, suppress: str) -> None:
     answer, handed_over = answered(act)
     assert (answer.verdict.value, answer.suppress) == (verdict, suppress)
     assert handed_over
 
 
-def test_it_waits_as_long_as_firebase_asks() -> None:
+def test_retry_after_is_respected() -> None:
     quota = reply(429, {"error": {"status": "RESOURCE_EXHAUSTED"}}, {"Retry-After": "60"})
     answer, _ = answered(quota)
     assert verdict_and_wait(answer) == (Verdict.RETRY, 60)
     assert answer.detail == "429 RESOURCE_EXHAUSTED"
 
 
-def test_what_never_left_is_returned() -> None:
+def test_no_connection_is_returned() -> None:
     service = firebase(taken)
     with http_server(service) as port:
         answer, handed_over = one(channel(port, url=f"http://127.0.0.1:{refused_port()}"), TO)
@@ -207,19 +207,19 @@ def test_what_never_left_is_returned() -> None:
         ({"token_uri": "http://elsewhere.example/token"}, "token_uri does not begin with https://"),
     ],
 )
-def test_credentials(account: dict[str, Any], what: str) -> None:
+def test_invalid_credentials(account: dict[str, Any], what: str) -> None:
     with pytest.raises(ValueError, match=what):
         channel(1, account=account)
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "/etc/key.json", '{"client_email": "a"}'])
-def test_what_is_no_key_file(text: str) -> None:
+def test_an_invalid_key_file(text: str) -> None:
     with pytest.raises(ValueError, match="not the JSON of a service account's key file"):
         FcmOptions(credentials=Secret(text))
 
 
 @pytest.mark.parametrize("key", ["no pem", pem(ec.generate_private_key(ec.SECP256R1()))])
-def test_a_key_of_another_kind_leaves_everything_queued(key: str) -> None:
+def test_an_invalid_private_key_returns_all_messages(key: str) -> None:
     answer, _ = one(channel(1, account={"private_key": key}), TO)
     assert answer.verdict is Verdict.RETURNED
     assert answer.detail.startswith("the service account's private key")

@@ -1,4 +1,4 @@
-"""A browser that is played here: what reaches it, and what a push service answers."""
+"""Web Push to a simulated browser: the request that it decrypts, and the verdict for each response."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PRIVATE = encode_base64url(KEY.private_numbers().private_value.to_bytes(32, "big
 
 @dataclass
 class Browser:
-    """One subscription, and what it reads of a request."""
+    """A subscription that decrypts requests."""
 
     key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(16))
@@ -61,7 +61,7 @@ def test_contract() -> None:
         check_channel(channel, to=Browser().subscription(port))
 
 
-def test_what_arrives() -> None:
+def test_the_request() -> None:
     browser, service = Browser(), Service(lambda call: reply(201))
     with http_server(service) as port:
         text = "Your cart – 20 %\nis waiting\nhttps://shop.example/cart?a=b\n"
@@ -79,8 +79,8 @@ def test_what_arrives() -> None:
     assert [call.headers[name] for name in names] == ["aes128gcm", "7200", "high", f"{1:032x}"]
 
 
-def test_who_we_are() -> None:
-    """The VAPID token (RFC 8292, 2 and 3): ours, for this service, of at most a day, and the same for a while."""
+def test_the_vapid_token() -> None:
+    """RFC 8292, 2 and 3: signed with our key, for this push service, valid for at most a day, and reused."""
     service = Service(lambda call: reply(201))
     with http_server(service) as port:
         delivered(channel(), example_messages(Browser().subscription(port)))
@@ -115,18 +115,18 @@ def test_who_we_are() -> None:
         (Fault.STALL, "ambiguous", "", "no response: timed out"),
     ],
 )
-def test_answers(act: Act, verdict: str, suppress: str, detail: str) -> None:
+def test_the_verdict_for_a_response(act: Act, verdict: str, suppress: str, detail: str) -> None:
     answer, handed_over = answered(act)
     assert (answer.verdict.value, answer.suppress, answer.detail) == (verdict, suppress, detail)
     assert handed_over
 
 
-def test_it_waits_as_long_as_the_service_asks() -> None:
+def test_retry_after_is_respected() -> None:
     assert verdict_and_wait(answered(reply(429, headers={"Retry-After": "30"}))[0]) == (Verdict.RETRY, 30)
 
 
-def test_a_dead_endpoint_uses_up_attempts() -> None:
-    """It is the customer's own URL: returned without counting, it would be tried for ever."""
+def test_an_unreachable_endpoint_counts_as_an_attempt() -> None:
+    """The URL is the customer's own: RETURNED would not count as an attempt, so it would be tried forever."""
     answer, handed_over = one(channel(), Browser().subscription(refused_port()))
     assert (answer.verdict, handed_over) == (Verdict.RETRY, False)
 
@@ -143,7 +143,7 @@ def test_a_dead_endpoint_uses_up_attempts() -> None:
         ("https://user:pw@push.example/", "not a push subscription"),
     ],
 )
-def test_an_endpoint_does_not_lead_into_our_network(endpoint: str, detail: str) -> None:
+def test_an_endpoint_in_a_private_network_is_refused(endpoint: str, detail: str) -> None:
     service = Service(lambda call: reply(201))
     with http_server(service) as port:
         to = Browser().subscription(port, endpoint=endpoint.format(port=port))
@@ -161,19 +161,19 @@ def test_an_endpoint_does_not_lead_into_our_network(endpoint: str, detail: str) 
         '{"endpoint": "https://push.example/", "keys": []}', "[" * 100_000,
     ],
 )  # fmt: skip
-def test_what_is_no_subscription(to: str) -> None:
+def test_an_invalid_subscription(to: str) -> None:
     answer, handed_over = one(channel(), to)
     assert (answer.verdict, handed_over) == (Verdict.FAILED, False)
     assert answer.detail.startswith("not a push subscription")
 
 
-def test_what_does_not_fit() -> None:
+def test_a_message_that_is_too_long_or_empty() -> None:
     to = Browser().subscription(1)
     assert one(channel(), to, text="ä" * 3000)[0].detail == "too long: 6089 bytes; at most 3993 are allowed"
     assert one(channel(), to, text="", subject="")[0].detail == "the text is empty"
 
 
-def test_one_dead_browser_does_not_touch_the_others() -> None:
+def test_a_dead_subscription_does_not_affect_the_others() -> None:
     service = Service(lambda call: reply(410 if call.path.endswith("2") else 201))
     with http_server(service) as port:
         messages = [

@@ -53,7 +53,7 @@ def test_contract() -> None:
         check_channel(lambda: channel(port), to=TO)
 
 
-def test_what_arrives_as_json() -> None:
+def test_the_request_as_json() -> None:
     service = Service(lambda call: reply(202, {"messages": [{"id": 71, "status": "queued"}]}))
     options = {
         "headers": {"Authorization": "Bearer {key}", "X-Trace": "{id}"},
@@ -81,7 +81,7 @@ def test_what_arrives_as_json() -> None:
     assert call.headers["content-type"] == "application/json"
 
 
-def test_headers_of_ones_own_take_the_place_of_ours() -> None:
+def test_configured_headers_replace_the_defaults() -> None:
     service = Service(lambda call: reply(200))
     with http_server(service) as port:
         one(channel(port, headers={"content-type": "application/vnd.sms+json", "User-Agent": "Toy"}), TO)
@@ -94,7 +94,7 @@ def test_headers_of_ones_own_take_the_place_of_ours() -> None:
     ]
 
 
-def test_what_arrives_as_a_form() -> None:
+def test_the_request_as_a_form() -> None:
     service = Service(lambda call: reply(200))
     options = {"json_body": None, "form": {"dest": "{digits}", "msg": "{text}", "k": "{key}"}}
     with http_server(service) as port:
@@ -123,30 +123,30 @@ def test_what_arrives_as_a_form() -> None:
         (Fault.STALL, "ambiguous", "", "no response: timed out"),
     ],
 )
-def test_answers(act: Act, verdict: str, suppress: str, detail: str) -> None:
+def test_the_verdict_for_a_response(act: Act, verdict: str, suppress: str, detail: str) -> None:
     answer, handed_over = answered(act, responses=RULES)
     assert (answer.verdict.value, answer.suppress, answer.detail) == (verdict, suppress, detail)
     assert handed_over
 
 
-def test_an_idempotency_key_makes_a_broken_service_safe_to_ask_again() -> None:
+def test_an_idempotency_key_makes_a_server_error_a_retry() -> None:
     options = {"idempotency_header": "Idempotency-Key"}
     assert answered(reply(500), **options)[0].verdict is Verdict.RETRY
     assert answered(reply(500))[0].verdict is Verdict.AMBIGUOUS
     assert answered(Fault.RESET, **options)[0].verdict is Verdict.AMBIGUOUS
 
 
-def test_it_waits_as_long_as_the_service_asks() -> None:
+def test_retry_after_is_respected() -> None:
     busy = reply(429, headers={"Retry-After": "3"})
     assert verdict_and_wait(answered(busy, responses=RULES)[0]) == (Verdict.RETRY, 3)
 
 
-def test_what_never_left_is_returned() -> None:
+def test_no_connection_is_returned() -> None:
     answer, handed_over = one(channel(refused_port()), TO)
     assert (answer.verdict, handed_over) == (Verdict.RETURNED, False)
 
 
-def test_a_header_that_a_text_would_break_is_not_sent() -> None:
+def test_a_line_break_in_a_header_is_not_sent() -> None:
     service = Service(lambda call: reply(200))
     with http_server(service) as port:
         answer, handed_over = one(channel(port, headers={"X-Text": "{text}"}), TO, text="a\r\nX-Admin: 1")
@@ -169,12 +169,12 @@ def test_a_header_that_a_text_would_break_is_not_sent() -> None:
         ({"idempotency_header": "a:b"}, "'a:b' is not a header name"),
     ],
 )
-def test_options(options: dict[str, Any], what: str) -> None:
+def test_invalid_options(options: dict[str, Any], what: str) -> None:
     with pytest.raises(ValueError, match=what):
         channel(1, **options)
 
 
-def test_rules() -> None:
+def test_invalid_rules() -> None:
     with pytest.raises(ValueError, match="one_of needs field"):
         ResponseRule(one_of=("x",), verdict="sent")
     with pytest.raises(ValueError, match="suppress is allowed only with verdict: failed"):
@@ -191,7 +191,7 @@ def test_json_paths_and_placeholders() -> None:
     }
 
 
-def test_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_options_in_config_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SMS_KEY", "s3cret")
     (tmp_path / "campaigns").mkdir()
     (tmp_path / "config.yaml").write_text("""

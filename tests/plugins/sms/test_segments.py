@@ -1,4 +1,4 @@
-"""What texts cost, worked out by hand."""
+"""The segments of texts, counted by hand."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def test_segments(text: str, encoding: str, units: int, count: int) -> None:
     assert (found.encoding, found.units, found.count) == (encoding, units, count)
 
 
-def test_the_alphabet_is_whole() -> None:
-    """128 places, of which one is the escape; ten characters stand behind it."""
+def test_the_alphabet_is_complete() -> None:
+    """128 codes, one of which is the escape; the extension table has ten characters."""
     one = [chr(code) for code in range(0x3000) if count_segments(chr(code)).encoding == "GSM-7"]
     assert sum(count_segments(character).units == 1 for character in one) == 127
     assert {character for character in one if count_segments(character).units == 2} == set("\f^{}\\[~]|€")
 
 
-def test_in_words() -> None:
+def test_segments_as_text() -> None:
     assert str(count_segments("a")) == "1 segment, GSM-7"
     assert str(count_segments("👋" * 36)) == "2 segments, UCS-2"

@@ -1,4 +1,4 @@
-"""Twilio's answers, from a real server, and what each says of the message and of its address."""
+"""Twilio's responses, from a real server, and the verdict and suppression for each."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_contract() -> None:
         check_channel(lambda: channel(port), to=TO)
 
 
-def test_what_arrives() -> None:
+def test_the_request() -> None:
     service = Service(taken)
     with http_server(service) as port:
         answer, _ = one(
@@ -115,14 +115,14 @@ def test_sender_callback_key_and_footer() -> None:
         (Fault.STALL, "ambiguous", "", "no response: timed out"),
     ],
 )  # fmt: skip
-def test_answers(act: Act, verdict: str, suppress: str, detail: str) -> None:
+def test_the_verdict_for_a_response(act: Act, verdict: str, suppress: str, detail: str) -> None:
     answer, handed_over = answered(act)
     assert (answer.verdict.value, answer.suppress, answer.detail) == (verdict, suppress, detail)
     assert handed_over
 
 
 @pytest.mark.parametrize("fault", [Fault.RESET, Fault.CLOSE])
-def test_a_break_after_the_body_is_ambiguous(fault: Fault) -> None:
+def test_a_connection_failure_after_the_body_is_ambiguous(fault: Fault) -> None:
     answer, handed_over = answered(fault)
     assert (answer.verdict, handed_over) == (Verdict.AMBIGUOUS, True)
     assert answer.detail.startswith("no response: the connection failed")
@@ -136,17 +136,17 @@ def test_a_break_after_the_body_is_ambiguous(fault: Fault) -> None:
         (reply(503, headers={"Retry-After": "Mon, 02 Mar 2026 09:30:40 GMT"}), 40),
     ],
 )
-def test_it_waits_as_long_as_twilio_asks(act: Act, seconds: float | None) -> None:
+def test_retry_after_is_respected(act: Act, seconds: float | None) -> None:
     assert verdict_and_wait(answered(act)[0]) == (Verdict.RETRY, seconds)
 
 
-def test_what_never_left_is_returned() -> None:
+def test_no_connection_is_returned() -> None:
     answer, handed_over = one(channel(refused_port()), TO)
     assert (answer.verdict, handed_over) == (Verdict.RETURNED, False)
     assert answer.detail.startswith("not sent: no connection")
 
 
-def test_one_bad_number_does_not_touch_the_others() -> None:
+def test_a_bad_number_does_not_affect_the_others() -> None:
     def by_number(call: Call) -> bytes:
         return refusal(400, 21610) if call.form["To"].endswith("2") else taken(call)
 
@@ -160,7 +160,7 @@ def test_one_bad_number_does_not_touch_the_others() -> None:
     assert len(handed_over) == 5
 
 
-def test_a_long_text_fails_before_it_is_sent() -> None:
+def test_a_text_with_too_many_segments_is_not_sent() -> None:
     service = Service(taken)
     with http_server(service) as port:
         answer, handed_over = one(channel(port, max_segments=2), TO, text="’" * 135)
@@ -171,7 +171,7 @@ def test_a_long_text_fails_before_it_is_sent() -> None:
     assert service.calls == []
 
 
-def test_options() -> None:
+def test_invalid_options() -> None:
     with pytest.raises(ValueError, match="either messaging_service or sender"):
         channel(1, messaging_service="MG1")
     with pytest.raises(ValueError, match="must begin with https://"):

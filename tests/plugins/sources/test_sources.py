@@ -55,7 +55,7 @@ def test_csv(tmp_path: Path, ending: str) -> None:
 
 
 @pytest.mark.parametrize("separator", [";", "\t", "|"])
-def test_csv_finds_the_separator_and_keeps_texts_as_they_stand(tmp_path: Path, separator: str) -> None:
+def test_csv_detects_the_separator_and_does_not_change_values(tmp_path: Path, separator: str) -> None:
     path = written(tmp_path / "a.csv", f"id{separator}price\n007{separator} 1,50 \n".encode())
     check_source(CSV, path, [{"id": "007", "price": " 1,50 "}])
 
@@ -65,7 +65,7 @@ def test_csv_in_another_encoding(tmp_path: Path) -> None:
     check_source(CsvFile(CsvOptions(encoding="windows-1252")), path, [{"id": "1", "städt": "Köln"}])
 
 
-def test_csv_in_frames_of_100_000_rows_numbered_through(tmp_path: Path) -> None:
+def test_csv_rows_are_numbered_across_frames(tmp_path: Path) -> None:
     path = written(tmp_path / "a.csv.gz", b"id\n" + b"".join(b"%d\n" % number for number in range(250_001)))
     frames = list(CSV.read(path, "events"))
     assert [frame.height for frame in frames] == [100_000, 100_000, 50_001]
@@ -103,12 +103,12 @@ def test_broken_csv(tmp_path: Path, name: str, content: bytes, expected: str) ->
     assert fault(CSV, path) == expected
 
 
-def test_a_quotation_mark_that_is_not_closed(tmp_path: Path) -> None:
+def test_an_unclosed_quotation_mark(tmp_path: Path) -> None:
     path = written(tmp_path / "a.csv", b'id,x\n1,a\n2,"b\n3,c\n')
     assert fault(CSV, path) == "a.csv: row 2: unexpected end of data; is a quotation mark not closed?"
 
 
-def test_a_quotation_mark_inside_a_text_is_a_letter(tmp_path: Path) -> None:
+def test_a_quotation_mark_inside_a_value(tmp_path: Path) -> None:
     check_source(CSV, written(tmp_path / "a.csv", b'id,x\n1,5" pipe\n'), [{"id": "1", "x": '5" pipe'}])
 
 
@@ -159,7 +159,7 @@ def test_broken_json(tmp_path: Path, line: bytes, expected: str) -> None:
     assert fault(JSON, written(tmp_path / "a.jsonl", b'{"id": 1}\n' + line + b"\n")) == expected
 
 
-def test_json_nested_beyond_reason(tmp_path: Path) -> None:
+def test_deeply_nested_json(tmp_path: Path) -> None:
     path = written(tmp_path / "a.jsonl", b'{"a":' * 200_000 + b"1" + b"}" * 200_000)
     assert fault(JSON, path).startswith("a.jsonl: row 1: not valid JSON: ")
 
@@ -203,7 +203,7 @@ def test_parquet(tmp_path: Path, ending: str) -> None:
     )
 
 
-def test_parquet_gives_what_the_contract_has_no_type_for_as_text_or_another_type(tmp_path: Path) -> None:
+def test_parquet_types_that_the_contract_does_not_have(tmp_path: Path) -> None:
     at = datetime(2024, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
     path = parquet(
         tmp_path / "a.parquet",

@@ -1,4 +1,4 @@
-"""Rating tables for tests, and Surprise's own model of them as an independent answer."""
+"""Rating tables for tests, and Surprise's own model of them as an oracle."""
 
 from __future__ import annotations
 

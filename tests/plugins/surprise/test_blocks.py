@@ -24,7 +24,7 @@ TABLE = random_table(60, 40, 700)
 @pytest.mark.parametrize("based_on", ["items", "users"])
 @pytest.mark.parametrize("similarity", ["cosine", "msd", "pearson", "pearson_baseline"])
 @pytest.mark.parametrize("rank_by", ["similarity", "rating"])
-def test_blocks_keep_the_neighbours_that_surprise_would(
+def test_blocks_keep_the_same_neighbours_as_surprise(
     based_on: Any, similarity: Any, rank_by: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All neighbours are kept, so that ties at the cut can't differ by rounding."""
@@ -53,7 +53,7 @@ def in_our_order(
     return similarities[np.ix_(order, order)]
 
 
-def test_above_the_memory_limit_surprise_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_above_the_memory_limit_surprise_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """About 380 products: 40 × 380² bytes and more are 6 MB dense, the blocks fit into one."""
 
     def refuse(*_: object) -> None:
@@ -70,7 +70,7 @@ def test_above_the_memory_limit_surprise_is_not_asked(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("rows", [1, 7, 1000])
-def test_the_size_of_a_block_changes_nothing(rows: int) -> None:
+def test_the_block_size_does_not_change_the_result(rows: int) -> None:
     matrix, options = as_ratings(TABLE).matrix, SurpriseKnnOptions()
     whole = keep_nearest(similarity_blocks(matrix, "cosine", options, len(TABLE)), matrix.shape[0], 5)
     parts = keep_nearest(similarity_blocks(matrix, "cosine", options, rows), matrix.shape[0], 5)
@@ -78,7 +78,7 @@ def test_the_size_of_a_block_changes_nothing(rows: int) -> None:
     assert np.diff(whole.indptr).max() == 5
 
 
-def test_the_nearest_are_the_most_similar_and_then_the_first() -> None:
+def test_ties_between_neighbours_are_resolved_by_position() -> None:
     """Five products that one customer rated alike: all similarities are 1, so each keeps the first two others."""
     table = {(c, p): r for c, r in (("a", 3.0), ("b", 4.0)) for p in ("p1", "p2", "p3", "p4", "p5")}
     learned = train(as_ratings(table), AT, SurpriseKnnOptions(similarity="cosine", neighbours=2))
@@ -110,7 +110,7 @@ def test_co_occurrence_by_hand() -> None:
 
 @pytest.mark.parametrize("similarity", ["cosine", "msd", "pearson", "pearson_baseline"])
 @pytest.mark.parametrize("rank_by", ["similarity", "rating"])
-def test_ratings_that_are_all_equal_fall_back_to_co_occurrence(similarity: Any, rank_by: Any) -> None:
+def test_equal_ratings_fall_back_to_co_occurrence(similarity: Any, rank_by: Any) -> None:
     table = dict.fromkeys(TABLE, 3.5)
     learned = train(as_ratings(table), AT, SurpriseKnnOptions(similarity=similarity, rank_by=rank_by))
     wanted = train(as_ratings(TABLE), AT, SurpriseKnnOptions(similarity="co_occurrence"))
@@ -118,7 +118,7 @@ def test_ratings_that_are_all_equal_fall_back_to_co_occurrence(similarity: Any, 
     assert (learned.neighbours != wanted.neighbours).nnz == 0
 
 
-def test_where_surprise_divides_by_zero_the_similarity_is_zero() -> None:
+def test_similarity_is_zero_where_surprise_divides_by_zero() -> None:
     """Two products that only got zeros have no cosine: Surprise stops, we leave that pair out."""
     table = {("a", "p1"): 0.0, ("a", "p2"): 0.0, ("b", "p2"): 3.0, ("b", "p3"): 4.0}
     options = SurpriseKnnOptions(similarity="cosine", scale=(0.0, 5.0))
@@ -128,7 +128,7 @@ def test_where_surprise_divides_by_zero_the_similarity_is_zero() -> None:
     np.testing.assert_allclose(learned.neighbours.toarray(), [[0, 0, 0], [0, 0, 1], [0, 1, 0]])
 
 
-def test_a_memory_limit_that_is_too_small_is_refused_with_the_figure() -> None:
+def test_a_memory_limit_that_is_too_small_is_refused() -> None:
     """100 bytes × 489 ratings + 40 × 37² for what is kept + 64 × 37 for one row = 106,028."""
     options = SurpriseKnnOptions.model_validate({"memory_limit": "20 KB"})
     with pytest.raises(AutomationError) as refused:

@@ -71,7 +71,7 @@ def test_blocks_of_any_size_equal_surprise(
 
 
 @each_variant
-def test_strangers_get_the_fallbacks_of_surprise(variant: dict[str, Any]) -> None:
+def test_unknown_customers_get_the_fallbacks_of_surprise(variant: dict[str, Any]) -> None:
     table, options = random_table(12, 9, 60), SurpriseKnnOptions(**variant, neighbours=3, min_neighbours=2)
     model, theirs = SurpriseKnn(options), surprise_model(table, options)
     events = as_events(table)
@@ -83,7 +83,7 @@ def test_strangers_get_the_fallbacks_of_surprise(variant: dict[str, Any]) -> Non
     assert np.abs(found - wanted).max() <= 1e-9
 
 
-def test_a_model_that_ranks_by_similarity_says_that_it_predicts_nothing() -> None:
+def test_a_model_that_ranks_by_similarity_predicts_no_ratings() -> None:
     model, events = SurpriseKnn(SurpriseKnnOptions()), as_events(random_table(12, 9, 60))
     model.fit(toy_snapshot(AT, events=events), seed=1, parts={})
     with pytest.raises(AutomationError, match="train it with rank_by: rating"):

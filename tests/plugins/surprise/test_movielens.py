@@ -1,4 +1,4 @@
-"""The reference figures on MovieLens 100K, by the benchmarks that anybody can run."""
+"""The benchmarks reach the reference figures on MovieLens 100K."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BENCHMARKS = Path(__file__).resolve().parents[3] / "benchmarks"
 
 
 def run(name: str, shared_data: Path) -> dict[str, dict[str, Any]]:
-    """A quick benchmark's lines by measure; its targets hold."""
+    """The rows of a quick benchmark by measure; its targets are met."""
     if not (shared_data / "movielens-100k" / "u.data.gz").exists():
         pytest.skip("MovieLens 100K is not among the real data sets here")
     command = [sys.executable, str(BENCHMARKS / f"{name}.py"), "--quick", "--format", "json"]
@@ -26,7 +26,7 @@ def run(name: str, shared_data: Path) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.slow
 def test_the_ranking_reaches_the_reference_figures(shared_data: Path) -> None:
-    """Popularity's 0.1111 has ties settled by number, here they are settled by text."""
+    """Popularity's 0.1111 resolves ties by number; here they are resolved by text."""
     rows = run("ranking", shared_data)
     assert rows["popular, NDCG@10"]["value"] == pytest.approx(0.1111, abs=0.0005)
     assert rows["surprise_knn at its defaults, NDCG@10"]["value"] == pytest.approx(0.1721, abs=0.0005)
@@ -35,7 +35,7 @@ def test_the_ranking_reaches_the_reference_figures(shared_data: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_same_ten_as_the_predict_loop(shared_data: Path) -> None:
+def test_the_same_top_ten_as_the_predict_loop(shared_data: Path) -> None:
     rows = run("surprise_topn", shared_data)
     assert rows["largest error against predict"]["value"] <= 1e-9
     assert rows["customers with the same ten"]["value"] == 1.0

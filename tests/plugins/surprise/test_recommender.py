@@ -1,4 +1,4 @@
-"""`surprise_knn` on the toy shop, worked out by hand, and its promises."""
+"""`surprise_knn` on the toy shop, worked out by hand, and the contract."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_keeps_the_contract(based_on: Any, rank_by: Any, similarity: Any) -> Non
 
 
 class TestRatings:
-    def test_events_add_up_and_each_doubling_is_one_step(self) -> None:
+    def test_doubling_the_points_adds_one(self) -> None:
         """Without the ratings: 1 + log2(points), to the half. Ana bought p1 twice: 10 points, 4.32, so 4.5."""
         events = toy_events().filter(pl.col("type") != "rating")
         ratings = read_ratings(toy_snapshot(events=events), SurpriseKnnOptions())
@@ -68,11 +68,11 @@ class TestRatings:
             (0.0, 3.5, 0.0, 0.0, 3.5, 0.0),
         ]
 
-    def test_a_rating_counts_instead_of_what_was_derived(self) -> None:
+    def test_an_explicit_rating_replaces_the_derived_one(self) -> None:
         ratings = read_ratings(toy_snapshot(), SurpriseKnnOptions())
         assert ratings.matrix.toarray()[0].tolist() == [5.0, 4.0, 0.0, 0.0, 3.0, 1.0]
 
-    def test_explicit_takes_rating_events_only(self) -> None:
+    def test_explicit_uses_only_rating_events(self) -> None:
         ratings = read_ratings(toy_snapshot(), SurpriseKnnOptions(ratings="explicit"))
         assert ratings.customers.to_list() == ["c1", "c2", "c3", "c4", "c7"]
         assert ratings.matrix.nnz == 12
@@ -85,15 +85,15 @@ class TestRatings:
             ratings = read_ratings(toy_snapshot(events=events), SurpriseKnnOptions())
             assert ratings.matrix.toarray().tolist() == [[4.0, 2.0], [0.0, 5.0]]
 
-    def test_a_return_takes_points_away(self) -> None:
+    def test_a_return_subtracts_points(self) -> None:
         returned = toy_events().head(1).with_columns(type=pl.lit("return"), event_id=pl.lit("r1"))
         options = SurpriseKnnOptions(weights={"purchase": 5.0, "return": -5.0})
         ratings = read_ratings(toy_snapshot(events=pl.concat([toy_events(), returned])), options)
         assert "c5" not in ratings.customers
 
     @pytest.mark.parametrize("options", [{}, {"ratings": "explicit"}, {"in_the_last": "30d"}, {"weights": {"view": 2}}])
-    def test_a_batch_is_rated_as_the_shop_was(self, options: dict[str, Any]) -> None:
-        """The same rule in Polars and where the data lies."""
+    def test_a_batch_has_the_same_ratings_as_the_shop(self, options: dict[str, Any]) -> None:
+        """The same rule in Polars and in the warehouse."""
         asked, snapshot = SurpriseKnnOptions.model_validate(options), toy_snapshot()
         batch = rate_history(snapshot.events.to_polars().select(HISTORY), TOY_AS_OF, asked)
         shop = read_ratings(snapshot, asked)
@@ -113,26 +113,26 @@ class TestRecommendations:
         assert eve["product_id"].to_list() == ["p6", "p2"]
         assert eve["score"].to_list() == pytest.approx([2 / 8**0.5, 2 / 12**0.5], abs=1e-12)
 
-    def test_only_the_nearest_of_a_product_speak_for_it(self) -> None:
-        """p6 is nearest to p2 (2/√6), so with one neighbour p1 does not speak for it."""
+    def test_only_the_nearest_neighbours_of_a_product_count(self) -> None:
+        """p6 is nearest to p2 (2/√6), so with one neighbour p1 does not count."""
         answer = ask(fitted(similarity="co_occurrence", neighbours=1))
         assert "p6" not in answer.filter(customer_id="c5")["product_id"]
         assert answer.filter(customer_id="c7", product_id="p6")["score"].item() == pytest.approx(2 / 6**0.5, abs=1e-12)
 
-    def test_reasons_name_what_the_customer_did_with_their_own_products(self) -> None:
+    def test_reasons_depend_on_what_the_customer_did(self) -> None:
         answer = ask(fitted(similarity="co_occurrence"))
         assert what("c1", answer)[0] == ("p3", "because_you_bought", ["p5", "p1"])
         assert what("c6", answer)[0] == ("p4", "because_you_looked_at", ["p3"])
         rated = ask(fitted(similarity="co_occurrence", ratings="explicit"))
         assert what("c7", rated)[0] == ("p1", "because_you_rated", ["p2", "p5"])
 
-    def test_a_sentence_is_true_of_every_product_that_it_names(self) -> None:
-        """Ana looked at p6 and bought p1; only what she came to in the strongest one's way is named."""
+    def test_because_lists_only_products_with_the_same_reason(self) -> None:
+        """Ana looked at p6 and bought p1; only products with the strongest one's reason are listed."""
         history = toy_events().filter(pl.col("event_id").is_in(["e02", "e06"]))
         answer = ask(fitted(similarity="co_occurrence"), history)
         assert what("c1", answer)[0] == ("p2", "because_you_looked_at", ["p6"])
 
-    def test_the_history_of_the_batch_is_what_counts_when_based_on_items(self) -> None:
+    def test_based_on_items_uses_the_history_of_the_batch(self) -> None:
         model = fitted(similarity="co_occurrence")
         today = pl.DataFrame(
             [("c8", "p3", "view", TOY_AS_OF, None)],
@@ -143,14 +143,14 @@ class TestRecommendations:
         assert answer["customer_id"].unique().to_list() == ["c8"]
         assert what("c8", answer)[0] == ("p4", "because_you_looked_at", ["p3"])
 
-    def test_who_was_trained_is_what_counts_when_based_on_users(self) -> None:
+    def test_based_on_users_uses_the_customers_of_training(self) -> None:
         """Dev's p3 and p4 are Chloe's too, and she is the only one like him who has p5."""
         answer = ask(fitted(based_on="users", similarity="co_occurrence", neighbours=1))
         assert what("c4", answer) == [("p5", "liked_by_similar_customers", ["p3", "p4"])]
         assert ask(fitted(based_on="users"), toy_events().clear(), blocked=NOTHING).height > 0
         assert "c8" not in answer["customer_id"]
 
-    def test_a_model_based_on_items_holds_no_customer(self) -> None:
+    def test_a_model_based_on_items_contains_no_customer_data(self) -> None:
         saved = b"".join(array.tobytes() for array in fitted().save().values())
         assert not any(customer.encode() in saved for customer in toy_customers()["customer_id"])
 
@@ -168,7 +168,7 @@ class TestRecommendations:
 
 
 class TestFit:
-    def test_says_what_it_saw(self) -> None:
+    def test_the_metrics_of_training(self) -> None:
         model = SurpriseKnn(SurpriseKnnOptions())
         metrics = model.fit(toy_snapshot(), seed=1, parts={})
         assert {name: metrics[name] for name in ("customers", "products", "ratings", "rating_signal")} == {
@@ -179,7 +179,7 @@ class TestFit:
         }
         assert metrics["memory_mb"] == pytest.approx((5 * 8 * 6**2 + 280 * 17) / 1e6)
 
-    def test_purchases_made_once_still_give_recommendations(self) -> None:
+    def test_single_purchases_still_give_recommendations(self) -> None:
         once = toy_events().filter(pl.col("type") == "purchase").unique(["customer_id", "product_id"])
         model = SurpriseKnn(SurpriseKnnOptions(rank_by="rating"))
         assert model.fit(toy_snapshot(events=once), seed=1, parts={})["rating_signal"] == 0.0
@@ -187,11 +187,11 @@ class TestFit:
         assert what("c4", answer) == [("p5", "because_you_bought", ["p3", "p4"])]
         assert what("c5", answer)[0] == ("p2", "because_you_bought", ["p1"])
 
-    def test_old_events_can_be_left_out(self) -> None:
+    def test_in_the_last_ignores_old_events(self) -> None:
         model = fitted(in_the_last="100d", similarity="co_occurrence")
         assert "c5" not in ask(model)["customer_id"]
 
-    def test_nothing_to_learn_from(self) -> None:
+    def test_no_events_are_not_enough_data(self) -> None:
         with pytest.raises(NotEnoughData, match="has 0 and 0"):
             fitted(toy_events().clear())
 
@@ -213,7 +213,7 @@ class TestArtifact:
             ("head", lambda array: np.frombuffer(b"[]", np.uint8), "'head' must be a dict"),
         ],
     )
-    def test_what_was_changed_is_refused(self, based_on: str, name: str, change: Any, message: str) -> None:
+    def test_invalid_arrays_are_refused(self, based_on: str, name: str, change: Any, message: str) -> None:
         arrays = dict(fitted(based_on=based_on).save())
         arrays[name] = change(arrays[name])
         with pytest.raises(BadArtifact) as refused:
@@ -241,12 +241,12 @@ class TestArtifact:
         ({"memory_limit": "much"}, "could not parse value and unit from byte string"),
     ],
 )
-def test_wrong_options_say_what_is_allowed(options: dict[str, Any], message: str) -> None:
+def test_invalid_options_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError) as refused:
         SurpriseKnnOptions.model_validate(options)
     assert message in str(refused.value)
 
 
-def test_options_as_people_write_them() -> None:
+def test_options_in_yaml_notation() -> None:
     options = SurpriseKnnOptions.model_validate({"memory_limit": "500 MB", "in_the_last": "365d"})
     assert (options.memory_limit, options.in_the_last) == (500_000_000, timedelta(days=365))

@@ -1,4 +1,4 @@
-"""Webhooks as a receiver gets them, and what its answers say."""
+"""Webhooks as a receiver gets them, and the verdict for each response."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def answered(act: Act | Callable[[Call], Act], **options: Any) -> tuple[Receipt,
 
 
 def verified(call: Call, secret: str) -> Any:
-    """What the reference implementation makes of it. Raises where the signature is wrong."""
+    """The body, verified by the reference implementation. Raises if the signature is wrong."""
     return standardwebhooks.Webhook(secret).verify(call.body.decode(), dict(call.headers))
 
 
@@ -45,7 +45,7 @@ def test_contract() -> None:
         check_channel(lambda: channel(port))
 
 
-def test_what_arrives_is_verified_by_the_reference_implementation() -> None:
+def test_the_reference_implementation_verifies_the_request() -> None:
     service = Service(lambda call: reply(204))
     now = datetime.now(UTC).replace(microsecond=0)  # noqa: TID251 - the reference looks at its own clock
     with http_server(service) as port:
@@ -87,7 +87,7 @@ def test_the_example_of_the_specification() -> None:
     assert headers["webhook-timestamp"] == "1614265330"
 
 
-def test_data_of_ones_own_shape() -> None:
+def test_json_content() -> None:
     service = Service(lambda call: reply(200))
     text = '{"name": "A\\"na", "items": [1, 2]}'
     with http_server(service) as port:
@@ -100,7 +100,7 @@ def test_data_of_ones_own_shape() -> None:
 
 
 @pytest.mark.parametrize("value", ['a"b\\', "</script>\n", None, 1.5, [{"a": "ü"}]])
-def test_the_filter_writes_what_reads_back(value: Any) -> None:
+def test_the_json_filter(value: Any) -> None:
     assert json.loads(to_json(value)) == value
 
 
@@ -119,7 +119,7 @@ def test_the_filter_writes_what_reads_back(value: Any) -> None:
         (Fault.STALL, "ambiguous", "no response: timed out"),
     ],
 )
-def test_answers(act: Act, verdict: str, detail: str) -> None:
+def test_the_verdict_for_a_response(act: Act, verdict: str, detail: str) -> None:
     answer, handed_over = answered(act)
     assert (answer.verdict.value, answer.detail, answer.suppress) == (verdict, detail, "")
     assert handed_over
@@ -127,16 +127,16 @@ def test_answers(act: Act, verdict: str, detail: str) -> None:
 
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize(("said", "seconds"), [("9", 9), ("Mon, 02 Mar 2026 09:31:00 GMT", 60)])
-def test_it_waits_as_long_as_the_receiver_asks(status: int, said: str, seconds: float) -> None:
+def test_retry_after_is_respected(status: int, said: str, seconds: float) -> None:
     assert verdict_and_wait(answered(reply(status, headers={"Retry-After": said}))[0]) == (Verdict.RETRY, seconds)
 
 
-def test_what_never_left_is_returned() -> None:
+def test_no_connection_is_returned() -> None:
     answer, handed_over = one(channel(refused_port()), TO)
     assert (answer.verdict, handed_over) == (Verdict.RETURNED, False)
 
 
-def test_a_private_network_is_not_reached_unless_it_is_said() -> None:
+def test_a_private_network_is_refused_unless_allowed() -> None:
     service = Service(lambda call: reply(200))
     with http_server(service) as port:
         answer, handed_over = one(channel(port, allow_private=False), TO)
@@ -167,7 +167,7 @@ def test_invalid_headers_are_refused(headers: dict[str, Secret], what: str) -> N
         channel(1, headers=headers)
 
 
-def test_what_is_too_long() -> None:
+def test_a_body_that_is_too_long() -> None:
     assert one(channel(1), TO, text="x" * 300_000)[0].detail.startswith("too long: 300")
 
 
