@@ -20,16 +20,19 @@ if TYPE_CHECKING:
 
 
 def local_engine(data: Snapshot) -> Backend:
-    """The local DuckDB, which holds the profiles."""
-    found: Backend = data.profiles.get_backend()
-    return found
+    """The local DuckDB: the engine of any local table; of the profiles only if all others are the shop's."""
+    for table in (data.customers, data.products, data.events):
+        engine: Backend = table.get_backend()
+        if engine.name == "duckdb":
+            return engine
+    local: Backend = data.profiles.get_backend()
+    return local
 
 
 def remote_tables(data: Snapshot) -> frozenset[str]:
     """The tables that are on the shop's engine."""
-    here = local_engine(data)
     tables = {"customers": data.customers, "products": data.products, "events": data.events}
-    return frozenset(name for name, table in tables.items() if table.get_backend() is not here)
+    return frozenset(name for name, table in tables.items() if table.get_backend().name != "duckdb")
 
 
 def local_customers(data: Snapshot) -> ir.Table:

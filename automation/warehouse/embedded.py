@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
@@ -84,6 +85,7 @@ class Warehouse:
         customers, products, events = (self._before(versions[name], as_of) for name in TABLES)
         kept = self._kept_profiles(versions, as_of, timezone)
 
+        @cache
         def measure_profiles() -> ir.Table:
             if kept is None:
                 return compute_profiles(customers, products, events, as_of, timezone=timezone, lifecycle=lifecycle)

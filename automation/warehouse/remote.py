@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -53,7 +54,7 @@ class RemoteWarehouse(Warehouse):
             tables[name] = table.filter(known < cut if name == "events" else known.isnull() | (known < cut))
         version = f"{ours.version} shop={','.join(self._tables)}@{as_of.isoformat()}"
         data = replace(ours, version=version, replayable=False, **tables)
-        return replace(data, measure_profiles=lambda: self._profiles(data, kept.get("lifecycle")))
+        return replace(data, measure_profiles=cache(partial(self._profiles, data, kept.get("lifecycle"))))
 
     def _profiles(self, data: Snapshot, lifecycle: Lifecycle | None) -> ir.Table:
         """Computed in the local DuckDB, because engines count days and quantiles differently."""

@@ -33,6 +33,17 @@ def ids(table: ir.Table) -> list[str]:
     return list(table.to_polars()["customer_id"])
 
 
+def test_profiles_are_measured_only_for_rules_that_read_them() -> None:
+    def refuse() -> ir.Table:
+        raise NotImplementedError("profiles are read")
+
+    data = replace(toy_snapshot(), measure_profiles=refuse)
+    bought = condition({"all": [{"trait": "tier", "is": "gold"}, {"did": "purchase"}]})
+    assert ids(select_audience(Audience(bought), data, REGISTRY, salt="x"))
+    with pytest.raises(NotImplementedError):
+        select_audience(Audience(condition({"profile": "frequency", "at_least": 1})), data, REGISTRY, salt="x")
+
+
 def test_every_leaf_of_every_condition_is_a_column_in_the_order_of_the_file() -> None:
     tea = {"did": "purchase", "where": {"category": "tea"}}
     gold = {"trait": "tier", "is": "gold"}
