@@ -27,6 +27,7 @@ from automation.config.settings import Settings
 from automation.contracts import Options, reason_texts
 from automation.plugin_manager import KINDS, OBSERVERS, Registry, load_plugins
 from automation.rules import core
+from automation.rules.operators import CustomerOperators
 from automation.types.campaign import Campaign
 from automation.types.decision import REASONS, Outcome
 from automation.types.language import FALLBACK
@@ -105,10 +106,11 @@ def _row(*cells: str) -> str:
 
 
 def rules_page(registry: Registry) -> str:
+    operators = ", ".join(f"`{name}`" for name in CustomerOperators.NAMES)
     lines = [
         "Combine conditions with `all`, `any` (each a list) and `not`; `everyone` matches everybody. The first key of",
-        "a condition names the rule. Values are compared with one operator: `is`, `is_not`, `in`, `not_in`,",
-        "`at_least`, `at_most`, `between`, `contains`, `starts_with`, `exists`, `before`, `after` or `anniversary`.",
+        "a condition names the rule. A value is compared with exactly one operator, explained under [`trait`](#trait):",
+        f"{operators}.",
         "",
     ]
     for name in registry.names("rules"):

@@ -48,23 +48,23 @@ def backtest(
     *,
     seed: int,
     parts: Mapping[str, Model],
-    protocol: BacktestSettings | None = None,
+    settings: BacktestSettings | None = None,
 ) -> dict[str, float]:
     """NDCG@10 and recall@10 of `make()`, fitted one horizon before `as_of`, and of the most popular products.
 
     The test customers are those with events of known products both before and after the cut. `quality` and `baseline`
     are the two NDCGs. Raises `NotEnoughData`.
     """
-    asked = protocol or BacktestSettings()
-    cut = as_of - asked.horizon
+    settings = settings or BacktestSettings()
+    cut = as_of - settings.horizon
     before = snapshot_at(cut)
-    truth, known = _truth(before, snapshot_at(as_of), cut, asked)
+    truth, known = _truth(before, snapshot_at(as_of), cut, settings)
     recommender = make()
     recommender.fit(before, seed=seed, parts=parts)
     ours, counter, shown = [], [], set[str]()
     for batch in _batches(truth):
         history = _history(before, batch)
-        blocked = _blocked(history, asked)
+        blocked = _blocked(history, settings)
         customers = batch["customer_id"].unique(maintain_order=True)
         allowed = known["product_id"]
         answer = recommender.recommend(customers, history, k=K, allowed=allowed, blocked=blocked)
@@ -77,16 +77,16 @@ def backtest(
 
 
 def _truth(
-    before: Snapshot, after: Snapshot, cut: datetime, asked: BacktestSettings
+    before: Snapshot, after: Snapshot, cut: datetime, settings: BacktestSettings
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The pairs to predict (customer_id, product_id), and the known products with their popularity."""
-    past = _pairs(before.events, asked)
+    past = _pairs(before.events, settings)
     known = past.group_by("product_id").aggregate(customers=past.count())
-    next_ = _pairs(after.events.filter(after.events.occurred_at >= ibis.literal(cut)), asked)
+    next_ = _pairs(after.events.filter(after.events.occurred_at >= ibis.literal(cut)), settings)
     pairs, people = next_.to_polars(), past.select("customer_id").distinct().to_polars()
     popular: pl.DataFrame = known.to_polars().sort(["customers", "product_id"], descending=[True, False])
     pairs = pairs.join(people, on="customer_id", how="semi").join(popular, on="product_id", how="semi")
-    if not asked.repeats:
+    if not settings.repeats:
         pairs = pairs.join(past.to_polars(), on=["customer_id", "product_id"], how="anti")
     customers = pairs["customer_id"].n_unique()
     if customers < LEAST_CUSTOMERS:
@@ -94,11 +94,11 @@ def _truth(
             f"{LEAST_CUSTOMERS} customers with an event before {cut:%Y-%m-%d} and one of a new known product since",
             f"{customers}",
         )
-    return _sampled(pairs, asked.most_customers).sort("customer_id", "product_id"), popular
+    return _sampled(pairs, settings.most_customers).sort("customer_id", "product_id"), popular
 
 
-def _pairs(events: ibis.expr.types.Table, asked: BacktestSettings) -> ibis.expr.types.Table:
-    wanted = events.filter(events.type.isin(list(asked.wanted)), events.product_id.notnull())
+def _pairs(events: ibis.expr.types.Table, settings: BacktestSettings) -> ibis.expr.types.Table:
+    wanted = events.filter(events.type.isin(list(settings.wanted)), events.product_id.notnull())
     return wanted.select("customer_id", "product_id").distinct()
 
 
@@ -122,9 +122,9 @@ def _history(before: Snapshot, batch: pl.DataFrame) -> pl.DataFrame:
     return history.sort(*columns)
 
 
-def _blocked(history: pl.DataFrame, asked: BacktestSettings) -> pl.DataFrame:
-    had = history.filter(pl.col("type").is_in(list(asked.wanted))).select("customer_id", "product_id").unique()
-    return had.clear() if asked.repeats else had
+def _blocked(history: pl.DataFrame, settings: BacktestSettings) -> pl.DataFrame:
+    had = history.filter(pl.col("type").is_in(list(settings.wanted))).select("customer_id", "product_id").unique()
+    return had.clear() if settings.repeats else had
 
 
 def _ranked(found: pl.DataFrame) -> pl.DataFrame:

@@ -69,13 +69,13 @@ class Message:
         self.options = options
 
     def matching(self, data: Snapshot) -> ir.Table:
-        said = self.options.message
-        if said.was in _EVENTS:
-            answers = _of_campaign(data.events.filter(data.events.type.isin(_EVENTS[said.was])), said, data)
+        mailing = self.options.message
+        if mailing.was in _EVENTS:
+            answers = _of_campaign(data.events.filter(data.events.type.isin(_EVENTS[mailing.was])), mailing, data)
             rows = filter_span(answers, "occurred_at", self.options, data)
         else:
-            rows = filter_span(select_message_decisions(data, said.campaign), "decided_at", self.options, data)
-            rows = rows if said.was == "received" else _converted(rows, said.goal or Goal(), data)
+            rows = filter_span(select_message_decisions(data, mailing.campaign), "decided_at", self.options, data)
+            rows = rows if mailing.was == "received" else _converted(rows, mailing.goal or Goal(), data)
         return rows.select("customer_id").distinct()
 
 
@@ -85,13 +85,13 @@ def select_message_decisions(data: Snapshot, campaign: str | None) -> ir.Table:
     return rows if campaign is None else rows.filter(rows.campaign == campaign)
 
 
-def _of_campaign(answers: ir.Table, said: Mailing, data: Snapshot) -> ir.Table:
-    if said.campaign is None:
+def _of_campaign(answers: ir.Table, mailing: Mailing, data: Snapshot) -> ir.Table:
+    if mailing.campaign is None:
         return answers
-    sent = select_message_decisions(data, said.campaign)
+    sent = select_message_decisions(data, mailing.campaign)
     theirs = answers.message_id.isin(sent.filter(sent.message_id.notnull()).message_id).fill_null(False)
     if "campaign" in answers.columns:
-        theirs |= (answers.campaign == said.campaign).fill_null(False)
+        theirs |= (answers.campaign == mailing.campaign).fill_null(False)
     return answers.filter(theirs)
 
 

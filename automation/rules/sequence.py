@@ -25,7 +25,7 @@ def filter_followed(events: ir.Table, known: ir.Table, after: Then, data: Snapsh
     if after.product is not None:
         events, following = events.filter(events.product_id.notnull()), following.filter(following.product_id.notnull())
     instant = following.occurred_at
-    laid = ibis.union(
+    timeline = ibis.union(
         following.select(known.columns).mutate(turn=ibis.literal(0), follows_at=instant),
         events.select(known.columns).mutate(turn=ibis.literal(1), follows_at=ibis.null(instant.type())),
     )
@@ -34,18 +34,18 @@ def filter_followed(events: ir.Table, known: ir.Table, after: Then, data: Snapsh
         order_by=["occurred_at", "turn"],
         rows=(0, None),
     )
-    laid = laid.mutate(next_at=laid.follows_at.min().over(ahead))
-    mine = laid.filter(laid.turn == 1)
-    return mine.filter(_passes(mine, after, data, absent=absent)).select(known.columns)
+    timeline = timeline.mutate(next_at=timeline.follows_at.min().over(ahead))
+    candidates = timeline.filter(timeline.turn == 1)
+    return candidates.filter(_passes(candidates, after, data, absent=absent)).select(known.columns)
 
 
-def _passes(mine: ir.Table, after: Then, data: Snapshot, *, absent: bool) -> Any:
+def _passes(candidates: ir.Table, after: Then, data: Snapshot, *, absent: bool) -> Any:
     import ibis
 
     if after.within is None:
-        return mine.next_at.notnull()
-    followed = mine.next_at <= mine.occurred_at + ibis.interval(seconds=int(after.within.total_seconds()))
+        return candidates.next_at.notnull()
+    followed = candidates.next_at <= candidates.occurred_at + ibis.interval(seconds=int(after.within.total_seconds()))
     if not absent:
         return followed
-    over = mine.occurred_at < ibis.literal(earlier(data.as_of, after.within))
+    over = candidates.occurred_at < ibis.literal(earlier(data.as_of, after.within))
     return over & ~followed.fill_null(False)

@@ -27,10 +27,10 @@ def compute_cut_points(measures: ir.Table) -> ir.Table:
         r=_quantiles(seconds(bought.last_at), FIFTHS),
         f=_quantiles(bought.frequency, FIFTHS),
         m=_quantiles(spent, (*FIFTHS, *WINSORISED)),
-        spent_fence=_quantiles(magnitude(bought.spent), _QUARTERS),
-        spent_known=magnitude(bought.spent).count(),
-        basket_fence=_quantiles(magnitude(bought.spent / bought.orders), _QUARTERS),
-        basket_known=magnitude(bought.spent / bought.orders).count(),
+        spent_fence=_quantiles(log_amount(bought.spent), _QUARTERS),
+        spent_known=log_amount(bought.spent).count(),
+        basket_fence=_quantiles(log_amount(bought.spent / bought.orders), _QUARTERS),
+        basket_known=log_amount(bought.spent / bought.orders).count(),
     )
     gaps = bought.select(gap=bought.gaps.unnest())
     times = gaps.aggregate(gap=_quantiles(gaps.gap, tuple(GAPS.values())), gaps_seen=gaps.gap.count())
@@ -46,7 +46,7 @@ def compute_cut_points(measures: ir.Table) -> ir.Table:
     )
 
 
-def magnitude(units: ir.Value) -> ir.Value:
+def log_amount(units: ir.Value) -> ir.Value:
     """The logarithm, which makes amounts of money roughly symmetric; null for 0 and negative amounts."""
     return (units > 0).ifelse(units, None).cast("float64").log()
 

@@ -9,7 +9,7 @@ import ibis
 import ibis.expr.types as ir
 
 from automation.types.profile import PROFILE_COLUMNS, RISING, Lifecycle
-from automation.warehouse.profiling.cut_points import ENOUGH, FIFTHS, magnitude
+from automation.warehouse.profiling.cut_points import ENOUGH, FIFTHS, log_amount
 from automation.warehouse.profiling.facts import UNITS, micros, seconds
 
 CutPoints = Mapping[str, ir.Value]
@@ -78,13 +78,13 @@ def _rate(done: ir.Value, sent: ir.Value) -> ir.Value:
 
 
 def _outlier(found: ir.Table, cut_points: CutPoints) -> ir.Value:
-    spent = magnitude(found.spent) > cut_points["spent_fence"]
-    basket = magnitude(found.spent / found.orders.nullif(0)) > cut_points["basket_fence"]
+    spent = log_amount(found.spent) > cut_points["spent_fence"]
+    basket = log_amount(found.spent / found.orders.nullif(0)) > cut_points["basket_fence"]
     return spent.fill_null(False) | basket.fill_null(False)
 
 
 def _stage(found: ir.Table, cut_points: CutPoints, lifecycle: Lifecycle) -> ir.Value:
-    at_risk, lapsed, lost = limits(cut_points, lifecycle)
+    at_risk, lapsed, lost = lifecycle_limits(cut_points, lifecycle)
     new_for = at_risk if lifecycle.new_for is None else ibis.literal(_days(lifecycle.new_for))
     return ibis.cases(
         (found.frequency.isnull(), "never_bought"),
@@ -97,7 +97,7 @@ def _stage(found: ir.Table, cut_points: CutPoints, lifecycle: Lifecycle) -> ir.V
     )
 
 
-def limits(cut_points: CutPoints, lifecycle: Lifecycle) -> list[ir.Value]:
+def lifecycle_limits(cut_points: CutPoints, lifecycle: Lifecycle) -> list[ir.Value]:
     """at_risk_after, lapsed_after and lost_after in days: from config.yaml, or computed from the shop's purchases."""
     found: list[ir.Value] = []
     for name in RISING:

@@ -130,9 +130,9 @@ def _most(counted: ir.Table, doing: str) -> ir.Table:
 
 
 def _engagement(facts: ir.Table) -> ir.Table:
-    told = facts.filter(facts.kind != PURCHASE)
-    return told.group_by("customer").aggregate(
-        sent=told.act.nunique(where=told.kind == SENT),
-        opened=told.act.nunique(where=told.kind == OPEN),
-        clicked=told.act.nunique(where=told.kind == CLICK),
+    messages = facts.filter(facts.kind != PURCHASE)
+    return messages.group_by("customer").aggregate(
+        sent=messages.act.nunique(where=messages.kind == SENT),
+        opened=messages.act.nunique(where=messages.kind == OPEN),
+        clicked=messages.act.nunique(where=messages.kind == CLICK),
     )

@@ -100,9 +100,9 @@ def at(as_of: datetime) -> Snapshot:
     return toy_snapshot(as_of, events=shop())
 
 
-def run(*products: str, **protocol: Any) -> dict[str, float]:
+def run(*products: str, **settings: Any) -> dict[str, float]:
     made = Fixed(FixedOptions(products=products))
-    found = backtest(lambda: made, at, AS_OF, seed=1, parts={}, protocol=BacktestSettings(**protocol))
+    found = backtest(lambda: made, at, AS_OF, seed=1, parts={}, settings=BacktestSettings(**settings))
     assert made.seen_until == EARLY, "it was fitted on what came after the cut"
     return found
 
@@ -122,7 +122,7 @@ def test_new_products_only() -> None:
     assert third < second
 
 
-def test_repeats_count_where_the_protocol_says_so() -> None:
+def test_repeats_count_where_the_settings_say_so() -> None:
     # Customer 0 wants p3 again. Everybody is shown p0 first, then p1, p2, p3.
     second, third, fourth = (1 / np.log2(place + 1) for place in (2, 3, 4))
     found = run("p0", "p3", repeats=True)
