@@ -48,7 +48,7 @@ def read_address(text: str) -> Address:
     """
     if plain := _PLAIN.fullmatch(text):
         return Address(plain[1], plain[2])
-    refuse_control(text, "the address")
+    reject_control_characters(text, "the address")
     name = ""
     if "<" in text and (found := _NAMED.fullmatch(text)):
         name, text = _unquoted(found["name"]), found["address"]
@@ -64,7 +64,7 @@ def own_address(text: str) -> Address:
     return read_address(text)
 
 
-def refuse_control(text: str, what: str) -> None:
+def reject_control_characters(text: str, what: str) -> None:
     """Raise `MimeError` for a line break or another control character: it could start a new header."""
     if _CONTROL.search(text):
         raise MimeError(f"a control character in {what}")

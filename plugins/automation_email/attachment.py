@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 from automation.types.message import Attachment
-from automation_email.address import MimeError, refuse_control
+from automation_email.address import MimeError, reject_control_characters
 
 _MEDIA_TYPE = re.compile(r"(?!multipart/|message/)[a-z0-9][a-z0-9!#$&^_.+-]{0,60}/[a-z0-9][a-z0-9!#$&^_.+-]{0,100}")
 _PIECE = re.compile(r"(?:%[0-9A-F]{2}|[^%]){1,19}")  # 57 characters at most, no escape cut
@@ -21,7 +21,7 @@ def part(attachment: Attachment) -> list[str]:
     Composite types (multipart, message) can't be encoded in base64 (RFC 2046) and are refused.
     """
     kind = attachment.media_type.lower()
-    refuse_control(attachment.name, "an attachment's name")
+    reject_control_characters(attachment.name, "an attachment's name")
     if not _MEDIA_TYPE.fullmatch(kind):
         raise MimeError(f"an attachment of the type {kind[:40]!r} can't be sent")
     if not attachment.name or len(attachment.name) > _LONGEST:

@@ -110,12 +110,12 @@ class Connection(asyncio.BufferedProtocol):
 
     def eof_received(self) -> bool:
         """End: the server closed its side."""
-        self.fail("the connection broke", lost=True)
+        self.fail("the connection was lost", lost=True)
         return False
 
     def connection_lost(self, error: Exception | None) -> None:
         """End: the network broke the connection."""
-        self.fail("the connection broke", lost=True)
+        self.fail("the connection was lost", lost=True)
 
     def _late(self) -> None:
         left = len(self._body) + self.transport.get_write_buffer_size()

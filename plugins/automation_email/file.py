@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from automation import contracts
 from automation.contracts import HandOver
 from automation.types.message import Receipt, Rendered, Verdict
-from automation_email.address import MimeError, refuse_control
+from automation_email.address import MimeError, reject_control_characters
 from automation_email.mime import build
 
 
@@ -91,7 +91,7 @@ class FileSmsChannel(FileChannel):
             (message.id, "the id"),
             *((v, k) for k, v in message.headers.items()),
         ):
-            refuse_control(text, what)
+            reject_control_characters(text, what)
         self.options.folder.mkdir(parents=True, exist_ok=True)
         return {"text": message.text}
 

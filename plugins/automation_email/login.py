@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from automation_email.pool import Unreachable
-from automation_email.reply import without_addresses
+from automation_email.reply import redact_addresses
 
 if TYPE_CHECKING:
     import aiosmtplib
@@ -52,7 +52,7 @@ async def log_in(options: SmtpOptions) -> LoggedIn:
         client.close()
         raise
     if not isinstance(client.transport, asyncio.Transport):
-        raise Unreachable("the connection broke")
+        raise Unreachable("the connection was lost")
     return LoggedIn(client.transport, frozenset(name for name in _EXTENSIONS if client.supports_extension(name)))
 
 
@@ -84,4 +84,4 @@ async def _greet(client: aiosmtplib.SMTP) -> None:
 
 
 def _fit(text: str) -> str:
-    return without_addresses(text)[:140]
+    return redact_addresses(text)[:140]

@@ -16,7 +16,7 @@ from functools import lru_cache
 
 from automation.types.message import Rendered
 from automation_email import attachment
-from automation_email.address import Address, MimeError, own_address, read_address, refuse_control
+from automation_email.address import Address, MimeError, own_address, read_address, reject_control_characters
 from automation_email.dkim import Signer, signatures
 
 _NOT_PLAIN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -100,7 +100,7 @@ def _headers(message: Rendered) -> Iterator[str]:
 
 
 def _header(name: str, value: str) -> str:
-    refuse_control(value, f"the header {name}")
+    reject_control_characters(value, f"the header {name}")
     if value.isascii() and "=?" not in value and "  " not in value and value == value.strip(" "):
         return _folded(name, value)
     return f"{name}: {encoded_words(value, len(name) + 2)}"
@@ -143,7 +143,7 @@ def _own_mailbox(text: str) -> tuple[Address, str]:
 def _mailbox(address: Address) -> str:
     if not address.name:
         return str(address)
-    refuse_control(address.name, "a name")
+    reject_control_characters(address.name, "a name")
     if not address.name.isascii() or "=?" in address.name or len(address.name) > 60:
         return f"{encoded_words(address.name, 12)}\r\n <{address}>"
     escaped = address.name.replace("\\", "\\\\").replace('"', '\\"')

@@ -45,7 +45,7 @@ class Reply(NamedTuple):
     @property
     def detail(self) -> str:
         """Short, printable, and without addresses that the server may have repeated."""
-        return f"{self.code} {without_addresses(self.text)}"[:160].rstrip()
+        return f"{self.code} {redact_addresses(self.text)}"[:160].rstrip()
 
     def accepted(self, message: Rendered) -> Receipt:
         """The receipt of a 2xx to the final dot, with the server's queue id where it has Postfix's form."""
@@ -104,7 +104,7 @@ class ReplyReader:
         return replies
 
 
-def without_addresses(text: str) -> str:
+def redact_addresses(text: str) -> str:
     """The text with addresses replaced and unprintable characters as spaces."""
     if "@" in text:
         text = _ADDRESS.sub("<address>", text)

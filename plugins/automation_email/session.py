@@ -57,7 +57,7 @@ class Session(Connection):
         following = self._next()
         if self.over or (handing and not self._hand_over(handing)):
             if following:
-                self._queue.requeue(following, "the connection broke")
+                self._queue.requeue(following, "the connection was lost")
             return
         if handing:
             self.expected.append("DOT")
@@ -73,7 +73,7 @@ class Session(Connection):
 
     def _next(self) -> Delivery | None:
         if self.transport.is_closing() and not self._writing:
-            self.fail("the connection broke", lost=True)
+            self.fail("the connection was lost", lost=True)
         return None if self.over or self._quitting else self._queue.next(self)
 
     def _opening(self, mail: bytes, rcpt: bytes) -> bytes:
@@ -110,7 +110,7 @@ class Session(Connection):
     def _hand_over(self, delivery: Delivery) -> bool:
         """Record that the message may arrive from now on; False where it must not be sent any more."""
         if self.transport.is_closing():
-            self.fail("the connection broke", lost=True)
+            self.fail("the connection was lost", lost=True)
         elif delivery.slice.withdrawn:
             self._writing = None
             self.fail("the message was withdrawn")
