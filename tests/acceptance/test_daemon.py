@@ -102,7 +102,7 @@ def test_a_missed_due_time_runs_once_and_a_second_daemon_is_refused(tmp_path: Pa
 
 
 def test_sigterm_while_sending_loses_and_doubles_nothing(tmp_path: Path) -> None:
-    root = launched_project(tmp_path, customers=600, launched_at=an_hour_ago(), slow=0.02)
+    root = launched_project(tmp_path, customers=600, launched_at=an_hour_ago(), slow=0.04)
     with running(root) as daemon:
         wait_for(lambda: states(root)["sent"] >= 100, daemon)
         end(daemon)
@@ -174,7 +174,7 @@ def test_kill_9_while_planning_leaves_everybody_accounted_for(tmp_path: Path) ->
 
 @pytest.mark.slow
 def test_stop_all_takes_effect_before_the_next_message(tmp_path: Path) -> None:
-    root = launched_project(tmp_path, customers=4_000, launched_at=an_hour_ago(), slow=0.02)
+    root = launched_project(tmp_path, customers=4_000, launched_at=an_hour_ago(), slow=0.1)
     with running(root) as daemon:
         wait_for(lambda: states(root)["sent"] >= 50, daemon)
         assert automation(root, "stop", "--all").returncode == 0
