@@ -435,9 +435,9 @@ def test_a_plugin_observes_what_was_recorded(tmp_path: Path) -> None:
          ".parquet, .tsv, each also with .gz"),
         ("p", "", "p: no source reads files that end in 'nothing'; there are: .csv, .jsonl, .ndjson, .parquet, .tsv, "
          "each also with .gz"),
-        ("p.csv", "id,mail,country\nc1,a@x.example,DE\nc2\n", "p.csv: row 2: 1 fields where the header has 3"),
+        ("p.csv", "id,mail,country\nc1,a@x.example,DE\nc2\n", "p.csv: row 2: 1 fields, but the header has 3"),
         ("p.jsonl", '{"id": 1, "mail": 2, "country": 3}\n{"id"\n',
-         "p.jsonl: row 2: not JSON: Expecting ':' delimiter: line 1 column 6 (char 5)"),
+         "p.jsonl: row 2: not valid JSON: Expecting ':' delimiter: line 1 column 6 (char 5)"),
     ],
 )  # fmt: skip
 def test_a_broken_file_changes_nothing_even_after_a_good_one(
