@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
+    from ibis.backends.duckdb import Backend
 
 TABLES = frozenset({"customers", "products", "events", "profiles", "decisions", "segments"})
 """The tables of a `Snapshot`, by name."""
@@ -17,8 +18,9 @@ TABLES = frozenset({"customers", "products", "events", "profiles", "decisions", 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The warehouse strictly before `as_of`, as lazy Ibis tables on one connection.
+    """The warehouse strictly before `as_of`, as lazy Ibis tables.
 
+    connection: the local DuckDB, which has every table but those of a shop's own warehouse.
     customers, products, events: the columns of `automation.types.schema`, further ones beside them.
     profiles: the columns of `automation.types.profile.PROFILE_COLUMNS` as of `as_of`; one row per customer. A customer
     who never bought has nulls for all purchase figures, and the lifecycle never_bought. `measure_profiles` makes the
@@ -34,6 +36,7 @@ class Snapshot:
     as_of: datetime
     version: str
     replayable: bool
+    connection: Backend
     customers: ir.Table
     products: ir.Table
     events: ir.Table

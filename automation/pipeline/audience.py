@@ -13,7 +13,7 @@ from automation.contracts import Snapshot
 from automation.ids import stable_hash
 from automation.plugin_manager import Registry
 from automation.rules.compiler import evaluate, select_audience
-from automation.rules.engines import local_customers, local_engine
+from automation.rules.engines import local_customers
 from automation.types.condition import Audience, Condition, leaves
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def freeze(
     The order is a hash of run and customer, so that a limited budget isn't spent on low ids. but: customers for tests,
     who are in no audience.
     """
-    connection = local_engine(data)
+    connection = data.connection
     everybody = select_audience(wanted, data, registry, salt=salt)
     meant = everybody.filter(everybody.customer_id.notin(but)) if but else everybody
     wanted_rows = _with_conditions(meant, when, data, registry)

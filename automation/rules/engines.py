@@ -16,28 +16,17 @@ from automation.rules.leaf_set import Identity, LeafSet, mark_leaves
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
-    from ibis.backends.duckdb import Backend
-
-
-def local_engine(data: Snapshot) -> Backend:
-    """The local DuckDB: the engine of any local table; of the profiles only if all others are the shop's."""
-    for table in (data.customers, data.products, data.events):
-        engine: Backend = table.get_backend()
-        if engine.name == "duckdb":
-            return engine
-    local: Backend = data.profiles.get_backend()
-    return local
 
 
 def remote_tables(data: Snapshot) -> frozenset[str]:
     """The tables that are on the shop's engine."""
     tables = {"customers": data.customers, "products": data.products, "events": data.events}
-    return frozenset(name for name, table in tables.items() if table.get_backend().name != "duckdb")
+    return frozenset(name for name, table in tables.items() if table.get_backend() is not data.connection)
 
 
 def local_customers(data: Snapshot) -> ir.Table:
     """The customers with their traits, in the local DuckDB."""
-    return fetch(data.customers, local_engine(data)) if "customers" in remote_tables(data) else data.customers
+    return fetch(data.customers, data.connection) if "customers" in remote_tables(data) else data.customers
 
 
 def mark_across_engines(
@@ -49,7 +38,7 @@ def mark_across_engines(
     people, found = mark_leaves(customers, there, data, {key: truth for key, truth in required.items() if key in there})
     names = {key: f"there_{n}" for n, key in enumerate(there)}
     asked = people.select("customer_id", **{names[key]: value for key, value in found.items()})
-    answered = fetch(asked, local_engine(data)) if "customers" in elsewhere else asked
+    answered = fetch(asked, data.connection) if "customers" in elsewhere else asked
     rest = {key: one for key, one in sets.items() if key not in there}
     here = _fetched(data, elsewhere & frozenset().union(*(one.reads for one in rest.values())))
     needed = {key: truth for key, truth in required.items() if key in rest}
@@ -59,5 +48,5 @@ def mark_across_engines(
 
 def _fetched(data: Snapshot, names: frozenset[str]) -> Snapshot:
     """The snapshot with copies of these tables in the local DuckDB."""
-    tables: dict[str, Any] = {name: fetch(getattr(data, name), local_engine(data)) for name in sorted(names)}
+    tables: dict[str, Any] = {name: fetch(getattr(data, name), data.connection) for name in sorted(names)}
     return replace(data, **tables)

@@ -143,6 +143,7 @@ def _example_snapshot(
         as_of=noon,
         version="example",
         replayable=True,
+        connection=connection,
         segments={},
         timezone=timezone,
         measure_profiles=lambda: profiles,

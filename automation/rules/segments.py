@@ -15,7 +15,6 @@ from automation.contracts.answers import check_members
 from automation.errors import ConfigurationError, ContractError
 from automation.plugin_manager import Registry
 from automation.rules.compiler import select_members
-from automation.rules.engines import local_engine
 from automation.types.condition import Condition, referred_segments
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ def _select_members(condition: Condition, data: Snapshot, registry: Registry) ->
 
 def _keep(name: str, frames: Iterator[pl.DataFrame], data: Snapshot) -> ir.Table:
     """Write the frames as they arrive, on a separate cursor: the model may still be reading from the snapshot."""
-    backend = local_engine(data)
+    backend = data.connection
     table = ibis.util.gen_name("segment")
     cursor = backend.con.cursor()
     try:

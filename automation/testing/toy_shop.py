@@ -171,6 +171,7 @@ def toy_snapshot(
         as_of=as_of,
         version="toy",
         replayable=True,
+        connection=connection,
         segments={},
         measure_profiles=lambda: compute_profiles(made["customers"], made["products"], made["events"], as_of),
         **made,

@@ -95,6 +95,7 @@ class Warehouse:
             as_of=as_of,
             version=_version_text(versions),
             replayable=True,
+            connection=self.connection,
             customers=customers,
             products=products,
             events=events,

@@ -107,7 +107,7 @@ class Engine:
             self.fill(name, rows[name])
             tables[name] = shop_table(self.shop, name, place)
         profiles = self.here.create_table(ibis.util.gen_name("profiles"), data.profiles.to_pyarrow(), temp=True)
-        return replace(data, measure_profiles=lambda: profiles, **tables)
+        return replace(data, connection=self.here, measure_profiles=lambda: profiles, **tables)
 
     def fill(self, name: TableName, rows: Sequence[Mapping[str, Any]]) -> None:
         raise NotImplementedError

@@ -91,6 +91,7 @@ def snapshot_of(shop: Shop) -> Snapshot:
         as_of=shop.as_of,
         version="small",
         replayable=True,
+        connection=ibis.get_backend(),
         customers=table(shop.customers, CUSTOMERS),
         products=table(shop.products, PRODUCTS),
         events=table(shop.events, EVENTS),
