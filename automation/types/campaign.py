@@ -25,7 +25,7 @@ from automation.types.trigger import Trigger
 
 
 class Expectation(FileModel):
-    """A test that a marketer writes: for this made-up customer, on this day, the campaign comes to this outcome."""
+    """A test in a campaign: the expected outcome for an example customer on a day."""
 
     customer: Mapping[str, str | int | float | bool | None]
     today: date
