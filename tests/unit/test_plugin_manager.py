@@ -1,96 +1,19 @@
-"""Plugins of all three origins, and every way in which one can be refused, word for word."""
+"""Plugins of all three origins are found, named and replaced; what each registers is known."""
 
 from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
-from types import ModuleType
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
+from support.plugin_shelf import RULE, Shelf
 
 from automation import hookspecs
-from automation.errors import PluginError
-from automation.plugin_manager import GROUP, KINDS, OBSERVERS, Registry, load_plugins
-
-RULE = """
-    from automation.contracts import Options
-    from automation.hookspecs import hookimpl
-
-
-    class Tall:
-        Options = Options
-        key = "{key}"
-
-        def __init__(self, options):
-            self.options = options
-
-        def matching(self, data):
-            return data.customers.select("customer_id")
-
-
-    @hookimpl
-    def register_rules(register):
-        register("{key}", Tall)
-"""
-
-
-@dataclass
-class Shelf:
-    """Where a test puts plugins: a site folder as pip fills it, and a project's own folder."""
-
-    site: Path
-    folder: Path
-    monkeypatch: pytest.MonkeyPatch
-
-    def install(
-        self, name: str, source: str, *, version: str = "1.0", module: str = "", distribution: str = ""
-    ) -> Path:
-        """A distribution as pip leaves it on disk: the module, its metadata and its entry point."""
-        module, distribution = module or f"{name}_plugin", distribution or f"shop-{name}"
-        path = self.site / f"{module}.py"
-        path.write_text(dedent(source))
-        info = self.site / f"{distribution.replace('-', '_')}-{version}.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
-        (info / "entry_points.txt").write_text(f"[{GROUP}]\n{name} = {module}\n")
-        self.monkeypatch.syspath_prepend(str(self.site))
-        return path
-
-    def drop(self, name: str, source: str) -> Path:
-        """A file in the project's `plugins/` folder."""
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(dedent(source))
-        return path
-
-    def load(self, *, core: tuple[ModuleType, ...] = (), disabled: tuple[str, ...] = ()) -> Registry:
-        return load_plugins(self.folder, core=core, disabled=disabled)
-
-    def refusal(self) -> str:
-        """What loading says; the test's own folders are taken out of it."""
-        with pytest.raises(PluginError) as caught:
-            self.load()
-        assert caught.value.exit_code == 2
-        return str(caught.value).replace(str(self.folder), "plugins").replace(str(self.site), "site")
-
-
-@pytest.fixture
-def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shelf]:
-    (tmp_path / "site").mkdir()
-    (tmp_path / "plugins").mkdir()
-    monkeypatch.delenv("AUTOMATION_PLUGINS", raising=False)
-    before = set(sys.modules)
-    yield Shelf(tmp_path / "site", tmp_path / "plugins", monkeypatch)
-    for name in set(sys.modules) - before:
-        file = getattr(sys.modules[name], "__file__", None) or ""
-        if file.startswith(str(tmp_path)):
-            del sys.modules[name]
+from automation.plugin_manager import KINDS, OBSERVERS, load_plugins
 
 
 def test_an_installed_plugin_is_found_by_its_entry_point(shelf: Shelf) -> None:
@@ -208,198 +131,11 @@ def test_hidden_and_private_files_are_no_plugins(shelf: Shelf) -> None:
     assert set(shelf.load().plugins) == set(load_plugins(None).plugins)
 
 
-def test_two_installed_plugins_of_one_name(shelf: Shelf) -> None:
-    shelf.install("tall", RULE.format(key="taller_than"), distribution="shop-tall")
-    shelf.install("tall", RULE.format(key="tallest"), distribution="other-tall", module="other_tall", version="3.1")
-    assert shelf.refusal() == (
-        "two installed plugins are called 'tall'; uninstall one of them: other-tall 3.1, shop-tall 1.0"
-    )
-
-
-def test_a_plugin_that_cannot_be_imported(shelf: Shelf) -> None:
-    shelf.drop("weather.py", "import a_library_that_is_not_here\n")
-    assert shelf.refusal() == (
-        "plugin 'weather' (plugins/weather.py) can't be loaded: ModuleNotFoundError: No module named "
-        "'a_library_that_is_not_here'; fix it, or disable it in config.yaml: plugins: {disable: [weather]}"
-    )
-
-
-def test_an_installed_plugin_that_cannot_be_imported(shelf: Shelf) -> None:
-    shelf.install("weather", "1 / 0\n", version="0.3")
-    assert shelf.refusal() == (
-        "plugin 'weather' (shop-weather 0.3) can't be loaded: ZeroDivisionError: division by zero; "
-        "fix it, or disable it in config.yaml: plugins: {disable: [weather]}"
-    )
-
-
-def test_a_plugin_that_ends_the_process_is_refused_like_any_other(shelf: Shelf) -> None:
-    shelf.drop("weather.py", "raise SystemExit('bye')\n")
-    assert shelf.refusal() == (
-        "plugin 'weather' (plugins/weather.py) can't be loaded: SystemExit: bye; "
-        "fix it, or disable it in config.yaml: plugins: {disable: [weather]}"
-    )
-
-
-def test_a_plugin_with_a_mistake_in_its_grammar(shelf: Shelf) -> None:
-    shelf.drop("weather.py", "def weather(:\n")
-    assert shelf.refusal() == (
-        "plugin 'weather' (plugins/weather.py) can't be loaded: SyntaxError: invalid syntax (weather.py, line 1); "
-        "fix it, or disable it in config.yaml: plugins: {disable: [weather]}"
-    )
-
-
-@pytest.mark.parametrize("how", ["config", "environment"])
-def test_a_broken_plugin_that_is_switched_off_is_not_even_imported(
-    shelf: Shelf, how: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shelf.drop("weather.py", "raise RuntimeError('imported')\n")
-    shelf.drop("tall.py", RULE.format(key="taller_than"))
-    if how == "environment":
-        monkeypatch.setenv("AUTOMATION_PLUGINS", "tall, sources")
-        assert set(shelf.load().plugins) == {"tall", "sources"}
-    else:
-        assert "weather" not in shelf.load(disabled=("weather",)).plugins
-
-
-def test_the_environment_can_switch_every_plugin_off_but_never_the_core(
-    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from automation.rules import core
-
-    monkeypatch.setenv("AUTOMATION_PLUGINS", "")
-    assert set(shelf.load(core=(core,), disabled=("core",)).plugins) == {"core"}
-
-
-def test_a_hook_that_does_not_exist(shelf: Shelf) -> None:
-    shelf.drop(
-        "weather.py",
-        """
-        from automation.hookspecs import hookimpl
-
-        @hookimpl
-        def register_recomenders(register):
-            pass
-        """,
-    )
-    assert shelf.refusal() == (
-        "plugin 'weather' (plugins/weather.py) can't be loaded: unknown hook 'register_recomenders'; "
-        "fix it, or disable it in config.yaml: plugins: {disable: [weather]}"
-    )
-
-
-def test_an_observer_that_asks_for_a_value_that_does_not_exist(shelf: Shelf) -> None:
-    shelf.drop(
-        "weather.py",
-        """
-        from automation.hookspecs import hookimpl
-
-        @hookimpl
-        def run_started(campaign, weather):
-            pass
-        """,
-    )
-    refusal = shelf.refusal()
-    assert refusal.startswith("plugin 'weather' (plugins/weather.py) can't be loaded: PluginValidationError: ")
-    assert "hookimpl definition: run_started(campaign, weather)" in refusal
-    assert "{'weather'}" in refusal
-    assert refusal.endswith("; fix it, or disable it in config.yaml: plugins: {disable: [weather]}")
-
-
-SHAPES = {
-    "recommenders": ("recommender", "fit, load, recommend, save"),
-    "segmenters": ("segmenter", "assign, fit, load, save"),
-    "offer_policies": ("offer policy", "choose, fit, load, plan, save"),
-    "suppressions": ("suppression", "codes, refuse"),
-    "channels": ("channel", "close, deliver, kind"),
-    "sources": ("source", "read, suffixes"),
-    "rules": ("rule", "key, matching"),
-}
-
-
-@pytest.mark.parametrize("kind", SHAPES)
-def test_a_class_that_lacks_what_its_contract_asks_for(shelf: Shelf, kind: str) -> None:
-    shelf.drop(
-        "weather.py",
-        f"""
-        from automation.contracts import Options
-        from automation.hookspecs import hookimpl
-
-        class Rain:
-            Options = Options
-
-        @hookimpl
-        def register_{kind}(register):
-            register("rain", Rain)
-        """,
-    )
-    word, lacks = SHAPES[kind]
-    assert shelf.refusal() == f"plugin 'weather': {word} 'rain': the class lacks {lacks} (plugins/weather.py)"
-
-
-def test_every_kind_has_a_test_of_its_shape() -> None:
-    assert set(SHAPES) == set(KINDS) - {"template_filters"}
-
-
-@pytest.mark.parametrize(
-    ("kind", "component", "problem"),
-    [
-        ("rules", "lambda options: None", "rule 'rain': expected a class"),
-        (
-            "rules",
-            "type('Rain', (), {})",
-            "rule 'rain': the class needs `Options`, a pydantic model (contracts.Options is one)",
-        ),
-        (
-            "rules",
-            "type('Rain', (), {'Options': BaseModel})",
-            "rule 'rain': its Options must be frozen and extra=\"forbid\" (inherit contracts.Options)",
-        ),
-        ("template_filters", "'upper'", "template filter 'rain': a template filter must be callable"),
-    ],
-)
-def test_something_that_is_no_component(shelf: Shelf, kind: str, component: str, problem: str) -> None:
-    shelf.drop(
-        "weather.py",
-        f"""
-        from automation.hookspecs import hookimpl
-        from pydantic import BaseModel
-
-        @hookimpl
-        def register_{kind}(register):
-            register("rain", {component})
-        """,
-    )
-    assert shelf.refusal() == f"plugin 'weather': {problem} (plugins/weather.py)"
-
-
-def test_two_plugins_that_register_one_name(shelf: Shelf) -> None:
-    shelf.drop("short.py", RULE.format(key="height"))
-    shelf.drop("tall.py", RULE.format(key="height"))
-    assert shelf.refusal() == (
-        "plugin 'tall' registers the rule 'height', but plugin 'short' already did; "
-        "disable one of them in config.yaml: plugins: {disable: [tall]}"
-    )
-
-
 def test_one_name_may_stand_for_two_kinds(shelf: Shelf) -> None:
     shelf.drop("tall.py", RULE.format(key="churn"))
     registry = shelf.load()
     assert registry.owner("rules", "churn").name == "tall"
     assert registry.owner("segmenters", "churn").name == "churn"
-
-
-def test_a_registration_that_fails_names_its_plugin(shelf: Shelf) -> None:
-    shelf.drop(
-        "weather.py",
-        """
-        from automation.hookspecs import hookimpl
-
-        @hookimpl
-        def register_rules(register):
-            register()
-        """,
-    )
-    assert shelf.refusal().startswith("plugin 'weather' (plugins/weather.py) can't be loaded: TypeError: ")
 
 
 def test_a_function_without_the_marker_is_no_hook(shelf: Shelf) -> None:
@@ -464,3 +200,25 @@ def test_find_knows_only_what_was_registered(shelf: Shelf) -> None:
     registry: Any = shelf.load()
     with pytest.raises(KeyError):
         registry.find("rules", "taller_than")
+
+
+@pytest.mark.parametrize("how", ["config", "environment"])
+def test_a_broken_plugin_that_is_switched_off_is_not_even_imported(
+    shelf: Shelf, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf.drop("weather.py", "raise RuntimeError('imported')\n")
+    shelf.drop("tall.py", RULE.format(key="taller_than"))
+    if how == "environment":
+        monkeypatch.setenv("AUTOMATION_PLUGINS", "tall, sources")
+        assert set(shelf.load().plugins) == {"tall", "sources"}
+    else:
+        assert "weather" not in shelf.load(disabled=("weather",)).plugins
+
+
+def test_the_environment_can_switch_every_plugin_off_but_never_the_core(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from automation.rules import core
+
+    monkeypatch.setenv("AUTOMATION_PLUGINS", "")
+    assert set(shelf.load(core=(core,), disabled=("core",)).plugins) == {"core"}
