@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import calendar
 import math
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 _EARLIEST, _LATEST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 _OLDEST_RULES = 1970
 _STEP = timedelta(days=7)  # no zone ever changed its clocks twice within a week
+_SECOND = timedelta(seconds=1)
 _DAY = 86_400
 _BUCKET = 90 * _DAY
 _MOST_BUCKETS = 100_000  # more than twice the number of buckets from the year 1 to 9999
@@ -149,29 +152,36 @@ def _epoch_us() -> Any:
 def local_offsets(first: int, last: int) -> pl.DataFrame:
     """`zone`, `since`, `until` (UTC, half-open), `utc_offset` in seconds, exact from the year `first` to `last`.
 
-    Other years get the nearest known offset. Takes 0.5 s for all zones from 1970 on.
+    Other years get the nearest known offset. Takes 3 s for all zones from 1970 on.
     """
     import polars as pl
 
     start, end = datetime(max(first, 2), 1, 1, tzinfo=UTC), datetime(min(last, 9997) + 1, 1, 2, tzinfo=UTC)
-    rows = [(zone, *period) for zone in sorted(available_timezones()) for period in _periods(zone, start, end)]
+    steps = [start + n * _STEP for n in range((end - start) // _STEP + 2)]
+    changes: dict[int, datetime] = {}
+    rows = [(zone, *period) for zone in sorted(available_timezones()) for period in _periods(zone, steps, changes)]
     instant = pl.Datetime("us", "UTC")
     schema: dict[str, pl.DataType] = {"zone": pl.String(), "since": instant, "until": instant, "utc_offset": pl.Int64()}
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def _periods(zone: str, start: datetime, end: datetime) -> list[tuple[datetime, datetime, int]]:
+def _periods(zone: str, steps: Sequence[datetime], known: dict[int, datetime]) -> list[tuple[datetime, datetime, int]]:
+    """`known`: by step, the instant at which another zone changed its clocks; most zones change together."""
     clock = ZoneInfo(zone)
-    changes, offset = [(_EARLIEST, _offset(clock, start))], _offset(clock, start)
-    at = start
-    while at < end:
-        then = at + _STEP
-        if (found := _offset(clock, then)) != offset:
-            changes.append((_change(clock, at, then), found))
-            offset = found
-        at = then
-    untils = [since for since, _ in changes[1:]] + [_LATEST]
-    return [(since, until, offset) for (since, offset), until in zip(changes, untils, strict=True)]
+    offsets = [at.astimezone(clock).utcoffset() for at in steps]
+    sinces, values = [_EARLIEST], [_offset(clock, steps[0])]
+    for n, (before, after) in enumerate(pairwise(offsets)):
+        if before != after:
+            at = known.get(n)
+            if (
+                at is None
+                or at.astimezone(clock).utcoffset() != after
+                or (at - _SECOND).astimezone(clock).utcoffset() != before
+            ):
+                at = known[n] = _change(clock, steps[n], steps[n + 1])
+            sinces.append(at)
+            values.append(_offset(clock, at))
+    return list(zip(sinces, [*sinces[1:], _LATEST], values, strict=True))
 
 
 def _offset(clock: ZoneInfo, at: datetime) -> int:
