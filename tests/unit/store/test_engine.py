@@ -43,10 +43,11 @@ def test_opening_twice_keeps_the_secret(tmp_path: Path) -> None:
 
 
 def test_a_store_of_a_newer_release_is_refused(tmp_path: Path) -> None:
-    open_store(tmp_path / "store.db").close()
-    with sqlite.connect(tmp_path / "store.db") as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
-    connection.close()
+    store = open_store(tmp_path / "store.db")
+    version = sa.table("alembic_version", sa.column("version_num"))
+    with store.transaction() as connection:
+        connection.execute(sa.update(version).values(version_num="9999"))
+    store.close()
     with pytest.raises(StoreError, match=r"written by a newer release \(schema 9999\); upgrade this installation"):
         open_store(tmp_path / "store.db")
 
