@@ -83,6 +83,7 @@ def finished(root: Path) -> Callable[[], bool]:
     return lambda: bool(rows(root, "SELECT 1 FROM run WHERE state = 'done'"))
 
 
+@pytest.mark.slow
 def test_a_missed_due_time_runs_once_and_a_second_daemon_is_refused(tmp_path: Path) -> None:
     root = launched_project(tmp_path, customers=300, launched_at=an_hour_ago())
     with running(root) as daemon:
@@ -101,6 +102,7 @@ def test_a_missed_due_time_runs_once_and_a_second_daemon_is_refused(tmp_path: Pa
     assert read_heartbeat(root)["doing"] == "stopped"
 
 
+@pytest.mark.slow
 def test_sigterm_while_sending_loses_and_doubles_nothing(tmp_path: Path) -> None:
     root = launched_project(tmp_path, customers=600, launched_at=an_hour_ago(), slow=0.04)
     with running(root) as daemon:
@@ -154,6 +156,7 @@ def test_kill_9_while_sending_leaves_everybody_accounted_for(tmp_path: Path) -> 
     assert after.sent <= len(arrived) <= 600
 
 
+@pytest.mark.slow
 def test_kill_9_while_planning_leaves_everybody_accounted_for(tmp_path: Path) -> None:
     root = launched_project(tmp_path, customers=12_000, launched_at=an_hour_ago(), slow=0.5)
     with running(root) as daemon:

@@ -184,6 +184,7 @@ def test_acknowledged_events_survive_kill_9(tmp_path: Path, monkeypatch: pytest.
     store.close()
 
 
+@pytest.mark.slow
 def test_the_web_log_holds_no_address_and_no_token(site: tuple[str, Path]) -> None:
     address, root = site
     message = message_ids(root)[0]

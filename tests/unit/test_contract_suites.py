@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -43,19 +44,18 @@ def test_every_kind_that_is_shipped_has_a_suite() -> None:
 @pytest.mark.parametrize(("kind", "name", "component"), list(shipped()))
 def test_the_component_is_held_to_its_contract(kind: str, name: str, component: str) -> None:
     """Some test calls the suite of its kind and names the class, directly or as a parameter."""
-    assert any(calls(path, SUITES[kind]) and mentions(path, component) for path in TESTS.rglob("test_*.py")), (
+    files = [names_in(path) for path in TESTS.rglob("test_*.py")]
+    assert any(SUITES[kind] in called and component in named for called, named in files), (
         f"no test calls {SUITES[kind]} for {component}"
     )
 
 
-def calls(path: Path, function: str) -> bool:
-    names = (node.func for node in ast.walk(_tree(path)) if isinstance(node, ast.Call))
-    return any(isinstance(name, ast.Name) and name.id == function for name in names)
-
-
-def mentions(path: Path, name: str) -> bool:
-    return any(isinstance(node, ast.Name) and node.id == name for node in ast.walk(_tree(path)))
-
-
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text())
+@cache
+def names_in(path: Path) -> tuple[frozenset[str], frozenset[str]]:
+    """The names that a file calls, and all names in it."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    called = (node.func for node in nodes if isinstance(node, ast.Call))
+    return (
+        frozenset(name.id for name in called if isinstance(name, ast.Name)),
+        frozenset(node.id for node in nodes if isinstance(node, ast.Name)),
+    )

@@ -17,7 +17,7 @@ from automation_churn.options import ChurnOptions
 from automation_churn.segmenter import Churn
 
 MODELS = ("logistic", "decision_tree", "random_forest", "gradient_boosting")
-LONG = ("random_forest", "gradient_boosting")
+LONG = ("decision_tree", "random_forest", "gradient_boosting")
 
 
 @pytest.mark.parametrize(

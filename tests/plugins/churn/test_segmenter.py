@@ -44,7 +44,13 @@ def test_is_registered_by_its_plugin() -> None:
     assert registry.owner("segmenters", "churn").name == "churn"
 
 
-@pytest.mark.parametrize("model", ["logistic", "decision_tree", "random_forest", "gradient_boosting"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        "logistic",
+        *(pytest.param(m, marks=pytest.mark.slow) for m in ("decision_tree", "random_forest", "gradient_boosting")),
+    ],
+)
 def test_learns_what_recency_alone_cannot_tell(shop: Snapshot, model: str) -> None:
     _, metrics = fitted(shop, model=model, horizon="30d")
     assert metrics["quality"] > metrics["baseline"] + 0.015

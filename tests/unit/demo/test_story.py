@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from automation.demo.starter import PARTS, copy_starter, starter_folder
+from automation.demo.starter import PARTS
 from automation.demo.story import CAMPAIGNS, DemoSummary, run_demo
-from automation.errors import AutomationError
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,6 @@ def test_every_member_of_every_audience_is_accounted_for(told: tuple[DemoSummary
     assert summary.campaigns[1].responses["clicked"] > 0
 
 
-@pytest.mark.slow
 def test_the_same_seed_tells_the_same_story(tmp_path: Path) -> None:
     first, second = (run_demo(tmp_path / name, customers=400, days=2).campaigns for name in ("first", "second"))
     assert first == second
@@ -88,17 +88,3 @@ def test_the_folder_is_a_project_with_the_shops_files(told: tuple[DemoSummary, l
     assert {"mapping.yaml", "customers.csv", "products.csv", "events.csv", "events-2026-09-10.csv"} <= {
         path.name for path in (folder / "data").iterdir()
     }
-
-
-def test_the_starter_is_copied_whole_and_never_over_something(tmp_path: Path) -> None:
-    copy_starter(tmp_path / "shop")
-    copied = {path.relative_to(tmp_path / "shop") for path in (tmp_path / "shop").rglob("*") if path.is_file()}
-    source = {
-        path.relative_to(starter_folder())
-        for part in PARTS
-        for path in [starter_folder() / part, *(starter_folder() / part).rglob("*")]
-        if path.is_file()
-    }
-    assert copied == source
-    with pytest.raises(AutomationError, match=r"already has config\.yaml; choose an empty folder"):
-        copy_starter(tmp_path / "shop")
