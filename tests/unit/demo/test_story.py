@@ -10,8 +10,6 @@ import pytest
 from automation.demo.starter import PARTS
 from automation.demo.story import CAMPAIGNS, DemoSummary, run_demo
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[DemoSummary, list[str]]:
@@ -32,6 +30,7 @@ def test_every_member_of_every_audience_is_accounted_for(told: tuple[DemoSummary
     assert summary.campaigns[1].responses["clicked"] > 0
 
 
+@pytest.mark.slow
 def test_the_same_seed_tells_the_same_story(tmp_path: Path) -> None:
     first, second = (run_demo(tmp_path / name, customers=400, days=2).campaigns for name in ("first", "second"))
     assert first == second
