@@ -194,7 +194,7 @@ def test_postgresql_has_every_operator(on_postgres: Engine) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=28, deadline=None, derandomize=True, suppress_health_check=SLOW, phases=PHASES)
+@settings(max_examples=18, deadline=None, derandomize=True, suppress_health_check=SLOW, phases=PHASES)
 @given(shop=shops(), written=st.lists(leaves(), min_size=2, max_size=4), nested=conditions(2))
 def test_postgresql_agrees_with_the_oracle(on_postgres: Engine, shop: Shop, written: list[Any], nested: Any) -> None:
     agree(on_postgres, shop, [*written, nested])

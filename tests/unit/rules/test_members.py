@@ -30,7 +30,7 @@ def connection() -> Iterator[Backend]:
 
 
 @pytest.mark.slow
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(shop=shops(), first=conditions(1), second=conditions(2))
 def test_members_and_their_leaves_are_the_oracles(connection: Backend, shop: Shop, first: Any, second: Any) -> None:
     registry = core_registry()

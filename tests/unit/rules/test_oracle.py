@@ -1,6 +1,6 @@
 """The compiled audience is the oracle's, for shops and rules that nobody thought of.
 
-2,000 shops with rules, or 50,000 with `HYPOTHESIS_PROFILE=nightly` in the environment.
+1,200 shops with rules, or 50,000 with `HYPOTHESIS_PROFILE=nightly` in the environment.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 MANY_OBJECTS = 2_000_000
 PATIENT = [HealthCheck.too_slow, HealthCheck.data_too_large]
-settings.register_profile("ordinary", max_examples=2_000, deadline=None, suppress_health_check=PATIENT)
+settings.register_profile("ordinary", max_examples=1_200, deadline=None, suppress_health_check=PATIENT)
 settings.register_profile("nightly", max_examples=50_000, deadline=None, suppress_health_check=PATIENT)
 
 

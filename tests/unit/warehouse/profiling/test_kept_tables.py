@@ -54,7 +54,7 @@ def test_only_the_touched_are_measured_again(warehouse: Warehouse) -> None:
 def test_who_was_touched_stays_beside_the_whole_until_they_are_many(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("automation.warehouse.profiling.refreshing._FEW", 2)
+    monkeypatch.setattr("automation.warehouse.profiling.refreshing._MERGE_RATIO", 2)
     written: list[str] = []
     write = kept_tables.write_table
 

@@ -130,7 +130,7 @@ def test_kept_up_day_by_day_they_are_what_they_would_be_made_anew(brought: list[
     known: dict[str, dict[str, Any]] = {}
     people: dict[str, str | None] = {}
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("automation.warehouse.profiling.refreshing._FEW", few)
+        patch.setattr("automation.warehouse.profiling.refreshing._MERGE_RATIO", few)
         warehouse = open_warehouse(Path(folder), threads=1)
         for history, moved, products in brought:
             describe(warehouse, moved, products)
