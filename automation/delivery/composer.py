@@ -31,7 +31,7 @@ class Composer:
     batches: dict[tuple[int, int], BatchContent] = field(default_factory=dict)
 
     def show_launch(self, project: Project, launch_id: int, pinned: LaunchedText) -> None:
-        """What was launched; where it no longer fits, that is what its messages are told."""
+        """Take what was launched. If it no longer fits the project, its messages fail with that reason."""
         try:
             campaign = parse_launched(project, pinned.campaign, pinned.text)
         except ConfigurationError as error:
@@ -42,7 +42,7 @@ class Composer:
     def show_batch(
         self, run_id: int, batch_no: int, launch_id: int, stored: Mapping[str, Mapping[str, object]]
     ) -> None:
-        """What the batch's messages show, as the store keeps it."""
+        """Take what the batch's messages show, in the store's form."""
         launch = self.launches[launch_id]
         self.batches[run_id, batch_no] = (
             BatchContent() if isinstance(launch, UnfitLaunch) else read_content(stored, launch[0], launch[1].reasons)

@@ -63,7 +63,7 @@ class Granting:
         capacity: Sequence[Capacity],
         answers: SuppressionAnswers | None = None,
     ) -> GrantDecisions:
-        """answers: what the suppression plugins said; None where there are none. Who was not asked about, waits."""
+        """answers: of the suppression plugins, None if there are none. A customer without an answer waits."""
         refused: dict[str, Refusal] = {}
         deferred: dict[str, int] = {}
         spaced: dict[str, int] = {}

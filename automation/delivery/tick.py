@@ -66,7 +66,7 @@ def run_tick(
 ) -> Tick:
     """Settle the results and grant what the workers have room for. The caller commits, then hands the grants over.
 
-    answers: of the suppression plugins, asked before; None where there are none.
+    answers: of the suppression plugins, asked before; None if there are none.
     """
     settle(connection, results, now=now)
     want = sum(worker.room for worker in capacity)

@@ -58,7 +58,7 @@ class Worker:
                 kind, *content = await read_frame(self._reader)
                 self._take(kind, content)
         except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # told to shut down, or the committer is gone: granted messages are still sent and recorded
+            pass  # shut down, or the committer is gone: granted messages are still sent and recorded
         await asyncio.gather(*self._groups, return_exceptions=True)
         self._flush()
         await self._dispatcher.close()
