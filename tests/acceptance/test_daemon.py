@@ -220,6 +220,7 @@ def test_files_are_taken_over_while_it_runs_and_an_invalid_one_harms_nobody(tmp_
     assert len(ids) == 100
 
 
+@pytest.mark.slow
 def test_on_merge_launches_what_is_valid(tmp_path: Path) -> None:
     root = write_project(tmp_path)
     open_store(root / "var" / "store.db").close()

@@ -84,6 +84,7 @@ def sent(tmp_path: Path, addresses: list[str]) -> Iterator[tuple[Workspace, Post
         yield toy, server
 
 
+@pytest.mark.slow
 def test_mail_arrives_and_an_unknown_user_comes_back(sent: tuple[Workspace, Postfix], addresses: list[str]) -> None:
     toy, server = sent
     messages = people(toy)
@@ -105,6 +106,7 @@ def test_mail_arrives_and_an_unknown_user_comes_back(sent: tuple[Workspace, Post
     assert suppressed(toy, *addresses) == {addresses[0]: "hard_bounce"}
 
 
+@pytest.mark.slow
 def test_an_unknown_user_refused_at_once_is_suppressed_at_once(tmp_path: Path, addresses: list[str]) -> None:
     with postfix([*addresses[1:], BOUNCES], reject_early=True) as server, project(tmp_path, server) as toy:
         start(toy)

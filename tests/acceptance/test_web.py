@@ -115,6 +115,7 @@ def test_an_unsubscribe_during_a_run_holds_for_every_message_not_yet_granted(tmp
     assert Counter(after.values()) == {"suppressed": len(held), "sent": customers - len(held)}
 
 
+@pytest.mark.slow
 def test_a_daemon_whose_links_would_lead_nowhere_sends_nothing(tmp_path: Path) -> None:
     root = launched_project(tmp_path, customers=5, launched_at=SystemClock().now() - timedelta(hours=1))
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -275,6 +276,7 @@ def consents(root: Path, customer: str) -> dict[str, int]:
     return found
 
 
+@pytest.mark.slow
 def test_what_the_messages_link_to_is_what_is_served(site: tuple[str, Path]) -> None:
     address, root = site
     (mail, *_) = sorted((root / "var" / "outbox" / "new").iterdir())

@@ -117,6 +117,7 @@ def test_the_receiver_of_the_page_knows_what_is_genuine() -> None:
     assert not is_genuine("whsec_" + base64.b64encode(bytes(32)).decode(), call.headers, call.body, now)
 
 
+@pytest.mark.slow
 def test_the_channel_of_the_page_keeps_its_contract(tmp_path: Path) -> None:
     assert follow(HOW_TO / "write-a-channel.md", tmp_path) == 1
 

@@ -118,6 +118,7 @@ def test_unrelated_mail_stays_unread(toy: Workspace) -> None:
     assert read_mailbox(toy) == MailCounts()
 
 
+@pytest.mark.slow
 def test_the_command(toy: Workspace) -> None:
     message, _ = message_to(toy, "ana")
     put(toy, "1", bounce(message, "5.1.1"))

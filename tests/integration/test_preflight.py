@@ -129,6 +129,7 @@ def test_links_into_a_private_network_are_told_and_never_asked(pages: str) -> No
     assert all("private network" in problem.what for problem in problems)
 
 
+@pytest.mark.slow
 def test_launch_refuses_messages_with_errors_unless_told_otherwise(tmp_path: Path) -> None:
     root = write_project(tmp_path / "shop")
     (root / "templates/hello/email.html").write_text('<p>Hello {{ customer.first_name }}</p><a href="/x">x</a>')

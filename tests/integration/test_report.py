@@ -148,6 +148,7 @@ def test_an_unknown_campaign(toy: Workspace) -> None:
         report(toy, "toyy")
 
 
+@pytest.mark.slow
 def test_the_command(toy: Workspace) -> None:
     start(toy)
     deliver(toy)

@@ -80,7 +80,7 @@ def test_what_is_imported_is_required_and_what_is_required_is_imported(project: 
     required = {canonicalize_name(Requirement(text).name) for text in project["project"]["dependencies"]}
     homes = importlib.metadata.packages_distributions()
     used = {
-        canonicalize_name(COMES_WITH.get(name) or homes[name][0])
+        canonicalize_name(COMES_WITH.get(name) or homes.get(name, [name])[0])
         for name in imported(ROOT / "automation", ROOT / "plugins")
     }
     extras = project["project"]["optional-dependencies"]

@@ -84,7 +84,7 @@ def deliver(port: int, message: Rendered) -> Receipt:
 
 @pytest.mark.parametrize("field", sorted(STRATEGIES))
 def test_one_hostile_field(field: str, seen: tuple[int, list[bytes]]) -> None:
-    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
     @given(STRATEGIES[field])
     def holds(value: object) -> None:
         check(seen, replace(MESSAGE, **{field: value}))  # type: ignore[arg-type]

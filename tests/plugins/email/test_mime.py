@@ -45,7 +45,7 @@ def lines(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(subject=HEADER, text=LINES, html=LINES, name=HEADER)
 def test_parse_equal(subject: str, text: str, html: str, name: str) -> None:
     name = name.replace("<", "").replace(">", "").strip().strip('"').replace("\\", "")
@@ -108,7 +108,7 @@ ATTACHMENTS = st.lists(
 ).map(tuple)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(subject=SUBJECTS, text=LINES, html=LINES, attachments=ATTACHMENTS)
 def test_the_standard_library_makes_the_same_of_it(
     subject: str, text: str, html: str, attachments: tuple[Attachment, ...]
@@ -252,7 +252,7 @@ def test_addresses(text: str, address: Address) -> None:
     assert read_address(text) == address
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_is_an_address_or_refused(text: str) -> None:
     try:

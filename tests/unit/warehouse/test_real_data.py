@@ -93,6 +93,7 @@ def take(warehouse: Warehouse, table: TableName, mapping: str, path: Path) -> Im
     return report
 
 
+@pytest.mark.slow
 def test_complete_journey(warehouse: Warehouse, shared_data: Path) -> None:
     folder = shared_data / "completejourney"
     households = take(warehouse, "customers", HOUSEHOLDS, folder / "demographics.csv.gz")

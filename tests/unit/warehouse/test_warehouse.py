@@ -274,6 +274,7 @@ def _append_while_told(folder: Path, first: int, count: int) -> None:
     warehouse.close()
 
 
+@pytest.mark.slow
 def test_two_processes_write_while_a_third_reads(warehouse: Warehouse) -> None:
     spawn = multiprocessing.get_context("spawn")
     writers = [spawn.Process(target=_append_while_told, args=(warehouse.folder, first, 8)) for first in (0, 4)]
