@@ -56,7 +56,9 @@ def test_every_requirement_is_pinned_within_its_bounds(project: dict[str, Any], 
         assert requirement.specifier.contains(pinned[canonicalize_name(requirement.name)]), requirement
 
 
+@pytest.mark.slow
 def test_the_pins_are_the_whole_tree_and_no_more(project: dict[str, Any], pins: dict[str, str]) -> None:
+    pytest.importorskip("pyspark", reason="the tree is known where every extra is installed, spark too")
     assert {canonicalize_name(name) for name in pins} == reached(requirements(project))
 
 
