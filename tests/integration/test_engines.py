@@ -165,7 +165,7 @@ def on_postgres(here: Backend) -> Iterator[Engine]:
 def on_spark(here: Backend) -> Iterator[Engine]:
     session = spark.session()  # skips where there is no Spark, for which Ibis raises an error
     yield Spark(ibis.pyspark.connect(session), here)
-    shop._session.stop()
+    session.stop()
 
 
 def agree(engine: Engine, shop: Shop, written: Sequence[Any]) -> None:
