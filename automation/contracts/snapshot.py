@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ class Snapshot:
     customers, products, events: the columns of `automation.types.schema`, further ones beside them.
     profiles: the columns of `automation.types.profile.PROFILE_COLUMNS` as of `as_of`; one row per customer. A customer
     who never bought has nulls for all purchase figures, and the lifecycle never_bought. `measure_profiles` makes the
-    table on first use, since most rules need none and making it can read every event.
+    table on first use and keeps it, since most rules need none and making it can read every event.
     decisions: customer_id, campaign, run_id, outcome, decided_at, variant, message_id String?; a row for each message.
     segments: by name, each customer_id, label String?, score Float64?, reasons array<string>; computed on first use.
     version: identifies the data read; replayable: whether `version` can be read again.
@@ -46,7 +45,7 @@ class Snapshot:
     timezone: str = "UTC"
     today: date | None = None
 
-    @cached_property
+    @property
     def profiles(self) -> ir.Table:
         """The table `profiles`; it is measured on first use."""
         return self.measure_profiles()

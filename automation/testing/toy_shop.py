@@ -19,6 +19,7 @@ Ratings: c1 p1 5, p2 4, p5 3; c2 p1 4, p2 5; c3 p3 5, p4 4, p5 2; c4 p3 4, p4 5;
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from automation.contracts import Snapshot
@@ -173,7 +174,7 @@ def toy_snapshot(
         replayable=True,
         connection=connection,
         segments={},
-        measure_profiles=lambda: compute_profiles(made["customers"], made["products"], made["events"], as_of),
+        measure_profiles=cache(partial(compute_profiles, made["customers"], made["products"], made["events"], as_of)),
         **made,
     )
 

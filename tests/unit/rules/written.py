@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache, partial
 from typing import Any
 
 import ibis
@@ -95,7 +96,7 @@ def snapshot_of(shop: Shop) -> Snapshot:
         customers=table(shop.customers, CUSTOMERS),
         products=table(shop.products, PRODUCTS),
         events=table(shop.events, EVENTS),
-        measure_profiles=lambda: table(shop.profiles, PROFILES),
+        measure_profiles=cache(partial(table, shop.profiles, PROFILES)),
         decisions=table(shop.decisions, DECISIONS),
         segments=segments,
         timezone=shop.timezone,
