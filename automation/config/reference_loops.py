@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 
 
 def find_loops(references: Mapping[str, Collection[str]]) -> Iterator[tuple[str, ...]]:
-    """Each loop once, from its first name in the file; that name is repeated at its end."""
-    loops: set[frozenset[str]] = set()
-    without_loop: set[str] = set()
-
-    def follow(name: str, above: tuple[str, ...]) -> tuple[str, ...] | None:
-        if name in above:
-            return (*above[above.index(name) :], name)
-        if name in without_loop:
-            return None
-        for other in references.get(name, ()):
-            if (loop := follow(other, (*above, name))) is not None:
-                return loop
-        without_loop.add(name)
-        return None
-
-    for name in references:
-        loop = follow(name, ())
-        if loop is not None and frozenset(loop) not in loops:
-            loops.add(frozenset(loop))
-            yield loop
+    """Loops without a common name, each from its first name in the file; that name is repeated at its end."""
+    remaining = dict(references)
+    while True:
+        try:
+            TopologicalSorter(remaining).prepare()
+        except CycleError as error:
+            loop = error.args[1][:0:-1]  # graphlib lists what is referred to first, and one name at both ends
+        else:
+            return
+        start = loop.index(next(name for name in references if name in loop))
+        yield (*loop[start:], *loop[: start + 1])
+        remaining = {name: others for name, others in remaining.items() if name not in loop}
