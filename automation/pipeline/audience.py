@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import ibis
 import polars as pl
 
 from automation.contracts import Snapshot
@@ -15,30 +15,20 @@ from automation.plugin_manager import Registry
 from automation.rules.compiler import evaluate, select_audience
 from automation.rules.engines import local_customers
 from automation.types.condition import Audience, Condition, leaves
+from automation.warehouse.batch_file import BATCH, ROW_GROUP, BatchFile, keep, write_batches
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 BATCH_SIZE = 1_000
-_ROW_GROUP = 10_000
 
 
-@dataclass(frozen=True)
-class FrozenAudience:
+class FrozenAudience(BatchFile):
     """A run's audience on disk, ordered by batch.
 
     Columns: customer_id, batch, the value of every rule leaf (`leaf_<n>`; a segment's score and reasons as `score_<n>`
     and `reasons_<n>`), of every condition of the offer policy (`when_<n>`), and the customer's traits.
     """
-
-    path: Path
-
-    def batch(self, no: int) -> pl.DataFrame:
-        return pl.scan_parquet(self.path).filter(pl.col("batch") == no).drop("batch").collect()
-
-    def batches(self) -> Iterator[pl.DataFrame]:
-        count = pl.scan_parquet(self.path).select(pl.col("batch").max()).collect().item()
-        return (self.batch(no) for no in range(0 if count is None else count + 1))
 
 
 def freeze(
@@ -69,23 +59,53 @@ def freeze(
         order = _in_batches(ids, salt, batch_size)
         placed = connection.create_table(f"order_{path.stem}", order.to_arrow(), temp=True, overwrite=True)
         rows = members.inner_join(placed, "customer_id").inner_join(local_customers(data), "customer_id")
-        _write(rows.order_by("batch", "customer_id"), path)
+        write_batches(rows, ["customer_id"], path)
         connection.drop_table(f"order_{path.stem}")
     finally:
         connection.drop_table(f"members_{path.stem}")
     return _members(order)
 
 
+def freeze_again(
+    wanted: Audience,
+    when: Sequence[Condition],
+    data: Snapshot,
+    registry: Registry,
+    *,
+    members: Sequence[Sequence[str]],
+    path: Path,
+) -> None:
+    """Write the file of an audience again whose batches are known: the values as the warehouse has them now.
+
+    A customer who is no longer in the warehouse keeps the place, without traits.
+    """
+    order = _places(members)
+    marked = evaluate([wanted.condition], data, registry, among=order["customer_id"]).drop("holds_0")
+    rows = _with_scores(_with_conditions(marked, when, data, registry), wanted, data)
+    known = rows.inner_join(local_customers(data), "customer_id")
+    held = [name for name in known.columns if name.startswith(("leaf_", "when_"))]
+    placed = ibis.memtable(order).left_join(known, "customer_id").drop("customer_id_right")
+    write_batches(placed.mutate(**{name: placed[name].fill_null(False) for name in held}), ["customer_id"], path)
+
+
 def write_people(people: pl.DataFrame, *, salt: str, path: Path, batch_size: int = BATCH_SIZE) -> list[list[str]]:
     """`freeze` for people who are given: `customer_id` and traits, one row each. Returns the ids of each batch."""
     order = _in_batches(people["customer_id"], salt, batch_size)
     path.parent.mkdir(parents=True, exist_ok=True)
-    order.join(people, on="customer_id", maintain_order="left").write_parquet(path, row_group_size=_ROW_GROUP)
+    partial = path.with_suffix(".partial")
+    order.join(people, on="customer_id", maintain_order="left").write_parquet(partial, row_group_size=ROW_GROUP)
+    keep(partial, path)
     return _members(order)
 
 
 def _members(order: pl.DataFrame) -> list[list[str]]:
-    return [part["customer_id"].to_list() for part in order.partition_by("batch", maintain_order=True)]
+    return [part["customer_id"].to_list() for part in order.partition_by(BATCH, maintain_order=True)]
+
+
+def _places(members: Sequence[Sequence[str]]) -> pl.DataFrame:
+    """customer_id and batch, of known batches."""
+    ids = pl.DataFrame({"customer_id": members}, schema={"customer_id": pl.List(pl.String)})
+    return ids.with_row_index(BATCH).with_columns(pl.col(BATCH).cast(pl.Int32)).explode("customer_id")
 
 
 def _with_conditions(members: ir.Table, when: Sequence[Condition], data: Snapshot, registry: Registry) -> ir.Table:
@@ -113,10 +133,3 @@ def _in_batches(ids: pl.Series, salt: str, batch_size: int) -> pl.DataFrame:
     return frame.select("customer_id", (pl.col("position") // batch_size).cast(pl.Int32).alias("batch")).sort(
         "batch", "customer_id"
     )
-
-
-def _write(rows: ir.Table, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    rows.to_parquet(partial, row_group_size=_ROW_GROUP)
-    partial.replace(path)

@@ -46,6 +46,7 @@ class CompetingRun:
     priority: int
     due_at: datetime
     members: pl.Series
+    """Customer ids, sorted."""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,6 @@ from automation.types.decision import Outcome
 from automation.types.offer import NO_MESSAGE, Offer
 from automation.types.schema import CUSTOMERS
 from automation.types.step import Send
-from automation.warehouse.history import read_history
 
 
 @dataclass(frozen=True)
@@ -57,10 +56,18 @@ class Decided:
     content: str
 
 
-def decide(batch: pl.DataFrame, context: RunContext, connection: Connection, *, now: datetime) -> Decided:
+def decide(
+    batch: pl.DataFrame,
+    context: RunContext,
+    connection: Connection,
+    *,
+    now: datetime,
+    history: pl.DataFrame | None = None,
+) -> Decided:
     """Every member of the batch with outcome, reason, arm, items and offer.
 
-    Holdouts pass the same stages as the contacted, so that both groups stay comparable.
+    Holdouts pass the same stages as the contacted, so that both groups stay comparable. history: the events of the
+    batch's customers, as `warehouse.history` has them; a campaign that recommends needs it.
     """
     campaign, experiment = context.campaign, context.campaign.experiment
     judged = judge_eligibility(_with_due(batch, context), context.eligibility, connection, now=now)
@@ -75,9 +82,9 @@ def decide(batch: pl.DataFrame, context: RunContext, connection: Connection, *, 
     open_ = assigned.filter(pl.col("outcome").is_null())
     content = "{}"
     if context.recommendation is not None and open_.height:
-        open_, content = recommendations.recommend(
-            open_, context.recommendation, read_history(context.data, open_["customer_id"])
-        )
+        assert history is not None
+        theirs = history.join(open_.select("customer_id"), on="customer_id", how="semi", maintain_order="left")
+        open_, content = recommendations.recommend(open_, context.recommendation, theirs)
         too_few = pl.col("item_count") < context.recommendation.at_least
         open_ = _settle(open_, too_few, Outcome.SUPPRESSED, "too_few_recommendations")
     if context.offer is not None and open_.height:

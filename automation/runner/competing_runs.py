@@ -65,5 +65,5 @@ def _competing(workspace: Workspace, warehouse: Warehouse, run: UpcomingRun) -> 
         channel=campaign.first_send.channels[0],
         priority=campaign.priority,
         due_at=run.due_at,
-        members=members.select("customer_id").to_polars()["customer_id"],
+        members=members.select("customer_id").to_polars()["customer_id"].sort(),
     )

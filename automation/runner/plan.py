@@ -28,6 +28,7 @@ from automation.types.campaign import Campaign
 from automation.types.progress import Progress, quiet
 from automation.types.run import RunState
 from automation.warehouse.embedded import Warehouse
+from automation.warehouse.history import freeze_history
 from automation.workspace.campaigns import valid_campaign
 from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.models_in_use import active_versions
@@ -171,9 +172,14 @@ def _plan_batches(
     now = workspace.clock.now()
     total = sum(map(len, members))
     counts = _Counts()
+    history = None
+    if run.recommendation is not None:
+        history = freeze_history(run.data, frozen.path, frozen.path.with_name("history.parquet"))
     for no in range(len(members)):
         with workspace.store.reading() as connection:
-            decided = decide(frozen.batch(no), run, connection, now=now)
+            decided = decide(
+                frozen.batch(no), run, connection, now=now, history=None if history is None else history.batch(no)
+            )
             decided, displaced = recheck_caps(decided, run.eligibility, connection, now=now)
         rendering.take(decided.rows, decided.content)
         counts.add(decided, displaced)

@@ -20,6 +20,7 @@ from automation.runner.sample_message import expand_versions
 from automation.runner.samples import Sample, render_samples
 from automation.types.campaign import Campaign
 from automation.types.decision import REASONS
+from automation.warehouse.history import read_history
 from automation.workspace.campaigns import valid_campaign
 from automation.workspace.models_in_use import active_versions
 from automation.workspace.snapshots import snapshot
@@ -72,7 +73,7 @@ def _decide_one(workspace: Workspace, name: str, customer: str) -> tuple[RunCont
         run = replace(run, global_holdout=None, campaign=_without_holdout(campaign))
         run = with_offer_plan(run, iter([row]))
         with workspace.store.reading() as connection:
-            return run, decide(row, run, connection, now=now)
+            return run, decide(row, run, connection, now=now, history=read_history(data, row["customer_id"]))
     finally:
         warehouse.close()
 

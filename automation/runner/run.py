@@ -7,17 +7,18 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-import polars as pl
+import structlog
 
 from automation.errors import AutomationError, Stopped
 from automation.inbound.flush import flush_events
 from automation.inbound.migration.gate import channels_of, require_migration
-from automation.pipeline.audience import FrozenAudience, freeze
+from automation.pipeline.audience import freeze
 from automation.pipeline.decide import RunContext, decide, recheck_caps
 from automation.rules.reads import offer_conditions, reads_decisions
 from automation.runner import guards
 from automation.runner.competing_runs import with_competing_runs
 from automation.runner.context import build_context, plan_offers
+from automation.runner.frozen_run import FrozenRun, open_frozen_run
 from automation.schedule.calendar import local_time
 from automation.schedule.due_times import Due
 from automation.store import holds, launches, pauses, runs
@@ -25,12 +26,16 @@ from automation.store.ledger import cap_slots, ledger
 from automation.store.runs import RunRow
 from automation.types.progress import Progress, quiet
 from automation.types.run import Account, RunState
+from automation.warehouse.batch_file import DamagedFile
 from automation.warehouse.embedded import Warehouse
+from automation.workspace.decision_mirror import refresh_mirror
 from automation.workspace.launched import LaunchedCampaign, LaunchedCampaigns
 from automation.workspace.models_in_use import active_versions
 from automation.workspace.profiles import refresh_for
 from automation.workspace.snapshots import snapshot
 from automation.workspace.workspace import Workspace
+
+log = structlog.get_logger(__name__)
 
 
 def claim(workspace: Workspace, campaign: str, due: Due, *, released_by: str | None = None) -> RunRow | None:
@@ -73,8 +78,24 @@ def advance(
     """Freeze the audience if it isn't, then plan every batch that isn't planned; returns whether all of them are.
 
     A held run is not planned. halted: asked between two batches whether to leave the rest for another time. An
-    `AutomationError` ends the run, since a retry would fail too; any other error is kept with the run and retried.
+    `AutomationError` ends the run, since a retry would fail too; any other error is kept with the run and retried. A
+    damaged file of the run is removed, and made again.
     """
+    try:
+        return _advance(workspace, pinned, run_id, progress, halted)
+    except DamagedFile as damaged:
+        log.warning("a file of the run is made again", run=run_id, because=str(damaged))
+        damaged.path.unlink(missing_ok=True)
+    return _advance(workspace, pinned, run_id, progress, halted)
+
+
+def _advance(
+    workspace: Workspace,
+    pinned: LaunchedCampaigns,
+    run_id: int,
+    progress: Progress,
+    halted: Callable[[], bool],
+) -> bool:
     with workspace.store.reading() as connection:
         run = runs.get(connection, run_id)
     state = run.state
@@ -90,9 +111,9 @@ def advance(
             return False
         if state is not RunState.PLANNING:
             return True
-        found = _context(workspace, warehouse, run_id, launch)
-        found = with_competing_runs(workspace, warehouse, pinned, found)
-        return _plan_batches(workspace, found, run_id, progress, halted)
+        frozen = _context(workspace, warehouse, run_id, launch)
+        found = with_competing_runs(workspace, warehouse, pinned, frozen.found)
+        return _plan_batches(workspace, replace(frozen, found=found), progress, halted)
     except Exception as error:
         over = isinstance(error, AutomationError)
         with workspace.store.transaction() as connection:
@@ -125,11 +146,14 @@ def _freeze(workspace: Workspace, warehouse: Warehouse, run: RunRow, launch: Lau
             return _hold(workspace, run, hold)
     refresh_for(workspace, warehouse, campaign)
     versions = active_versions(workspace)
+    with_decisions = reads_decisions(campaign, workspace.project.registry)
+    if with_decisions:
+        refresh_mirror(workspace)
     data = snapshot(
         workspace,
         warehouse,
         as_of,
-        with_decisions=reads_decisions(campaign, workspace.project.registry),
+        with_decisions=with_decisions,
         versions=versions,
         today=local,
     )
@@ -161,33 +185,33 @@ def _hold(workspace: Workspace, run: RunRow, hold: guards.Hold) -> RunState:
     return RunState.HELD
 
 
-def _context(workspace: Workspace, warehouse: Warehouse, run_id: int, launch: LaunchedCampaign) -> RunContext:
+def _context(workspace: Workspace, warehouse: Warehouse, run_id: int, launch: LaunchedCampaign) -> FrozenRun:
     """What the run decides with; its offer policy plans once, and the plan is kept."""
     with workspace.store.reading() as connection:
         run = runs.get(connection, run_id)
     found = context_of_run(workspace, warehouse, run, launch)
+    frozen = open_frozen_run(workspace, run, found)
     if found.offer is None or run.offer_plan:
-        return found
-    plan = plan_offers(found, FrozenAudience(workspace.audience_file(run_id)).batches(), None)
+        return frozen
+    plan = plan_offers(found, frozen.audience.batches(), None)
     with workspace.store.transaction() as connection:
         runs.set_offer_plan(connection, run_id, plan)
-    return replace(found, offer=replace(found.offer, plan=plan))
+    return replace(frozen, found=replace(found, offer=replace(found.offer, plan=plan)))
 
 
-def _plan_batches(
-    workspace: Workspace, found: RunContext, run_id: int, progress: Progress, halted: Callable[[], bool]
-) -> bool:
+def _plan_batches(workspace: Workspace, frozen: FrozenRun, progress: Progress, halted: Callable[[], bool]) -> bool:
+    run_id = frozen.run.id
     with workspace.store.transaction() as connection:
         run = runs.get(connection, run_id)
         epoch = runs.take_batches(connection, run_id)
         waiting = runs.unplanned_batches(connection, run_id)
-    frozen = FrozenAudience(workspace.audience_file(run_id))
     total = run.audience or 0
     for no in waiting:
         if halted():
             return False
-        _plan_batch(workspace, found, run_id, (no, epoch), frozen.batch(no))
+        _plan_batch(workspace, frozen, no, epoch)
         progress("planning", min((no + 1) * 1_000, total), total)
+    frozen.forget_history()
     with workspace.store.transaction() as connection:
         runs.set_state(connection, run_id, RunState.SENDING)
     return True
@@ -221,14 +245,12 @@ def context_of_run(workspace: Workspace, warehouse: Warehouse, run: RunRow, laun
     )
 
 
-def _plan_batch(
-    workspace: Workspace, found: RunContext, run_id: int, taken: tuple[int, int], batch: pl.DataFrame
-) -> None:
-    """Decide and plan one batch. taken: its number, and the epoch under which this planner took it."""
-    no, epoch = taken
-    now = workspace.clock.now()
+def _plan_batch(workspace: Workspace, frozen: FrozenRun, no: int, epoch: int) -> None:
+    """Decide and plan one batch. epoch: under which this planner took it."""
+    found, run_id, now = frozen.found, frozen.run.id, workspace.clock.now()
+    members, history = frozen.members(no), frozen.history(no)
     with workspace.store.reading() as connection:
-        decided = decide(batch, found, connection, now=now)
+        decided = decide(members, found, connection, now=now, history=history)
     with workspace.store.transaction() as connection:
         decided, displaced = recheck_caps(decided, found.eligibility, connection, now=now)
         if not found.test:

@@ -162,6 +162,11 @@ def unplanned_batches(connection: Connection, run_id: int) -> list[int]:
     return list(connection.execute(query).scalars())
 
 
+def count_batches(connection: Connection, run_id: int) -> int:
+    query = sa.select(sa.func.count()).select_from(_batch).where(_batch.c.run_id == run_id)
+    return int(connection.execute(query).scalar_one())
+
+
 def members(connection: Connection, run_id: int, no: int) -> list[str]:
     """The customer ids of a batch."""
     query = sa.select(_batch.c.members).where(_batch.c.run_id == run_id, _batch.c.no == no)
