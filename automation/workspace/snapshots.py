@@ -12,8 +12,8 @@ import polars as pl
 
 from automation.contracts import Snapshot
 from automation.rules.segments import with_segments
-from automation.store.ledger import decisions
 from automation.warehouse.embedded import Warehouse
+from automation.workspace.decision_mirror import read_mirror
 from automation.workspace.models_in_use import load_trained_model
 from automation.workspace.workspace import Workspace
 
@@ -32,14 +32,12 @@ def snapshot(
     today: the due wall time of a run in `timezone: customer`, whose date holds for every customer.
     """
     settings = workspace.project.settings
-    mirrored = None
-    if with_decisions:
-        with workspace.store.reading() as connection:
-            mirrored = decisions.read_mirror(connection)
     bare = replace(
-        warehouse.snapshot(as_of, decisions=mirrored, timezone=settings.shop.timezone, lifecycle=settings.lifecycle),
+        warehouse.snapshot(as_of, timezone=settings.shop.timezone, lifecycle=settings.lifecycle),
         today=None if today is None else today.date(),
     )
+    if with_decisions:
+        bare = replace(bare, decisions=read_mirror(workspace, warehouse.connection))
     scored = {
         name: partial(_assign, workspace, name, versions)
         for name, model in settings.models.items()

@@ -19,7 +19,7 @@ from automation.reporting.run_status import run_status
 from automation.runner.plan import plan
 from automation.runner.preview import preview_versions
 from automation.runner.seed_copies import send_seeds
-from automation.store.ledger import decisions
+from automation.store.ledger import decisions, mirror
 from automation.types.run import Account
 from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.plugins import registry_of
@@ -75,7 +75,7 @@ def test_a_redirected_run_counts_for_no_cap_and_no_re_entry(redirected: Workspac
         assert account_of(real, run_id) == Account(audience=6, unreachable=1, sent=5)
         assert not run_status(real, run_id).run.test
         with real.store.reading() as connection:
-            assert decisions.read_mirror(connection)["run_id"].unique().to_list() == ["2"]
+            assert mirror.read_decisions(connection)["run_id"].unique().to_list() == ["2"]
 
 
 def test_what_was_promised_before_waits_until_redirecting_ends(tmp_path: Path) -> None:

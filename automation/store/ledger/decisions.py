@@ -106,34 +106,6 @@ def _with_messages() -> sa.Select[Any]:
     )
 
 
-def read_mirror(connection: Connection) -> pl.DataFrame:
-    """Every decision, for the audience rules: the columns of `Snapshot.decisions`, a row for each of its messages.
-
-    Tests are left out; who lost their message to another campaign was not contacted.
-    """
-    names = ("customer_id", "campaign", "run_id", "outcome", "decided_at", "variant")
-    outcome = sa.case((_decision.c.reason == _LOST, "suppressed"), else_=_decision.c.outcome).label("outcome")
-    query = sa.select(*(outcome if name == "outcome" else _decision.c[name] for name in names), _message.c.id)
-    query = query.outerjoin(_message, _message.c.decision_id == _decision.c.id).where(_is_no_test())
-    rows = connection.execute(query).fetchall()
-    frame = pl.DataFrame([tuple(row) for row in rows], schema=_MIRROR, orient="row")
-    return frame.with_columns(
-        pl.col("run_id").cast(pl.String),
-        pl.from_epoch("decided_at", time_unit="ms").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
-    )
-
-
-_MIRROR = {
-    "customer_id": pl.String,
-    "campaign": pl.String,
-    "run_id": pl.Int64,
-    "outcome": pl.String,
-    "decided_at": pl.Int64,
-    "variant": pl.String,
-    "message_id": pl.String,
-}
-
-
 def read_touches(connection: Connection) -> pl.DataFrame:
     """Who was contacted or held out, in all campaigns: touch (the decision), customer_id, campaign, variant, outcome,
     due_at of the run, message_id and state of its live message, at, touched.
@@ -171,10 +143,11 @@ _REACHED = {
 }
 
 
-_LOST = "arbitration_lost"
+LOST = "arbitration_lost"
+"""The reason of a decision whose message was lost to another campaign."""
 
 
-def _is_no_test() -> sa.ColumnElement[bool]:
+def is_no_test() -> sa.ColumnElement[bool]:
     """Whether the decision's run was not planned under redirect_all. Most shops have no such run."""
     return _decision.c.run_id.not_in(sa.select(_run.c.id).where(_run.c.test.is_(sa.true())))
 
@@ -190,8 +163,8 @@ def find_entered(
             _decision.c.customer_id.in_(customers),
             _decision.c.campaign == campaign,
             _decision.c.outcome.in_(["message", "holdout"]),
-            _decision.c.reason != _LOST,
-            _is_no_test(),
+            _decision.c.reason != LOST,
+            is_no_test(),
         )
     )
     if since is not None:

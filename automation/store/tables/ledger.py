@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
+_LOST = "reason = 'arbitration_lost'"
 _LIVE = "state IN ('queued', 'sending', 'sent', 'ambiguous')"
 
 
@@ -15,6 +16,7 @@ class Decision(SQLModel, table=True):
         UniqueConstraint("entry", "step", "visit"),
         Index("ix_decision_run", "run_id", "outcome"),
         Index("ix_decision_customer", "customer_id", "campaign"),
+        Index("ix_decision_lost", "id", sqlite_where=text(_LOST), postgresql_where=text(_LOST)),
     )
 
     id: int | None = Field(default=None, primary_key=True)

@@ -154,6 +154,13 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("decision", schema=None) as batch_op:
         batch_op.create_index("ix_decision_customer", ["customer_id", "campaign"], unique=False)
+        batch_op.create_index(
+            "ix_decision_lost",
+            ["id"],
+            unique=False,
+            sqlite_where=sa.text("reason = 'arbitration_lost'"),
+            postgresql_where=sa.text("reason = 'arbitration_lost'"),
+        )
         batch_op.create_index("ix_decision_run", ["run_id", "outcome"], unique=False)
 
     op.create_table(
@@ -403,6 +410,11 @@ def downgrade() -> None:
     op.drop_table("fact")
     with op.batch_alter_table("decision", schema=None) as batch_op:
         batch_op.drop_index("ix_decision_run")
+        batch_op.drop_index(
+            "ix_decision_lost",
+            sqlite_where=sa.text("reason = 'arbitration_lost'"),
+            postgresql_where=sa.text("reason = 'arbitration_lost'"),
+        )
         batch_op.drop_index("ix_decision_customer")
 
     op.drop_table("decision")
