@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from automation.cli.invocation import Invocation
+from automation.cli.invocation import DataDir, Invocation
 from automation.cli.output import Text
 
 
 def backup(
     context: typer.Context,
     target: Annotated[Path, typer.Argument(help="the file to write; it must not exist yet")],
+    data_dir: DataDir = None,
 ) -> None:
     """Copy the store to a file while it is in use.
 
@@ -25,7 +26,9 @@ def backup(
     from automation.runner.backup import back_up
 
     invocation: Invocation = context.obj
-    with invocation.workspace() as workspace:
-        back_up(workspace, target)
+    target = target.resolve()
+    with invocation.store_only(data_dir) as opened:
+        back_up(opened, target)
     size = target.stat().st_size
-    invocation.output.show({"file": str(target), "bytes": size}, Text(f"copied the store to {target} ({size:,} bytes)"))
+    value = {"file": str(target), "bytes": size, "unread": opened.unread}
+    invocation.output.show(value, Text(f"copied the store to {target} ({size:,} bytes)"))

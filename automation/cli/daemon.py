@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import threading
-from types import FrameType
 
 import typer
 
 from automation.cli.invocation import Invocation
+from automation.cli.signals import stop_on_signals
 
 
 def daemon(context: typer.Context) -> None:
     """Run launched campaigns when they are due, until stopped.
 
-    Stays in the foreground. On SIGTERM or Ctrl-C it finishes the messages it is sending and ends within 10 seconds.
+    Stays in the foreground. On SIGTERM, SIGHUP or Ctrl-C it finishes the messages it is sending and ends within 10
+    seconds.
     If config.yaml has `web:`, it also serves the web app.
     It logs to data_dir/logs/daemon.jsonl; `automation status` shows what it is doing.
 
     Example: automation daemon --project my-shop
     """
-    stopping = threading.Event()
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        stopping.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
+    stopping = stop_on_signals()
     from automation.cli.test_mode import warn_of_test_mode
     from automation.cli.web import companion
     from automation.daemon.service import serve

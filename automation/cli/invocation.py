@@ -5,15 +5,22 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from automation.cli.output import Output
-from automation.errors import ConfigurationError
+from automation.errors import AutomationError, ConfigurationError
 
 if TYPE_CHECKING:
+    from automation.workspace.data_folder import DataFolder
+    from automation.workspace.opened import OpenedStore
     from automation.workspace.workspace import Workspace
 
 FILE = "config.yaml"
+DataDir = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="the data folder, where it can't be told from config.yaml")
+]
 
 
 @dataclass(frozen=True)
@@ -54,9 +61,80 @@ class Invocation:
         os.chdir(root)
         return open_workspace(root)
 
+    def store_only(self, data_dir: Path | None) -> OpenedStore:
+        """The project's store, whatever the state of its files; says what can't be read.
+
+        data_dir: the data folder, if the user named it. Raises `AutomationError`.
+        """
+        from automation.workspace.opened import open_store_only
+
+        root, folder = self._data_folder(data_dir)
+        opened = open_store_only(root, folder)
+        self._say(opened.unread)
+        return opened
+
+    def workspace_or_store(self, data_dir: Path | None) -> Workspace | OpenedStore:
+        """The opened project, or only its store where the project can't be opened or its daemon uses another store.
+
+        Raises `AutomationError`.
+        """
+        from automation.workspace.data_folder import DataFolder
+        from automation.workspace.opened import open_store_only
+
+        root, folder = self._data_folder(data_dir)
+        why: tuple[str, ...] = ()
+        try:
+            workspace = self.workspace()
+        except (Exception, SystemExit) as error:  # whatever it is, also a plugin that ends the process
+            why = tuple(_spell(error).splitlines())
+        else:
+            if workspace.data_dir.resolve() == folder.path.resolve():
+                return workspace
+            workspace.store.close()
+        opened = open_store_only(root, DataFolder(folder.path, tuple(dict.fromkeys((*why, *folder.unread)))))
+        self._say(opened.unread)
+        return opened
+
+    def _say(self, unread: tuple[str, ...]) -> None:
+        if unread:
+            self.output.note("the project can't be opened as a whole; this uses only its store:")
+        for line in unread:
+            self.output.note(f"  {line}")
+
+    def _data_folder(self, data_dir: Path | None) -> tuple[Path, DataFolder]:
+        from automation.daemon.lock import find_lock_holder
+        from automation.workspace.data_folder import STORE, DataFolder, find_data_folder
+
+        if data_dir is not None:
+            folder = data_dir.expanduser().resolve()
+            if not (folder / STORE).is_file():
+                raise ConfigurationError(f"{folder} is no data folder: it has no {STORE}")
+            return self._root_of_store() or folder.parent, DataFolder(folder)
+        root = self._root_of_store() or self.root()  # the latter says what is missing
+        return root, find_data_folder(root, in_use=lambda folder: find_lock_holder(folder) is not None)
+
+    def _root_of_store(self) -> Path | None:
+        """The project folder, which may lack a config.yaml if it has a data folder."""
+        if self.project is not None:
+            named = Path(self.project).expanduser().resolve()
+            return named if _has_config_or_store(named) else None
+        here = Path.cwd()
+        return next((folder for folder in (here, *here.parents) if _has_config_or_store(folder)), None)
+
     def _named_root(self) -> Path:
         root = Path(self.project or "").expanduser()
         if not (root / FILE).is_file():
             what = f"has no {FILE}" if root.is_dir() else "is not a folder"
             raise ConfigurationError(f"{root} is not a project: it {what}; create one: automation init {root}")
         return root
+
+
+def _has_config_or_store(folder: Path) -> bool:
+    from automation.workspace.data_folder import STORE
+
+    has_store = (folder / "campaigns").is_dir() and any(folder.glob(f"*/{STORE}"))
+    return has_store or (folder / FILE).is_file()
+
+
+def _spell(error: BaseException) -> str:
+    return str(error) if isinstance(error, AutomationError) else f"{type(error).__name__}: {error}"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from automation.cli.invocation import Invocation
+from automation.cli.invocation import DataDir, Invocation
 from automation.cli.output import Text
 from automation.errors import ConfigurationError
 
@@ -17,6 +17,7 @@ def resolve(
     message: Annotated[str, typer.Argument(help="the message's id, as listed by `automation status RUN`")],
     sent: Annotated[bool, typer.Option("--sent", help="it arrived")] = False,
     not_sent: Annotated[bool, typer.Option("--not-sent", help="it did not arrive: send it again")] = False,
+    data_dir: DataDir = None,
 ) -> None:
     """Settle a message whose delivery is uncertain.
 
@@ -29,7 +30,7 @@ def resolve(
     if sent == not_sent:
         raise ConfigurationError("did it arrive? automation resolve MESSAGE --sent, or --not-sent")
     invocation: Invocation = context.obj
-    with invocation.workspace() as workspace:
-        resolve_message(workspace, message, sent=sent, by=getpass.getuser())
+    with invocation.store_only(data_dir) as opened:
+        resolve_message(opened, message, sent=sent, by=getpass.getuser())
     shown = f"message {message} {'counts as sent' if sent else 'is queued again'}"
-    invocation.output.show({"message": message, "sent": sent}, Text(shown))
+    invocation.output.show({"message": message, "sent": sent, "unread": opened.unread}, Text(shown))

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from automation.cli.invocation import Invocation
+from automation.cli.invocation import DataDir, Invocation
 from automation.cli.output import Text
 from automation.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from automation.workspace.workspace import Workspace
+    from automation.workspace.opened import OpenedStore
 
 
 def resume(
@@ -21,10 +21,12 @@ def resume(
     channel: Annotated[str | None, typer.Option(help="a paused channel")] = None,
     restored: Annotated[bool, typer.Option("--restored", help="go on with this restored copy of the store")] = False,
     clock: Annotated[bool, typer.Option("--clock", help="confirm that the clock is right now")] = False,
+    data_dir: DataDir = None,
 ) -> None:
     """Resume a stopped or paused campaign.
 
-    Waiting messages are sent unless they are too late; runs that were due in the meantime are skipped.
+    Waiting messages are sent unless they are too late; runs that were due in the meantime are skipped. Like `stop`, it
+    needs only the store.
 
     Example: automation resume winback
     """
@@ -33,18 +35,21 @@ def resume(
         raise ConfigurationError(
             "name what to resume: automation resume CAMPAIGN, --all, --channel NAME, --restored or --clock"
         )
-    with invocation.workspace() as workspace:
-        found = _resume(workspace, name, channel, restored=restored, clock=clock)
+    with invocation.store_only(data_dir) as opened:
+        found = _resume(opened, name, channel, restored=restored, clock=clock)
     what = name or (f"the channel {channel}" if channel else "everything")
     shown = f"resumed {what}" if found else f"{what} was not stopped or paused"
-    invocation.output.show({"resumed": name or channel or "*", "was_stopped": found}, Text(shown))
+    value = {"resumed": name or channel or "*", "was_stopped": found, "unread": opened.unread}
+    invocation.output.show(value, Text(shown))
 
 
-def _resume(workspace: Workspace, name: str | None, channel: str | None, *, restored: bool, clock: bool) -> bool:
-    from automation.runner import backup, stopping
+def _resume(opened: OpenedStore, name: str | None, channel: str | None, *, restored: bool, clock: bool) -> bool:
+    from automation.runner import stopping
 
     if restored:
-        return backup.accept_restored_copy(workspace)
+        from automation.runner.backup import accept_restored_copy
+
+        return accept_restored_copy(opened)
     if clock:
-        return stopping.resume_after_clock_jump(workspace)
-    return stopping.resume_channel(workspace, channel) if channel else stopping.resume(workspace, name)
+        return stopping.resume_after_clock_jump(opened)
+    return stopping.resume_channel(opened, channel) if channel else stopping.resume(opened, name)

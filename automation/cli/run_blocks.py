@@ -8,13 +8,13 @@ from automation.cli.output import Block, Table, Text
 
 if TYPE_CHECKING:
     from automation.reporting.run_status import RunStatus
-    from automation.workspace.workspace import Workspace
+    from automation.workspace.opened import Opened
 
 _NAMES = {"ambiguous": "ambiguous: may have arrived, not sent again", "no_offer": "no offer"}
 _LIMIT = 20
 
 
-def run_blocks(workspace: Workspace, found: RunStatus) -> list[Block]:
+def run_blocks(opened: Opened, found: RunStatus) -> list[Block]:
     run = found.run
     shown: list[Block] = [
         Text(f"run {run.id} of {run.campaign}, {run.kind.value} {run.due_key}: {run.state.value}", "strong"),
@@ -22,7 +22,7 @@ def run_blocks(workspace: Workspace, found: RunStatus) -> list[Block]:
     ]
     if not found.account.adds_up:
         shown.append(Text("the account does not add up: please report this as a bug", "error"))
-    shown.append(_reasons(workspace, found))
+    shown.append(_reasons(opened, found))
     shown += _ambiguous(found)
     if run.hold:
         shown.append(Text(f"HELD: {run.hold['what']}; to send it anyway: automation release {run.id}", "error"))
@@ -56,9 +56,9 @@ def _ambiguous(found: RunStatus) -> list[Block]:
     return [Table(("message", "customer", "channel", "granted (UTC)", "why"), rows), Text(advice, "warning")]
 
 
-def _reasons(workspace: Workspace, found: RunStatus) -> Table:
+def _reasons(opened: Opened, found: RunStatus) -> Table:
     from automation.reporting.reasons import reason_text
 
     ordered = sorted(found.reasons.items(), key=lambda item: (item[0][0] == "message", -item[1]))
-    rows = [(outcome, n, reason_text(workspace, reason)) for (outcome, reason), n in ordered]
+    rows = [(outcome, n, reason_text(opened, reason)) for (outcome, reason), n in ordered]
     return Table(("outcome", "customers", "reason"), rows)

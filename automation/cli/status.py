@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from automation.cli.invocation import Invocation
+from automation.cli.invocation import DataDir, Invocation
 from automation.cli.output import Block, Table, Text
 from automation.types.run import RunState
 
@@ -15,16 +15,17 @@ if TYPE_CHECKING:
 
     from automation.reporting.overview import Overview
     from automation.reporting.run_status import RunStatus
-    from automation.workspace.workspace import Workspace
+    from automation.workspace.opened import Opened
 
 
 def status(
     context: typer.Context,
     run: Annotated[int | None, typer.Argument(help="a run's number, to show its whole account")] = None,
+    data_dir: DataDir = None,
 ) -> None:
     """Show campaigns, runs and whether the daemon is running.
 
-    Failures are listed last.
+    Failures are listed last. If the project's files can't be read, it shows what the store knows.
 
     Example: automation status
     """
@@ -32,24 +33,24 @@ def status(
     from automation.reporting.run_status import run_status
 
     invocation: Invocation = context.obj
-    with invocation.workspace() as workspace:
+    with invocation.workspace_or_store(data_dir) as opened:
         if run is not None:
-            found = run_status(workspace, run)
-            invocation.output.show(found.to_json(), *run_blocks(workspace, found))
+            found = run_status(opened, run)
+            invocation.output.show(found.to_json(), *run_blocks(opened, found))
         else:
-            _show_overview(invocation, workspace)
+            _show_overview(invocation, opened)
 
 
-def _show_overview(invocation: Invocation, workspace: Workspace) -> None:
+def _show_overview(invocation: Invocation, opened: Opened) -> None:
     from automation.cli.test_mode import test_mode
     from automation.daemon.health import read_health
     from automation.reporting.overview import overview
 
-    found = overview(workspace)
-    health = read_health(workspace.project.data_dir, workspace.clock.now())
+    found = overview(opened)
+    health = read_health(opened.data_dir, opened.clock.now())
     invocation.output.show(
         {"daemon": health.to_json(), **found.to_json()},
-        *test_mode(workspace.project),
+        *([] if opened.project is None else test_mode(opened.project)),
         Text(health.describe(), "success" if health.alive else "warning"),
         *(Text(why, "error") for why in (health.beat.not_launched if health.alive and health.beat else ())),
         *_pauses(found),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from automation.cli.invocation import Invocation
+from automation.cli.invocation import DataDir, Invocation
 from automation.cli.output import Text
 from automation.errors import ConfigurationError
 
@@ -16,10 +16,12 @@ def stop(
     context: typer.Context,
     name: Annotated[str | None, typer.Argument(help="the campaign's name", metavar="[CAMPAIGN]")] = None,
     everything: Annotated[bool, typer.Option("--all", help="every campaign, launched or not")] = False,
+    data_dir: DataDir = None,
 ) -> None:
     """Stop a campaign, or everything, before the next message.
 
-    Messages already being sent still arrive; nothing else is sent until `automation resume`, even after a restart.
+    Messages already being sent still arrive; nothing else is sent until `automation resume`, even after a restart. It
+    needs only the store: it works while config.yaml is broken, a secret is not set or a plugin can't be loaded.
 
     Example: automation stop --all
     """
@@ -28,7 +30,10 @@ def stop(
     invocation: Invocation = context.obj
     if (name is None) == (not everything):
         raise ConfigurationError("name what to stop: automation stop CAMPAIGN, or automation stop --all")
-    with invocation.workspace() as workspace:
-        stopping.stop(workspace, name, by=getpass.getuser())
+    with invocation.store_only(data_dir) as opened:
+        stopping.stop(
+            opened, name, by=getpass.getuser(), drafts=opened.drafts, while_locked=invocation.output.error
+        )  # fmt: skip
     again = f"automation resume {name or '--all'}"
-    invocation.output.show({"stopped": name or "*"}, Text(f"stopped {name or 'everything'}; to resume: {again}"))
+    value = {"stopped": name or "*", "unread": opened.unread}
+    invocation.output.show(value, Text(f"stopped {name or 'everything'}; to resume: {again}"))

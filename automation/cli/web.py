@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Callable
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from automation.cli.invocation import Invocation
 from automation.cli.output import Text
+from automation.cli.signals import stop_on_signals
 
 if TYPE_CHECKING:
     from automation.web.server import WebServer
@@ -30,13 +28,7 @@ def web(
 
     Example: automation web --port 8080
     """
-    stopping = threading.Event()
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        stopping.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
+    stopping = stop_on_signals()
     from automation.config.settings import Web
     from automation.daemon.logs import log_to
     from automation.web.server import WebServer

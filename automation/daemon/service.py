@@ -175,6 +175,10 @@ class Service:
         except AutomationError as error:
             self._set_problems(tuple(str(error).splitlines()))
             return
+        if project.data_dir != self._workspace.project.data_dir:
+            what = f"data_dir changed to {project.settings.data_dir}: restart the daemon, so that it applies"
+            self._set_problems((what,))
+            return
         self._workspace = replace(self._workspace, project=project)
         self._following = None
         self._report(project.problems)

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from automation.store import pauses
 from automation.store.driver import sqlite
-from automation.workspace.workspace import Workspace
+from automation.workspace.opened import Opened, OpenedStore
 
 FIXED_SQLITE = (3, 51, 3)
 """Before it, SQLite can lose commits when two connections checkpoint and reset the write-ahead log at once."""
@@ -44,15 +44,21 @@ class Diagnosis:
         return {"checks": [vars(check).copy() for check in self.checks], "ok": self.ok}
 
 
-def diagnose(workspace: Workspace, *further: Check) -> Diagnosis:
+def diagnose(opened: Opened, *further: Check) -> Diagnosis:
     """All checks in a fixed order; further: checks of things that only the caller can see, such as the daemon."""
-    folder = workspace.project.data_dir
-    checks = [*_sqlite(workspace), *_store(workspace), _data_folder(folder), _disk(folder), *_pauses(workspace)]
+    folder = opened.data_dir
+    checks = [_files(opened), *_sqlite(opened), *_store(opened), _data_folder(folder), _disk(folder), *_pauses(opened)]
     return Diagnosis([*checks, *further])
 
 
-def _sqlite(workspace: Workspace) -> Iterator[Check]:
-    if workspace.store.engine.dialect.name != "sqlite":
+def _files(opened: Opened) -> Check:
+    if not isinstance(opened, OpenedStore):
+        return Check("project", "ok", "config.yaml and the plugins can be used")
+    return Check("project", "error", "; ".join(opened.unread) or "its files were not read")
+
+
+def _sqlite(opened: Opened) -> Iterator[Check]:
+    if opened.store.engine.dialect.name != "sqlite":
         return
     if sqlite.sqlite_version_info >= FIXED_SQLITE:
         yield Check("SQLite", "ok", sqlite.sqlite_version)
@@ -64,13 +70,13 @@ def _sqlite(workspace: Workspace) -> Iterator[Check]:
         yield Check("SQLite", "warning", detail)
 
 
-def _store(workspace: Workspace) -> Iterator[Check]:
-    with workspace.store.reading() as connection:
+def _store(opened: Opened) -> Iterator[Check]:
+    with opened.store.reading() as connection:
         if connection.dialect.name != "sqlite":
             return
         found = connection.execute(sa.text("PRAGMA quick_check(1)")).scalar()
     yield Check("store", "ok", "intact") if found == "ok" else Check("store", "error", str(found))
-    log = Path(f"{workspace.store.engine.url.database}-wal")
+    log = Path(f"{opened.store.engine.url.database}-wal")
     size = log.stat().st_size if log.exists() else 0
     yield Check("write-ahead log", "ok" if size < _MAX_WAL else "warning", f"{size / 1e6:,.0f} MB")
 
@@ -86,8 +92,8 @@ def _disk(folder: Path) -> Check:
     return Check("disk", "ok" if free > _MIN_DISK else "error", f"{free / 1e9:,.1f} GB free")
 
 
-def _pauses(workspace: Workspace) -> Iterator[Check]:
-    with workspace.store.reading() as connection:
+def _pauses(opened: Opened) -> Iterator[Check]:
+    with opened.store.reading() as connection:
         paused = pauses.current_pauses(connection)
     for pause in paused:
         yield Check("sending", "warning", str(pause))

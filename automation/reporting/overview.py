@@ -15,6 +15,7 @@ from automation.store.ledger import queues
 from automation.store.pauses import Pause
 from automation.store.runs import RunRow
 from automation.workspace.launched import LaunchedCampaigns
+from automation.workspace.opened import Opened, OpenedStore
 from automation.workspace.workspace import Workspace
 
 RUNS = 10
@@ -22,7 +23,10 @@ RUNS = 10
 
 @dataclass(frozen=True)
 class Overview:
-    """runs: the newest first. next_due: by campaign. next_message: when the earliest waiting message is due."""
+    """runs: the newest first. next_due: by campaign. next_message: when the earliest waiting message is due.
+
+    unread: what of the project could not be read; the rest is what the store knows then.
+    """
 
     campaigns: Sequence[CampaignStatus]
     next_due: Mapping[str, Due]
@@ -31,6 +35,7 @@ class Overview:
     held: Sequence[RunRow]
     next_message: datetime | None
     redirect_all: str | None
+    unread: Sequence[str] = ()
 
     def to_json(self) -> dict[str, object]:
         return {
@@ -40,6 +45,7 @@ class Overview:
             "next_message": self.next_message,
             "redirect_all": self.redirect_all,
             "held": [{"run": run.id, "campaign": run.campaign, **(run.hold or {})} for run in self.held],
+            "unread": list(self.unread),
         }
 
     def _campaign_json(self, campaign: CampaignStatus) -> dict[str, object]:
@@ -56,18 +62,23 @@ class Overview:
         }
 
 
-def overview(workspace: Workspace) -> Overview:
-    with workspace.store.reading() as connection:
+def overview(opened: Opened) -> Overview:
+    with opened.store.reading() as connection:
         last = runs.find(connection, limit=RUNS)
         paused = pauses.current_pauses(connection)
         next_message = queues.next_due(connection)
         held = [run for run in runs.find(connection, open_only=True, limit=1_000) if run.hold is not None]
     return Overview(
-        campaigns=campaign_statuses(workspace),
-        next_due=next_times(workspace, scheduled_campaigns(workspace, LaunchedCampaigns(workspace.project))),
-        runs=[run_status(workspace, run.id) for run in last],
+        campaigns=campaign_statuses(opened),
+        next_due=_next_due(opened) if isinstance(opened, Workspace) else {},
+        runs=[run_status(opened, run.id) for run in last],
         paused=paused,
         held=held,
         next_message=next_message,
-        redirect_all=workspace.project.settings.testing.redirect_all,
+        redirect_all=opened.project.settings.testing.redirect_all if opened.project is not None else None,
+        unread=opened.unread if isinstance(opened, OpenedStore) else (),
     )
+
+
+def _next_due(workspace: Workspace) -> Mapping[str, Due]:
+    return next_times(workspace, scheduled_campaigns(workspace, LaunchedCampaigns(workspace.project)))

@@ -13,7 +13,7 @@ from automation.store.ledger import decisions, ledger
 from automation.store.ledger.ambiguous import Ambiguous
 from automation.store.runs import RunRow
 from automation.types.run import Account
-from automation.workspace.workspace import Workspace
+from automation.workspace.opened import Opened
 
 _RUN = ("id", "campaign", "kind", "due_key", "due_at", "as_of", "state", "created_at", "finished_at", "error")
 
@@ -46,9 +46,9 @@ class RunStatus:
         }
 
 
-def run_status(workspace: Workspace, run_id: int) -> RunStatus:
+def run_status(opened: Opened, run_id: int) -> RunStatus:
     """Raises `StoreError` where there is no such run."""
-    with workspace.store.reading() as connection:
+    with opened.store.reading() as connection:
         return RunStatus(
             runs.get(connection, run_id),
             ledger.account(connection, run_id),

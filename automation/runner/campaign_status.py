@@ -12,7 +12,7 @@ from automation.runner.launch import DOUBLE_OPT_IN
 from automation.store import launches, pauses
 from automation.store.launches import Launched
 from automation.workspace.campaigns import template_files
-from automation.workspace.workspace import Workspace
+from automation.workspace.opened import Opened
 
 CampaignState = Literal["invalid", "draft", "launched", "changed since launch", "stopped"]
 
@@ -33,15 +33,20 @@ class CampaignStatus:
         return [str(problem) for problem in problems if problem.refuses]
 
 
-def campaign_statuses(workspace: Workspace) -> list[CampaignStatus]:
-    """Every campaign, by name."""
-    with workspace.store.reading() as connection:
+def campaign_statuses(opened: Opened) -> list[CampaignStatus]:
+    """Every campaign, by name; the launched ones where the project's files were not read."""
+    with opened.store.reading() as connection:
         launched, stopped = launches.current_launches(connection), pauses.paused_scopes(connection).scopes
-    files = workspace.project.campaigns
+    if opened.project is None:
+        return [
+            CampaignStatus(name, "stopped" if name in stopped else "launched", None, launch)
+            for name, launch in sorted(launched.items())
+        ]
+    files = opened.project.campaigns
     found = []
     for name in sorted({*files, *launched}):
         file, launch = files.get(name), launched.get(name)
-        found.append(CampaignStatus(name, _state(workspace.project, file, launch, name in stopped), file, launch))
+        found.append(CampaignStatus(name, _state(opened.project, file, launch, name in stopped), file, launch))
     return found
 
 

@@ -7,8 +7,9 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -28,8 +29,11 @@ class Store:
 
     engine: Engine
     url: str
-    secret: bytes
-    """Signs message ids, coupons and links; made once and kept in the store."""
+
+    @cached_property
+    def secret(self) -> bytes:
+        """Signs message ids, coupons and links; made once and kept in the store."""
+        return _secret(self.engine)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -53,24 +57,30 @@ class Store:
         self.engine.dispose()
 
 
-def open_store(url: str | Path, *, migrate: bool = True) -> Store:
-    """Open the store at a path or URL, bringing its schema up to date. Raises `StoreError`."""
+def open_store(url: str | Path, *, migrate: bool | Literal["if new"] = True) -> Store:
+    """Open the store at a path or URL, bringing its schema up to date. Raises `StoreError`.
+
+    migrate: "if new" leaves the schema of a store that has one.
+    """
     from automation.store.migrations import upgrade
 
     text = f"sqlite:///{url}" if isinstance(url, Path) else url
     if isinstance(url, Path):
-        _refuse_read_only(url)
+        _refuse_unusable(url)
     engine = _engine(text)
     try:
         if migrate:
-            upgrade(engine)
+            upgrade(engine, only_new=migrate == "if new")
         else:
             with engine.connect():
                 pass
     except (OperationalError, DatabaseError) as error:
         engine.dispose()
         raise StoreError(f"the store {engine.url!r} can't be opened: {error.orig}") from error
-    return Store(engine, text, _secret(engine))
+    store = Store(engine, text)
+    if migrate is True:
+        _ = store.secret  # made now, since later it may be needed within a transaction
+    return store
 
 
 def _engine(url: str) -> Engine:
@@ -82,15 +92,15 @@ def _engine(url: str) -> Engine:
     return engine
 
 
-def _refuse_read_only(path: Path) -> None:
-    """Name the read-only file or folder; SQLite only says that it can't open the file."""
+def _refuse_unusable(path: Path) -> None:
+    """Name the file or folder that this user may not write; SQLite only says that it can't open the file."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        unusable = next((one for one in (path.parent, path) if one.exists() and not os.access(one, os.W_OK)), None)
     except OSError as error:
         raise StoreError(f"the store {path} can't be opened: {error.strerror}: {error.filename}") from None
-    for one in (path.parent, path):
-        if one.exists() and not os.access(one, os.W_OK):
-            raise StoreError(f"the store {path} can't be opened: {one} is read-only for this process")
+    if unusable is not None:
+        raise StoreError(f"the store {path} can't be opened: {unusable} is read-only for this process")
 
 
 def _secret(engine: Engine) -> bytes:

@@ -21,8 +21,12 @@ class Workspace:
     clock: Clock
 
     @property
+    def data_dir(self) -> Path:
+        return self.project.data_dir
+
+    @property
     def models(self) -> Path:
-        return self.project.data_dir / "models"
+        return self.data_dir / "models"
 
     def audience_file(self, run_id: int) -> Path:
         """The file with a run's frozen audience."""

@@ -68,9 +68,9 @@ def log(root: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (root / "var" / "logs" / "daemon.jsonl").read_text().splitlines()]
 
 
-def end(process: subprocess.Popen[str]) -> None:
-    """SIGTERM; the daemon ends in order."""
-    process.send_signal(signal.SIGTERM)
+def end(process: subprocess.Popen[str], number: signal.Signals = signal.SIGTERM) -> None:
+    """The daemon ends in order at SIGTERM, or at SIGHUP as when its terminal is closed."""
+    process.send_signal(number)
     assert process.wait(timeout=PATIENCE) == 0
 
 
@@ -103,11 +103,12 @@ def test_a_missed_due_time_runs_once_and_a_second_daemon_is_refused(tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_sigterm_while_sending_loses_and_doubles_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_sending_loses_and_doubles_nothing(tmp_path: Path, number: signal.Signals) -> None:
     root = launched_project(tmp_path, customers=600, launched_at=an_hour_ago(), slow=0.04)
     with running(root) as daemon:
         wait_for(lambda: states(root)["sent"] >= 100, daemon)
-        end(daemon)
+        end(daemon, number)
     after = states(root)
     assert after["sending"] == after["ambiguous"] == 0  # what was on its way was waited for
     assert 100 <= after["sent"] < 600
@@ -176,16 +177,22 @@ def test_kill_9_while_planning_leaves_everybody_accounted_for(tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_stop_all_takes_effect_before_the_next_message(tmp_path: Path) -> None:
+@pytest.mark.parametrize("broken", [False, True])
+def test_stop_all_takes_effect_before_the_next_message(tmp_path: Path, *, broken: bool) -> None:
+    """Also where config.yaml was broken while the daemon goes on."""
     root = launched_project(tmp_path, customers=4_000, launched_at=an_hour_ago(), slow=0.1)
+    sound = (root / "config.yaml").read_text()
     with running(root) as daemon:
         wait_for(lambda: states(root)["sent"] >= 50, daemon)
+        if broken:
+            (root / "config.yaml").write_text(f"{sound}topics: {{promotions: [\n")
         assert automation(root, "stop", "--all").returncode == 0
         wait_for(lambda: states(root)["sending"] == 0, daemon)
         still = states(root)["sent"]
         wait_for_heartbeats(root, daemon)
         assert states(root)["sent"] == still < 4_000
         end(daemon)
+    (root / "config.yaml").write_text(sound)
     with running(root) as daemon:  # a restart doesn't take it back
         wait_for(lambda: is_running(root, daemon), daemon)
         wait_for_heartbeats(root, daemon)

@@ -49,6 +49,7 @@ _PLAN = {
     "seconds": "how long planning took",
 }
 _MODELS = "list of name, version, using, admitted, because, metrics, trained_at, data_version, seed"
+_UNREAD = {"unread": "list of texts: what of the project could not be read; only its store was used then"}
 _DAEMON = "alive, responding, pid, and last_beat: its last status, or null"
 _PLUGIN = {
     "name": "the plugin's",
@@ -102,10 +103,14 @@ JSON_OUTPUT: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "next_due": "when it is due next, or null",
             "plan": "as `plan` prints it",
         },
-        "stop": {"stopped": "the campaign, or *"},
-        "resume": {"resumed": "the campaign or channel, or *", "was_stopped": "whether it was stopped or paused"},
-        "resolve": {"message": "its id", "sent": "whether it arrived"},
-        "backup": {"file": "the copy", "bytes": "its size"},
+        "stop": {"stopped": "the campaign, or *", **_UNREAD},
+        "resume": {
+            "resumed": "the campaign or channel, or *",
+            "was_stopped": "whether it was stopped or paused",
+            **_UNREAD,
+        },
+        "resolve": {"message": "its id", "sent": "whether it arrived", **_UNREAD},
+        "backup": {"file": "the copy", "bytes": "its size", **_UNREAD},
         "doctor": {"checks": "list of name, state (ok, warning or error), detail", "ok": "whether there is no error"},
         "web": {"address": "the web app's address, printed once it listens"},
         "release": _RUN,
@@ -118,6 +123,7 @@ JSON_OUTPUT: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "next_message": "when the earliest waiting message is due, or null",
             "redirect_all": "the address that every message is sent to in test mode, or null",
             "held": "list of run, campaign, guard, what, since: runs that wait to be released",
+            **_UNREAD,
         },
         "status RUN": _RUN,
         "mailbox": {

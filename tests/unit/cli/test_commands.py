@@ -153,12 +153,12 @@ def test_an_edit_shows_as_changed_since_launch(filled: Run, root: Path) -> None:
 
 def test_stop_and_resume(filled: Run) -> None:
     filled("launch", "hello", "--yes")
-    assert filled("stop", "hello") == {"stopped": "hello"}
+    assert filled("stop", "hello") == {"stopped": "hello", "unread": []}
     assert filled("status")["campaigns"][0]["state"] == "stopped"
     assert "was stopped by" in filled("run", "hello", ends=1)["error"]["message"]
-    assert filled("resume", "hello") == {"resumed": "hello", "was_stopped": True}
+    assert filled("resume", "hello") == {"resumed": "hello", "was_stopped": True, "unread": []}
     assert filled("run", "hello")["state"] == "done"
-    assert filled("stop", "--all") == {"stopped": "*"}
+    assert filled("stop", "--all") == {"stopped": "*", "unread": []}
     assert "everything was stopped" in filled("run", "hello", ends=1)["error"]["message"]
     assert "name what to stop" in filled("stop", ends=2)["error"]["message"]
     assert "there is no campaign 'hallo'" in filled("stop", "hallo", ends=1)["error"]["message"]

@@ -1,0 +1,229 @@
+"""What must work in an emergency needs only the store: not the secrets, nor a valid config.yaml, nor the plugins."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.project import launched_project
+
+from automation.cli.main import main
+from automation.clock import SystemClock
+from automation.daemon.lock import hold_lock
+from automation.store import engine, pauses
+from automation.store.engine import open_store
+
+Run = Callable[..., Any]
+CHANNEL = '  hook: {using: webhook, options: {url: "https://shop.example/", secret: "${SHOP_KEY}"}}\nworkers:'
+
+
+def bad_line(root: Path) -> str:
+    add(root, "topics: {promotions: [\n")
+    return "config.yaml"
+
+
+def unset_secret(root: Path) -> str:
+    file = root / "config.yaml"
+    file.write_text(file.read_text().replace("workers:", CHANNEL))
+    return "SHOP_KEY"
+
+
+def unknown_key(root: Path) -> str:
+    add(root, "colour: blue\n")
+    return "colour"
+
+
+def not_utf8(root: Path) -> str:
+    (root / "config.yaml").write_bytes(b"shop: \xff\n" + (root / "config.yaml").read_bytes())
+    return "UTF-8"
+
+
+def no_config(root: Path) -> str:
+    (root / "config.yaml").unlink()
+    return "config.yaml"
+
+
+def broken_plugin(root: Path) -> str:
+    (root / "plugins" / "weather.py").write_text("def broken(:\n")
+    return "weather"
+
+
+def ending_plugin(root: Path) -> str:
+    (root / "plugins" / "weather.py").write_text("import sys\nsys.exit('bye')\n")
+    return "weather"
+
+
+BREAKAGES = [bad_line, unset_secret, unknown_key, not_utf8, no_config, broken_plugin, ending_plugin]
+UNREADABLE = [bad_line, not_utf8, no_config]
+
+
+def add(root: Path, line: str) -> None:
+    with (root / "config.yaml").open("a") as file:
+        file.write(line)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("made") / "shop"
+    return launched_project(root, customers=3, launched_at=SystemClock().now() - timedelta(hours=1))
+
+
+@pytest.fixture
+def root(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "shop"))
+
+
+@pytest.fixture
+def run(root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Calls a command inside the project; returns what it printed for programs."""
+    monkeypatch.chdir(root)
+
+    def call(*arguments: str, ends: int = 0) -> Any:
+        code = main([*arguments, "--format", "json"])
+        printed = capsys.readouterr()
+        assert code == ends, printed.out + printed.err
+        return json.loads(printed.out)
+
+    return call
+
+
+def stopped(folder: Path) -> frozenset[str]:
+    store = open_store(folder / "store.db")
+    with store.reading() as connection:
+        found = pauses.paused_scopes(connection).scopes
+    store.close()
+    return found
+
+
+@pytest.mark.parametrize("damage", BREAKAGES)
+def test_everything_and_each_campaign_stops_and_resumes(root: Path, run: Run, damage: Callable[[Path], str]) -> None:
+    damage(root)
+    assert run("stop", "--all")["stopped"] == "*"
+    assert run("stop", "hello")["stopped"] == "hello"
+    assert stopped(root / "var") == {"*", "hello"}
+    assert run("resume", "--all")["was_stopped"]
+    assert run("resume", "hello")["was_stopped"]
+    assert not run("resume", "--clock")["was_stopped"]
+    assert not run("resume", "--restored")["was_stopped"]
+    assert stopped(root / "var") == frozenset()
+
+
+@pytest.mark.parametrize("damage", BREAKAGES)
+def test_status_backup_and_doctor_say_what_cannot_be_read(
+    root: Path, run: Run, damage: Callable[[Path], str], tmp_path: Path
+) -> None:
+    named = damage(root)
+    run("stop", "hello")
+    status = run("status")
+    assert named in "\n".join(status["unread"])
+    assert [(one["name"], one["state"]) for one in status["campaigns"]] == [("hello", "stopped")]
+    assert [pause["scope"] for pause in status["paused"]] == ["hello"]
+    assert not status["daemon"]["alive"]
+    assert run("backup", str(tmp_path / "copy.db"))["bytes"] > 0
+    checks = {check["name"]: check for check in run("doctor", ends=1)["checks"]}
+    assert checks["project"]["state"] == "error"
+    assert named in checks["project"]["detail"]
+    assert checks["store"]["state"] == "ok"
+
+
+def test_what_cannot_be_read_is_said_to_people_too(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bad_line(root)
+    assert main(["--project", str(root), "stop", "--all"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out == "stopped everything; to resume: automation resume --all\n"
+    assert "config.yaml:" in printed.err
+
+
+def test_a_campaign_that_nobody_knows_is_refused(root: Path, run: Run) -> None:
+    bad_line(root)
+    (root / "campaigns" / "draft.yaml").write_text("name: spring\naudience: [\n")
+    assert run("stop", "draft")["stopped"] == "draft"  # its name can't be read, so the file's counts
+    message = run("stop", "helo", ends=1)["error"]["message"]
+    assert message == "there is no campaign 'helo'; the project has: draft, hello"
+
+
+def test_a_folder_above_is_found_without_config(root: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    no_config(root)
+    monkeypatch.chdir(root / "campaigns")
+    run("stop", "--all")
+    assert stopped(root / "var") == {"*"}
+
+
+@pytest.mark.parametrize("damage", UNREADABLE)
+@pytest.mark.parametrize("written", ["data_dir: data", "data_dir:   'data'  # ours", 'data_dir: "data"'])
+def test_another_data_folder_is_found(root: Path, run: Run, damage: Callable[[Path], str], written: str) -> None:
+    add(root, f"{written}\n")
+    (root / "var").rename(root / "data")
+    damage(root)
+    run("stop", "--all")
+    assert stopped(root / "data") == {"*"}
+    assert not (root / "var").exists()
+
+
+def test_a_data_folder_elsewhere_is_found_by_its_line(root: Path, run: Run, tmp_path: Path) -> None:
+    add(root, f"data_dir: {tmp_path / 'elsewhere'}\r\n")
+    (root / "var").rename(tmp_path / "elsewhere")
+    bad_line(root)
+    run("stop", "--all")
+    assert stopped(tmp_path / "elsewhere") == {"*"}
+
+
+def test_a_data_folder_that_cannot_be_told_is_asked_for(root: Path, run: Run, tmp_path: Path) -> None:
+    (root / "var").rename(tmp_path / "elsewhere")
+    bad_line(root)
+    error = run("stop", "--all", ends=2)["error"]["message"]
+    assert "config.yaml:" in error
+    assert error.endswith("has no data folder with a store; name it with --data-dir DIR")
+    assert "is no data folder" in run("stop", "--all", "--data-dir", str(root), ends=2)["error"]["message"]
+    run("stop", "--all", "--data-dir", str(tmp_path / "elsewhere"))
+    assert stopped(tmp_path / "elsewhere") == {"*"}
+    assert not (root / "var").exists()
+    run("resume", "--all", "--data-dir", str(tmp_path / "elsewhere"))
+    assert run("status", "--data-dir", str(tmp_path / "elsewhere"))["paused"] == []
+
+
+def test_several_data_folders_are_asked_about(root: Path, run: Run) -> None:
+    shutil.copytree(root / "var", root / "old")
+    (root / "var").rename(root / "new")
+    bad_line(root)
+    assert "several data folders" in run("stop", "--all", ends=2)["error"]["message"]
+
+
+def test_the_data_folder_of_the_running_daemon_comes_first(root: Path, run: Run) -> None:
+    """config.yaml may have been changed since the daemon started."""
+    with hold_lock(root / "var"):
+        add(root, "data_dir: data\n")
+        unread = run("stop", "--all")["unread"]
+        assert "is the one that the daemon works on" in unread[0]
+        assert stopped(root / "var") == {"*"}
+        assert not (root / "data").exists()
+        assert run("status")["daemon"]["alive"]
+    run("stop", "--all")  # without a daemon, what config.yaml says
+    assert stopped(root / "data") == {"*"}
+
+
+def test_stop_waits_for_a_locked_store(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(engine._PRAGMAS, "busy_timeout", 10)
+    other = open_store(root / "var" / "store.db")
+    writing = other.transaction()
+    writing.__enter__()
+    said: list[str] = []
+
+    def release(line: str) -> None:
+        said.append(line)
+        if len(said) == 3:
+            writing.__exit__(None, None, None)
+
+    monkeypatch.setattr("automation.cli.output.Output.error", lambda _self, line: release(line))
+    assert main(["--project", str(root), "stop", "--all"]) == 0
+    assert said == ["another process is writing to the store; still trying to stop"] * 3
+    assert stopped(root / "var") == {"*"}
+    other.close()
+    capsys.readouterr()
