@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import polars as pl
 
-_FORMULA = r"^[=+\-@\t\r\n]"
-_QUOTED = r"(?s)^'([=+@\t\r\n-].*|[\d\s()./-]+)$"
+# A spreadsheet reads past blanks and invisible characters, and takes the full-width forms of the signs as well.
+_BLANK = r"[\s\x00-\x1f\x{a0}\x{ad}\x{200b}-\x{200f}\x{2060}\x{3000}\x{feff}]*"
+_SIGN = r"[=+\-@\x{ff1d}\x{ff0b}\x{ff0d}\x{2212}\x{ff20}]"
+_FORMULA = rf"^(?:[\t\r\n]|{_BLANK}{_SIGN})"
+_QUOTED = rf"(?s)^'([\t\r\n].*|{_BLANK}{_SIGN}.*|[\d\s()./-]+)$"
 
 
 def quote_formulas(frame: pl.DataFrame) -> pl.DataFrame:

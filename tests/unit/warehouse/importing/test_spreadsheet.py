@@ -7,8 +7,23 @@ import pytest
 
 from automation.warehouse.importing.spreadsheet import quote_formulas, unquote
 
+EVASIONS = [
+    " =1+1",
+    "\u00a0=1+1",
+    "\u3000-1",
+    "\ufeff@A1",
+    "\u200b +1",
+    "\x0b=1",
+    "＝1+1",
+    "＋1",
+    "－1",
+    "＠SUM(A1)",
+    " ＝1",
+    "−1+2",
+]
 
-@pytest.mark.parametrize("text", ["=cmd()", "+49 30 1", "-1+2", "@SUM(A1)", "\t=1", "\r=1", "\n=1"])
+
+@pytest.mark.parametrize("text", ["=cmd()", "+49 30 1", "-1+2", "@SUM(A1)", "\t=1", "\r=1", "\n=1", *EVASIONS])
 def test_what_a_spreadsheet_would_run_is_quoted_and_read_back(text: str) -> None:
     quoted = quote_formulas(pl.DataFrame({"text": [text]}))
     assert quoted["text"].to_list() == ["'" + text]
