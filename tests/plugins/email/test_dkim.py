@@ -88,7 +88,8 @@ def test_what_is_signed() -> None:
     assert fields["t"] == str(int(MESSAGE.sent_at.timestamp()))
     assert fields["h"].replace("\r\n ", "").split(":") == [
         "from", "to", "reply-to", "subject", "date", "message-id", "list-unsubscribe", "list-unsubscribe-post",
-        "mime-version", "content-type", "from",
+        "mime-version", "content-type", "from", "to", "cc", "subject", "date", "reply-to", "list-unsubscribe",
+        "list-unsubscribe-post", "mime-version", "content-type", "content-transfer-encoding",
     ]  # fmt: skip
     assert max(map(len, header.split("\r\n"))) <= 78
 
@@ -109,6 +110,23 @@ def test_a_change_on_the_way_is_seen(change: Callable[[bytes], bytes]) -> None:
     changed = change(data)
     assert changed != data
     assert verified(changed) == [False, False]
+
+
+@pytest.mark.parametrize("reply_to", ["shop@lindholm.example", ""])
+@pytest.mark.parametrize(
+    "added",
+    ["From: a@evil.example", "To: b@c.example", "Cc: b@c.example", "Subject: Pay here", "Reply-To: a@evil.example",
+     "Date: Mon, 01 Jan 2024 00:00:00 +0000", "List-Unsubscribe: <https://evil.example>",
+     "List-Unsubscribe-Post: List-Unsubscribe=One-Click", "Content-Type: text/html", "MIME-Version: 1.0",
+     "Content-Transfer-Encoding: base64"],
+)  # fmt: skip
+def test_no_header_can_be_added(added: str, reply_to: str) -> None:
+    """Also one that the message did not have; wherever it is added, since readers differ in which one they show."""
+    data = build(replace(MESSAGE, reply_to=reply_to), SIGNERS)
+    first = data.index(b"\r\nFrom:")
+    end = data.index(b"\r\n\r\n")
+    for place in (first, end):
+        assert verified(data[:place] + b"\r\n" + added.encode() + data[place:]) == [False, False]
 
 
 def test_blanks_and_case_may_change_on_the_way() -> None:
