@@ -12,31 +12,34 @@ from jinja2 import pass_context
 from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context, Undefined
 
+from automation.messages.template.bounds import spending
+from automation.messages.template.budget import MAX_STEPS, MAX_TEXT, NUMBERS, LimitExceeded, name_value
 from automation.messages.template.locale import Locale, locale_of
-from automation.messages.template.sandbox import MAX_STEPS, MAX_TEXT, NUMBERS, LimitExceeded, concat
+from automation.messages.template.sandbox import concat
 
 LOCALE = "_locale"
 """The key in a context for the `Locale` of the message's language."""
 SYMBOLS: Mapping[str, str] = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥"}
 _WITHOUT_CENTS = frozenset({"JPY", "KRW"})
+_LONGEST_CODE = 10
 _LARGEST = Decimal(10) ** 18
 
 
 def template_filters() -> dict[str, Callable[..., Any]]:
     """The core's filters by name."""
     return {
-        "batch": batch,
+        "batch": spending(batch, "batch", of_one=False),
         "d": default,
         "date": format_date,
         "default": default,
-        "join": join_texts,
+        "join": spending(join_texts, "join", of_one=False),
         "money": money,
         "number": number,
         "percent": percent,
-        "replace": replace,
+        "replace": spending(replace, "replace", of_one=True),
         "round": round_number,
-        "sentence": sentence,
-        "sum": total,
+        "sentence": spending(sentence, "sentence", of_one=True),
+        "sum": spending(total, "sum", of_one=False),
     }
 
 
@@ -44,6 +47,8 @@ def template_filters() -> dict[str, Callable[..., Any]]:
 def money(context: Context, value: Any, currency: str | None = None) -> str:
     """`12.5|money` → €12.50, 12,50 €; the currency is the shop's unless one is given."""
     code = currency or _path(context, "shop", "currency") or "EUR"
+    if not isinstance(code, str) or len(code) > _LONGEST_CODE:
+        raise SecurityError("write a currency's code, such as EUR")
     locale = _locale(context)
     digits = 0 if code in _WITHOUT_CENTS else 2
     amount = _decimal(value)
@@ -156,7 +161,7 @@ def _decimal(value: Any) -> Decimal:
 
 
 def _shown(value: Any) -> str:
-    return "nothing" if value is None else repr(str(value)[:40])
+    return repr(str(value)[:40]) if isinstance(value, str | int | float | Decimal) else name_value(value)
 
 
 def _date(value: Any) -> date:

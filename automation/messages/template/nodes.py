@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -15,6 +16,9 @@ _ALLOWED_NODES = (
     nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod, nodes.Concat, nodes.List, nodes.Tuple, nodes.Dict, nodes.Pair,
     nodes.Keyword,
 )  # fmt: skip
+
+
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
 def apply_limits(tree: nodes.Template, filters: Iterable[str], tests: Iterable[str]) -> nodes.Template:
@@ -50,6 +54,8 @@ def _check(node: nodes.Node, filters: Iterable[str], tests: Iterable[str]) -> No
         problem = f"{_word(node)!r} is a private name"
     elif isinstance(node, nodes.Name) and node.name == "self":
         problem = "'self' can't be used in a template"
+    elif isinstance(node, nodes.Const) and isinstance(node.value, str) and _UNPRINTABLE.search(node.value):
+        problem = "a text contains a control character, or half of a character"
     elif isinstance(node, nodes.List | nodes.Tuple | nodes.Dict) and not _constant(node):
         problem = "a list in a template holds texts and numbers only"
     elif isinstance(node, nodes.Filter):

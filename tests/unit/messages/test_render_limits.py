@@ -102,6 +102,13 @@ SQUARED = "{% set a = 10 %}" + "{% set a = a * a %}" * 60 + "{{ a }}"
 REPLACED = "{% set a = 'x' %}" + "{% set a = a|replace('x', 'xxxxxxxxxxxxxxxx') %}" * 30 + "{{ a }}"
 JOINED = "{% set a = 'x' %}" + "{% set a = ['1', '2', '3', '4']|join(a) %}" * 60 + "{{ a }}"
 
+LONG_TEXT = "{% set a = 'x' %}" + "{% set a = a ~ a %}" * 16
+LONG_LIST = "{% set a = ['" + "x" * 60_000 + "'] %}" + "{% set a = a + a %}" * 16  # 4 GB if it were printed
+PRINTING = (
+    "upper", "lower", "capitalize", "title", "string", "trim", "truncate", "urlencode", "escape", "e", "striptags",
+    "sentence", "replace('a', 'b')", "money", "number", "percent", "date", "round", "int", "float", "abs",
+)  # fmt: skip
+
 
 @pytest.mark.parametrize(
     "source",
@@ -132,6 +139,32 @@ JOINED = "{% set a = 'x' %}" + "{% set a = ['1', '2', '3', '4']|join(a) %}" * 60
         SQUARED,
         REPLACED,
         JOINED,
+        "{{ '%999999999d' is odd }}",
+        "{{ '%999999999d' is even }}",
+        "{{ '%999999999d' is divisibleby(2) }}",
+        "{{ 1 is divisibleby('%999999999d') }}",
+        "{{ items|selectattr('name', 'odd')|list|length }}",
+        "{{ ['%999999999d']|select('odd')|list|length }}",
+        "{{ ['%999999999d']|reject('divisibleby', 3)|list|length }}",
+        *(LONG_LIST + f"{{{{ a|{name} }}}}" for name in PRINTING),
+        LONG_LIST + "{{ '1'|money(a) }}",
+        LONG_LIST + "{{ '1'|truncate(1, true, a) }}",
+        LONG_LIST + "{{ '1'|trim(a) }}",
+        LONG_LIST + "{{ '1'|replace('1', a) }}",
+        LONG_LIST + "{{ customer[a] }}",
+        LONG_LIST + "{{ a is upper }}",
+        LONG_LIST + "{{ a is lower }}",
+        LONG_LIST + "{{ a }}",
+        LONG_LIST + "{{ a|batch(3)|string }}",
+        LONG_LIST + "{{ a ~ a }}",
+        LONG_LIST + "{{ a|join }}",
+        LONG_LIST + "{{ 1 - a }}",
+        LONG_LIST + "{% set b = a|sort %}" * 2,
+        LONG_LIST + "{% set b = a|select('string')|list %}" * 2,
+        LONG_LIST + "{% set b = a|batch(2) %}" * 2,
+        LONG_TEXT + "{% set b = a|title %}" * 100,
+        LONG_TEXT + "{% set b = a|striptags %}" * 100,
+        LONG_TEXT + "{% set b = a|urlencode %}" * 100,
     ],
 )
 def test_nothing_grows_without_bound(source: str) -> None:
@@ -148,7 +181,7 @@ def test_a_long_output_is_cut_off() -> None:
 
 def test_a_loop_that_prints_nothing_ends() -> None:
     source = "{% for a in items %}" * 8 + "{% set x = 1 %}" + "{% endfor %}" * 8
-    assert "the loops of this template take more than 10,000 steps" in attack(source, items=[1] * 10)
+    assert "the loops and filters of this template take more than 10,000 steps" in attack(source, items=[1] * 10)
 
 
 def test_includes_can_not_multiply() -> None:
