@@ -6,6 +6,7 @@ again byte for byte, whatever becomes of the catalogue and the plugins.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,6 +16,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from automation.messages.template.reasons import PRODUCTS, OwnReasons
 from automation.types.campaign import Campaign
 from automation.types.language import FALLBACK, nearest_language
+from automation.types.web_link import host_of, is_web_link
+
+_WEB = re.compile(r"\s*https?:", re.I)
 
 Sentence = tuple[str, str | None]
 """A reason's text before and after the names of products; the second is None if it names no products."""
@@ -42,13 +46,32 @@ class BatchContent:
         return {product: str(shown["name"]) for product, shown in self.products.items() if shown.get("name")}
 
     def products_of(self, step: str) -> Products:
-        """The products as the messages of this step link to them; worked out once a batch and step."""
+        """The products as the messages of this step link to them; worked out once a batch and step.
+
+        A product whose link is no web link is not among them, but in `unfit`.
+        """
         if step not in self.linked:
             utm = self.utm.get(step, {})
             self.linked[step] = {
-                name: {**shown, "url": tag_link(shown.get("url"), utm)} for name, shown in self.products.items()
+                name: {**shown, "url": tag_link(shown.get("url"), utm)}
+                for name, shown in self.products.items()
+                if name not in self.unfit
             }
         return self.linked[step]
+
+    @cached_property
+    def unfit(self) -> Mapping[str, str]:
+        """Product id → why no message can show it: an import refuses such a link, a shop's warehouse may have it."""
+        return {
+            name: f"its url {str(shown['url'])[:80]!r} is not a web link"
+            for name, shown in self.products.items()
+            if _WEB.match(str(shown.get("url") or "")) and not is_web_link(str(shown["url"]))
+        }
+
+    @cached_property
+    def link_hosts(self) -> frozenset[str]:
+        """The hosts that the products' links lead to."""
+        return frozenset(host_of(str(shown.get("url") or "")) for shown in self.products.values()) - {""}
 
     def product_of(self, step: str, url: str) -> str | None:
         """The product that the messages of this step show with this link."""
@@ -77,7 +100,7 @@ def read_content(stored: Mapping[str, Mapping[str, Any]], campaign: Campaign, ow
 
 def tag_link(url: object, utm: Mapping[str, str]) -> object:
     """A link to the shop with the campaign's utm parameters; those that it has already stay."""
-    if not utm or not isinstance(url, str) or not url.startswith(("http://", "https://")):
+    if not utm or not isinstance(url, str) or not is_web_link(url):
         return url
     parts = urlsplit(url)
     present = parse_qsl(parts.query, keep_blank_values=True)

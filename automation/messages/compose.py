@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from automation.errors import AutomationError
 from automation.ids import bounce_token, sign
 from automation.messages import links
 from automation.messages.batch_content import BatchContent, tag_link
+from automation.messages.defuse import defuse_customer
 from automation.messages.render import Body, Kind, Renderer
 from automation.messages.template_context import offer_terms, show_items
 from automation.types.campaign import Campaign
@@ -20,6 +23,7 @@ from automation.types.grant import Grant
 from automation.types.message import Rendered
 from automation.types.offer import Offer
 from automation.types.step import Send
+from automation.types.web_link import host_of
 
 
 @dataclass(frozen=True)
@@ -42,16 +46,40 @@ class MessageDefaults:
     """Where every message goes instead of to its customer; see `messages.redirect`."""
 
 
+class UnfitMessage(AutomationError):
+    """This message can't be composed, for a reason that nobody foresaw; the others of its batch are sent."""
+
+
 def compose(
     grant: Grant, campaign: Campaign, renderer: Renderer, head: MessageDefaults, content: BatchContent
 ) -> Rendered:
-    """Render one grant; `content` is its batch's. Raises `TemplateError`."""
+    """Render one grant; `content` is its batch's. Raises only `AutomationError`, whatever the values are."""
+    with only_this_message():
+        return _compose(grant, campaign, renderer, head, content)
+
+
+@contextmanager
+def only_this_message() -> Iterator[None]:
+    """Raise any error as an `AutomationError`, by which one message fails; another error would end its whole batch."""
+    try:
+        yield
+    except AutomationError:
+        raise
+    except Exception as error:
+        raise UnfitMessage(f"{type(error).__name__}: {str(error)[:200]}") from error
+
+
+def _compose(
+    grant: Grant, campaign: Campaign, renderer: Renderer, head: MessageDefaults, content: BatchContent
+) -> Rendered:
     send = campaign.sends[grant.step]
     kind = head.kinds[grant.channel]
     own = _own_links(grant, head)
     body = _body(grant, campaign, renderer, head, content, own)
+    _refuse_half_characters(body)
     if head.track and head.base_url is not None and kind == "email":
-        body = links.track_links(body, head.base_url, head.secret, grant.id)
+        hosts = _hosts(renderer, head, content)
+        body = links.track_links(body, head.base_url, head.secret, grant.id, hosts)
     return Rendered(
         id=grant.id,
         attempt=grant.attempt,
@@ -73,10 +101,10 @@ def compose(
 def find_link_targets(
     grant: Grant, campaign: Campaign, renderer: Renderer, head: MessageDefaults, content: BatchContent
 ) -> list[str]:
-    """Where the message's click links lead, by their number. Raises `TemplateError`."""
-    return links.find_links(
-        _body(grant, campaign, renderer, head, content, _own_links(grant, head)), head.base_url or ""
-    )
+    """Where the message's click links lead, by their number. Raises `AutomationError` and nothing else."""
+    with only_this_message():
+        body = _body(grant, campaign, renderer, head, content, _own_links(grant, head))
+        return links.find_links(body, head.base_url or "", _hosts(renderer, head, content))
 
 
 def _body(
@@ -94,10 +122,8 @@ def _body(
     language = renderer.language(grant.template, kept["language"], otherwise)
     valid_for = campaign.offer.valid_for if campaign.offer else None
     context = {
-        "customer": kept["customer"],
-        "items": show_items(
-            grant.items, content.products_of(grant.step), content.names, content.sentences(language, otherwise)
-        ),
+        "customer": defuse_customer(kept["customer"]),
+        "items": show_items(grant.items, content, grant.step, (language, otherwise)),
         "offer": offer_terms(
             head.offers.get(grant.offer or ""),
             grant.coupon,
@@ -118,6 +144,21 @@ def _body(
         subject=_subject(campaign, send, grant.variant),
         plain=True,
     )
+
+
+def _hosts(renderer: Renderer, head: MessageDefaults, content: BatchContent) -> frozenset[str]:
+    """Where clicks may be led: the hosts that the templates, the batch's products and config.yaml name."""
+    return renderer.link_hosts | content.link_hosts | {host_of(head.shop["url"])}
+
+
+def _refuse_half_characters(body: Body) -> None:
+    """A lone surrogate can't be sent: JSON and templates can write one, and no channel can encode it."""
+    for part in (body.subject, body.preheader, body.text, body.html):
+        if not part.isascii():
+            try:
+                part.encode()
+            except UnicodeEncodeError as error:
+                raise UnfitMessage("a text contains half of a character (a lone surrogate)") from error
 
 
 def _otherwise(send: Send) -> str | None:

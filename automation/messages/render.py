@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from automation.messages.template.files import KIND_FILES, TemplateError, Templates, project_path
@@ -23,6 +24,7 @@ Subject = str | Mapping[str, str] | None
 MAX_SUBJECT = 500
 _ANY_FILE = "email.mjml, email.html, sms.txt, push.txt or message.txt"
 _BLANK_LINES = re.compile(r"\n\s*\n\s*\n")
+_NAMED_HOST = re.compile(r"https?://([\w.-]+)", re.I)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -84,6 +86,12 @@ class Renderer:
         html = compiled.html.render(values) if compiled.html else ""
         text = _BLANK_LINES.sub("\n\n", compiled.text.render(values)).strip()
         return Body(line, preheader, text, html, chosen)
+
+    @cached_property
+    def link_hosts(self) -> frozenset[str]:
+        """The hosts that the templates name in their links."""
+        found = (_NAMED_HOST.findall(body.decode("utf-8", "replace")) for body in self.templates.files.values())
+        return frozenset(host.lower().rstrip(".") for hosts in found for host in hosts)
 
     def kinds(self, template: str) -> tuple[Kind, ...]:
         """The kinds of channel for which the template has a file."""

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, cast
 
 from jinja2 import pass_context
 from jinja2.exceptions import SecurityError
 from jinja2.filters import FILTERS
 from jinja2.runtime import Context, Undefined
-from jinja2.tests import TESTS
+from jinja2.tests import TESTS as JINJA_TESTS
 
 from automation.messages.template.budget import BUDGET, NUMBERS, PLAIN, STEP_OF_TEXT, Budget, name_value
 
 Function = Callable[..., Any]
+_JINJA_TESTS = cast("dict[str, Function]", JINJA_TESTS)
 
 _OF_ONE_VALUE = (
     "abs", "capitalize", "e", "escape", "float", "int", "lower", "string", "striptags", "title", "trim", "truncate",
@@ -47,9 +48,9 @@ def jinja_filters() -> dict[str, Function]:
 
 def jinja_tests() -> dict[str, Function]:
     """Jinja's tests that a template can use."""
-    tests: dict[str, Function] = {name: TESTS[name] for name in _TESTS}
-    tests |= {name: _of_kind(TESTS[name], name, NUMBERS, "a number") for name in _TESTS_OF_NUMBERS}
-    return tests | {name: _of_kind(TESTS[name], name, (str,), "a text") for name in _TESTS_OF_TEXTS}
+    tests: dict[str, Function] = {name: _JINJA_TESTS[name] for name in _TESTS}
+    tests |= {name: _of_kind(_JINJA_TESTS[name], name, NUMBERS, "a number") for name in _TESTS_OF_NUMBERS}
+    return tests | {name: _of_kind(_JINJA_TESTS[name], name, (str,), "a text") for name in _TESTS_OF_TEXTS}
 
 
 def spending(function: Function, name: str, *, of_one: bool) -> Function:

@@ -44,7 +44,7 @@ def template_filters() -> dict[str, Callable[..., Any]]:
 
 
 @pass_context
-def money(context: Context, value: Any, currency: str | None = None) -> str:
+def money(context: Context, value: Any, currency: Any = None) -> str:
     """`12.5|money` → €12.50, 12,50 €; the currency is the shop's unless one is given."""
     code = currency or _path(context, "shop", "currency") or "EUR"
     if not isinstance(code, str) or len(code) > _LONGEST_CODE:

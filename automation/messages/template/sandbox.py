@@ -163,7 +163,7 @@ def make_sandbox(filters: Mapping[str, Callable[..., Any]], *, autoescape: bool)
     )
     environment.globals = {}
     environment.filters = {**jinja_filters(), **filters, "_concat": concat, "_each": _each}
-    environment.tests = jinja_tests()
+    environment.tests = dict(jinja_tests())
     return environment
 
 

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import polars as pl
 
+from automation.types.web_link import WEB_LINK
 from automation.warehouse.importing.parsed import Parsed, accept
 
 # One @, a dot in the domain, no quoting: what mail systems deliver, less than RFC 5322 allows.
@@ -18,7 +19,7 @@ _EMAIL = (
 _PHONE = r"^\+?\d{6,15}$"
 _LANGUAGE = r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$"
 _REPEATED = 10  # check each word once if it is repeated this often on average
-_LINK = r"^https?://[^\s/<>\"]+[^\s<>\"]*$"
+_LINK = f"^(?:{WEB_LINK})$"
 
 
 def _email(parsed: Parsed) -> Parsed:
@@ -62,7 +63,7 @@ def _timezone(parsed: Parsed) -> Parsed:
 
 
 def _link(parsed: Parsed) -> Parsed:
-    """Only http and https, so that no `javascript:` link gets into a template."""
+    """Only http and https, with a host that every parser reads in the same way: `types.web_link`."""
     return parsed.refuse(~parsed.values.str.contains(_LINK), "is not an http or https link")
 
 

@@ -40,7 +40,7 @@ _BOOLEANS = MappingProxyType(
 def parse(raw: pl.Series, name: str, kind: ColumnType, mapping: TableMapping, now: datetime) -> Parsed:
     """The column's values: by its type, then by its meaning (an address, a price, a birthday).
 
-    `raw`: text, or of the wanted type already.
+    A column whose name ends in `_url` or `_link` is a link. `raw`: text, or of the wanted type already.
     """
     parsed = _PARSERS[kind](raw, mapping)
     if kind == "time":
@@ -55,7 +55,7 @@ def parse(raw: pl.Series, name: str, kind: ColumnType, mapping: TableMapping, no
         parsed = parsed.refuse(raw.str.contains(_CONTROL), "holds control characters")
     if name.endswith("_id") and kind == "text":
         return _parse_id(parsed)
-    check = CHECKS.get(name)
+    check = CHECKS.get("url" if name.endswith(("_url", "_link")) else name)
     return check(parsed) if check and kind == "text" else parsed
 
 

@@ -33,9 +33,7 @@ NOTHING = OwnReasons()
 def reason(language: str, otherwise: str = "en", *, own: OwnReasons = NOTHING, **item: object) -> object:
     asked = {"product_id": "p1", "by": "similar", "reason": "bought", "because": ["p2"], **item}
     content = replace(CONTENT, own=own, kept={}, linked={})
-    (found,) = show_items(
-        json.dumps([asked]), content.products_of("send"), content.names, content.sentences(language, otherwise)
-    )
+    (found,) = show_items(json.dumps([asked]), content, "send", (language, otherwise))
     return found["reason"]
 
 

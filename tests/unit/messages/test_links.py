@@ -14,6 +14,7 @@ from automation.messages.render import Body
 
 BASE = "https://news.shop.example"
 SECRET = b"secret"
+HOSTS = {"a.example", "b.example", "news.shop.example"}
 ID = "0123456789abcdef0123456789abcdef"
 
 
@@ -29,7 +30,7 @@ PIXEL = f'<img src="{BASE}/o/{sign(SECRET, "open", ID)}" width="1" height="1" al
 
 
 def tracked(html: str = "", text: str = "", base: str = BASE) -> Body:
-    return track_links(body(html, text), base, SECRET, ID)
+    return track_links(body(html, text), base, SECRET, ID, HOSTS)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +58,7 @@ def tracked(html: str = "", text: str = "", base: str = BASE) -> Body:
     ],
 )  # fmt: skip
 def test_links_of_markup(html: str, found: list[str]) -> None:
-    assert find_links(body(html), BASE) == found
+    assert find_links(body(html), BASE, HOSTS) == found
 
 
 @pytest.mark.parametrize(
@@ -71,7 +72,7 @@ def test_links_of_markup(html: str, found: list[str]) -> None:
     ],
 )
 def test_links_of_text(text: str, found: list[str]) -> None:
-    assert find_links(body(text=text), BASE) == found
+    assert find_links(body(text=text), BASE, HOSTS) == found
 
 
 def test_tracked_links_keep_everything_else() -> None:
@@ -112,17 +113,62 @@ class Hrefs(HTMLParser):
 URLS = st.from_regex(r"\Ahttps?://[a-z]{1,5}\.example/[ -~]{0,20}\Z").map(lambda url: url.rstrip())
 
 
+class Everywhere:
+    """Every host."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
 @given(st.lists(URLS, max_size=6), st.sampled_from(['"', "'"]))
 def test_links_agree_with_a_parser(urls: list[str], quote: str) -> None:
     written = [url.replace("&", "&amp;").replace('"', "&quot;").replace("'", "&#39;") for url in urls]
     html = "".join(f"<p>x</p><a class={quote}b{quote} href={quote}{url}{quote}>x</a>" for url in written)
-    assert find_links(body(html), BASE) == list(dict.fromkeys(Hrefs(html).found)) == list(dict.fromkeys(urls))
-    assert len(Hrefs(tracked(html).html).found) == len(urls)
-    assert all(url.startswith(f"{BASE}/c/") for url in Hrefs(tracked(html).html).found)
+    assert (
+        find_links(body(html), BASE, Everywhere())
+        == list(dict.fromkeys(Hrefs(html).found))
+        == list(dict.fromkeys(urls))
+    )
+    led = Hrefs(track_links(body(html), BASE, SECRET, ID, Everywhere()).html).found
+    assert len(led) == len(urls)
+    assert all(url.startswith(f"{BASE}/c/") for url in led)
 
 
 @given(st.text(alphabet="<>a hrefAHREF=\"'https://x.example&;#/", max_size=200))
 def test_no_markup_breaks_the_link_finder(html: str) -> None:
     made = tracked(html, html)
     assert made == tracked(html, html)
-    assert find_links(body(made.html, made.text), BASE) == []
+    assert find_links(body(made.html, made.text), BASE, HOSTS) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://evil.example/",
+        "https://a.example.evil.example/",
+        "https://a.example@evil.example/",
+        "https://evil.example\\@a.example/",
+        "https://evil.example\\.a.example/",
+        "https://a.example\\.evil.example/",
+        "https://evil.example%2f.a.example/",
+        "https://evil.example\t@a.example/",
+        "https://evil。example/",
+        "http://[::1]/",
+        "http://[",
+        "https://a.example:evil.example/",
+    ],
+)
+def test_only_hosts_that_the_shop_named_are_led_to(url: str) -> None:
+    """Whatever a person's data brings, and however a browser and a parser may differ about it."""
+    html = f'<a href="{url}">x</a>'
+    assert find_links(body(html, url), BASE, HOSTS) == []
+    assert tracked(html, url) == body(html + PIXEL, url)
+
+
+def test_a_host_is_found_in_any_case_with_a_port_and_with_the_root_s_dot() -> None:
+    html = '<a href="HTTPS://A.Example:8443/x y">x</a><a href="http://a.example.">y</a>'
+    assert find_links(body(html), BASE, HOSTS) == ["HTTPS://A.Example:8443/x y", "http://a.example."]
+
+
+def test_a_link_of_a_megabyte_of_brackets_takes_no_time() -> None:
+    assert find_links(body(text="https://a.example/" + ")" * 1_000_000), BASE, HOSTS) == ["https://a.example/"]
