@@ -26,16 +26,18 @@ def proof_blocks(found: ConsentProof) -> list[Block]:
 
 
 def _records(records: Sequence[ConsentRecordRow]) -> Block:
-    """Every consent given or withdrawn, the oldest first."""
+    """Every consent given, refused or withdrawn, the oldest first."""
+    from automation.store.people.consent import name_records
+
     if not records:
         return Text("no consent on record", "muted")
     rows = [
         (
             f"{record.at:%Y-%m-%d %H:%M}", record.customer_id, record.channel, record.topic,
-            "given" if record.granted else "withdrawn", record.method, record.source, record.text_version,
+            state, record.method, record.source, record.text_version,
             f"{record.recorded_by}, {record.recorded_at:%Y-%m-%d %H:%M}",
         )
-        for record in records
+        for record, state in name_records(records)
     ]  # fmt: skip
     columns = ("when (UTC)", "customer", "channel", "topic", "consent", "how", "source", "text", "recorded by")
     return Table(columns, rows)

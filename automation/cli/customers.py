@@ -112,9 +112,12 @@ def _segments(found: CustomerProfile) -> list[Block]:
 
 
 def _permissions(found: CustomerProfile) -> list[Block]:
-    states = {True: "yes", False: "no", None: "none on record"}
-    rows = [(p.channel, p.topic, states[p.granted]) for p in found.permissions]
-    shown: list[Block] = [Table(("channel", "topic", "consent"), rows)] if rows else []
+    rows = [
+        (p.channel, p.topic, p.state or "none on record", f"{p.at:%Y-%m-%d}" if p.at else "", p.source)
+        for p in found.permissions
+    ]
+    columns = ("channel", "topic", "consent", "on", "source")
+    shown: list[Block] = [Table(columns, rows)] if rows else []
     if found.suppressed is not None:
         shown.append(Text(f"the e-mail address is suppressed: {found.suppressed}", "error"))
     return shown

@@ -9,7 +9,9 @@ from automation.cli.output import Block, Table, Text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from automation.reporting.explain import Explanation, RuleValue
+    from automation.contracts import Figure
+    from automation.reporting.explain import Explanation
+    from automation.reporting.rule_values import RuleValue
     from automation.store.ledger.decisions import DecisionRow
 
 
@@ -21,7 +23,7 @@ def explain_blocks(found: Explanation) -> list[Block]:
         else f"now, {when}"
     )
     shown: list[Block] = [Text(f"{found.campaign}, customer {found.customer_id}: {run}", "strong")]
-    shown.append(_rules("audience", found.rules))
+    shown.append(_rules(found, "audience", found.rules))
     if found.decision is None:
         shown.append(Text(found.reason, "strong"))
     else:
@@ -30,20 +32,37 @@ def explain_blocks(found: Explanation) -> list[Block]:
     return shown
 
 
-def _rules(title: str, rules: Sequence[RuleValue]) -> Block:
+def _rules(found: Explanation, title: str, rules: Sequence[RuleValue]) -> Block:
     if not rules:
-        return Text(f"{title}: everyone")
-    rows = [(rule.path, rule.text, "yes" if rule.held else "no", _score(rule)) for rule in rules]
-    return Table((title, "rule", "holds", "score and reasons"), rows)
+        return Text(f"{title}: everyone" if found.rules_known else f"{title}: what the run recorded is missing", "")
+    rows = [(rule.path, _indented(rule), "yes" if rule.held else "no", _figures(rule)) for rule in rules]
+    return Table((title, "rule", "holds", "because"), rows)
 
 
-def _score(rule: RuleValue) -> str:
-    score = [] if rule.score is None else [f"{rule.score:.3f}"]
-    return ": ".join([*score, *([", ".join(rule.reasons)] if rule.reasons else [])])
+def _indented(rule: RuleValue) -> str:
+    return f"{'  ' * rule.depth}{rule.text}"
+
+
+def _figures(rule: RuleValue) -> str:
+    """`needs at least 2, has 1; churn_risk: 0.43`."""
+    shown = [_figure(figure, rule) for figure in rule.figures]
+    if rule.score is not None and not any(figure.what == "score" for figure in rule.figures):
+        shown.append(f"score {rule.score:.3f}")
+    return "; ".join([*shown, *([", ".join(rule.reasons)] if rule.reasons else [])])
+
+
+def _figure(figure: Figure, rule: RuleValue) -> str:
+    what = f"{figure.what}: " if figure.what else ""
+    if not figure.needs:
+        return f"{what}{figure.has}"
+    verb = "must not have" if rule.negated else "needs"
+    return f"{what}{verb} {figure.needs}, has {figure.has}"
 
 
 def _decision(found: Explanation, decision: DecisionRow) -> list[Block]:
     facts = [("decided", f"{decision.outcome}: {found.reason}")]
+    facts += [("because", fact) for fact in found.refusal]
+    facts += [("because", fact) for fact in found.refusal]
     if decision.detail:
         facts.append(("detail", decision.detail))
     if decision.variant:
@@ -57,9 +76,9 @@ def _decision(found: Explanation, decision: DecisionRow) -> list[Block]:
     facts += _message(decision)
     shown: list[Block] = [Table(("", ""), facts)]
     if found.offer_rules:
-        shown.append(_rules("offer", found.offer_rules))
+        shown.append(_rules(found, "offer", found.offer_rules))
     if decision.items:
-        shown.append(_items(decision))
+        shown.append(_items(found, decision))
     return shown
 
 
@@ -91,13 +110,13 @@ def _chances(chances: object) -> str:
     return ", ".join(f"{name} {float(str(chance)):.0%}" for name, chance in chances.items())
 
 
-def _items(decision: DecisionRow) -> Table:
+def _items(found: Explanation, decision: DecisionRow) -> Table:
     rows = [
         (
-            str(item.get("product_id")),
+            _product(found, item.get("product_id")),
             _number(item.get("score")),
             str(item.get("reason")),
-            _because(item.get("because")),
+            _because(found, item.get("because")),
         )
         for item in decision.items
     ]
@@ -108,8 +127,13 @@ def _number(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) else None
 
 
-def _because(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else ""
+def _product(found: Explanation, value: object) -> str:
+    """The id, and the name of a product that has one."""
+    return f"{value} {found.products.get(str(value), '')}".rstrip()
+
+
+def _because(found: Explanation, value: object) -> str:
+    return ", ".join(_product(found, one) for one in value) if isinstance(value, list) else ""
 
 
 def _versions(found: Explanation) -> Text:

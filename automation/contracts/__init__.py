@@ -14,6 +14,8 @@ from automation.contracts.reasons import HasReasons, ReasonFiles, ReasonTexts, r
 from automation.contracts.recommender import Recommender
 from automation.contracts.rule import (
     ComplementRule,
+    Figure,
+    MeasuringRule,
     NamesCondition,
     PredicateRule,
     ReadsTables,
@@ -35,9 +37,11 @@ __all__ = [
     "ComplementRule",
     "Component",
     "DeclaresLive",
+    "Figure",
     "HandOver",
     "HasReasons",
     "JudgedModel",
+    "MeasuringRule",
     "Model",
     "NamesCondition",
     "OfferPolicy",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
@@ -70,6 +70,32 @@ class TallyRule(Rule, Protocol):
 
     def tally(self, data: Snapshot) -> Tally | None:
         """The rule as an aggregate over a customer's events; None where one aggregate can't express it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What a customer has of what a rule looks at, in words, for `explain`.
+
+    has: `1`, `312.00 EUR`, `never`. needs: what the rule compares it with, `at least 2`; empty if the rule's text shows
+    it. what: what is compared, `sum`; empty where the rule looks at one thing only.
+    """
+
+    has: str
+    needs: str = ""
+    what: str = ""
+
+
+@runtime_checkable
+class MeasuringRule(Rule, Protocol):
+    """Optional: a rule that shows its figures for one customer."""
+
+    def measure(self, data: Snapshot) -> Sequence[Figure]:
+        """What the customer has, whether or not the rule holds. Raises `ConfigurationError` as `matching` does.
+
+        data: a snapshot whose customers, events, profiles, decisions and segments have the rows of one customer only;
+        so a rule that compares customers with each other can't have this member.
+        """
         ...
 
 

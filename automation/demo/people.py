@@ -116,9 +116,9 @@ def _frame(rng: np.random.Generator, home: Ints, tastes: Tastes, period: Period)
 
 
 def _consent(rng: np.random.Generator, agreed: NDArray[np.bool_]) -> pl.Series:
-    """Consent as true or missing; a few of those without consent withdrew it (false)."""
-    withdrawn = ~agreed & (rng.random(len(agreed)) < 0.15)
-    return pl.select(pl.when(pl.Series(agreed)).then(True).when(pl.Series(withdrawn)).then(False)).to_series()
+    """Consent as true or missing; a few of those without it said no (false)."""
+    refused = ~agreed & (rng.random(len(agreed)) < 0.15)
+    return pl.select(pl.when(pl.Series(agreed)).then(True).when(pl.Series(refused)).then(False)).to_series()
 
 
 _HOME_COLUMNS = {0: "country", 1: "language", 2: "timezone", 5: "city", 6: "postcode"}

@@ -114,7 +114,7 @@ def _judge_channel(
     column = ADDRESS_COLUMN[kind]
     address = pl.col(column) if column in batch.columns else pl.lit(None, dtype=pl.String)
     frame = batch.select("customer_id", address.str.strip_chars().alias("address")).join(
-        words.select("customer_id", "granted"), on="customer_id", how="left", maintain_order="left"
+        words.select("customer_id", "state"), on="customer_id", how="left", maintain_order="left"
     )
     known = frame["address"].drop_nulls().unique().to_list()
     suppressions = consent.suppressed(connection, known, channel, eligibility.topic)
@@ -125,7 +125,7 @@ def _judge_channel(
         pl.when(pl.col("address").is_null()).then(pl.lit("no_address"))
         .when(~pl.col("address").str.contains(_ADDRESS_SHAPE.get(kind, ""))).then(pl.lit("bad_address"))
     )  # fmt: skip
-    withheld = consent_refusals(pl.col("granted"), marketing=eligibility.marketing)
+    withheld = consent_refusals(pl.col("state"), marketing=eligibility.marketing)
     judged = frame.with_columns(withheld.alias("withheld"), unreachable.alias("unreachable")).with_columns(
         pl.coalesce("withheld", "unreachable", suppression).alias("reason")
     )

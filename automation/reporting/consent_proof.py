@@ -20,7 +20,10 @@ _INSTANTS = ("at", "recorded_at")
 
 @dataclass(frozen=True)
 class ConsentProof:
-    """records: every consent given or withdrawn, the oldest first. requests: those that needed a confirmation."""
+    """records: every consent given, refused or withdrawn, the oldest first.
+
+    requests: those that needed a confirmation.
+    """
 
     person: Person
     records: Sequence[ConsentRecordRow]
@@ -31,7 +34,7 @@ class ConsentProof:
         return {
             "customers": list(self.person.ids),
             "addresses": dict(self.person.addresses),
-            "records": [vars(record).copy() for record in self.records],
+            "records": [{**vars(record), "state": state} for record, state in consent.name_records(self.records)],
             "suppressions": [vars(row).copy() for row in self.suppressions],
             "requests": [vars(request).copy() for request in self.requests],
         }

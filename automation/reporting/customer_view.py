@@ -15,6 +15,7 @@ from automation.reporting.timeline import TimelineEntry, timeline
 from automation.store.ledger import decisions
 from automation.store.ledger.decisions import DecisionRow
 from automation.store.people import consent
+from automation.types.consent import ConsentState
 from automation.workspace.models_in_use import active_versions
 from automation.workspace.snapshots import snapshot
 from automation.workspace.workspace import Workspace
@@ -41,11 +42,14 @@ class SegmentMembership:
 
 @dataclass(frozen=True)
 class Permission:
-    """`granted` is None where no consent is on record."""
+    """`granted` and `state` are None where no consent is on record; at, source: of the record that counts."""
 
     channel: str
     topic: str
     granted: bool | None
+    state: ConsentState | None = None
+    at: datetime | None = None
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -139,11 +143,14 @@ def _segments(data: Snapshot, customer_id: str) -> tuple[list[SegmentMembership]
 
 
 def _permissions(connection: Connection, customer_id: str, topic: str) -> list[Permission]:
-    states = consent.states(connection, [customer_id], _CHANNELS, topic)
-    granted = dict(zip(states["channel"], states["granted"], strict=True))
-    return [Permission(channel, topic, granted.get(channel)) for channel in _CHANNELS if channel in granted] or [
-        Permission("email", topic, None)
-    ]
+    words = consent.states(connection, [customer_id], _CHANNELS, topic)
+    states: dict[str, ConsentState] = dict(zip(words["channel"], words["state"], strict=True))
+    found = []
+    for channel in (one for one in _CHANNELS if one in states):
+        record = consent.latest_record(connection, customer_id, channel, topic)
+        proof = (None, "") if record is None else (record.at, record.source)
+        found.append(Permission(channel, topic, states[channel] == "given", states[channel], *proof))
+    return found or [Permission("email", topic, None)]
 
 
 def _suppression(connection: Connection, email: str | None) -> str | None:

@@ -10,9 +10,13 @@ from typing import Any
 
 import polars as pl
 
+from automation.errors import AutomationError
 from automation.inbound.identity import find_customer, find_person
 from automation.reporting.reasons import reason_text
-from automation.rules.compiler import evaluate
+from automation.reporting.refusal import refusal_facts
+from automation.reporting.rule_values import CustomerRules, RuleValue, recorded_lines
+from automation.rules.condition_lines import holds, path_of, spell_condition
+from automation.rules.event_figures import name_products
 from automation.rules.reads import offer_conditions, reads_decisions
 from automation.store import runs
 from automation.store.ledger import decisions
@@ -28,19 +32,12 @@ from automation.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True)
-class RuleValue:
-    """One rule of the file and whether it holds for the customer; with a segment's score and reasons, if any."""
-
-    path: str
-    text: str
-    held: bool
-    score: float | None = None
-    reasons: Sequence[str] = field(default_factory=tuple)
-
-
-@dataclass(frozen=True)
 class Explanation:
-    """Everything that led to a decision. run, decision: None where no run has decided; the rules are as of now then."""
+    """Everything that led to a decision. run, decision: None where no run has decided; the rules are as of now then.
+
+    rules_known: False where the file of the run's values is gone. refusal: who refused the message when and how, where
+    somebody did. products: names by id.
+    """
 
     campaign: str
     customer_id: str
@@ -52,6 +49,9 @@ class Explanation:
     decision: DecisionRow | None
     reason: str
     versions: Mapping[str, Any]
+    refusal: Sequence[str] = ()
+    rules_known: bool = True
+    products: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, object]:
         return {
@@ -60,10 +60,12 @@ class Explanation:
             "as_of": self.as_of,
             "member": self.member,
             "reason": self.reason,
+            "refusal": list(self.refusal),
             "rules": [asdict(rule) for rule in self.rules],
             "offer_rules": [asdict(rule) for rule in self.offer_rules],
             "run": self.run.id if self.run else None,
             "decision": asdict(self.decision) if self.decision else None,
+            "products": dict(self.products),
             "versions": dict(self.versions),
         }
 
@@ -101,30 +103,75 @@ def _newest_decision(
 def _from_run(workspace: Workspace, campaign: Campaign, run: RunRow, decision: DecisionRow) -> Explanation:
     row = _frozen_row(workspace.audience_file(run.id), decision)
     assert run.as_of is not None
+    rules, products = _recorded_rules(workspace, campaign, run, decision, row)
     return Explanation(
         campaign=campaign.name,
         customer_id=decision.customer_id,
         as_of=run.as_of,
         member=True,
-        rules=_rule_values([campaign.audience.condition], row, "leaf_{}"),
+        rules=rules,
         offer_rules=_whole_conditions(offer_conditions(campaign), row),
         run=run,
         decision=decision,
         reason=reason_text(workspace, decision.reason),
         versions=run.versions,
+        refusal=refusal_facts(workspace, campaign, decision, row),
+        products=products,
+        rules_known=bool(rules) or not any(True for _ in leaves(campaign.audience.condition)),
     )
 
 
 def _frozen_row(path: Path, decision: DecisionRow) -> Mapping[str, Any]:
-    if not path.exists():
-        return {}
+    """The customer's row of the run's file; empty where the file is gone or damaged."""
     own = (pl.col("batch") == decision.batch_no) & (pl.col("customer_id") == decision.customer_id)
-    return pl.scan_parquet(path).filter(own).collect().row(0, named=True)
+    try:
+        rows = pl.scan_parquet(path).filter(own).collect()
+    except (OSError, pl.exceptions.PolarsError):
+        return {}
+    return rows.row(0, named=True) if rows.height else {}
+
+
+def _recorded_rules(
+    workspace: Workspace, campaign: Campaign, run: RunRow, decision: DecisionRow, row: Mapping[str, Any]
+) -> tuple[Sequence[RuleValue], Mapping[str, str]]:
+    """The rules as the run recorded them, with figures as of then, and the names of the recommended products."""
+    condition = campaign.audience.condition
+    if any(f"leaf_{n}" not in row for n, _ in enumerate(leaves(condition))):
+        return (), {}
+    held = [bool(row[f"leaf_{n}"]) for n, _ in enumerate(leaves(condition))]
+    assert run.as_of is not None
+    local: Any = run.versions.get("local")
+    models: Any = run.versions.get("models") or {}
+    warehouse = workspace.warehouse()
+    try:
+        data = snapshot(
+            workspace,
+            warehouse,
+            run.as_of,
+            with_decisions=reads_decisions(campaign, workspace.project.registry),
+            versions=models,
+            today=datetime.fromisoformat(local) if local else None,
+            before_run=run.id,
+        )
+        settings = workspace.project.settings
+        rules = CustomerRules(data, workspace.project.registry, decision.customer_id, settings.segments)
+        return rules.explain(condition, held, row), name_products(_product_ids(decision), data)
+    except AutomationError:  # the warehouse can't be read; what the run recorded can
+        return recorded_lines(condition, row), {}
+    finally:
+        warehouse.close()
+
+
+def _product_ids(decision: DecisionRow) -> list[str]:
+    because = [item.get("because") for item in decision.items]
+    ids = [item.get("product_id") for item in decision.items]
+    return [str(one) for one in (*ids, *(one for some in because if isinstance(some, list) for one in some)) if one]
 
 
 def _as_of_now(workspace: Workspace, campaign: Campaign, customer_id: str) -> Explanation:
     now = workspace.clock.now()
     versions = active_versions(workspace)
+    condition = campaign.audience.condition
     warehouse = workspace.warehouse()
     try:
         data = snapshot(
@@ -134,18 +181,17 @@ def _as_of_now(workspace: Workspace, campaign: Campaign, customer_id: str) -> Ex
             with_decisions=reads_decisions(campaign, workspace.project.registry),
             versions=versions,
         )
-        among = pl.Series([customer_id], dtype=pl.String)
-        marked = evaluate([campaign.audience.condition], data, workspace.project.registry, among=among).to_polars()
+        rules = CustomerRules(data, workspace.project.registry, customer_id, workspace.project.settings.segments)
+        values = rules.values(condition)
+        member, shown = holds(condition, iter(values)), rules.explain(condition, values)
     finally:
         warehouse.close()
-    row = marked.row(0, named=True)
-    member = bool(row["holds_0"])
     return Explanation(
         campaign=campaign.name,
         customer_id=customer_id,
         as_of=now,
         member=member,
-        rules=_rule_values([campaign.audience.condition], row, "leaf_{}"),
+        rules=shown,
         offer_rules=(),
         run=None,
         decision=None,
@@ -154,25 +200,10 @@ def _as_of_now(workspace: Workspace, campaign: Campaign, customer_id: str) -> Ex
     )
 
 
-def _rule_values(wanted: Sequence[Condition], row: Mapping[str, Any], column: str) -> list[RuleValue]:
-    found = [leaf for condition in wanted for leaf in leaves(condition)]
-    return [
-        RuleValue(
-            leaf.path,
-            leaf.text,
-            bool(row[column.format(n)]),
-            row.get(f"score_{n}"),
-            tuple(row.get(f"reasons_{n}") or ()),
-        )
-        for n, leaf in enumerate(found)
-        if column.format(n) in row
-    ]
-
-
 def _whole_conditions(wanted: Sequence[Condition], row: Mapping[str, Any]) -> list[RuleValue]:
     """The offer policy's conditions, each as one value."""
     return [
-        RuleValue(first.path, " and ".join(leaf.text for leaf in leaves(condition)), bool(row[f"when_{n}"]))
+        RuleValue(path_of(condition), spell_condition(condition), bool(row[f"when_{n}"]))
         for n, condition in enumerate(wanted)
-        if f"when_{n}" in row and (first := next(leaves(condition), None)) is not None
+        if f"when_{n}" in row and path_of(condition)
     ]

@@ -12,6 +12,7 @@ from automation.reporting.reasons import reason_text
 from automation.store.ledger import message_history
 from automation.store.ledger.decisions import DecisionRow
 from automation.store.ledger.message_history import ImportedSend
+from automation.store.people.consent import name_records
 from automation.workspace.workspace import Workspace
 
 _BY_STATE = {
@@ -28,8 +29,8 @@ _BY_OUTCOME = {"message": "sent", "holdout": "held out", "no_offer": "no offer",
 class TimelineEntry:
     """One line.
 
-    what: sent, due, sending, may have arrived, failed, refused, held out, no offer, erased, consent given, consent
-    withdrawn, suppressed, or asked to confirm. about: the campaign, or the topic of a consent.
+    what: sent, due, sending, may have arrived, failed, refused, held out, no offer, erased, consent given,
+    consent refused, consent withdrawn, suppressed, or asked to confirm. about: the campaign, or the topic of a consent.
     """
 
     at: datetime
@@ -97,10 +98,10 @@ def _detail(workspace: Workspace, decision: DecisionRow, what: str) -> str:
 
 
 def _consents(proof: ConsentProof) -> Iterator[TimelineEntry]:
-    for record in proof.records:
+    for record, state in name_records(proof.records):
         yield TimelineEntry(
             at=record.at,
-            what="consent given" if record.granted else "consent withdrawn",
+            what=f"consent {state}",
             about=record.topic,
             channel=record.channel,
             customer_id=record.customer_id,

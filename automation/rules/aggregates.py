@@ -36,28 +36,46 @@ def filter_customers(events: ir.Table, options: Behaviour, data: Snapshot) -> ir
 
 def aggregate_tests(events: ir.Table, options: Behaviour, data: Snapshot, inside: Any = None) -> list[Any]:
     """The tests of a customer's events for which `inside` is true; null where there is nothing to compare."""
-    tests = []
+    values = aggregate_values(events, options, data, inside)
+    return [test for name, value in values.items() for test in _tests(name, value, options, data)]
+
+
+def aggregate_values(events: ir.Table, options: Behaviour, data: Snapshot, inside: Any = None) -> dict[str, Any]:
+    """What the tests compare, by the name of the option that asks for it."""
+    found: dict[str, Any] = {}
     if options.times is not None and options.times != ONCE:
-        # All lines of an order are one occasion; an event without an order is an occasion of its own.
-        alone = events.order_id.isnull()
-        occasions = events.order_id.nunique(where=inside) + alone.sum(where=inside).fill_null(0)
-        tests.append(options.times.holds(occasions))
+        found["times"] = count_occasions(events, inside)
     if options.sum is not None:
         values, counted = _numbers(events, options.sum, data)
-        tests.append(options.sum.comparison.holds(values.sum(where=_both(counted, inside)).round(6)))
+        found["sum"] = values.sum(where=_both(counted, inside)).round(6)
     if options.average is not None:
         values, counted = _numbers(events, options.average, data)
-        tests.append(options.average.comparison.holds(values.mean(where=_both(counted, inside)).round(6)))
+        found["average"] = values.mean(where=_both(counted, inside)).round(6)
     if options.distinct is not None:
         different = find_event_attribute(events, options.distinct.attribute, data).column
-        tests.append(options.distinct.comparison.holds(different.nunique(where=inside)))
+        found["distinct"] = different.nunique(where=inside)
     if options.first is not None:
-        tests += span_tests(events.occurred_at.min(where=inside), options.first, data)
+        found["first"] = events.occurred_at.min(where=inside)
     if options.last is not None:
-        tests += span_tests(events.occurred_at.max(where=inside), options.last, data)
+        found["last"] = events.occurred_at.max(where=inside)
     if options.every is not None:
-        tests.append(_periods(events, options, data, inside) == options.for_)
-    return tests
+        found["every"] = _periods(events, options, data, inside)
+    return found
+
+
+def count_occasions(events: ir.Table, inside: Any = None) -> Any:
+    """All lines of an order are one occasion; an event without an order is an occasion of its own."""
+    alone = events.order_id.isnull()
+    return events.order_id.nunique(where=inside) + alone.sum(where=inside).fill_null(0)
+
+
+def _tests(name: str, value: Any, options: Behaviour, data: Snapshot) -> list[Any]:
+    asked = getattr(options, name)
+    if name in ("first", "last"):
+        return span_tests(value, asked, data)
+    if name == "every":
+        return [value == options.for_]
+    return [(asked.comparison if isinstance(asked, Total) else asked).holds(value)]
 
 
 def _both(test: Any, other: Any) -> Any:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel, Field
 
-from automation.contracts import Snapshot, Tally
+from automation.contracts import Figure, Snapshot, Tally
 from automation.errors import ConfigurationError
 from automation.rules.aggregates import filter_customers
 from automation.rules.behaviour import Behaviour
+from automation.rules.event_figures import measure_events
 from automation.rules.local_time import filter_local_time
 from automation.rules.sequence import filter_followed
 from automation.rules.tally import build_tally
@@ -78,6 +79,11 @@ class Did:
         """The rule as one aggregate over a customer's events; None where that can't express it."""
         return build_tally(self.options.did, self.options, data)
 
+    def measure(self, data: Snapshot) -> list[Figure]:
+        """How often and when the customer did it, and every total that the options compare."""
+        options = self.options
+        return measure_events(options.did, options, select_events(options.did, options, data), data)
+
 
 class DidNotOptions(Behaviour):
     did_not: str = Field(min_length=1)
@@ -116,6 +122,14 @@ class DidNot:
         found = build_tally(self.options.did_not, self.options, data) if self._spans_have_ended(data) else None
         return None if found is None else replace(found, negated=True)
 
+    def measure(self, data: Snapshot) -> list[Figure]:
+        """As of `did`, with the limits that must not be reached."""
+        options = self.options
+        found = measure_events(options.did_not, options, select_events(options.did_not, options, data), data)
+        if not self._spans_have_ended(data):
+            found.append(Figure("the time is not over yet"))
+        return [replace(one, needs=_opposite(one.needs)) for one in found]
+
     def _spans_have_ended(self, data: Snapshot) -> bool:
         spans = (self.options, self.options.first, self.options.last)
         return all(has_ended(span, data) for span in spans if span is not None)
@@ -123,6 +137,11 @@ class DidNot:
 
 def select_customers(event: str, options: Behaviour, data: Snapshot) -> ir.Table:
     """customer_id, distinct: filter the events, and group them only if a test needs them together."""
+    return filter_customers(select_events(event, options, data), options, data)
+
+
+def select_events(event: str, options: Behaviour, data: Snapshot) -> ir.Table:
+    """The events that count, with the attributes that the options name."""
     if options.product is not None:
         raise ConfigurationError("product: same needs a campaign that starts with a product, which is not built yet")
     known = join_products(data.events, options.attributes(), data)
@@ -131,4 +150,17 @@ def select_customers(event: str, options: Behaviour, data: Snapshot) -> ir.Table
     after = options.then or options.then_not
     if after is not None:
         events = filter_followed(events, known, after, data, absent=options.then is None)
-    return filter_customers(events, options, data)
+    return events
+
+
+def _opposite(needs: str) -> str:
+    return next((needs.replace(one, other, 1) for one, other in _OPPOSITES if needs.startswith(one)), needs)
+
+
+_OPPOSITES = (
+    ("at least", "less than"),
+    ("at most", "more than"),
+    ("more than", "at most"),
+    ("less than", "at least"),
+    ("exactly", "not exactly"),
+)

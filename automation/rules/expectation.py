@@ -18,6 +18,7 @@ from automation.plugin_manager import Registry
 from automation.rules.attributes import Kind, day_start
 from automation.rules.behaviour import Behaviour
 from automation.rules.compiler import evaluate
+from automation.rules.condition_lines import condition_lines, lines_hold
 from automation.rules.operators import Operators
 from automation.rules.segments import with_segments
 from automation.rules.trait import TraitOptions
@@ -46,8 +47,8 @@ _DECISIONS = {
 
 
 @dataclass(frozen=True)
-class LeafValue:
-    """One rule of the audience, and whether it holds for the example customer."""
+class LineValue:
+    """One line of the audience, and whether it holds as written for the example customer."""
 
     path: str
     text: str
@@ -56,12 +57,12 @@ class LeafValue:
 
 @dataclass(frozen=True)
 class ExpectationResult:
-    """The result of one expectation, with a description; no leaves if the audience could not be evaluated."""
+    """The result of one expectation, with a description; no lines if the audience could not be evaluated."""
 
     expectation: Expectation
     passed: bool
     description: str
-    leaves: tuple[LeafValue, ...] = ()
+    lines: tuple[LineValue, ...] = ()
 
 
 def check_expectations(
@@ -108,12 +109,14 @@ def _check(
         row = evaluate([condition], data, registry).to_polars().row(0, named=True)
     except ConfigurationError as error:
         return ExpectationResult(expectation, False, f"the audience can't be evaluated: {error}")
-    values = tuple(LeafValue(leaf.path, leaf.text, row[f"leaf_{n}"]) for n, leaf in enumerate(leaves(condition)))
+    lines = condition_lines(condition)
+    held = lines_hold(lines, [row[f"leaf_{n}"] for n, _ in enumerate(leaves(condition))])
+    values = tuple(LineValue(line.path, line.text, one) for line, one in zip(lines, held, strict=True))
     passed = row["holds_0"] == (expectation.outcome == "in_audience")
     return ExpectationResult(expectation, passed, _describe(expectation, row["holds_0"], passed, values), values)
 
 
-def _describe(expectation: Expectation, member: bool, passed: bool, values: Sequence[LeafValue]) -> str:
+def _describe(expectation: Expectation, member: bool, passed: bool, values: Sequence[LineValue]) -> str:
     place = "is in the audience" if member else "is not in the audience"
     facts = "; ".join(f"{value.path} {value.text} {'holds' if value.holds else 'does not hold'}" for value in values)
     verdict = "as expected" if passed else f"but {expectation.outcome.replace('_', ' ')} was expected"

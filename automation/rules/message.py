@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from types import MappingProxyType
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
 from automation import event_types
-from automation.contracts import Options, Snapshot
+from automation.contracts import Figure, Options, Snapshot
+from automation.rules.value_figures import spell_local_day
 from automation.rules.window import Lookback, Span, filter_span
+from automation.types.plural import format_count
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -69,14 +71,31 @@ class Message:
         self.options = options
 
     def matching(self, data: Snapshot) -> ir.Table:
+        return self._select(data, self.options).select("customer_id").distinct()
+
+    def measure(self, data: Snapshot) -> list[Figure]:
+        """How often it happened in the span, or otherwise when it happened last."""
+        inside, ever = (_summary(self._select(data, span)) for span in (self.options, Span()))
+        if inside["n"]:
+            times = format_count(inside["n"], "time")
+            return [Figure(f"{times}, the last on {spell_local_day(inside['newest'], data)}")]
+        return [Figure(f"last on {spell_local_day(ever['newest'], data)}" if ever["n"] else "never")]
+
+    def _select(self, data: Snapshot, span: Span) -> ir.Table:
+        """customer_id and at: what happened to the campaign's messages in the span, or the messages themselves."""
         mailing = self.options.message
         if mailing.was in _EVENTS:
             answers = _of_campaign(data.events.filter(data.events.type.isin(_EVENTS[mailing.was])), mailing, data)
-            rows = filter_span(answers, "occurred_at", self.options, data)
-        else:
-            rows = filter_span(select_message_decisions(data, mailing.campaign), "decided_at", self.options, data)
-            rows = rows if mailing.was == "received" else _converted(rows, mailing.goal or Goal(), data)
-        return rows.select("customer_id").distinct()
+            rows = filter_span(answers, "occurred_at", span, data)
+            return rows.select("customer_id", at=rows.occurred_at)
+        rows = filter_span(select_message_decisions(data, mailing.campaign), "decided_at", span, data)
+        rows = rows if mailing.was == "received" else _converted(rows, mailing.goal or Goal(), data)
+        return rows.select("customer_id", at=rows.decided_at)
+
+
+def _summary(rows: ir.Table) -> dict[str, Any]:
+    found: dict[str, Any] = rows.aggregate(n=rows.at.nunique(), newest=rows.at.max()).to_polars().to_dicts()[0]
+    return found
 
 
 def select_message_decisions(data: Snapshot, campaign: str | None) -> ir.Table:

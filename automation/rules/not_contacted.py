@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel, Field
 
-from automation.contracts import Options, Snapshot
+from automation.contracts import Figure, Options, Snapshot
 from automation.rules.message import select_message_decisions
+from automation.rules.value_figures import spell_local_day
 from automation.rules.window import Lookback, Span, filter_span
 
 if TYPE_CHECKING:
@@ -44,3 +45,12 @@ class NotContacted:
         span = Span(in_the_last=self.options.not_contacted)
         rows = filter_span(select_message_decisions(data, self.options.campaign), "decided_at", span, data)
         return rows.select("customer_id").distinct()
+
+    def measure(self, data: Snapshot) -> list[Figure]:
+        """When the customer was contacted last, and by which campaign."""
+        rows = select_message_decisions(data, self.options.campaign)
+        newest = rows.order_by(rows.decided_at.desc()).limit(1).select("decided_at", "campaign").to_polars().rows()
+        if not newest:
+            return [Figure("never contacted")]
+        ((at, campaign),) = newest
+        return [Figure(f"last contacted on {spell_local_day(at, data)} by {campaign}")]

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel, Field
 
-from automation.contracts import Snapshot
+from automation.contracts import Figure, Snapshot
 from automation.rules.attributes import find_attribute
 from automation.rules.comparison import compare
 from automation.rules.operators import Operators
+from automation.rules.value_figures import measure_value
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -48,3 +49,8 @@ class Profile:
         profiled = data.customers.select("customer_id").left_join(fields, "customer_id")
         attribute = replace(found, column=profiled.field, currency=None)
         return profiled.filter(compare(attribute, self.options, data)).select("customer_id")
+
+    def measure(self, data: Snapshot) -> list[Figure]:
+        """The field's value."""
+        found = find_attribute(data.profiles, self.options.profile, "profile field")
+        return [measure_value(data.profiles, found.column, self.options.profile, self.options, data)]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel, Field
 
-from automation.contracts import Options, Snapshot
+from automation.contracts import Figure, Options, Snapshot
 from automation.errors import ConfigurationError
 from automation.rules.attributes import near_misses
 from automation.types.quantity import NumberComparison
@@ -40,12 +40,25 @@ class Segment:
 
     def matching(self, data: Snapshot) -> ir.Table:
         """Raises `ConfigurationError` for an unknown segment."""
-        name = self.options.segment
-        if name not in data.segments:
-            raise ConfigurationError(f"there is no segment {name!r}{near_misses(name, data.segments)}")
-        members = data.segments[name]
+        members = self._members(data)
         if self.options.score is not None:
             members = members.filter(self.options.score.holds(members.score))
         if self.options.label is not None:
             members = members.filter(members.label == self.options.label)
         return members.select("customer_id")
+
+    def measure(self, data: Snapshot) -> list[Figure]:
+        """Whether the customer is in the segment, with what the options ask for of its score and label."""
+        rows = self._members(data).limit(1).to_polars().to_dicts()
+        if not rows:
+            return [Figure("not in the segment")]
+        found, options = rows[0], self.options
+        score = [] if found["score"] is None else [Figure(f"{found['score']:.2f}", str(options.score or ""), "score")]
+        label = [] if found["label"] is None else [Figure(found["label"], what="label")]
+        return [*score, *label] or [Figure("in the segment")]
+
+    def _members(self, data: Snapshot) -> ir.Table:
+        name = self.options.segment
+        if name not in data.segments:
+            raise ConfigurationError(f"there is no segment {name!r}{near_misses(name, data.segments)}")
+        return data.segments[name]

@@ -8,12 +8,13 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, Field
 
-from automation.contracts import Snapshot
+from automation.contracts import Figure, Snapshot
 from automation.errors import ConfigurationError
 from automation.rules.attributes import Attribute, find_attribute
 from automation.rules.comparison import compare
 from automation.rules.local_time import list_birthdays, local_days
 from automation.rules.operators import CustomerOperators, UpcomingDays
+from automation.rules.value_figures import measure_value
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -77,6 +78,11 @@ class Trait:
         if self.options.anniversary is not None:
             return None
         return compare(find_attribute(customers, self.options.trait, "trait"), self.options, data)
+
+    def measure(self, data: Snapshot) -> list[Figure]:
+        """The trait's value."""
+        found = find_attribute(data.customers, self.options.trait, "trait")
+        return [measure_value(data.customers, found.column, self.options.trait, self.options, data)]
 
 
 def _celebrating(attribute: Attribute, when: UpcomingDays, data: Snapshot) -> ir.Table:

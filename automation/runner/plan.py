@@ -62,7 +62,7 @@ class Plan:
     """By campaign, how many of its queued messages would lose their cap slot to this one."""
     warnings: Sequence[str] = ()
     rules: Sequence[RuleCost] = ()
-    """Every rule of the audience asked alone, the slowest first."""
+    """Every rule of the audience on its own, as written, the slowest first."""
 
     @property
     def unrenderable(self) -> dict[str, int]:

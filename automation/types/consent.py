@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from automation.types.grammar import FileModel, Names
+
+ConsentState = Literal["given", "withdrawn", "refused"]
+"""What counts now: a no after an earlier yes is a withdrawal, any other a refusal."""
 
 
 class DoubleOptIn(FileModel):

@@ -21,6 +21,7 @@ REASONS: dict[str, str] = {
     "holdout": "in the campaign's holdout: not contacted, to measure the effect",
     "global_holdout": "in the global holdout: no marketing at all, to measure its total effect",
     "no_consent": "no consent for this channel and topic",
+    "consent_refused": "consent for this channel and topic was refused, and never given",
     "consent_withdrawn": "consent for this channel and topic was withdrawn",
     "suppressed_address": "the address is on the suppression list",
     "suppressed_domain": "the domain of the address is on the suppression list",

@@ -26,10 +26,12 @@ def snapshot(
     with_decisions: bool,
     versions: Mapping[str, str],
     today: datetime | None = None,
+    before_run: int | None = None,
 ) -> Snapshot:
     """The warehouse as of an instant; segments are computed when first used.
 
-    today: the due wall time of a run in `timezone: customer`, whose date holds for every customer.
+    today: the due wall time of a run in `timezone: customer`, whose date holds for every customer. before_run: leave
+    out what this run and later ones decided, to look at what it saw.
     """
     settings = workspace.project.settings
     bare = replace(
@@ -37,7 +39,9 @@ def snapshot(
         today=None if today is None else today.date(),
     )
     if with_decisions:
-        bare = replace(bare, decisions=read_mirror(workspace, warehouse.connection))
+        earlier = read_mirror(workspace, warehouse.connection)
+        kept = earlier if before_run is None else earlier.filter(earlier.run_id.cast("int64") < before_run)
+        bare = replace(bare, decisions=kept)
     scored = {
         name: partial(_assign, workspace, name, versions)
         for name, model in settings.models.items()

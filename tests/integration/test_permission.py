@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 import pytest
@@ -17,6 +17,7 @@ from automation.store.engine import Store, table
 from automation.store.people import consent
 from automation.store.people.permission import refusal_code
 from automation.store.tables import Message
+from automation.types.consent import ConsentState
 from automation.types.decision import REASONS
 from automation.types.limits import parse_reentry
 
@@ -27,6 +28,7 @@ Row = tuple[str, str, str, str]
 SUPPRESSIONS: Sequence[tuple[Sequence[Row], dict[str, str | None]]] = (
     ([], {"promotions": None, "service": None}),
     ([("c1@shop.example", "email", "", "hard_bounce")], dict.fromkeys(("promotions", "service"), "suppressed_address")),
+    ([("c1@shop.example", "email", "", "refused")], dict.fromkeys(("promotions", "service"), "consent_refused")),
     ([("c1@shop.example", "", "", "unsubscribed")], dict.fromkeys(("promotions", "service"), "unsubscribed")),
     ([("c1@shop.example", "email", "promotions", "manual")], {"promotions": "suppressed_address", "service": None}),
     ([("c1@shop.example", "sms", "", "hard_bounce")], {"promotions": None, "service": None}),
@@ -48,32 +50,34 @@ SUPPRESSIONS: Sequence[tuple[Sequence[Row], dict[str, str | None]]] = (
 
 class Case(NamedTuple):
     topic: str
-    granted: bool | None
+    word: ConsentState | None
     listed: Sequence[Row]
     suppression: str | None
 
     @property
     def expected(self) -> str | None:
         """Worked out again: marketing needs a yes, any other topic only no no; then the suppression list."""
-        if self.granted is False:
-            return "consent_withdrawn"
-        if self.granted is None and self.topic == "promotions":
+        if self.word in ("withdrawn", "refused"):
+            return f"consent_{self.word}"
+        if self.word is None and self.topic == "promotions":
             return "no_consent"
         return self.suppression
 
 
+WORDS: Sequence[ConsentState | None] = (None, "given", "withdrawn", "refused")
 CASES = [
-    Case(topic, granted, listed, codes[topic])
-    for topic, granted, (listed, codes) in product(("promotions", "service"), (None, True, False), SUPPRESSIONS)
+    Case(topic, word, listed, codes[topic])
+    for topic, word, (listed, codes) in product(("promotions", "service"), WORDS, SUPPRESSIONS)
 ]
 
 
 def prepare(store: Store, case: Case) -> None:
+    form: Any = {"channel": "email", "topic": case.topic, "source": "form"}
     with store.transaction() as connection:
-        if case.granted is not None:
-            consent.record(
-                connection, ["c1"], channel="email", topic=case.topic, granted=case.granted, at=NOW, source="form"
-            )
+        if case.word in ("given", "withdrawn"):
+            consent.record(connection, ["c1"], at=NOW, granted=True, **form)
+        if case.word in ("withdrawn", "refused"):
+            consent.record(connection, ["c1"], at=NOW, granted=False, **form)
         for address, channel, topic, reason in case.listed:
             consent.suppress(
                 connection, [address], channel=channel, topic=topic, reason=reason, source="support", now=NOW
@@ -110,6 +114,6 @@ def test_planning_and_granting_agree(store: Store, case: Case) -> None:
 
 
 def test_every_reason_is_explained() -> None:
-    codes = {refusal_code(consent=granted, marketing=True, suppression=None) for granted in (None, True, False)}
-    assert codes == {None, "no_consent", "consent_withdrawn"}
+    codes = {refusal_code(consent=word, marketing=True, suppression=None) for word in WORDS}
+    assert codes == {None, "no_consent", "consent_refused", "consent_withdrawn"}
     assert {*filter(None, codes), "suppressed_address", "suppressed_domain", "unsubscribed"} <= REASONS.keys()

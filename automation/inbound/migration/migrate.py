@@ -201,7 +201,7 @@ def _record_consents(task: _Import, connection: Connection, rows: pl.DataFrame, 
         pl.concat_str(pl.lit("imported"), pl.lit(", confirmed there") if task.confirmed else pl.lit(""),
                       pl.lit(": ") + pl.col("method"), ignore_nulls=True).alias("method"),
     ).explode("topic")  # fmt: skip
-    report.added += _suppress_withdrawn(connection, records.filter(pl.col("customer_id").is_null()))
+    report.added += _suppress_refused(connection, records.filter(pl.col("customer_id").is_null()))
     own = records.filter(pl.col("customer_id").is_not_null()).select(list(CONSENT_COLUMNS))
     settings, now = task.workspace.project.settings, task.shop.now
     counts = accept_consents(settings, connection, own, by=task.by, now=now, confirmed=task.confirmed)
@@ -209,9 +209,9 @@ def _record_consents(task: _Import, connection: Connection, rows: pl.DataFrame, 
     report.pending += counts.pending
 
 
-def _suppress_withdrawn(connection: Connection, rows: pl.DataFrame) -> int:
-    """Suppress addresses that withdrew and that no customer has yet."""
-    listed = rows.with_columns(pl.lit("withdrawn").alias("reason"))
+def _suppress_refused(connection: Connection, rows: pl.DataFrame) -> int:
+    """Suppress addresses that said no and that no customer has yet."""
+    listed = rows.with_columns(pl.lit("refused").alias("reason"))
     names = ("address", "channel", "topic", "reason", "at", "source")
     return suppressions.add_rows(connection, listed.select(names).rows())
 

@@ -44,7 +44,7 @@ _PLAN = {
     "preflight": "extent (all, sample or off), messages, rendered, seconds, errors, problems: list of code, severity, "
     "what, messages, customer, detail",
     "samples": "list of customer_id, outcome, reason, variant, offer, rendered",
-    "rules": "list of path, rule, estimated, customers, seconds: each rule queried alone, the slowest first",
+    "rules": "list of path, rule, customers, seconds: each rule on its own as written, the slowest first",
     "warnings": "list of texts",
     "seconds": "how long planning took",
 }
@@ -158,10 +158,13 @@ JSON_OUTPUT: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "as_of": "only data before this instant was read",
             "member": "whether they are in the audience",
             "reason": "the reason in words",
-            "rules": "list of path, text, held, score, reasons",
+            "refusal": "list of sentences: who refused the message, when and how",
+            "rules": "list of path, text, held as written, depth, negated, figures (list of has, needs, what), score, "
+            "reasons",
             "offer_rules": "the same for the offer policy's conditions",
             "run": "the run's number, or null",
             "decision": "the decision with its message's state and the provider's id; null if no run has decided",
+            "products": "names of the recommended products, by id",
             "versions": "warehouse and models",
         },
         "import": {
@@ -201,7 +204,7 @@ JSON_OUTPUT: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "customers": "the customer ids of that person",
             "addresses": "their addresses as they are compared, each with its kind",
             "records": "list of customer_id, channel, topic, granted, at, source, method, text_version, recorded_by, "
-            "recorded_at, address: the oldest first",
+            "recorded_at, address, state (given, refused or withdrawn): the oldest first",
             "suppressions": "list of address, channel, topic, reason, at, source; an empty channel or topic means all",
             "requests": "list of consents that needed a confirmation, with their state",
         },
@@ -229,7 +232,7 @@ JSON_OUTPUT: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "profile": "by column, what is known",
             "segments": "list of the segments that the customer is in, with score and reasons",
             "unknown_segments": "segments that can't be computed yet, each with the reason",
-            "permissions": "list of channel, topic, granted",
+            "permissions": "list of channel, topic, granted, state (given, refused or withdrawn), at, source",
             "suppressed": "why nothing is sent to the address, or null",
             "decisions": "the newest decisions of all these ids",
             "timeline": "everything on record across all ids and addresses, the newest last: list of at, what, about, "

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 from automation.clock import from_millis, to_millis
 from automation.store.ledger.queues import Queue
 from automation.store.people.suppressions import read_suppressions
+from automation.types.consent import ConsentState
 from automation.types.grant import Grant
 
 
@@ -23,8 +24,8 @@ class Candidate(NamedTuple):
     """The normalised address; "" where it is not known."""
     expires_at: int | None
     """Milliseconds; None: never."""
-    consent: bool | None
-    """The latest consent to its topic on its channel; None: none on record."""
+    consent: ConsentState | None
+    """The consent to its topic on its channel; None: none on record."""
     suppression: str | None
     """The reason code of the address's suppression."""
     is_duplicate: bool
@@ -53,9 +54,8 @@ def read_candidates(
         recipient, expires_at, quiet_hours, quiet_zone, consent, is_duplicate = row[_GRANT_WIDTH:]
         grant = make_grant(row, row[1] + 1, granted_at)
         suppression = listed.code(recipient, grant.channel, grant.topic) if listed.rows else None
-        granted = None if consent is None else bool(consent)
         found.append(
-            Candidate(grant, recipient, expires_at, granted, suppression, bool(is_duplicate), quiet_hours, quiet_zone)
+            Candidate(grant, recipient, expires_at, consent, suppression, bool(is_duplicate), quiet_hours, quiet_zone)
         )
     return found
 
@@ -75,7 +75,9 @@ _DUE_AT = Grant._fields.index("due_at")
 _GRANT_WIDTH = Grant._fields.index("provider") + 1
 _DUE = sa.text(
     f"""
-    SELECT {GRANT_COLUMNS}, m.recipient, m.expires_at, m.quiet_hours, m.quiet_zone, c.granted,
+    SELECT {GRANT_COLUMNS}, m.recipient, m.expires_at, m.quiet_hours, m.quiet_zone,
+           CASE WHEN c.granted THEN 'given' WHEN c.agreed THEN 'withdrawn'
+                WHEN c.customer_id IS NOT NULL THEN 'refused' END AS consent,
            EXISTS (SELECT 1 FROM message o
                    WHERE o.recipient = m.recipient AND o.run_id = m.run_id AND o.recipient <> ''
                      AND o.customer_id <> m.customer_id AND o.channel = m.channel

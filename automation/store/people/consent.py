@@ -20,6 +20,7 @@ from automation.store.people import suppressions
 from automation.store.people.suppressions import suppress, suppressed, unsuppress
 from automation.store.tables import Consent, ConsentRecord, ConsentRequest
 from automation.types.address import normalise, normalised
+from automation.types.consent import ConsentState
 
 __all__ = [
     "CONSENT_COLUMNS",
@@ -27,6 +28,7 @@ __all__ = [
     "all_records",
     "history",
     "latest_record",
+    "name_records",
     "normalise",
     "record",
     "states",
@@ -51,7 +53,8 @@ CONSENT_COLUMNS = pl.Schema(
         "address": pl.String(),  # null or "": unknown, or the record applies to this customer id only
     }
 )
-_LATEST = tuple(name for name in CONSENT_COLUMNS if name not in ("text_version", "method", "address"))
+_LATEST = ("customer_id", "channel", "topic", "granted", "at", "source", "agreed")
+_KEY = ("customer_id", "channel", "topic")
 _SAME = ["customer_id", "channel", "topic", "granted", "at", "source"]
 
 
@@ -83,7 +86,8 @@ def write_records(connection: Connection, records: pl.DataFrame, *, by: str, now
     )
     if new.is_empty():
         return 0
-    _keep_latest(connection, new.sort("at").select(_LATEST).rows())
+    agreed = pl.col("granted").alias("agreed")
+    _keep_latest(connection, new.sort("at").with_columns(agreed).select(_LATEST).rows())
     _close_requests(connection, new, now)
     kept = new.with_columns(recorded_by=pl.lit(by), recorded_at=pl.lit(to_millis(now)))
     insert_rows(connection, ConsentRecord, tuple(kept.columns), kept.rows())
@@ -134,17 +138,22 @@ def record(
 
 
 def states(connection: Connection, customers: Sequence[str], channels: Sequence[str], topic: str) -> pl.DataFrame:
-    """The latest records of a batch on one topic: customer_id, channel, granted; customers without one are absent."""
+    """The latest records of a batch on one topic; customers without one are absent.
+
+    customer_id, channel, granted, state (`ConsentState`).
+    """
+    wanted = (_consent.c.customer_id, _consent.c.channel, _consent.c.granted, _consent.c.agreed)
     chunks = []
     for chunk in _chunks(customers):
-        query = sa.select(_consent.c.customer_id, _consent.c.channel, _consent.c.granted).where(
+        query = sa.select(*wanted).where(
             _consent.c.topic == topic, _consent.c.channel.in_(channels), _consent.c.customer_id.in_(chunk)
         )
         chunks.append(connection.execute(query).fetchall())
     rows = [tuple(row) for chunk in chunks for row in chunk]
-    return pl.DataFrame(
-        rows, schema={"customer_id": pl.String, "channel": pl.String, "granted": pl.Boolean}, orient="row"
-    )
+    schema = {"customer_id": pl.String, "channel": pl.String, "granted": pl.Boolean, "agreed": pl.Boolean}
+    found = pl.DataFrame(rows, schema=schema, orient="row")
+    no = pl.when("agreed").then(pl.lit("withdrawn")).otherwise(pl.lit("refused"))
+    return found.with_columns(pl.when("granted").then(pl.lit("given")).otherwise(no).alias("state")).drop("agreed")
 
 
 def history(connection: Connection, customers: Sequence[str], addresses: Sequence[str] = ()) -> list[ConsentRecordRow]:
@@ -168,7 +177,19 @@ def all_records(connection: Connection) -> pl.DataFrame:
 def latest_record(connection: Connection, customer_id: str, channel: str, topic: str) -> ConsentRecordRow | None:
     """The record that counts now, with its proof; None if there is no consent on record."""
     records = [row for row in history(connection, [customer_id]) if (row.channel, row.topic) == (channel, topic)]
-    return max(records, key=lambda row: row.at, default=None)
+    return records[-1] if records else None
+
+
+def name_records(records: Sequence[ConsentRecordRow]) -> list[tuple[ConsentRecordRow, ConsentState]]:
+    """Each record (the oldest first) and what it was: a no is a withdrawal only after a yes of the same customer or
+    address."""
+    agreed: set[tuple[str, str, str]] = set()
+    found: list[tuple[ConsentRecordRow, ConsentState]] = []
+    for row in records:
+        keys = {(row.channel, row.topic, who) for who in (row.customer_id, row.address) if who}
+        found.append((row, "given" if row.granted else "withdrawn" if keys & agreed else "refused"))
+        agreed |= keys if row.granted else set()
+    return found
 
 
 def _record_row(row: sa.Row[tuple[object, ...]]) -> ConsentRecordRow:
@@ -198,13 +219,17 @@ def _update_suppressions(connection: Connection, addresses: Sequence[str], chann
         ranked = sa.func.row_number().over(
             partition_by=_record.c.address, order_by=(_record.c.at.desc(), _record.c.granted)
         )
+        ever = sa.cast(sa.or_(_record.c.granted, sa.func.coalesce(_consent.c.agreed, sa.false())), sa.Integer)
+        agreed = sa.func.max(ever).over(partition_by=_record.c.address)
+        wanted = (_record.c.address, _record.c.granted, _record.c.at, _record.c.source, agreed.label("agreed"))
         records = (
-            sa.select(_record.c.address, _record.c.granted, _record.c.at, _record.c.source, ranked.label("rank"))
+            sa.select(*wanted, ranked.label("rank"))
+            .outerjoin(_consent, sa.and_(*(_consent.c[name] == _record.c[name] for name in _KEY)))
             .where(_record.c.address.in_(chunk), _record.c.channel == channel, _record.c.topic == topic)
             .subquery()
         )
         latest = connection.execute(sa.select(records).where(records.c.rank == 1)).fetchall()
-        suppressions.apply_latest_consents(connection, [tuple(row)[:4] for row in latest], channel=channel, topic=topic)
+        suppressions.apply_latest_consents(connection, [tuple(row)[:5] for row in latest], channel=channel, topic=topic)
 
 
 def _keep_latest(connection: Connection, rows: list[tuple[object, ...]]) -> None:
@@ -233,8 +258,11 @@ def _chunks(values: Sequence[str], size: int = 5_000) -> Iterable[Sequence[str]]
 
 
 _UPSERT = (
-    "INSERT INTO consent (customer_id, channel, topic, granted, at, source) "
+    "INSERT INTO consent (customer_id, channel, topic, granted, at, source, agreed) "
     "VALUES ({placeholders}) "
-    "ON CONFLICT (customer_id, channel, topic) DO UPDATE SET granted = excluded.granted, at = excluded.at, "
-    "source = excluded.source WHERE excluded.at >= consent.at"
+    "ON CONFLICT (customer_id, channel, topic) DO UPDATE SET "
+    "granted = CASE WHEN excluded.at >= consent.at THEN excluded.granted ELSE consent.granted END, "
+    "source = CASE WHEN excluded.at >= consent.at THEN excluded.source ELSE consent.source END, "
+    "at = CASE WHEN excluded.at >= consent.at THEN excluded.at ELSE consent.at END, "
+    "agreed = (consent.agreed OR excluded.agreed)"
 )

@@ -9,15 +9,19 @@ from collections.abc import Mapping
 
 import polars as pl
 
-_REFUSED: Mapping[tuple[bool, bool | None], str] = {
-    (True, False): "consent_withdrawn",
+from automation.types.consent import ConsentState
+
+_REFUSED: Mapping[tuple[bool, ConsentState | None], str] = {
+    (True, "withdrawn"): "consent_withdrawn",
+    (True, "refused"): "consent_refused",
     (True, None): "no_consent",
-    (False, False): "consent_withdrawn",
+    (False, "withdrawn"): "consent_withdrawn",
+    (False, "refused"): "consent_refused",
 }
-"""Marketing topic?, and the latest consent (None: none on record) → reason code. What is not here is allowed."""
+"""Marketing topic?, and the consent (None: none on record) → reason code. What is not here is allowed."""
 
 
-def refusal_code(*, consent: bool | None, marketing: bool, suppression: str | None) -> str | None:
+def refusal_code(*, consent: ConsentState | None, marketing: bool, suppression: str | None) -> str | None:
     """The reason code of a message that must not be sent; None where it may be.
 
     suppression: the code of the address's suppression (`SuppressionList.code`), None where there is none.
@@ -26,7 +30,7 @@ def refusal_code(*, consent: bool | None, marketing: bool, suppression: str | No
 
 
 def consent_refusals(consent: pl.Expr, *, marketing: bool) -> pl.Expr:
-    """The same for a column of consents (Boolean, null: none on record): reason codes as String, null where allowed.
+    """The same for a column of consents (String, null: none on record): reason codes as String, null where allowed.
 
     Suppressions follow: `pl.coalesce(consent_refusals(…), suppression)`.
     """
@@ -35,5 +39,5 @@ def consent_refusals(consent: pl.Expr, *, marketing: bool) -> pl.Expr:
     return pl.coalesce(*by_state, pl.lit(None, dtype=pl.String))
 
 
-def _is(consent: pl.Expr, state: bool | None) -> pl.Expr:
+def _is(consent: pl.Expr, state: ConsentState | None) -> pl.Expr:
     return consent.is_null() if state is None else consent.eq(state)

@@ -19,13 +19,14 @@ _suppression, _consent = table(Suppression), table(Consent)
 
 EVERY = ""
 """As channel or topic: all of them."""
-OWNER_REASONS = frozenset({"unsubscribed", "withdrawn"})
+OWNER_REASONS = frozenset({"unsubscribed", "withdrawn", "refused"})
 """Reasons that a newer grant by the owner of the address lifts; only an admin lifts the others."""
 REASONS: Mapping[str, str] = {
     "hard_bounce": "the address does not exist or permanently rejects our messages",
     "complaint": "its owner reported a message as spam",
     "unsubscribed": "its owner unsubscribed",
     "withdrawn": "its owner withdrew consent",
+    "refused": "its owner refused consent and never gave it",
     "dead_token": "the app was uninstalled or the browser removed its subscription",
     "manual": "added by hand",
     "imported": "imported without a reason",
@@ -51,6 +52,8 @@ class SuppressionRow:
         """The reason code of a message that it stops."""
         if self.address.startswith("@"):
             return "suppressed_domain"
+        if self.reason == "refused":
+            return "consent_refused"
         return "unsubscribed" if self.reason in OWNER_REASONS else "suppressed_address"
 
 
@@ -72,8 +75,9 @@ def suppress(
 def add_rows(connection: Connection, rows: Sequence[Row], *, renew: bool = True) -> int:
     """Put rows on the list; returns how many are new.
 
-    An existing row stays, with two exceptions: a fault of the address (a hard bounce) replaces a reason of its owner's,
-    which a grant would lift; and a newer withdrawal by the owner replaces the time of an older one (`renew`).
+    An existing row stays, with three exceptions: a fault of the address (a hard bounce) replaces a reason of its
+    owner's, which a grant would lift; a newer withdrawal by the owner replaces the time of an older one (`renew`); and
+    a refusal becomes a withdrawal when an older consent turns up.
     """
     unique = {row[:3]: row for row in reversed(rows)}
     known = {(s.address, s.channel, s.topic): s for s in _of(connection, sorted({row[0] for row in rows}))}
@@ -83,7 +87,11 @@ def add_rows(connection: Connection, rows: Sequence[Row], *, renew: bool = True)
         for key, row in unique.items()
         if (there := known.get(key)) is not None
         and there.reason in OWNER_REASONS
-        and (row[3] not in OWNER_REASONS or (renew and row[4] > to_millis(there.at)))
+        and (
+            row[3] not in OWNER_REASONS
+            or (renew and row[4] > to_millis(there.at))
+            or (there.reason, row[3]) == ("refused", "withdrawn")
+        )
     ]
     if stronger:
         named = (_suppression.c[name] == sa.bindparam(f"the_{name}") for name in _COLUMNS[:3])
@@ -179,15 +187,21 @@ def liftable_addresses(connection: Connection, addresses: Sequence[str]) -> set[
 
 
 def apply_latest_consents(
-    connection: Connection, latest: Sequence[tuple[str, bool, int, str]], *, channel: str, topic: str
+    connection: Connection, latest: Sequence[tuple[str, bool, int, str, int]], *, channel: str, topic: str
 ) -> None:
-    """Bring the list in line with the latest record of each address (address, granted, milliseconds, source).
+    """Bring the list in line with the latest record of each address.
+
+    latest: address, granted, milliseconds, source, whether consent was ever given.
 
     A grant lifts its owner's earlier withdrawal; one that was for every topic stays for the other topics.
     """
-    withdrawn = [(a, channel, topic, "withdrawn", at, source) for a, granted, at, source in latest if not granted]
-    add_rows(connection, withdrawn)
-    granted_at = {address: at for address, granted, at, _source in latest if granted}
+    refused = [
+        (a, channel, topic, "withdrawn" if agreed else "refused", at, source)
+        for a, granted, at, source, agreed in latest
+        if not granted
+    ]
+    add_rows(connection, refused)
+    granted_at = {address: at for address, granted, at, *_ in latest if granted}
     lifted = [
         row
         for row in _of(connection, sorted(granted_at))

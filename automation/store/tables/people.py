@@ -17,6 +17,7 @@ class Consent(SQLModel, table=True):
     granted: bool
     at: int = Field(sa_type=BigInteger)
     source: str
+    agreed: bool  # whether it was ever given: a no is a withdrawal then, and else a refusal
 
 
 class ConsentRecord(SQLModel, table=True):

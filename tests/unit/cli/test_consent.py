@@ -134,7 +134,7 @@ def test_nothing_waits_without_double_opt_in(run: Run) -> None:
         (["suppressions", "drop"], "there is no `suppressions drop`; use one of list, add, remove, import"),
         (["suppressions", "add"], "name the address: automation consent suppressions add ADDRESS|@DOMAIN"),
         (["suppressions", "add", "a@x.example", "--reason", "bored"],
-         "'bored' is not a reason; use one of hard_bounce, complaint, unsubscribed, withdrawn, dead_token, manual, im"),
+         "'bored' is not a reason; use one of hard_bounce, complaint, unsubscribed, withdrawn, refused, dead_token"),
         (["suppressions", "import", "none.csv"], "none.csv: there is no such file"),
         (["suppressions", "import", "config.yaml", "--mapping", "mailchimp"],
          "mailchimp: there is no such mapping file; presets: shopify, woocommerce, klaviyo, braze, plain"),

@@ -26,7 +26,7 @@ GAP = SendPolicy(POLICY.marketing, POLICY.shop_zone, timedelta(hours=20))
 
 
 def candidate(number: int, **changed: Any) -> Candidate:
-    found = Candidate(grant(number), f"a{number}@shop.example", None, True, None, False, None, None)
+    found = Candidate(grant(number), f"a{number}@shop.example", None, "given", None, False, None, None)
     return found._replace(**changed)
 
 
@@ -65,7 +65,7 @@ def test_of_two_messages_for_one_person_the_first_leaves() -> None:
 
 
 def test_a_message_that_is_refused_takes_nobodys_turn() -> None:
-    refused, second = candidate(1, consent=False), candidate(2, recipient="a1@shop.example")
+    refused, second = candidate(1, consent="withdrawn"), candidate(2, recipient="a1@shop.example")
     outcome = decide(refused, second, policy=GAP)
     assert ids(outcome) == ["m2"]
     assert outcome.refused == {"m1": (MessageState.SUPPRESSED, "consent_withdrawn")}

@@ -69,7 +69,7 @@ def test_shows_how_a_customer_buys(workspace: Workspace) -> None:
     assert "spent | 60.50 EUR" in text
     assert "average basket | 30.25 EUR" in text
     assert "usually buys | around 13:00 local time, on Thursdays" in text  # Berlin; of equals the earlier weekday
-    assert "email | promotions | yes" in text
+    assert "email | promotions | given | 2026-01-01 | test" in text
 
 
 def test_a_customer_without_purchases_has_none_shown(workspace: Workspace) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from unit.rules.written import core_registry, read
 
-from automation.rules.expectation import LeafValue, check_expectations
+from automation.rules.expectation import LineValue, check_expectations
 from automation.types.campaign import Campaign, Expectation
 from automation.types.condition import Audience, Condition
 
@@ -51,7 +51,7 @@ def test_one_that_is_not_says_which_rule_decided() -> None:
     result = check(BIRTHDAY, {"birthday": "1992-03-01"}, "2027-02-28", "in_audience")
 
     text = '{"trait": "birthday", "anniversary": "today"}'
-    assert result.leaves == (LeafValue("audience.all[1]", text, False),)
+    assert result.lines == (LineValue("audience.all[1]", text, False),)
     assert not result.passed
     assert result.description == (
         "on 2027-02-28 this customer is not in the audience, but in audience was expected: "

@@ -40,6 +40,7 @@ def upgrade() -> None:
         sa.Column("granted", sa.Boolean(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("source", sa.String(), nullable=False),
+        sa.Column("agreed", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("customer_id", "channel", "topic"),
     )
     op.create_table(

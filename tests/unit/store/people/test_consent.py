@@ -253,3 +253,41 @@ def test_a_request_that_could_not_be_sent_is_listed(store: Store) -> None:
             ("c1", "refused")
         ]
     assert ask(store, "c1", at=NOW + DAY) == 1
+
+
+def word(store: Store, customer: str) -> str | None:
+    with store.reading() as connection:
+        found = consent.states(connection, [customer], ["email"], "promotions")["state"].to_list()
+    return found[0] if found else None
+
+
+def test_nothing_on_record_refused_and_withdrawn_are_three_things(store: Store) -> None:
+    assert word(store, "c1") is None
+    give(store, "c1", granted=False)
+    assert word(store, "c1") == "refused"
+    give(store, "c1", granted=True, at=NOW + DAY)
+    assert word(store, "c1") == "given"
+    give(store, "c1", granted=False, at=NOW + 2 * DAY)
+    assert word(store, "c1") == "withdrawn"
+
+
+def test_a_refusal_is_a_withdrawal_as_soon_as_an_older_consent_turns_up(store: Store) -> None:
+    give(store, "c1", granted=False, address="ana@x.example")
+    assert (word(store, "c1"), refused(store, "ana@x.example")) == ("refused", "consent_refused")
+    give(store, "c1", granted=True, at=NOW - DAY, address="ana@x.example")
+    assert (word(store, "c1"), refused(store, "ana@x.example")) == ("withdrawn", "unsubscribed")
+
+
+def test_every_record_says_what_it_was(store: Store) -> None:
+    for number, granted in enumerate([False, True, False, True]):
+        give(store, "c1", granted=granted, at=NOW + number * DAY)
+    give(store, "c2", granted=False)
+    with store.reading() as connection:
+        named = consent.name_records(consent.history(connection, ["c1", "c2"]))
+    assert sorted((row.customer_id, row.at, state) for row, state in named) == [
+        ("c1", NOW, "refused"),
+        ("c1", NOW + DAY, "given"),
+        ("c1", NOW + 2 * DAY, "withdrawn"),
+        ("c1", NOW + 3 * DAY, "given"),
+        ("c2", NOW, "refused"),
+    ]
