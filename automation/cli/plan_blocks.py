@@ -55,7 +55,13 @@ def _displaced(campaign: str, n: int) -> Text:
 def _funnel(workspace: Workspace, plan: Plan) -> Table:
     from automation.reporting.reasons import reason_text
 
-    rows: list[tuple[str, int, str]] = [("audience", plan.audience, "all customers whom the rules match")]
+    rows: list[tuple[str, int, str]] = []
+    if plan.top is not None:
+        rows.append(("ranked", plan.top.ranked, "all customers whom the rules match and who can be ranked"))
+        for reason, n in plan.top.passed_over.items():
+            rows.append(("passed over", n, reason_text(workspace, reason)))
+    whole = "all customers whom the rules match" if plan.top is None else "the best of the others"
+    rows.append(("audience", plan.audience, whole))
     for (outcome, reason), n in sorted(plan.outcomes.items(), key=lambda item: (item[0][0] == "message", -item[1])):
         rows.append((outcome, n, reason_text(workspace, reason)))
     return Table(("funnel", "customers", "reason"), rows, title=f"{plan.campaign}, if it ran now")

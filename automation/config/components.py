@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from automation.config.conditions import read_audience, read_condition
+from automation.config.audiences import read_audience
+from automation.config.conditions import read_condition
 from automation.config.model_builder import build_model
 from automation.config.problems import KeyPath, list_choices, unknown_name
 from automation.config.reading import BROKEN, Broken, Form, Reader, Reading

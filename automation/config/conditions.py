@@ -1,4 +1,4 @@
-"""Reads conditions and audiences: groups, and leaves, each by the rule that its key names."""
+"""Reads conditions: groups, and leaves, each by the rule that its key names."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ from automation.config.problems import KeyPath, did_you_mean, list_choices, spel
 from automation.config.reading import BROKEN, Broken, Form, Reading
 from automation.config.wording import show_value
 from automation.contracts import NamesCondition
-from automation.types.condition import Audience, Condition, Group, Leaf
-from automation.types.quantity import parse_percent
+from automation.types.condition import Condition, Group, Leaf
 
 EVERYONE = Group("all", ())
 GROUPS = ("all", "any", "not")
-_NARROWING = ("top", "by", "sample")
 
 
 def read_condition(
@@ -37,7 +35,7 @@ def read_condition(
     if not raw:
         return reading.report(path, "is empty; write all, any, not or a rule")
     groups = [key for key in raw if key in GROUPS]
-    return _group(reading, groups, raw, path) if groups else _leaf(reading, raw, path)
+    return _group(reading, groups, raw, path) if groups else read_rule(reading, raw, path)
 
 
 def _group(reading: Reading, groups: list[str], raw: dict[str, Any], path: KeyPath) -> Condition | Broken:
@@ -63,7 +61,8 @@ def _group(reading: Reading, groups: list[str], raw: dict[str, Any], path: KeyPa
     return Group("all" if kind == "all" else "any", sound)
 
 
-def _leaf(reading: Reading, raw: dict[str, Any], path: KeyPath) -> Leaf | Broken:
+def read_rule(reading: Reading, raw: dict[str, Any], path: KeyPath) -> Leaf | Broken:
+    """One rule, by the component that its key names."""
     rules = reading.registry.components["rules"]
     key = next((key for key in raw if key in rules), None)
     if key is None:
@@ -105,49 +104,3 @@ def _spell_value(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(_spell_value(item) for item in value) + "]"
     return value if isinstance(value, str) else show_value(value)
-
-
-def read_audience(
-    reading: Reading, form: Form, raw: Any, path: KeyPath, parent: Mapping[str, Any]
-) -> Audience | Broken:
-    """A condition, then `top` with `by`, or `sample`."""
-    narrowing = {key: raw[key] for key in _NARROWING if key in raw} if isinstance(raw, dict) else {}
-    rest = {key: value for key, value in raw.items() if key not in narrowing} if isinstance(raw, dict) else raw
-    condition = EVERYONE if narrowing and not rest else read_condition(reading, form, rest, path, parent)
-    top = _top(reading, narrowing, path)
-    sample = _sample(reading, narrowing, path)
-    by = narrowing.get("by")
-    if by is not None and not isinstance(by, str):
-        by = reading.report((*path, "by"), "must be the name of a segment, a profile value or a trait")
-    if isinstance(condition, Broken) or isinstance(by, Broken) or isinstance(top, Broken) or isinstance(sample, Broken):
-        return BROKEN
-    return Audience(condition, top, by, sample)
-
-
-def _top(reading: Reading, narrowing: dict[str, Any], path: KeyPath) -> int | Broken | None:
-    if "top" not in narrowing:
-        return reading.report((*path, "by"), "needs `top`: how many?", key=True) if "by" in narrowing else None
-    top, here = narrowing["top"], (*path, "top")
-    if isinstance(top, str) and top.endswith(" per piece in stock"):
-        what = "`top: ... per piece in stock` is part of the language but not built yet"
-        return reading.report(here, what, key=True, severity="not_built")
-    if not isinstance(top, int) or isinstance(top, bool) or top < 1:
-        return reading.report(here, f"{show_value(top)} must be a whole number of customers, at least 1")
-    if "by" not in narrowing:
-        return reading.report(here, "needs `by`, the score that ranks the customers; write `by: clv`", key=True)
-    return top
-
-
-def _sample(reading: Reading, narrowing: dict[str, Any], path: KeyPath) -> float | Broken | None:
-    if "sample" not in narrowing:
-        return None
-    here = (*path, "sample")
-    if here in reading.source.spoiled:
-        return BROKEN
-    if "top" in narrowing:
-        return reading.report(here, "can't be combined with `top`; write one of them", key=True)
-    try:
-        share = parse_percent(narrowing["sample"])
-    except ValueError as error:
-        return reading.report(here, str(error))
-    return float(share) if share else reading.report(here, "0% selects nobody; write 10%, or remove the line")

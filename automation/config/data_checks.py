@@ -53,8 +53,26 @@ def _check_campaign(project: Project, file: CampaignFile, seen: Seen) -> Iterato
     yield from _check_currency(source, source.value, (), project.settings.shop.currency, seen)
     by, path = source.get(("audience", "by")), ("audience", "by")
     known = {*known_names(project.settings).names["segments"], *PROFILE, *seen.traits}
+    if isinstance(by, dict) and seen.attributes:
+        yield from _check_figure(source, by, path, seen.attributes)
     if isinstance(by, str) and by not in known:
         yield source.problem(path, unknown_name("segment, profile value or trait", by, known), severity="warning")
+
+
+def _check_figure(
+    source: SourceMap, by: dict[str, Any], path: KeyPath, attributes: Mapping[str, SeenTrait]
+) -> Iterator[Problem]:
+    """The attribute of `by: {did: purchase, sum: amount}`."""
+    known = {*attributes, "product", "order"}
+    for figure in ("sum", "average", "distinct"):
+        name = by.get(figure)
+        if not isinstance(name, str):
+            continue
+        if name not in known:
+            what = f"neither events nor products have {name!r}; {_known(name, known)}"
+            yield source.problem((*path, figure), what, severity="warning")
+        elif figure != "distinct" and (name not in attributes or attributes[name].type not in _NUMBERS):
+            yield source.problem((*path, figure), f"the attribute {name!r} is not a number", severity="warning")
 
 
 def _check(source: SourceMap, value: Any, path: KeyPath, seen: Seen) -> Iterator[Problem]:

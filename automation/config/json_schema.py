@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from itertools import combinations
 from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, BeforeValidator, TypeAdapter
 from pydantic.fields import FieldInfo
 
+from automation.config.audiences import FIGURES, TESTS
 from automation.config.campaigns import known_names
 from automation.config.conditions import GROUPS
 from automation.config.entries import ChannelEntry, ModelEntry, OfferEntry
@@ -182,10 +184,12 @@ class _Writer:
             "top": {
                 "anyOf": [
                     {"type": "integer", "minimum": 1},
+                    {"type": "string", "pattern": r"^\d+(\.\d+)? ?%$"},
                     {"type": "string", "pattern": "^[0-9]+ per piece in stock$"},
                 ]
             },
-            "by": {"type": "string"},
+            "by": self.ranking(),
+            "top_of": {"enum": ["reachable", "everyone"]},
             "sample": {"type": "string", "pattern": r"^\d+(\.\d+)? ?%$"},
         }
         return {
@@ -193,6 +197,16 @@ class _Writer:
             "then": self.narrowed(narrowing),
             "else": condition,
         }
+
+    def ranking(self) -> Json:
+        """A name, or a figure of the events that the options of `did` choose."""
+        if "did" not in self.registry.names("rules"):
+            return {"type": "string"}
+        chosen: Json = self.model(self.registry.find("rules", "did").Options)["properties"]
+        events = {key: part for key, part in chosen.items() if key not in (*TESTS, *FIGURES)}
+        figure = {**closed_object({**events, **{key: {"type": "string"} for key in FIGURES}}, ["did"])}
+        several = [{"required": [one, other]} for one, other in combinations(FIGURES, 2)]
+        return {"if": {"type": "object"}, "then": {**figure, "not": any_of(several)}, "else": {"type": "string"}}
 
     def narrowed(self, narrowing: Json) -> Json:
         several = {"type": "array", "items": {"$ref": "#/$defs/condition"}, "minItems": 1}
@@ -202,7 +216,7 @@ class _Writer:
         return {
             "properties": narrowing,
             "allOf": choices,
-            "dependentRequired": {"top": ["by"], "by": ["top"]},
+            "dependentRequired": {"top": ["by"], "by": ["top"], "top_of": ["top"]},
             "not": {"required": ["top", "sample"]},
             "unevaluatedProperties": False,
         }

@@ -11,9 +11,11 @@ import polars as pl
 
 from automation.contracts import Snapshot
 from automation.ids import stable_hash
+from automation.pipeline.top import Reach, rank_file, take_top
 from automation.plugin_manager import Registry
 from automation.rules.compiler import evaluate, select_audience
 from automation.rules.engines import local_customers
+from automation.rules.ranking import rank_customers
 from automation.types.condition import Audience, Condition, leaves
 from automation.warehouse.batch_file import BATCH, ROW_GROUP, BatchFile, keep, write_batches
 
@@ -39,23 +41,30 @@ def freeze(
     *,
     salt: str,
     path: Path,
+    reach: Reach | None = None,
     but: Sequence[str] = (),
     batch_size: int = BATCH_SIZE,
 ) -> list[list[str]]:
     """Write the audience to `path`; returns the ids of each batch, in the order in which they are planned.
 
-    The order is a hash of run and customer, so that a limited budget isn't spent on low ids. but: customers for tests,
-    who are in no audience.
+    The order is a hash of run and customer, so that a limited budget isn't spent on low ids. With `top`, everybody who
+    has a place is written to `rank_file(path)`, as `take_top` gives it. but: customers for tests, who are in no
+    audience.
     """
     connection = data.connection
-    everybody = select_audience(wanted, data, registry, salt=salt)
-    meant = everybody.filter(everybody.customer_id.notin(but)) if but else everybody
+    meant = _meant(wanted, data, registry, salt, but)
     wanted_rows = _with_conditions(meant, when, data, registry)
     members = connection.create_table(
         f"members_{path.stem}", _with_scores(wanted_rows, wanted, data), temp=True, overwrite=True
     )
     try:
-        ids: pl.Series = members.select("customer_id").to_polars()["customer_id"].cast(pl.String)
+        if wanted.top is None:
+            ids: pl.Series = members.select("customer_id").to_polars()["customer_id"].cast(pl.String)
+        else:
+            places = _ranked(members, wanted, data, reach)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            places.write_parquet(rank_file(path))
+            ids = places.filter(pl.col("taken"))["customer_id"]
         order = _in_batches(ids, salt, batch_size)
         placed = connection.create_table(f"order_{path.stem}", order.to_arrow(), temp=True, overwrite=True)
         rows = members.inner_join(placed, "customer_id").inner_join(local_customers(data), "customer_id")
@@ -86,6 +95,37 @@ def freeze_again(
     held = [name for name in known.columns if name.startswith(("leaf_", "when_"))]
     placed = ibis.memtable(order).left_join(known, "customer_id").drop("customer_id_right")
     write_batches(placed.mutate(**{name: placed[name].fill_null(False) for name in held}), ["customer_id"], path)
+
+
+def select_members(
+    wanted: Audience, data: Snapshot, registry: Registry, *, salt: str, reach: Reach | None, but: Sequence[str] = ()
+) -> pl.Series:
+    """The ids of the members without freezing them."""
+    meant = _meant(wanted, data, registry, salt, but)
+    if wanted.top is None:
+        found: pl.Series = meant.select("customer_id").to_polars()["customer_id"].cast(pl.String)
+        return found
+    return _ranked(meant, wanted, data, reach).filter(pl.col("taken"))["customer_id"]
+
+
+def _meant(wanted: Audience, data: Snapshot, registry: Registry, salt: str, but: Sequence[str]) -> ir.Table:
+    """Everybody for whom the condition holds, after `sample`, without customers for tests."""
+    everybody = select_audience(wanted, data, registry, salt=salt)
+    return everybody.filter(everybody.customer_id.notin(but)) if but else everybody
+
+
+def _ranked(members: ir.Table, wanted: Audience, data: Snapshot, reach: Reach | None) -> pl.DataFrame:
+    """Everybody with a value to be ranked by, as `take_top` gives them."""
+    assert wanted.by is not None
+    ranked = rank_customers(members, wanted.by, data).to_polars().with_columns(pl.col("customer_id").cast(pl.String))
+    everybody = local_customers(data)
+
+    def traits(ids: pl.Series) -> pl.DataFrame:
+        some = ibis.memtable(pl.DataFrame({"customer_id": ids}))
+        found: pl.DataFrame = everybody.semi_join(some, "customer_id").to_polars()
+        return found
+
+    return take_top(ranked, wanted, reach, traits)
 
 
 def write_people(people: pl.DataFrame, *, salt: str, path: Path, batch_size: int = BATCH_SIZE) -> list[list[str]]:

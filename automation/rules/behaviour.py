@@ -13,9 +13,15 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, mod
 from automation.contracts import Options
 from automation.rules.operators import AttributeTest
 from automation.rules.values import PositiveDuration, Value, Values
-from automation.rules.window import Lookback, RequiredSpan, Span
+from automation.rules.window import Lookback, RequiredSpan, Span, are_apart
 from automation.types import schedule
-from automation.types.quantity import Comparison, NumberComparison, parse_comparison, parse_duration
+from automation.types.quantity import (
+    Comparison,
+    NumberComparison,
+    format_duration,
+    parse_comparison,
+    parse_duration,
+)
 from automation.types.schedule import WEEKDAYS
 
 _PRICED = ("amount", "price")
@@ -173,9 +179,7 @@ class Then(Options):
 
 
 class ThenNot(Then):
-    """An event that must not follow within that time; the time must have passed."""
-
-    within: Lookback
+    """An event that must not follow: within that time, which must have passed; or, without `within`, until now."""
 
 
 class Behaviour(Span):
@@ -203,6 +207,27 @@ class Behaviour(Span):
             raise ValueError("every and for need each other: every: week, for: 4 is once in each of the last 4 weeks")
         if self.then is not None and self.then_not is not None:
             raise ValueError("then and then_not can't be in one rule; write a rule for each under all: or any:")
+        return self
+
+    @model_validator(mode="after")
+    def _can_hold(self) -> Behaviour:
+        """Refuse spans that no event can be in, whatever the data."""
+        for name, span in (("first", self.first), ("last", self.last)):
+            if span is not None and are_apart(self, span):
+                raise ValueError(f"no event can be in the rule's span and in that of {name}; change one of them")
+        oldest = None if (ages := self.ages()) is None else ages[1]
+        if oldest is None:
+            return self
+        written = format_duration(oldest)
+        within = None if self.then_not is None else self.then_not.within
+        if within is not None and within >= oldest:
+            raise ValueError(
+                f"then_not waits {format_duration(within)}, and no event of the last {written} is older than that; "
+                f"write a longer span, or leave out within: for what has not happened until now"
+            )
+        if self.every is not None and self.for_ is not None and self.every * (self.for_ - 1) >= oldest:
+            reach = format_duration(self.every * self.for_)
+            raise ValueError(f"every and for look back {reach}, the rule's span only {written}; write a longer span")
         return self
 
     def numeric_attributes(self) -> Iterator[str]:

@@ -70,7 +70,7 @@ def _compare(attribute: Attribute, name: str, operand: Any, data: Snapshot) -> A
             return _compare_number(attribute, name, operand)
         case "time":
             return _compare_instant(attribute.column, name, operand, data)
-        case "date" if name in ("within", "older_than"):
+        case "date" if name in ("within", "older_than") or _are_ages(name, operand):
             return _compare_age(attribute.column, operand, data)
         case "text" | "list" if name in ("contains_any", "contains_all"):
             return _compare_items(attribute, name, operand)
@@ -100,9 +100,17 @@ _COMPARE: Mapping[str, Callable[[Any, Any], Any]] = MappingProxyType(
 # Points in time and days
 
 
+def _are_ages(name: str, operand: Any) -> bool:
+    """Whether a range says how long ago, as in `between: [20d, 40d]`."""
+    return name == "between" and isinstance(operand[0], timedelta)
+
+
 def _compare_instant(column: Any, name: str, operand: Any, data: Snapshot) -> Any:
     import ibis
 
+    if _are_ages(name, operand):
+        near, far = (ibis.literal(earlier(data.as_of, age)) for age in operand)
+        return (column >= far) & (column < near)
     if name == "within":
         return _around(column, operand, data)
     if name == "older_than":
@@ -127,9 +135,12 @@ def _around(column: Any, around: RelativeSpan, data: Snapshot) -> Any:
     return (column >= now) & (column < ibis.literal(later(data.as_of, around.in_the_next)))
 
 
-def _compare_age(column: Any, operand: RelativeSpan | timedelta, data: Snapshot) -> Any:
+def _compare_age(column: Any, operand: RelativeSpan | timedelta | tuple[timedelta, timedelta], data: Snapshot) -> Any:
     """Compare by days from the shop's today, which is the first of the days in either direction."""
     today = data.today or data.as_of.astimezone(ZoneInfo(data.timezone)).date()
+    if isinstance(operand, tuple):
+        near, far = map(_whole_days, operand)
+        return (column <= today - near) & (column > today - far)
     if isinstance(operand, timedelta):
         return column <= today - _whole_days(operand)
     if operand.in_the_last is not None:

@@ -19,10 +19,8 @@ import polars as pl
 import pyarrow as pa
 
 from automation.contracts import Snapshot
-from automation.errors import ConfigurationError
 from automation.ids import shares
 from automation.plugin_manager import Registry
-from automation.rules.attributes import find_attribute, near_misses
 from automation.rules.engines import mark_across_engines, remote_tables
 from automation.rules.leaf_set import Identity, build_leaf_sets, leaf_identity, mark_leaves
 from automation.types.condition import Audience, Condition, Group, Leaf, leaves
@@ -46,17 +44,13 @@ def evaluate(
 def select_audience(
     wanted: Audience, data: Snapshot, registry: Registry, *, salt: str, among: pl.Series | None = None
 ) -> ir.Table:
-    """The members: `customer_id` and the value of every leaf, after `top` or `sample`.
+    """`customer_id` and the value of every leaf, of everybody for whom the condition holds and `sample`; before `top`.
 
-    top: the highest by a segment's score, a profile field or a numeric trait, ties by customer_id; a customer without
-    the value is not a member. sample: customers whose `ids.shares(salt, customer_id)` is below the share.
+    sample: customers whose `ids.shares(salt, customer_id)` is below the share.
     """
     members = select_members(wanted.condition, data, registry, among=among)
     if wanted.sample is not None:
         members = members.filter(_share(ibis.literal(salt), members.customer_id) < wanted.sample)
-    if wanted.top is not None:
-        assert wanted.by is not None
-        members = _top(members, wanted.top, _score(wanted.by, data))
     return members
 
 
@@ -136,26 +130,6 @@ def _combine(group: Group, parts: Sequence[Any]) -> Any:
     if group.kind == "all":
         return reduce(and_, parts, ibis.literal(True))
     return reduce(or_, parts, ibis.literal(False))
-
-
-def _score(by: str, data: Snapshot) -> ir.Table:
-    """`customer_id`, `score`: from the segment, profile field or trait of that name, in this order."""
-    if by in data.segments:
-        return data.segments[by].select("customer_id", "score")
-    table, noun = (data.profiles, "profile field") if by in data.profiles.columns else (data.customers, "trait")
-    if by not in table.columns:
-        known = {*data.segments, *data.profiles.columns, *data.customers.columns} - {"customer_id"}
-        raise ConfigurationError(f"by: no segment, profile field or trait is called {by!r}{near_misses(by, known)}")
-    attribute = find_attribute(table, by, noun)
-    if attribute.kind != "number":
-        raise ConfigurationError(f"by: {attribute.what} is not a number, so customers can't be ranked by it")
-    return table.select("customer_id", score=attribute.column)
-
-
-def _top(members: ir.Table, count: int, scores: ir.Table) -> ir.Table:
-    ranked = members.inner_join(scores.filter(scores.score.notnull()), "customer_id")
-    ordered = ranked.order_by([ibis.desc("score"), ibis.asc("customer_id")]).limit(count)
-    return ordered.select(members.columns)
 
 
 @ibis.udf.scalar.pyarrow(signature=(("string", "string"), "float64"))  # type: ignore[untyped-decorator]

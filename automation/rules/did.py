@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -37,18 +38,21 @@ class Did:
         {did: view, every: week, for: 4}
         {did: view, weekday: [Saturday, Sunday], time_of_day: 18:00-22:00}
         {did: add_to_cart, then_not: {did: purchase, within: 2d, product: same}}
+        {did: view, between: [20d, 40d], then_not: {did: purchase}}
 
     These options choose the events that count:
 
     - `in_the_last: 90d` is the span from exactly 90 × 24 hours before the audience's instant up to that instant.
-      `between` names the first and the last day, both included. `before` and `after` name a day that is not included.
-      Days are in the shop's time zone.
+      `between` names the first and the last day, both included, or two durations: `[20d, 40d]` is between 20 and 40
+      days ago, in the last 40 days but not in the last 20. `before` and `after` name a day that is not included. Days
+      are in the shop's time zone.
     - `where` tests attributes of the event, or of its product if the event doesn't have them. Write a value to equal, a
       list to be in, or one operator (`price: {at_least: 20 EUR}`). All tests must hold for the same event.
     - `weekday` and `time_of_day` are in the customer's local time of the event, or in the shop's if the customer's time
       zone is unknown. `22:00-02:00` continues past midnight.
-    - `then` keeps the events that another event follows. `then_not` keeps the events that it doesn't follow within a
-      time that has passed. `product: same` requires the same product.
+    - `then` keeps the events that another event follows, `then_not` those that it doesn't follow: within a time that
+      has passed, or, without `within`, until the audience's instant (viewed and not bought since). `product: same`
+      requires the same product.
 
     These options look at all these events of a customer together, and all of them must hold:
 
@@ -140,11 +144,13 @@ def select_customers(event: str, options: Behaviour, data: Snapshot) -> ir.Table
     return filter_customers(select_events(event, options, data), options, data)
 
 
-def select_events(event: str, options: Behaviour, data: Snapshot) -> ir.Table:
-    """The events that count, with the attributes that the options name."""
+def select_events(
+    event: str, options: Behaviour, data: Snapshot, *, further: Collection[str] = frozenset()
+) -> ir.Table:
+    """The events that count, with the attributes that the options and `further` name."""
     if options.product is not None:
         raise ConfigurationError("product: same needs a campaign that starts with a product, which is not built yet")
-    known = join_products(data.events, options.attributes(), data)
+    known = join_products(data.events, {*options.attributes(), *further}, data)
     spans, tests = span_tests(known.occurred_at, options, data), where_tests(known, options.where, data)
     events = filter_local_time(known.filter(known.type == event, *spans, *tests), options, data)
     after = options.then or options.then_not

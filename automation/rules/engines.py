@@ -40,13 +40,13 @@ def mark_across_engines(
     asked = people.select("customer_id", **{names[key]: value for key, value in found.items()})
     answered = fetch(asked, data.connection) if "customers" in elsewhere else asked
     rest = {key: one for key, one in sets.items() if key not in there}
-    here = _fetched(data, elsewhere & frozenset().union(*(one.reads for one in rest.values())))
+    here = fetch_tables(data, elsewhere & frozenset().union(*(one.reads for one in rest.values())))
     needed = {key: truth for key, truth in required.items() if key in rest}
     local, values = mark_leaves(answered, rest, here, needed, kept=tuple(names.values()))
     return local, {**values, **{key: local[name] for key, name in names.items()}}
 
 
-def _fetched(data: Snapshot, names: frozenset[str]) -> Snapshot:
+def fetch_tables(data: Snapshot, names: frozenset[str]) -> Snapshot:
     """The snapshot with copies of these tables in the local DuckDB."""
     tables: dict[str, Any] = {name: fetch(getattr(data, name), data.connection) for name in sorted(names)}
     return replace(data, **tables)

@@ -47,7 +47,8 @@ def reads_profiles(campaign: Campaign, segments: Mapping[str, Condition]) -> boo
     """Whether a rule, the order of `top` or a named segment of the campaign reads profiles."""
     audience = campaign.audience
     every = [audience.condition, *offer_conditions(campaign)]
-    return audience.by in PROFILE_COLUMNS or any(_reads_profile(condition, segments) for condition in every)
+    ranks = isinstance(audience.by, str) and audience.by in PROFILE_COLUMNS
+    return ranks or any(_reads_profile(condition, segments) for condition in every)
 
 
 def _reads_profile(condition: Condition, segments: Mapping[str, Condition]) -> bool:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from automation.contracts import Figure, Options, Snapshot
 from automation.errors import ConfigurationError
 from automation.rules.attributes import near_misses
-from automation.types.quantity import NumberComparison
+from automation.types.quantity import Score, TopShare
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 class SegmentOptions(Options):
     segment: str = Field(min_length=1)
-    score: NumberComparison | None = None
+    score: Score = None
     label: str | None = Field(default=None, min_length=1)
 
 
@@ -25,9 +25,12 @@ class Segment:
     """Customers in a named segment: a condition of config.yaml, or a model's labelled or scored set.
 
         {segment: churn_risk, score: at least 0.6}
+        {segment: churn_risk, score: top 20%}
         {segment: lifecycle, label: at risk}
 
-    A customer without a score is never above or below a limit.
+    `score` compares the model's score. `top 20%` is the fifth of all members of the segment with the highest scores,
+    rounded up; of equal scores, the lower customer_id comes first. A customer without a score is never above or below
+    a limit and doesn't count for a share.
     """
 
     key: ClassVar[str] = "segment"
@@ -41,7 +44,9 @@ class Segment:
     def matching(self, data: Snapshot) -> ir.Table:
         """Raises `ConfigurationError` for an unknown segment."""
         members = self._members(data)
-        if self.options.score is not None:
+        if isinstance(self.options.score, TopShare):
+            members = _highest(members, self.options.score)
+        elif self.options.score is not None:
             members = members.filter(self.options.score.holds(members.score))
         if self.options.label is not None:
             members = members.filter(members.label == self.options.label)
@@ -62,3 +67,13 @@ class Segment:
         if name not in data.segments:
             raise ConfigurationError(f"there is no segment {name!r}{near_misses(name, data.segments)}")
         return data.segments[name]
+
+
+def _highest(members: ir.Table, share: TopShare) -> ir.Table:
+    """The share of the members with the highest scores; counted in integers, so exact."""
+    import ibis
+
+    scored = members.filter(members.score.notnull())
+    order = ibis.window(order_by=[ibis.desc("score"), ibis.asc("customer_id")])
+    placed = scored.mutate(place=ibis.row_number().over(order), of=scored.customer_id.count().over(ibis.window()))
+    return placed.filter(share.includes(placed.place, placed.of))

@@ -43,7 +43,7 @@ def _passes(candidates: ir.Table, after: Then, data: Snapshot, *, absent: bool) 
     import ibis
 
     if after.within is None:
-        return candidates.next_at.notnull()
+        return candidates.next_at.isnull() if absent else candidates.next_at.notnull()
     followed = candidates.next_at <= candidates.occurred_at + ibis.interval(seconds=int(after.within.total_seconds()))
     if not absent:
         return followed

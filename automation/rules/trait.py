@@ -39,7 +39,7 @@ class Trait:
     | `is`, `is_not` | equals the value, or doesn't; upper and lower case are different |
     | `in`, `not_in` | is in the list, or isn't |
     | `at_least`, `at_most`, `more_than`, `less_than` | is a number of that size |
-    | `between` | is a number or a date in the range, both ends included |
+    | `between` | is a number or a date in the range, both ends included; a date `[20d, 40d]` ago |
     | `contains`, `starts_with`, `ends_with` | is a text with that part |
     | `matches` | is a text that the regular expression matches as a whole |
     | `contains_any`, `contains_all` | is a list, or a text of items separated by commas, that has any or all of these |

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from automation.errors import ConfigurationError
+from automation.pipeline.audience import select_members
 from automation.pipeline.caps import CapRule, CompetingRun, cap_rules
 from automation.pipeline.decide import RunContext
-from automation.rules.compiler import select_audience
 from automation.rules.reads import reads_decisions
+from automation.runner.context import reach_of
 from automation.schedule.upcoming import UpcomingRun, upcoming_runs
 from automation.store import launches
 from automation.warehouse.embedded import Warehouse
@@ -58,12 +59,18 @@ def _competing(workspace: Workspace, warehouse: Warehouse, run: UpcomingRun) -> 
     versions = active_versions(workspace)
     decided = reads_decisions(campaign, workspace.project.registry)
     data = snapshot(workspace, warehouse, workspace.clock.now(), with_decisions=decided, versions=versions)
-    members = select_audience(campaign.audience, data, workspace.project.registry, salt=f"{campaign.name}:upcoming")
+    members = select_members(
+        campaign.audience,
+        data,
+        workspace.project.registry,
+        salt=f"{campaign.name}:upcoming",
+        reach=reach_of(workspace, campaign, 0, workspace.clock.now()),
+    )
     return CompetingRun(
         campaign=campaign.name,
         topic=campaign.topic,
         channel=campaign.first_send.channels[0],
         priority=campaign.priority,
         due_at=run.due_at,
-        members=members.select("customer_id").to_polars()["customer_id"].sort(),
+        members=members.sort(),
     )

@@ -18,6 +18,7 @@ from automation.pipeline.decide import RunContext
 from automation.pipeline.eligibility import EligibilityPolicy
 from automation.pipeline.offer import OfferContext, offers_frame
 from automation.pipeline.recommend import NamedRecommender, RecommendationContext, recommendation_context
+from automation.pipeline.top import Reach
 from automation.types.campaign import Campaign
 from automation.types.condition import Using
 from automation.types.step import Send
@@ -78,6 +79,12 @@ def eligibility_policy(workspace: Workspace, campaign: Campaign, send: Send, run
         cap_request=cap_request(workspace, campaign),
         suppressions=suppressions_of(workspace),
     )
+
+
+def reach_of(workspace: Workspace, campaign: Campaign, run_id: int, now: datetime) -> Reach:
+    """By what `top` judges whether a customer can get the campaign's first message."""
+    policy = eligibility_policy(workspace, campaign, campaign.first_send, run_id)
+    return Reach(policy, workspace.store.reading, now)
 
 
 def cap_request(workspace: Workspace, campaign: Campaign) -> CapRequest:

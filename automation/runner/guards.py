@@ -19,7 +19,7 @@ from automation.rules.reads import offer_conditions
 from automation.store import holds, runs
 from automation.store.runs import RunRow
 from automation.types.campaign import Campaign
-from automation.types.condition import Condition, leaves
+from automation.types.condition import Condition, Measure, leaves
 from automation.types.run import RunKind
 from automation.warehouse.embedded import Warehouse
 from automation.workspace.workspace import Workspace
@@ -81,7 +81,10 @@ def event_types_used(campaign: Campaign, project: Project) -> set[str]:
     """The event types that the campaign's rules and models depend on; purchases, if that can't be determined."""
     wanted = (campaign.audience.condition, *offer_conditions(campaign))
     found = {name for condition in wanted for name in _of(condition, project)}
-    learns = campaign.recommend is not None or campaign.audience.by is not None
+    by = campaign.audience.by
+    if isinstance(by, Measure):
+        found |= set(_of(by.events, project))
+    learns = campaign.recommend is not None or isinstance(by, str)
     return found | ({PURCHASE} if learns else set())
 
 

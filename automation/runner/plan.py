@@ -14,11 +14,12 @@ import polars as pl
 
 from automation.pipeline.audience import FrozenAudience, freeze
 from automation.pipeline.decide import Decided, RunContext, decide, recheck_caps
+from automation.pipeline.top import Narrowed, read_narrowed
 from automation.rules.costs import RuleCost, measure_costs
 from automation.rules.reads import offer_conditions, reads_decisions
 from automation.runner import guards
 from automation.runner.competing_runs import with_competing_runs
-from automation.runner.context import build_context, plan_offers
+from automation.runner.context import build_context, plan_offers, reach_of
 from automation.runner.link_check import check_links
 from automation.runner.preflight import Extent, Preflight, Rendering
 from automation.runner.samples import Sample, render_samples
@@ -63,6 +64,8 @@ class Plan:
     warnings: Sequence[str] = ()
     rules: Sequence[RuleCost] = ()
     """Every rule of the audience on its own, as written, the slowest first."""
+    top: Narrowed | None = None
+    """How `top` narrowed the audience; None where the campaign has none."""
 
     @property
     def unrenderable(self) -> dict[str, int]:
@@ -89,6 +92,7 @@ def plan(
     try:
         with tempfile.TemporaryDirectory() as folder:
             frozen, run, members = _freeze(workspace, warehouse, campaign, Path(folder))
+            top = read_narrowed(frozen.path)
             run = with_competing_runs(workspace, warehouse, LaunchedCampaigns(workspace.project), run)
             found_costs = measure_costs([campaign.audience.condition], run.data, workspace.project.registry)
             with Rendering(workspace, campaign, preflight, sum(map(len, members))) as rendering:
@@ -97,7 +101,7 @@ def plan(
                 planned = replace(planned, preflight=check_links(planned.preflight, progress))
             seconds = (workspace.clock.now() - started).total_seconds()
             warnings = _warnings(workspace, warehouse, campaign, planned)
-            return replace(planned, rules=found_costs, warnings=warnings, seconds=seconds)
+            return replace(planned, rules=found_costs, warnings=warnings, seconds=seconds, top=top)
     finally:
         warehouse.close()
 
@@ -126,7 +130,7 @@ def _freeze(
     path = folder / "audience.parquet"
     members = freeze(
         campaign.audience, offer_conditions(campaign), data, workspace.project.registry, salt=campaign.name, path=path,
-        but=workspace.project.settings.testing.customers,
+        reach=reach_of(workspace, campaign, 0, now), but=workspace.project.settings.testing.customers,
     )  # fmt: skip
     run = build_context(
         workspace, campaign, data, send=campaign.first_send, versions=versions, due_at=now, due_local=None

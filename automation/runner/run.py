@@ -17,7 +17,7 @@ from automation.pipeline.decide import RunContext, decide, recheck_caps
 from automation.rules.reads import offer_conditions, reads_decisions
 from automation.runner import guards
 from automation.runner.competing_runs import with_competing_runs
-from automation.runner.context import build_context, plan_offers
+from automation.runner.context import build_context, plan_offers, reach_of
 from automation.runner.frozen_run import FrozenRun, open_frozen_run
 from automation.schedule.calendar import local_time
 from automation.schedule.due_times import Due
@@ -164,6 +164,7 @@ def _freeze(workspace: Workspace, warehouse: Warehouse, run: RunRow, launch: Lau
         workspace.project.registry,
         salt=f"{campaign.name}:{run.id}",
         path=workspace.audience_file(run.id),
+        reach=reach_of(workspace, campaign, run.id, as_of),
         but=workspace.project.settings.testing.customers,
     )
     hold = guards.check_audience(workspace, run, campaign, batches)

@@ -8,6 +8,8 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+from automation.types.quantity import TopShare
+
 
 @dataclass(frozen=True)
 class Leaf:
@@ -49,12 +51,32 @@ def referred_segments(*conditions: Condition) -> list[str]:
 
 
 @dataclass(frozen=True)
+class Measure:
+    """A figure of a customer's events: how often, or the sum, average or number of different values of an attribute.
+
+    `events` is a `did` rule that chooses the events; `attribute` is None for how often.
+    """
+
+    kind: Literal["times", "sum", "average", "distinct"]
+    attribute: str | None
+    events: Leaf
+
+    def __str__(self) -> str:
+        return self.events.text if self.attribute is None else f"{self.kind}: {self.attribute}, {self.events.text}"
+
+
+@dataclass(frozen=True)
 class Audience:
-    """A condition, then at most one of `top` (by a score) and `sample`, applied last."""
+    """A condition, then at most one of `top` (the highest by a score) and `sample`, applied last.
+
+    by: a segment's score, a profile field, a trait, or a figure of events. top_of: whether the highest are taken of the
+    customers who can get the message, or of everyone for whom the condition holds.
+    """
 
     condition: Condition
-    top: int | None = None
-    by: str | None = None
+    top: int | TopShare | None = None
+    by: str | Measure | None = None
+    top_of: Literal["reachable", "everyone"] = "reachable"
     sample: float | None = None
 
 

@@ -72,6 +72,26 @@ class Comparison:
         return value == number
 
 
+@dataclass(frozen=True)
+class TopShare:
+    """The highest share of some values: `top 20%`. A part of a value counts as one."""
+
+    share: Decimal
+
+    def __str__(self) -> str:
+        return f"top {format_percent(self.share)}"
+
+    def count(self, of: int) -> int:
+        """How many of so many values are in it."""
+        above, below = self.share.as_integer_ratio()
+        return -(-of * above // below)
+
+    def includes(self, place: Any, of: Any) -> Any:
+        """Whether the place, counted from 0 for the highest, is in it; for integers and Ibis expressions alike."""
+        above, below = self.share.as_integer_ratio()
+        return place * below < of * above
+
+
 def parse_duration(text: object) -> timedelta:
     """`90d`, `2h`, `30m`, `45s`, `2w`; a day is 24 hours. Raises ValueError."""
     if isinstance(text, timedelta):
@@ -115,6 +135,30 @@ def parse_comparison(text: object) -> Comparison:
     )
 
 
+def format_percent(share: Decimal) -> str:
+    """As people write it: `10%`, `2.5%`."""
+    return f"{(share * 100).normalize():f}%"
+
+
+def parse_top_share(text: object) -> TopShare:
+    """`5%`, above 0. Raises ValueError."""
+    if isinstance(text, TopShare):
+        return text
+    share = parse_percent(text)
+    if not share:
+        raise ValueError("0% selects nobody; write 10%, or remove the line")
+    return TopShare(share)
+
+
+def parse_score(text: object) -> Comparison | TopShare:
+    """`at least 0.6`, or `top 20%`. Raises ValueError."""
+    if isinstance(text, TopShare):
+        return text
+    if isinstance(text, str) and text.strip().startswith("top "):
+        return parse_top_share(text.strip().removeprefix("top ").strip())
+    return parse_comparison(text)
+
+
 def format_duration(value: timedelta) -> str:
     """The shortest way to write it: `90d`, `2h`, `30m`, `45s`."""
     seconds = int(value.total_seconds())
@@ -139,7 +183,7 @@ Amount = Annotated[
 Percent = Annotated[
     Decimal,
     BeforeValidator(parse_percent),
-    PlainSerializer(lambda share: f"{share * 100:f}".rstrip("0").rstrip(".") + "%", return_type=str),
+    PlainSerializer(format_percent, return_type=str),
     WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)? ?%$", "examples": ["10%"]}),
 ]
 NumberComparison = Annotated[
@@ -147,4 +191,10 @@ NumberComparison = Annotated[
     BeforeValidator(parse_comparison),
     PlainSerializer(str, return_type=str),
     WithJsonSchema({"type": ["string", "number"], "examples": ["at least 2", 2]}),
+]
+Score = Annotated[
+    Any,
+    BeforeValidator(parse_score),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": ["string", "number"], "examples": ["at least 0.6", "top 20%"]}),
 ]

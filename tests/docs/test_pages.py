@@ -25,6 +25,7 @@ FOLLOWED = (
     "docs/how-to/write-a-plugin.md",
     "docs/how-to/migrate-from-another-tool.md",
     "docs/how-to/consent-and-double-opt-in.md",
+    "docs/how-to/choose-an-audience.md",
     "docs/how-to/frequency-caps.md",
     "docs/how-to/test-a-campaign.md",
     "docs/how-to/translate-messages.md",

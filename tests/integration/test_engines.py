@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import ibis
@@ -12,12 +13,15 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from support import postgres, spark
-from unit.rules.oracle import Shop, members
-from unit.rules.strategies import INSTANTS, TRAITS, conditions, leaves, shops
-from unit.rules.written import CUSTOMERS, EVENTS, PRODUCTS, core_registry, read, snapshot_of
+from unit.rules.oracle import Shop, members, ranked
+from unit.rules.strategies import DETAILS, INSTANTS, TRAITS, conditions, leaves, shops
+from unit.rules.strategies import PRODUCTS as PRODUCT_ROWS
+from unit.rules.written import CUSTOMERS, EVENTS, PRODUCTS, core_registry, read, read_ranking, snapshot_of
 
 from automation.contracts import Snapshot
 from automation.rules.compiler import evaluate, select_members
+from automation.rules.engines import local_customers
+from automation.rules.ranking import rank_customers
 from automation.types.schema import TableName
 from automation.types.shop_warehouse import TablePlace
 from automation.warehouse.remote import shop_table
@@ -89,6 +93,26 @@ OPERATORS: Mapping[str, Sequence[dict[str, Any]]] = {
     "vip": [{name: value} for name in ("is", "is_not") for value in (True, False)],
     "address.city": [{"is": "Bonn"}, {"is_not": "Graz"}, {"exists": True}],
 }
+
+
+RANKINGS: Sequence[Any] = [
+    "points",
+    "churn_risk",
+    {"did": "purchase"},
+    {"did": "purchase", "sum": "amount", "between": ["2d", "14d"]},
+    {"did": "purchase", "average": "price", "where": {"category": "shoes"}},
+    {"did": "view", "distinct": "product", "weekday": ["Saturday", "Sunday"]},
+    {"did": "purchase", "sum": "quantity", "then_not": {"did": "view", "product": "same"}},
+]
+TOGETHER: Sequence[Any] = [
+    {"did": "view", "then_not": {"did": "purchase"}},
+    {"did": "view", "between": ["2d", "14d"], "then_not": {"did": "purchase", "product": "same"}},
+    {"did": "purchase", "between": ["1d", "2d"]},
+    {"did_not": "purchase", "between": ["2d", "1w"], "times": "at least 2"},
+    {"trait": "created_at", "between": ["20d", "40d"]},
+    {"segment": "churn_risk", "score": "top 20%"},
+    {"all": [{"segment": "churn_risk", "score": "top 50%"}, {"did": "purchase", "last": {"between": ["1d", "9d"]}}]},
+]
 
 
 @dataclass(frozen=True)
@@ -189,8 +213,31 @@ def agree_on_every_operator(engine: Engine) -> None:
     agree(engine, Shop(INSTANTS[0], "Europe/Berlin", people), [*said, {"any": said[:2]}])
 
 
+def agree_on_every_ranking(engine: Engine) -> None:
+    """By a trait, a segment's score, and every figure of events, with ties and missing values."""
+    people = [{**row, "customer_id": f"c{n}"} for n, row in enumerate(TRAITS[:12])]
+    products = [{**row, "product_id": f"p{n}"} for n, row in enumerate(PRODUCT_ROWS[:3])]
+    events = [
+        {**row, "event_id": f"e{n}", "customer_id": f"c{n % 9}", "type": ("purchase", "view")[n % 4 == 3],
+         "occurred_at": INSTANTS[0] - timedelta(days=n % 20, hours=1)}
+        for n, row in enumerate(DETAILS[:80])
+    ]  # fmt: skip
+    scores = {f"c{n}": (None, n % 4 / 4) for n in range(11)}
+    shop = Shop(INSTANTS[0], "Europe/Berlin", people, products, events, segments={"churn_risk": scores})
+    data, registry = engine.snapshot(shop), core_registry()
+    for by in RANKINGS:
+        found = list(rank_customers(local_customers(data), read_ranking(by, registry), data).to_polars().iter_rows())
+        expected = [(customer, pytest.approx(float(value), abs=2e-6)) for customer, value in ranked(by, shop)]
+        assert found == expected, by
+    agree(engine, shop, TOGETHER)
+
+
 def test_postgresql_has_every_operator(on_postgres: Engine) -> None:
     agree_on_every_operator(on_postgres)
+
+
+def test_postgresql_has_every_ranking(on_postgres: Engine) -> None:
+    agree_on_every_ranking(on_postgres)
 
 
 @pytest.mark.slow
@@ -204,6 +251,12 @@ def test_postgresql_agrees_with_the_oracle(on_postgres: Engine, shop: Shop, writ
 @pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning")
 def test_spark_has_every_operator(on_spark: Engine) -> None:
     agree_on_every_operator(on_spark)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning")
+def test_spark_has_every_ranking(on_spark: Engine) -> None:
+    agree_on_every_ranking(on_spark)
 
 
 @pytest.mark.slow

@@ -32,7 +32,9 @@ _RUN = {
 _PLAN = {
     "campaign": "its name",
     "as_of": "only data before this instant was read",
-    "audience": "number of customers whom the rules match",
+    "audience": "number of customers whom the rules match, after top or sample",
+    "top": "ranked: customers whom the rules match and who can be ranked, taken, passed_over: how many rank high "
+    "enough but can't get the message, by reason; null without top",
     "outcomes": "list of outcome, reason, customers",
     "variants": "list of variant, outcome, customers",
     "offers": "customers by offer",

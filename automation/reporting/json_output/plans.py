@@ -17,6 +17,7 @@ def plan_json(plan: Plan) -> dict[str, object]:
         "campaign": plan.campaign,
         "as_of": plan.as_of,
         "audience": plan.audience,
+        "top": None if plan.top is None else asdict(plan.top),
         "outcomes": counts_json(plan.outcomes, "outcome", "reason"),
         "variants": counts_json(plan.variants, "variant", "outcome"),
         "offers": dict(plan.offers),

@@ -21,8 +21,9 @@ from automation.config.settings_file import read_settings
 from automation.config.source_map import read_source
 from automation.plugin_manager import Registry
 from automation.types.campaign import Campaign
-from automation.types.condition import Audience, Group, Leaf, Using, leaves
+from automation.types.condition import Audience, Group, Leaf, Measure, Using, leaves
 from automation.types.limits import Cap, Reentry
+from automation.types.quantity import TopShare
 
 GRAMMAR = Path(__file__).parent / "grammar"
 FILES = sorted(GRAMMAR.glob("*.yaml"))
@@ -151,6 +152,44 @@ def test_top_by_beside_a_group(sound: Callable[[str], Campaign]) -> None:
         "picture": Decimal("0.667"),
     }
     assert campaign.first_send.from_ == "Toy Shop <hello@toys.example>"
+
+
+def test_top_by_a_figure_of_events(sound: Callable[[str], Campaign]) -> None:
+    audience = sound(grammar("next-best")).audience
+    assert (audience.top, audience.top_of) == (TopShare(Decimal("0.05")), "everyone")
+    assert isinstance(audience.by, Measure)
+    assert (audience.by.kind, audience.by.attribute, audience.by.events.path) == ("sum", "amount", "audience.by")
+    assert str(audience.by) == "sum: amount, did: purchase, in_the_last: 90d, where: {category: books}"
+
+
+@pytest.mark.parametrize(
+    ("audience", "text"),
+    [
+        ("{top: 0%, by: clv}", "audience.top: 0% selects nobody; write 10%, or remove the line"),
+        ("{top: 0, by: clv}", "audience.top: 0 must be a whole number of customers, at least 1, or a share of"),
+        ("{top: half, by: clv}", "audience.top: 'half' must be a whole number of customers, at least 1, or a share"),
+        ("{top: 5%}", "audience.top: needs `by`, the score that ranks the customers; write `by: clv`"),
+        ("{by: clv}", "audience.by: needs `top`: how many?"),
+        ("{top_of: everyone}", "audience.top_of: needs `top`: how many?"),
+        ("{top: 5, by: clv, top_of: all}", "audience.top_of: 'all' is not known; write reachable or everyone"),
+        (
+            "{top: 5, by: [clv]}",
+            "audience.by: must be the name of a segment, a profile value or a trait, or a fig",
+        ),
+        ("{top: 5, by: {sum: amount}}", "audience.by: must be the name of a segment, a profile value or a trait"),
+        ("{top: 5, by: {did: x, times: 2}}", "audience.by.times: tests customers, but `by` only ranks them; put it"),
+        ("{top: 5, by: {did: x, sum: at least 5 EUR}}", "audience.by.sum: 'at least 5 EUR' is not an attribute; write"),
+        (
+            "{top: 5, by: {did: x, sum: a, average: b}}",
+            "audience.by.average: can't be combined with `sum`; write",
+        ),
+        ("{top: 5, by: {did: x, wher: {a: b}}}", "audience.by.wher: unknown key"),
+        ("{top: 5, by: {did: x, in_the_last: soon}}", "audience.by.in_the_last: 'soon' is not a duration"),
+    ],
+)
+def test_what_top_and_by_can_t_be(audience: str, text: str, problems: Callable[[str], list[str]]) -> None:
+    (problem,) = problems(f"{HEAD}audience: {audience}\n")
+    assert problem.split(": ", 1)[1].startswith(text)
 
 
 def test_schedule_dates_and_expectations(sound: Callable[[str], Campaign]) -> None:

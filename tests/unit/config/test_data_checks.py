@@ -114,6 +114,23 @@ SEEN = Seen(
         ),
         ("audience: {top: 5, by: clv}", []),
         ("audience: {top: 5, by: monetary}", []),
+        ("audience: {top: 5, by: {did: view, distinct: product}}", []),
+        ("audience: {top: 5, by: {did: view, sum: price}}", []),
+        (
+            "audience: {top: 5, by: {did: view, sum: prise}}",
+            ["audience.by.sum: neither events nor products have 'prise'; it has: "],
+        ),
+        (
+            "audience: {top: 5, by: {did: view, average: category}}",
+            ["audience.by.average: the attribute 'category' is not a number"],
+        ),
+        (
+            "audience: {top: 5, by: {did: vieuw, where: {categori: tea}}}",
+            [
+                "audience.by.did: the data has no event 'vieuw' yet; it has: ",
+                "audience.by.where.categori: neither events nor products have 'categori'; it has: ",
+            ],
+        ),
         (
             "audience: {top: 5, by: clvv}",
             ["audience.by: there is no segment, profile value or trait 'clvv'; there are:"],

@@ -5,12 +5,14 @@ It shares no code with `automation.rules`, parses what the YAML says by itself, 
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -58,6 +60,44 @@ def is_true(written: Written, customer: Row, shop: Shop) -> bool:
     }
     (key,) = rules.keys() & written.keys()
     return rules[key](written, customer, shop)
+
+
+def ranked(by: str | Written, shop: Shop) -> list[tuple[str, Decimal]]:
+    """The customers who have the value, the highest first, with it."""
+    found = []
+    for customer in shop.customers:
+        value = _value(by, customer, shop) if isinstance(by, str) else _figure(by, customer, shop)
+        if value is not None:
+            found.append((customer["customer_id"], value))
+    return sorted(found, key=lambda pair: (-pair[1], pair[0]))
+
+
+def _value(by: str, customer: Row, shop: Shop) -> Decimal | None:
+    me = customer["customer_id"]
+    if by in shop.segments:
+        value = shop.segments[by].get(me, (None, None))[1]
+    elif by in customer:
+        value = customer[by]
+    else:
+        value = next((row[by] for row in shop.profiles if row["customer_id"] == me), None)
+    return None if value is None else Decimal(str(value))
+
+
+def _figure(by: Written, customer: Row, shop: Shop) -> Decimal | None:
+    mine = _events(by["did"], by, customer, shop)
+    if not mine:
+        return None
+    kinds = [kind for kind in ("sum", "average", "distinct") if kind in by]
+    if not kinds:
+        return Decimal(_occasions(mine))
+    name = str({"product": "product_id", "order": "order_id"}.get(by[kinds[0]], by[kinds[0]]))
+    values = [value for event in mine if (value := _attribute(name, event, shop)[0]) is not None]
+    if kinds[0] == "distinct":
+        return Decimal(len(set(values)))
+    if not values:
+        return None
+    total = sum((Decimal(str(value)) for value in values), Decimal(0)) / (len(values) if kinds[0] == "average" else 1)
+    return total.quantize(Decimal("0.000001"))
 
 
 def duration(text: str) -> timedelta:
@@ -110,7 +150,11 @@ def _profile(rule: Written, customer: Row, shop: Shop) -> bool:
 
 def _did_not(rule: Written, customer: Row, shop: Shop) -> bool:
     for span in (rule, rule.get("first", {}), rule.get("last", {})):
-        if "between" in span and _midnight(span["between"][1], 1, shop) > shop.as_of:
+        if (
+            "between" in span
+            and not _is_age(span["between"][0])
+            and _midnight(span["between"][1], 1, shop) > shop.as_of
+        ):
             return False
         if "before" in span and _midnight(span["before"], 0, shop) > shop.as_of:
             return False
@@ -119,8 +163,8 @@ def _did_not(rule: Written, customer: Row, shop: Shop) -> bool:
     return not _did(rule["did_not"], rule, customer, shop)
 
 
-def _did(kind: str, rule: Written, customer: Row, shop: Shop) -> bool:
-    mine = [
+def _events(kind: str, rule: Written, customer: Row, shop: Shop) -> list[Row]:
+    return [
         event
         for event in shop.events
         if event["customer_id"] == customer["customer_id"]
@@ -130,6 +174,10 @@ def _did(kind: str, rule: Written, customer: Row, shop: Shop) -> bool:
         and _on_the_clock(rule, event, customer, shop)
         and _followed(rule, event, shop)
     ]
+
+
+def _did(kind: str, rule: Written, customer: Row, shop: Shop) -> bool:
+    mine = _events(kind, rule, customer, shop)
     if not mine:
         return False
     tests = [
@@ -189,6 +237,8 @@ def _followed(rule: Written, event: Row, shop: Shop) -> bool:
     said = rule["then_not"]
     if "product" in said and event["product_id"] is None:
         return False
+    if "within" not in said:
+        return not _follower(said, event, shop)
     return event["occurred_at"] + duration(said["within"]) < shop.as_of and not _follower(said, event, shop)
 
 
@@ -250,7 +300,13 @@ def _segment(rule: Written, customer: Row, shop: Shop) -> bool:
     if found is None:
         return False
     label, score = found
-    if "score" in rule and (score is None or not _compare(rule["score"], Decimal(str(score)))):
+    if str(rule.get("score")).startswith("top "):
+        scores = {name: one[1] for name, one in shop.segments[rule["segment"]].items() if one[1] is not None}
+        order = sorted(scores, key=lambda name: (-scores[name], name))
+        highest = order[: math.ceil(Fraction(rule["score"][4:-1]) / 100 * len(order))]
+        if customer["customer_id"] not in highest:
+            return False
+    elif "score" in rule and (score is None or not _compare(rule["score"], Decimal(str(score)))):
         return False
     return "label" not in rule or label == rule["label"]
 
@@ -300,10 +356,16 @@ def _in_time(rule: Written, at: datetime, shop: Shop) -> bool:
         return shop.as_of - at <= duration(rule["in_the_last"])
     if "between" in rule:
         first, last = rule["between"]
+        if _is_age(first):
+            return duration(first) < shop.as_of - at <= duration(last)
         return _midnight(first, 0, shop) <= at < _midnight(last, 1, shop)
     if "before" in rule:
         return at < _midnight(rule["before"], 0, shop)
     return "after" not in rule or at >= _midnight(rule["after"], 1, shop)
+
+
+def _is_age(written: str | date) -> bool:
+    return re.fullmatch("[0-9]+[a-z]", str(written)) is not None
 
 
 def _midnight(day: str | date, later: int, shop: Shop) -> datetime:
@@ -357,8 +419,9 @@ def _holds(operator: str, operand: Any, value: Any) -> bool:
 
 
 def _test_instant(operator: str, operand: Any, value: datetime, shop: Shop) -> bool:
-    if operator == "older_than":
-        return shop.as_of - value > duration(operand)
+    if operator == "older_than" or (operator == "between" and _is_age(operand[0])):
+        ages = (operand, "9999d") if operator == "older_than" else operand
+        return duration(ages[0]) < shop.as_of - value <= duration(ages[1])
     if operator == "within":
         if "in_the_last" in operand:
             return timedelta(0) < shop.as_of - value <= duration(operand["in_the_last"])
@@ -379,6 +442,8 @@ def _test_date(operator: str, operand: Any, value: date, shop: Shop) -> bool:
         if "in_the_last" in operand:
             return 0 <= (today - value).days < duration(operand["in_the_last"]).days
         return 0 <= (value - today).days < duration(operand["in_the_next"]).days
+    if operator == "between" and _is_age(operand[0]):
+        return duration(operand[0]).days <= (today - value).days < duration(operand[1]).days
     days = [date.fromisoformat(day) for day in (operand if isinstance(operand, list) else [operand])]
     return _holds(operator, days if isinstance(operand, list) else days[0], value)
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from hypothesis import strategies as st
-from unit.rules.oracle import Shop
+from unit.rules.oracle import Shop, duration
 
 Strategy = st.SearchStrategy[Any]
 
@@ -39,6 +39,7 @@ INSTANTS = [
 MICROSECOND = timedelta(microseconds=1)
 NUDGES = (-MICROSECOND, timedelta(0), MICROSECOND)
 SPANS = ["24h", "1d", "2d", "1w"]
+AGO = [["24h", "2d"], ["1d", "2d"], ["1d", "1w"], ["2d", "1w"], ["7d", "2w"]]
 GAPS = ["1h", "1d", "2d"]
 COMPARISONS = ["at least", "at most", "exactly", "more than", "less than"]
 CENTS = [0.0, 0.1, 0.2, 0.3, 0.7, 7.5, 19.9]
@@ -234,7 +235,10 @@ def several(values: list[Any]) -> Strategy:
 def spans(days: tuple[str, ...]) -> Strategy:
     day = st.sampled_from(days)
     return either(
-        one("in_the_last", st.sampled_from(SPANS)), one("between", pairs(days)), one("before", day), one("after", day)
+        one("in_the_last", st.sampled_from(SPANS)),
+        one("between", either(pairs(days), st.sampled_from(AGO))),
+        one("before", day),
+        one("after", day),
     )
 
 
@@ -267,7 +271,7 @@ def dates(days: tuple[str, ...]) -> Strategy:
     return either(
         one("before", day),
         one("after", day),
-        one("between", pairs(days)),
+        one("between", either(pairs(days), st.sampled_from([["1d", "2d"], ["2d", "14d"], ["7d", "14d"]]))),
         one("within", around),
         one("older_than", span),
         one("exists", st.booleans()),
@@ -361,7 +365,7 @@ def chosen(days: tuple[str, ...]) -> Strategy:
         one("time_of_day", st.sampled_from(hours)),
         one("weekday", st.sampled_from(weekdays)),
         one("then", either(soon, joined(kind, more))),
-        one("then_not", soon),
+        one("then_not", either(soon, joined(kind, more))),
         spans(days),
     )
 
@@ -377,12 +381,46 @@ def behaviours(days: tuple[str, ...]) -> Strategy:
         joined(head, tests),
         joined(head, choice, tests),
         joined(head, choice, choice).filter(_one_span),
-    )
+    ).filter(_can_hold)
 
 
 def _one_span(rule: dict[str, Any]) -> bool:
     given = sum(name in rule for name in ("in_the_last", "between", "before", "after"))
     return given <= 1 and not ("then" in rule and "then_not" in rule)
+
+
+def _can_hold(rule: dict[str, Any]) -> bool:
+    """Whether some event could pass; the grammar refuses spans that exclude each other."""
+    spans = [rule, rule.get("first", {}), rule.get("last", {})]
+    ages, days = [_ages(span) for span in spans], [_days(span) for span in spans]
+    for near, far in ages[1:]:
+        if max(near, ages[0][0]) >= min(far, ages[0][1]):
+            return False
+    for first, last in days[1:]:
+        if max(first, days[0][0]) > min(last, days[0][1]):
+            return False
+    waits = duration(rule.get("then_not", {}).get("within", "0d"))
+    period = duration({"day": "1d", "week": "1w"}.get(rule.get("every", "0d"), rule.get("every", "0d")))
+    return bool(max(waits, period * (rule.get("for", 1) - 1)) < ages[0][1])
+
+
+def _ages(span: dict[str, Any]) -> tuple[timedelta, timedelta]:
+    near, far = span.get("between", ["0d", "0d"])
+    if not near.endswith(tuple("hdw")) or near == far:
+        near, far = "0d", span.get("in_the_last", "9999d")
+    return duration(near), duration(far)
+
+
+def _days(span: dict[str, Any]) -> tuple[date, date]:
+    first, last = span.get("between", ["", ""])
+    if "-" in first:
+        return date.fromisoformat(first), date.fromisoformat(last)
+    before, after = span.get("before"), span.get("after")
+    day = timedelta(days=1)
+    return (
+        date.fromisoformat(after) + day if after else date.min,
+        date.fromisoformat(before) - day if before else date.max,
+    )
 
 
 def profiles() -> Strategy:
@@ -398,8 +436,25 @@ def profiles() -> Strategy:
     return either(plain, st.sampled_from(units))
 
 
+def rankings(days: tuple[str, ...] = DATES) -> Strategy:
+    """What `by` may be: a name, or a figure of events."""
+    kind = one("did", st.sampled_from(["purchase", "purchase", "view"]))
+    figures = either(
+        st.just({}),
+        one("sum", st.sampled_from(["amount", "quantity", "price"])),
+        one("average", st.sampled_from(["amount", "price"])),
+        one("distinct", st.sampled_from(["product", "order", "category"])),
+    )
+    figure = joined(kind, figures, either(st.just({}), chosen(days))).filter(_can_hold)
+    return either(st.sampled_from(["points", "frequency", "monetary", "churn_risk", "nobody"]), figure, figure)
+
+
 def segments() -> Strategy:
-    asked: dict[str, Strategy] = {"score": compared([0.0, 0.6]), "label": st.sampled_from(["hot", "warm"])}
+    shares = st.sampled_from(["top 20%", "top 50%", "top 66.7%", "top 100%"])
+    asked: dict[str, Strategy] = {
+        "score": either(compared([0.0, 0.6]), shares),
+        "label": st.sampled_from(["hot", "warm"]),
+    }
     names = [{"segment": "churn_risk"}, {"segment": "churn_risk"}, {"segment": "nobody"}]
     return joined(st.sampled_from(names), st.fixed_dictionaries({}, optional=asked))
 

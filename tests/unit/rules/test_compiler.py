@@ -158,43 +158,6 @@ def test_the_members_keep_their_leaves() -> None:
     assert rows.rows() == [("c1", True, True), ("c3", False, True), ("c6", True, False)]
 
 
-@pytest.mark.parametrize(
-    ("by", "found"),
-    [
-        ("points", ["c3", "c1", "c2"]),  # 540.5, 320, 120
-        ("frequency", ["c3", "c1", "c2"]),  # 4, 3, 2 purchase days: c2 and c7 have 2 each, c2 comes first
-        ("churn_risk", ["c5", "c1", "c2"]),  # 0.9, then 0.5 twice, c8 without a score
-    ],
-)
-def test_top_takes_the_highest_and_equal_ones_by_id(by: str, found: list[str]) -> None:
-    scores = pl.DataFrame({"customer_id": ["c2", "c1", "c5", "c8"], "score": [0.5, 0.5, 0.9, None]})
-    data = replace(toy_snapshot(), segments={"churn_risk": ibis.memtable(scores)})
-
-    members = select_audience(Audience(Group("all", ()), top=3, by=by), data, REGISTRY, salt="x")
-
-    assert ids(members) == found
-
-
-def test_top_ranks_nobody_without_a_score() -> None:
-    members = select_audience(Audience(Group("all", ()), top=100, by="monetary"), toy_snapshot(), REGISTRY, salt="x")
-
-    assert sorted(ids(members)) == ["c1", "c2", "c3", "c4", "c5", "c7"]
-
-
-@pytest.mark.parametrize(
-    ("by", "text"),
-    [
-        ("tier", "by: trait 'tier' is not a number, so customers can't be ranked by it"),
-        ("pionts", "by: no segment, profile field or trait is called 'pionts'; did you mean 'points'?"),
-    ],
-)
-def test_a_score_must_be_a_number_that_exists(by: str, text: str) -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        select_audience(Audience(Group("all", ()), top=1, by=by), toy_snapshot(), REGISTRY, salt="x")
-
-    assert str(caught.value) == text
-
-
 def test_a_sample_is_drawn_by_our_own_hash() -> None:
     everyone = pl.Series([f"c{n}" for n in range(1, 9)])
     for salt in ("a", "b", "winter"):

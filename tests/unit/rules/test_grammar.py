@@ -169,3 +169,83 @@ def test_every_rule_has_a_schema_and_an_example() -> None:
         assert key in schema["required"]
         assert schema["additionalProperties"] is False
         assert f"{{{key}: " in rule.__doc__
+
+
+DID: dict[str, Any] = {"did": "view"}
+WITHIN: dict[str, Any] = {"did": "purchase", "within": "2d"}
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        (
+            {"between": ["40d", "20d"]},
+            "the shorter time comes first; write [20d, 40d], which is between",
+        ),
+        ({"between": ["0d", "20d"]}, "the span ends now; write in_the_last: 20d"),
+        ({"between": ["20d", "20d"]}, "the span is empty; write two different durations, such as [20d, 40d]"),
+        (
+            {"between": ["20d", "2026-01-01"]},
+            "['20d', '2026-01-01'] mixes a day with a duration; write two days",
+        ),
+        ({"between": "20d"}, "'20d' is not a span of time; write its first and last day, [2026-11-01, 2026-11-30], or"),
+        (
+            {"in_the_last": "2d", "then_not": WITHIN},
+            "then_not waits 2d, and no event of the last 2d is old",
+        ),
+        (
+            {"in_the_last": "1d", "then_not": WITHIN},
+            "then_not waits 2d, and no event of the last 1d is old",
+        ),
+        ({"between": ["1d", "2d"], "then_not": WITHIN}, "then_not waits 2d, and no event of the last 2d is older"),
+        ({"in_the_last": "7d", "every": "week", "for": 2}, "every and for look back 14d, the rule's span only 7d"),
+        (
+            {"in_the_last": "30d", "first": {"between": ["40d", "60d"]}},
+            "no event can be in the rule's span and",
+        ),
+        (
+            {"before": "2026-03-01", "last": {"after": "2026-02-28"}},
+            "no event can be in the rule's span and",
+        ),
+        (
+            {"before": "0001-01-01", "last": {"after": "9999-12-31"}},
+            "no event can be in the rule's span and",
+        ),
+    ],
+)
+def test_a_span_that_no_event_can_be_in_is_refused(written: dict[str, Any], text: str) -> None:
+    for key in ("did", "did_not"):
+        with pytest.raises(ValidationError) as caught:
+            core_registry().find("rules", key).Options.model_validate({key: "view", **written})
+        (error,) = caught.value.errors()
+        assert error["msg"].removeprefix("Value error, ").startswith(text)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"in_the_last": "3d", "then_not": WITHIN},
+        {"in_the_last": "2d", "then_not": {"did": "purchase"}},
+        {"in_the_last": "8d", "every": "week", "for": 2},
+        {"in_the_last": "40d", "first": {"between": ["20d", "60d"]}},
+        {"in_the_last": "40d", "first": {"after": "2026-01-01"}},
+        {"after": "2026-02-27", "last": {"before": "2026-03-01"}},
+    ],
+)
+def test_a_span_that_some_event_can_be_in_is_not(written: dict[str, Any]) -> None:
+    core_registry().find("rules", "did").Options.model_validate({**DID, **written})
+
+
+@pytest.mark.parametrize(
+    ("score", "text"),
+    [
+        ("top 0%", "0% selects nobody; write 10%, or remove the line"),
+        ("top 101%", "'101%' is more than 100 %"),
+        ("top 20", "'20' is not a percentage; write 10% or 2.5%"),
+        ("best 20%", "'best 20%' is not a comparison; write at least 2"),
+    ],
+)
+def test_a_share_of_the_highest_scores_is_a_percentage(score: str, text: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        core_registry().find("rules", "segment").Options.model_validate({"segment": "churn", "score": score})
+    assert text in str(caught.value)

@@ -23,6 +23,43 @@ def test_what_follows_is_strictly_later_and_no_later_than_within() -> None:
     assert matched({"did": "view", "then_not": {"did": "purchase", "within": "2d"}}, shop) == {"same", "late"}
 
 
+def test_what_has_not_followed_until_now() -> None:
+    """Viewed and not bought since; with `product: same`, only a purchase of that product counts."""
+    shop = shop_of(
+        event("none", NOON - 5 * DAY, type="view", product_id="p1"),
+        event("earlier", NOON - 5 * DAY, type="view", product_id="p1"),
+        event("earlier", NOON - 6 * DAY),
+        event("same instant", NOON - 5 * DAY, type="view", product_id="p1"),
+        event("same instant", NOON - 5 * DAY),
+        event("later", NOON - 5 * DAY, type="view", product_id="p1"),
+        event("later", NOON - 5 * DAY + MICROSECOND, product_id="p2"),
+        event("again", NOON - 5 * DAY, type="view", product_id="p1"),
+        event("again", NOON - 4 * DAY),
+        event("again", NOON - 3 * DAY, type="view", product_id="p1"),
+    )
+
+    never = {"none", "earlier", "same instant", "again"}
+    assert matched({"did": "view", "then_not": {"did": "purchase"}}, shop) == never
+    same = {"did": "view", "then_not": {"did": "purchase", "product": "same"}}
+    assert matched(same, shop) == {*never, "later"}
+
+
+def test_between_20_and_40_days_ago() -> None:
+    """In the last 40 days and not in the last 20: the edge belongs to one span each."""
+    ages = {"19": 19, "20": 20, "21": 21, "40": 40, "41": 41}
+    shop = shop_of(
+        *(event(name, NOON - days * DAY) for name, days in ages.items()),
+        event("just over 20", NOON - 20 * DAY - MICROSECOND),
+        event("just over 40", NOON - 40 * DAY - MICROSECOND),
+    )
+
+    assert matched({"did": "purchase", "between": ["20d", "40d"]}, shop) == {"21", "40", "just over 20"}
+    others = {"19", "20", "41", "just over 40", "none"}
+    assert matched({"did_not": "purchase", "between": ["20d", "40d"]}, shop) == others
+    last = {"did": "purchase", "last": {"between": ["20d", "40d"]}}
+    assert matched(last, shop) == {"21", "40", "just over 20"}
+
+
 def test_nothing_followed_only_once_the_time_has_passed() -> None:
     shop = shop_of(
         event("open", NOON - 2 * DAY, type="view"),

@@ -14,7 +14,7 @@ from unit.rules.oracle import Shop
 from automation.contracts import Snapshot
 from automation.plugin_manager import Registry
 from automation.rules import core
-from automation.types.condition import Condition, Group, Leaf
+from automation.types.condition import Condition, Group, Leaf, Measure
 
 TEXT, NUMBER, DAY, INSTANT = pl.String(), pl.Float64(), pl.Date(), pl.Datetime("us", "UTC")
 CUSTOMERS = {
@@ -101,3 +101,14 @@ def snapshot_of(shop: Shop) -> Snapshot:
         segments=segments,
         timezone=shop.timezone,
     )
+
+
+def read_ranking(by: str | Mapping[str, Any], registry: Registry) -> str | Measure:
+    """`by` as `config` would read it."""
+    if isinstance(by, str):
+        return by
+    kind = next((name for name in ("sum", "average", "distinct") if name in by), "times")
+    events = read({name: said for name, said in by.items() if name != kind}, registry)
+    attribute = by.get(kind)
+    assert isinstance(events, Leaf)
+    return Measure(kind, {"product": "product_id", "order": "order_id"}.get(attribute, attribute), events)  # type: ignore[arg-type]
