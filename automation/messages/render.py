@@ -6,12 +6,14 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
+from automation.messages.template.compiler import compile_markup
 from automation.messages.template.files import KIND_FILES, TemplateError, Templates, project_path
 from automation.messages.template.filters import LOCALE, template_filters
 from automation.messages.template.locale import Locale, locale_of
-from automation.messages.template.markup import JinjaSource, html_source, mjml_source, plain_source
+from automation.messages.template.markup import plain_source
+from automation.messages.template.pieces import JinjaSource
 from automation.messages.template.program import Program, compile_program, texts_used, unknown_names
 from automation.messages.template.reasons import OwnReasons
 from automation.messages.template.sandbox import Texts, make_sandbox, refuse_objects
@@ -58,6 +60,7 @@ class Renderer:
         self._markup = make_sandbox(names, autoescape=True)
         self._plain = make_sandbox(names, autoescape=False)
         self._bodies: dict[tuple[str, Kind], _Compiled] = {}
+        self._unfit: dict[tuple[str, Kind], TemplateError] = {}
         self._texts: dict[tuple[str, str], dict[str, Program]] = {}
         self._locales: dict[tuple[str, str], Locale] = {}
         self._subjects: dict[str, Program] = {}
@@ -184,22 +187,29 @@ class Renderer:
         return _one_line(phrase.render(values), f"{phrase.name}: {name}") if phrase else ""
 
     def _body(self, template: str, kind: Kind) -> _Compiled:
-        if (template, kind) not in self._bodies:
-            self._bodies[template, kind] = self._compile(template, kind)
-        return self._bodies[template, kind]
+        key = (template, kind)
+        if key in self._unfit:
+            raise self._unfit[key]  # compiling it again for every message would take seconds each time
+        if key not in self._bodies:
+            try:
+                self._bodies[key] = self._compile(template, kind)
+            except TemplateError as error:
+                self._unfit[key] = error
+                raise
+        return self._bodies[key]
 
-    def _compile(self, template: str, kind: Kind) -> _Compiled:
-        paths = [f"{template}/{name}" for name in KIND_FILES[kind]]
+    def _compile(self, template: str, channel: Kind) -> _Compiled:
+        paths = [f"{template}/{name}" for name in KIND_FILES[channel]]
         known = {*self.templates.files, *self.templates.refused}
         has = [path for path in paths if path in known]
         if not has:
-            raise TemplateError(f"templates/{template}", None, f"there is no {' or '.join(KIND_FILES[kind])}")
+            raise TemplateError(f"templates/{template}", None, f"there is no {' or '.join(KIND_FILES[channel])}")
         markup = next((path for path in has if not path.endswith(".txt")), None)
         plain = next((path for path in has if path.endswith(".txt")), None)
         html, derived = None, JinjaSource("")
         if markup:
-            pieces = join(self.templates, markup)
-            written, derived = (mjml_source if markup.endswith(".mjml") else html_source)(pieces)
+            kind: Literal["mjml", "html"] = "mjml" if markup.endswith(".mjml") else "html"
+            written, derived = compile_markup(kind, join(self.templates, markup))
             html = compile_program(written, project_path(markup), self._markup)
         source = plain_source(join(self.templates, plain)) if plain else derived
         return _Compiled(html, compile_program(source, project_path(plain or markup or template), self._plain))

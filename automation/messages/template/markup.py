@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
 from automation.messages.template.files import TemplateError
-from automation.messages.template.sandbox import DELIMITERS
-from automation.messages.template.source import Tag, Text
+from automation.messages.template.pieces import DELIMITERS, JinjaSource, Tag, Text
 
+MAX_NESTING = 500
+"""Elements inside each other; one without an end tag counts until its parent ends."""
 _MARKER = re.compile(r"<!--jqz(\d+)z-->|jqz(\d+)z")
 _TOKEN = re.compile(r"<!--.*?-->|<(/?)([A-Za-z][\w:-]*)((?:[^>\"']|\"[^\"]*\"|'[^']*')*?)(/?)>", re.S)
 _PLACE = {"word": "jqz{}z", "comment": "<!--jqz{}z-->", "element": "<mj-raw><!--jqz{}z--></mj-raw>"}
@@ -30,14 +30,6 @@ _VOID = frozenset(
 )
 _INLINE_STYLE = re.compile(r"<mj-style\s+inline=[\"']inline[\"']\s*>(.*?)</mj-style>", re.S)
 _CONDITIONAL = re.compile(r"<!--\[if [^\]]*\]>.*?<!\[endif\]-->", re.S)
-
-
-@dataclass(frozen=True)
-class JinjaSource:
-    """What Jinja compiles. `origins[n]` is the tag on line n (from 1), where there is one."""
-
-    text: str
-    origins: dict[int, Tag] = field(default_factory=dict)
 
 
 def plain_source(pieces: Sequence[Text | Tag]) -> JinjaSource:
@@ -173,6 +165,8 @@ class _Place:
             return
         if not found[1]:
             self.open.append(name)
+            if len(self.open) > MAX_NESTING:
+                raise TemplateError(piece.file, line, f"more than {MAX_NESTING} elements inside each other")
         elif self.open and self.open[-1] == name:
             self.open.pop()
         elif self.mjml:

@@ -12,9 +12,8 @@ from jinja2 import Template, TemplateSyntaxError, UndefinedError, nodes
 from jinja2.exceptions import SecurityError
 
 from automation.messages.template.files import TemplateError
-from automation.messages.template.markup import JinjaSource
+from automation.messages.template.pieces import JinjaSource, Tag
 from automation.messages.template.sandbox import Sandbox, UnknownName, compile_template, names_used, render_template
-from automation.messages.template.source import Tag
 
 CONTEXT_NAMES = (
     "campaign", "customer", "items", "language", "links", "offer", "preheader", "shop", "subject", "text", "today",
@@ -54,7 +53,7 @@ def compile_program(source: JinjaSource, name: str, environment: Sandbox) -> Pro
         return Program(name, constant=source.text)
     try:
         return Program(name, template=compile_template(environment, source.text, name), source=source)
-    except (SyntaxError, RecursionError) as error:
+    except (SyntaxError, RecursionError, MemoryError) as error:  # CPython calls its parser's stack memory
         raise TemplateError(name, None, "loops, conditions or parentheses are nested too deeply") from error
     except TemplateSyntaxError as error:
         tag = source.origins.get(error.lineno) or source.origins.get(error.lineno + 1)

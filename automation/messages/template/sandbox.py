@@ -40,9 +40,7 @@ from automation.messages.template.budget import (
 )
 from automation.messages.template.code import Generator
 from automation.messages.template.nodes import apply_limits
-
-DELIMITERS = {"block": ("\x01%", "%\x02"), "variable": ("\x01{", "}\x02"), "comment": ("\x01#", "#\x02")}
-"""Control characters that no template file may contain, so that literal text is never read as a tag."""
+from automation.messages.template.pieces import DELIMITERS
 
 _LOOP = frozenset(
     {"index", "index0", "revindex", "revindex0", "first", "last", "length", "depth", "previtem", "nextitem"}

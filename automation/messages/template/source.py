@@ -15,9 +15,10 @@ from typing import Literal
 from jinja2 import Environment, TemplateSyntaxError
 
 from automation.messages.template.files import TemplateError, Templates, project_path
+from automation.messages.template.pieces import Block, Piece, Tag, Text
 
 MAX_DEPTH = 10
-MAX_PIECES = 20_000
+MAX_PIECES = 6_000  # 3,000 tags compile in 2 s
 MAX_SOURCE = 1024 * 1024
 STATEMENTS = ("if", "elif", "else", "endif", "for", "endfor", "set", "with", "endwith")
 _JOINED = ("extends", "block", "endblock", "include")
@@ -27,44 +28,6 @@ _SUPER = re.compile(r"super\s*\(\s*\)")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 # Reads the author's syntax only; `markup` writes the joined source with other delimiters.
 _SYNTAX = Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=False)  # noqa: S701 - renders nothing
-
-
-@dataclass(frozen=True)
-class Text:
-    """Literal text."""
-
-    text: str
-    file: str
-    line: int
-
-
-@dataclass(frozen=True)
-class Tag:
-    """A Jinja tag: an expression to print, or a statement; `code` is the text between its delimiters."""
-
-    kind: Literal["print", "statement"]
-    code: str
-    file: str
-    line: int
-
-    @property
-    def word(self) -> str:
-        return self.code.split(None, 1)[0] if self.code and self.kind == "statement" else ""
-
-    def __str__(self) -> str:
-        code = " ".join(self.code.split())
-        return f"{{{{ {code} }}}}" if self.kind == "print" else f"{{% {code} %}}"
-
-
-@dataclass(frozen=True)
-class Block:
-    """A named part of a layout that a template can replace."""
-
-    name: str
-    pieces: tuple[Piece, ...]
-
-
-Piece = Text | Tag | Block
 
 
 @dataclass
@@ -87,7 +50,10 @@ def join(templates: Templates, path: str) -> list[Text | Tag]:
 
 def join_text(text: str, file: str, line: int = 1) -> list[Text | Tag]:
     """A single text such as a subject, which starts at `line` of its file. Raises `TemplateError`."""
-    parsed = _parse(text, file)
+    try:
+        parsed = _parse(text, file)
+    except RecursionError as error:
+        raise TemplateError(file, line, "blocks are nested too deeply") from error
     pieces = tuple(replace(piece, line=piece.line + line - 1) for piece in parsed if not isinstance(piece, Block))
     return list(_flat(_Join(Templates({})), pieces, {}))
 
