@@ -9,7 +9,6 @@ from automation.cli.output import Block, Table, Text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from automation.contracts import Figure
     from automation.reporting.explain import Explanation
     from automation.reporting.rule_values import RuleValue
     from automation.store.ledger.decisions import DecisionRow
@@ -33,30 +32,16 @@ def explain_blocks(found: Explanation) -> list[Block]:
 
 
 def _rules(found: Explanation, title: str, rules: Sequence[RuleValue]) -> Block:
+    from automation.reporting.rule_values import spell_figures
+
     if not rules:
         return Text(f"{title}: everyone" if found.rules_known else f"{title}: what the run recorded is missing", "")
-    rows = [(rule.path, _indented(rule), "yes" if rule.held else "no", _figures(rule)) for rule in rules]
+    rows = [(rule.path, _indented(rule), "yes" if rule.held else "no", spell_figures(rule)) for rule in rules]
     return Table((title, "rule", "holds", "because"), rows)
 
 
 def _indented(rule: RuleValue) -> str:
     return f"{'  ' * rule.depth}{rule.text}"
-
-
-def _figures(rule: RuleValue) -> str:
-    """`needs at least 2, has 1; churn_risk: 0.43`."""
-    shown = [_figure(figure, rule) for figure in rule.figures]
-    if rule.score is not None and not any(figure.what == "score" for figure in rule.figures):
-        shown.append(f"score {rule.score:.3f}")
-    return "; ".join([*shown, *([", ".join(rule.reasons)] if rule.reasons else [])])
-
-
-def _figure(figure: Figure, rule: RuleValue) -> str:
-    what = f"{figure.what}: " if figure.what else ""
-    if not figure.needs:
-        return f"{what}{figure.has}"
-    verb = "must not have" if rule.negated else "needs"
-    return f"{what}{verb} {figure.needs}, has {figure.has}"
 
 
 def _decision(found: Explanation, decision: DecisionRow) -> list[Block]:

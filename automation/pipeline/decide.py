@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -12,17 +12,16 @@ import polars as pl
 from sqlalchemy.engine import Connection
 
 from automation.contracts import Snapshot
-from automation.messages.redirect import MARK
 from automation.pipeline import assign as arms
 from automation.pipeline import offer as offers
 from automation.pipeline import recommend as recommendations
-from automation.pipeline.eligibility import EligibilityPolicy, apply_caps, judge_eligibility
+from automation.pipeline.eligibility import EligibilityPolicy, accept_everyone, apply_caps, judge_eligibility
+from automation.pipeline.message_context import message_context
 from automation.pipeline.timing import DEFAULT_LATENESS, send_times, zone_names
 from automation.store.ledger.ledger import CAP_ENTRY_COLUMNS, DECISION_COLUMNS, MESSAGE_COLUMNS
 from automation.types.campaign import Campaign
 from automation.types.decision import Outcome
 from automation.types.offer import NO_MESSAGE, Offer
-from automation.types.schema import CUSTOMERS
 from automation.types.step import Send
 
 
@@ -46,6 +45,8 @@ class RunContext:
     """The wall time of `timezone: customer`."""
     test: bool = False
     """Planned under `redirect_all`: its messages are marked as tests."""
+    everyone: bool = False
+    """Nothing refuses or holds out anybody, for a preview."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,11 @@ def decide(
     batch's customers, as `warehouse.history` has them; a campaign that recommends needs it.
     """
     campaign, experiment = context.campaign, context.campaign.experiment
-    judged = judge_eligibility(_with_due(batch, context), context.eligibility, connection, now=now)
+    timed = _with_due(batch, context)
+    if context.everyone:
+        judged = accept_everyone(timed, context.eligibility)
+    else:
+        judged = judge_eligibility(timed, context.eligibility, connection, now=now)
     assigned = arms.assign(
         judged,
         campaign=campaign.name,
@@ -91,6 +96,8 @@ def decide(
         open_ = offers.choose_offers(open_, context.offer, salt=f"{campaign.name}:{context.eligibility.run_id}")
         open_ = _settle(open_, pl.col("offer") == NO_MESSAGE, Outcome.NO_OFFER, "no_message_chosen")
     settled = _settle_arms(_time(open_, context))
+    if context.everyone:
+        settled = _promise_all(settled)
     return Decided(_rows(pl.concat([refused, settled], how="diagonal"), context), content)
 
 
@@ -181,6 +188,14 @@ def _settle_arms(batch: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def _promise_all(batch: pl.DataFrame) -> pl.DataFrame:
+    """A message for each member; without an offer where the policy chose to send nothing."""
+    told = batch.with_columns(pl.lit(Outcome.MESSAGE.value).alias("outcome"), pl.lit("selected").alias("reason"))
+    if "offer" not in told.columns:
+        return told
+    return told.with_columns(pl.when(pl.col("offer") != NO_MESSAGE).then("offer").alias("offer"))
+
+
 def _rows(batch: pl.DataFrame, context: RunContext) -> pl.DataFrame:
     """The ledger's columns; those of the message are null for customers who are neither contacted nor held out."""
     batch = _with_missing(batch)
@@ -191,7 +206,7 @@ def _rows(batch: pl.DataFrame, context: RunContext) -> pl.DataFrame:
         pl.lit(0).alias("visit"),
         _template(context).alias("template"),
         _coupon(context.offers).alias("coupon"),
-        _context(batch, context).alias("context"),
+        message_context(batch, context.send, context.shop_language, test=context.test).alias("context"),
         _propensities().alias("propensities"),
         pl.col("detail").fill_null(""),
     )
@@ -252,42 +267,3 @@ def _propensities() -> pl.Expr:
         pl.lit('{"arm":'), pl.col("propensities"), pl.lit(',"offer":'), pl.col("offer_probabilities"), pl.lit("}")
     )
     return pl.coalesce(both, arms_only)
-
-
-def _context(batch: pl.DataFrame, context: RunContext) -> pl.Expr:
-    """The customer's data in the message, kept with it so that it can be rendered again."""
-    hidden = _not_traits(batch.columns)
-    traits = [
-        pl.col(name).cast(pl.String) if kind.is_temporal() else pl.col(name)
-        for name, kind in batch.schema.items()
-        if name not in hidden
-    ]
-    language = _language(batch, context)
-    marks = [pl.lit(value=True).alias(MARK)] if context.test else []
-    return pl.struct(pl.struct(traits).alias("customer"), language.alias("language"), *marks).struct.json_encode()
-
-
-def _not_traits(columns: Sequence[str]) -> set[str]:
-    """Columns of the batch that are not traits of the customer."""
-    stages = {
-        "arm",
-        "item_count",
-        "offer_propensity",
-        "offer_probabilities",
-        "not_before",
-        "deferred",
-        "expected_value",
-        *DECISION_COLUMNS,
-        *MESSAGE_COLUMNS,
-    }
-    leaves = {name for name in columns if name.startswith(("leaf_", "when_", "score_", "reasons_"))}
-    return (stages | leaves) - set(CUSTOMERS.columns)
-
-
-def _language(batch: pl.DataFrame, context: RunContext) -> pl.Expr:
-    wanted = context.send.language
-    if isinstance(wanted, str):
-        return pl.lit(wanted)
-    otherwise = wanted.otherwise if wanted is not None else context.shop_language
-    trait = wanted.use.removeprefix("customer.") if wanted is not None else "language"
-    return pl.col(trait).fill_null(otherwise) if trait in batch.columns else pl.lit(otherwise)

@@ -66,6 +66,26 @@ def judge_eligibility(
     return judged
 
 
+def accept_everyone(batch: pl.DataFrame, eligibility: EligibilityPolicy) -> pl.DataFrame:
+    """The columns of `judge_eligibility` as if nothing refused anybody, for previews.
+
+    The channel is the first with an address, or the first of all with an empty one.
+    """
+    columns = {name: ADDRESS_COLUMN[kind] for name, kind in eligibility.channels.items()}
+    known = {name: pl.col(column) for name, column in columns.items() if column in batch.columns}
+    channel = pl.coalesce(
+        *(pl.when(address.is_not_null()).then(pl.lit(name)) for name, address in known.items()),
+        pl.lit(next(iter(columns))),
+    )
+    nothing = {"outcome": pl.String, "reason": pl.String, "not_before": pl.Int64, "deferred": pl.String}
+    return batch.with_columns(
+        channel.alias("channel"),
+        pl.coalesce(*(address.str.strip_chars() for address in known.values()), pl.lit("")).alias("address"),
+        pl.lit("").alias("detail"),
+        *(pl.lit(None, dtype=kind).alias(name) for name, kind in nothing.items()),
+    )
+
+
 def apply_caps(
     batch: pl.DataFrame, eligibility: EligibilityPolicy, connection: Connection, now: datetime, *, early: bool
 ) -> tuple[pl.DataFrame, pl.DataFrame]:

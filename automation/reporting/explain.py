@@ -13,7 +13,7 @@ import polars as pl
 from automation.errors import AutomationError
 from automation.inbound.identity import find_customer, find_person
 from automation.reporting.reasons import reason_text
-from automation.reporting.refusal import refusal_facts
+from automation.reporting.refusal import refusal_facts, refused_decision
 from automation.reporting.rule_values import CustomerRules, RuleValue, recorded_lines
 from automation.rules.condition_lines import holds, path_of, spell_condition
 from automation.rules.event_figures import name_products
@@ -81,7 +81,7 @@ def explain(workspace: Workspace, campaign: str, wanted: str, *, step: str | Non
         if wanted not in who.ids:
             found = _newest_decision(workspace, campaign, who.ids, step)
     if found is None:
-        return _as_of_now(workspace, valid_campaign(workspace.project, campaign), find_customer(workspace, wanted))
+        return explain_now(workspace, valid_campaign(workspace.project, campaign), find_customer(workspace, wanted))
     with workspace.store.reading() as connection:
         run = runs.get(connection, found.run_id)
         pinned = LaunchedCampaigns(workspace.project).get(connection, run.launch_id)
@@ -115,7 +115,7 @@ def _from_run(workspace: Workspace, campaign: Campaign, run: RunRow, decision: D
         decision=decision,
         reason=reason_text(workspace, decision.reason),
         versions=run.versions,
-        refusal=refusal_facts(workspace, campaign, decision, row),
+        refusal=refusal_facts(workspace, refused_decision(campaign, decision, row)),
         products=products,
         rules_known=bool(rules) or not any(True for _ in leaves(campaign.audience.condition)),
     )
@@ -168,7 +168,8 @@ def _product_ids(decision: DecisionRow) -> list[str]:
     return [str(one) for one in (*ids, *(one for some in because if isinstance(some, list) for one in some)) if one]
 
 
-def _as_of_now(workspace: Workspace, campaign: Campaign, customer_id: str) -> Explanation:
+def explain_now(workspace: Workspace, campaign: Campaign, customer_id: str) -> Explanation:
+    """Whether the rules of the campaign's file hold for a customer now."""
     now = workspace.clock.now()
     versions = active_versions(workspace)
     condition = campaign.audience.condition

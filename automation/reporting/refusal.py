@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from automation.inbound.identity import ADDRESS_COLUMNS
 from automation.store.ledger import decisions
 from automation.store.people import consent, suppressions
 from automation.types.address import normalise
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from sqlalchemy.engine import Connection
 
     from automation.store.ledger.decisions import DecisionRow
@@ -25,24 +26,54 @@ _BY_CONSENT = ("consent_withdrawn", "consent_refused")
 _BY_ADDRESS = ("suppressed_address", "suppressed_domain", "unsubscribed")
 
 
-def refusal_facts(
-    workspace: Workspace, campaign: Campaign, decision: DecisionRow, traits: Mapping[str, Any]
-) -> list[str]:
-    """Sentences about the refusal that stopped the message, with source and date; none where nothing refused it."""
-    code = decision.state_reason if decision.message_id is not None else decision.reason
-    channel = decision.channel or decision.detail
+@dataclass(frozen=True)
+class Refused:
+    """A message that was refused: the reason code, the channel it is about, and the person's addresses.
+
+    until: what was recorded later did not count; run_id: the run that decided, None where none has.
+    """
+
+    campaign: str
+    topic: str
+    customer_id: str
+    code: str | None
+    channel: str
+    addresses: Sequence[str]
+    until: datetime
+    run_id: int | None = None
+
+
+def refused_decision(campaign: Campaign, decision: DecisionRow, traits: Mapping[str, Any]) -> Refused:
+    """What refused a decision or, later, its message. traits: of the customer, as the run has them."""
+    return Refused(
+        campaign=decision.campaign,
+        topic=campaign.topic,
+        customer_id=decision.customer_id,
+        code=decision.state_reason if decision.message_id is not None else decision.reason,
+        channel=decision.channel or decision.detail,
+        addresses=[one for one in (decision.address, *known_addresses(traits)) if one],
+        until=decision.settled_at or decision.decided_at,
+        run_id=decision.run_id,
+    )
+
+
+def known_addresses(traits: Mapping[str, Any]) -> list[str]:
+    return [traits[name] for name in ADDRESS_COLUMNS if traits.get(name)]
+
+
+def refusal_facts(workspace: Workspace, refused: Refused) -> list[str]:
+    """Sentences about the refusal, with source and date; none where nobody refused anything."""
     with workspace.store.reading() as connection:
-        if code in _BY_CONSENT:
-            counted = _record_at(connection, decision, channel, campaign.topic)
-            return [] if counted is None else [spell_record(*counted)]
-        if code in _BY_ADDRESS:
-            addresses = [decision.address, *(traits.get(name) for name in ("email", "phone", "push_token"))]
-            listed = suppressions.read_suppressions(connection, [normalise(one) for one in addresses if one])
-            found = (listed.row(normalise(one), channel, campaign.topic) for one in addresses if one)
+        if refused.code in _BY_CONSENT:
+            counted = _record_at(connection, refused)
+            if counted is not None:
+                return [spell_record(*counted)]
+        if refused.code in (*_BY_ADDRESS, "consent_refused"):
+            forms = [normalise(address) for address in refused.addresses]
+            listed = suppressions.read_suppressions(connection, forms)
+            found = (listed.row(form, refused.channel, refused.topic) for form in forms)
             return [spell_suppression(row) for row in found if row is not None][:1]
-        if code == "reentry":
-            return _earlier(connection, decision)
-    return []
+        return _earlier(connection, refused) if refused.code == "reentry" else []
 
 
 def spell_record(record: ConsentRecordRow, state: ConsentState) -> str:
@@ -59,21 +90,18 @@ def spell_suppression(row: SuppressionRow) -> str:
     return f"{row.address} is on the suppression list since {row.at:%Y-%m-%d}: {why}; source: {row.source}"
 
 
-def _record_at(
-    connection: Connection, decision: DecisionRow, channel: str, topic: str
-) -> tuple[ConsentRecordRow, ConsentState] | None:
+def _record_at(connection: Connection, refused: Refused) -> tuple[ConsentRecordRow, ConsentState] | None:
     """The record that counted then."""
-    until: datetime = decision.settled_at or decision.decided_at
     records = [
         (record, state)
-        for record, state in consent.name_records(consent.history(connection, [decision.customer_id]))
-        if (record.channel, record.topic) == (channel, topic) and record.recorded_at <= until
+        for record, state in consent.name_records(consent.history(connection, [refused.customer_id]))
+        if (record.channel, record.topic) == (refused.channel, refused.topic) and record.recorded_at <= refused.until
     ]
-    return records[-1] if records else None
+    return records[-1] if records and not records[-1][0].granted else None
 
 
-def _earlier(connection: Connection, decision: DecisionRow) -> list[str]:
+def _earlier(connection: Connection, refused: Refused) -> list[str]:
     """When the customer was in this campaign before."""
-    found = decisions.find(connection, customer_id=decision.customer_id, campaign=decision.campaign)
-    before = [row for row in found if row.decided_at < decision.decided_at and row.outcome in ("message", "holdout")]
+    found = decisions.find(connection, customer_id=refused.customer_id, campaign=refused.campaign)
+    before = [row for row in found if row.run_id != refused.run_id and row.outcome in ("message", "holdout")]
     return [f"was in run {row.run_id} of {row.campaign} on {row.decided_at:%Y-%m-%d}" for row in before[:1]]

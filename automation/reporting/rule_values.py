@@ -118,3 +118,19 @@ def recorded_lines(condition: Condition, row: Mapping[str, Any]) -> list[RuleVal
         )
         for line, holds in zip(lines, held, strict=True)
     ]  # fmt: skip
+
+
+def spell_figures(rule: RuleValue) -> str:
+    """`needs at least 2, has 1; score: needs at least 0.6, has 0.43`."""
+    shown = [_spell_figure(figure, rule) for figure in rule.figures]
+    if rule.score is not None and not any(figure.what == "score" for figure in rule.figures):
+        shown.append(f"score {rule.score:.2f}")
+    return "; ".join([*shown, *([", ".join(rule.reasons)] if rule.reasons else [])])
+
+
+def _spell_figure(figure: Figure, rule: RuleValue) -> str:
+    what = f"{figure.what}: " if figure.what else ""
+    if not figure.needs:
+        return f"{what}{figure.has}"
+    verb = "must not have" if rule.negated else "needs"
+    return f"{what}{verb} {figure.needs}, has {figure.has}"

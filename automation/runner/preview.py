@@ -1,14 +1,14 @@
-"""The message that one customer would get, whether or not the audience includes them."""
+"""The message that one customer would get if nothing refused it, and why they would not get it now."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import polars as pl
 
 from automation.contracts import Snapshot
-from automation.errors import AutomationError
 from automation.inbound.identity import find_customer
 from automation.messages.template.files import read_templates
 from automation.pipeline.decide import Decided, RunContext, decide
@@ -19,7 +19,6 @@ from automation.runner.plan import with_offer_plan
 from automation.runner.sample_message import expand_versions
 from automation.runner.samples import Sample, render_samples
 from automation.types.campaign import Campaign
-from automation.types.decision import REASONS
 from automation.warehouse.history import read_history
 from automation.workspace.campaigns import valid_campaign
 from automation.workspace.models_in_use import active_versions
@@ -27,33 +26,43 @@ from automation.workspace.snapshots import snapshot
 from automation.workspace.workspace import Workspace
 
 
-def preview(workspace: Workspace, name: str, customer: str) -> Sample:
-    """The message for a customer id or an address. Raises `AutomationError` for an unknown customer, or no message."""
-    run, decided = _decide_one(workspace, name, customer)
-    return _require_messages(render_samples(workspace, run, decided, 1, workspace.clock.now()))[0]
+@dataclass(frozen=True)
+class Preview:
+    """A customer's message, whether or not they would get it.
+
+    refusal: the reason code of the decision if it were made now, None where the message would be sent. channel: the
+    channel that the refusal is about, as far as it is about one. detail: more about it. traits: the customer's.
+    """
+
+    sample: Sample
+    refusal: str | None
+    channel: str
+    detail: str
+    traits: Mapping[str, Any]
+
+
+def preview(workspace: Workspace, name: str, customer: str) -> Preview:
+    """The message for a customer id or an address. Raises `AutomationError` for an unknown customer."""
+    run, decided, real, traits = _decide_one(workspace, name, customer)
+    (sample,) = render_samples(workspace, run, decided, 1, workspace.clock.now())
+    row = real.rows.row(0, named=True)
+    refused = row["outcome"] != "message"
+    return Preview(sample, row["reason"] if refused else None, row["channel"] or row["detail"], row["detail"], traits)
 
 
 def preview_versions(workspace: Workspace, name: str, customer: str) -> list[Sample]:
     """The customer's message in every variant and language of the campaign. Raises `AutomationError` as `preview`."""
-    run, decided = _decide_one(workspace, name, customer)
+    run, decided, *_ = _decide_one(workspace, name, customer)
     now = workspace.clock.now()
-    if decided.rows["outcome"].item() != "message":
-        return _require_messages(render_samples(workspace, run, decided, 1, now))
     templates = read_templates(workspace.project.root)
     versions = expand_versions(decided.rows, run.campaign, templates, run.shop_language)
     return [sample for row in versions for sample in render_samples(workspace, run, replace(decided, rows=row), 1, now)]
 
 
-def _require_messages(samples: Sequence[Sample]) -> list[Sample]:
-    for sample in samples:
-        if sample.rendered is None:
-            why = REASONS.get(sample.reason, sample.reason)
-            raise AutomationError(f"customer {sample.customer_id!r} would get no message: {why} ({sample.outcome})")
-    return list(samples)
-
-
-def _decide_one(workspace: Workspace, name: str, customer: str) -> tuple[RunContext, Decided]:
-    """The decision for one customer, as if nobody were held out."""
+def _decide_one(
+    workspace: Workspace, name: str, customer: str
+) -> tuple[RunContext, Decided, Decided, Mapping[str, Any]]:
+    """The decision for one customer as if nothing refused it, the decision as it would be now, and their traits."""
     campaign, customer_id = valid_campaign(workspace.project, name), find_customer(workspace, customer)
     warehouse = workspace.warehouse()
     try:
@@ -67,13 +76,15 @@ def _decide_one(workspace: Workspace, name: str, customer: str) -> tuple[RunCont
             versions=versions,
         )
         row = _one_customer(workspace, data, campaign, customer_id)
-        run = build_context(
+        found = build_context(
             workspace, campaign, data, send=campaign.first_send, versions=versions, due_at=now, due_local=None
         )
-        run = replace(run, global_holdout=None, campaign=_without_holdout(campaign))
-        run = with_offer_plan(run, iter([row]))
+        found = with_offer_plan(found, iter([row]))
+        run = replace(found, global_holdout=None, campaign=_without_holdout(campaign), everyone=True)
+        history = read_history(data, row["customer_id"])
         with workspace.store.reading() as connection:
-            return run, decide(row, run, connection, now=now, history=read_history(data, row["customer_id"]))
+            decided, real = (decide(row, one, connection, now=now, history=history) for one in (run, found))
+        return run, decided, real, row.row(0, named=True)
     finally:
         warehouse.close()
 

@@ -34,10 +34,10 @@ def send_tests(
     """Send the customer's message to `to`, once, or in every variant and language.
 
     customer: by default the first of `testing.customers`. Raises `ConfigurationError` where that has none, and
-    `AutomationError` where the customer would get no message or the channel does not take it.
+    `AutomationError` where the channel does not take it.
     """
     whose = customer or _test_customer(workspace)
-    samples = preview_versions(workspace, name, whose) if versions else [preview(workspace, name, whose)]
+    samples = preview_versions(workspace, name, whose) if versions else [preview(workspace, name, whose).sample]
     return [_send(workspace, sample, to, label=versions) for sample in samples]
 
 

@@ -123,7 +123,7 @@ def test_the_campaign_says_which_language_stands_in_for_one_that_is_missing(tmp_
         language = "template: toy, language: {use: language, otherwise: fr},"
         file.write_text(file.read_text().replace("template: toy,", language))
     with open_workspace(tmp_path, clock=workspace.clock) as again:
-        sample = preview(again, "toy", "c2")
+        sample = preview(again, "toy", "c2").sample
         assert sample.rendered is not None
         assert (sample.rendered.language, sample.rendered.subject) == ("fr", "Bonjour Ben")
 
@@ -165,7 +165,7 @@ def warnings(root: Path) -> list[Problem]:
 def test_a_third_party_s_reason_without_french_is_listed_and_said_in_english(tmp_path: Path) -> None:
     plugin = THIRD_PARTY.format(reasons='{"en": {"popular_now": "trending this week"}}')
     with project(tmp_path, recommend="recommend: {using: trending, items: 2}", plugins__trending_py=plugin) as shop:
-        sample = preview(shop, "toy", "c3")
+        sample = preview(shop, "toy", "c3").sample
     assert sample.rendered is not None
     assert sample.rendered.language == "fr"
     assert "Trending this week" in sample.rendered.html
@@ -178,7 +178,7 @@ def test_a_third_party_s_reason_without_french_is_listed_and_said_in_english(tmp
     (tmp_path / "templates/reasons/fr.yaml").write_text("popular_now: la tendance de la semaine")
     assert warnings(tmp_path) == []
     with open_workspace(tmp_path, clock=shop.clock) as again:
-        rendered = preview(again, "toy", "c3").rendered
+        rendered = preview(again, "toy", "c3").sample.rendered
         assert rendered is not None
         assert "La tendance de la semaine" in rendered.html
 

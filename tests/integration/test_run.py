@@ -107,7 +107,7 @@ def test_a_plan_foretells_the_run_and_writes_nothing(toy: Workspace) -> None:
 
 
 def test_a_preview_needs_no_audience(toy: Workspace) -> None:
-    sample = preview(toy, "toy", "c6")  # Finn never bought
+    sample = preview(toy, "toy", "c6").sample  # Finn never bought
     assert sample.rendered is not None
     assert "Hello Finn" in sample.rendered.html
     with pytest.raises(AutomationError, match="there is no customer with the id or address 'c99', and nothing"):

@@ -89,6 +89,8 @@ JSON_OUTPUT: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "variant": "the one drawn, or null",
             "offer": "the one drawn, or null",
             "message": "channel, to, sender, reply_to, subject, preheader, language, text, html, headers",
+            "why_not": "list of reasons why the customer would not get it now",
+            "sent": "with --sent: message_id, campaign, run_id, state, settled_at, provider_id; or null",
             "page": "the HTML file that was written, or null",
         },
         "test-send": {

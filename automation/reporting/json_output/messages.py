@@ -8,18 +8,35 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from automation.runner.samples import Sample
+    from automation.reporting.previews import CustomerPreview, SentMessage
     from automation.runner.test_send import SentTest
     from automation.types.message import Rendered
 
 
-def preview_json(sample: Sample, message: Rendered, page: Path | None) -> dict[str, object]:
+def preview_json(found: CustomerPreview, page: Path | None) -> dict[str, object]:
     """page: the file that shows the message, None where none was written."""
     return {
-        "customer": sample.customer_id,
-        "variant": sample.variant,
-        "offer": sample.offer,
-        "message": message_json(message),
+        "customer": found.sample.customer_id,
+        "variant": found.sample.variant,
+        "offer": found.sample.offer,
+        "message": message_json(found.message),
+        "why_not": list(found.why_not),
+        "sent": None,
+        "page": page,
+    }
+
+
+def sent_json(found: SentMessage, page: Path | None) -> dict[str, object]:
+    """A message that was sent, in the form of a preview."""
+    decision = found.decision
+    names = ("message_id", "campaign", "run_id", "state", "settled_at", "provider_id")
+    return {
+        "customer": decision.customer_id,
+        "variant": decision.variant,
+        "offer": decision.offer,
+        "message": message_json(found.message),
+        "why_not": [],
+        "sent": {name: getattr(decision, name) for name in names},
         "page": page,
     }
 
