@@ -125,7 +125,7 @@ def _decide_earlier(workspace: Workspace, count: int) -> None:
             ledger.plan(
                 connection, run_id=run.id, batch_no=no, epoch=0, campaign="winback", topic="promotions",
                 rows=rows(no).with_columns(due_at=pl.col("due_at") - _millis(NOW - at)), content="{}",
-                secret=workspace.store.secret, now=at,
+                secret=workspace.store.id_secret, now=at,
             )  # fmt: skip
 
 

@@ -72,7 +72,7 @@ def ours(store: Store, run_id: int, batches: list[pl.DataFrame]) -> None:
         with store.transaction() as connection:
             ledger.plan(
                 connection, run_id=run_id, batch_no=no, epoch=0, campaign="winback", topic="promotions", rows=batch,
-                content="{}", secret=store.secret, now=NOW,
+                content="{}", secret=store.id_secret, now=NOW,
             )  # fmt: skip
 
 

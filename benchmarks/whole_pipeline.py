@@ -144,7 +144,7 @@ def _project(folder: Path, port: int, count: int, key: str, track: str) -> Works
                            granted=True, at=now, source="benchmark")  # fmt: skip
             ledger.plan(
                 connection, run_id=run_id, batch_no=no, epoch=0, campaign="winback", topic="promotions", rows=rows,
-                content=json.dumps(CONTENT), secret=workspace.store.secret, now=now,
+                content=json.dumps(CONTENT), secret=workspace.store.id_secret, now=now,
             )  # fmt: skip
     workspace.store.checkpoint()
     return workspace

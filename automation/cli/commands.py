@@ -50,6 +50,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("plugins", "List the plugins, or check one.", _PROJECT),
     Command("backup", "Copy the store to a file while it is in use.", _PROJECT),
     Command("doctor", "Check this machine and this project for problems.", _PROJECT),
+    Command("keys", "Show, rotate or replace the keys that sign links.", _PROJECT),
     Command("schema", "Print the JSON Schema of a campaign file or of config.yaml.", _PROJECT),
 )
 

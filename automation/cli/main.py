@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -56,6 +57,7 @@ def _execute(command: Command, arguments: list[str], given: dict[str, str]) -> i
     from automation.cli.invocation import Invocation
     from automation.cli.output import Output
 
+    os.umask(0o077)  # what this and its workers write holds personal data
     output = Output(as_json=given.get("--format") == "json")
     invocation = Invocation(command.name, given.get("--project"), output)
     failures.log_warnings_to_stderr()

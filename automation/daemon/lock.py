@@ -27,8 +27,8 @@ class Locked(AutomationError):
 @contextmanager
 def hold_lock(data_dir: Path) -> Iterator[None]:
     """Hold the project's lock; the kernel releases it when the process ends in any way. Raises `Locked`."""
-    data_dir.mkdir(parents=True, exist_ok=True)
-    file = os.open(data_dir / FILE, os.O_RDWR | os.O_CREAT, 0o644)
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = os.open(data_dir / FILE, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -66,6 +66,7 @@ class Service:
         self._changed: list[str] = []
         self._problems: tuple[str, ...] = ()
         self._following: frozenset[int] | None = None
+        self._keys = workspace.store.keys
         self.scheduler = Scheduler(self._claim)
         self.clock = ClockWatch(workspace.clock)
         self.sender = Sender(lambda: self._workspace, self.clock.trusts)
@@ -110,6 +111,7 @@ class Service:
             except Exception:
                 log.exception("main loop iteration failed; retrying")
             if monotonic() - beaten >= BEAT.total_seconds():
+                self._apply_new_keys()
                 self._beat("running")
                 beaten = monotonic()
 
@@ -187,6 +189,13 @@ class Service:
     def _report(self, problems: tuple[Problem, ...]) -> None:
         self._set_problems(tuple(str(problem) for problem in problems if problem.refuses))
         self.planner.check_launches()
+
+    def _apply_new_keys(self) -> None:
+        """Sign with rotated keys after the messages on their way."""
+        if self._workspace.store.keys is not self._keys:
+            self._keys = self._workspace.store.keys
+            log.info("signing keys changed")
+            self.sender.apply_new_settings()
 
     def _set_problems(self, found: tuple[str, ...]) -> None:
         for problem in found:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 from typing import TypeVar
 
@@ -59,10 +60,14 @@ class Rerendering:
             grant = grant_of(connection, message_id)
         with self._lock:
             launch, content = self._kept(grant)
-            return make(grant, launch.campaign, launch.renderer, self._head, content)
+            return make(grant, launch.campaign, launch.renderer, self._head(grant.granted_at), content)
+
+    def _head(self, granted_at: datetime) -> MessageDefaults:
+        """With the key that signed the message's links."""
+        return replace(self._newest_head, secret=self._workspace.store.keys.signing_at(granted_at))
 
     @cached_property
-    def _head(self) -> MessageDefaults:
+    def _newest_head(self) -> MessageDefaults:
         return message_defaults_of(self._workspace.project, self._workspace.store.secret)
 
     def _kept(self, grant: Grant) -> tuple[LaunchedCampaign, BatchContent]:

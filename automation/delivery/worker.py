@@ -172,6 +172,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the committer says when to shut down
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    os.umask(0o077)
     asyncio.run(run_worker(int(sys.argv[1]), int(sys.argv[2])))
 
 

@@ -6,7 +6,7 @@ What a mail causes is stored before the mail is marked as read; a mail that is r
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -79,9 +79,10 @@ def read_mailbox(workspace: Workspace) -> MailCounts:
         while group := list(itertools.islice(unread, _GROUP)):
             parsed = {key: _parse(key, data, counts) for key, data in group}
             now = workspace.clock.now()
+            secrets = workspace.store.keys.verifying(now)
             with workspace.store.transaction() as connection:
                 used = {
-                    key: mail is not None and _record(connection, workspace.store.secret, mail, counts, now)
+                    key: mail is not None and _record(connection, secrets, mail, counts, now)
                     for key, mail in parsed.items()
                 }
             for key, was_used in used.items():
@@ -101,9 +102,11 @@ def _parse(key: str, data: bytes, counts: MailCounts) -> ReturnedMail | None:
     return mail
 
 
-def _record(connection: Connection, secret: bytes, mail: ReturnedMail, counts: MailCounts, now: datetime) -> bool:
+def _record(
+    connection: Connection, secrets: Sequence[bytes], mail: ReturnedMail, counts: MailCounts, now: datetime
+) -> bool:
     """Returns whether the mail concerns a message of ours."""
-    message_id = _find_message_id(connection, secret, mail)
+    message_id = _find_message_id(connection, secrets, mail)
     if message_id is None:
         counts.unknown += 1
         return False
@@ -116,12 +119,12 @@ def _record(connection: Connection, secret: bytes, mail: ReturnedMail, counts: M
     return True
 
 
-def _find_message_id(connection: Connection, secret: bytes, mail: ReturnedMail) -> str | None:
+def _find_message_id(connection: Connection, secrets: Sequence[bytes], mail: ReturnedMail) -> str | None:
     """The message that the mail is about: by a token that we signed, else by the id of the message that it returns."""
     if mail.kind == "unsubscribed":
-        signed = [verify(secret, "unsubscribe", token) for token in mail.tokens]
+        signed = [verify(secret, "unsubscribe", token) for secret in secrets for token in mail.tokens]
     else:
-        signed = [bounced_message(secret, token) for token in mail.tokens]
+        signed = [bounced_message(secret, token) for secret in secrets for token in mail.tokens]
     candidates = (*filter(None, signed), *mail.message_ids)
     return next((one for one in candidates if responses.find_recipient(connection, one)), None)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Literal
 
 import sqlalchemy as sa
 
+from automation.errors import StoreError
 from automation.store import pauses
 from automation.store.driver import sqlite
 from automation.workspace.opened import Opened, OpenedStore
@@ -19,6 +21,7 @@ FIXED_SQLITE = (3, 51, 3)
 """Before it, SQLite can lose commits when two connections checkpoint and reset the write-ahead log at once."""
 _MIN_DISK = 1_000_000_000
 _MAX_WAL = 256_000_000
+_GROUP, _OTHERS = 0o070, 0o007
 
 CheckState = Literal["ok", "warning", "error"]
 
@@ -47,7 +50,15 @@ class Diagnosis:
 def diagnose(opened: Opened, *further: Check) -> Diagnosis:
     """All checks in a fixed order; further: checks of things that only the caller can see, such as the daemon."""
     folder = opened.data_dir
-    checks = [_files(opened), *_sqlite(opened), *_store(opened), _data_folder(folder), _disk(folder), *_pauses(opened)]
+    checks = [
+        _files(opened),
+        *_sqlite(opened),
+        *_store(opened),
+        _data_folder(folder),
+        _signing_keys(opened),
+        _disk(folder),
+        *_pauses(opened),
+    ]
     return Diagnosis([*checks, *further])
 
 
@@ -82,9 +93,27 @@ def _store(opened: Opened) -> Iterator[Check]:
 
 
 def _data_folder(folder: Path) -> Check:
-    if os.access(folder, os.W_OK):
-        return Check("data folder", "ok", f"{folder} is writable")
-    return Check("data folder", "error", f"{folder} is not writable")
+    if not os.access(folder, os.W_OK):
+        return Check("data folder", "error", f"{folder} is not writable")
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    if mode & _OTHERS:
+        what = f"every user of this machine can look into {folder}, which holds addresses; run: chmod go-rwx {folder}"
+        return Check("data folder", "error", what)
+    if mode & _GROUP:
+        what = f"the group {folder.group()} can look into {folder}; unless you want that, run: chmod go-rwx {folder}"
+        return Check("data folder", "warning", what)
+    return Check("data folder", "ok", f"{folder} is writable, and closed to other users")
+
+
+def _signing_keys(opened: Opened) -> Check:
+    file = opened.store.key_file
+    try:
+        keys = file.load()
+    except StoreError as error:
+        return Check("signing keys", "error", str(error))
+    if stat.S_IMODE(file.path.stat().st_mode) & (_OTHERS | _GROUP):
+        return Check("signing keys", "error", f"other users may read {file.path}; run: chmod 600 {file.path}")
+    return Check("signing keys", "ok", f"links are signed with the key of {keys.links[0].since:%Y-%m-%d}")
 
 
 def _disk(folder: Path) -> Check:

@@ -105,7 +105,7 @@ def _request(
 
 def _messages(workspace: Workspace, run: RunRow, send: Send, channel: str, asked: Sequence[_Asked]) -> dict[int, str]:
     """By request, the id of the message that will ask for its confirmation."""
-    secret = workspace.store.secret
+    secret = workspace.store.id_secret
     return {
         request.id: message_id(secret, decision_key(entry_of(run.id, recipient.customer_id), send.name), channel)
         for recipient, same in asked

@@ -265,7 +265,7 @@ def _plan_batch(workspace: Workspace, frozen: FrozenRun, no: int, epoch: int) ->
             topic=found.campaign.topic,
             rows=decided.rows,
             content=decided.content,
-            secret=workspace.store.secret,
+            secret=workspace.store.id_secret,
             now=now,
             counts=not found.test,
         )

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +16,7 @@ from sqlmodel import SQLModel
 
 from automation.errors import StoreError
 from automation.store.driver import sqlite
-from automation.store.tables import Fact
+from automation.store.signing_keys import FILE, KeyFile, SigningKeys
 
 BUSY_TIMEOUT_MS = 15_000
 
@@ -29,11 +27,22 @@ class Store:
 
     engine: Engine
     url: str
+    key_file: KeyFile
 
-    @cached_property
+    @property
+    def keys(self) -> SigningKeys:
+        """The signing keys, as the file beside the store has them now. Raises `StoreError`."""
+        return self.key_file.keys()
+
+    @property
     def secret(self) -> bytes:
-        """Signs message ids, coupons and links; made once and kept in the store."""
-        return _secret(self.engine)
+        """Signs links; changes when an admin rotates the keys."""
+        return self.keys.signing
+
+    @property
+    def id_secret(self) -> bytes:
+        """Draws message ids and coupon codes; never changes."""
+        return self.keys.ids
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -77,9 +86,10 @@ def open_store(url: str | Path, *, migrate: bool | Literal["if new"] = True) -> 
     except (OperationalError, DatabaseError) as error:
         engine.dispose()
         raise StoreError(f"the store {engine.url!r} can't be opened: {error.orig}") from error
-    store = Store(engine, text)
+    folder = Path(engine.url.database or "").parent if engine.dialect.name == "sqlite" else Path.cwd()
+    store = Store(engine, text, KeyFile(folder / FILE, engine))
     if migrate is True:
-        _ = store.secret  # made now, since later it may be needed within a transaction
+        store.key_file.keys()  # made now, since later they may be needed within a transaction
     return store
 
 
@@ -95,25 +105,12 @@ def _engine(url: str) -> Engine:
 def _refuse_unusable(path: Path) -> None:
     """Name the file or folder that this user may not write; SQLite only says that it can't open the file."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         unusable = next((one for one in (path.parent, path) if one.exists() and not os.access(one, os.W_OK)), None)
     except OSError as error:
         raise StoreError(f"the store {path} can't be opened: {error.strerror}: {error.filename}") from None
     if unusable is not None:
         raise StoreError(f"the store {path} can't be opened: {unusable} is read-only for this process")
-
-
-def _secret(engine: Engine) -> bytes:
-    facts = table(Fact)
-    query = sa.select(facts.c.value).where(facts.c.key == "secret")
-    with engine.connect() as connection, connection.begin():
-        found = connection.execute(query).scalar()
-    if found is None:
-        with engine.connect().execution_options(immediate=True) as connection, connection.begin():
-            made = {"key": "secret", "value": secrets.token_hex(32)}
-            connection.execute(sa.text("INSERT INTO fact VALUES (:key, :value) ON CONFLICT DO NOTHING"), made)
-            found = connection.execute(query).scalar_one()
-    return bytes.fromhex(found)
 
 
 def insert_rows(

@@ -61,7 +61,9 @@ class Site:
         return self._current().rerendering
 
     def read_token(self, purpose: Purpose, token: str) -> Reference | None:
-        return read_token(self.workspace.store.secret, purpose, token)
+        """What the token names, also where it was signed before the keys were rotated; None if it isn't valid."""
+        keys = self.workspace.store.keys.verifying(self.now)
+        return next((found for key in keys if (found := read_token(key, purpose, token)) is not None), None)
 
     def make_link(self, purpose: Purpose, path: str, message: MessageRecipient) -> str:
         """A relative link to another page for the same message; it works behind any proxy path."""

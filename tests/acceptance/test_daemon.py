@@ -103,7 +103,7 @@ def test_a_missed_due_time_runs_once_and_a_second_daemon_is_refused(tmp_path: Pa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["SIGTERM", "SIGHUP"])
 def test_a_signal_while_sending_loses_and_doubles_nothing(tmp_path: Path, number: signal.Signals) -> None:
     root = launched_project(tmp_path, customers=600, launched_at=an_hour_ago(), slow=0.04)
     with running(root) as daemon:

@@ -72,7 +72,7 @@ def plan_batch(
             topic=topic,
             rows=batch_rows(customers, outcomes or {}, **columns),
             content="{}",
-            secret=store.secret,
+            secret=store.id_secret,
             now=NOW,
         )
 

@@ -115,6 +115,11 @@ JSON_OUTPUT: Mapping[str, Mapping[str, str]] = MappingProxyType(
         },
         "resolve": {"message": "its id", "sent": "whether it arrived", **_UNREAD},
         "backup": {"file": "the copy", "bytes": "its size", **_UNREAD},
+        "keys": {
+            "file": "where the keys are",
+            "keys": "list of since, until: the keys whose links work, the newest first; until is null for the newest",
+            **_UNREAD,
+        },
         "doctor": {"checks": "list of name, state (ok, warning or error), detail", "ok": "whether there is no error"},
         "web": {"address": "the web app's address, printed once it listens"},
         "release": _RUN,

@@ -86,7 +86,7 @@ def test_a_message_id_is_made_of_the_decision_and_the_channel(store: Store) -> N
     run_id = plan_run(store, ["c1"])
     with store.reading() as connection:
         (row,) = decisions.find(connection, run_id=run_id)
-    assert row.message_id == message_id(store.secret, f"{run_id}|c1||send|0", "email")
+    assert row.message_id == message_id(store.id_secret, f"{run_id}|c1||send|0", "email")
     assert (row.step, row.visit) == ("send", 0)
 
 
