@@ -12,6 +12,8 @@ class Command(NamedTuple):
     name: str
     summary: str
     group: str
+    csv: bool = False
+    """Whether it can print CSV."""
 
     @property
     def module(self) -> str:
@@ -41,6 +43,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("report", "Report a campaign's results: recipients, responses, revenue and lift.", _RUN),
     Command("resolve", "Settle a message whose delivery is uncertain.", _RUN),
     Command("explain", "Explain why a customer got a message, or none.", _RUN),
+    Command("audience", "List the people of a run with what became of each.", _RUN, csv=True),
     Command("import", "Import a shop's data, or consents and suppressions from another tool.", _DATA),
     Command("migrate", "Show the migration from another tool, or confirm that none is needed.", _DATA),
     Command("consent", "Show and record consent, and manage the suppression list.", _DATA),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 GLOBAL = ("--project", "--format")
-FORMATS = ("text", "json")
+FORMATS = ("text", "json", "csv")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = find(rest[0]) if rest else None
     if problem or command is None:
         return _fail(problem or _unknown(rest[0]))
+    if given.get("--format") == "csv" and not command.csv:
+        return _fail(f"automation {command.name} prints no CSV; use --format text or json")
     return _execute(command, rest[1:], given)
 
 
@@ -58,7 +60,7 @@ def _execute(command: Command, arguments: list[str], given: dict[str, str]) -> i
     from automation.cli.output import Output
 
     os.umask(0o077)  # what this and its workers write holds personal data
-    output = Output(as_json=given.get("--format") == "json")
+    output = Output(as_json=given.get("--format") == "json", as_csv=given.get("--format") == "csv")
     invocation = Invocation(command.name, given.get("--project"), output)
     failures.log_warnings_to_stderr()
     try:

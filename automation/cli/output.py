@@ -39,8 +39,16 @@ _STYLES = {"success": "green", "error": "bold red", "warning": "yellow", "muted"
 class Output:
     """Prints results to `stream`, and everything else (progress, failures, questions) to `errors`."""
 
-    def __init__(self, *, as_json: bool = False, stream: TextIO | None = None, errors: TextIO | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        as_json: bool = False,
+        as_csv: bool = False,
+        stream: TextIO | None = None,
+        errors: TextIO | None = None,
+    ) -> None:
         self.as_json = as_json
+        self.as_csv = as_csv
         self._stream = stream or sys.stdout
         self._errors = errors or sys.stderr
 
@@ -55,6 +63,10 @@ class Output:
         """Print a result that is JSON in either format."""
         self._stream.write(encode_json(value) + "\n")
         self._stream.flush()
+
+    def write(self, text: str) -> None:
+        """Print a part of a result that is a text in itself, such as CSV."""
+        self._stream.write(text)
 
     def show_blocks(self, *blocks: Block) -> None:
         """Print what only people need, such as the plan before a question about it."""

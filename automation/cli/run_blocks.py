@@ -23,6 +23,7 @@ def run_blocks(opened: Opened, found: RunStatus) -> list[Block]:
     if not found.account.adds_up:
         shown.append(Text("the account does not add up: please report this as a bug", "error"))
     shown.append(_reasons(opened, found))
+    shown.append(Text(f"who they are: automation audience {run.id}", "muted"))
     shown += _ambiguous(found)
     if run.hold:
         shown.append(Text(f"HELD: {run.hold['what']}; to send it anyway: automation release {run.id}", "error"))

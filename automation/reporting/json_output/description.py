@@ -176,6 +176,12 @@ JSON_OUTPUT: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "products": "names of the recommended products, by id",
             "versions": "warehouse and models",
         },
+        "audience": {
+            "run": "the run's number",
+            "campaign": "its campaign",
+            "people": "list of customer_id, outcome (a part of the account), reason, detail, variant, offer, coupon, "
+            "step, channel, address, message_id, due_at, settled_at, because (the reason in words)",
+        },
         "import": {
             "table": "customers, products or events",
             "lines": "the files' rows",
