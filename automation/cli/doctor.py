@@ -11,18 +11,16 @@ from automation.cli.output import Table
 def doctor(context: typer.Context, data_dir: DataDir = None) -> None:
     """Check this machine and this project for problems.
 
-    Exits with 1 if something is broken.
+    Exits with 1 if something is broken, or if campaigns are launched and no daemon runs them.
 
     Example: automation doctor
     """
-    from automation.daemon.health import read_health
-    from automation.reporting.doctor import Check, diagnose
+    from automation.daemon.operation import read_operation
+    from automation.reporting.doctor import diagnose
 
     invocation: Invocation = context.obj
     with invocation.workspace_or_store(data_dir) as opened:
-        health = read_health(opened.data_dir, opened.clock.now())
-        hangs = health.alive and health.beat is not None and not health.responding
-        found = diagnose(opened, Check("daemon", "error" if hangs else "ok", health.describe()))
+        found = diagnose(opened, *read_operation(opened).checks())
     rows = [(check.name, check.state, check.detail) for check in found.checks]
     invocation.output.show(found.to_json(), Table(("check", "state", "detail"), rows))
     if not found.ok:

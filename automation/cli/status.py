@@ -43,15 +43,17 @@ def status(
 
 def _show_overview(invocation: Invocation, opened: Opened) -> None:
     from automation.cli.test_mode import test_mode
-    from automation.daemon.health import read_health
+    from automation.daemon.operation import read_operation
     from automation.reporting.overview import overview
 
     found = overview(opened)
-    health = read_health(opened.data_dir, opened.clock.now())
+    operation = read_operation(opened)
+    health, checks = operation.health, (operation.daemon(), operation.scheduler())
     invocation.output.show(
         {"daemon": health.to_json(), **found.to_json()},
         *([] if opened.project is None else test_mode(opened.project)),
         Text(health.describe(), "success" if health.alive else "warning"),
+        *(Text(check.detail, "error") for check in checks if check.state != "ok"),
         *(Text(why, "error") for why in (health.beat.not_launched if health.alive and health.beat else ())),
         *_pauses(found),
         _campaigns(found),

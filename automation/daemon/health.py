@@ -27,6 +27,8 @@ class Beat:
     invalid: tuple[str, ...] = ()  # problems of the files as they are now
     not_launched: tuple[str, ...] = ()  # why valid campaigns were not launched, under `launch: on_merge`
     next_due: dict[str, str] = field(default_factory=dict)
+    scheduler_silent: float = 0.0  # seconds since the scheduler last looked at every campaign
+    ended: tuple[str, ...] = ()  # parts that ended although the daemon goes on
 
     def write(self, data_dir: Path) -> None:
         """Replace the file in one step, so that a reader never sees half of it."""
@@ -77,7 +79,7 @@ def _read(file: Path) -> Beat | None:
     try:
         found = json.loads(file.read_text())
         times = {name: datetime.fromisoformat(found[name]) for name in ("started_at", "at")}
-        lists = {name: tuple(found[name]) for name in ("invalid", "not_launched")}
+        lists = {name: tuple(found.get(name, ())) for name in ("invalid", "not_launched", "ended")}
         return Beat(**{**found, **times, **lists})
     except (OSError, ValueError, KeyError, TypeError):
         return None

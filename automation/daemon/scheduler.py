@@ -15,6 +15,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 
+from automation.clock import monotonic
 from automation.schedule.calendar import ScheduledCampaign
 from automation.schedule.due_times import next_due
 
@@ -42,6 +43,8 @@ class Scheduler:
 
     def __init__(self, claim: Claim) -> None:
         self._claim = claim
+        self.looked = monotonic()
+        """When it last looked at every campaign."""
         self._entries: dict[str, ScheduledCampaign] = {}
         self._background: Any = BackgroundScheduler(
             timezone=UTC, executors={"default": ThreadPoolExecutor(1)}, job_defaults=_DEFAULTS
@@ -73,6 +76,7 @@ class Scheduler:
     def _look_everywhere(self) -> None:
         for name in list(self._entries):
             self._look(name)
+        self.looked = monotonic()
 
     def _look(self, name: str) -> None:
         entry = self._entries.get(name)

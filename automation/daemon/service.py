@@ -220,11 +220,18 @@ class Service:
             invalid=self._problems,
             not_launched=self.planner.not_launched,
             next_due={name: at.isoformat() for name, at in due.items()},
+            scheduler_silent=round(monotonic() - self.scheduler.looked, 1),
+            ended=self._ended() if doing == "running" else (),
         )
         try:
             beat.write(self._workspace.project.data_dir)
         except OSError as error:  # a full disk must not end the daemon
             log.warning("the heartbeat can't be written", because=str(error))
+
+    def _ended(self) -> tuple[str, ...]:
+        """The parts that should run and don't."""
+        parts = (self.sender, self.planner, self.watcher, self.mailbox_poller)
+        return tuple(part.name for part in parts if not part.is_alive())
 
 
 def serve(root: Path, stopping: threading.Event, accompany: Accompany = no_companion) -> bool:
