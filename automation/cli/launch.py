@@ -27,6 +27,9 @@ def launch(
     ignore_preflight: Annotated[
         bool, typer.Option("--ignore-preflight", help="launch even if messages have errors")
     ] = False,
+    accept_warnings: Annotated[
+        bool, typer.Option("--accept-warnings", help="launch in spite of the warnings of automation validate")
+    ] = False,
     override_guards: Annotated[
         bool, typer.Option("--override-guards", help="launch even if the audience is unusually large")
     ] = False,
@@ -47,6 +50,7 @@ def launch(
         preflight=preflight,
         ignore_preflight=ignore_preflight,
         override_guards=override_guards,
+        accept_warnings=accept_warnings,
         approved_by=approved_by,
     )
     with invocation.workspace() as workspace, ExitStack() as bars:

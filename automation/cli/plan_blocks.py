@@ -30,7 +30,9 @@ def plan_blocks(workspace: Workspace, plan: Plan) -> list[Block]:
     shown += [block for sample in plan.samples for block in _sample(workspace, sample)]
     shown += [_displaced(campaign, n) for campaign, n in plan.displaced.items()]
     shown += _preflight(plan.preflight)
-    shown += [Text(f"warning: {warning}", "warning") for warning in plan.warnings]
+    shown += [Text(f"warning: {warning}", "warning") for warning in (*plan.problems, *plan.warnings)]
+    if plan.problems:
+        shown.append(Text(f"if it is as you mean it: automation launch {plan.campaign} --accept-warnings", "warning"))
     return shown
 
 

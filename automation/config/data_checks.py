@@ -1,4 +1,8 @@
-"""Warns about event types, columns and values in the files that the data has never contained."""
+"""Compares the words of the files with the data.
+
+An event type, a value or a campaign that the data has never contained is a warning, since new ones come. A column that
+does not exist, or can't be compared like this, is an error: a run could not evaluate the rule.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +39,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {"text": (str,), "number": (int, float)
 
 
 def check_against(project: Project, seen: Seen) -> tuple[Problem, ...]:
-    """A warning, with near misses, for every event type, trait and value that the data has never contained."""
+    """A problem, with near misses, for every event type, column and value that the data does not have."""
     found: list[Problem] = []
     _, settings = read_file(project.root / FILE, FILE)
     segments = settings.get(("segments",))
@@ -56,7 +60,7 @@ def _check_campaign(project: Project, file: CampaignFile, seen: Seen) -> Iterato
     if isinstance(by, dict) and seen.attributes:
         yield from _check_figure(source, by, path, seen.attributes)
     if isinstance(by, str) and by not in known:
-        yield source.problem(path, unknown_name("segment, profile value or trait", by, known), severity="warning")
+        yield source.problem(path, unknown_name("segment, profile value or trait", by, known))
 
 
 def _check_figure(
@@ -70,9 +74,9 @@ def _check_figure(
             continue
         if name not in known:
             what = f"neither events nor products have {name!r}; {_known(name, known)}"
-            yield source.problem((*path, figure), what, severity="warning")
+            yield source.problem((*path, figure), what)
         elif figure != "distinct" and (name not in attributes or attributes[name].type not in _NUMBERS):
-            yield source.problem((*path, figure), f"the attribute {name!r} is not a number", severity="warning")
+            yield source.problem((*path, figure), f"the attribute {name!r} is not a number")
 
 
 def _check(source: SourceMap, value: Any, path: KeyPath, seen: Seen) -> Iterator[Problem]:
@@ -134,9 +138,11 @@ def _check_column(
     if not isinstance(name, str):
         return
     column = columns.get(name, columns.get(name.replace(".", "_")))
+    if column is None and name.split(".")[0] in columns:
+        return  # a field of a structure, which only some databases have
     if column is None:
         what = f"the data has no {key} {name!r}; {_known(name, columns)}"
-        yield source.problem((*path, key), what, severity="warning")
+        yield source.problem((*path, key), what)
         return
     yield from _check_test(source, rule, path, f"the {key} {name!r}", column)
 
@@ -153,7 +159,7 @@ def _check_attributes(
     for name, place in named:
         if name not in known:
             what = f"neither events nor products have {name!r}; {_known(name, known)}"
-            yield source.problem(place, what, key="most" not in place, severity="warning")
+            yield source.problem(place, what, key="most" not in place)
     where = rule.get("where")
     for name, test in where.items() if isinstance(where, dict) else ():
         if name in attributes:
@@ -179,7 +185,7 @@ def _check_test(
     for operator, suited in _SUITED.items():
         if operator in test and column.type not in suited:
             text = f"{what} is {_WORDS.get(column.type, column.type)}, which {operator} can't compare"
-            yield source.problem((*path, operator), text, key=True, severity="warning")
+            yield source.problem((*path, operator), text, key=True)
     for operator in _EQUALS:
         yield from _check_values(source, test.get(operator), (*path, operator), what, column)
 
@@ -191,7 +197,7 @@ def _check_values(source: SourceMap, written: Any, path: KeyPath, what: str, col
             continue
         if not _fits(value, column.type):
             text = f"{what} is {_WORDS.get(column.type, column.type)}, and {show_value(value)} is not"
-            yield source.problem(here, text, severity="warning")
+            yield source.problem(here, text)
         elif column.values is not None and value not in column.values:
             text = f"{what} has never been {show_value(value)}; {_known(value, {str(v) for v in column.values})}"
             yield source.problem(here, text, severity="warning")

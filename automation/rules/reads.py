@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from automation.contracts import tables_read
@@ -53,6 +53,18 @@ def reads_profiles(campaign: Campaign, segments: Mapping[str, Condition]) -> boo
 
 def _reads_profile(condition: Condition, segments: Mapping[str, Condition]) -> bool:
     return any(leaf.key == "profile" for one in _with_segments(condition, segments) for leaf in leaves(one))
+
+
+def used_segments(conditions: Iterable[Condition], segments: Mapping[str, Condition]) -> set[str]:
+    """The named conditions that the conditions refer to, also through each other."""
+    found: set[str] = set()
+    waiting = [name for condition in conditions for name in referred_segments(condition)]
+    while waiting:
+        name = waiting.pop()
+        if name in segments and name not in found:
+            found.add(name)
+            waiting += referred_segments(segments[name])
+    return found
 
 
 def _with_segments(condition: Condition, segments: Mapping[str, Condition]) -> Iterator[Condition]:

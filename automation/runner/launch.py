@@ -8,6 +8,7 @@ from datetime import datetime
 
 from automation.errors import AutomationError
 from automation.inbound.migration.gate import channels_of, require_migration
+from automation.runner.campaign_problems import refuse_warnings
 from automation.runner.guards import refuse_unusual_size
 from automation.runner.plan import Plan, plan
 from automation.runner.preflight import Extent, refuse_errors
@@ -40,6 +41,7 @@ class LaunchOptions:
     preflight: Extent = "all"
     ignore_preflight: bool = False
     override_guards: bool = False
+    accept_warnings: bool = False
     approved_by: str | None = None
 
 
@@ -55,14 +57,16 @@ def plan_and_launch(
 ) -> LaunchResult:
     """Plan the campaign, show the plan, refuse what must not be launched, ask whether to launch it, and launch it.
 
-    Raises `ConfigurationError` for an invalid file, and `AutomationError` where messages have errors, the audience is
-    unusually large or not approved, or the migration from another tool is not complete.
+    Raises `ConfigurationError` for an invalid file, and `AutomationError` where `validate` warns, messages have errors,
+    the audience is unusually large or not approved, or the migration from another tool is not complete.
     """
     require_migration(workspace, channels_of(valid_campaign(workspace.project, name)))
     planned = plan(workspace, name, samples=options.samples, preflight=options.preflight, progress=progress)
     show(planned)
     if not options.ignore_preflight:
         refuse_errors(name, planned.preflight)
+    if not options.accept_warnings:
+        refuse_warnings(name, planned.problems)
     if not options.override_guards:
         refuse_unusual_size(workspace, name, planned.audience)
     if not agree():

@@ -12,12 +12,14 @@ from typing import Any
 
 import polars as pl
 
+from automation.config.problems import Problem
 from automation.pipeline.audience import FrozenAudience, freeze
 from automation.pipeline.decide import Decided, RunContext, decide, recheck_caps
 from automation.pipeline.top import Narrowed, read_narrowed
 from automation.rules.costs import RuleCost, measure_costs
 from automation.rules.reads import offer_conditions, reads_decisions
 from automation.runner import guards
+from automation.runner.campaign_problems import campaign_problems, refuse_problems
 from automation.runner.competing_runs import with_competing_runs
 from automation.runner.context import build_context, plan_offers, reach_of
 from automation.runner.link_check import check_links
@@ -64,6 +66,8 @@ class Plan:
     warnings: Sequence[str] = ()
     rules: Sequence[RuleCost] = ()
     """Every rule of the audience on its own, as written, the slowest first."""
+    problems: Sequence[Problem] = ()
+    """The warnings of `automation validate` about this campaign."""
     top: Narrowed | None = None
     """How `top` narrowed the audience; None where the campaign has none."""
 
@@ -90,6 +94,8 @@ def plan(
     started = workspace.clock.now()
     warehouse = workspace.warehouse()
     try:
+        problems = campaign_problems(workspace.project, name, warehouse.read_seen())
+        refuse_problems(name, problems)
         with tempfile.TemporaryDirectory() as folder:
             frozen, run, members = _freeze(workspace, warehouse, campaign, Path(folder))
             top = read_narrowed(frozen.path)
@@ -101,7 +107,7 @@ def plan(
                 planned = replace(planned, preflight=check_links(planned.preflight, progress))
             seconds = (workspace.clock.now() - started).total_seconds()
             warnings = _warnings(workspace, warehouse, campaign, planned)
-            return replace(planned, rules=found_costs, warnings=warnings, seconds=seconds, top=top)
+            return replace(planned, rules=found_costs, warnings=warnings, seconds=seconds, top=top, problems=problems)
     finally:
         warehouse.close()
 

@@ -45,6 +45,7 @@ def validate(root: Path) -> Validation:
 
 def _all_problems(root: Path) -> tuple[Project | None, tuple[Problem, ...]]:
     from automation.config.project import InvalidProject, load_project
+    from automation.runner.expectation_check import check_campaign_expectations
     from automation.runner.language_check import check_languages
     from automation.workspace.plugins import registry_of
 
@@ -55,7 +56,7 @@ def _all_problems(root: Path) -> tuple[Project | None, tuple[Problem, ...]]:
         return None, error.problems
     found = [*project.problems, *_plugins(root, registry), *_words(project), *_confirmations(project), *_pages(project)]
     for file in project.campaigns.values():
-        found += [*_templates(project, file), *_expectations(project, file)]
+        found += [*_templates(project, file), *check_campaign_expectations(project, file)]
     found += check_languages(project)
     return project, sort_problems(found)
 
@@ -71,10 +72,10 @@ def _plugins(root: Path, registry: Registry) -> Iterator[Problem]:
 
 
 def _words(project: Project) -> tuple[Problem, ...]:
-    """Warnings about events and traits that the data has never held, where there is data."""
-    folder = project.data_dir / "warehouse"
-    own = (folder / "customers").exists() or (folder / "events").exists()
-    if not own and project.settings.warehouse is None:
+    """What the rules ask of events and traits that the data does not have, where there is data."""
+    from automation.runner.campaign_problems import has_data
+
+    if not has_data(project):
         return ()
     from automation.config.data_checks import check_against
     from automation.errors import AutomationError
@@ -139,20 +140,3 @@ def _templates(project: Project, file: CampaignFile) -> Iterator[Problem]:
     for name in file.campaign.templates():
         for error in make.check(name):
             yield Problem(error.file, error.line or 1, 1, "", error.what)
-
-
-def _expectations(project: Project, file: CampaignFile) -> Iterator[Problem]:
-    """The tests that the marketer wrote."""
-    from automation.config.source_map import read_source
-    from automation.rules.expectation import check_expectations
-
-    if file.campaign is None or not file.campaign.expect:
-        return
-    settings = project.settings
-    checks = check_expectations(
-        file.campaign, project.registry, timezone=settings.shop.timezone, segments=settings.segments
-    )
-    source = read_source(file.text, file.path)
-    for number, check in enumerate(checks):
-        if not check.passed:
-            yield source.problem(("expect", number), check.description)

@@ -47,6 +47,7 @@ _PLAN = {
     "what, messages, customer, detail",
     "samples": "list of customer_id, outcome, reason, variant, offer, rendered",
     "rules": "list of path, rule, customers, seconds: each rule on its own as written, the slowest first",
+    "problems": "list of file, line, column, path, what, severity: the warnings of validate about this campaign",
     "warnings": "list of texts",
     "seconds": "how long planning took",
 }

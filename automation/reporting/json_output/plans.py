@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from automation.reporting.json_output.problems import problem_json
+
 if TYPE_CHECKING:
     from automation.runner.launch import LaunchResult
     from automation.runner.plan import Plan
@@ -29,6 +31,7 @@ def plan_json(plan: Plan) -> dict[str, object]:
         "preflight": preflight_json(plan.preflight),
         "samples": [asdict(sample) for sample in plan.samples],
         "rules": [asdict(rule) for rule in plan.rules],
+        "problems": [problem_json(problem) for problem in plan.problems],
         "warnings": list(plan.warnings),
         "seconds": plan.seconds,
     }
