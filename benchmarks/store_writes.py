@@ -1,16 +1,22 @@
 """How fast a planned batch enters the ledger, against the driver's raw executemany of the same rows.
 
-Both write every decision, message and cap entry of the batches into the same tables with the same indexes, one durable
-transaction (WAL, synchronous=FULL) a batch of 1,000. Ours also numbers the decisions, makes the message ids and guards
-the batch; the rival gets finished tuples.
+Both write every decision, message, status and cap entry of the batches into the same tables with the same indexes, one
+durable transaction (WAL, synchronous=FULL) a batch of 1,000. Ours also numbers the decisions, makes the message ids and
+guards the batch; the rival gets finished tuples.
+
+Then the same messages beside 1.5 M old ones, by ids that begin with the run and the batch and by random ids: CPU time
+of this process and bytes of the write-ahead log.
 """
 
 from __future__ import annotations
 
+import secrets
 import sys
 import tempfile
+import time
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import polars as pl
@@ -26,7 +32,7 @@ from automation.types.run import RunKind
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 BATCH = 1_000
-ROUNDS = 5
+ROUNDS, OLD_ROUNDS = 5, 3
 CONTEXT = '{"customer":{"first_name":"Ana","country":"DE","loyalty_tier":"gold"},"language":"de"}'
 ITEMS = '[{"product_id":"p1","score":0.5,"reason":"because_you_bought","because":["p2"],"by":"similar"}]'
 
@@ -81,9 +87,12 @@ DECISION = (
     "visit, run_id, batch_no, campaign, decided_at) VALUES (" + ",".join("?" * 16) + ")"
 )
 MESSAGE = (
-    "INSERT INTO message (id, decision_id, customer_id, channel, address, recipient, queue, due_at, expires_at, "
-    "quiet_hours, quiet_zone, template, context, "
-    "run_id, batch_no, topic, state, attempt) VALUES (" + ",".join("?" * 18) + ")"
+    "INSERT INTO message (id, decision_id, customer_id, channel, address, recipient, quiet_hours, quiet_zone, "
+    "template, context, run_id, batch_no, topic) VALUES (" + ",".join("?" * 13) + ")"
+)
+STATUS = (
+    "INSERT INTO message_status (message_id, decision_id, queue, due_at, expires_at, run_id, state, attempt) "
+    "VALUES (" + ",".join("?" * 8) + ")"
 )
 CONTACT = (
     "INSERT INTO cap_entry (message_id, customer_id, recipient, channel, at, topic, campaign) "
@@ -98,37 +107,103 @@ def finished_tuples(batches: list[pl.DataFrame]) -> list[list[list[tuple[Any, ..
     for no, batch in enumerate(batches):
         decisions: list[tuple[Any, ...]] = []
         messages: list[tuple[Any, ...]] = []
+        statuses: list[tuple[Any, ...]] = []
         contacts: list[tuple[Any, ...]] = []
-        identities = message_ids(b"key", [f"1|{customer}||send|0" for customer in batch["customer_id"]], "email")
+        keys = [f"1|{customer}||send|0" for customer in batch["customer_id"]]
+        identities = message_ids(b"key", keys, "email", run_id=1, batch_no=no)
         for n, row in enumerate(batch.iter_rows(named=True)):
             decisions.append((
                 first + n, f"1|{row['customer_id']}|", row["customer_id"], row["outcome"], row["reason"], row["detail"],
                 row["variant"], row["offer"], row["items"], row["propensities"], "send", 0, 1, no, "winback", at,
             ))  # fmt: skip
             messages.append((
-                identities[n], first + n, row["customer_id"], "email", row["address"], row["address"],
-                "email|1|shop.example", row["due_at"], row["expires_at"], None, None, row["template"], row["context"],
-                1, no, "promotions", "queued", 0,
+                identities[n], first + n, row["customer_id"], "email", row["address"], row["address"], None, None,
+                row["template"], row["context"], 1, no, "promotions",
+            ))  # fmt: skip
+            statuses.append((
+                identities[n], first + n, "email|1|shop.example", row["due_at"], row["expires_at"], 1, "queued", 0,
             ))  # fmt: skip
             contacts.append((
                 identities[n], row["customer_id"], row["address"], "email", row["due_at"], "promotions", "winback",
             ))  # fmt: skip
-        made.append([decisions, messages, contacts])
+        made.append([decisions, messages, statuses, contacts])
         first += batch.height
     return made
 
 
 def raw(path: Path, batches: list[list[list[tuple[Any, ...]]]]) -> None:
-    connection = sqlite.connect(path, isolation_level=None)
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 0"):
-        connection.execute(f"PRAGMA {pragma}")
-    for decisions, messages, contacts in batches:
+    connection = opened(path)
+    for decisions, messages, statuses, contacts in batches:
         connection.execute("BEGIN IMMEDIATE")
         connection.executemany(DECISION, decisions)
         connection.executemany(MESSAGE, messages)
+        connection.executemany(STATUS, statuses)
         connection.executemany(CONTACT, contacts)
         connection.execute("COMMIT")
     connection.close()
+
+
+def opened(path: Path) -> Any:
+    connection = sqlite.connect(path, isolation_level=None)
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 0"):
+        connection.execute(f"PRAGMA {pragma}")
+    return connection
+
+
+OLD = """
+WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ?),
+  old(id, i) AS MATERIALIZED (SELECT iif(?, printf('%08x%06x', 9, i / 1000), lower(hex(randomblob(7)))) ||
+    lower(hex(randomblob(9))), i FROM n ORDER BY 1)
+"""
+OLD_MESSAGES = (
+    OLD
+    + """INSERT INTO message (id, decision_id, run_id, batch_no, customer_id, channel, topic, address,
+  recipient, template, context) SELECT id, i + 100000000, 9, i / 1000, 'c' || i, 'email', 'promotions',
+  'c' || i || '@x.example', 'c' || i || '@x.example', 'winback', ? FROM old"""
+)
+OLD_STATUSES = """INSERT INTO message_status (message_id, decision_id, run_id, queue, due_at, state, attempt)
+  SELECT id, decision_id, 9, 'email|9|', 1, 'sent', 1 FROM message ORDER BY id"""
+
+
+def beside_old_rows(folder: Path, batches: list[list[list[tuple[Any, ...]]]], old: int, *, near: bool) -> list[float]:
+    """CPU microseconds and bytes of log that a message takes beside so many old ones. near: ids begin with the run."""
+    store, _ = prepared(folder, 1)
+    store.close()
+    connection = opened(Path(str(store.engine.url.database)))
+    connection.execute(OLD_MESSAGES, (old, near, CONTEXT))
+    connection.execute(OLD_STATUSES)
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    taken, count = 0.0, 0
+    for _, messages, statuses, _ in batches:
+        ids = [row[0] if near else secrets.token_hex(16) for row in messages]
+        named = [[(id_, *row[1:]) for id_, row in zip(ids, rows_, strict=True)] for rows_ in (messages, statuses)]
+        started = time.process_time()
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany(MESSAGE, named[0])
+        connection.executemany(STATUS, named[1])
+        connection.execute("COMMIT")
+        taken += time.process_time() - started
+        count += len(messages)
+    log = Path(f"{store.engine.url.database}-wal").stat().st_size
+    connection.close()
+    return [taken * 1e6 / count, log / count]
+
+
+def old_rows(batches: list[list[list[tuple[Any, ...]]]], old: int) -> list[Measure]:
+    """Ids that begin with run and batch, and random ids, in turn."""
+    found: dict[bool, list[list[float]]] = {True: [], False: []}
+    for _ in range(OLD_ROUNDS):
+        for near, taken in found.items():
+            with tempfile.TemporaryDirectory() as folder:
+                taken.append(beside_old_rows(Path(folder), batches, old, near=near))
+    (cpu, log), (their_cpu, their_log) = (
+        [median(one) for one in zip(*found[near], strict=True)] for near in (True, False)
+    )
+    said = f"a message beside {old:,} old ones"
+    return [
+        Measure(f"CPU of {said}", cpu, "us", their_cpu, cpu / their_cpu, "ratio <= 0.7"),
+        Measure(f"log of {said}", log, "bytes", their_log, log / their_log, "ratio <= 0.3"),
+    ]
 
 
 def main() -> int:
@@ -155,7 +230,8 @@ def main() -> int:
             Measure(
                 "ledger batch insert", written / taken["ours"], "decisions/s", written / taken["raw"],
                 taken["raw"] / taken["ours"], "ratio >= 0.6",
-            )
+            ),
+            *old_rows(tuples[:20], 200_000 if chosen.quick else 1_500_000),
         ],
         chosen.format,
     )  # fmt: skip

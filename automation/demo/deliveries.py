@@ -10,9 +10,9 @@ from sqlalchemy.engine import Connection
 
 from automation.clock import to_millis
 from automation.store.engine import table
-from automation.store.tables import Decision, Message
+from automation.store.tables import Decision, Message, MessageStatus
 
-_message, _decision = table(Message), table(Decision)
+_message, _status, _decision = table(Message), table(MessageStatus), table(Decision)
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _INSTANT = pl.Datetime("us", "UTC")
 
@@ -23,10 +23,11 @@ def delivered(connection: Connection, *, since: datetime = _BEGINNING) -> pl.Dat
     In the order of their decisions: message ids differ from store to store, and a seed should tell one story.
     """
     query = (
-        sa.select(_message.c.id, _message.c.customer_id, _message.c.topic, _message.c.settled_at)
+        sa.select(_message.c.id, _message.c.customer_id, _message.c.topic, _status.c.settled_at)
         .add_columns(*(_decision.c[name] for name in ("items", "offer", "variant")))
+        .join(_status, _status.c.message_id == _message.c.id)
         .join(_decision, _decision.c.id == _message.c.decision_id)
-        .where(_message.c.state == "sent", _message.c.settled_at >= to_millis(since))
+        .where(_status.c.state == "sent", _status.c.settled_at >= to_millis(since))
         .order_by(_decision.c.id)
     )
     names = ("message_id", "customer_id", "topic", "sent_at", "items", "offer", "variant")

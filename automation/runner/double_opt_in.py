@@ -99,18 +99,28 @@ def _request(
         launch_id = _launch(workspace, connection, campaign.name, text, templates)
         run = freeze_people(workspace, connection, written, campaign=campaign.name, launch_id=launch_id, due=due)
         if run is not None:
-            double_opt_in.mark_asked(connection, _messages(workspace, run, campaign.first_send, channel, asked))
+            named = _messages(workspace, run, campaign.first_send, channel, asked, written.batches)
+            double_opt_in.mark_asked(connection, named)
         return run
 
 
-def _messages(workspace: Workspace, run: RunRow, send: Send, channel: str, asked: Sequence[_Asked]) -> dict[int, str]:
+def _messages(
+    workspace: Workspace,
+    run: RunRow,
+    send: Send,
+    channel: str,
+    asked: Sequence[_Asked],
+    batches: Sequence[Sequence[str]],
+) -> dict[int, str]:
     """By request, the id of the message that will ask for its confirmation."""
-    secret = workspace.store.id_secret
-    return {
-        request.id: message_id(secret, decision_key(entry_of(run.id, recipient.customer_id), send.name), channel)
-        for recipient, same in asked
-        for request in same
-    }
+    batch_of = {customer: no for no, batch in enumerate(batches) for customer in batch}
+    found: dict[int, str] = {}
+    for recipient, same in asked:
+        key = decision_key(entry_of(run.id, recipient.customer_id), send.name)
+        place = batch_of[recipient.customer_id]
+        message = message_id(workspace.store.id_secret, key, channel, run_id=run.id, batch_no=place)
+        found |= {request.id: message for request in same}
+    return found
 
 
 _Asked = tuple[ConsentRequestRow, list[ConsentRequestRow]]

@@ -279,8 +279,10 @@ def finish(workspace: Workspace) -> list[tuple[RunRow, Account]]:
     """Close every run whose messages are all settled; returns those closed now with their accounts."""
     closed = []
     with workspace.store.transaction() as connection:
-        for run in runs.find(connection, open_only=True, limit=1_000):
-            if run.state is RunState.SENDING and ledger.is_settled(connection, run.id):
+        sending = [run for run in runs.find(connection, open_only=True, limit=1_000) if run.state is RunState.SENDING]
+        settled = ledger.find_settled(connection, [run.id for run in sending])
+        for run in sending:
+            if run.id in settled:
                 account = ledger.account(connection, run.id)
                 runs.set_state(connection, run.id, RunState.DONE, now=workspace.clock.now())
                 closed.append((run, account))

@@ -12,10 +12,10 @@ from sqlalchemy.engine import Connection
 from automation.clock import to_millis
 from automation.store.engine import table
 from automation.store.runs import RunRow
-from automation.store.tables import Decision, Message, Run
+from automation.store.tables import Decision, MessageStatus, Run
 from automation.types.run import RunState
 
-_run, _decision, _message = table(Run), table(Decision), table(Message)
+_run, _decision, _status = table(Run), table(Decision), table(MessageStatus)
 _LEFT = ("queued", "sending", "sent", "ambiguous")
 
 
@@ -51,13 +51,13 @@ def recent_recipients(connection: Connection, campaign: str, *, since: datetime,
     """Customers with a live message of another run of this campaign since then."""
     query = (
         sa.select(_decision.c.customer_id)
-        .join(_message, _message.c.decision_id == _decision.c.id)
+        .join(_status, _status.c.decision_id == _decision.c.id)
         .join(_run, _run.c.id == _decision.c.run_id)
         .where(
             _decision.c.campaign == campaign,
             _decision.c.decided_at >= to_millis(since),
             _decision.c.run_id != but,
-            _message.c.state.in_(_LEFT),
+            _status.c.state.in_(_LEFT),
             _run.c.test.is_(sa.false()),
         )
         .distinct()

@@ -12,11 +12,12 @@ from sqlalchemy.engine import Connection
 from automation.clock import from_millis, to_millis
 from automation.store import runs
 from automation.store.engine import table
+from automation.store.ledger import queues
 from automation.store.runs import RunRow
-from automation.store.tables import Fact, Message, Run
+from automation.store.tables import Fact, Run
 from automation.types.run import RunKind
 
-_fact, _run, _message = table(Fact), table(Run), table(Message)
+_fact, _run = table(Fact), table(Run)
 _PREFIX = "due_until:"
 
 
@@ -41,6 +42,6 @@ def find_run(connection: Connection, campaign: str, kind: RunKind, key: str) -> 
 
 def next_due_of_run(connection: Connection, run_id: int) -> datetime | None:
     """When the run's earliest queued message is due."""
-    query = sa.select(sa.func.min(_message.c.due_at)).where(_message.c.run_id == run_id, _message.c.state == "queued")
-    millis = connection.execute(query).scalar()
+    times = (due for queue, due in queues.first_due_times(connection) if queue.run_id == run_id)
+    millis = min(times, default=None)
     return None if millis is None else from_millis(millis)

@@ -61,7 +61,7 @@ def account(root: Path) -> Account:
 
 
 def states(root: Path) -> Counter[str]:
-    return Counter(dict(rows(root, "SELECT state, count(*) FROM message GROUP BY state")))
+    return Counter(dict(rows(root, "SELECT state, count(*) FROM message_status GROUP BY state")))
 
 
 def log(root: Path) -> list[dict[str, Any]]:

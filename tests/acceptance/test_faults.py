@@ -33,7 +33,10 @@ def whole(soak: Soak, running: Running, *, audience: int) -> None:
 
 def granted(soak: Soak) -> set[str]:
     """The messages whose sending the store knows of."""
-    return {row[0] for row in soak.rows("SELECT id FROM message WHERE state IN ('sending', 'sent', 'ambiguous')")}
+    return {
+        row[0]
+        for row in soak.rows("SELECT message_id FROM message_status WHERE state IN ('sending', 'sent', 'ambiguous')")
+    }
 
 
 @contextmanager

@@ -58,7 +58,8 @@ def dns(name: bytes, timeout: int = 5) -> bytes:
 def people(toy: Workspace) -> dict[str, tuple[str, str]]:
     """Address → message and state."""
     with toy.store.reading() as connection:
-        rows = connection.exec_driver_sql("SELECT address, id, state FROM message").all()
+        query = "SELECT address, id, state FROM message JOIN message_status ON message_id = id"
+        rows = connection.exec_driver_sql(query).all()
     return {address: (message, state) for address, message, state in rows}
 
 

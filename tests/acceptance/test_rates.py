@@ -21,7 +21,7 @@ from automation.inbound.migration.gate import confirm_nothing_to_import
 from automation.runner.run import advance, claim
 from automation.schedule.due_times import Due
 from automation.store.engine import table
-from automation.store.tables import Message
+from automation.store.tables import MessageStatus
 from automation.types.run import RunKind
 from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import open_workspace
@@ -53,7 +53,7 @@ def test_four_workers_together_keep_fifty_per_second(tmp_path: Path, where: str)
             asyncio.run(delivery.deliver_due())
             assert delivery.sent == 600
             with workspace.store.reading() as connection:
-                times = sorted(connection.execute(sa.select(table(Message).c.granted_at)).scalars())
+                times = sorted(connection.execute(sa.select(table(MessageStatus).c.granted_at)).scalars())
     within = [bisect_left(times, began + SECONDS * 1000) - number for number, began in enumerate(times)]
     assert max(within) <= MOST
 

@@ -92,7 +92,9 @@ def test_an_unsubscribe_during_a_run_holds_for_every_message_not_yet_granted(tmp
 
     def states() -> dict[str, str]:
         with store.reading() as connection:
-            return dict(tuple(row) for row in connection.exec_driver_sql("SELECT id, state FROM message"))
+            return dict(
+                tuple(row) for row in connection.exec_driver_sql("SELECT message_id, state FROM message_status")
+            )
 
     with running(root, "daemon") as daemon, httpx.Client(base_url=address_of(root, daemon), timeout=PATIENCE) as client:
         wait_for(lambda: Counter(states().values())["sent"] >= 50, daemon)

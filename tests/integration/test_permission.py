@@ -16,7 +16,7 @@ from automation.pipeline.eligibility import EligibilityPolicy, judge_eligibility
 from automation.store.engine import Store, table
 from automation.store.people import consent
 from automation.store.people.permission import refusal_code
-from automation.store.tables import Message
+from automation.store.tables import MessageStatus
 from automation.types.consent import ConsentState
 from automation.types.decision import REASONS
 from automation.types.limits import parse_reentry
@@ -99,9 +99,9 @@ def reason_at_planning(store: Store, case: Case) -> str | None:
 def reason_at_granting(store: Store, case: Case) -> str | None:
     plan_run(store, ["c1"], topic=case.topic)
     granted = tick(store).grants
-    message = table(Message)
+    status = table(MessageStatus)
     with store.reading() as connection:
-        state, reason = connection.execute(sa.select(message.c.state, message.c.reason)).one()
+        state, reason = connection.execute(sa.select(status.c.state, status.c.reason)).one()
     assert state == ("sending" if granted else "suppressed")
     return None if reason is None else str(reason)
 

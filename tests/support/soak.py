@@ -177,11 +177,13 @@ class Soak:
             time.sleep(0.1)
 
     def outcome(self, sink: Running, seconds: float) -> Outcome:
-        states = {str(message): str(state) for message, state in self.rows("SELECT id, state FROM message")}
+        states = {
+            str(message): str(state) for message, state in self.rows("SELECT message_id, state FROM message_status")
+        }
         return Outcome(account_of(self.root), sink.taken(), states, seconds)
 
 
-_STATES = "SELECT state, count(*) FROM message GROUP BY state"
+_STATES = "SELECT state, count(*) FROM message_status GROUP BY state"
 
 
 def account_of(root: Path) -> Account:

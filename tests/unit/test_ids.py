@@ -101,14 +101,25 @@ def test_a_content_hash_tells_the_parts_apart() -> None:
     assert content_hash("a") == hashlib.sha256(framed).hexdigest()
 
 
-def test_a_message_s_id_is_a_keyed_hash_of_its_decision_and_channel() -> None:
-    expected = hmac.new(b"key", b"7:c1:order|email", hashlib.sha256).hexdigest()[:32]
-    assert message_id(b"key", "7:c1:order", "email") == expected
-    assert message_ids(b"key", ["7:c1:order", "7:c2"], "email") == [
+def test_a_message_s_id_is_its_run_and_batch_and_a_keyed_hash_of_its_decision_and_channel() -> None:
+    expected = "00000007" + "000003" + hmac.new(b"key", b"7:c1:order|email", hashlib.sha256).hexdigest()[:18]
+    here = {"run_id": 7, "batch_no": 3}
+    assert message_id(b"key", "7:c1:order", "email", **here) == expected
+    assert message_ids(b"key", ["7:c1:order", "7:c2"], "email", **here) == [
         expected,
-        message_id(b"key", "7:c2", "email"),
+        message_id(b"key", "7:c2", "email", **here),
     ]
-    assert message_id(b"other", "7:c1:order", "email") != expected
+    other = message_id(b"other", "7:c1:order", "email", **here)
+    assert (other[:14], other != expected) == (expected[:14], True)
+
+
+def test_message_ids_are_in_the_order_of_runs_and_batches_and_as_long_for_the_largest() -> None:
+    places = [(1, 0), (1, 1), (1, 2**24 - 1), (2, 0), (2**31, 9), (2**32 - 1, 2**24 - 1)]
+    ids = [message_id(b"key", "d", "email", run_id=run, batch_no=batch) for run, batch in places]
+    assert ids == sorted(ids)
+    longer = message_id(b"key", "d", "email", run_id=2**40, batch_no=2**30)
+    assert {len(one) for one in (*ids, longer)} == {32}
+    assert longer != message_id(b"key", "d", "email", run_id=2**40, batch_no=2**30 + 1)
 
 
 def test_a_signed_value_comes_back_only_for_its_purpose_and_unchanged() -> None:
@@ -121,11 +132,11 @@ def test_a_signed_value_comes_back_only_for_its_purpose_and_unchanged() -> None:
 
 
 def test_a_bounce_token_fits_into_a_local_part_and_survives_a_change_of_case() -> None:
-    message = message_id(b"key", "7:c1", "email")
+    message = message_id(b"key", "7:c1", "email", run_id=7, batch_no=0)
     token = bounce_token(b"key", message)
     assert len(f"bounces+{token}") == 57
     assert bounced_message(b"key", token) == bounced_message(b"key", token.upper()) == message
-    for changed in ("", message, token[:-1], "0" + token[1:], token + "0"):
+    for changed in ("", message, token[:-1], "f" + token[1:], token + "0"):
         assert bounced_message(b"key", changed) is None
     assert bounced_message(b"other", token) is None
 

@@ -12,10 +12,10 @@ from sqlalchemy.engine import Connection
 from automation.clock import to_millis
 from automation.event_types import EMAIL_BOUNCE, EMAIL_COMPLAINT, SMS_FAILED
 from automation.store.engine import table
-from automation.store.tables import Inbox, Message, Run
+from automation.store.tables import Inbox, Message, MessageStatus, Run
 from automation.types.message import MessageState
 
-_inbox, _message, _run = table(Inbox), table(Message), table(Run)
+_inbox, _message, _status, _run = table(Inbox), table(Message), table(MessageStatus), table(Run)
 Kind = Literal["bounce", "complaint"]
 _KINDS: Mapping[str, Kind] = {EMAIL_BOUNCE: "bounce", SMS_FAILED: "bounce", EMAIL_COMPLAINT: "complaint"}
 AT_ONCE = 5_000
@@ -50,8 +50,9 @@ def read_negative_feedback(connection: Connection, cursor: int) -> tuple[list[Ne
         return [], last
     messages = (
         sa.select(_message.c.id, _run.c.campaign, _message.c.channel)
+        .join(_status, _status.c.message_id == _message.c.id)
         .join(_run, _run.c.id == _message.c.run_id)
-        .where(_message.c.id.in_(list(kinds)), _message.c.state != MessageState.FAILED.value)
+        .where(_message.c.id.in_(list(kinds)), _status.c.state != MessageState.FAILED.value)
     )
     rows = connection.execute(messages).all()
     return [NegativeFeedback(kinds[row.id], row.id, row.campaign, row.channel) for row in rows], last
@@ -67,8 +68,9 @@ def count_sent(connection: Connection, campaign: str | None, channel: str, since
     """How many messages were sent since then: of a campaign, or of all."""
     query = (
         sa.select(sa.func.count())
-        .select_from(_message.join(_run, _run.c.id == _message.c.run_id))
-        .where(_message.c.state == "sent", _message.c.channel == channel, _message.c.settled_at >= to_millis(since))
+        .select_from(_status.join(_run, _run.c.id == _status.c.run_id))
+        .where(_status.c.state == "sent", _status.c.settled_at >= to_millis(since))
+        .where(sa.func.substr(_status.c.queue, 1, len(channel) + 1) == f"{channel}|")
     )
     if campaign is not None:
         query = query.where(_run.c.campaign == campaign)

@@ -18,10 +18,11 @@ from automation.store.engine import table
 from automation.store.inbox import inbox
 from automation.store.inbox.inbox import InboxEvent
 from automation.store.people import consent, suppressions
-from automation.store.tables import Consent, Inbox, Message, Run
+from automation.store.tables import Consent, Inbox, Message, MessageStatus, Run
 from automation.types.message import MessageState
 
-_message, _run, _inbox, _consent = table(Message), table(Run), table(Inbox), table(Consent)
+_message, _status, _run = table(Message), table(MessageStatus), table(Run)
+_inbox, _consent = table(Inbox), table(Consent)
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,10 @@ class MessageRecipient:
 
 def find_recipient(connection: Connection, message_id: str) -> MessageRecipient | None:
     """The message and its recipient; None if it is unknown or its customer was erased."""
-    columns = [_message.c[name] for name in ("id", "customer_id", "channel", "topic", "address", "state", "context")]
+    columns = [_message.c[name] for name in ("id", "customer_id", "channel", "topic", "address", "context")]
     query = (
-        sa.select(*columns, _message.c.granted_at, _run.c.campaign)
+        sa.select(*columns, _status.c.state, _status.c.granted_at, _run.c.campaign)
+        .join(_status, _status.c.message_id == _message.c.id)
         .join(_run, _run.c.id == _message.c.run_id)
         .where(_message.c.id == message_id)
     )

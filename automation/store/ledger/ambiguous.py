@@ -13,10 +13,10 @@ from automation.clock import from_millis, to_millis
 from automation.errors import StoreError
 from automation.store.engine import table
 from automation.store.ledger import coupons
-from automation.store.tables import CapEntry, Launch, Message, Run
+from automation.store.tables import Launch, Message, MessageStatus, Run
 from automation.types.message import MessageState
 
-_message, _run, _launch, _cap_entry = table(Message), table(Run), table(Launch), table(CapEntry)
+_message, _status, _run, _launch = table(Message), table(MessageStatus), table(Run), table(Launch)
 
 
 @dataclass(frozen=True)
@@ -34,24 +34,24 @@ class Ambiguous:
 def requeue_for_resend(connection: Connection, messages: Sequence[str], *, now: datetime) -> None:
     """Queue the ones of these ambiguous messages again whose campaign says `on_ambiguous: resend`."""
     wanted = (
-        sa.select(_message.c.id)
-        .join(_run, _run.c.id == _message.c.run_id)
+        sa.select(_status.c.message_id)
+        .join(_run, _run.c.id == _status.c.run_id)
         .join(_launch, _launch.c.id == _run.c.launch_id)
-        .where(_message.c.id.in_(messages), _launch.c.on_ambiguous == "resend")
+        .where(_status.c.message_id.in_(messages), _launch.c.on_ambiguous == "resend")
     )
-    again = sa.update(_message).where(_message.c.id.in_(wanted), _message.c.state == MessageState.AMBIGUOUS.value)
+    again = sa.update(_status).where(_status.c.message_id.in_(wanted), _status.c.state == MessageState.AMBIGUOUS.value)
     connection.execute(again.values(state=MessageState.QUEUED.value, due_at=to_millis(now)))
 
 
 def find_resolvable(connection: Connection, *, before: datetime, limit: int) -> list[str]:
     """Messages ambiguous since before then whose campaign says `on_ambiguous: resolve`."""
     query = (
-        sa.select(_message.c.id)
-        .join(_run, _run.c.id == _message.c.run_id)
+        sa.select(_status.c.message_id)
+        .join(_run, _run.c.id == _status.c.run_id)
         .join(_launch, _launch.c.id == _run.c.launch_id)
-        .where(_message.c.state == MessageState.AMBIGUOUS.value, _message.c.settled_at < to_millis(before))
+        .where(_status.c.state == MessageState.AMBIGUOUS.value, _status.c.settled_at < to_millis(before))
         .where(_launch.c.on_ambiguous == "resolve")
-        .order_by(_message.c.settled_at)
+        .order_by(_status.c.settled_at)
         .limit(limit)
     )
     return list(connection.execute(query).scalars())
@@ -59,11 +59,12 @@ def find_resolvable(connection: Connection, *, before: datetime, limit: int) -> 
 
 def find_in_run(connection: Connection, run_id: int, *, limit: int = 1_000) -> list[Ambiguous]:
     """A run's ambiguous messages."""
-    names = ("id", "run_id", "customer_id", "channel", "granted_at", "reason")
     query = (
-        sa.select(*(_message.c[name] for name in names))
-        .where(_message.c.run_id == run_id, _message.c.state == MessageState.AMBIGUOUS.value)
-        .order_by(_message.c.granted_at, _message.c.id)
+        sa.select(*(_message.c[name] for name in ("id", "run_id", "customer_id", "channel")))
+        .add_columns(_status.c.granted_at, _status.c.reason)
+        .join(_status, _status.c.message_id == _message.c.id)
+        .where(_status.c.run_id == run_id, _status.c.state == MessageState.AMBIGUOUS.value)
+        .order_by(_status.c.granted_at, _message.c.id)
         .limit(limit)
     )
     return [
@@ -74,7 +75,7 @@ def find_in_run(connection: Connection, run_id: int, *, limit: int = 1_000) -> l
 
 def settle_by_hand(connection: Connection, message: str, *, sent: bool, by: str, now: datetime) -> None:
     """Settle a message in a person's name: sent, or queued again. Raises `StoreError` if it is not ambiguous."""
-    query = sa.select(_message.c.state).where(_message.c.id == message)
+    query = sa.select(_status.c.state).where(_status.c.message_id == message)
     state = connection.execute(query).scalar()
     if state != MessageState.AMBIGUOUS.value:
         what = "is not in the store" if state is None else f"is {state}: nothing about it is ambiguous"
@@ -82,7 +83,7 @@ def settle_by_hand(connection: Connection, message: str, *, sent: bool, by: str,
     at = to_millis(now)
     known = {"state": MessageState.SENT.value, "settled_at": at, "reason": f"{by} said that it arrived"}
     again = {"state": MessageState.QUEUED.value, "due_at": at, "reason": f"{by} said that it never arrived"}
-    connection.execute(sa.update(_message).where(_message.c.id == message).values(known if sent else again))
+    connection.execute(sa.update(_status).where(_status.c.message_id == message).values(known if sent else again))
     if sent:
         coupons.settle(connection, [message], "confirmed")
 

@@ -67,24 +67,25 @@ def make_grant(row: Sequence[Any], attempt: int, granted_at: datetime) -> Grant:
 
 
 GRANT_COLUMNS = (
-    "m.id, m.attempt, m.run_id, m.batch_no, r.campaign, r.launch_id, m.customer_id, d.step, d.visit, "
+    "m.id, s.attempt, m.run_id, m.batch_no, r.campaign, r.launch_id, m.customer_id, d.step, d.visit, "
     "m.channel, m.topic, m.address, m.template, m.context, d.variant, d.offer, d.items, k.code AS coupon, "
-    "m.due_at, m.granted_at, m.provider"
+    "s.due_at, s.granted_at, s.provider"
 )
 _DUE_AT = Grant._fields.index("due_at")
 _GRANT_WIDTH = Grant._fields.index("provider") + 1
 _DUE = sa.text(
     f"""
-    SELECT {GRANT_COLUMNS}, m.recipient, m.expires_at, m.quiet_hours, m.quiet_zone,
+    SELECT {GRANT_COLUMNS}, m.recipient, s.expires_at, m.quiet_hours, m.quiet_zone,
            CASE WHEN c.granted THEN 'given' WHEN c.agreed THEN 'withdrawn'
                 WHEN c.customer_id IS NOT NULL THEN 'refused' END AS consent,
-           EXISTS (SELECT 1 FROM message o
-                   WHERE o.recipient = m.recipient AND o.run_id = m.run_id AND o.recipient <> ''
+           EXISTS (SELECT 1 FROM message o JOIN message_status t ON t.message_id = o.id
+                   WHERE o.run_id = m.run_id AND o.recipient = m.recipient AND o.recipient <> ''
                      AND o.customer_id <> m.customer_id AND o.channel = m.channel
-                     AND (o.state IN ('sending', 'sent', 'ambiguous') OR (o.state = 'queued' AND o.id < m.id))
+                     AND (t.state IN ('sending', 'sent', 'ambiguous') OR (t.state = 'queued' AND o.id < m.id))
            ) AS is_duplicate
-    FROM (SELECT * FROM message WHERE state = 'queued' AND queue = :queue AND due_at <= :now
-          ORDER BY due_at LIMIT :want) m
+    FROM (SELECT * FROM message_status WHERE state = 'queued' AND queue = :queue AND due_at <= :now
+          ORDER BY due_at LIMIT :want) s
+    JOIN message m ON m.id = s.message_id
     JOIN run r ON r.id = m.run_id
     JOIN decision d ON d.id = m.decision_id
     LEFT JOIN consent c ON c.customer_id = m.customer_id AND c.channel = m.channel AND c.topic = m.topic

@@ -13,10 +13,10 @@ from automation.clock import to_millis
 from automation.store.engine import table
 from automation.store.ledger import settling
 from automation.store.ledger.earlier_sends import IMPORTED
-from automation.store.tables import CapEntry, Decision, Message
+from automation.store.tables import CapEntry, Decision, MessageStatus
 from automation.types.message import MessageState
 
-_cap_entry, _message, _decision = table(CapEntry), table(Message), table(Decision)
+_cap_entry, _status, _decision = table(CapEntry), table(MessageStatus), table(Decision)
 
 LOST, DEFERRED = "arbitration_lost", "deferred_for"
 SCHEMA = {
@@ -55,11 +55,11 @@ def read_cap_entries(connection: Connection, people: pl.DataFrame, *, since: dat
 def _find(connection: Connection, key: str, values: pl.Series, since: datetime, now: datetime) -> pl.DataFrame:
     waits = sa.case(
         (_cap_entry.c.message_id.startswith(IMPORTED), sa.false()),
-        (_message.c.id.is_(None), _cap_entry.c.at > to_millis(now)),
-        else_=_message.c.state == MessageState.QUEUED.value,
+        (_status.c.message_id.is_(None), _cap_entry.c.at > to_millis(now)),
+        else_=_status.c.state == MessageState.QUEUED.value,
     )
     query = sa.select(_cap_entry.c[key], *(_cap_entry.c[name] for name in _KEPT), waits).outerjoin(
-        _message, _message.c.id == _cap_entry.c.message_id
+        _status, _status.c.message_id == _cap_entry.c.message_id
     )
     found: list[tuple[object, ...]] = []
     wanted = values.unique().to_list()
@@ -90,17 +90,17 @@ def yield_cap_slots(connection: Connection, displaced: pl.DataFrame, *, now: dat
 def _still_waiting(connection: Connection, ids: Sequence[str]) -> set[str]:
     """The queued ones, locked for this transaction, and the cap entries of holdouts, which have no message."""
     rows = connection.execute(
-        sa.select(_message.c.id, _message.c.state).where(_message.c.id.in_(ids)).with_for_update()
+        sa.select(_status.c.message_id, _status.c.state).where(_status.c.message_id.in_(ids)).with_for_update()
     )
-    states = {row.id: row.state for row in rows}
+    states = {row.message_id: row.state for row in rows}
     return {identity for identity in ids if states.get(identity, "queued") == MessageState.QUEUED.value}
 
 
 def _cancel(connection: Connection, lost: pl.DataFrame, at: int) -> None:
     ids = lost["message_id"].to_list()
-    queued = (_message.c.id.in_(ids)) & (_message.c.state == MessageState.QUEUED.value)
+    queued = (_status.c.message_id.in_(ids)) & (_status.c.state == MessageState.QUEUED.value)
     values = {"state": MessageState.CANCELLED.value, "reason": LOST, "settled_at": at}
-    connection.execute(sa.update(_message).where(queued).values(values))
+    connection.execute(sa.update(_status).where(queued).values(values))
     settling.release(connection, ids)
     _note(connection, lost, LOST)
 
@@ -109,9 +109,9 @@ def _put_off(connection: Connection, later: pl.DataFrame) -> None:
     rows = [{"i": identity, "d": until} for identity, until in later.select("message_id", "until").iter_rows()]
     if not rows:
         return
-    moved = _message.c.expires_at + (sa.bindparam("d") - _message.c.due_at)
+    moved = _status.c.expires_at + (sa.bindparam("d") - _status.c.due_at)
     values = {"expires_at": moved, "due_at": sa.bindparam("d"), "reason": DEFERRED}
-    connection.execute(sa.update(_message).where(_message.c.id == sa.bindparam("i")).values(values), rows)
+    connection.execute(sa.update(_status).where(_status.c.message_id == sa.bindparam("i")).values(values), rows)
     connection.execute(
         sa.update(_cap_entry).where(_cap_entry.c.message_id == sa.bindparam("i")).values(at=sa.bindparam("d")), rows
     )
@@ -121,7 +121,7 @@ def _put_off(connection: Connection, later: pl.DataFrame) -> None:
 def _note(connection: Connection, displaced: pl.DataFrame, reason: str) -> None:
     """Record the reason on the decisions; a holdout's decision stays as it is."""
     for (to,), part in displaced.group_by("to"):
-        mine = sa.select(_message.c.decision_id).where(_message.c.id.in_(part["message_id"].to_list()))
+        mine = sa.select(_status.c.decision_id).where(_status.c.message_id.in_(part["message_id"].to_list()))
         changed = sa.update(_decision).where(_decision.c.id.in_(mine)).values(reason=reason, detail=to)
         connection.execute(changed)
 
@@ -138,13 +138,13 @@ def last_sends(
     last: dict[str, int] = {}
     for key, values in (("customer_id", customers), ("recipient", recipients)):
         query = (
-            sa.select(_cap_entry.c[key], sa.func.max(_message.c.granted_at))
-            .join(_message, _message.c.id == _cap_entry.c.message_id)
+            sa.select(_cap_entry.c[key], sa.func.max(_status.c.granted_at))
+            .join(_status, _status.c.message_id == _cap_entry.c.message_id)
             .where(
                 _cap_entry.c[key].in_(values),
                 _cap_entry.c.topic.in_(topics),
-                _message.c.granted_at > to_millis(since),
-                _message.c.state.in_(_LEFT),
+                _status.c.granted_at > to_millis(since),
+                _status.c.state.in_(_LEFT),
             )
             .group_by(_cap_entry.c[key])
         )

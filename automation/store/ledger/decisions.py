@@ -15,11 +15,11 @@ from sqlalchemy.engine import Connection
 
 from automation.clock import from_millis, to_millis
 from automation.store.engine import table
-from automation.store.tables import CapEntry, Coupon, Decision, Message, Run
+from automation.store.tables import CapEntry, Coupon, Decision, Message, MessageStatus, Run
 from automation.types.message import LIVE
 
 _decision, _message, _cap_entry = table(Decision), table(Message), table(CapEntry)
-_coupon, _run = table(Coupon), table(Run)
+_status, _coupon, _run = table(MessageStatus), table(Coupon), table(Run)
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,8 @@ def find(
 
 def find_of_person(connection: Connection, ids: Sequence[str], recipients: Sequence[str]) -> list[DecisionRow]:
     """Every decision about these customer ids, or with a message to these addresses (normalised); the oldest first."""
-    addressed = sa.select(_message.c.decision_id).where(_message.c.recipient.in_(recipients))
+    theirs = sa.and_(_message.c.run_id == _run.c.id, _message.c.recipient.in_(recipients))  # as the index has them
+    addressed = sa.select(_message.c.decision_id).select_from(_run.join(_message, theirs))
     query = _with_messages().where(sa.or_(_decision.c.customer_id.in_(ids), _decision.c.id.in_(addressed)))
     return [_row(row) for row in connection.execute(query.order_by(_decision.c.decided_at, _decision.c.id))]
 
@@ -91,17 +92,18 @@ def _with_messages() -> sa.Select[Any]:
     """The columns of `DecisionRow`."""
     decided = ("run_id", "batch_no", "campaign", "customer_id", "step", "visit", "outcome", "reason", "detail")
     drawn = ("variant", "offer", "items", "propensities", "decided_at")
-    sent = ("channel", "address", "state", "due_at", "settled_at", "provider_id", "template", "context")
     return (
         sa.select(
             *(_decision.c[name] for name in (*decided, *drawn)),
             _message.c.id.label("message_id"),
-            _message.c.reason.label("state_reason"),
-            *(_message.c[name] for name in sent),
+            *(_message.c[name] for name in ("channel", "address", "template", "context")),
+            *(_status.c[name] for name in ("state", "due_at", "settled_at", "provider_id")),
+            _status.c.reason.label("state_reason"),
             _coupon.c.code,
             _coupon.c.state.label("coupon_state"),
         )
         .outerjoin(_message, _message.c.decision_id == _decision.c.id)
+        .outerjoin(_status, _status.c.message_id == _message.c.id)
         .outerjoin(_coupon, _coupon.c.message_id == _message.c.id)
     )
 
@@ -113,12 +115,12 @@ def read_touches(connection: Connection) -> pl.DataFrame:
     `touched` is true of a message that left, or may have, and of being held out; `at` is when.
     """
     names = ("id", "customer_id", "campaign", "variant", "outcome")
-    live = sa.and_(_message.c.decision_id == _decision.c.id, _message.c.state.in_([state.value for state in LIVE]))
+    live = sa.and_(_status.c.decision_id == _decision.c.id, _status.c.state.in_([state.value for state in LIVE]))
     query = (
-        sa.select(*(_decision.c[name] for name in names), _run.c.due_at, _message.c.id, _message.c.state)
-        .add_columns(sa.func.coalesce(_message.c.granted_at, _decision.c.decided_at))
+        sa.select(*(_decision.c[name] for name in names), _run.c.due_at, _status.c.message_id, _status.c.state)
+        .add_columns(sa.func.coalesce(_status.c.granted_at, _decision.c.decided_at))
         .join(_run, _run.c.id == _decision.c.run_id)
-        .outerjoin(_message, live)
+        .outerjoin(_status, live)
         .where(_decision.c.outcome.in_(["message", "holdout"]), _run.c.test.is_(sa.false()))
         .order_by(_decision.c.id)
     )
@@ -215,8 +217,9 @@ def read_run_decisions(connection: Connection, run_id: int) -> pl.DataFrame:
     """A run's decisions: customer_id, outcome, reason, variant, offer, message_id, state, due_at (milliseconds)."""
     names = ("customer_id", "outcome", "reason", "variant", "offer")
     query = (
-        sa.select(*(_decision.c[name] for name in names), _message.c.id, _message.c.state, _message.c.due_at)
+        sa.select(*(_decision.c[name] for name in names), _message.c.id, _status.c.state, _status.c.due_at)
         .outerjoin(_message, _message.c.decision_id == _decision.c.id)
+        .outerjoin(_status, _status.c.message_id == _message.c.id)
         .where(_decision.c.run_id == run_id)
     )
     schema = dict.fromkeys((*names, "message_id", "state"), pl.String) | {"due_at": pl.Int64}

@@ -15,11 +15,11 @@ from automation.errors import StoreError
 from automation.store.engine import execute_rows, table
 from automation.store.ledger.candidates import GRANT_COLUMNS, make_grant
 from automation.store.ledger.settling import release
-from automation.store.tables import Message
+from automation.store.tables import MessageStatus
 from automation.types.grant import Grant
 from automation.types.message import MessageState
 
-_message = table(Message)
+_status = table(MessageStatus)
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def write_outcome(connection: Connection, outcome: Outcome, *, now: datetime) ->
     at = to_millis(now)
     execute_rows(connection, _GRANT, [(grant.worker_id, grant.provider, at, grant.id) for grant in outcome.grants])
     later = [(due, message) for message, due in (*outcome.deferred.items(), *outcome.spaced.items())]
-    execute_rows(connection, "UPDATE message SET due_at = ? WHERE id = ?", later)
+    execute_rows(connection, "UPDATE message_status SET due_at = ? WHERE message_id = ?", later)
     spaced = [(due, message) for message, due in outcome.spaced.items()]
     execute_rows(connection, "UPDATE cap_entry SET at = ? WHERE message_id = ?", spaced)
     verdicts: dict[tuple[MessageState, str], list[str]] = defaultdict(list)
@@ -49,7 +49,7 @@ def write_outcome(connection: Connection, outcome: Outcome, *, now: datetime) ->
         verdicts[verdict].append(message)
     for (state, reason), ids in verdicts.items():
         values = {"state": state.value, "reason": reason, "settled_at": at}
-        connection.execute(sa.update(_message).where(_message.c.id.in_(ids)).values(values))
+        connection.execute(sa.update(_status).where(_status.c.message_id.in_(ids)).values(values))
         release(connection, ids)
 
 
@@ -62,13 +62,14 @@ def grant_of(connection: Connection, message: str) -> Grant:
 
 
 _GRANT = (
-    "UPDATE message SET state = 'sending', attempt = attempt + 1, worker_id = ?, provider = ?, granted_at = ? "
-    "WHERE id = ?"
+    "UPDATE message_status SET state = 'sending', attempt = attempt + 1, worker_id = ?, provider = ?, granted_at = ? "
+    "WHERE message_id = ?"
 )
 _LAST = sa.text(
     f"""
     SELECT {GRANT_COLUMNS}
-    FROM message m JOIN run r ON r.id = m.run_id JOIN decision d ON d.id = m.decision_id
+    FROM message m JOIN message_status s ON s.message_id = m.id
+    JOIN run r ON r.id = m.run_id JOIN decision d ON d.id = m.decision_id
     LEFT JOIN coupon k ON k.message_id = m.id
     WHERE m.id = :id
     """  # noqa: S608

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 import polars as pl
@@ -14,13 +14,13 @@ from automation.clock import to_millis
 from automation.errors import StoreError
 from automation.ids import message_ids
 from automation.store.engine import insert_rows, table
-from automation.store.ledger import coupons
-from automation.store.tables import Batch, CapEntry, Decision, Message
+from automation.store.ledger import coupons, queues
+from automation.store.tables import Batch, CapEntry, Decision, Message, MessageStatus
 from automation.types.address import normalised
 from automation.types.message import MessageState
 from automation.types.run import Account
 
-_decision, _batch, _message = table(Decision), table(Batch), table(Message)
+_decision, _batch, _status = table(Decision), table(Batch), table(MessageStatus)
 
 DECISION_COLUMNS: Mapping[str, pl.DataType] = {
     "customer_id": pl.String(),
@@ -91,17 +91,22 @@ def plan(
     decided = {name: name for name in ("id", "entry", *DECISION_COLUMNS)}
     settled = {"campaign": pl.lit(campaign), "decided_at": pl.lit(to_millis(now))}
     _insert(connection, Decision, rows, **decided, **settled, **here)
-    promised = _identify(rows.filter(pl.col("channel").is_not_null()), secret)
+    promised = _identify(rows.filter(pl.col("channel").is_not_null()), secret, run_id, batch_no)
     promised = promised.with_columns(normalised(promised["address"]).fill_null("").alias("recipient"))
     contact = {name: name for name in ("message_id", "customer_id", "recipient", "channel")} | {"at": "due_at"}
     contact |= {name: name for name in CAP_ENTRY_COLUMNS if name in promised.columns}
     if counts:
         _insert(connection, CapEntry, promised, **contact, topic=pl.lit(topic), campaign=pl.lit(campaign))
     messages = promised.filter(pl.col("outcome") == "message").with_columns(_queue(run_id))
-    queued = {"topic": pl.lit(topic), "state": pl.lit(MessageState.QUEUED.value), "attempt": pl.lit(0)}
-    kept = {name: name for name in ("customer_id", "recipient", "queue", *MESSAGE_COLUMNS) if name != "coupon"}
-    _insert(connection, Message, messages, id="message_id", decision_id="id", **kept, **queued, **here)
+    kept = {name: name for name in ("customer_id", "recipient", *MESSAGE_COLUMNS) if name not in _CHANGING}
+    _insert(connection, Message, messages, id="message_id", decision_id="id", **kept, topic=pl.lit(topic), **here)
+    queued = {"run_id": pl.lit(run_id), "state": pl.lit(MessageState.QUEUED.value), "attempt": pl.lit(0)}
+    waits = {name: name for name in ("message_id", "queue", "due_at", "expires_at")}
+    _insert(connection, MessageStatus, messages, decision_id="id", **waits, **queued)
     coupons.reserve(connection, messages, campaign=campaign, secret=secret)
+
+
+_CHANGING = frozenset({"due_at", "expires_at", "coupon"})
 
 
 def _queue(run_id: int) -> pl.Expr:
@@ -121,14 +126,16 @@ def entry_of(run_id: int, customer_id: str) -> str:
     return f"{run_id}|{customer_id}|"
 
 
-def _identify(rows: pl.DataFrame, secret: bytes) -> pl.DataFrame:
-    """The rows with their `message_id`, made of the decision and the channel."""
+def _identify(rows: pl.DataFrame, secret: bytes, run_id: int, batch_no: int) -> pl.DataFrame:
+    """The rows with their `message_id`, made of the decision and the channel, in the order of these ids."""
     rows = rows.with_columns(pl.concat_str("entry", "step", "visit", separator="|").alias("decision"))
-    parts = [
-        part.with_columns(pl.Series("message_id", message_ids(secret, part["decision"], str(channel)), dtype=pl.String))
-        for (channel,), part in rows.group_by("channel", maintain_order=True)
-    ]
-    return pl.concat(parts) if parts else rows.with_columns(pl.lit(None, dtype=pl.String).alias("message_id"))
+    parts = []
+    for (channel,), part in rows.group_by("channel", maintain_order=True):
+        ids = message_ids(secret, part["decision"], str(channel), run_id=run_id, batch_no=batch_no)
+        parts.append(part.with_columns(pl.Series("message_id", ids, dtype=pl.String)))
+    if not parts:
+        return rows.with_columns(pl.lit(None, dtype=pl.String).alias("message_id"))
+    return pl.concat(parts).sort("message_id")
 
 
 def _insert(connection: Connection, model: type[SQLModel], rows: pl.DataFrame, **columns: str | pl.Expr) -> None:
@@ -151,20 +158,24 @@ def account(connection: Connection, run_id: int) -> Account:
     return Account(**counts)
 
 
-def is_settled(connection: Connection, run_id: int) -> bool:
-    """Whether every batch is planned and no message is queued or sending; cheap for a run of any size."""
-    open_batch = sa.select(_batch.c.no).where(_batch.c.run_id == run_id, _batch.c.state == "frozen").limit(1)
-    states = [MessageState.QUEUED.value, MessageState.SENDING.value]
-    open_message = sa.select(_message.c.id).where(_message.c.run_id == run_id, _message.c.state.in_(states)).limit(1)
-    return connection.execute(open_batch).first() is None and connection.execute(open_message).first() is None
+def find_settled(connection: Connection, run_ids: Collection[int]) -> set[int]:
+    """Those of these runs whose batches are all planned, and of which no message is queued or sending.
+
+    Cheap for runs of any size: it looks at the queues, and at the few messages that are on their way.
+    """
+    sending = sa.select(_status.c.run_id).distinct().where(_status.c.state == MessageState.SENDING.value)
+    frozen = sa.select(_batch.c.run_id).distinct().where(_batch.c.run_id.in_(run_ids), _batch.c.state == "frozen")
+    busy = {queue.run_id for queue, _ in queues.first_due_times(connection)}
+    busy |= {*connection.execute(sending).scalars(), *connection.execute(frozen).scalars()}
+    return set(run_ids) - busy
 
 
 _STANDING = sa.text(
     """
-    SELECT coalesce(m.state, d.outcome) AS standing, count(*) AS n
+    SELECT coalesce(s.state, d.outcome) AS standing, count(*) AS n
     FROM decision d
-    LEFT JOIN message m ON m.decision_id = d.id AND d.outcome = 'message' AND m.id = (
-        SELECT l.id FROM message l WHERE l.decision_id = d.id
+    LEFT JOIN message_status s ON d.outcome = 'message' AND s.message_id = (
+        SELECT l.message_id FROM message m JOIN message_status l ON l.message_id = m.id WHERE m.decision_id = d.id
         ORDER BY l.state IN ('queued', 'sending', 'sent', 'ambiguous') DESC, l.settled_at DESC LIMIT 1)
     WHERE d.run_id = :run
     GROUP BY 1

@@ -60,12 +60,12 @@ def next_due(connection: Connection) -> datetime | None:
 _FIRST_DUE = sa.text(
     """
     WITH RECURSIVE q(queue) AS (
-        SELECT min(queue) FROM message WHERE state = 'queued'
+        SELECT min(queue) FROM message_status WHERE state = 'queued'
         UNION ALL
-        SELECT (SELECT min(m.queue) FROM message m WHERE m.state = 'queued' AND m.queue > q.queue)
+        SELECT (SELECT min(m.queue) FROM message_status m WHERE m.state = 'queued' AND m.queue > q.queue)
         FROM q WHERE q.queue IS NOT NULL
     )
-    SELECT q.queue, (SELECT min(m.due_at) FROM message m WHERE m.state = 'queued' AND m.queue = q.queue)
+    SELECT q.queue, (SELECT min(m.due_at) FROM message_status m WHERE m.state = 'queued' AND m.queue = q.queue)
     FROM q WHERE q.queue IS NOT NULL
     """
 )

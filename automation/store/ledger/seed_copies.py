@@ -11,9 +11,10 @@ from sqlalchemy.engine import Connection
 
 from automation.clock import to_millis
 from automation.store.engine import table
-from automation.store.tables import Coupon, Decision, Message, Seed
+from automation.store.tables import Coupon, Decision, Message, MessageStatus, Seed
 
-_message, _decision, _coupon, _seed = table(Message), table(Decision), table(Coupon), table(Seed)
+_message, _status, _decision = table(Message), table(MessageStatus), table(Decision)
+_coupon, _seed = table(Coupon), table(Seed)
 
 Key = tuple[int, str, str, str]
 """Run, address, variant ("" where there is none) and language."""
@@ -61,10 +62,11 @@ def find_originals(connection: Connection, run_id: int) -> list[OriginalMessage]
             *(_message.c[name] for name in ("channel", "address", "template", "context")),
             *(_decision.c[name] for name in ("variant", "offer", "items")),
             sa.case((_coupon.c.code.is_not(None), "SAMPLE")).label("coupon"),
-            _message.c.due_at,
+            _status.c.due_at,
             first.c.language,
         )
         .join(first, first.c.id == _message.c.id)
+        .join(_status, _status.c.message_id == _message.c.id)
         .join(_decision, _decision.c.id == _message.c.decision_id)
         .outerjoin(_coupon, _coupon.c.message_id == _message.c.id)
         .order_by(_decision.c.step, _message.c.channel, _decision.c.variant, first.c.language)

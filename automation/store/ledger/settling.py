@@ -14,10 +14,10 @@ from automation.clock import to_millis
 from automation.ids import content_hash
 from automation.store.engine import execute_rows, table
 from automation.store.ledger import ambiguous, coupons
-from automation.store.tables import CapEntry, Message
+from automation.store.tables import CapEntry
 from automation.types.message import MessageState, Receipt, Verdict
 
-_message, _cap_entry = table(Message), table(CapEntry)
+_cap_entry = table(CapEntry)
 
 MAX_ATTEMPTS = 8
 FIRST_RETRY = timedelta(seconds=30)
@@ -55,15 +55,15 @@ def settle(connection: Connection, results: Sequence[Result | Receipt], *, now: 
             ambiguous.requeue_for_resend(connection, [r.id for r in receipts], now=now)
 
 
-_TAKEN = "WHERE id = ? AND attempt = ? AND state IN ('sending', 'ambiguous')"
-_SETTLE = f"UPDATE message SET state = ?, settled_at = ?, provider_id = ?, reason = ? {_TAKEN}"  # noqa: S608
+_TAKEN = "WHERE message_id = ? AND attempt = ? AND state IN ('sending', 'ambiguous')"
+_SETTLE = f"UPDATE message_status SET state = ?, settled_at = ?, provider_id = ?, reason = ? {_TAKEN}"  # noqa: S608
 _QUEUE_AGAIN = (
-    "UPDATE message SET state = 'queued', settled_at = ?, provider_id = ?, reason = ?, due_at = ?, "  # noqa: S608
+    "UPDATE message_status SET state = 'queued', settled_at = ?, provider_id = ?, reason = ?, due_at = ?, "  # noqa: S608
     f"attempt = attempt - ?, provider = coalesce(?, provider) {_TAKEN}"
 )
 
 
-_RETURN = f"UPDATE message SET state = 'queued', worker_id = NULL {_TAKEN}"  # noqa: S608
+_RETURN = f"UPDATE message_status SET state = 'queued', worker_id = NULL {_TAKEN}"  # noqa: S608
 
 
 def _settled_state(result: Receipt) -> MessageState:

@@ -14,10 +14,10 @@ from sqlalchemy.engine import Connection
 from automation.clock import to_millis
 from automation.errors import StoreError
 from automation.store.engine import table
-from automation.store.tables import Fact, Message, Worker
+from automation.store.tables import Fact, Message, MessageStatus, Worker
 from automation.types.message import MessageState
 
-_worker, _message, _fact = table(Worker), table(Message), table(Fact)
+_worker, _message, _status, _fact = table(Worker), table(Message), table(MessageStatus), table(Fact)
 _EPOCH = "epoch"
 
 
@@ -76,17 +76,21 @@ def unfinished_workers(connection: Connection) -> list[WorkerRow]:
 
 def granted_messages(connection: Connection, worker_id: int) -> list[GrantedMessage]:
     """The worker's granted messages without a result."""
-    columns = (_message.c.id, _message.c.attempt, _message.c.channel)
-    query = sa.select(*columns).where(_message.c.state == MessageState.SENDING.value, _message.c.worker_id == worker_id)
-    return [GrantedMessage(*row) for row in connection.execute(query)]
+    return _granted(connection, _status.c.worker_id == worker_id)
 
 
 def orphaned_messages(connection: Connection) -> list[GrantedMessage]:
     """Messages that are `sending` though their worker has ended or is unknown."""
     alive = sa.select(_worker.c.id).where(_worker.c.ended_at.is_(None))
-    nobody = sa.or_(_message.c.worker_id.is_(None), _message.c.worker_id.not_in(alive))
-    columns = (_message.c.id, _message.c.attempt, _message.c.channel)
-    query = sa.select(*columns).where(_message.c.state == MessageState.SENDING.value, nobody)
+    return _granted(connection, sa.or_(_status.c.worker_id.is_(None), _status.c.worker_id.not_in(alive)))
+
+
+def _granted(connection: Connection, to: sa.ColumnElement[bool]) -> list[GrantedMessage]:
+    query = (
+        sa.select(_status.c.message_id, _status.c.attempt, _message.c.channel)
+        .join(_message, _message.c.id == _status.c.message_id)
+        .where(_status.c.state == MessageState.SENDING.value, to)
+    )
     return [GrantedMessage(*row) for row in connection.execute(query)]
 
 

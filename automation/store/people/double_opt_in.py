@@ -19,10 +19,10 @@ from sqlalchemy.engine import Connection
 from automation.clock import from_millis, to_millis
 from automation.store.engine import table
 from automation.store.people import consent
-from automation.store.tables import ConsentRequest, Message, Run
+from automation.store.tables import ConsentRequest, MessageStatus, Run
 from automation.types.address import normalise
 
-_request, _message, _run = table(ConsentRequest), table(Message), table(Run)
+_request, _status, _run = table(ConsentRequest), table(MessageStatus), table(Run)
 
 METHOD = "double opt-in"
 VALID = timedelta(days=30)
@@ -133,7 +133,7 @@ def requests_of_message(connection: Connection, message_id: str) -> list[Consent
 
 def refuse_unsent(connection: Connection, *, campaigns: str, now: datetime) -> None:
     """Refuse requests whose message will never be sent, or was never made by a run of these campaigns (a prefix)."""
-    state_ = sa.select(_message.c.state).where(_message.c.id == _request.c.message_id).scalar_subquery()
+    state_ = sa.select(_status.c.state).where(_status.c.message_id == _request.c.message_id).scalar_subquery()
     open_ = _run.c.campaign.startswith(campaigns) & _run.c.state.in_(["created", "planning"])
     never = _GONE if connection.execute(sa.select(_run.c.id).where(open_).limit(1)).scalar() else {*_GONE, None}
     asked_ = sa.select(_request.c.message_id, state_).where(_request.c.state == "asked")

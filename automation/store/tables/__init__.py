@@ -7,7 +7,7 @@ from automation.store.tables.delivery import RateLane, Worker
 from automation.store.tables.facts import Fact
 from automation.store.tables.inbox import Flush, Inbox, ShopReport
 from automation.store.tables.launches import Content, Launch
-from automation.store.tables.ledger import CapEntry, Coupon, Decision, Message, Seed
+from automation.store.tables.ledger import CapEntry, Coupon, Decision, Message, MessageStatus, Seed
 from automation.store.tables.model_versions import ModelVersion
 from automation.store.tables.pauses import Pause
 from automation.store.tables.people import Consent, ConsentRecord, ConsentRequest, Migration, Suppression
@@ -27,6 +27,7 @@ __all__ = [
     "Inbox",
     "Launch",
     "Message",
+    "MessageStatus",
     "Migration",
     "ModelVersion",
     "Pause",

@@ -5,16 +5,18 @@ from __future__ import annotations
 from sqlalchemy import BigInteger
 from sqlmodel import Field, SQLModel
 
+from automation.store.tables.column_types import RowId
+
 
 class Worker(SQLModel, table=True):
     """A delivering process's life. `pid_started` tells it from a later process with the same number."""
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = Field(default=None, primary_key=True, sa_type=RowId)
     host: str
     boot_id: str
-    pid: int
+    pid: int = Field(sa_type=BigInteger)
     pid_started: str = Field(default="", sa_column_kwargs={"server_default": ""})
-    epoch: int
+    epoch: int = Field(sa_type=BigInteger)
     started_at: int = Field(sa_type=BigInteger)
     ended_at: int | None = Field(default=None, sa_type=BigInteger)
 
@@ -30,4 +32,4 @@ class RateLane(SQLModel, table=True):
     held_until: int = Field(default=0, sa_type=BigInteger)  # microseconds: nothing leaves before
     changed_at: int = Field(default=0, sa_type=BigInteger)  # microseconds: the last change of `per_second`
     day: str = ""  # the day of `day_count`, in the shop's time zone
-    day_count: int = 0  # messages sent that day, while a provider is warmed up
+    day_count: int = Field(default=0, sa_type=BigInteger)  # messages sent that day, while a provider is warmed up

@@ -5,6 +5,8 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Index
 from sqlmodel import Field, SQLModel
 
+from automation.store.tables.column_types import RowId
+
 
 class Inbox(SQLModel, table=True):
     """Events on their way to the warehouse: durable here first."""
@@ -14,7 +16,7 @@ class Inbox(SQLModel, table=True):
         Index("ix_inbox_customer", "customer_id", "occurred_at"),
     )
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = Field(default=None, primary_key=True, sa_type=RowId)
     event_id: str = Field(unique=True)
     customer_id: str
     type: str
@@ -22,7 +24,7 @@ class Inbox(SQLModel, table=True):
     message_id: str | None = None
     fields: str  # JSON: its other columns and its attributes
     received_at: int = Field(sa_type=BigInteger)
-    flush: int | None = Field(default=None, index=True)
+    flush: int | None = Field(default=None, index=True, sa_type=BigInteger)
 
 
 class ShopReport(SQLModel, table=True):
@@ -30,7 +32,7 @@ class ShopReport(SQLModel, table=True):
 
     __tablename__ = "shop_report"
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = Field(default=None, primary_key=True, sa_type=RowId)
     subject: str = Field(unique=True)  # the order, product or customer
     preset: str
     table_name: str
@@ -41,6 +43,6 @@ class ShopReport(SQLModel, table=True):
 class Flush(SQLModel, table=True):
     """A numbered move of inbox rows to the warehouse; the Delta commit carries the number."""
 
-    no: int | None = Field(default=None, primary_key=True)
+    no: int | None = Field(default=None, primary_key=True, sa_type=RowId)
     started_at: int = Field(sa_type=BigInteger)
     finished_at: int | None = Field(default=None, sa_type=BigInteger)

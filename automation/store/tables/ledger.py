@@ -5,8 +5,11 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
+from automation.store.tables.column_types import RowId
+
 _LOST = "reason = 'arbitration_lost'"
 _LIVE = "state IN ('queued', 'sending', 'sent', 'ambiguous')"
+_QUEUED, _SENDING, _MAYBE = "state = 'queued'", "state = 'sending'", "state = 'ambiguous'"
 
 
 class Decision(SQLModel, table=True):
@@ -19,12 +22,12 @@ class Decision(SQLModel, table=True):
         Index("ix_decision_lost", "id", sqlite_where=text(_LOST), postgresql_where=text(_LOST)),
     )
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = Field(default=None, primary_key=True, sa_type=RowId)
     entry: str
     step: str = ""
     visit: int = 0
-    run_id: int
-    batch_no: int
+    run_id: int = Field(sa_type=BigInteger)
+    batch_no: int = Field(sa_type=BigInteger)
     campaign: str
     customer_id: str
     outcome: str
@@ -38,64 +41,54 @@ class Decision(SQLModel, table=True):
 
 
 class Message(SQLModel, table=True):
-    """A decision's row for one channel."""
+    """A decision's row for one channel: what never changes about it. Ids begin with the run and the batch."""
 
     __table_args__ = (
         UniqueConstraint("decision_id", "channel"),
-        Index(
-            "ix_message_live",
-            "decision_id",
-            unique=True,
-            sqlite_where=text(_LIVE),
-            postgresql_where=text(_LIVE),
-        ),
-        Index(
-            "ix_message_due",
-            "queue",
-            "due_at",
-            sqlite_where=text("state = 'queued'"),
-            postgresql_where=text("state = 'queued'"),
-        ),
-        Index(
-            "ix_message_worker",
-            "worker_id",
-            sqlite_where=text("state = 'sending'"),
-            postgresql_where=text("state = 'sending'"),
-        ),
-        Index(
-            "ix_message_ambiguous",
-            "settled_at",
-            sqlite_where=text("state = 'ambiguous'"),
-            postgresql_where=text("state = 'ambiguous'"),
-        ),
-        Index("ix_message_run", "run_id", "state"),
-        Index("ix_message_recipient", "recipient", "run_id"),
+        Index("ix_message_recipient", "run_id", "recipient"),
     )
 
     id: str = Field(primary_key=True)
-    decision_id: int
-    run_id: int
-    batch_no: int
+    decision_id: int = Field(sa_type=BigInteger)
+    run_id: int = Field(sa_type=BigInteger)
+    batch_no: int = Field(sa_type=BigInteger)
     customer_id: str
     channel: str
     topic: str
     address: str
     recipient: str = Field(default="", sa_column_kwargs={"server_default": ""})  # the address as it is compared
-    queue: str  # where that it waits in: channel, run and, where many share it, the recipient's domain
-    due_at: int = Field(sa_type=BigInteger)
-    expires_at: int | None = Field(default=None, sa_type=BigInteger)
     quiet_hours: str | None = None  # such as `20:00-09:00`, on the clock of `quiet_zone`
     quiet_zone: str | None = None
+    template: str
+    context: str  # JSON
+
+
+class MessageStatus(SQLModel, table=True):
+    """What changes about a message. A narrow table, since every attempt writes its row twice."""
+
+    __tablename__ = "message_status"
+    __table_args__ = (
+        Index("ix_message_live", "decision_id", unique=True, sqlite_where=text(_LIVE), postgresql_where=text(_LIVE)),
+        Index("ix_message_due", "queue", "due_at", sqlite_where=text(_QUEUED), postgresql_where=text(_QUEUED)),
+        Index("ix_message_worker", "worker_id", sqlite_where=text(_SENDING), postgresql_where=text(_SENDING)),
+        Index("ix_message_ambiguous", "settled_at", sqlite_where=text(_MAYBE), postgresql_where=text(_MAYBE)),
+        {"sqlite_with_rowid": False},
+    )
+
+    message_id: str = Field(primary_key=True)
+    decision_id: int = Field(sa_type=BigInteger)
+    run_id: int = Field(sa_type=BigInteger)
+    queue: str  # where it waits: channel, run and, where many share it, the recipient's domain
+    due_at: int = Field(sa_type=BigInteger)
+    expires_at: int | None = Field(default=None, sa_type=BigInteger)
     state: str
     attempt: int = 0
     provider: int = Field(default=0, sa_column_kwargs={"server_default": "0"})  # of the channel: 1 is the other one
-    worker_id: int | None = None
+    worker_id: int | None = Field(default=None, sa_type=BigInteger)
     granted_at: int | None = Field(default=None, sa_type=BigInteger)
     settled_at: int | None = Field(default=None, sa_type=BigInteger)
     provider_id: str | None = None
     reason: str | None = None
-    template: str
-    context: str  # JSON
 
 
 class CapEntry(SQLModel, table=True):
@@ -134,7 +127,7 @@ class Coupon(SQLModel, table=True):
 class Seed(SQLModel, table=True):
     """A copy of a run's message for an address of the seed list, written down before it leaves: at most one each."""
 
-    run_id: int = Field(primary_key=True)
+    run_id: int = Field(primary_key=True, sa_type=BigInteger)
     address: str = Field(primary_key=True)
     variant: str = Field(primary_key=True)  # "" where there is none
     language: str = Field(primary_key=True)

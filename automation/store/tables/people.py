@@ -5,6 +5,8 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Index, text
 from sqlmodel import Field, SQLModel
 
+from automation.store.tables.column_types import RowId
+
 _OPEN_REQUEST = "state IN ('pending', 'asked')"
 
 
@@ -25,7 +27,7 @@ class ConsentRecord(SQLModel, table=True):
 
     __tablename__ = "consent_record"
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = Field(default=None, primary_key=True, sa_type=RowId)
     customer_id: str = Field(index=True)
     channel: str
     topic: str
@@ -55,7 +57,7 @@ class ConsentRequest(SQLModel, table=True):
         ),
     )
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = Field(default=None, primary_key=True, sa_type=RowId)
     customer_id: str
     channel: str
     topic: str
@@ -86,10 +88,10 @@ class Migration(SQLModel, table=True):
 
     __tablename__ = "migration"
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = Field(default=None, primary_key=True, sa_type=RowId)
     what: str  # suppressions, consents, sends, nothing
     by: str
     at: int = Field(sa_type=BigInteger)
     detail: str  # the file's name and mapping; of a confirmation, the reason
     sha256: str = ""
-    rows: int = 0
+    rows: int = Field(default=0, sa_type=BigInteger)

@@ -14,7 +14,7 @@ from support.toy_project import CONFIG, account_of, deliver, start, toy_project
 from automation.store.engine import table
 from automation.store.inbox import inbox
 from automation.store.people import suppressions
-from automation.store.tables import Message
+from automation.store.tables import MessageStatus
 from automation.types.message import Receipt, Rendered, Verdict
 from automation.types.run import Account
 from automation.workspace.workspace import Workspace
@@ -103,7 +103,7 @@ def test_a_provider_s_retry_after_delays_every_message(toy: Workspace) -> None:
     run_id = start(toy)
     deliver(toy, make=scripted(busy))
     with toy.store.transaction() as connection:
-        connection.execute(sa.update(table(Message)).values(due_at=0))  # even what is due at once waits
+        connection.execute(sa.update(table(MessageStatus)).values(due_at=0))  # even what is due at once waits
     assert deliver(toy, make=scripted(sent), after=timedelta(minutes=9)).sent == 0
     assert deliver(toy, make=scripted(sent), after=timedelta(minutes=2)).sent == 5
     assert account_of(toy, run_id).sent == 5

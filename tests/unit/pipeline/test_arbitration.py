@@ -15,7 +15,7 @@ from automation.pipeline.arbitration import CapVerdicts, judge_caps
 from automation.pipeline.caps import CapRequest, CapRule, CompetingRun, cap_rules
 from automation.store.engine import Store, insert_rows, open_store
 from automation.store.ledger import cap_slots
-from automation.store.tables import CapEntry, Decision, Message
+from automation.store.tables import CapEntry, Decision, Message, MessageStatus
 from automation.types.campaign import Campaign
 from automation.types.limits import Cap
 from automation.types.safety import Caps
@@ -60,11 +60,14 @@ def promise(
     }  # fmt: skip
     message = {
         "id": identity, "decision_id": decision["id"], "run_id": 1, "batch_no": 0, "customer_id": customer,
-        "channel": channel, "topic": "news", "address": recipient, "queue": "email", "due_at": at,
-        "expires_at": at + 86_400_000, "state": state, "attempt": 0, "template": "t", "context": "{}",
+        "channel": channel, "topic": "news", "address": recipient, "template": "t", "context": "{}",
+    }  # fmt: skip
+    status = {
+        "message_id": identity, "decision_id": decision["id"], "run_id": 1, "queue": "email", "due_at": at,
+        "expires_at": at + 86_400_000, "state": state, "attempt": 0,
     }  # fmt: skip
     tables: list[tuple[type, dict[str, Any]]] = [(CapEntry, contact)]
-    tables += [(Decision, decision), (Message, message)] if state else []
+    tables += [(Decision, decision), (Message, message), (MessageStatus, status)] if state else []
     with store.transaction() as connection:
         for model, row in tables:
             insert_rows(connection, model, tuple(row), [tuple(row.values())])
@@ -100,7 +103,8 @@ def told(found: CapVerdicts) -> tuple[list[tuple[str, str]], list[tuple[str, str
 def message(store: Store, identity: str) -> tuple[str, str | None, float]:
     with store.reading() as connection:
         found = connection.exec_driver_sql(
-            "SELECT m.state, d.reason, m.due_at FROM message m JOIN decision d ON d.id = m.decision_id WHERE m.id = ?",
+            "SELECT m.state, d.reason, m.due_at FROM message_status m JOIN decision d ON d.id = m.decision_id "
+            "WHERE m.message_id = ?",
             (identity,),
         ).one()
     return found[0], found[1], (from_millis(found[2]) - NOW) / DAY

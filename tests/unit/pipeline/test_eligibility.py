@@ -19,7 +19,7 @@ from automation.pipeline.caps import CapRequest, CapRule
 from automation.pipeline.eligibility import EligibilityPolicy, judge_eligibility
 from automation.store.engine import Store, insert_rows, open_store
 from automation.store.people import consent
-from automation.store.tables import CapEntry, Decision, Message
+from automation.store.tables import CapEntry, Decision, Message, MessageStatus
 from automation.types.limits import Cap, parse_reentry
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
@@ -68,15 +68,18 @@ def insert_message(store: Store, customer: str, *, at: datetime, campaign: str =
     message = {
         "id": identity, "decision_id": hash(identity) % 10**9, "run_id": run_id, "batch_no": 0, "customer_id": customer,
         "channel": "email", "topic": "promotions", "address": f"{customer.upper()}@x.example",
-        "recipient": f"{customer}@x.example", "queue": "email",
-        "due_at": millis, "state": "sent", "attempt": 1, "template": "winback", "context": "{}",
+        "recipient": f"{customer}@x.example", "template": "winback", "context": "{}",
+    }  # fmt: skip
+    status = {
+        "message_id": identity, "decision_id": message["decision_id"], "run_id": run_id, "queue": "email",
+        "due_at": millis, "state": "sent", "attempt": 1,
     }  # fmt: skip
     contact = {
         "message_id": identity, "customer_id": customer, "channel": "email", "topic": "promotions",
         "campaign": campaign, "at": millis,
     }  # fmt: skip
     with store.transaction() as connection:
-        for model, row in ((Decision, decision), (Message, message), (CapEntry, contact)):
+        for model, row in ((Decision, decision), (Message, message), (MessageStatus, status), (CapEntry, contact)):
             insert_rows(connection, model, tuple(row), [tuple(row.values())])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,11 +12,13 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy.dialects import postgresql
 from sqlmodel import SQLModel
 
 from automation.errors import StoreError
 from automation.store.driver import sqlite
 from automation.store.engine import Store, insert_rows, open_store, table
+from automation.store.ledger import grants, settling
 from automation.store.tables import Batch, Fact
 
 
@@ -32,6 +35,30 @@ def test_the_migrations_make_exactly_the_tables(store: Store) -> None:
     with store.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, SQLModel.metadata) == []
+
+
+POSTGRESQL: sa.Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+
+
+def test_every_number_that_grows_has_64_bits() -> None:
+    """PostgreSQL refuses the 2,147,483,648th decision of an INTEGER; only what can't grow that far may be one."""
+    small = {"attempt", "visit", "provider", "priority"}
+    narrow = {
+        f"{table_.name}.{column.name}"
+        for table_ in SQLModel.metadata.tables.values()
+        for column in table_.columns
+        if column.name not in small and " ".join(str(column.type.compile(POSTGRESQL)).split()) == "INTEGER"
+    }
+    assert narrow == set()
+
+
+def test_what_changes_with_every_attempt_is_in_a_narrow_table(store: Store) -> None:
+    """Beside the message: rows of the wide table, with their context, are written once."""
+    queries = [settling._SETTLE, settling._QUEUE_AGAIN, settling._RETURN, grants._GRANT]
+    assert {re.search(r"UPDATE (\w+)", query)[1] for query in queries} == {"message_status"}  # type: ignore[index]
+    with store.reading() as connection:
+        plan = connection.exec_driver_sql("EXPLAIN QUERY PLAN " + settling._SETTLE, ("a",) * 6).all()
+    assert [row.detail for row in plan] == ["SEARCH message_status USING PRIMARY KEY (message_id=?)"]
 
 
 def test_opening_twice_keeps_the_secret(tmp_path: Path) -> None:

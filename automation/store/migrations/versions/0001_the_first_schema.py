@@ -8,11 +8,20 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+STATUS_INDEXES = (
+    ("ix_message_live", ["decision_id"], True, "state IN ('queued', 'sending', 'sent', 'ambiguous')"),
+    ("ix_message_due", ["queue", "due_at"], False, "state = 'queued'"),
+    ("ix_message_worker", ["worker_id"], False, "state = 'sending'"),
+    ("ix_message_ambiguous", ["settled_at"], False, "state = 'ambiguous'"),
+)
+
 
 def upgrade() -> None:
     op.create_table(
         "shop_report",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", ROW_ID, nullable=False),
         sa.Column("subject", sa.String(), nullable=False),
         sa.Column("preset", sa.String(), nullable=False),
         sa.Column("table_name", sa.String(), nullable=False),
@@ -23,12 +32,12 @@ def upgrade() -> None:
     )
     op.create_table(
         "batch",
-        sa.Column("run_id", sa.Integer(), nullable=False),
-        sa.Column("no", sa.Integer(), nullable=False),
+        sa.Column("run_id", sa.BigInteger(), nullable=False),
+        sa.Column("no", sa.BigInteger(), nullable=False),
         sa.Column("members", sa.LargeBinary(), nullable=False),
-        sa.Column("n", sa.Integer(), nullable=False),
+        sa.Column("n", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
-        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("epoch", sa.BigInteger(), nullable=False),
         sa.Column("content", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("run_id", "no"),
     )
@@ -45,7 +54,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "consent_record",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", ROW_ID, nullable=False),
         sa.Column("customer_id", sa.String(), nullable=False),
         sa.Column("channel", sa.String(), nullable=False),
         sa.Column("topic", sa.String(), nullable=False),
@@ -65,7 +74,7 @@ def upgrade() -> None:
 
     op.create_table(
         "consent_request",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", ROW_ID, nullable=False),
         sa.Column("customer_id", sa.String(), nullable=False),
         sa.Column("channel", sa.String(), nullable=False),
         sa.Column("topic", sa.String(), nullable=False),
@@ -134,12 +143,12 @@ def upgrade() -> None:
     )
     op.create_table(
         "decision",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", ROW_ID, nullable=False),
         sa.Column("entry", sa.String(), nullable=False),
         sa.Column("step", sa.String(), nullable=False),
         sa.Column("visit", sa.Integer(), nullable=False),
-        sa.Column("run_id", sa.Integer(), nullable=False),
-        sa.Column("batch_no", sa.Integer(), nullable=False),
+        sa.Column("run_id", sa.BigInteger(), nullable=False),
+        sa.Column("batch_no", sa.BigInteger(), nullable=False),
         sa.Column("campaign", sa.String(), nullable=False),
         sa.Column("customer_id", sa.String(), nullable=False),
         sa.Column("outcome", sa.String(), nullable=False),
@@ -172,26 +181,26 @@ def upgrade() -> None:
     )
     op.create_table(
         "worker",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", ROW_ID, nullable=False),
         sa.Column("host", sa.String(), nullable=False),
         sa.Column("boot_id", sa.String(), nullable=False),
-        sa.Column("pid", sa.Integer(), nullable=False),
+        sa.Column("pid", sa.BigInteger(), nullable=False),
         sa.Column("pid_started", sa.String(), server_default="", nullable=False),
-        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("epoch", sa.BigInteger(), nullable=False),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
         sa.Column("ended_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
         "flush",
-        sa.Column("no", sa.Integer(), nullable=False),
+        sa.Column("no", ROW_ID, nullable=False),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
         sa.Column("finished_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("no"),
     )
     op.create_table(
         "inbox",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", ROW_ID, nullable=False),
         sa.Column("event_id", sa.String(), nullable=False),
         sa.Column("customer_id", sa.String(), nullable=False),
         sa.Column("type", sa.String(), nullable=False),
@@ -199,7 +208,7 @@ def upgrade() -> None:
         sa.Column("message_id", sa.String(), nullable=True),
         sa.Column("fields", sa.String(), nullable=False),
         sa.Column("received_at", sa.BigInteger(), nullable=False),
-        sa.Column("flush", sa.Integer(), nullable=True),
+        sa.Column("flush", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("event_id"),
     )
@@ -216,12 +225,12 @@ def upgrade() -> None:
         sa.Column("held_until", sa.BigInteger(), nullable=False),
         sa.Column("changed_at", sa.BigInteger(), nullable=False),
         sa.Column("day", sa.String(), nullable=False),
-        sa.Column("day_count", sa.Integer(), nullable=False),
+        sa.Column("day_count", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
     op.create_table(
         "launch",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", ROW_ID, nullable=False),
         sa.Column("campaign", sa.String(), nullable=False),
         sa.Column("launched_at", sa.BigInteger(), nullable=False),
         sa.Column("launched_by", sa.String(), nullable=False),
@@ -229,7 +238,7 @@ def upgrade() -> None:
         sa.Column("campaign_sha256", sa.String(), nullable=False),
         sa.Column("templates", sa.String(), nullable=False),
         sa.Column("plugins", sa.String(), nullable=False),
-        sa.Column("audience", sa.Integer(), nullable=True),
+        sa.Column("audience", sa.BigInteger(), nullable=True),
         sa.Column("on_ambiguous", sa.String(), server_default="hold", nullable=False),
         sa.Column("ended_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
@@ -240,63 +249,46 @@ def upgrade() -> None:
     op.create_table(
         "message",
         sa.Column("id", sa.String(), nullable=False),
-        sa.Column("decision_id", sa.Integer(), nullable=False),
-        sa.Column("run_id", sa.Integer(), nullable=False),
-        sa.Column("batch_no", sa.Integer(), nullable=False),
+        sa.Column("decision_id", sa.BigInteger(), nullable=False),
+        sa.Column("run_id", sa.BigInteger(), nullable=False),
+        sa.Column("batch_no", sa.BigInteger(), nullable=False),
         sa.Column("customer_id", sa.String(), nullable=False),
         sa.Column("channel", sa.String(), nullable=False),
         sa.Column("topic", sa.String(), nullable=False),
         sa.Column("address", sa.String(), nullable=False),
         sa.Column("recipient", sa.String(), server_default="", nullable=False),
-        sa.Column("queue", sa.String(), nullable=False),
-        sa.Column("due_at", sa.BigInteger(), nullable=False),
-        sa.Column("expires_at", sa.BigInteger(), nullable=True),
         sa.Column("quiet_hours", sa.String(), nullable=True),
         sa.Column("quiet_zone", sa.String(), nullable=True),
-        sa.Column("state", sa.String(), nullable=False),
-        sa.Column("attempt", sa.Integer(), nullable=False),
-        sa.Column("provider", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("worker_id", sa.Integer(), nullable=True),
-        sa.Column("granted_at", sa.BigInteger(), nullable=True),
-        sa.Column("settled_at", sa.BigInteger(), nullable=True),
-        sa.Column("provider_id", sa.String(), nullable=True),
-        sa.Column("reason", sa.String(), nullable=True),
         sa.Column("template", sa.String(), nullable=False),
         sa.Column("context", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("decision_id", "channel"),
     )
     with op.batch_alter_table("message", schema=None) as batch_op:
-        batch_op.create_index(
-            "ix_message_ambiguous",
-            ["settled_at"],
-            unique=False,
-            sqlite_where=sa.text("state = 'ambiguous'"),
-            postgresql_where=sa.text("state = 'ambiguous'"),
-        )
-        batch_op.create_index(
-            "ix_message_due",
-            ["queue", "due_at"],
-            unique=False,
-            sqlite_where=sa.text("state = 'queued'"),
-            postgresql_where=sa.text("state = 'queued'"),
-        )
-        batch_op.create_index(
-            "ix_message_worker",
-            ["worker_id"],
-            unique=False,
-            sqlite_where=sa.text("state = 'sending'"),
-            postgresql_where=sa.text("state = 'sending'"),
-        )
-        batch_op.create_index(
-            "ix_message_live",
-            ["decision_id"],
-            unique=True,
-            sqlite_where=sa.text("state IN ('queued', 'sending', 'sent', 'ambiguous')"),
-            postgresql_where=sa.text("state IN ('queued', 'sending', 'sent', 'ambiguous')"),
-        )
-        batch_op.create_index("ix_message_recipient", ["recipient", "run_id"], unique=False)
-        batch_op.create_index("ix_message_run", ["run_id", "state"], unique=False)
+        batch_op.create_index("ix_message_recipient", ["run_id", "recipient"], unique=False)
+
+    op.create_table(
+        "message_status",
+        sa.Column("message_id", sa.String(), nullable=False),
+        sa.Column("decision_id", sa.BigInteger(), nullable=False),
+        sa.Column("run_id", sa.BigInteger(), nullable=False),
+        sa.Column("queue", sa.String(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=True),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("provider", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("worker_id", sa.BigInteger(), nullable=True),
+        sa.Column("granted_at", sa.BigInteger(), nullable=True),
+        sa.Column("settled_at", sa.BigInteger(), nullable=True),
+        sa.Column("provider_id", sa.String(), nullable=True),
+        sa.Column("reason", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("message_id"),
+        sqlite_with_rowid=False,
+    )
+    for name, columns, unique, where in STATUS_INDEXES:
+        clause = sa.text(where)
+        op.create_index(name, "message_status", columns, unique=unique, sqlite_where=clause, postgresql_where=clause)
 
     op.create_table(
         "model_version",
@@ -310,26 +302,26 @@ def upgrade() -> None:
     )
     op.create_table(
         "migration",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", ROW_ID, nullable=False),
         sa.Column("what", sa.String(), nullable=False),
         sa.Column("by", sa.String(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("detail", sa.String(), nullable=False),
         sa.Column("sha256", sa.String(), nullable=False),
-        sa.Column("rows", sa.Integer(), nullable=False),
+        sa.Column("rows", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
         "run",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", ROW_ID, nullable=False),
         sa.Column("campaign", sa.String(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("due_key", sa.String(), nullable=False),
         sa.Column("due_at", sa.BigInteger(), nullable=False),
         sa.Column("as_of", sa.BigInteger(), nullable=True),
-        sa.Column("launch_id", sa.Integer(), nullable=False),
+        sa.Column("launch_id", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
-        sa.Column("audience", sa.Integer(), nullable=True),
+        sa.Column("audience", sa.BigInteger(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("finished_at", sa.BigInteger(), nullable=True),
         sa.Column("versions", sa.String(), nullable=False),
@@ -343,7 +335,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "seed",
-        sa.Column("run_id", sa.Integer(), nullable=False),
+        sa.Column("run_id", sa.BigInteger(), nullable=False),
         sa.Column("address", sa.String(), nullable=False),
         sa.Column("variant", sa.String(), nullable=False),
         sa.Column("language", sa.String(), nullable=False),
@@ -369,29 +361,11 @@ def downgrade() -> None:
     op.drop_table("run")
     op.drop_table("migration")
     op.drop_table("model_version")
+    for name, *_ in STATUS_INDEXES:
+        op.drop_index(name, "message_status")
+    op.drop_table("message_status")
     with op.batch_alter_table("message", schema=None) as batch_op:
-        batch_op.drop_index("ix_message_run")
         batch_op.drop_index("ix_message_recipient")
-        batch_op.drop_index(
-            "ix_message_live",
-            sqlite_where=sa.text("state IN ('queued', 'sending', 'sent', 'ambiguous')"),
-            postgresql_where=sa.text("state IN ('queued', 'sending', 'sent', 'ambiguous')"),
-        )
-        batch_op.drop_index(
-            "ix_message_worker",
-            sqlite_where=sa.text("state = 'sending'"),
-            postgresql_where=sa.text("state = 'sending'"),
-        )
-        batch_op.drop_index(
-            "ix_message_due",
-            sqlite_where=sa.text("state = 'queued'"),
-            postgresql_where=sa.text("state = 'queued'"),
-        )
-        batch_op.drop_index(
-            "ix_message_ambiguous",
-            sqlite_where=sa.text("state = 'ambiguous'"),
-            postgresql_where=sa.text("state = 'ambiguous'"),
-        )
 
     op.drop_table("message")
     with op.batch_alter_table("launch", schema=None) as batch_op:

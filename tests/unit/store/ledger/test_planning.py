@@ -11,7 +11,7 @@ from automation.errors import StoreError
 from automation.store import runs
 from automation.store.engine import Store, table
 from automation.store.ledger import coupons, decisions
-from automation.store.tables import Coupon, Message
+from automation.store.tables import Coupon, MessageStatus
 from automation.types.run import Account, RunKind
 
 CUSTOMERS = [f"c{n}" for n in range(10)]
@@ -73,11 +73,11 @@ def test_a_coupon_code_is_the_messages_own() -> None:
 
 def test_the_database_refuses_a_second_live_message_of_a_decision(store: Store) -> None:
     plan_run(store, ["c1"])
-    message = table(Message)
+    status = table(MessageStatus)
     with store.transaction() as connection:
-        row = dict(connection.execute(sa.select(message)).mappings().one())
+        row = dict(connection.execute(sa.select(status)).mappings().one())
         with pytest.raises(IntegrityError):
-            connection.execute(sa.insert(message).values(**row | {"id": "other", "channel": "sms"}))
+            connection.execute(sa.insert(status).values(**row | {"message_id": "other"}))
 
 
 def test_a_message_id_is_made_of_the_decision_and_the_channel(store: Store) -> None:
@@ -86,7 +86,7 @@ def test_a_message_id_is_made_of_the_decision_and_the_channel(store: Store) -> N
     run_id = plan_run(store, ["c1"])
     with store.reading() as connection:
         (row,) = decisions.find(connection, run_id=run_id)
-    assert row.message_id == message_id(store.id_secret, f"{run_id}|c1||send|0", "email")
+    assert row.message_id == message_id(store.id_secret, f"{run_id}|c1||send|0", "email", run_id=run_id, batch_no=0)
     assert (row.step, row.visit) == ("send", 0)
 
 

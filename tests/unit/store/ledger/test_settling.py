@@ -12,7 +12,7 @@ from support.ledger import NOW, account, allow, plan_run, tick
 from automation.store.engine import Store, table
 from automation.store.ledger import cap_slots, queues, settling, workers
 from automation.store.ledger.settling import MAX_ATTEMPTS
-from automation.store.tables import Coupon, Message
+from automation.store.tables import Coupon, MessageStatus
 from automation.types.grant import Grant
 from automation.types.message import Receipt, Verdict
 from automation.types.run import Account
@@ -174,5 +174,5 @@ def test_a_message_that_crashes_its_worker_every_time_fails_after_eight_attempts
     assert all(later is not None and later > timedelta(seconds=15) for later in waits[1:-1])
     assert account(store, run_id).failed == 1
     with store.reading() as connection:
-        reason = connection.execute(sa.select(table(Message).c.reason)).scalar_one()
+        reason = connection.execute(sa.select(table(MessageStatus).c.reason)).scalar_one()
     assert reason == "the worker died before it was handed over"
