@@ -96,7 +96,8 @@ def reopened(root: Path, copy: Path) -> Workspace:
 
 def rendered(workspace: Workspace) -> tuple[Rendered, ...]:
     again = Rerendering(workspace)
-    return tuple(again.message(line["id"]) for line in outbox(workspace))
+    lines = sorted(outbox(workspace), key=lambda line: str(line["to"]))  # Ana's first, whatever the ids
+    return tuple(again.message(line["id"]) for line in lines)
 
 
 @contextmanager
