@@ -18,7 +18,8 @@ TRACKED = CONFIG + "links: {base_url: 'https://news.toy.example'}\n"
 
 
 def rows(workspace: Workspace, columns: str) -> list[tuple[str, ...]]:
-    query = f"SELECT {columns} FROM message JOIN decision ON decision.id = decision_id ORDER BY message.customer_id"
+    joined = "message_status s JOIN decision ON decision.id = decision_id"
+    query = f"SELECT {columns} FROM {joined} ORDER BY decision.customer_id"
     with workspace.store.reading() as connection:
         return [tuple(row) for row in connection.execute(sa.text(query))]
 
@@ -42,7 +43,7 @@ def test_a_product_s_broken_link_fails_the_messages_that_show_it(tmp_path: Path,
         warehouse.close()
         start(toy)
         deliver(toy)
-        found = rows(toy, "message.customer_id, state, message.reason, items")
+        found = rows(toy, "decision.customer_id, state, s.reason, items")
     shown = {customer: '"p3"' in items for customer, _, _, items in found}
     assert set(shown.values()) == {True, False}
     assert {customer: state for customer, state, *_ in found} == {
@@ -66,8 +67,7 @@ def test_whatever_a_template_does_with_one_customer_s_values(tmp_path: Path, bod
         start(toy)
         deliver(toy)
         found = {
-            customer: (state, reason)
-            for customer, state, reason in rows(toy, "message.customer_id, state, message.reason")
+            customer: (state, reason) for customer, state, reason in rows(toy, "decision.customer_id, state, s.reason")
         }
     assert found["c1"][0] == "failed"
     assert why in found["c1"][1]
