@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import polars as pl
 import structlog
 
+from automation.inbound.shop_import import quarantine_file
 from automation.inbound.shop_reports import import_shop_reports
 from automation.store.inbox import inbox
 from automation.store.inbox.inbox import InboxEvent
 from automation.types.schema import EVENTS, ColumnType
 from automation.warehouse.embedded import Warehouse
+from automation.warehouse.importing.quarantine import Quarantine
 from automation.warehouse.tables import POLARS_TYPES, table_version
 from automation.workspace.workspace import Workspace
 
@@ -40,11 +43,49 @@ def flush_events(workspace: Workspace, warehouse: Warehouse) -> int:
             with workspace.store.reading() as connection:
                 events = inbox.read_flush(connection, no)
             known = table_version(warehouse.folder, "events").columns
-            warehouse.append_events(_make_frame(events, known), transaction=(APP, no))
+            warehouse.append_events(_make_usable_frame(workspace, events, known), transaction=(APP, no))
             moved += len(events)
             workspace.project.registry.observe("events_recorded", table="events", rows=len(events), quarantined=0)
         with workspace.store.transaction() as connection:
             inbox.finish_flush(connection, no, now=now)
+
+
+def _make_usable_frame(
+    workspace: Workspace, events: Sequence[InboxEvent], known: Mapping[str, ColumnType]
+) -> pl.DataFrame:
+    """The events as a frame. One that can't be a row goes to quarantine alone and does not block the others."""
+    try:
+        return _make_frame(events, known)
+    except _UNUSABLE:
+        faults = [_find_fault(event, known) for event in events]
+    unusable = [(event, fault) for event, fault in zip(events, faults, strict=True) if fault]
+    raw = pl.DataFrame(
+        {
+            "_row": range(1, len(unusable) + 1),
+            **{name: [str(getattr(event, name)) for event, _ in unusable] for name in _OWN_COLUMNS},
+            "fields": [json.dumps(dict(event.fields)) for event, _ in unusable],
+        },
+        schema_overrides={"_row": pl.Int64},
+    )
+    reasons = raw.select(
+        "_row",
+        pl.lit("row").alias("kind"),
+        pl.lit("").alias("column"),
+        pl.Series("reason", [fault for _, fault in unusable], pl.String),
+        pl.lit("").alias("value"),
+    )
+    with Quarantine(quarantine_file(workspace, "events")) as quarantine:
+        quarantine.add(Path("inbox"), reasons, raw)
+    log.error("events can't be stored and were quarantined", events=len(unusable), file=str(quarantine.path))
+    return _make_frame([event for event, fault in zip(events, faults, strict=True) if not fault], known)
+
+
+def _find_fault(event: InboxEvent, known: Mapping[str, ColumnType]) -> str:
+    try:
+        _make_frame([event], known)
+    except _UNUSABLE as error:
+        return f"{type(error).__name__}: {error}"[:300]
+    return ""
 
 
 def _make_frame(events: Sequence[InboxEvent], known: Mapping[str, ColumnType]) -> pl.DataFrame:
@@ -107,6 +148,7 @@ def _fit_time(value: object, *, day: bool) -> datetime | date | None:
 
 
 _LARGEST_WHOLE = 2**53
+_UNUSABLE = (ArithmeticError, TypeError, ValueError, pl.exceptions.PolarsError)
 _OWN_COLUMNS = ("event_id", "customer_id", "type", "occurred_at", "message_id")
 _DTYPES: Mapping[str, pl.DataType] = {
     "text": pl.String(),

@@ -44,13 +44,18 @@ def import_data(
             table,
             paths,
             mapping,
-            quarantine=workspace.project.data_dir / "quarantine" / f"{now:%Y%m%dT%H%M%S}-{table}.csv",
+            quarantine=quarantine_file(workspace, table),
             now=now,
             progress=progress,
             record_consents=partial(_record_consents, workspace, now),
         )
     finally:
         warehouse.close()
+
+
+def quarantine_file(workspace: Workspace, table: str) -> Path:
+    """Where rows that an import of this table can't use are written; `Quarantine` numbers it if it exists."""
+    return workspace.project.data_dir / "quarantine" / f"{workspace.clock.now():%Y%m%dT%H%M%S}-{table}.csv"
 
 
 def _record_consents(workspace: Workspace, now: datetime, consents: pl.DataFrame) -> None:

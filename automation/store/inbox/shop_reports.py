@@ -17,25 +17,28 @@ from automation.types.schema import TableName
 
 _shop_report = table(ShopReport)
 
+Line = Mapping[str, str]
+
 
 @dataclass(frozen=True)
-class WaitingLines:
-    """Lines for one table in the columns of one preset, oldest first; `last_row` is the id of the newest row."""
+class Arrival:
+    """The lines of one webhook call."""
+
+    id: int
+    lines: Sequence[Line]
+
+
+@dataclass(frozen=True)
+class WaitingReports:
+    """Calls for one table, oldest first; their lines are in the columns of one preset."""
 
     preset: str
     table: TableName
-    lines: Sequence[Mapping[str, str]]
-    last_row: int
+    arrivals: Sequence[Arrival]
 
 
 def save_report(
-    connection: Connection,
-    subject: str,
-    preset: str,
-    table_: TableName,
-    lines: Sequence[Mapping[str, str]],
-    *,
-    now: datetime,
+    connection: Connection, subject: str, preset: str, table_: TableName, lines: Sequence[Line], *, now: datetime
 ) -> None:
     """Store the lines of one webhook call. `subject` is the order, product or customer; its latest call replaces the
     earlier ones."""
@@ -50,20 +53,21 @@ def save_report(
     connection.execute(sa.insert(_shop_report).values(row))
 
 
-def read_waiting(connection: Connection, *, limit: int = 10_000) -> list[WaitingLines]:
+def read_waiting(connection: Connection, *, limit: int = 10_000) -> list[WaitingReports]:
     """What waits, by preset and table: products first, since orders and customers may name them."""
     query = sa.select(_shop_report).order_by(_shop_report.c.id).limit(limit)
-    groups: dict[tuple[str, TableName], list[sa.Row[tuple[object, ...]]]] = {}
+    groups: dict[tuple[str, TableName], list[Arrival]] = {}
     for row in connection.execute(query):
-        groups.setdefault((row.preset, row.table_name), []).append(row)
+        groups.setdefault((row.preset, row.table_name), []).append(Arrival(row.id, json.loads(row.lines)))
     order = ("products", "customers", "events")
     return [
-        WaitingLines(preset, name, [line for row in rows for line in json.loads(row.lines)], max(r.id for r in rows))
-        for (preset, name), rows in sorted(groups.items(), key=lambda group: order.index(group[0][1]))
+        WaitingReports(preset, name, arrivals)
+        for (preset, name), arrivals in sorted(groups.items(), key=lambda group: order.index(group[0][1]))
     ]
 
 
-def delete_imported(connection: Connection, imported: WaitingLines) -> None:
-    """Remove the lines that are now in the warehouse."""
+def delete_imported(connection: Connection, imported: WaitingReports) -> None:
+    """Remove the calls whose lines are now in the warehouse or in quarantine."""
     same = (_shop_report.c.preset == imported.preset, _shop_report.c.table_name == imported.table)
-    connection.execute(sa.delete(_shop_report).where(*same, _shop_report.c.id <= imported.last_row))
+    last = max(arrival.id for arrival in imported.arrivals)
+    connection.execute(sa.delete(_shop_report).where(*same, _shop_report.c.id <= last))

@@ -133,7 +133,7 @@ def import_files(
         quarantined=task.quarantined,
         skipped=dict(task.skipped),
         notes=task.notes,
-        quarantine_file=quarantine if refused.written else None,
+        quarantine_file=refused.path if refused.written else None,
         seconds=monotonic() - started,
         warnings=tuple(task.warnings),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +17,7 @@ _COLUMNS = ("file", "row", "kind", "column", "reason", "value", "line")
 
 
 class Quarantine:
-    """Creates the file `path` at the first fault. Only its owner may read it."""
+    """Creates the file `path` at the first fault, numbered if it exists already. Only its owner may read it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -24,7 +25,6 @@ class Quarantine:
         self._stream: IO[bytes] | None = None
 
     def __enter__(self) -> Self:
-        self.path.unlink(missing_ok=True)
         return self
 
     def __exit__(
@@ -56,5 +56,12 @@ class Quarantine:
     def _open(self) -> IO[bytes]:
         if self._stream is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._stream = os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+            wanted = self.path
+            for number in itertools.count(2):
+                try:
+                    self._stream = os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+                    break
+                except FileExistsError:
+                    self.path = wanted.with_stem(f"{wanted.stem}-{number}")
+        assert self._stream is not None
         return self._stream

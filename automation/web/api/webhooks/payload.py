@@ -17,9 +17,11 @@ def read_field(document: Any, *path: str) -> Any:
 
 
 def read_text(document: Any, *path: str, longest: int = 200) -> str:
-    """The text or number at the path, cut to `longest` characters; "" if there is none."""
+    """The text or number at the path without NUL characters, cut to `longest` characters; "" if there is none."""
     value = read_field(document, *path)
-    return str(value)[:longest] if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return ""
+    return str(value).replace("\0", "")[:longest]
 
 
 def read_list(document: Any, *path: str) -> list[Any]:

@@ -18,6 +18,7 @@ Line = Mapping[str, str]
 
 TABLES: Mapping[str, TableName] = {"orders": "events", "products": "products", "customers": "customers"}
 """The table of a topic such as `orders/create`, by its first part. Checkouts become events: `parse_checkout`."""
+_TOO_LARGE = Decimal(10) ** 15
 
 
 def verify_signature(secret: str, body: bytes, signature: str) -> bool:
@@ -27,9 +28,8 @@ def verify_signature(secret: str, body: bytes, signature: str) -> bool:
 
 
 def make_lines(table: TableName, document: Any) -> list[Line]:
-    """The lines that the export has for one order, product or customer."""
-    lines = {"events": _order, "products": _product, "customers": _customer}[table](document)
-    return [{name: value for name, value in line.items() if value != ""} for line in lines]
+    """The lines that the export has for one order, product or customer; always with every column of the preset."""
+    return list({"events": _order, "products": _product, "customers": _customer}[table](document))
 
 
 def parse_checkout(document: Any) -> list[InboxEvent]:
@@ -134,11 +134,12 @@ def _accepts(customer: Any, which: str) -> str:
 
 
 def _decimal(written: str) -> Decimal:
+    """The number; 0 for what is none, or none that an amount or a quantity can be."""
     try:
         found = Decimal(written or "0")
     except InvalidOperation:
         return Decimal(0)
-    return found if found.is_finite() else Decimal(0)
+    return found if found.is_finite() and abs(found) < _TOO_LARGE else Decimal(0)
 
 
 def _number(written: str) -> float:

@@ -16,9 +16,8 @@ _TYPES = ("simple", "variable", "grouped", "external", "variation")
 
 
 def make_lines(table: TableName, document: Any) -> list[Line]:
-    """The lines that the export has for one order, product or customer."""
-    lines = {"events": _order, "products": _product, "customers": _customer}[table](document)
-    return [{name: value for name, value in line.items() if value != ""} for line in lines]
+    """The lines that the export has for one order, product or customer; always with every column of the preset."""
+    return list({"events": _order, "products": _product, "customers": _customer}[table](document))
 
 
 def _order(order: Any) -> Sequence[Line]:

@@ -205,11 +205,13 @@ def test_quarantine_is_safe_to_open_and_only_ours_to_read(shop: Shop) -> None:
     assert stat.S_IMODE((shop.folder / "quarantine.csv").stat().st_mode) == 0o600
 
 
-def test_without_faults_there_is_no_quarantine_file_and_an_old_one_goes(shop: Shop) -> None:
+def test_an_old_quarantine_file_stays_and_the_next_is_numbered(shop: Shop) -> None:
     shop.write("quarantine.csv", "of the last import")
     report = shop.take("customers", PEOPLE, shop.write("people.csv", "id,mail,country\nc1,a@x.example,DE\n"))
     assert report.quarantine_file is None
-    assert not (shop.folder / "quarantine.csv").exists()
+    report = shop.take("customers", PEOPLE, shop.write("people.csv", "id,mail,country\n,a@x.example,DE\n"))
+    assert report.quarantine_file == shop.folder / "quarantine-2.csv"
+    assert (shop.folder / "quarantine.csv").read_text() == "of the last import"
 
 
 def test_importing_again_changes_nothing(shop: Shop) -> None:
