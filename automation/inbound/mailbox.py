@@ -1,6 +1,7 @@
 """Reads the mailbox to which bounces, complaints and unsubscribe requests come, and records what they report.
 
-What a mail causes is stored before the mail is marked as read; a mail that is read twice changes nothing more.
+What a mail causes is stored before the mail is marked as read; a mail that is read twice changes nothing more. Mails
+are parsed and their tokens verified before the transaction that records them.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from sqlalchemy.engine import Connection
 
 from automation.config.settings import Imap
 from automation.errors import AutomationError
-from automation.ids import bounced_message, verify
+from automation.ids import bounced_message, message_of_token
+from automation.inbound.mail_parser import MailParser
 from automation.inbound.provider_reports import ProviderReport, record_report
-from automation.inbound.returned_mail import MAX_SIZE, ReturnedMail, parse_mail
+from automation.inbound.returned_mail import MAX_SIZE, Kind, ReturnedMail
 from automation.store.inbox import responses
+from automation.types.address import normalise
 from automation.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-_GROUP = 100
+_GROUP = 50
 _TIMEOUT = 30.0
 
 
@@ -39,7 +42,8 @@ class MailboxError(AutomationError):
 
 @dataclass
 class MailCounts:
-    """How many mails were read, and what they were. `unknown` mails concern no message of ours and stay unread."""
+    """How many mails were read, and what they were. `unknown` mails concern no message of ours and stay unread, and so
+    do `unproven` ones: reports without a token that we signed, or about another address than the message's own."""
 
     mails: int = 0
     dead_addresses: int = 0
@@ -48,6 +52,7 @@ class MailCounts:
     complaints: int = 0
     unsubscribes: int = 0
     unknown: int = 0
+    unproven: int = 0
     unreadable: int = 0
 
     def __str__(self) -> str:
@@ -74,59 +79,90 @@ class Mailbox(Protocol):
 def read_mailbox(workspace: Workspace) -> MailCounts:
     """Record what every unread mail reports. Raises `MailboxError`."""
     counts = MailCounts()
-    with _open(workspace) as mailbox:
+    with _open(workspace) as mailbox, MailParser() as parser:
         unread = mailbox.fetch_unread()
-        while group := list(itertools.islice(unread, _GROUP)):
-            parsed = {key: _parse(key, data, counts) for key, data in group}
+        secrets = workspace.store.keys.verifying(workspace.clock.now())
+        while group := _read_group(unread, parser, secrets, counts):
             now = workspace.clock.now()
-            secrets = workspace.store.keys.verifying(now)
             with workspace.store.transaction() as connection:
                 used = {
-                    key: mail is not None and _record(connection, secrets, mail, counts, now)
-                    for key, mail in parsed.items()
+                    key: report is not None and _record(connection, report, counts, now)
+                    for key, report in group.items()
                 }
             for key, was_used in used.items():
                 mailbox.mark(key, used=was_used)
     return counts
 
 
-def _parse(key: str, data: bytes, counts: MailCounts) -> ReturnedMail | None:
+@dataclass(frozen=True)
+class _ProvenReport:
+    """What a mail reports of the message that its token names."""
+
+    mail: ReturnedMail
+    message_id: str
+    recipients: frozenset[str]
+    """The addresses that it names, normalised; empty if it names none."""
+
+
+def _read_group(
+    unread: Iterator[tuple[str, bytes]], parser: MailParser, secrets: Sequence[bytes], counts: MailCounts
+) -> dict[str, _ProvenReport | None]:
+    """What the next mails report, one mail in memory at a time; empty at the end."""
+    return {key: _read(key, data, parser, secrets, counts) for key, data in itertools.islice(unread, _GROUP)}
+
+
+def _read(key: str, data: bytes, parser: MailParser, secrets: Sequence[bytes], counts: MailCounts) -> _ProvenReport | None:
     counts.mails += 1
     try:
-        mail = parse_mail(data)
+        mail = parser.parse(data)
     except ValueError as error:
         counts.unreadable += 1
         log.warning("a returned mail can't be read", mail=key, why=str(error))
         return None
-    counts.unknown += mail is None
-    return mail
-
-
-def _record(
-    connection: Connection, secrets: Sequence[bytes], mail: ReturnedMail, counts: MailCounts, now: datetime
-) -> bool:
-    """Returns whether the mail concerns a message of ours."""
-    message_id = _find_message_id(connection, secrets, mail)
-    if message_id is None:
+    if mail is None:
         counts.unknown += 1
+        return None
+    message_id = _find_message_id(secrets, mail)
+    if message_id is None:
+        counts.unproven += 1
+        return None
+    return _ProvenReport(mail, message_id, frozenset(map(normalise, mail.recipients)))
+
+
+def _find_message_id(secrets: Sequence[bytes], mail: ReturnedMail) -> str | None:
+    """The message that a token of the mail names, if we signed it for that."""
+    found = (_message_of(secret, mail.kind, token) for secret in secrets for token in mail.tokens)
+    return next(filter(None, found), None)
+
+
+def _message_of(secret: bytes, kind: Kind, token: str) -> str | None:
+    if kind == "unsubscribed":
+        return message_of_token(secret, "unsubscribe", token)
+    if kind == "complaint":
+        return message_of_token(secret, "complaint", token) or bounced_message(secret, token)
+    return bounced_message(secret, token)
+
+
+def _record(connection: Connection, report: _ProvenReport, counts: MailCounts, now: datetime) -> bool:
+    """Returns whether the mail concerns a message of ours, and its own recipient."""
+    mail, message = report.mail, responses.find_recipient(connection, report.message_id)
+    if message is None:
+        counts.unknown += 1
+        return False
+    named = bool(report.recipients) or mail.kind not in ("complaint", "unsubscribed")
+    if named and normalise(message.address) not in report.recipients:
+        counts.unproven += 1
         return False
     name = _COUNTED_AS[mail.kind]
     setattr(counts, name, getattr(counts, name) + 1)
-    report = ProviderReport(
-        mail.kind, message_id, "mailbox", f"{mail.kind}:{message_id}", status=mail.status, method="unsubscribe mail"
+    record_report(
+        connection,
+        ProviderReport(
+            mail.kind, message.id, "mailbox", f"{mail.kind}:{message.id}", status=mail.status, method="unsubscribe mail"
+        ),
+        now=now,
     )
-    record_report(connection, report, now=now)
     return True
-
-
-def _find_message_id(connection: Connection, secrets: Sequence[bytes], mail: ReturnedMail) -> str | None:
-    """The message that the mail is about: by a token that we signed, else by the id of the message that it returns."""
-    if mail.kind == "unsubscribed":
-        signed = [verify(secret, "unsubscribe", token) for secret in secrets for token in mail.tokens]
-    else:
-        signed = [bounced_message(secret, token) for secret in secrets for token in mail.tokens]
-    candidates = (*filter(None, signed), *mail.message_ids)
-    return next((one for one in candidates if responses.find_recipient(connection, one)), None)
 
 
 def _open(workspace: Workspace) -> AbstractContextManager[Mailbox]:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from automation.errors import AutomationError
-from automation.ids import bounce_token, sign
+from automation.ids import bounce_token, link_id, sign
 from automation.messages import links
 from automation.messages.batch_content import BatchContent, tag_link
 from automation.messages.defuse import defuse_customer
@@ -74,12 +74,13 @@ def _compose(
 ) -> Rendered:
     send = campaign.sends[grant.step]
     kind = head.kinds[grant.channel]
-    own = _own_links(grant, head)
+    link = link_id(head.secret, grant.id)
+    own = _own_links(link, head)
     body = _body(grant, campaign, renderer, head, content, own)
     _refuse_half_characters(body)
     if head.track and head.base_url is not None and kind == "email":
         hosts = _hosts(renderer, head, content)
-        body = links.track_links(body, head.base_url, head.secret, grant.id, hosts)
+        body = links.track_links(body, head.base_url, head.secret, link, hosts)
     return Rendered(
         id=grant.id,
         attempt=grant.attempt,
@@ -93,7 +94,7 @@ def _compose(
         sender=send.from_ or head.sender,
         reply_to=send.reply_to or head.reply_to,
         language=body.language,
-        headers=_headers(grant, head, own) if kind == "email" else {},
+        headers=_headers(grant, head, own, link) if kind == "email" else {},
         bounce_token=bounce_token(head.secret, grant.id) if kind == "email" else "",
     )
 
@@ -103,7 +104,8 @@ def find_link_targets(
 ) -> list[str]:
     """Where the message's click links lead, by their number. Raises `AutomationError` and nothing else."""
     with only_this_message():
-        body = _body(grant, campaign, renderer, head, content, _own_links(grant, head))
+        own = _own_links(link_id(head.secret, grant.id), head)
+        body = _body(grant, campaign, renderer, head, content, own)
         return links.find_links(body, head.base_url or "", _hosts(renderer, head, content))
 
 
@@ -180,20 +182,25 @@ def _subject(campaign: Campaign, send: Send, variant: str | None) -> str | Mappi
 _PATHS = {"unsubscribe": "u", "preferences": "p", "confirm": "confirm"}
 
 
-def _own_links(grant: Grant, head: MessageDefaults) -> dict[str, str]:
+def _own_links(link: str, head: MessageDefaults) -> dict[str, str]:
     """The links to the recipient's pages; without a web app, unsubscribing is by mail."""
     if head.base_url is None:
-        mail = _unsubscribe_mail(head, sign(head.secret, "unsubscribe", grant.id))
+        mail = _unsubscribe_mail(head, sign(head.secret, "unsubscribe", link))
         return dict.fromkeys(("unsubscribe", "preferences"), mail)
     base = head.base_url.rstrip("/")
-    return {name: f"{base}/{path}/{sign(head.secret, name, grant.id)}" for name, path in _PATHS.items()}
+    return {name: f"{base}/{path}/{sign(head.secret, name, link)}" for name, path in _PATHS.items()}
 
 
-def _headers(grant: Grant, head: MessageDefaults, own: Mapping[str, str]) -> dict[str, str]:
-    """Headers of RFC 2369, 2919 and (with a web app) 8058, and the one by which Gmail counts complaints."""
+def _headers(grant: Grant, head: MessageDefaults, own: Mapping[str, str], link_: str) -> dict[str, str]:
+    """Headers of RFC 2369, 2919 and (with a web app) 8058, the one by which Gmail counts complaints, and the one by
+    which a complaint proves which message it is about (RFC 9477)."""
     sender = head.sender.rpartition("@")[2].rstrip("> ")
     topic, campaign = _token(grant.topic), _token(grant.campaign)
-    counted = {"List-Id": f"<{topic}.{sender}>", "Feedback-ID": f"{campaign}:{grant.run_id}:{topic}:{sender}"}
+    counted = {
+        "List-Id": f"<{topic}.{sender}>",
+        "Feedback-ID": f"{campaign}:{grant.run_id}:{topic}:{sender}",
+        "CFBL-Feedback-ID": sign(head.secret, "complaint", link_),
+    }
     link = own["unsubscribe"]
     if head.base_url is None:
         return {"List-Unsubscribe": f"<{link}>", **counted}

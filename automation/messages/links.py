@@ -36,7 +36,7 @@ def find_links(body: Body, base_url: str, hosts: Container[str]) -> list[str]:
     return list(found)
 
 
-def track_links(body: Body, base_url: str, secret: bytes, message_id: str, hosts: Container[str]) -> Body:
+def track_links(body: Body, base_url: str, secret: bytes, link_id: str, hosts: Container[str]) -> Body:
     """The body with every link to these hosts led through `/c/<token>`, and the open pixel at its end.
 
     Always the same for a message. Other links, which only a person's data can have brought, stay as they are.
@@ -47,11 +47,11 @@ def track_links(body: Body, base_url: str, secret: bytes, message_id: str, hosts
 
     def lead(url: str) -> str:
         if url not in led:
-            led[url] = f"{base}/c/{sign(secret, 'click', f'{message_id}.{len(led)}')}"
+            led[url] = f"{base}/c/{sign(secret, 'click', f'{link_id}.{len(led)}')}"
         return led[url]
 
     tracked = _replaced(body, base_url, hosts, lead)
-    return replace(tracked, html=_with_pixel(tracked.html, f"{base}/o/{sign(secret, 'open', message_id)}"))
+    return replace(tracked, html=_with_pixel(tracked.html, f"{base}/o/{sign(secret, 'open', link_id)}"))
 
 
 def _replaced(body: Body, base_url: str, hosts: Container[str], new: Replace) -> Body:

@@ -13,8 +13,9 @@ from automation.config.project import Project
 from automation.config.settings import Settings
 from automation.delivery.sent_message import Rerendering
 from automation.errors import ConfigurationError
-from automation.ids import sign
+from automation.ids import link_id, sign
 from automation.messages.pages import Pages
+from automation.store.inbox import responses
 from automation.store.inbox.responses import MessageRecipient
 from automation.web.group_commit import GroupCommit
 from automation.web.public.tokens import Purpose, Reference, read_token
@@ -67,7 +68,14 @@ class Site:
 
     def make_link(self, purpose: Purpose, path: str, message: MessageRecipient) -> str:
         """A relative link to another page for the same message; it works behind any proxy path."""
-        return f"../{path}/{sign(self.workspace.store.secret, purpose, message.id)}"
+        secret = self.workspace.store.secret
+        return f"../{path}/{sign(secret, purpose, link_id(secret, message.id))}"
+
+    def text_version(self, page: str, message_id: str) -> str:
+        """The wording that the recipient of a message sees on a page; "" if the message is not known."""
+        with self.workspace.store.reading() as connection:
+            message = responses.find_recipient(connection, message_id)
+        return "" if message is None else self.pages.text_version(page, message.language)
 
     def show_page(
         self, name: str, message: MessageRecipient | None = None, *, status: int = 200, **values: object

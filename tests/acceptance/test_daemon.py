@@ -19,6 +19,7 @@ from support.project import CAMPAIGN, automation, command, delivered, fill, json
 from support.returned_mail import bounce
 
 from automation.clock import SystemClock
+from automation.delivery.sent_message import Rerendering
 from automation.store import runs
 from automation.store.driver import sqlite
 from automation.store.engine import open_store
@@ -280,7 +281,9 @@ def test_a_bounce_in_the_mailbox_reaches_the_suppression_list(tmp_path: Path) ->
     with running(root) as daemon:
         wait_for(lambda: states(root)["sent"] == 3, daemon)
     (message,) = rows(root, "SELECT id FROM message WHERE customer_id = 'c00001'")[0]
-    (root / "var/back/new/1").write_text(bounce(message))
+    with open_workspace(root) as workspace:
+        returned = Rerendering(workspace).message(message)
+    (root / "var/back/new/1").write_text(bounce(returned))
     with running(root) as daemon:
         wait_for((root / "var/back/cur/1:2,S").exists, daemon)
     assert rows(root, "SELECT address, reason, source FROM suppression") == [

@@ -22,10 +22,10 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from schemathesis.core.result import Ok
 from support.browser import browsing
 from support.project import automation, command, delivered, launched_project
+from support.tokens import token_of
 from support.web import BASE, KEY, sent
 
 from automation.clock import SystemClock
-from automation.ids import sign
 from automation.store.engine import open_store
 from automation.store.inbox import inbox
 from automation.store.inbox.inbox import InboxEvent
@@ -102,7 +102,7 @@ def test_an_unsubscribe_during_a_run_holds_for_every_message_not_yet_granted(tmp
         held = []
         for message in queued:
             answer = client.post(
-                f"/u/{sign(store.secret, 'unsubscribe', message)}", data={"List-Unsubscribe": "One-Click"}
+                f"/u/{token_of(store.secret, 'unsubscribe', message)}", data={"List-Unsubscribe": "One-Click"}
             )
             assert answer.status_code == 200
             held += [message] if states()[message] in ("queued", "suppressed") else []
@@ -162,7 +162,7 @@ def message_ids(root: Path) -> list[str]:
 def token(root: Path, purpose: str, message: str) -> str:
     store = open_store(root / "var" / "store.db")
     store.close()
-    return sign(store.secret, purpose, message)
+    return token_of(store.secret, purpose, message)
 
 
 def test_acknowledged_events_survive_kill_9(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

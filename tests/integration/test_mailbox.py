@@ -10,12 +10,15 @@ import polars as pl
 import pytest
 from support.project import automation
 from support.returned_mail import bounce, complaint
+from support.tokens import token_of
 from support.toy_project import CONFIG, deliver, outbox, start, toy_project
 
-from automation.ids import sign
+from automation.delivery.sent_message import Rerendering
+from automation.ids import bounce_token
 from automation.inbound.flush import flush_events
 from automation.inbound.mailbox import MailboxError, MailCounts, read_mailbox
 from automation.store.people import consent
+from automation.types.message import Rendered
 from automation.workspace.workspace import Workspace
 
 
@@ -29,9 +32,11 @@ def toy(tmp_path: Path) -> Iterator[Workspace]:
         yield toy
 
 
-def message_to(toy: Workspace, customer: str) -> tuple[str, str]:
-    """The message's id and the address that it went to."""
-    return next((line["id"], line["to"]) for line in outbox(toy) if line["to"].startswith(customer))
+def message_to(toy: Workspace, customer: str) -> tuple[Rendered, str]:
+    """The message, and the address that it went to."""
+    found = next(line["id"] for line in outbox(toy) if line["to"].startswith(customer))
+    message = Rerendering(toy).message(found)
+    return message, message.to
 
 
 def put(toy: Workspace, name: str, text: str) -> None:
@@ -61,7 +66,7 @@ def test_a_dead_address_is_never_written_to_again(toy: Workspace) -> None:
     assert suppressed(toy, address) == {address: "hard_bounce"}
     found = events(toy, "email_bounce")
     assert found.select("customer_id", "kind", "status", "message_id").rows() == [
-        ("c1", "dead_address", "5.1.1", message)
+        ("c1", "dead_address", "5.1.1", message.id)
     ]
     assert [path.name for path in (toy.project.root / "var/back/cur").iterdir()] == ["1:2,S"]
 
@@ -89,12 +94,12 @@ def test_a_complaint_stops_everything(toy: Workspace) -> None:
     put(toy, "1", complaint(message))
     assert read_mailbox(toy) == MailCounts(mails=1, complaints=1)
     assert suppressed(toy, address) == {address: "complaint"}
-    assert events(toy, "email_complaint")["message_id"].to_list() == [message]
+    assert events(toy, "email_complaint")["message_id"].to_list() == [message.id]
 
 
 def test_unsubscribing_by_mail(toy: Workspace) -> None:
     message, _ = message_to(toy, "ana")
-    token = sign(toy.store.secret, "unsubscribe", message)
+    token = token_of(toy.store.secret, "unsubscribe", message.id)
     put(toy, "1", f"From: somebody@else.example\nSubject: unsubscribe {token}\n\n")
     assert read_mailbox(toy) == MailCounts(mails=1, unsubscribes=1)
     with toy.store.reading() as connection:
@@ -105,13 +110,53 @@ def test_unsubscribing_by_mail(toy: Workspace) -> None:
 @pytest.mark.parametrize("purpose", ["open", "click", "preferences", "confirm", "bounce"])
 def test_a_token_for_another_purpose_is_ignored(toy: Workspace, purpose: str) -> None:
     message, _ = message_to(toy, "ana")
-    put(toy, "1", f"Subject: unsubscribe {sign(toy.store.secret, purpose, message)}\n\n")
-    assert read_mailbox(toy) == MailCounts(mails=1, unknown=1)
+    put(toy, "1", f"Subject: unsubscribe {token_of(toy.store.secret, purpose, message.id)}\n\n")
+    assert read_mailbox(toy) == MailCounts(mails=1, unproven=1)
+
+
+def test_an_id_alone_proves_nothing(toy: Workspace) -> None:
+    """The id is in the message's header, in forwards and in archives: a report with it alone is anybody's."""
+    message, address = message_to(toy, "ana")
+    other, _ = message_to(toy, "ben")
+    forged = f"{message.id}.{'0' * 16}"
+    mails = [
+        bounce(message, token=""),
+        bounce(message, token=message.id),
+        bounce(message, token=forged),
+        bounce(message, token=token_of(toy.store.secret, "unsubscribe", message.id)),
+        complaint(message, header=""),
+        complaint(message, header=f"CFBL-Feedback-ID: {message.id}"),
+        complaint(message, header=f"CFBL-Feedback-ID: {forged}"),
+        complaint(message, header=f"CFBL-Feedback-ID: {token_of(toy.store.secret, 'open', message.id)}"),
+        f"Subject: unsubscribe {message.id}\n\n",
+        f"Subject: unsubscribe {forged}\n\n",
+        bounce(message, recipient=other.to),  # somebody whom the message was forwarded to
+        bounce(message, recipient="stranger@example.org"),
+    ]
+    for number, text in enumerate(mails):
+        put(toy, f"{number:02}", text)
+    counts = read_mailbox(toy)
+    assert (counts.mails, counts.unproven + counts.unknown) == (len(mails), len(mails))
+    assert suppressed(toy, address) == suppressed(toy, other.to) == {}
+
+
+def test_a_complaint_with_our_return_path_counts(toy: Workspace) -> None:
+    message, address = message_to(toy, "ana")
+    put(toy, "1", complaint(message, header=f"Return-Path: <bounces+{message.bounce_token.upper()}@toy.example>"))
+    assert read_mailbox(toy).complaints == 1
+    assert suppressed(toy, address) == {address: "complaint"}
+
+
+@pytest.mark.parametrize("written", ["<{}>", " {} ", "<{}> (Ana)"])
+def test_a_recipient_in_another_spelling_is_the_same(toy: Workspace, written: str) -> None:
+    message, address = message_to(toy, "ana")
+    put(toy, "1", bounce(message, recipient=written.format(address.upper()).replace(" (Ana)", "")))
+    assert read_mailbox(toy).dead_addresses == 1
 
 
 def test_unrelated_mail_stays_unread(toy: Workspace) -> None:
     put(toy, "1", "Subject: A question\n\nWhere is my order?\n")
-    put(toy, "2", bounce("f" * 32, "5.1.1"))
+    put(toy, "2", bounce(message_to(toy, "ana")[0], token=bounce_token(toy.store.secret, "f" * 32)))
     put(toy, "3", "Content-Type: multipart/report; boundary=b\n\n" + "--b\n\nx\n" * 300 + "--b--\n")
     assert read_mailbox(toy) == MailCounts(mails=3, unknown=2, unreadable=1)
     assert sorted(path.name for path in (toy.project.root / "var/back/cur").iterdir()) == ["1:2,", "2:2,", "3:2,"]

@@ -10,10 +10,10 @@ from email.parser import BytesParser
 from pathlib import Path
 
 import pytest
+from support.tokens import token_of
 from support.toy_project import CAMPAIGN, CONFIG, account_of, again, deliver, outbox, start, toy_project
 
 from automation.config.project import load_project
-from automation.ids import sign
 from automation.reporting.explain import explain
 from automation.reporting.run_status import run_status
 from automation.runner.plan import plan
@@ -61,7 +61,7 @@ def test_under_redirect_all_no_customer_gets_anything(redirected: Workspace) -> 
     with redirected.store.reading() as connection:
         (row,) = decisions.find(connection, customer_id="c1")
     assert row.message_id is not None
-    real = sign(redirected.store.secret, "unsubscribe", row.message_id)
+    real = token_of(redirected.store.secret, "unsubscribe", row.message_id)
     assert real not in first.as_string()  # the tester's click says nothing about Ana
 
 

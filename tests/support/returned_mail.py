@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-_DSN = """To: bounces@toy.example
+from automation.types.message import Rendered
+
+_DSN = """To: bounces+{token}@toy.example
 Content-Type: multipart/report; report-type=delivery-status; boundary="b"
 
 --b
@@ -10,6 +12,7 @@ Content-Type: message/delivery-status
 
 Reporting-MTA: dns; mx.example
 
+Final-Recipient: rfc822; {recipient}
 Action: {action}
 Status: {status}
 
@@ -31,17 +34,32 @@ Feedback-Type: abuse
 Content-Type: message/rfc822
 
 Message-ID: <{message}@toy.example>
+{header}
 
 Hello
 --b--
 """
 
 
-def bounce(message: str, status: str = "5.1.1", action: str = "failed") -> str:
-    """A delivery status notification about the message with this id; 5.1.1: there is no such mailbox."""
-    return _DSN.format(message=message, status=status, action=action)
+def bounce(
+    message: Rendered,
+    status: str = "5.1.1",
+    action: str = "failed",
+    *,
+    token: str | None = None,
+    recipient: str | None = None,
+) -> str:
+    """A delivery status notification about the message; 5.1.1: there is no such mailbox.
+
+    token: of the return path, the message's own by default. recipient: whom it names, the message's own by default.
+    """
+    return _DSN.format(
+        message=message.id, status=status, action=action,
+        token=message.bounce_token if token is None else token, recipient=recipient or message.to,
+    )  # fmt: skip
 
 
-def complaint(message: str) -> str:
-    """A feedback report: the recipient of the message with this id called it spam."""
-    return _ARF.format(message=message)
+def complaint(message: Rendered, *, header: str | None = None) -> str:
+    """A feedback report: the message's recipient called it spam. header: of the message, our signed one by default."""
+    own = f"CFBL-Feedback-ID: {message.headers['CFBL-Feedback-ID']}"
+    return _ARF.format(message=message.id, header=own if header is None else header)

@@ -17,12 +17,12 @@ import sqlalchemy as sa
 
 from automation.clock import ManualClock
 from automation.delivery.sent_message import Rerendering
-from automation.ids import sign
 from automation.store.inbox import inbox
 from automation.testing.toy_shop import TOY_AS_OF
 from automation.types.message import Rendered
 from automation.web.server import WebServer
 from automation.workspace.workspace import Workspace, open_workspace
+from support.tokens import token_of
 from support.toy_project import CONFIG, deliver, outbox, start, toy_project
 
 BASE = "https://news.toy.example"
@@ -52,8 +52,8 @@ class Shop:
     messages: tuple[Rendered, ...]
 
     def token(self, purpose: str, message: Rendered | None = None, *, link: int = 0) -> str:
-        identity = (message or self.messages[0]).id
-        return sign(self.workspace.store.secret, purpose, f"{identity}.{link}" if purpose == "click" else identity)
+        number = link if purpose == "click" else None
+        return token_of(self.workspace.store.secret, purpose, (message or self.messages[0]).id, link=number)
 
     def rows(self, query: str) -> list[Any]:
         with self.workspace.store.reading() as connection:

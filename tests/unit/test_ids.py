@@ -15,8 +15,11 @@ from automation.ids import (
     bounce_token,
     bounced_message,
     content_hash,
+    link_id,
     message_id,
     message_ids,
+    message_of_link,
+    message_of_token,
     new_request_id,
     shares,
     sign,
@@ -139,6 +142,24 @@ def test_a_bounce_token_fits_into_a_local_part_and_survives_a_change_of_case() -
     for changed in ("", message, token[:-1], "f" + token[1:], token + "0"):
         assert bounced_message(b"key", changed) is None
     assert bounced_message(b"other", token) is None
+
+
+@given(st.binary(min_size=16, max_size=16), st.binary(min_size=1, max_size=32))
+def test_an_id_for_links_leads_back_to_its_message_and_shows_nothing_of_it(message: bytes, secret: bytes) -> None:
+    link = link_id(secret, message.hex())
+    assert len(link) == 32
+    assert link != message.hex()
+    assert message_of_link(secret, link) == message.hex()
+    assert message_of_link(secret + b"x", link) != message.hex()
+    assert message_of_token(secret, "open", sign(secret, "open", link)) == message.hex()
+    assert message_of_token(secret, "click", sign(secret, "open", link)) is None
+
+
+def test_ids_for_links_differ_from_each_other() -> None:
+    """It is a permutation: no two messages share one."""
+    assert len({link_id(b"key", f"{number:032x}") for number in range(2_000)}) == 2_000
+    for wrong in ("", "0", "xy" * 16, "é" * 32):
+        assert message_of_link(b"key", wrong) is None
 
 
 def test_request_ids_differ() -> None:

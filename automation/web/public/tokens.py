@@ -1,4 +1,5 @@
-"""The tokens in links: each names one message for one purpose, signed with the store's secret."""
+"""The tokens in links: each names one message for one purpose, by an id made for links, signed with the store's
+secret."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from automation.ids import verify
+from automation.ids import message_of_link, verify
 
 Purpose = Literal["open", "click", "unsubscribe", "preferences", "confirm"]
 
@@ -31,7 +32,9 @@ def read_token(secret: bytes, purpose: Purpose, token: str) -> Reference | None:
     value = verify(secret, purpose, token)
     if value is None:
         return None
-    if purpose != "click":
-        return Reference(value) if _PLAIN.fullmatch(value) else None
-    numbered = _NUMBERED.fullmatch(value)
-    return Reference(numbered[1], int(numbered[2])) if numbered else None
+    link = value if purpose != "click" else ""
+    number = 0
+    if purpose == "click" and (numbered := _NUMBERED.fullmatch(value)):
+        link, number = numbered[1], int(numbered[2])
+    message_id = message_of_link(secret, link) if _PLAIN.fullmatch(link) else None
+    return None if message_id is None else Reference(message_id, number)

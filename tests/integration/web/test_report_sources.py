@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from support.returned_mail import bounce, complaint
+from support.tokens import token_of
 from support.web import Shop
 from support.webhooks import Amazon, mailgun, postmark, sendgrid, ses_message, twilio_status
 
 from automation.event_types import BY_NAME
-from automation.ids import sign
 from automation.inbound.mailbox import read_mailbox
 from automation.inbound.provider_reports import record_receipts
 from automation.types.message import AddressKind, Receipt, Verdict
@@ -31,12 +31,12 @@ class Doors:
         folder = self.shop.workspace.project.root / "var" / "bounces"
         for name in ("new", "cur"):
             (folder / name).mkdir(parents=True, exist_ok=True)
-        token = sign(self.shop.workspace.store.secret, "unsubscribe", self.message_id)
+        token = token_of(self.shop.workspace.store.secret, "unsubscribe", self.message_id)
         Path(folder / "new" / "1").write_text(text.replace("{token}", token))
         assert read_mailbox(self.shop.workspace).mails == 1
 
     def bounce(self, status: str, action: str = "failed") -> None:
-        self.mail(bounce(self.message_id, status, action))
+        self.mail(bounce(self.shop.messages[0], status, action))
 
     def mailgun(self, event: str, **more: object) -> None:
         assert mailgun(self.shop, event, **more).status_code == 200
@@ -139,7 +139,7 @@ FACTS: Mapping[str, Fact] = {
         "email_complaint",
         "complaint",
         {
-            "mailbox": lambda d: d.mail(complaint(d.message_id)),
+            "mailbox": lambda d: d.mail(complaint(d.shop.messages[0])),
             "mailgun": lambda d: d.mailgun("complained"),
             "mailgun, known": lambda d: d.mailgun("failed", severity="permanent", reason="suppress-complaint"),
             "postmark": lambda d: d.postmark("SpamComplaint"),

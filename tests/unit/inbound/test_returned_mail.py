@@ -13,10 +13,14 @@ from automation.inbound.returned_mail import MAX_SIZE, Kind, ReturnedMail, parse
 
 ID = "0123456789abcdef0123456789abcdef"
 TOKEN = f"{ID}.fedcba9876543210fedcba9876543210"
-_RETURNED_HEADERS = f"From: Toy <hi@toy.example>\nMessage-ID:\n <{ID}@toy.example>\nSubject: Hello\n"
+_RETURNED_HEADERS = (
+    f"From: Toy <hi@toy.example>\nMessage-ID:\n <{ID}@toy.example>\nCFBL-Feedback-ID:\n {TOKEN}\nSubject: Hello\n"
+)
+ANA = ("ana@example.org",)
+BOUNCES = f"bounces+{TOKEN}@toy.example"
 
 
-def dsn(status: str = "5.1.1", action: str = "failed", *, to: str = "bounces@toy.example", extra: str = "") -> bytes:
+def dsn(status: str = "5.1.1", action: str = "failed", *, to: str = BOUNCES, extra: str = "") -> bytes:
     """As an MTA writes it: words for people, fields for programs, the returned headers."""
     return f"""From: MAILER-DAEMON@mx.example
 To: {to}
@@ -95,7 +99,7 @@ Hello there
     ],
 )
 def test_a_bounce(status: str, action: str, expected: str, kind: Kind) -> None:
-    assert parse_mail(dsn(status, action)) == ReturnedMail(kind, expected, (ID,))
+    assert parse_mail(dsn(status, action)) == ReturnedMail(kind, expected, (TOKEN,), ANA)
 
 
 @pytest.mark.parametrize("action", ["delivered", "relayed", "expanded"])
@@ -106,14 +110,22 @@ def test_a_report_of_success_is_no_bounce(action: str) -> None:
 def test_the_worst_of_several_recipients_counts() -> None:
     second = "\nFinal-Recipient: rfc822; ben@example.org\nAction: failed\nStatus: 5.1.1\n"
     found = parse_mail(dsn("4.4.1", "delayed", extra=second))
-    assert found is not None
-    assert found.status == "5.1.1"
+    assert found == ReturnedMail("dead_address", "5.1.1", (TOKEN,), ("ben@example.org",))
 
 
 def test_the_token_of_the_return_path() -> None:
-    found = parse_mail(dsn(to=f"<bounces+{TOKEN}@toy.example>"))
+    for to, tokens in ((f"<{BOUNCES.upper()}>", (TOKEN,)), ("bounces@toy.example", ()), (f"x+{ID}@toy.example", ())):
+        found = parse_mail(dsn(to=to))
+        assert found is not None
+        assert found.tokens == tokens
+
+
+def test_the_original_recipient_is_the_one_that_we_wrote_to() -> None:
+    found = parse_mail(
+        dsn().replace(b"Final-Recipient", b"Original-Recipient: rfc822;<o@example.org>\nFinal-Recipient")
+    )
     assert found is not None
-    assert found.tokens == (TOKEN,)
+    assert found.recipients == ("o@example.org",)
 
 
 def test_what_the_standard_library_writes_is_read() -> None:
@@ -128,10 +140,10 @@ def test_what_the_standard_library_writes_is_read() -> None:
     mail.add_attachment(original)
     status = EmailMessage()
     status["Content-Type"] = "message/delivery-status"
-    status.set_payload([MIMEPart(), _block("Action: failed\nStatus: 5.1.10")])
+    status.set_payload([MIMEPart(), _block("Action: failed\nStatus: 5.1.10\nFinal-Recipient: rfc822; ana@example.org")])
     mail.attach(status)
     mail.replace_header("Content-Type", 'multipart/report; report-type="delivery-status"')
-    assert parse_mail(mail.as_bytes()) == ReturnedMail("dead_address", "5.1.10", (ID,), (TOKEN[:49],))
+    assert parse_mail(mail.as_bytes()) == ReturnedMail("dead_address", "5.1.10", (TOKEN[:49],), ANA)
 
 
 def _block(fields: str) -> MIMEPart:
@@ -143,8 +155,8 @@ def _block(fields: str) -> MIMEPart:
 
 
 def test_a_complaint() -> None:
-    assert parse_mail(arf()) == ReturnedMail("complaint", "abuse", (ID,))
-    assert parse_mail(arf("fraud")) == ReturnedMail("complaint", "fraud", (ID,))
+    assert parse_mail(arf()) == ReturnedMail("complaint", "abuse", (TOKEN,))
+    assert parse_mail(arf("fraud")) == ReturnedMail("complaint", "fraud", (TOKEN,))
     assert parse_mail(arf("not-spam")) is None
 
 
@@ -169,9 +181,16 @@ def test_an_out_of_office_reply_is_not_a_report() -> None:
     assert parse_mail(note.encode()) is None
 
 
-def test_ids_that_are_not_ours_are_not_taken() -> None:
-    foreign = dsn().replace(f"<{ID}@toy.example>".encode(), b"<CAF+x=1@mail.example>")
-    assert parse_mail(foreign) == ReturnedMail("dead_address", "5.1.1")
+def test_a_complaint_s_token_stands_in_the_report_or_in_the_returned_message() -> None:
+    plain = arf().replace(f"CFBL-Feedback-ID:\n {TOKEN}\n".encode(), b"")
+    assert parse_mail(plain) == ReturnedMail("complaint", "abuse")
+    path = f"Return-Path: <{BOUNCES}>\n".encode()
+    fields = (f"Original-Mail-From: <{BOUNCES}>\n", f"CFBL-Feedback-ID: {TOKEN}\n")
+    mails = [plain.replace(b"From: Toy", path + b"From: Toy")]
+    mails += [plain.replace(b"Original-Mail-From: <hi@toy.example>\n", field.encode()) for field in fields]
+    assert [parse_mail(mail) for mail in mails] == [ReturnedMail("complaint", "abuse", (TOKEN,))] * 3
+    named = plain.replace(b"User-Agent", b"Original-Rcpt-To: <ana@example.org>\nUser-Agent")
+    assert parse_mail(named) == ReturnedMail("complaint", "abuse", recipients=ANA)
 
 
 @pytest.mark.parametrize(
@@ -179,6 +198,9 @@ def test_ids_that_are_not_ours_are_not_taken() -> None:
     [
         (b"x" * (MAX_SIZE + 1), "it is larger than 2048 KB"),
         (b"Content-Type: multipart/report; boundary=b\n\n" + b"--b\n\nx\n" * 300 + b"--b--\n", "ValueError"),
+        (b"X: y\n" * 4_000 + b"\n\nHello\n", "its headers are longer than 16 KB"),
+        (b"Content-Type: multipart/report;" + b";" * 2_000_000, "its headers are longer than 16 KB"),
+        (b"Content-Type: message/rfc822\n\n" * 40, "parts within parts more than 30 times"),
     ],
 )
 def test_what_is_refused(data: bytes, why: str) -> None:
@@ -186,9 +208,9 @@ def test_what_is_refused(data: bytes, why: str) -> None:
         parse_mail(data)
 
 
-def test_deep_nesting_is_refused_or_read_but_never_breaks() -> None:
+def test_deep_nesting_is_refused_before_it_is_parsed() -> None:
     data = b"".join(b"Content-Type: multipart/report; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(5_000))
-    with pytest.raises(ValueError, match="it can't be read"):
+    with pytest.raises(ValueError, match="parts within parts more than 30 times"):
         parse_mail(data)
 
 

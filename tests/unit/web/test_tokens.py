@@ -6,16 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from automation.ids import sign
+from automation.ids import link_id, sign
 from automation.web.public.tokens import Purpose, Reference, read_token
 
 SECRET = b"\x01" * 32
 ID = "0123456789abcdef0123456789abcdef"
+LINK = link_id(SECRET, ID)
 PURPOSES: tuple[Purpose, ...] = ("open", "click", "unsubscribe", "preferences", "confirm")
 
 
 def token(purpose: str) -> str:
-    return sign(SECRET, purpose, f"{ID}.7" if purpose == "click" else ID)
+    return sign(SECRET, purpose, f"{LINK}.7" if purpose == "click" else LINK)
 
 
 @pytest.mark.parametrize("made_for", PURPOSES)
@@ -45,7 +46,12 @@ def test_another_secret_or_length_is_not_taken(purpose: Purpose) -> None:
 
 @pytest.mark.parametrize("number", ["-1", "01", "10000", "1.5", "٣", "", "1e3", " 1"])
 def test_a_link_s_number_is_a_small_whole_number(number: str) -> None:
-    assert read_token(SECRET, "click", sign(SECRET, "click", f"{ID}.{number}")) is None
+    assert read_token(SECRET, "click", sign(SECRET, "click", f"{LINK}.{number}")) is None
+
+
+@pytest.mark.parametrize("purpose", PURPOSES)
+def test_a_token_does_not_tell_the_message_s_id(purpose: Purpose) -> None:
+    assert ID not in token(purpose)
 
 
 @given(st.text(max_size=80))
