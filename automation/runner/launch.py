@@ -90,12 +90,13 @@ def launch(workspace: Workspace, name: str, *, by: str, audience: int | None, ap
             f"campaign {name!r} needs an approval: its audience is {size}, above approve_above: {limit:,}; "
             f"a second person runs: automation launch {name} --approved-by NAME"
         )
+    templates = template_files(workspace.project, campaign)
     with workspace.store.transaction() as connection:
         return launches.launch(
             connection,
             campaign=name,
             text=workspace.project.campaigns[name].text,
-            templates=template_files(workspace.project, campaign),
+            templates=templates,
             plugins=workspace.project.registry.versions(),
             by=by,
             approved_by=approved_by,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
+from hashlib import file_digest
 from pathlib import Path
 
 import polars as pl
@@ -15,6 +15,7 @@ from automation.errors import ConfigurationError
 from automation.ids import content_hash
 from automation.inbound.consents import accept_consents
 from automation.inbound.migration.rows import ROWS, ShopContext, read_rows
+from automation.inbound.shop_import import quarantine_file
 from automation.store.ledger import earlier_sends
 from automation.store.people import migration, suppressions
 from automation.store.people.consent import CONSENT_COLUMNS
@@ -78,15 +79,15 @@ def import_export(
     started, now = monotonic(), workspace.clock.now()
     task = _prepare(workspace, table, by, topics, confirmed)
     report = MigrationReport(table)
-    quarantine = workspace.project.data_dir / "quarantine" / f"{now:%Y%m%dT%H%M%S}-{table}.csv"
-    with Quarantine(quarantine) as refused:
+    with Quarantine(quarantine_file(workspace, table)) as refused:
         for frame, readers in _frames(workspace, path, mapping, table):
             _record(task, frame, readers, path, refused, report)
             progress(report.lines)
-    report.quarantine_file = quarantine if refused.written else None
+    report.quarantine_file = refused.path if refused.written else None
+    detail = f"{path.name} by the mapping {mapping.name}"
+    with path.open("rb") as file:
+        digest = file_digest(file, "sha256").hexdigest()
     with workspace.store.transaction() as connection:
-        detail = f"{path.name} by the mapping {mapping.name}"
-        digest = sha256(path.read_bytes()).hexdigest()
         migration.record(connection, table, by=by, now=now, detail=detail, sha256=digest, rows=report.used)
     report.seconds = monotonic() - started
     return report

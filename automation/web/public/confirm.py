@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from sqlalchemy.engine import Connection
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -36,7 +38,9 @@ def make_endpoints(site: Site) -> Iterator[Endpoint]:
         reference = site.read_token("confirm", request.path_params["token"])
         if reference is None:
             return site.show_not_found()
-        confirmed = await site.writer.commit(lambda connection: _confirm(site, connection, reference.message_id))
+        version = await run_in_threadpool(site.text_version, "confirm", reference.message_id)
+        proof = Proof(site.now, "confirm link", "double opt-in", version)
+        confirmed = await site.writer.commit(lambda connection: _confirm(connection, reference.message_id, proof))
         if confirmed is None:
             return site.show_not_found()
         message, topics = confirmed
@@ -62,7 +66,7 @@ def make_endpoints(site: Site) -> Iterator[Endpoint]:
     yield Endpoint("/confirm/{token}", {"GET": show, "POST": confirm}, described)
 
 
-def _confirm(site: Site, connection: Connection, message_id: str) -> tuple[MessageRecipient, str] | None:
+def _confirm(connection: Connection, message_id: str, proof: Proof) -> tuple[MessageRecipient, str] | None:
     """Grant what the message asks about, and record when, how, where from and the wording.
 
     A message that belongs to no request, such as a campaign's own, asks about its topic.
@@ -71,20 +75,19 @@ def _confirm(site: Site, connection: Connection, message_id: str) -> tuple[Messa
     if message is None:
         return None
     if double_opt_in.requests_of_message(connection, message_id):
-        confirmed = double_opt_in.confirm_requests(connection, message_id, at=site.now)
+        confirmed = double_opt_in.confirm_requests(connection, message_id, at=proof.at)
         for request in confirmed:
-            _add_event(connection, message, request, site)
+            _add_event(connection, message, request, proof.at)
         return (message, _topics(confirmed, message)) if confirmed else None
-    proof = Proof(site.now, "confirm link", "double opt-in", site.pages.text_version("confirm", message.language))
     responses.record_consents(connection, message, {(message.channel, message.topic): True}, proof)
     return message, message.topic
 
 
-def _add_event(connection: Connection, message: MessageRecipient, request: ConsentRequestRow, site: Site) -> None:
-    at = request.settled_at or site.now
+def _add_event(connection: Connection, message: MessageRecipient, request: ConsentRequestRow, now: datetime) -> None:
+    at = request.settled_at or now
     event_id = responses.event_id_of(message, f"{CONSENT_GIVEN}:{request.customer_id}.{request.topic}", at)
     event = responses.make_event(message, CONSENT_GIVEN, at=at, event_id=event_id, topic=request.topic)
-    inbox.add_events(connection, [event._replace(customer_id=request.customer_id)], now=site.now)
+    inbox.add_events(connection, [event._replace(customer_id=request.customer_id)], now=now)
 
 
 def _topics(requests: Sequence[ConsentRequestRow], message: MessageRecipient) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import parse_qs
 
 from sqlalchemy.engine import Connection
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -40,7 +41,9 @@ def make_endpoints(site: Site) -> Iterator[Endpoint]:
         message_id = _read_message_id(site, request)
         if message_id is None:
             return site.show_not_found()
-        saved = await site.writer.commit(lambda connection: _save(site, connection, message_id, form))
+        version = await run_in_threadpool(site.text_version, "preferences", message_id)
+        proof = Proof(site.now, "preference centre", "preference centre", version)
+        saved = await site.writer.commit(lambda connection: _save(site, connection, message_id, form, proof))
         return site.show_not_found() if saved is None else _show(site, *saved, saved=True)
 
     described = {
@@ -94,14 +97,12 @@ def _read_choices(site: Site, connection: Connection, message: MessageRecipient)
 
 
 def _save(
-    site: Site, connection: Connection, message_id: str, form: Mapping[str, list[str]]
+    site: Site, connection: Connection, message_id: str, form: Mapping[str, list[str]], proof: Proof
 ) -> tuple[MessageRecipient, Choices] | None:
     message = responses.find_recipient(connection, message_id)
     if message is None:
         return None
     changes = _find_changes(site, _read_choices(site, connection, message), form)
-    version = site.pages.text_version("preferences", message.language)
-    proof = Proof(site.now, "preference centre", "preference centre", version)
     responses.record_consents(connection, message, changes, proof)
     return message, _read_choices(site, connection, message)
 

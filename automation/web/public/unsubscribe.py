@@ -5,10 +5,11 @@ A GET never unsubscribes, since scanners follow every link.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -34,10 +35,8 @@ def make_endpoints(site: Site) -> Iterator[Endpoint]:
         reference = site.read_token("unsubscribe", request.path_params["token"])
         if reference is None:
             return site.show_not_found()
-        method = _Method(ONE_CLICK if b"One-Click" in form else BUTTON, request.headers.get("user-agent", ""))
-        message = await site.writer.commit(
-            lambda connection: _unsubscribe(site, connection, reference.message_id, method)
-        )
+        method = await run_in_threadpool(_find_method, site, request, reference.message_id, b"One-Click" in form)
+        message = await site.writer.commit(lambda connection: _unsubscribe(connection, reference.message_id, method))
         return site.show_not_found() if message is None else _show(site, "unsubscribed", message)
 
     described = {
@@ -74,21 +73,25 @@ def _find_recipient(site: Site, request: Request) -> MessageRecipient | None:
 
 @dataclass(frozen=True)
 class _Method:
-    """How somebody unsubscribed, and with which program. It is recorded, and honoured whatever it is."""
+    """How and when somebody unsubscribed, and with which program. It is recorded, and honoured whatever it is."""
 
-    name: str
-    user_agent: str
+    proof: Proof
+    client: Mapping[str, str]
 
 
-def _unsubscribe(site: Site, connection: Connection, message_id: str, method: _Method) -> MessageRecipient | None:
+def _find_method(site: Site, request: Request, message_id: str, one_click: bool) -> _Method:
+    """One click always comes from a mail program; who presses the button saw our page."""
+    if one_click:
+        return _Method(Proof(site.now, "unsubscribe link", ONE_CLICK), {})
+    version = site.text_version("unsubscribe", message_id)
+    found = detect_bot(TrackedRequest("click", "POST", request.headers.get("user-agent", ""), None))
+    client = {"client": found.client, **({"why": found.why} if found.is_bot else {})}
+    return _Method(Proof(site.now, "unsubscribe link", BUTTON, version), client)
+
+
+def _unsubscribe(connection: Connection, message_id: str, method: _Method) -> MessageRecipient | None:
     message = responses.find_recipient(connection, message_id)
-    if message is None:
-        return None
-    version, client = "", {}
-    if method.name == BUTTON:  # one click always comes from a mail program
-        version = site.pages.text_version("unsubscribe", message.language)
-        found = detect_bot(TrackedRequest("click", "POST", method.user_agent, None))
-        client = {"client": found.client, **({"why": found.why} if found.is_bot else {})}
-    proof = Proof(site.now, "unsubscribe link", method.name, version)
-    responses.record_consents(connection, message, {(message.channel, message.topic): False}, proof, client=client)
+    if message is not None:
+        choice = {(message.channel, message.topic): False}
+        responses.record_consents(connection, message, choice, method.proof, client=method.client)
     return message

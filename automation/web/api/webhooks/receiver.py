@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from automation.config.webhooks import Webhooks
 from automation.inbound.provider_reports import ProviderReport, record_report
-from automation.inbound.sms_replies import record_sms_reply
+from automation.inbound.sms_replies import classify_reply, record_sms_reply
 from automation.store.inbox import inbox, shop_reports
 from automation.store.inbox.inbox import InboxEvent
 from automation.types.schema import TableName
@@ -129,10 +129,10 @@ class Receiver:
         """STOP and START from customers; Twilio itself answers them."""
         assert webhooks.twilio is not None
         form, channel = self._twilio_form(request, body, webhooks), webhooks.twilio.channel
-        number, text, now = form.get("From", ""), form.get("Body", ""), self._site.now
-        if number:
+        number, word, now = form.get("From", ""), classify_reply(form.get("Body", "")), self._site.now
+        if number and word is not None:
             await self._site.writer.commit(
-                lambda connection: record_sms_reply(connection, number, text, channel=channel, source="twilio", now=now)
+                lambda connection: record_sms_reply(connection, number, word, channel=channel, source="twilio", now=now)
             )
         return PlainTextResponse("<Response/>", media_type="text/xml")
 
