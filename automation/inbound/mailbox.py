@@ -111,7 +111,9 @@ def _read_group(
     return {key: _read(key, data, parser, secrets, counts) for key, data in itertools.islice(unread, _GROUP)}
 
 
-def _read(key: str, data: bytes, parser: MailParser, secrets: Sequence[bytes], counts: MailCounts) -> _ProvenReport | None:
+def _read(
+    key: str, data: bytes, parser: MailParser, secrets: Sequence[bytes], counts: MailCounts
+) -> _ProvenReport | None:
     counts.mails += 1
     try:
         mail = parser.parse(data)
