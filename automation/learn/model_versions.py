@@ -12,7 +12,7 @@ from pydantic import BaseModel, JsonValue
 import automation
 from automation.contracts import judged_by
 from automation.contracts.answers import check_metrics
-from automation.errors import BadArtifact
+from automation.errors import AutomationError, BadArtifact
 from automation.ids import content_hash
 from automation.learn import artifacts
 from automation.learn.artifacts import Card
@@ -98,7 +98,15 @@ def load_model(
     card, arrays = artifacts.read_artifact(artifacts.version_folder(folder, model.name, version))
     _check_settings(model, card)
     component: Model = registry.find(model.kind, model.using)(model.options)
-    component.load(arrays, parts=parts)
+    try:
+        component.load(arrays, parts=parts)
+    except AutomationError:
+        raise
+    except Exception as error:  # arrays of another shape, or too few: this model's runs stop, nothing else
+        what = f"{type(error).__name__}: {str(error)[:200]}"
+        raise BadArtifact(
+            f"{model.name} {version} can't be loaded ({what}): run `automation train {model.name}`"
+        ) from error
     return component
 
 

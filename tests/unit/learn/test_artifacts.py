@@ -208,3 +208,35 @@ def test_refuses_names_that_lead_elsewhere(tmp_path: Path, name: str) -> None:
         artifacts.version_folder(tmp_path, name, "v1")
     with pytest.raises(BadArtifact):
         artifacts.version_folder(tmp_path, "churn_risk", name)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+@pytest.mark.parametrize("place", ["metrics", "options"])
+def test_refuses_a_card_whose_numbers_are_none(stored: Path, place: str, number: str) -> None:
+    path = stored / "card.json"
+    content = json.loads(path.read_text())
+    content["card"][place]["x"] = "NUMBER"
+    path.write_text(json.dumps(content).replace('"NUMBER"', number))
+    assert "card.json can't be used: " in refused(stored)
+
+
+def test_refuses_every_beginning_of_an_array_file(stored: Path) -> None:
+    """Under a right checksum, so that each cut is really read: of the archive, and of an array inside it."""
+    whole, array = (stored / "arrays.npz").read_bytes(), saved(np.zeros(3))
+    cuts = [whole[:length] for length in range(0, len(whole), 7)]
+    for content in cuts + [zipped([("w.npy", array[:length])]) for length in range(len(array))]:
+        (stored / "arrays.npz").write_bytes(content)
+        reseal(stored)
+        assert "arrays.npz can't be used: " in refused(stored)
+
+
+@pytest.mark.parametrize(
+    "header", ["", "{", "(" * 200, "{'descr': 1}", "1L", "'\\x", "{'descr':'<f8','fortran_order':0L,"]
+)
+@pytest.mark.parametrize("version", [1, 2, 3, 9])
+def test_refuses_an_array_with_a_broken_header(stored: Path, header: str, version: int) -> None:
+    size = len(header).to_bytes(2 if version == 1 else 4, "little")
+    content = b"\x93NUMPY" + bytes([version, 0]) + size + header.encode()
+    (stored / "arrays.npz").write_bytes(zipped([("w.npy", content)]))
+    reseal(stored)
+    assert "arrays.npz can't be used: " in refused(stored)

@@ -147,3 +147,13 @@ def test_a_damaged_version_is_refused(registry: Registry, tmp_path: Path) -> Non
     (tmp_path / "churn_risk" / card.version / "card.json").write_text("{}")
     with pytest.raises(BadArtifact, match="it is not a model's card"):
         load(registry, tmp_path, card)
+
+
+@pytest.mark.parametrize("arrays", [{}, {"learned": np.zeros(0)}, {"learned": np.zeros((1, 2))}])
+def test_arrays_that_the_component_can_not_use_are_refused(
+    registry: Registry, tmp_path: Path, arrays: dict[str, np.ndarray[Any, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Guess, "save", lambda _: arrays)
+    card = train(registry, tmp_path)
+    with pytest.raises(BadArtifact, match=r"churn_risk .* can't be loaded \((KeyError|IndexError|TypeError): .*train"):
+        load(registry, tmp_path, card)
