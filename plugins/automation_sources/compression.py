@@ -3,16 +3,41 @@
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, TYPE_CHECKING, cast
 
 from automation.errors import SourceError
+from automation_sources.limits import check_size
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 FRAME_ROWS = 100_000  # the maximum in `contracts.Source`
+_BUFFER = 1 << 20
 _GZIP = b"\x1f\x8b"
+
+
+class _Bounded(io.RawIOBase):
+    """The decompressed content. Raises `SourceError` once it is out of proportion to what was read of the file."""
+
+    def __init__(self, path: Path, raw: IO[bytes], content: gzip.GzipFile) -> None:
+        self._path = path
+        self._raw = raw
+        self._content = content
+        self._size = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        count = self._content.readinto(buffer)
+        self._size += count
+        check_size(self._path, self._size, self._raw.tell())
+        return count
 
 
 @contextmanager
@@ -28,7 +53,7 @@ def open_decompressed(path: Path) -> Iterator[IO[bytes]]:
                         path, None, "the name ends in .gz, but the content is not gzip; rename the file without .gz"
                     )
                 with gzip.GzipFile(fileobj=raw) as content:
-                    yield cast("IO[bytes]", content)
+                    yield cast("IO[bytes]", io.BufferedReader(_Bounded(path, raw, content), _BUFFER))
             elif is_gzip:
                 raise SourceError(path, None, f"the content is gzip; rename the file to {path.name}.gz")
             else:

@@ -14,6 +14,7 @@ from automation.contracts import Options
 from automation.errors import SourceError
 from automation.types.schema import TableName
 from automation_sources.compression import FRAME_ROWS, open_decompressed
+from automation_sources.limits import FRAME_BYTES, check_columns
 
 if TYPE_CHECKING:
     import polars as pl
@@ -82,7 +83,13 @@ class CsvFile:
         separator: str = self.options.separator or ","
         if self.options.separator is None:
             separator = max(_SEPARATORS, key=text.splitlines()[0].count)
-        names = next(csv.reader(io.StringIO(text), delimiter=separator))
+        try:
+            names = next(csv.reader(io.StringIO(text), delimiter=separator))
+        except csv.Error as error:
+            raise SourceError(
+                path, None, f"the header can't be read: {error}; is a quotation mark not closed?"
+            ) from error
+        check_columns(path, names)
         duplicate = next((name for index, name in enumerate(names) if name in names[:index]), None)
         if duplicate is not None:
             raise SourceError(path, None, f"the header contains the column {duplicate!r} twice")
@@ -156,20 +163,21 @@ def _describe_encoding_error(encoding: str) -> str:
 
 
 def _fill_frames(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Combine Arrow's batches of about a megabyte into tables of `FRAME_ROWS` rows."""
+    """Combine Arrow's batches of about a megabyte into tables of `FRAME_ROWS` rows, or of fewer very long ones."""
     import pyarrow as pa
 
     held: list[pa.RecordBatch] = []
-    rows = 0
+    rows = size = 0
     for batch in batches:
         start = 0
         while start < batch.num_rows:
             part = batch.slice(start, FRAME_ROWS - rows)
             held.append(part)
             rows += part.num_rows
+            size += part.nbytes
             start += part.num_rows
-            if rows == FRAME_ROWS:
+            if rows == FRAME_ROWS or size >= FRAME_BYTES:
                 yield pa.Table.from_batches(held)
-                held, rows = [], 0
+                held, rows, size = [], 0, 0
     if held:
         yield pa.Table.from_batches(held)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from itertools import islice
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
@@ -14,9 +14,14 @@ from automation import contracts
 from automation.errors import SourceError
 from automation.types.schema import TableName
 from automation_sources.compression import FRAME_ROWS, open_decompressed
+from automation_sources.limits import FRAME_BYTES, MAX_VALUE, check_columns
 
 if TYPE_CHECKING:
     import polars as pl
+
+_CELLS = 20_000_000
+_HALF_WRITTEN = re.compile(rb"\\u[dD][89a-fA-F]")
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 class JsonLines:
@@ -43,30 +48,55 @@ class JsonLines:
 
 
 def _read_frames(path: Path, content: IO[bytes]) -> Iterator[dict[str, list[Any]]]:
-    objects = _read_objects(path, content)
-    while chunk := list(islice(objects, FRAME_ROWS)):
-        names = dict.fromkeys(name for _, values in chunk for name in values)
-        columns: dict[str, list[Any]] = {name: [values.get(name) for _, values in chunk] for name in names}
-        columns["_row"] = [row for row, _ in chunk]
-        yield columns
+    chunk: list[tuple[int, Mapping[str, str | None]]] = []
+    names: dict[str, None] = {}
+    size = 0
+    for row, length, values in _read_objects(path, content):
+        if not names.keys() >= values.keys():
+            names.update(dict.fromkeys(values))
+            check_columns(path, names, row)
+        chunk.append((row, values))
+        size += length
+        if len(chunk) == FRAME_ROWS or size >= FRAME_BYTES or len(chunk) * len(names) >= _CELLS:
+            yield _columns(chunk, names)
+            chunk, names, size = [], {}, 0
+    if chunk:
+        yield _columns(chunk, names)
 
 
-def _read_objects(path: Path, content: IO[bytes]) -> Iterator[tuple[int, dict[str, str | None]]]:
+def _columns(chunk: Sequence[tuple[int, Mapping[str, str | None]]], names: Iterable[str]) -> dict[str, list[Any]]:
+    columns: dict[str, list[Any]] = {name: [values.get(name) for _, values in chunk] for name in names}
+    columns["_row"] = [row for row, _ in chunk]
+    return columns
+
+
+def _read_objects(path: Path, content: IO[bytes]) -> Iterator[tuple[int, int, dict[str, str | None]]]:
+    """Row, length in bytes, and values of each line."""
     decoder = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str)
-    for row, line in enumerate(content, 1):
+    for row, line in enumerate(iter(lambda: content.readline(MAX_VALUE + 1), b""), 1):
+        if len(line) > MAX_VALUE:
+            raise SourceError(path, row, f"the line is longer than {MAX_VALUE >> 20} MB")
         if not line.strip():
             continue
         try:
             value = decoder.decode(line.decode("utf-8-sig").strip())
+            flat = _flatten(value) if isinstance(value, dict) else None
         except UnicodeDecodeError as error:
             raise SourceError(path, row, "a character is not valid UTF-8; save the file as UTF-8") from error
         except (json.JSONDecodeError, RecursionError) as error:
             raise SourceError(path, row, f"not valid JSON: {error}") from error
-        if not isinstance(value, dict):
+        if flat is None:
             raise SourceError(path, row, 'expected a JSON object such as {"customer_id": "17"}')
         if "_row" in value:
             raise SourceError(path, row, "the key '_row' is reserved; rename it")
-        yield row, _flatten(value)
+        yield row, len(line), _whole(flat) if _HALF_WRITTEN.search(line) else flat
+
+
+def _whole(flat: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Half characters (lone surrogates) as U+FFFD: JSON can write them, and no text can hold them."""
+    return {
+        _HALF.sub("\ufffd", name): None if value is None else _HALF.sub("\ufffd", value) for name, value in flat.items()
+    }
 
 
 def _flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, str | None]:

@@ -11,7 +11,7 @@ import polars as pl
 from pydantic import ValidationError
 
 from automation.contracts.answers import check_rows
-from automation.errors import ConfigurationError, SourceError
+from automation.errors import AutomationError, ConfigurationError, SourceError
 from automation.types.schema import ImportTable, TableName
 from automation.warehouse.importing.cleaning import Cleaned, clean, trim
 from automation.warehouse.importing.mapping import MappingFile
@@ -70,9 +70,15 @@ def open_source(registry: Registry, path: Path, file: MappingFile, table: Import
 
 def read_frames(source: Source, path: Path, table: TableName) -> Iterator[pl.DataFrame]:
     """The source's frames, checked. Raises `SourceError`, and `ContractError` for a frame that breaks the contract."""
-    for frame in source.read(path, table):
-        check_rows(frame, f"source {type(source).__name__}")
-        yield frame
+    try:
+        for frame in source.read(path, table):
+            check_rows(frame, f"source {type(source).__name__}")
+            yield frame
+    except (AutomationError, GeneratorExit, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # a panic of Polars is no Exception
+        first = str(error).splitlines()[0][:200] if str(error) else ""
+        raise SourceError(path, None, f"can't be read: {type(error).__name__}: {first}") from error
 
 
 def _complete(frame: pl.DataFrame, mapping: TableMapping) -> pl.DataFrame:

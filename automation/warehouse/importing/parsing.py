@@ -30,6 +30,7 @@ _PLAIN = MappingProxyType(
 _ISO_DAY = r"^\d{4}-\d{2}-\d{2}$"
 _FIRST_EPOCH = 100_000_000_000_000  # microseconds, in 1973: 20241231 is a day, not a second of 1970
 _CONTROL = r"[\x00-\x1f\x7f-\x9f]"
+_LOST = "\ufffd"  # what a reader puts for a character that it can't read: two ids could become one
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
 _GROUPS = r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$"
 _BOOLEANS = MappingProxyType(
@@ -53,6 +54,9 @@ def parse(raw: pl.Series, name: str, kind: ColumnType, mapping: TableMapping, no
         return parsed.refuse(parsed.values < 0, "is negative")
     if (name == "email" or name.endswith("_id")) and raw.dtype == pl.String and parsed.values is not raw:
         parsed = parsed.refuse(raw.str.contains(_CONTROL), "holds control characters")
+    if (name == "email" or name.endswith("_id")) and kind == "text":
+        lost = parsed.values.str.contains(_LOST, literal=True)
+        parsed = parsed.refuse(lost, "holds a character that was lost")
     if name.endswith("_id") and kind == "text":
         return _parse_id(parsed)
     check = CHECKS.get("url" if name.endswith(("_url", "_link")) else name)
