@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from automation.cli.invocation import Invocation
+from automation.cli.invocation import DataDir, Invocation
 from automation.cli.plan import Name
 
 
@@ -14,17 +14,24 @@ def explain(
     context: typer.Context,
     name: Name,
     customer: Annotated[str, typer.Argument(help="the shop's own id, an e-mail address or a phone number")],
+    data_dir: DataDir = None,
 ) -> None:
     """Explain why a customer got a message, or none.
 
-    Shows every rule with its value as the run recorded it, or as of now if no run has decided yet.
+    Shows every rule with its value as the run recorded it, or as of now if no run has decided yet. If the project's
+    files can't be read, it shows what was decided, without the rules.
 
     Example: automation explain winback C1042
     """
     from automation.cli.explain_blocks import explain_blocks
     from automation.reporting.explain import explain as explain_decision
+    from automation.reporting.explain import explain_from_store
+    from automation.workspace.opened import OpenedStore
 
     invocation: Invocation = context.obj
-    with invocation.workspace() as workspace:
-        found = explain_decision(workspace, name, customer)
-    invocation.output.show(found.to_json(), *explain_blocks(found))
+    with invocation.workspace_or_store(data_dir) as opened:
+        if isinstance(opened, OpenedStore):
+            found, unread = explain_from_store(opened, name, customer), opened.unread
+        else:
+            found, unread = explain_decision(opened, name, customer), ()
+    invocation.output.show({**found.to_json(), "unread": list(unread)}, *explain_blocks(found))

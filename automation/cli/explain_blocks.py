@@ -35,7 +35,7 @@ def _rules(found: Explanation, title: str, rules: Sequence[RuleValue]) -> Block:
     from automation.reporting.rule_values import spell_figures
 
     if not rules:
-        return Text(f"{title}: everyone" if found.rules_known else f"{title}: what the run recorded is missing", "")
+        return Text(f"{title}: everyone" if found.rules_known else f"{title}: what the run recorded can't be read", "")
     rows = [(rule.path, _indented(rule), "yes" if rule.held else "no", spell_figures(rule)) for rule in rules]
     return Table((title, "rule", "holds", "because"), rows)
 
@@ -46,7 +46,6 @@ def _indented(rule: RuleValue) -> str:
 
 def _decision(found: Explanation, decision: DecisionRow) -> list[Block]:
     facts = [("decided", f"{decision.outcome}: {found.reason}")]
-    facts += [("because", fact) for fact in found.refusal]
     facts += [("because", fact) for fact in found.refusal]
     if decision.detail:
         facts.append(("detail", decision.detail))

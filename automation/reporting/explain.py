@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from automation.errors import AutomationError
+from automation.errors import AutomationError, ConfigurationError
 from automation.inbound.identity import find_customer, find_person
 from automation.reporting.reasons import reason_text
 from automation.reporting.refusal import refusal_facts, refused_decision
@@ -22,11 +22,13 @@ from automation.store import runs
 from automation.store.ledger import decisions
 from automation.store.ledger.decisions import DecisionRow
 from automation.store.runs import RunRow
+from automation.types.address import normalise
 from automation.types.campaign import Campaign
 from automation.types.condition import Condition, leaves
 from automation.workspace.campaigns import valid_campaign
 from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.models_in_use import active_versions
+from automation.workspace.opened import Opened
 from automation.workspace.snapshots import snapshot
 from automation.workspace.workspace import Workspace
 
@@ -35,8 +37,8 @@ from automation.workspace.workspace import Workspace
 class Explanation:
     """Everything that led to a decision. run, decision: None where no run has decided; the rules are as of now then.
 
-    rules_known: False where the file of the run's values is gone. refusal: who refused the message when and how, where
-    somebody did. products: names by id.
+    rules_known: False where the run's values are gone, or the campaign can't be read. refusal: who refused the
+    message when and how, where somebody did. products: names by id.
     """
 
     campaign: str
@@ -84,8 +86,43 @@ def explain(workspace: Workspace, campaign: str, wanted: str, *, step: str | Non
         return explain_now(workspace, valid_campaign(workspace.project, campaign), find_customer(workspace, wanted))
     with workspace.store.reading() as connection:
         run = runs.get(connection, found.run_id)
-        pinned = LaunchedCampaigns(workspace.project).get(connection, run.launch_id)
+        try:
+            pinned = LaunchedCampaigns(workspace.project).get(connection, run.launch_id)
+        except ConfigurationError:  # the campaign as launched no longer fits config.yaml or the plugins
+            return _without_rules(workspace, run, found)
     return _from_run(workspace, pinned.campaign, run, found)
+
+
+def explain_from_store(opened: Opened, campaign: str, wanted: str) -> Explanation:
+    """The newest decision of this campaign for a customer id or an address, by the store alone: without its rules.
+
+    Raises `AutomationError` where no run has decided.
+    """
+    with opened.store.reading() as connection:
+        found = decisions.find_of_person(connection, [wanted], [normalise(wanted)])
+        newest = max((row for row in found if row.campaign == campaign), key=lambda row: row.decided_at, default=None)
+        if newest is None:
+            raise AutomationError(
+                f"no run of {campaign!r} has decided about {wanted!r}; "
+                "whether its rules hold now can be told once the project's files can be read"
+            )
+        return _without_rules(opened, runs.get(connection, newest.run_id), newest)
+
+
+def _without_rules(opened: Opened, run: RunRow, decision: DecisionRow) -> Explanation:
+    return Explanation(
+        campaign=run.campaign,
+        customer_id=decision.customer_id,
+        as_of=run.as_of or run.due_at,
+        member=True,
+        rules=(),
+        offer_rules=(),
+        run=run,
+        decision=decision,
+        reason=reason_text(opened, decision.reason),
+        versions=run.versions,
+        rules_known=False,
+    )
 
 
 def _newest_decision(

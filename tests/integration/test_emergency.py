@@ -131,6 +131,31 @@ def test_status_backup_and_doctor_say_what_cannot_be_read(
     assert checks["store"]["state"] == "ok"
 
 
+@pytest.mark.parametrize("damage", [bad_line, unset_secret, broken_plugin])
+def test_explain_shows_what_was_decided(
+    root: Path, run: Run, damage: Callable[[Path], str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("run", "hello")
+    whole = run("explain", "hello", "c00001")
+    named = damage(root)
+    for wanted in ("c00001", " C00001@TOY.example"):
+        found = run("explain", "hello", wanted)
+        assert named in "\n".join(found["unread"])
+        assert found["decision"] == whole["decision"]
+        assert (found["run"], found["reason"], found["rules"]) == (1, whole["reason"], [])
+    assert "no run of 'hello' has decided about 'c9'" in run("explain", "hello", "c9", ends=1)["error"]["message"]
+    assert main(["explain", "hello", "c00001"]) == 0
+    assert "audience: what the run recorded can't be read" in capsys.readouterr().out
+
+
+def test_explain_shows_what_was_decided_by_a_launch_that_no_longer_fits(root: Path, run: Run) -> None:
+    run("run", "hello")
+    file = root / "config.yaml"
+    file.write_text(file.read_text().replace("promotions: marketing", "news: marketing"))
+    found = run("explain", "hello", "c00001")
+    assert (found["decision"]["outcome"], found["rules"], found["unread"]) == ("message", [], [])
+
+
 def test_what_cannot_be_read_is_said_to_people_too(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bad_line(root)
     assert main(["--project", str(root), "stop", "--all"]) == 0

@@ -88,7 +88,7 @@ def test_a_file_of_values_that_is_gone_is_said_and_explains_the_rest(tmp_path: P
         file = shop.audience_file(run_id)
         file.unlink() if damage == "missing" else file.write_bytes(b"PAR1 nothing")
         found = explain(shop, "toy", "c2")
-    assert Text("audience: what the run recorded is missing") in explain_blocks(found)
+    assert Text("audience: what the run recorded can't be read") in explain_blocks(found)
     assert "decided: message: chosen by the campaign" in facts(found)
 
 

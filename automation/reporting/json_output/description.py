@@ -176,6 +176,7 @@ JSON_OUTPUT: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "decision": "the decision with its message's state and the provider's id; null if no run has decided",
             "products": "names of the recommended products, by id",
             "versions": "warehouse and models",
+            **_UNREAD,
         },
         "audience": {
             "run": "the run's number",
