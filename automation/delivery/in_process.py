@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from automation.config.project import Project
 from automation.contracts import Channel
@@ -31,6 +31,8 @@ class InProcessExecutor:
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _on_their_way: dict[str, Grant] = field(default_factory=dict)
     _arrivals: Arrivals = field(default_factory=Arrivals)
+    _asked: dict[tuple[str, int], int] = field(default_factory=dict)
+    """By ambiguous message and attempt that a channel was asked about, the worker that it was granted to."""
 
     async def start(self, host: ExecutorHost) -> None:
         self._host = host
@@ -58,6 +60,7 @@ class InProcessExecutor:
         assert self._dispatcher is not None
         for grant in grants:
             self._show(grant)
+        self._asked |= {(grant.id, grant.attempt): grant.worker_id for grant in grants}
         self._begin(self._dispatcher.resolve(grants))
 
     def receipts(self) -> list[Receipt]:
@@ -72,7 +75,8 @@ class InProcessExecutor:
     async def shut_down(self) -> list[int]:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._arrivals.add(
-            Receipt(grant.id, grant.attempt, Verdict.RETURNED, "not begun") for grant in self._on_their_way.values()
+            Receipt(grant.id, grant.attempt, Verdict.RETURNED, "not begun", worker_id=grant.worker_id)
+            for grant in self._on_their_way.values()
         )
         self._on_their_way.clear()
         if self._dispatcher is not None:
@@ -86,8 +90,13 @@ class InProcessExecutor:
         self._tasks.add(asyncio.create_task(work))
 
     def _report(self, receipt: Receipt) -> None:
-        self._on_their_way.pop(receipt.id, None)
-        self._arrivals.add([receipt])
+        grant = self._on_their_way.get(receipt.id)
+        if grant is not None and grant.attempt == receipt.attempt:
+            del self._on_their_way[receipt.id]
+            worker_id = grant.worker_id
+        else:
+            worker_id = self._asked.pop((receipt.id, receipt.attempt), self._worker_id)
+        self._arrivals.add([replace(receipt, worker_id=worker_id)])
 
     def _show(self, grant: Grant) -> None:
         """Read the launch and the batch's content once; recent batches are kept."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -69,13 +70,16 @@ def conclude(left: Sequence[GrantedMessage], recording: Recording | None) -> tup
     """The receipts, and the messages that never left. Without a recording every message may have arrived."""
     if recording is None:
         return [_ambiguous(one) for one in left], []
-    found = [recording.conclude(one.id, one.attempt, one.channel) for one in left]
+    found = [replace(recording.conclude(one.id, one.attempt, one.channel), worker_id=one.worker_id) for one in left]
     untouched = [r for r in found if r.verdict is Verdict.RETURNED and r.id not in recording.receipts]
     return [r for r in found if r not in untouched], untouched
 
 
 def _ambiguous(one: GrantedMessage) -> Receipt:
-    return Receipt(one.id, one.attempt, Verdict.AMBIGUOUS, "the worker died and left no flight recorder")
+    return Receipt(one.id, one.attempt, Verdict.AMBIGUOUS, _NO_RECORDER, worker_id=one.worker_id)
+
+
+_NO_RECORDER = "the worker died and left no flight recorder"
 
 
 def _recording(workspace: Workspace, worker: WorkerRow) -> Recording | None:

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import structlog
@@ -73,6 +73,8 @@ class WorkerPool:
     _host: ExecutorHost | None = None
     _workers: list[SpawnedWorker] = field(default_factory=list)
     _arrivals: Arrivals = field(default_factory=Arrivals)
+    _asked: dict[tuple[str, int], int] = field(default_factory=dict)
+    """By ambiguous message and attempt that a worker was asked about, the worker that it was granted to."""
     _looked: float = 0.0
     _failed_starts: int = 0
 
@@ -100,6 +102,7 @@ class WorkerPool:
         worker = next((worker for worker in self._workers if worker.ready and not worker.gone), None)
         if worker is not None and grants:
             self._show(worker, grants)
+            self._asked |= {(grant.id, grant.attempt): grant.worker_id for grant in grants}
             worker.writer.write(encode_frame("resolve", pack_grants(grants)))
 
     def receipts(self) -> list[Receipt]:
@@ -168,9 +171,15 @@ class WorkerPool:
             self._arrivals.wake()
 
     def _take(self, worker: SpawnedWorker, receipts: Sequence[Receipt]) -> None:
-        for receipt in receipts:
-            worker.on_their_way.pop(receipt.id, None)
-        self._arrivals.add(receipts)
+        self._arrivals.add(self._of_worker(worker, receipt) for receipt in receipts)
+
+    def _of_worker(self, worker: SpawnedWorker, receipt: Receipt) -> Receipt:
+        """The receipt with the worker's life that it is about: another one's where this one was only asked."""
+        grant = worker.on_their_way.get(receipt.id)
+        if grant is not None and grant.attempt == receipt.attempt:
+            del worker.on_their_way[receipt.id]
+            return replace(receipt, worker_id=worker.worker_id)
+        return replace(receipt, worker_id=self._asked.pop((receipt.id, receipt.attempt), worker.worker_id))
 
     async def _replace_the_dead(self) -> None:
         """A worker is dead when its socket closes or its heartbeat stops, unless this process itself slept."""

@@ -82,6 +82,7 @@ class Receipt:
 
     retry_after: how long the provider asked to be left alone, for RETRY and RETURNED. suppress: the reason code with
     which the address itself is put on the suppression list (hard_bounce, complaint, unsubscribed, dead_token), else "".
+    worker_id: the worker's life that the attempt was granted to; a channel leaves it out, the executor knows it.
     """
 
     id: str
@@ -91,3 +92,4 @@ class Receipt:
     provider_id: str = ""
     retry_after: timedelta | None = None
     suppress: str = ""
+    worker_id: int = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -127,20 +128,21 @@ def tick(
     *,
     results: Sequence[Receipt] = (),
     want: int = 100,
+    worker: int = 1,
     after: timedelta = timedelta(0),
     policy: SendPolicy = POLICY,
     answers: SuppressionAnswers | None = None,
     known_runs: bool = True,
 ) -> Tick:
-    """One tick for one worker, without rates."""
+    """One tick for one worker, without rates. A receipt that names no worker is of worker 1."""
     now = NOW + after
     with store.transaction() as connection:
         rows = connection.execute(sa.select(table(Run).c.id, table(Run).c.campaign)) if known_runs else ()
         limits = RateLimits({}, {}, to_micros(now), date(2026, 11, 24), {r.id: RunRate(r.campaign, None) for r in rows})
         return run_tick(
             connection,
-            [Result(receipt) for receipt in results],
-            [Capacity(1, want)] if want else [],
+            [Result(replace(receipt, worker_id=receipt.worker_id or 1)) for receipt in results],
+            [Capacity(worker, want)] if want else [],
             now=now,
             policy=policy,
             limits=limits,

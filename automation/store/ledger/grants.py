@@ -58,7 +58,7 @@ def grant_of(connection: Connection, message: str) -> Grant:
     row = connection.execute(_LAST, {"id": message}).one_or_none()
     if row is None or row.granted_at is None:
         raise StoreError(f"message {message!r} " + ("is not in the store" if row is None else "was never sent"))
-    return make_grant(row, row.attempt, from_millis(row.granted_at))
+    return make_grant(row, row.attempt, from_millis(row.granted_at))._replace(worker_id=row.worker_id or 0)
 
 
 _GRANT = (
@@ -67,7 +67,7 @@ _GRANT = (
 )
 _LAST = sa.text(
     f"""
-    SELECT {GRANT_COLUMNS}
+    SELECT {GRANT_COLUMNS}, s.worker_id
     FROM message m JOIN message_status s ON s.message_id = m.id
     JOIN run r ON r.id = m.run_id JOIN decision d ON d.id = m.decision_id
     LEFT JOIN coupon k ON k.message_id = m.id

@@ -34,7 +34,10 @@ class Result(NamedTuple):
 
 
 def settle(connection: Connection, results: Sequence[Result | Receipt], *, now: datetime) -> None:
-    """Accept results by (message, attempt), while the message is still sending or ambiguous."""
+    """Accept results by (message, attempt, worker's life), while the message is still sending or ambiguous.
+
+    An attempt that was returned is not counted, so that another worker gets the same number.
+    """
     states: dict[MessageState, list[Result]] = {}
     for one in results:
         result = one if isinstance(one, Result) else Result(one)
@@ -45,7 +48,7 @@ def settle(connection: Connection, results: Sequence[Result | Receipt], *, now: 
             execute_rows(connection, _QUEUE_AGAIN, [_again(result, now) for result in found])
             continue
         at = to_millis(now)
-        rows = [(state.value, at, r.provider_id or None, r.detail or None, r.id, r.attempt) for r in receipts]
+        rows = [(state.value, at, r.provider_id or None, r.detail or None, *_taken(r)) for r in receipts]
         execute_rows(connection, _SETTLE, rows)
         if state is MessageState.SENT:
             coupons.settle(connection, [r.id for r in receipts], "confirmed")
@@ -55,7 +58,7 @@ def settle(connection: Connection, results: Sequence[Result | Receipt], *, now: 
             ambiguous.requeue_for_resend(connection, [r.id for r in receipts], now=now)
 
 
-_TAKEN = "WHERE message_id = ? AND attempt = ? AND state IN ('sending', 'ambiguous')"
+_TAKEN = "WHERE message_id = ? AND attempt = ? AND coalesce(worker_id, 0) = ? AND state IN ('sending', 'ambiguous')"
 _SETTLE = f"UPDATE message_status SET state = ?, settled_at = ?, provider_id = ?, reason = ? {_TAKEN}"  # noqa: S608
 _QUEUE_AGAIN = (
     "UPDATE message_status SET state = 'queued', settled_at = ?, provider_id = ?, reason = ?, due_at = ?, "  # noqa: S608
@@ -64,6 +67,11 @@ _QUEUE_AGAIN = (
 
 
 _RETURN = f"UPDATE message_status SET state = 'queued', worker_id = NULL {_TAKEN}"  # noqa: S608
+
+
+def _taken(receipt: Receipt) -> tuple[str, int, int]:
+    """The values of `_TAKEN`."""
+    return receipt.id, receipt.attempt, receipt.worker_id
 
 
 def _settled_state(result: Receipt) -> MessageState:
@@ -83,7 +91,7 @@ def _again(result: Result, now: datetime) -> tuple[object, ...]:
     due = to_millis(now + (SWITCHED if result.provider is not None else backoff(receipt)))
     uncounted = int(receipt.verdict is Verdict.RETURNED)
     said = (to_millis(now), receipt.provider_id or None, receipt.detail or None)
-    return (*said, due, uncounted, result.provider, receipt.id, receipt.attempt)
+    return (*said, due, uncounted, result.provider, *_taken(receipt))
 
 
 def backoff(result: Receipt) -> timedelta:
@@ -110,4 +118,4 @@ def hand_back(connection: Connection, untouched: Sequence[Receipt], *, now: date
     message waits for its own jittered time, which isolates it from the others of its batch.
     """
     settle(connection, [replace(one, verdict=Verdict.RETRY) for one in untouched if one.attempt > 1], now=now)
-    execute_rows(connection, _RETURN, [(receipt.id, receipt.attempt) for receipt in untouched if receipt.attempt == 1])
+    execute_rows(connection, _RETURN, [_taken(receipt) for receipt in untouched if receipt.attempt == 1])

@@ -42,6 +42,7 @@ class GrantedMessage(NamedTuple):
     id: str
     attempt: int
     channel: str
+    worker_id: int
 
 
 def begin_epoch(connection: Connection) -> int:
@@ -87,7 +88,7 @@ def orphaned_messages(connection: Connection) -> list[GrantedMessage]:
 
 def _granted(connection: Connection, to: sa.ColumnElement[bool]) -> list[GrantedMessage]:
     query = (
-        sa.select(_status.c.message_id, _status.c.attempt, _message.c.channel)
+        sa.select(_status.c.message_id, _status.c.attempt, _message.c.channel, sa.func.coalesce(_status.c.worker_id, 0))
         .join(_message, _message.c.id == _status.c.message_id)
         .where(_status.c.state == MessageState.SENDING.value, to)
     )

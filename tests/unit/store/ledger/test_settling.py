@@ -86,6 +86,22 @@ def test_an_old_attempt_cannot_settle_a_newer_one(store: Store) -> None:
     assert account(store, run_id).sent == 1
 
 
+@pytest.mark.parametrize("late", list(Verdict))
+def test_a_worker_cannot_settle_what_another_one_sends_under_the_same_number(store: Store, late: Verdict) -> None:
+    """What was returned is not counted, so the next worker's attempt has the same number as the first one's."""
+    run_id = plan_run(store, ["c1"], expires_at=None)
+    allow(store, CUSTOMERS)
+    (first,) = tick(store, worker=1).grants
+    tick(store, results=[Receipt(first.id, 1, Verdict.RETURNED, "421 later", worker_id=1)], want=0)
+    (second,) = tick(store, worker=2, after=timedelta(minutes=5)).grants
+    assert (second.id, second.attempt) == (first.id, 1)
+    tick(store, results=[Receipt(first.id, 1, late, "an answer that comes late", worker_id=1)], want=0)
+    assert account(store, run_id).sending == 1
+    assert not tick(store, worker=3, after=timedelta(days=1)).grants, "it is on its way, and leaves no second time"
+    tick(store, results=[Receipt(second.id, 1, Verdict.SENT, worker_id=2)], want=0)
+    assert account(store, run_id).sent == 1
+
+
 def test_a_late_answer_settles_an_ambiguous_message(store: Store) -> None:
     run_id = plan_run(store, ["c1"])
     allow(store, CUSTOMERS)
@@ -137,15 +153,15 @@ def test_a_message_whose_worker_has_ended_is_orphaned(store: Store) -> None:
         worker_id = workers.register_worker(
             connection, host="here", boot_id="b", pid=2, pid_started="3", epoch=1, now=NOW
         )
-        assert workers.granted_messages(connection, worker_id) == [(granted.id, 1, "email")]
+        assert workers.granted_messages(connection, worker_id) == [(granted.id, 1, "email", worker_id)]
         assert workers.orphaned_messages(connection) == []
         workers.end_workers(connection, [worker_id], now=NOW)
-        assert workers.orphaned_messages(connection) == [(granted.id, 1, "email")]
+        assert workers.orphaned_messages(connection) == [(granted.id, 1, "email", worker_id)]
     assert account(store, run_id) == Account(audience=10, sending=1, queued=9)
 
 
 def died(grant: Grant) -> Receipt:
-    return Receipt(grant.id, grant.attempt, Verdict.RETURNED, "the worker died before it was handed over")
+    return Receipt(grant.id, grant.attempt, Verdict.RETURNED, "the worker died before it was handed over", worker_id=1)
 
 
 def test_a_message_returns_at_once_the_first_time_its_worker_dies(store: Store) -> None:
