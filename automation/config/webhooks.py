@@ -23,6 +23,9 @@ class SnsHook(FileModel):
     topics: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
         description="the ARNs of the SNS topics that SES publishes to; others are refused"
     )
+    allow_sha1: bool = Field(
+        default=False, description="also accept signatures of version 1 (SHA-1), of a topic that can't be changed"
+    )
 
 
 class SendGridHook(FileModel):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from pydantic import JsonValue
@@ -42,7 +42,8 @@ class ProviderReport:
     """One report about one message.
 
     report_id: the source's own number of the report; the same report twice counts once. status: the source's code, such
-    as 5.1.1. user_agent: of an open or click. method: how a recipient unsubscribed.
+    as 5.1.1. user_agent: of an open or click. method: how a recipient unsubscribed. within: how long after the message
+    was handed over it is believed; a later one can't be told from a replay, and changes nothing.
     """
 
     kind: ReportKind
@@ -54,6 +55,7 @@ class ProviderReport:
     status: str = ""
     user_agent: str | None = None
     method: str = "provider"
+    within: timedelta | None = None
 
 
 EVENT_TYPES: Mapping[AddressKind, Mapping[ReportKind, str]] = {
@@ -82,7 +84,13 @@ EVENT_TYPES: Mapping[AddressKind, Mapping[ReportKind, str]] = {
 def record_report(connection: Connection, report: ProviderReport, *, now: datetime) -> bool:
     """Record a report and what follows from it; returns whether it was new and about a message of ours."""
     message = responses.find_recipient(connection, report.message_id) if report.message_id else None
-    return message is not None and _record(connection, message, report, now)
+    if message is None or _is_late(message, report, now):
+        return False
+    return _record(connection, message, report, now)
+
+
+def _is_late(message: MessageRecipient, report: ProviderReport, now: datetime) -> bool:
+    return report.within is not None and message.granted_at is not None and now - message.granted_at > report.within
 
 
 def record_receipts(

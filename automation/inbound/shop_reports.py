@@ -44,7 +44,7 @@ def import_shop_reports(workspace: Workspace) -> int:
             _Group(workspace, group).import_arrivals()
             imported += sum(len(arrival.lines) for arrival in group.arrivals)
             with workspace.store.transaction() as connection:
-                shop_reports.delete_imported(connection, group)
+                shop_reports.finish_import(connection, group, now=workspace.clock.now())
 
 
 class _Group:

@@ -7,8 +7,8 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -22,6 +22,7 @@ from cryptography.x509.oid import NameOID
 from starlette.applications import Starlette
 
 from automation.store.people import suppressions
+from automation.testing.toy_shop import TOY_AS_OF
 from automation.web.api.webhooks import receiver
 from automation.web.group_commit import GroupCommit
 from automation.web.site import Site
@@ -60,8 +61,8 @@ def types(shop: Shop) -> list[str]:
     return [event["type"] for event in shop.events()]
 
 
-def sendgrid_call(shop: Shop, events: Any, *, key: ec.EllipticCurvePrivateKey = EC_KEY) -> httpx.Response:
-    body, stamp = json.dumps(events).encode(), "1772000000"
+def sendgrid_call(shop: Shop, events: Any, *, key: ec.EllipticCurvePrivateKey = EC_KEY, at: str = "") -> httpx.Response:
+    body, stamp = json.dumps(events).encode(), at or str(int(shop.workspace.clock.now().timestamp()))
     headers = {
         "X-Twilio-Email-Event-Webhook-Signature": base64.b64encode(
             key.sign(stamp.encode() + body, ec.ECDSA(SHA256()))
@@ -76,8 +77,9 @@ def sendgrid(shop: Shop, event: str, **more: Any) -> httpx.Response:
     return sendgrid_call(shop, [{"event": event, "smtp-id": identity, "sg_event_id": event, **more}])
 
 
-def mailgun_call(shop: Shop, event: Mapping[str, Any], *, secret: str = SECRET) -> httpx.Response:
-    token = "t1"
+def mailgun_call(shop: Shop, event: Mapping[str, Any], *, secret: str = SECRET, number: int = 1) -> httpx.Response:
+    """number: of the token, which each call of Mailgun's has anew."""
+    token = f"t{number}"
     stamp = str(int(shop.workspace.clock.now().timestamp()))
     signature = hmac.new(secret.encode(), f"{stamp}{token}".encode(), hashlib.sha256).hexdigest()
     signed = {"timestamp": stamp, "token": token, "signature": signature}
@@ -109,10 +111,15 @@ def twilio_status(shop: Shop, status: str, code: str = "") -> httpx.Response:
     return twilio(shop, f"/webhooks/twilio?message={shop.messages[0].id}", form)
 
 
-def certificate() -> bytes:
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sns.amazonaws.com")])
-    now = datetime.now(UTC)  # noqa: TID251  # a certificate is valid by the real clock
-    made = x509.CertificateBuilder(name, name, RSA_KEY.public_key(), 1, now - timedelta(1), now + timedelta(1))
+def certificate(common_name: str = "sns.amazonaws.com", *, names: Sequence[str] = (), ends: int = 1) -> bytes:
+    """Made out to this name and, as subject alternative names, to these. ends: days after the toy shop's clock."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+    made = x509.CertificateBuilder(
+        name, name, RSA_KEY.public_key(), 1, TOY_AS_OF - timedelta(2), TOY_AS_OF + timedelta(ends)
+    )
+    if names:
+        listed = x509.SubjectAlternativeName([x509.DNSName(one) for one in names])
+        made = made.add_extension(listed, critical=False)
     return made.sign(RSA_KEY, SHA256()).public_bytes(Encoding.PEM)
 
 
@@ -122,6 +129,7 @@ class Amazon:
     def __init__(self, workspace: Workspace) -> None:
         self.fetched: list[str] = []
         self.certificate = certificate()
+        self._now = workspace.clock.now
         self.writer = GroupCommit(workspace.store)
         site = Site(lambda: workspace, self.writer)
         routes = [endpoint.make_route() for endpoint in receiver.make_endpoints(site, self._fetch)]
@@ -133,7 +141,7 @@ class Amazon:
 
     def call(self, type_: str, *, version: str = "2", tamper: str = "", **fields: str) -> httpx.Response:
         document = {
-            "Type": type_, "MessageId": "m1", "TopicArn": TOPIC, "Timestamp": "2026-03-02T10:00:00.000Z",
+            "Type": type_, "MessageId": "m1", "TopicArn": TOPIC, "Timestamp": self._now().isoformat(),
             "SigningCertURL": CERTIFICATE_URL, "SignatureVersion": version, **fields,
         }  # fmt: skip
         names = ["Message", "MessageId", "Subject", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"]

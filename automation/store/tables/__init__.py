@@ -5,7 +5,7 @@
 
 from automation.store.tables.delivery import RateLane, Worker
 from automation.store.tables.facts import Fact
-from automation.store.tables.inbox import Flush, Inbox, ShopReport
+from automation.store.tables.inbox import Flush, Inbox, ShopReport, WebhookCall
 from automation.store.tables.launches import Content, Launch
 from automation.store.tables.ledger import CapEntry, Coupon, Decision, Message, MessageStatus, Seed
 from automation.store.tables.model_versions import ModelVersion
@@ -36,5 +36,6 @@ __all__ = [
     "Seed",
     "ShopReport",
     "Suppression",
+    "WebhookCall",
     "Worker",
 ]

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +17,9 @@ from support.web import Shop
 from support.webhooks import (
     CERTIFICATE_URL,
     SECRET,
+    TOPIC,
     Amazon,
+    certificate,
     hmac_of,
     mailgun,
     mailgun_call,
@@ -27,6 +30,7 @@ from support.webhooks import (
     ses_message,
     suppressed,
     twilio,
+    twilio_status,
     types,
 )
 
@@ -79,6 +83,33 @@ def test_a_token_of_mailgun_counts_once_whatever_event_comes_with_it(shop: Shop)
     assert suppressed(shop, shop.messages[0].to) == []
 
 
+def test_a_token_of_mailgun_is_used_up_by_an_event_that_says_nothing(shop: Shop) -> None:
+    """Its signature does not cover the event: who saw it in a harmless call could send it with a complaint."""
+    headers = {"message-id": f"{shop.messages[0].id}@toy.example"}
+    complained = {"event": "complained", "message": {"headers": headers}}
+    calls: list[dict[str, Any]] = [{"event": "accepted"}, {}, {"event": "opened", "message": None}]
+    for number, harmless in enumerate(calls):
+        assert mailgun_call(shop, harmless, number=number).json() == {"stored": 0}
+        assert mailgun_call(shop, complained, number=number).json() == {"stored": 0}
+    assert suppressed(shop, shop.messages[0].to) == []
+    assert mailgun_call(shop, complained, number=9).json() == {"stored": 1}
+
+
+def test_what_is_used_up_is_forgotten_once_its_signature_is_too_old(shop: Shop) -> None:
+    mailgun_call(shop, {}, number=1)
+    shop.move(timedelta(days=3))
+    mailgun_call(shop, {}, number=2)
+    assert shop.rows("SELECT key FROM webhook_call") == [("mailgun:t2",)]
+
+
+def test_an_old_call_of_sendgrid_is_refused(shop: Shop) -> None:
+    now = shop.workspace.clock.now()
+    for days, status in ((-4, 401), (-2, 200), (4, 401)):
+        stamp = str(int((now + timedelta(days=days)).timestamp()))
+        assert sendgrid_call(shop, [], at=stamp).status_code == status
+    assert sendgrid_call(shop, [], at="soon").status_code == 401
+
+
 def test_an_old_token_of_mailgun_is_refused(shop: Shop) -> None:
     stamp = str(int((shop.workspace.clock.now() - timedelta(days=2)).timestamp()))
     signature = hmac.new(SECRET.encode(), f"{stamp}t".encode(), hashlib.sha256).hexdigest()
@@ -93,10 +124,29 @@ def test_stop_and_start_by_sms(shop: Shop) -> None:
     number = "+4915112345678"
     assert twilio(shop, "/webhooks/twilio/inbound", {"From": number, "Body": "Is it still on?"}).status_code == 200
     assert suppressed(shop, number) == []
-    twilio(shop, "/webhooks/twilio/inbound", {"From": number, "Body": " Stop "})
+    twilio(shop, "/webhooks/twilio/inbound", {"From": number, "Body": " Stop ", "MessageSid": "SM1"})
     assert suppressed(shop, number) == ["unsubscribed"]
-    twilio(shop, "/webhooks/twilio/inbound", {"From": number, "Body": "START"})
+    twilio(shop, "/webhooks/twilio/inbound", {"From": number, "Body": "START", "MessageSid": "SM2"})
     assert suppressed(shop, number) == []
+
+
+def test_a_repeated_reply_changes_nothing(shop: Shop) -> None:
+    """Twilio's calls have no time: whoever saw one can send it again at any time."""
+    number, path = "+4915112345678", "/webhooks/twilio/inbound"
+    twilio(shop, path, {"From": number, "Body": "START", "MessageSid": "SM1"})
+    twilio(shop, path, {"From": number, "Body": "STOP", "MessageSid": "SM2"})
+    shop.move(timedelta(days=400))
+    twilio(shop, path, {"From": number, "Body": "START", "MessageSid": "SM1"})
+    assert suppressed(shop, number) == ["unsubscribed"]
+    twilio(shop, path, {"From": number, "Body": "START", "MessageSid": "SM3"})
+    twilio(shop, path, {"From": number, "Body": "STOP", "MessageSid": "SM2"})
+    assert suppressed(shop, number) == []
+
+
+def test_a_late_status_of_twilio_changes_nothing(shop: Shop) -> None:
+    shop.move(timedelta(days=7))
+    assert twilio_status(shop, "failed", "21610").json() == {"stored": 0}
+    assert types(shop) == []
 
 
 def test_start_does_not_lift_what_an_admin_suppressed(shop: Shop) -> None:
@@ -112,19 +162,18 @@ def test_start_does_not_lift_what_an_admin_suppressed(shop: Shop) -> None:
 # Amazon
 
 
-@pytest.mark.parametrize("version", ["1", "2"])
-def test_a_bounce_through_ses(shop: Shop, amazon: Amazon, version: str) -> None:
+def test_a_bounce_through_ses(shop: Shop, amazon: Amazon) -> None:
     bounce = {"bounceType": "Permanent", "bounceSubType": "General", "bouncedRecipients": [{"status": "5.1.1"}]}
     message = ses_message(shop, notificationType="Bounce", bounce=bounce)
-    assert amazon.call("Notification", version=version, Message=message, Subject="x").json() == {"stored": 1}
-    assert amazon.call("Notification", version=version, Message=message).json() == {"stored": 0}
+    assert amazon.call("Notification", Message=message, Subject="x").json() == {"stored": 1}
+    assert amazon.call("Notification", Message=message).json() == {"stored": 0}
     assert suppressed(shop, shop.messages[0].to) == ["hard_bounce"]
     assert [event["status"] for event in shop.events()] == ["5.1.1"]
     assert amazon.fetched == [CERTIFICATE_URL]  # once
 
 
 def test_a_subscription_to_our_topic_is_confirmed(amazon: Amazon) -> None:
-    url = "https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&Token=abc"
+    url = f"https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&TopicArn={TOPIC}&Token=abc"
     fields = {"Message": "You have chosen to subscribe", "Token": "abc"}
     assert amazon.call("SubscriptionConfirmation", SubscribeURL=url, **fields).status_code == 200
     assert amazon.fetched == [CERTIFICATE_URL, url]
@@ -137,12 +186,22 @@ def test_a_subscription_to_our_topic_is_confirmed(amazon: Amazon) -> None:
         {"tamper": "MessageId"},
         {"tamper": "Timestamp"},
         {"TopicArn": "arn:aws:sns:eu-west-1:999999999999:ses"},
+        {"version": "1"},  # SHA-1, where the topic can do better
         {"version": "3"},
+        {"Timestamp": "2026-03-30T08:00:30Z"},  # the clock says 09:01
+        {"Timestamp": "2026-03-30T10:01:30Z"},
+        {"Timestamp": "yesterday"},
         {"SigningCertURL": "https://sns.eu-west-1.amazonaws.com.evil.example/x.pem"},
         {"SigningCertURL": "http://sns.eu-west-1.amazonaws.com/x.pem"},
         {"SigningCertURL": "https://evil.example/sns.eu-west-1.amazonaws.com/x.pem"},
         {"SigningCertURL": "https://sns.eu-west-1.amazonaws.com@evil.example/x.pem"},
         {"SigningCertURL": "https://sns.eu-west-1.amazonaws.com/x"},
+        {"SigningCertURL": "https://sns.eu-west-1.amazonaws.com/x.pem"},
+        {"SigningCertURL": "https://sns.eu-west-2.amazonaws.com/SimpleNotificationService-1.pem"},
+        {"SigningCertURL": f"{CERTIFICATE_URL}?x=1"},
+        {"SigningCertURL": f"{CERTIFICATE_URL}#.pem"},
+        {"SigningCertURL": CERTIFICATE_URL.replace(".com/", ".com:443/")},
+        {"SigningCertURL": CERTIFICATE_URL.replace("/Simple", "/x/../Simple")},
         {"SigningCertURL": "https://169.254.169.254/x.pem"},
     ],
 )
@@ -151,6 +210,59 @@ def test_a_notification_not_signed_by_amazon_is_refused(shop: Shop, amazon: Amaz
     assert amazon.call("Notification", Message=message, **fields).status_code == 401
     assert types(shop) == []
     assert set(amazon.fetched) <= {CERTIFICATE_URL}
+
+
+@pytest.mark.parametrize(
+    ("made", "status"),
+    [
+        (certificate(), 200),
+        (certificate("x", names=["other.example", "sns-signing.eu-west-1.amazonaws.com"]), 200),
+        (certificate("sns.eu-west-1.amazonaws.com"), 200),
+        (certificate(ends=-1), 401),  # expired
+        (certificate("sns.eu-west-2.amazonaws.com"), 401),
+        (certificate("email.amazonaws.com"), 401),
+        (certificate("sns.amazonaws.com", names=["s3.amazonaws.com"]), 401),
+        (certificate("sns.amazonaws.com.evil.example"), 401),
+        (b"not a certificate", 401),
+    ],
+)
+def test_a_certificate_is_made_out_to_sns_and_valid_now(shop: Shop, amazon: Amazon, made: bytes, status: int) -> None:
+    amazon.certificate = made
+    answer = amazon.call("Notification", Message=ses_message(shop, eventType="Complaint"))
+    assert answer.status_code == status
+    assert len(types(shop)) == (status == 200)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&Token=abc",
+        f"https://sns.eu-west-1.amazonaws.com/?Action=Unsubscribe&TopicArn={TOPIC}&Token=abc",
+        f"https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&TopicArn={TOPIC}&Token=other",
+        f"https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&TopicArn={TOPIC}&Token=abc&x=1",
+        f"https://sns.eu-west-2.amazonaws.com/?Action=ConfirmSubscription&TopicArn={TOPIC}&Token=abc",
+        f"https://sns.eu-west-1.amazonaws.com/x?Action=ConfirmSubscription&TopicArn={TOPIC}&Token=abc",
+    ],
+)
+def test_no_other_address_is_fetched_to_confirm_a_subscription(amazon: Amazon, url: str) -> None:
+    fields = {"Message": "You have chosen to subscribe", "Token": "abc"}
+    amazon.call("SubscriptionConfirmation", SubscribeURL=url, **fields)
+    assert amazon.fetched == [CERTIFICATE_URL]
+
+
+def test_sha_1_is_taken_only_where_config_yaml_allows_it(shop: Shop) -> None:
+    project = shop.workspace.project
+    hook = project.settings.webhooks.ses
+    assert hook is not None
+    hooks = project.settings.webhooks.model_copy(update={"ses": hook.model_copy(update={"allow_sha1": True})})
+    project = replace(project, settings=project.settings.model_copy(update={"webhooks": hooks}))
+    amazon = Amazon(replace(shop.workspace, project=project))
+    try:
+        message = ses_message(shop, eventType="Complaint")
+        assert amazon.call("Notification", version="1", Message=message).json() == {"stored": 1}
+        assert amazon.call("Notification", version="3", Message=message).status_code == 401
+    finally:
+        amazon.writer.close()
 
 
 def test_certificates_are_fetched_from_the_public_internet_only() -> None:

@@ -99,7 +99,7 @@ WOO_PRODUCT = {"id": 9, "name": "Whisk"}
 def test_a_report_that_lacks_fields_stops_nothing(shop: Shop, call: Any, topic: str, document: Any) -> None:
     assert call(shop, topic, document).json() == {"stored": 1}
     flush(shop)
-    assert shop.rows("SELECT count(*) FROM shop_report") == [(0,)]
+    assert shop.rows("SELECT count(*) FROM shop_report WHERE lines <> ''") == [(0,)]
 
 
 def test_a_report_that_lacks_fields_is_used_as_far_as_it_goes(shop: Shop) -> None:
@@ -128,14 +128,15 @@ def test_one_report_that_cannot_be_imported_is_quarantined_alone(shop: Shop) -> 
     with shop.workspace.store.transaction() as connection:
         for subject in ("x", "y"):
             line = {"_row": subject}
-            shop_reports.save_report(connection, subject, "shopify", "customers", [line], now=now)
+            call = shop_reports.ShopCall(subject, "shopify", "customers", [line], now, subject)
+            assert shop_reports.save_report(connection, call, now=now)
     assert import_shop_reports(shop.workspace) == 7
     known = table(shop, "customers")["customer_id"].to_list()
     assert {f"n{number}@example.org" for number in range(5)} <= set(known)
     bad = quarantined(shop)
     assert [row["file"] for row in bad] == ["shopify-webhook"] * 2
     assert [json.loads(json.loads(row["line"])["line"])["_row"] for row in bad] == ["y", "x"]
-    assert shop.rows("SELECT count(*) FROM shop_report") == [(0,)]
+    assert shop.rows("SELECT count(*) FROM shop_report WHERE lines <> ''") == [(0,)]
     assert import_shop_reports(shop.workspace) == 0
 
 

@@ -41,15 +41,16 @@ ORDER = {
 
 def test_an_order_of_shopify(shop: Shop) -> None:
     assert shopify(shop, "orders/paid", ORDER).json() == {"stored": 2}
-    assert shopify(shop, "orders/paid", ORDER).json() == {"stored": 2}  # the same call again
-    assert shopify(shop, "orders/updated", ORDER, key="2").json() == {"stored": 2}  # the same order in another call
+    assert shopify(shop, "orders/paid", ORDER).json() == {"stored": 0}  # the same call again
+    paid = {**ORDER, "note": "paid"}
+    assert shopify(shop, "orders/updated", paid, key="2").json() == {"stored": 2}  # the same order in another call
     bought = table(shop, "events").filter(pl.col("order_id") == "#1001").sort("product_id")
     assert bought.select("customer_id", "type", "product_id", "quantity", "amount").rows() == [
         ("ana@example.org", "purchase", "p1", 2.0, 8.0),
         ("ana@example.org", "purchase", "p2", 1.0, 20.0),
     ]
     assert bought["occurred_at"].unique().to_list() == [datetime(2026, 2, 20, 9, tzinfo=UTC)]
-    assert shop.rows("SELECT count(*) FROM shop_report") == [(0,)]
+    assert shop.rows("SELECT count(*) FROM shop_report WHERE lines <> ''") == [(0,)]
 
 
 def test_an_order_that_came_by_webhook_is_known_to_the_export(shop: Shop, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ STATUS_INDEXES = (
 )
 
 
-def upgrade() -> None:
+def upgrade() -> None:  # noqa: PLR0915  # a statement for each table and index
     op.create_table(
         "shop_report",
         sa.Column("id", ROW_ID, nullable=False),
@@ -27,9 +27,29 @@ def upgrade() -> None:
         sa.Column("table_name", sa.String(), nullable=False),
         sa.Column("lines", sa.String(), nullable=False),
         sa.Column("received_at", sa.BigInteger(), nullable=False),
+        sa.Column("changed_at", sa.BigInteger(), nullable=False),
+        sa.Column("calls", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("subject"),
     )
+    with op.batch_alter_table("shop_report", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_shop_report_waiting",
+            ["id"],
+            unique=False,
+            sqlite_where=sa.text("lines <> ''"),
+            postgresql_where=sa.text("lines <> ''"),
+        )
+
+    op.create_table(
+        "webhook_call",
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("key"),
+    )
+    with op.batch_alter_table("webhook_call", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_webhook_call_expires_at"), ["expires_at"], unique=False)
+
     op.create_table(
         "batch",
         sa.Column("run_id", sa.BigInteger(), nullable=False),
@@ -355,7 +375,7 @@ def upgrade() -> None:
     )
 
 
-def downgrade() -> None:
+def downgrade() -> None:  # noqa: PLR0915
     op.drop_table("suppression")
     op.drop_table("seed")
     op.drop_table("run")
@@ -379,6 +399,13 @@ def downgrade() -> None:
         batch_op.drop_index("ix_inbox_customer")
 
     op.drop_table("inbox")
+    with op.batch_alter_table("webhook_call", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_webhook_call_expires_at"))
+
+    op.drop_table("webhook_call")
+    with op.batch_alter_table("shop_report", schema=None) as batch_op:
+        batch_op.drop_index("ix_shop_report_waiting")
+
     op.drop_table("shop_report")
     op.drop_table("flush")
     op.drop_table("worker")

@@ -42,6 +42,11 @@ def verify_signature(signing_key: str, document: Any, now: datetime) -> bool:
     return same and signed_at is not None and abs(now - signed_at) <= VALID_FOR
 
 
+def find_token(document: Any) -> str:
+    """What the signature covers: it may be used once, since whoever saw it could send it with another event."""
+    return f"mailgun:{read_text(document, 'signature', 'token')}"
+
+
 def parse_reports(document: Any) -> Iterator[ProviderReport]:
     """The report in a call, if it is one that counts."""
     event = read_field(document, "event-data")

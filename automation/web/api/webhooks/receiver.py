@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -14,12 +15,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from automation.config.webhooks import Webhooks
+from automation.ids import content_hash
 from automation.inbound.provider_reports import ProviderReport, record_report
 from automation.inbound.sms_replies import classify_reply, record_sms_reply
 from automation.store.inbox import inbox, shop_reports
 from automation.store.inbox.inbox import InboxEvent
+from automation.store.inbox.webhook_calls import use_up
 from automation.types.schema import TableName
-from automation.web.api.webhooks import mailgun, postmark, sendgrid, ses, shopify, twilio, woocommerce
+from automation.web.api.webhooks import mailgun, postmark, sendgrid, ses, shopify, sns, twilio, woocommerce
 from automation.web.api.webhooks.payload import read_text
 from automation.web.endpoint import Endpoint, describe_operation, read_body
 from automation.web.group_commit import Overloaded
@@ -28,13 +31,14 @@ from automation.web.site import Site
 log = structlog.get_logger(__name__)
 
 LIMIT = 2_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNPROVEN = "the signature or password is wrong"
 Handler = Callable[[Request, bytes, Webhooks], Awaitable[Response]]
 
 
-def make_endpoints(site: Site, fetch: ses.Fetch | None = None) -> Iterator[Endpoint]:
+def make_endpoints(site: Site, fetch: sns.Fetch | None = None) -> Iterator[Endpoint]:
     """One address for each shop or provider; 404 for those that config.yaml doesn't name."""
-    receiver = Receiver(site, ses.Sns(fetch or _fetch))
+    receiver = Receiver(site, sns.Sns(fetch or _fetch))
     for name in ("shopify", "woocommerce", "twilio", "ses", "sendgrid", "mailgun", "postmark"):
         yield _endpoint(site, name, f"/webhooks/{name}", getattr(receiver, name))
     yield _endpoint(site, "twilio", "/webhooks/twilio/inbound", receiver.twilio_inbound)
@@ -72,9 +76,9 @@ def _operation(name: str, path: str) -> Any:
 class Receiver:
     """One method for each sender: it verifies the call and stores what the call reports."""
 
-    def __init__(self, site: Site, sns: ses.Sns) -> None:
+    def __init__(self, site: Site, sns_: sns.Sns) -> None:
         self._site = site
-        self._sns = sns
+        self._sns = sns_
 
     # Shops
 
@@ -86,9 +90,11 @@ class Receiver:
         if topic in ("checkouts/create", "checkouts/update"):
             return await self._save_events(shopify.parse_checkout(document))
         table = shopify.TABLES.get(topic.partition("/")[0])
-        if table is None or topic.endswith("/delete"):
+        if table is None or topic.endswith("/delete") or not shopify.is_about(table, document):
             return _stored(0)
-        return await self._save_lines("shopify", table, document, shopify.make_lines(table, document))
+        return await self._save_report(
+            "shopify", table, document, shopify.make_lines(table, document), shopify.find_change(document), body
+        )
 
     async def woocommerce(self, request: Request, body: bytes, webhooks: Webhooks) -> Response:
         assert webhooks.woocommerce is not None
@@ -98,20 +104,33 @@ class Receiver:
         _require(shopify.verify_signature(secret, body, _header(request, "x-wc-webhook-signature")))
         resource, _, event = _header(request, "x-wc-webhook-topic").partition(".")
         table, document = woocommerce.TABLES.get(resource), _parse_json(body)
-        if table is None or event == "deleted":
+        if table is None or event == "deleted" or not woocommerce.is_about(table, document):
             return _stored(0)
-        return await self._save_lines("woocommerce", table, document, woocommerce.make_lines(table, document))
+        return await self._save_report(
+            "woocommerce",
+            table,
+            document,
+            woocommerce.make_lines(table, document),
+            woocommerce.find_change(document),
+            body,
+        )
 
-    async def _save_lines(
-        self, preset: str, table: TableName, document: Any, lines: Sequence[Mapping[str, str]]
+    async def _save_report(
+        self,
+        preset: str,
+        table: TableName,
+        document: Any,
+        lines: Sequence[Mapping[str, str]],
+        changed_at: datetime | None,
+        body: bytes,
     ) -> Response:
-        """If an order, product or customer is reported several times before the next import, the last report counts."""
+        """Of several reports about an order, a product or a customer the one with the latest change counts."""
         subject, now = read_text(document, "id") or read_text(document, "email"), self._site.now
-        if lines and subject:
-            await self._site.writer.commit(
-                lambda connection: shop_reports.save_report(connection, subject, preset, table, lines, now=now)
-            )
-        return _stored(len(lines) if subject else 0)
+        if not lines or not subject:
+            return _stored(0)
+        call = shop_reports.ShopCall(subject, preset, table, lines, changed_at or _EPOCH, content_hash(body)[:16])
+        saved = await self._site.writer.commit(lambda connection: shop_reports.save_report(connection, call, now=now))
+        return _stored(len(lines) if saved else 0)
 
     async def _save_events(self, events: Sequence[InboxEvent]) -> Response:
         if not events:
@@ -131,9 +150,14 @@ class Receiver:
         form, channel = self._twilio_form(request, body, webhooks), webhooks.twilio.channel
         number, word, now = form.get("From", ""), classify_reply(form.get("Body", "")), self._site.now
         if number and word is not None:
-            await self._site.writer.commit(
-                lambda connection: record_sms_reply(connection, number, word, channel=channel, source="twilio", now=now)
-            )
+            key = f"twilio:{form.get('MessageSid', '')[:64]}"
+
+            def record(connection: Connection) -> None:
+                """A STOP or START counts once, whenever somebody repeats it."""
+                if use_up(connection, key, now=now, valid_for=None):
+                    record_sms_reply(connection, number, word, channel=channel, source="twilio", now=now)
+
+            await self._site.writer.commit(record)
         return PlainTextResponse("<Response/>", media_type="text/xml")
 
     def _twilio_form(self, request: Request, body: bytes, webhooks: Webhooks) -> dict[str, str]:
@@ -152,7 +176,8 @@ class Receiver:
     async def ses(self, _request: Request, body: bytes, webhooks: Webhooks) -> Response:
         assert webhooks.ses is not None
         document = _parse_json(body)
-        _require(await self._sns.verify_signature(document, webhooks.ses.topics))
+        hook, now = webhooks.ses, self._site.now
+        _require(await self._sns.verify_signature(document, hook.topics, now, allow_sha1=hook.allow_sha1))
         if await self._sns.confirm_subscription(document):
             log.info("subscribed to an SNS topic", topic=read_text(document, "TopicArn", longest=300))
             return _stored(0)
@@ -162,7 +187,7 @@ class Receiver:
     async def sendgrid(self, request: Request, body: bytes, webhooks: Webhooks) -> Response:
         assert webhooks.sendgrid is not None
         headers = {name.lower(): value for name, value in request.headers.items()}
-        _require(sendgrid.verify_signature(webhooks.sendgrid.public_key, headers, body))
+        _require(sendgrid.verify_signature(webhooks.sendgrid.public_key, headers, body, self._site.now))
         return await self._save_reports(list(sendgrid.parse_reports(_parse_json(body))))
 
     async def mailgun(self, _request: Request, body: bytes, webhooks: Webhooks) -> Response:
@@ -170,7 +195,7 @@ class Receiver:
         document = _parse_json(body)
         key = webhooks.mailgun.signing_key.get_secret_value()
         _require(mailgun.verify_signature(key, document, self._site.now))
-        return await self._save_reports(list(mailgun.parse_reports(document)))
+        return await self._save_reports(list(mailgun.parse_reports(document)), token=mailgun.find_token(document))
 
     async def postmark(self, request: Request, body: bytes, webhooks: Webhooks) -> Response:
         assert webhooks.postmark is not None
@@ -178,13 +203,16 @@ class Receiver:
         _require(postmark.verify_password(webhooks.postmark.username, password, _header(request, "authorization")))
         return await self._save_reports(list(postmark.parse_reports(_parse_json(body))))
 
-    async def _save_reports(self, reports: Sequence[ProviderReport]) -> Response:
+    async def _save_reports(self, reports: Sequence[ProviderReport], *, token: str = "") -> Response:
+        """token: what the call may be made with once, whatever it reports."""
         now = self._site.now
 
         def record(connection: Connection) -> int:
+            if token and not use_up(connection, token, now=now, valid_for=2 * mailgun.VALID_FOR):
+                return 0
             return sum(record_report(connection, report, now=now) for report in reports)
 
-        return _stored(await self._site.writer.commit(record) if reports else 0)
+        return _stored(await self._site.writer.commit(record) if reports or token else 0)
 
 
 def _require(proven: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from automation.inbound.provider_reports import ProviderReport, ReportKind
@@ -27,10 +28,15 @@ _DROPPED: Mapping[str, ReportKind] = {
 }
 """What SendGrid says when it drops a message, by its `reason`; any other one concerns the message alone."""
 _BOT = "SendGrid robot"
+VALID_FOR = timedelta(days=3)
+"""SendGrid retries for a day. An event is recognised when it comes again, for a week."""
 
 
-def verify_signature(public_key: str, headers: Mapping[str, str], body: bytes) -> bool:
-    """Whether the holder of the key signed this body (ECDSA P-256, SHA-256). Raises `ValueError` for a bad key."""
+def verify_signature(public_key: str, headers: Mapping[str, str], body: bytes, now: datetime) -> bool:
+    """Whether the holder of the key signed this body within the last days (ECDSA P-256, SHA-256).
+
+    Raises `ValueError` for a bad key.
+    """
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
     from cryptography.hazmat.primitives.hashes import SHA256
@@ -39,7 +45,11 @@ def verify_signature(public_key: str, headers: Mapping[str, str], body: bytes) -
     key = load_der_public_key(base64.b64decode(public_key))
     if not isinstance(key, EllipticCurvePublicKey):
         raise ValueError("the key is not for ECDSA")
-    signed = headers.get("x-twilio-email-event-webhook-timestamp", "").encode("ascii", "replace") + body
+    stamp = headers.get("x-twilio-email-event-webhook-timestamp", "")
+    at = parse_time(int(stamp)) if stamp.isascii() and stamp.isdecimal() and len(stamp) < 15 else None
+    if at is None or abs(now - at) > VALID_FOR:
+        return False
+    signed = stamp.encode() + body
     try:
         signature = base64.b64decode(headers.get("x-twilio-email-event-webhook-signature", ""), validate=True)
         key.verify(signature, signed, ECDSA(SHA256()))

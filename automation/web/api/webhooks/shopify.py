@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -25,6 +26,19 @@ def verify_signature(secret: str, body: bytes, signature: str) -> bool:
     """Whether the shop signed exactly this body (HMAC-SHA256, in base64). WooCommerce signs in the same way."""
     expected = base64.b64encode(hmac.new(secret.encode(), body, hashlib.sha256).digest())
     return hmac.compare_digest(expected, signature.encode("utf-8", "replace"))
+
+
+def is_about(table: TableName, document: Any) -> bool:
+    """Whether the document is an order, a product or a customer: the signature does not cover the topic."""
+    names = set(document) if isinstance(document, dict) else set()
+    if table == "events":
+        return {"line_items", "financial_status"} <= names
+    return ("variants" in names) == (table == "products") and "line_items" not in names
+
+
+def find_change(document: Any) -> datetime | None:
+    """When the shop changed it last."""
+    return parse_time(read_text(document, "updated_at")) or parse_time(read_text(document, "created_at"))
 
 
 def make_lines(table: TableName, document: Any) -> list[Line]:

@@ -6,12 +6,16 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 
 from automation.inbound.provider_reports import ProviderReport, ReportKind
 from automation.types.provider_codes import classify_twilio_error
 from automation.web.api.webhooks.payload import parse_message_id
 
 _FAILURES = ("undelivered", "failed")
+BELIEVED_FOR = timedelta(days=6)
+"""A call has no time of its own. A report is recognised when it comes again, for a week; Twilio needs two days at most
+for a message."""
 
 
 def verify_signature(auth_token: str, url: str, form: Mapping[str, str], signature: str) -> bool:
@@ -32,4 +36,6 @@ def parse_reports(form: Mapping[str, str], message_id: str) -> Iterator[Provider
     else:
         return
     report_id = f"{form.get('MessageSid', '')[:64]}:{status}"
-    yield ProviderReport(kind, parse_message_id(message_id), "twilio", report_id, "phone", status=code[:10])
+    yield ProviderReport(
+        kind, parse_message_id(message_id), "twilio", report_id, "phone", status=code[:10], within=BELIEVED_FOR
+    )

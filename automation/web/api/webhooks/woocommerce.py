@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from automation.types.schema import TableName
-from automation.web.api.webhooks.payload import read_list, read_text
+from automation.web.api.webhooks.payload import parse_time, read_list, read_text
 
 Line = Mapping[str, str]
 
 TABLES: Mapping[str, TableName] = {"order": "events", "product": "products", "customer": "customers"}
 """The table of a topic such as `order.updated`, by its first part."""
 _TYPES = ("simple", "variable", "grouped", "external", "variation")
+
+
+def is_about(table: TableName, document: Any) -> bool:
+    """Whether the document is an order, a product or a customer: the signature does not cover the topic."""
+    names = set(document) if isinstance(document, dict) else set()
+    if table == "events":
+        return "line_items" in names
+    product = "name" in names and not {"email", "username", "billing"} & names
+    return "line_items" not in names and product == (table == "products")
+
+
+def find_change(document: Any) -> datetime | None:
+    """When the shop changed it last."""
+    written = (read_text(document, name) for name in ("date_modified_gmt", "date_created_gmt"))
+    return next((at for one in written if (at := parse_time(one))), None)
 
 
 def make_lines(table: TableName, document: Any) -> list[Line]:
