@@ -15,6 +15,7 @@ from automation.types.channel_settings import ChannelSettings
 from automation.types.condition import Group, Leaf, Using
 from automation.types.consent import ConsentSettings
 from automation.types.grammar import FileModel, Names
+from automation.types.loopback import is_loopback
 from automation.types.offer import Offer
 from automation.types.profile import Lifecycle
 from automation.types.quantity import Duration, Percent
@@ -107,10 +108,23 @@ class Testing(FileModel):
 class Imap(FileModel):
     host: str = Field(description="the host name of the mail server")
     port: int = Field(default=993, ge=1, le=65535, description="993, or 143 without TLS")
-    tls: bool = Field(default=True, description="whether the connection is encrypted from the start")
+    tls: bool = Field(
+        default=True, description="whether the connection is encrypted from the start; false only on this machine"
+    )
+    ca_file: str | None = Field(
+        default=None, description="certificates to trust instead of the system's, relative to the project"
+    )
     username: str = Field(description="the user name of the mailbox")
     password: Secret = Field(description="the password, from the environment: `${IMAP_PASSWORD}`")
     folder: str = Field(default="INBOX", pattern=r'^[^"\\\x00-\x1f\x7f]+$', description="the folder to read")
+
+    @model_validator(mode="after")
+    def _is_encrypted(self) -> Imap:
+        if not self.tls and not is_loopback(self.host):
+            raise ValueError(
+                "without TLS anybody on the way can read the password; remove `tls: false` and set the port"
+            )
+        return self
 
 
 class Mailbox(FileModel):

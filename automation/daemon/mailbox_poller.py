@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import structlog
 
-from automation.inbound.mailbox import MailboxError, read_mailbox
+from automation.inbound.mail_source import MailboxError
+from automation.inbound.mailbox import read_mailbox
 from automation.workspace.workspace import Workspace
 
 log = structlog.get_logger(__name__)

@@ -7,37 +7,26 @@ are parsed and their tokens verified before the transaction that records them.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 from sqlalchemy.engine import Connection
 
-from automation.config.settings import Imap
-from automation.errors import AutomationError
 from automation.ids import bounced_message, message_of_token
 from automation.inbound.mail_parser import MailParser
+from automation.inbound.mail_source import Mailbox, MailboxError, open_imap, open_maildir
 from automation.inbound.provider_reports import ProviderReport, record_report
-from automation.inbound.returned_mail import MAX_SIZE, Kind, ReturnedMail
+from automation.inbound.returned_mail import Kind, ReturnedMail
 from automation.store.inbox import responses
 from automation.types.address import normalise
 from automation.workspace.workspace import Workspace
 
-if TYPE_CHECKING:
-    from imaplib import IMAP4
-
 log = structlog.get_logger(__name__)
 
 _GROUP = 50
-_TIMEOUT = 30.0
-
-
-class MailboxError(AutomationError):
-    """The mailbox can't be read."""
 
 
 @dataclass
@@ -66,14 +55,6 @@ _COUNTED_AS = {
     "complaint": "complaints",
     "unsubscribed": "unsubscribes",
 }
-
-
-class Mailbox(Protocol):
-    """Unread mails, each under a key of its own."""
-
-    def fetch_unread(self) -> Iterator[tuple[str, bytes]]: ...
-
-    def mark(self, key: str, *, used: bool) -> None: ...
 
 
 def read_mailbox(workspace: Workspace) -> MailCounts:
@@ -172,70 +153,6 @@ def _open(workspace: Workspace) -> AbstractContextManager[Mailbox]:
     if settings is None:
         raise MailboxError("config.yaml has no mailbox: add `mailbox: {maildir: FOLDER}` or `mailbox: {imap: …}`")
     if settings.maildir is not None:
-        return _open_maildir(workspace.project.root / settings.maildir)
+        return open_maildir(workspace.project.root / settings.maildir)
     assert settings.imap is not None
-    return _open_imap(settings.imap)
-
-
-@contextmanager
-def _open_maildir(folder: Path) -> Iterator[Mailbox]:
-    if not (folder / "new").is_dir():
-        raise MailboxError(f"{folder} is not a Maildir: it has no folder `new`")
-    (folder / "cur").mkdir(exist_ok=True)
-    yield _Maildir(folder)
-
-
-@dataclass(frozen=True)
-class _Maildir:
-    folder: Path
-
-    def fetch_unread(self) -> Iterator[tuple[str, bytes]]:
-        for path in sorted((self.folder / "new").iterdir()):
-            if path.is_file() and not path.is_symlink():
-                with path.open("rb") as file:
-                    yield path.name, file.read(MAX_SIZE + 1)
-
-    def mark(self, key: str, *, used: bool) -> None:
-        """Move it to `cur`: as seen if it was used, else as unseen, for a person to look at."""
-        target = self.folder / "cur" / f"{key.partition(':')[0]}:2,{'S' if used else ''}"
-        (self.folder / "new" / key).replace(target)
-
-
-@contextmanager
-def _open_imap(settings: Imap) -> Iterator[Mailbox]:
-    import imaplib
-
-    connect: Callable[..., imaplib.IMAP4] = imaplib.IMAP4_SSL if settings.tls else imaplib.IMAP4
-    try:
-        server = connect(settings.host, settings.port, timeout=_TIMEOUT)
-        try:
-            server.login(settings.username, settings.password.get_secret_value())
-            _check(server.select(f'"{settings.folder}"'), f"the folder {settings.folder!r} can't be opened")
-            yield _Imap(server)
-        finally:
-            server.logout()
-    except (imaplib.IMAP4.error, OSError) as error:
-        raise MailboxError(f"the mailbox on {settings.host} can't be read: {error}") from error
-
-
-@dataclass(frozen=True)
-class _Imap:
-    server: IMAP4
-
-    def fetch_unread(self) -> Iterator[tuple[str, bytes]]:
-        """Mails that are neither seen nor flagged; a mail of no use was flagged when it was read."""
-        (uids,) = _check(self.server.uid("SEARCH", "UNSEEN UNFLAGGED"), "the mailbox can't be searched")
-        for uid in bytes(uids or b"").decode().split():
-            parts = _check(self.server.uid("FETCH", uid, f"(BODY.PEEK[]<0.{MAX_SIZE + 1}>)"), "a mail can't be fetched")
-            yield uid, next((part[1] for part in parts if isinstance(part, tuple)), b"")
-
-    def mark(self, key: str, *, used: bool) -> None:
-        answer = self.server.uid("STORE", key, "+FLAGS", r"(\Seen)" if used else r"(\Flagged)")
-        _check(answer, "a mail can't be marked")
-
-
-def _check(answer: tuple[str, list[Any]], problem: str) -> list[Any]:
-    status, data = answer
-    if status != "OK":
-        raise MailboxError(problem)
-    return data
+    return open_imap(settings.imap, workspace.project.root)

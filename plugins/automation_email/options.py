@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from automation import contracts
+from automation.types.loopback import is_loopback
 from automation.types.secret import Secret
 from automation_email.address import MimeError, read_address
 
@@ -70,6 +71,8 @@ class SmtpOptions(contracts.Options):
     def _login_is_complete(self) -> SmtpOptions:
         if (self.username is None) != (self.password is None):
             raise ValueError("username and password belong together")
+        if self.tls == "none" and self.password is not None and not is_loopback(self.host):
+            raise ValueError("without TLS anybody on the way can read the password; use tls: starttls or implicit")
         return self
 
     @field_validator("return_path")

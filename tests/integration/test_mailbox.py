@@ -16,7 +16,8 @@ from support.toy_project import CONFIG, deliver, outbox, start, toy_project
 from automation.delivery.sent_message import Rerendering
 from automation.ids import bounce_token
 from automation.inbound.flush import flush_events
-from automation.inbound.mailbox import MailboxError, MailCounts, read_mailbox
+from automation.inbound.mail_source import MailboxError
+from automation.inbound.mailbox import MailCounts, read_mailbox
 from automation.store.people import consent
 from automation.types.message import Rendered
 from automation.workspace.workspace import Workspace

@@ -276,6 +276,10 @@ def test_what_breaks_on_our_side_is_not_waited_for(monkeypatch: pytest.MonkeyPat
 def test_options() -> None:
     with pytest.raises(ValueError, match="username and password belong together"):
         SmtpOptions(host="x", username="shop")
+    login: dict[str, Any] = {"username": "shop", "password": "s3cret", "tls": "none"}
+    with pytest.raises(ValueError, match="without TLS anybody on the way can read the password"):
+        SmtpOptions(host="mail.example.com", **login)
+    assert SmtpOptions(host="localhost", **login).username == "shop"
 
 
 def test_a_header_with_the_id_for_a_provider_that_reports_by_it() -> None:

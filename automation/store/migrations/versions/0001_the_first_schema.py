@@ -375,7 +375,7 @@ def upgrade() -> None:  # noqa: PLR0915  # a statement for each table and index
     )
 
 
-def downgrade() -> None:  # noqa: PLR0915
+def downgrade() -> None:
     op.drop_table("suppression")
     op.drop_table("seed")
     op.drop_table("run")
