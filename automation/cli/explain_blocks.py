@@ -23,8 +23,9 @@ def explain_blocks(found: Explanation) -> list[Block]:
     )
     shown: list[Block] = [Text(f"{found.campaign}, customer {found.customer_id}: {run}", "strong")]
     shown.append(_rules(found, "audience", found.rules))
+    shown += [Text(sentence) for sentence in found.standing if found.decision is not None]
     if found.decision is None:
-        shown.append(Text(found.reason, "strong"))
+        shown.append(Text("; ".join([found.reason, *found.standing]), "strong"))
     else:
         shown += _decision(found, found.decision)
     shown.append(_versions(found))

@@ -13,6 +13,7 @@ from automation.contracts.offer_policy import OfferPolicy
 from automation.contracts.reasons import HasReasons, ReasonFiles, ReasonTexts, reason_texts
 from automation.contracts.recommender import Recommender
 from automation.contracts.rule import (
+    ComparingRule,
     ComplementRule,
     Figure,
     MeasuringRule,
@@ -34,6 +35,7 @@ __all__ = [
     "BY_KIND",
     "TABLES",
     "Channel",
+    "ComparingRule",
     "ComplementRule",
     "Component",
     "DeclaresLive",

@@ -93,9 +93,22 @@ class MeasuringRule(Rule, Protocol):
     def measure(self, data: Snapshot) -> Sequence[Figure]:
         """What the customer has, whether or not the rule holds. Raises `ConfigurationError` as `matching` does.
 
-        data: a snapshot whose customers, events, profiles, decisions and segments have the rows of one customer only;
-        so a rule that compares customers with each other can't have this member.
+        data: a snapshot whose customers, events, profiles, decisions and segments have the rows of one customer only.
         """
+        ...
+
+
+@runtime_checkable
+class ComparingRule(Rule, Protocol):
+    """Optional: a rule that may compare customers with each other, as for the fifth with the highest scores."""
+
+    @property
+    def compares(self) -> bool:
+        """Whether it does with these options; `measure` is not asked then, because it sees one customer only."""
+        ...
+
+    def place(self, data: Snapshot, customer_id: str) -> Sequence[Figure]:
+        """The customer's place among all customers of `data`."""
         ...
 
 

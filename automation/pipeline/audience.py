@@ -108,6 +108,13 @@ def select_members(
     return _ranked(meant, wanted, data, reach).filter(pl.col("taken"))["customer_id"]
 
 
+def rank_members(
+    wanted: Audience, data: Snapshot, registry: Registry, *, reach: Reach | None, but: Sequence[str] = ()
+) -> pl.DataFrame:
+    """Everybody who has a place in the order of `top`, as `take_top` gives them."""
+    return _ranked(_meant(wanted, data, registry, "", but), wanted, data, reach)
+
+
 def _meant(wanted: Audience, data: Snapshot, registry: Registry, salt: str, but: Sequence[str]) -> ir.Table:
     """Everybody for whom the condition holds, after `sample`, without customers for tests."""
     everybody = select_audience(wanted, data, registry, salt=salt)

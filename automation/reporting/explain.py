@@ -12,6 +12,14 @@ import polars as pl
 
 from automation.errors import AutomationError, ConfigurationError
 from automation.inbound.identity import find_customer, find_person
+from automation.reporting.audience_place import (
+    Place,
+    place_in_run,
+    place_now,
+    spell_last_run,
+    spell_place,
+    spell_sample,
+)
 from automation.reporting.reasons import reason_text
 from automation.reporting.refusal import refusal_facts, refused_decision
 from automation.reporting.rule_values import CustomerRules, RuleValue, recorded_lines
@@ -38,13 +46,14 @@ class Explanation:
     """Everything that led to a decision. run, decision: None where no run has decided; the rules are as of now then.
 
     rules_known: False where the run's values are gone, or the campaign can't be read. refusal: who refused the
-    message when and how, where somebody did. products: names by id.
+    message when and how, where somebody did. member: None where a sample decides. place, standing: the place in the
+    order of `top`, and sentences about it, about the sample and about the last run. products: names by id.
     """
 
     campaign: str
     customer_id: str
     as_of: datetime
-    member: bool
+    member: bool | None
     rules: Sequence[RuleValue]
     offer_rules: Sequence[RuleValue]
     run: RunRow | None
@@ -52,6 +61,8 @@ class Explanation:
     reason: str
     versions: Mapping[str, Any]
     refusal: Sequence[str] = ()
+    place: Place | None = None
+    standing: Sequence[str] = ()
     rules_known: bool = True
     products: Mapping[str, str] = field(default_factory=dict)
 
@@ -63,6 +74,8 @@ class Explanation:
             "member": self.member,
             "reason": self.reason,
             "refusal": list(self.refusal),
+            "place": asdict(self.place) if self.place else None,
+            "standing": list(self.standing),
             "rules": [asdict(rule) for rule in self.rules],
             "offer_rules": [asdict(rule) for rule in self.offer_rules],
             "run": self.run.id if self.run else None,
@@ -141,6 +154,8 @@ def _from_run(workspace: Workspace, campaign: Campaign, run: RunRow, decision: D
     row = _frozen_row(workspace.audience_file(run.id), decision)
     assert run.as_of is not None
     rules, products = _recorded_rules(workspace, campaign, run, decision, row)
+    place = place_in_run(workspace, campaign.audience, run, decision.customer_id)
+    sample = campaign.audience.sample
     return Explanation(
         campaign=campaign.name,
         customer_id=decision.customer_id,
@@ -154,6 +169,8 @@ def _from_run(workspace: Workspace, campaign: Campaign, run: RunRow, decision: D
         versions=run.versions,
         refusal=refusal_facts(workspace, refused_decision(campaign, decision, row)),
         products=products,
+        place=place,
+        standing=[spell_place(workspace, place, "the run took")] if place else [spell_sample(sample)] if sample else [],
         rules_known=bool(rules) or not any(True for _ in leaves(campaign.audience.condition)),
     )
 
@@ -221,9 +238,11 @@ def explain_now(workspace: Workspace, campaign: Campaign, customer_id: str) -> E
         )
         rules = CustomerRules(data, workspace.project.registry, customer_id, workspace.project.settings.segments)
         values = rules.values(condition)
-        member, shown = holds(condition, iter(values)), rules.explain(condition, values)
+        held, shown = holds(condition, iter(values)), rules.explain(condition, values)
+        place = place_now(workspace, campaign, data, customer_id, now) if held else None
     finally:
         warehouse.close()
+    member, reason = _membership(workspace, campaign, customer_id, held, place)
     return Explanation(
         campaign=campaign.name,
         customer_id=customer_id,
@@ -233,9 +252,41 @@ def explain_now(workspace: Workspace, campaign: Campaign, customer_id: str) -> E
         offer_rules=(),
         run=None,
         decision=None,
-        reason="would be in the audience now; no run has decided yet" if member else "not in the audience now",
+        reason=reason,
         versions={"warehouse": data.version, "models": versions},
+        place=place,
+        standing=[
+            *([spell_place(workspace, place, "a run now would take")] if place is not None else []),
+            _last_run(workspace, campaign, customer_id),
+        ],
     )
+
+
+def _membership(
+    workspace: Workspace, campaign: Campaign, customer_id: str, held: bool, place: Place | None
+) -> tuple[bool | None, str]:
+    """Whether the customer would be in the audience now, and why."""
+    if customer_id in workspace.project.settings.testing.customers:
+        return False, "a customer for tests (testing.customers in config.yaml), who is in no audience"
+    if not held:
+        return False, "not in the audience now"
+    if place is not None and not place.is_taken:
+        return False, "not in the audience now: the rules hold, but only the best are taken"
+    if campaign.audience.sample is not None:
+        return None, f"the rules hold; {spell_sample(campaign.audience.sample)}"
+    return True, "would be in the audience now"
+
+
+def _last_run(workspace: Workspace, campaign: Campaign, customer_id: str) -> str:
+    with workspace.store.reading() as connection:
+        found = runs.find(connection, campaign=campaign.name, limit=1)
+        if not found:
+            return "no run has decided yet"
+        try:
+            pinned = LaunchedCampaigns(workspace.project).get(connection, found[0].launch_id).campaign
+        except ConfigurationError:  # the campaign as launched no longer fits config.yaml or the plugins
+            pinned = campaign
+    return spell_last_run(workspace, pinned, found[0], customer_id)
 
 
 def _whole_conditions(wanted: Sequence[Condition], row: Mapping[str, Any]) -> list[RuleValue]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from automation.contracts import Figure, MeasuringRule, Snapshot
+from automation.contracts import ComparingRule, Figure, MeasuringRule, Snapshot
 from automation.errors import AutomationError
 from automation.plugin_manager import Registry
 from automation.rules.compiler import evaluate
@@ -92,9 +92,11 @@ class CustomerRules:
 
     def _measure(self, leaf: Leaf) -> Sequence[Figure]:
         rule = self._registry.find("rules", leaf.key)(leaf.options)
-        if not isinstance(rule, MeasuringRule):
-            return []
         try:
+            if isinstance(rule, ComparingRule) and rule.compares:
+                return rule.place(self._data, self._customer_id)
+            if not isinstance(rule, MeasuringRule):
+                return []
             return rule.measure(self._own)
         except AutomationError:  # such as a model that can't be loaded any more
             return []

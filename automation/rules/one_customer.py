@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import ibis
 
-from automation.contracts import MeasuringRule, Snapshot
+from automation.contracts import ComparingRule, MeasuringRule, Snapshot
 from automation.fetching import fetch
 from automation.plugin_manager import Registry
 from automation.rules.segments import with_segments
@@ -49,7 +49,8 @@ def narrow(data: Snapshot, customer_id: str, segments: Mapping[str, Condition], 
 
 def needs_one(leaf: Leaf, registry: Registry) -> bool:
     """Whether the rows of one customer are enough to tell whether the rule holds for them."""
-    return isinstance(registry.find("rules", leaf.key)(leaf.options), MeasuringRule)
+    rule = registry.find("rules", leaf.key)(leaf.options)
+    return isinstance(rule, MeasuringRule) and not (isinstance(rule, ComparingRule) and rule.compares)
 
 
 def _copy(table: ir.Table, data: Snapshot) -> ir.Table:

@@ -62,6 +62,21 @@ class Segment:
         label = [] if found["label"] is None else [Figure(found["label"], what="label")]
         return [*score, *label] or [Figure("in the segment")]
 
+    @property
+    def compares(self) -> bool:
+        """Whether the score is compared with other customers' scores."""
+        return isinstance(self.options.score, TopShare)
+
+    def place(self, data: Snapshot, customer_id: str) -> list[Figure]:
+        """The place by the score among all members who have one."""
+        rows = _placed(self._members(data)).filter(lambda row: row.customer_id == customer_id).to_polars().to_dicts()
+        if not rows:
+            return [Figure("not in the segment, or without a score")]
+        (found,) = rows
+        place = f"place {found['place'] + 1:,} of {found['of']:,} with {found['score']:.2f}"
+        label = [] if found["label"] is None else [Figure(found["label"], what="label")]
+        return [Figure(place, str(self.options.score), "score"), *label]
+
     def _members(self, data: Snapshot) -> ir.Table:
         name = self.options.segment
         if name not in data.segments:
@@ -71,9 +86,14 @@ class Segment:
 
 def _highest(members: ir.Table, share: TopShare) -> ir.Table:
     """The share of the members with the highest scores; counted in integers, so exact."""
+    placed = _placed(members)
+    return placed.filter(share.includes(placed.place, placed.of))
+
+
+def _placed(members: ir.Table) -> ir.Table:
+    """The members with a score: their `place`, 0 for the highest, `of` how many."""
     import ibis
 
     scored = members.filter(members.score.notnull())
     order = ibis.window(order_by=[ibis.desc("score"), ibis.asc("customer_id")])
-    placed = scored.mutate(place=ibis.row_number().over(order), of=scored.customer_id.count().over(ibis.window()))
-    return placed.filter(share.includes(placed.place, placed.of))
+    return scored.mutate(place=ibis.row_number().over(order), of=scored.customer_id.count().over(ibis.window()))

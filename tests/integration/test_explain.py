@@ -127,6 +127,75 @@ def test_a_refusal_has_its_source_and_date(tmp_path: Path) -> None:
     ]
 
 
+RANKED = CAMPAIGN.replace("audience: {did: purchase}", "audience: {top: 2, by: points}") + "reentry: never\n"
+
+
+def printed(found: Explanation) -> list[str]:
+    return [block.text for block in explain_blocks(found) if isinstance(block, Text)]
+
+
+@pytest.mark.slow
+def test_top_shows_the_place_the_value_and_the_cut(tmp_path: Path) -> None:
+    """By points: c3 540.5, c1 320, c2 120, c7 60 (without an address), c6 5, c4 0; c5 and c8 have none."""
+    with toy_project(tmp_path, campaign=RANKED) as shop:
+        (never,) = [text for text in printed(explain(shop, "toy", "c2")) if text.startswith("not in")]
+        start(shop)
+        found = {f"c{n}": explain(shop, "toy", f"c{n}") for n in (2, 3, 4, 5, 7)}
+        texts = {name: printed(one) for name, one in found.items()}
+    assert never == (
+        "not in the audience now: the rules hold, but only the best are taken; a run now would take 2 of 6 by points; "
+        "this customer is 3rd with 120.00, the last one taken has 320.00; no run has decided yet"
+    )
+    ran = "run 1 (manual 1) took 2 of 6 by points; this customer"
+    now = "a run now would take 2 of 6 by points; this customer"
+    best = "not in the audience now: the rules hold, but only the best are taken"
+    assert texts["c3"][1:3] == [
+        "audience: everyone",
+        "the run took 2 of 6 by points; this customer is 1st with 540.50, the last one taken has 320.00",
+    ]
+    # c3 and c1 got it, so that the next run takes c2 and, past c7, c6
+    assert f"would be in the audience now; {now} is 3rd with 120.00, the last one taken has 5.00; " \
+           f"{ran} is 3rd with 120.00, the last one taken has 320.00" in texts["c2"]  # fmt: skip
+    assert f"{best}; {now} is 6th with 0.00, the last one taken has 5.00; " \
+           f"{ran} is 6th with 0.00, the last one taken has 320.00" in texts["c4"]  # fmt: skip
+    assert any(f"{best}; {now} has no points" in text for text in texts["c5"])
+    assert any(
+        f"{now} is 4th with 60.00, but was passed over: no address for any of the campaign's channels" in text
+        for text in texts["c7"]
+    )
+    place = found["c4"].place
+    assert place is not None
+    assert (place.rank, place.value, place.ranked, place.taken, place.cut, place.is_taken) == (6, 0.0, 6, 2, 5.0, False)
+
+
+@pytest.mark.slow
+def test_a_sample_says_that_it_was_drawn_and_who_was_not(tmp_path: Path) -> None:
+    campaign = CAMPAIGN.replace("audience: {did: purchase}", "audience: {did: purchase, sample: 50%}")
+    with toy_project(tmp_path, campaign=campaign) as shop:
+        before = explain(shop, "toy", "c1")
+        start(shop)
+        found = {f"c{n}": explain(shop, "toy", f"c{n}") for n in (1, 2, 3, 4, 5, 7)}
+    assert (before.member, before.reason) == (
+        None,
+        "the rules hold; each run draws 50% of the customers for whom the rules hold",
+    )
+    assert before.standing == ["no run has decided yet"]
+    drawn = {name for name, one in found.items() if one.decision is not None}
+    assert drawn
+    assert found.keys() - drawn
+    for name in found.keys() - drawn:
+        assert found[name].standing == ["run 1 (manual 1) took a sample of 50%, and this customer was not drawn"]
+
+
+def test_a_customer_for_tests_is_in_no_audience(tmp_path: Path) -> None:
+    with toy_project(tmp_path, config=CONFIG + "testing: {customers: [c1]}\n") as shop:
+        found = explain(shop, "toy", "c1")
+    assert (found.member, found.reason) == (
+        False,
+        "a customer for tests (testing.customers in config.yaml), who is in no audience",
+    )
+
+
 def test_products_have_their_names_beside_their_ids(tmp_path: Path) -> None:
     with toy_project(tmp_path) as shop:
         start(shop)

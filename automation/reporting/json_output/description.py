@@ -166,9 +166,11 @@ JSON_OUTPUT: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "campaign": "its name",
             "customer": "the customer's id",
             "as_of": "only data before this instant was read",
-            "member": "whether they are in the audience",
+            "member": "whether they are in the audience; null where a sample decides",
             "reason": "the reason in words",
             "refusal": "list of sentences: who refused the message, when and how",
+            "place": "with `top`: by, rank, value, ranked, taken, cut, is_taken, reason; or null",
+            "standing": "list of sentences about the place, the sample and the last run",
             "rules": "list of path, text, held as written, depth, negated, figures (list of has, needs, what), score, "
             "reasons",
             "offer_rules": "the same for the offer policy's conditions",

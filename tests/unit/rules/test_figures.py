@@ -12,8 +12,9 @@ import pytest
 from unit.rules.written import core_registry
 
 from automation.contracts import Figure, MeasuringRule
-from automation.rules.one_customer import narrow
+from automation.rules.one_customer import narrow, needs_one
 from automation.testing.toy_shop import TOY_AS_OF, toy_snapshot
+from automation.types.condition import Leaf
 
 REGISTRY = core_registry()
 SHOP = toy_snapshot()
@@ -148,6 +149,24 @@ def test_the_figure_of_a_rule_about_messages_and_segments(
     written: dict[str, Any], customer: str, expected: list[Figure]
 ) -> None:
     assert figures(written, customer, shop_with_messages()) == expected
+
+
+@pytest.mark.parametrize(
+    ("score", "customer", "expected"),
+    [
+        ("top 50%", "c1", [Figure("place 2 of 2 with 0.20", "top 50%", "score")]),
+        ("top 50%", "c2", [Figure("place 1 of 2 with 0.43", "top 50%", "score"), Figure("at risk", what="label")]),
+        ("top 50%", "c3", [Figure("not in the segment, or without a score")]),
+    ],
+)
+def test_a_share_of_a_segment_compares_with_everybody(score: str, customer: str, expected: list[Figure]) -> None:
+    members = {"customer_id": ["c1", "c2"], "label": [None, "at risk"], "score": [0.2, 0.432]}
+    segments = {"risk": ibis.memtable(pl.DataFrame(members, schema_overrides={"label": pl.String}))}
+    cls = REGISTRY.find("rules", "segment")
+    rule: Any = cls(cls.Options.model_validate({"segment": "risk", "score": score}))
+    assert rule.compares
+    assert rule.place(replace(SHOP, segments=segments), customer) == expected
+    assert not needs_one(Leaf("segment", rule.options, "", ""), REGISTRY)
 
 
 def test_every_rule_of_the_core_shows_its_figures() -> None:
