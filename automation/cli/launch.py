@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from automation.runner.plan import Plan
 
 
+AcceptWarnings = Annotated[
+    bool, typer.Option("--accept-warnings", help="launch in spite of the warnings of automation validate")
+]
+
+
 def launch(
     context: typer.Context,
     name: Name,
@@ -27,9 +32,7 @@ def launch(
     ignore_preflight: Annotated[
         bool, typer.Option("--ignore-preflight", help="launch even if messages have errors")
     ] = False,
-    accept_warnings: Annotated[
-        bool, typer.Option("--accept-warnings", help="launch in spite of the warnings of automation validate")
-    ] = False,
+    accept_warnings: AcceptWarnings = False,
     override_guards: Annotated[
         bool, typer.Option("--override-guards", help="launch even if the audience is unusually large")
     ] = False,

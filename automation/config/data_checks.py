@@ -16,6 +16,7 @@ from automation.config.project import Project
 from automation.config.settings_file import FILE
 from automation.config.source_map import SourceMap, read_file, read_source
 from automation.config.wording import show_value
+from automation.types.exchange import Exchange
 from automation.types.profile import PROFILE_COLUMNS, STAGES
 from automation.types.seen import Seen, SeenTrait
 
@@ -23,7 +24,6 @@ PROFILE = {name: SeenTrait(kind) for name, kind in PROFILE_COLUMNS.items() if na
     "lifecycle": SeenTrait("text", frozenset(STAGES))
 }
 _EQUALS = ("is", "is_not", "in", "not_in")
-_AMOUNTS = (*_EQUALS, "at_least", "at_most", "more_than", "less_than", "between")
 _ATTRIBUTES = ("where", "sum", "average", "distinct")
 _NUMBERS, _MOMENTS = ("number", "integer"), ("date", "time")
 _SUITED: Mapping[str, tuple[str, ...]] = {
@@ -33,6 +33,7 @@ _SUITED: Mapping[str, tuple[str, ...]] = {
     "between": (*_NUMBERS, *_MOMENTS),
     "anniversary": ("date",),
 }
+_MONEY = re.compile(r"^(?:(?:at least|at most|exactly|more than|less than|[<>=]+) *)?[\d.]+ ?([A-Z]{3})$")
 _UNIT = re.compile(r"\d+(\.\d+)? ?([A-Z]{3}|%|s|min|m|h|d|w)")
 _WORDS: Mapping[str, str] = {"number": "a number", "integer": "a whole number", "time": "a point in time"}
 _TYPES: Mapping[str, tuple[type, ...]] = {"text": (str,), "number": (int, float), "integer": (int,), "boolean": (bool,)}
@@ -44,17 +45,28 @@ def check_against(project: Project, seen: Seen) -> tuple[Problem, ...]:
     _, settings = read_file(project.root / FILE, FILE)
     segments = settings.get(("segments",))
     found += _check(settings, segments, ("segments",), seen)
-    found += _check_currency(settings, segments, ("segments",), project.settings.shop.currency, seen)
+    found += _check_amounts(settings, project.settings.shop.exchange, seen)
+    found += check_money(project, seen)
     for file in project.campaigns.values():
         found += _check_campaign(project, file, seen)
     return sort_problems(found)
+
+
+def check_money(project: Project, seen: Seen) -> Iterator[Problem]:
+    """Money in a rule in a currency other than the shop's, in which all amounts are counted."""
+    shop = project.settings.shop.currency
+    _, settings = read_file(project.root / FILE, FILE)
+    yield from _check_money(settings, settings.get(("segments",)), ("segments",), shop, seen)
+    for file in project.campaigns.values():
+        source = read_source(file.text, file.path)
+        for part in ("audience", "offer"):
+            yield from _check_money(source, source.get((part,)), (part,), shop, seen)
 
 
 def _check_campaign(project: Project, file: CampaignFile, seen: Seen) -> Iterator[Problem]:
     source = read_source(file.text, file.path)
     yield from _check(source, source.value, (), seen)
     yield from _check_campaigns(source, source.value, (), project.campaigns)
-    yield from _check_currency(source, source.value, (), project.settings.shop.currency, seen)
     by, path = source.get(("audience", "by")), ("audience", "by")
     known = {*known_names(project.settings).names["segments"], *PROFILE, *seen.traits}
     if isinstance(by, dict) and seen.attributes:
@@ -93,18 +105,27 @@ def _check(source: SourceMap, value: Any, path: KeyPath, seen: Seen) -> Iterator
             yield from _check(source, item, (*path, key), seen)
 
 
-def _check_currency(source: SourceMap, value: Any, path: KeyPath, shop: str, seen: Seen) -> Iterator[Problem]:
-    """Money in a currency other than the shop's, compared with a number that has no currency of its own."""
-    for key, part in _parts(value):
-        yield from _check_currency(source, part, (*path, key), shop, seen)
-    if not isinstance(value, dict) or not ("profile" in value or ("trait" in value and "currency" not in seen.traits)):
+def _check_amounts(settings: SourceMap, exchange: Exchange, seen: Seen) -> Iterator[Problem]:
+    """Amounts in other currencies, which no sum may count as the shop's own."""
+    others = ", ".join(sorted(code for code in seen.currencies if code != exchange.currency))
+    if others:
+        what = (
+            f"the data has amounts in {others}, which can't be counted as {exchange.currency}; state what a unit is "
+            f"worth under shop: rates:, and import them again"
+        )
+        yield settings.problem(("shop",), what, key=True)
+
+
+def _check_money(source: SourceMap, value: Any, path: KeyPath, shop: str, seen: Seen) -> Iterator[Problem]:
+    """A trait is compared in its own currency, if customers have a column `currency`."""
+    if isinstance(value, dict) and "trait" in value and ("currency" in seen.traits or not seen.traits):
         return
-    for operator, operand in value.items():
-        for written in operand if isinstance(operand, list) else [operand]:
-            money = re.fullmatch(r"[\d.]+ ?([A-Z]{3})", written) if isinstance(written, str) else None
-            if operator in _AMOUNTS and money is not None and money[1] != shop:
-                what = f"{written} can't be compared: the amounts are in the shop's currency, {shop}"
-                yield source.problem((*path, operator), what, severity="warning")
+    for key, part in _parts(value):
+        money = _MONEY.search(part) if isinstance(part, str) else None
+        if money is not None and money[1] != shop:
+            what = f"{part} can't be compared: the amounts are in the shop's currency, {shop}"
+            yield source.problem((*path, key), what)
+        yield from _check_money(source, part, (*path, key), shop, seen)
 
 
 def _parts(value: Any) -> Iterator[tuple[str | int, Any]]:

@@ -14,6 +14,7 @@ from automation.config.webhooks import Webhooks
 from automation.types.channel_settings import ChannelSettings
 from automation.types.condition import Group, Leaf, Using
 from automation.types.consent import ConsentSettings
+from automation.types.exchange import Exchange
 from automation.types.grammar import FileModel, Names
 from automation.types.loopback import is_loopback
 from automation.types.offer import Offer
@@ -66,9 +67,17 @@ class Shop(FileModel):
     url: Url | None = None
     timezone: Zone = "UTC"
     currency: Currency = "EUR"
+    rates: Mapping[Currency, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
+        default_factory=dict, description="what one unit of another currency is worth, to convert amounts in it"
+    )
     language: LanguageCode = "en"
     address: str = ""  # the postal address that marketing mail must show
     email: Address | None = None
+
+    @property
+    def exchange(self) -> Exchange:
+        """The currency in which everything is counted, with the rates of others."""
+        return Exchange(self.currency, self.rates)
 
 
 class Senders(FileModel):

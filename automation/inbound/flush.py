@@ -16,6 +16,7 @@ from automation.store.inbox import inbox
 from automation.store.inbox.inbox import InboxEvent
 from automation.types.schema import EVENTS, ColumnType
 from automation.warehouse.embedded import Warehouse
+from automation.warehouse.importing.currencies import convert_currencies
 from automation.warehouse.importing.quarantine import Quarantine
 from automation.warehouse.tables import POLARS_TYPES, table_version
 from automation.workspace.workspace import Workspace
@@ -43,7 +44,9 @@ def flush_events(workspace: Workspace, warehouse: Warehouse) -> int:
             with workspace.store.reading() as connection:
                 events = inbox.read_flush(connection, no)
             known = table_version(warehouse.folder, "events").columns
-            warehouse.append_events(_make_usable_frame(workspace, events, known), transaction=(APP, no))
+            frame = _make_usable_frame(workspace, events, known)
+            frame = convert_currencies(frame, "events", workspace.project.settings.shop.exchange)
+            warehouse.append_events(frame, transaction=(APP, no))
             moved += len(events)
             workspace.project.registry.observe("events_recorded", table="events", rows=len(events), quarantined=0)
         with workspace.store.transaction() as connection:

@@ -46,6 +46,7 @@ def import_data(
             mapping,
             quarantine=quarantine_file(workspace, table),
             now=now,
+            exchange=workspace.project.settings.shop.exchange,
             progress=progress,
             record_consents=partial(_record_consents, workspace, now),
         )

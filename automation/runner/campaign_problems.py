@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from automation.config.campaigns import CampaignFile
-from automation.config.data_checks import check_against
+from automation.config.data_checks import check_against, check_money
 from automation.config.problems import Problem, sort_problems
 from automation.config.project import Project
 from automation.config.settings_file import FILE
@@ -24,8 +24,7 @@ def campaign_problems(project: Project, name: str, seen: Seen) -> tuple[Problem,
     """
     file = project.campaigns[name]
     every = [*project.problems, *check_languages(project), *check_campaign_expectations(project, file)]
-    if has_data(project):
-        every += check_against(project, seen)
+    every += check_against(project, seen) if has_data(project) else check_money(project, Seen())
     return sort_problems(problem for problem in every if _is_about(problem, project, file))
 
 
@@ -59,7 +58,7 @@ def _is_about(problem: Problem, project: Project, file: CampaignFile) -> bool:
     if campaign is None:
         return False
     if problem.file == FILE:
-        return problem.path.startswith(tuple(_entries(project, file)))
+        return problem.path == "shop" or problem.path.startswith(tuple(_entries(project, file)))
     return problem.file.startswith(tuple(f"templates/{name}/" for name in (LAYOUTS, *campaign.templates())))
 
 

@@ -73,11 +73,12 @@ def _plugins(root: Path, registry: Registry) -> Iterator[Problem]:
 
 def _words(project: Project) -> tuple[Problem, ...]:
     """What the rules ask of events and traits that the data does not have, where there is data."""
+    from automation.config.data_checks import check_against, check_money
     from automation.runner.campaign_problems import has_data
+    from automation.types.seen import Seen
 
     if not has_data(project):
-        return ()
-    from automation.config.data_checks import check_against
+        return tuple(check_money(project, Seen()))
     from automation.errors import AutomationError
     from automation.workspace.workspace import warehouse_of
 

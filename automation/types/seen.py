@@ -26,3 +26,5 @@ class Seen:
     event_types: frozenset[str] = frozenset()
     traits: Mapping[str, SeenTrait] = field(default_factory=dict)
     attributes: Mapping[str, SeenTrait] = field(default_factory=dict)
+    currencies: frozenset[str] = frozenset()
+    """Of amounts and prices."""

@@ -12,13 +12,16 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import ibis
 
+from automation import event_types
 from automation.contracts import Snapshot
 from automation.errors import AutomationError, ConfigurationError
 from automation.fetching import fetch
+from automation.types.exchange import Exchange
 from automation.types.profile import Lifecycle
 from automation.types.schema import TABLES, ColumnType, TableName
 from automation.types.shop_warehouse import ShopWarehouse, TablePlace
 from automation.warehouse.embedded import Warehouse, open_warehouse
+from automation.warehouse.importing.currencies import DIGITS, MONEY
 from automation.warehouse.profiles import compute_profiles
 from automation.warehouse.profiling.facts import KINDS
 from automation.warehouse.profiling.refreshing import RefreshResult
@@ -39,10 +42,14 @@ _TYPES: Mapping[ColumnType, str] = {
 class RemoteWarehouse(Warehouse):
     """Reads the shop's tables on the shop's engine; all other tables are in the project's own folder."""
 
-    def __init__(self, own: Warehouse, shop: Any, places: Mapping[TableName, TablePlace]) -> None:
+    def __init__(
+        self, own: Warehouse, shop: Any, places: Mapping[TableName, TablePlace], exchange: Exchange | None
+    ) -> None:
         super().__init__(own.folder, own.connection)
         self.shop = shop
-        self._tables = {name: shop_table(shop, name, place) for name, place in places.items()}
+        self._tables = {
+            name: in_shop_currency(shop_table(shop, name, place), name, exchange) for name, place in places.items()
+        }
 
     def snapshot(self, as_of: datetime, **kept: Any) -> Snapshot:
         """The shop's tables as they are now, without rows of `as_of` or later; earlier states can't be restored."""
@@ -96,12 +103,30 @@ def _kind(dtype: Any) -> ColumnType | None:
     return next((kind for kind, name in _TYPES.items() if dtype.copy(nullable=True) == ibis.dtype(name)), None)
 
 
-def open_shop_warehouse(folder: Path, shop: ShopWarehouse) -> RemoteWarehouse:
-    """Connect to the shop's engine, and open the project's folder. Raises `ConfigurationError`."""
+def in_shop_currency(table: ir.Table, name: TableName, exchange: Exchange | None) -> ir.Table:
+    """The table with every amount or price that has a rate in the shop's currency; others stay as they are."""
+    if exchange is None or not exchange.rates or name not in MONEY:
+        return table
+    money, column = table[MONEY[name]], MONEY[name]
+    rate = table.currency.cases(*exchange.rates.items())
+    foreign = rate.notnull() & money.notnull()
+    if name == "events":
+        foreign &= table.type != event_types.RATING
+    return table.mutate(
+        **{column: ibis.ifelse(foreign, (money * rate).round(DIGITS), money).cast("float64")},
+        currency=ibis.ifelse(foreign, ibis.literal(exchange.currency), table.currency),
+    )
+
+
+def open_shop_warehouse(folder: Path, shop: ShopWarehouse, exchange: Exchange | None = None) -> RemoteWarehouse:
+    """Connect to the shop's engine, and open the project's folder. Raises `ConfigurationError`.
+
+    exchange: converts amounts in other currencies that have a rate.
+    """
     password = shop.password.get_secret_value() if shop.password else None
     connection, own = connect_shop(shop.url, password), open_warehouse(folder)
     try:
-        return RemoteWarehouse(own, connection, shop.places)
+        return RemoteWarehouse(own, connection, shop.places, exchange)
     except BaseException:
         own.close()
         connection.disconnect()

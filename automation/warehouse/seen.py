@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from automation import event_types
 from automation.types.schema import ColumnType
 from automation.types.seen import Seen, SeenTrait
 
@@ -25,7 +26,16 @@ def read_seen(customers: ir.Table, products: ir.Table, events: ir.Table) -> Seen
         frozenset(types.to_list()),
         _columns(customers),
         {**_columns(products), **of_events},
+        _currencies(events, products),
     )
+
+
+def _currencies(events: ir.Table, products: ir.Table) -> frozenset[str]:
+    """The currencies that amounts and prices are in."""
+    paid = events.filter(events.amount.notnull(), events.type != event_types.RATING)
+    priced = products.filter(products.price.notnull())
+    found = [table.select("currency").distinct().to_polars()["currency"] for table in (paid, priced)]
+    return frozenset(code for codes in found for code in codes.drop_nulls().to_list())
 
 
 def _columns(table: ir.Table) -> dict[str, SeenTrait]:

@@ -54,7 +54,7 @@ def warehouse_of(project: Project) -> Warehouse:
         return open_warehouse(folder)
     from automation.warehouse.remote import open_shop_warehouse
 
-    return open_shop_warehouse(folder, shop)
+    return open_shop_warehouse(folder, shop, project.settings.shop.exchange)
 
 
 def open_project(root: Path) -> Project:

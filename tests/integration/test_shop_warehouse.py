@@ -15,6 +15,7 @@ from automation.errors import AutomationError, ConfigurationError
 from automation.pipeline.audience import FrozenAudience, freeze
 from automation.rules.segments import with_segments
 from automation.types.condition import Audience
+from automation.types.exchange import Exchange
 from automation.types.shop_warehouse import ShopWarehouse
 from automation.warehouse.remote import RemoteWarehouse, open_shop_warehouse
 
@@ -23,10 +24,15 @@ SQL = """
 CREATE SCHEMA crm;
 CREATE TABLE crm.people (id int PRIMARY KEY, land text, since timestamptz, shoe_size int);
 INSERT INTO crm.people VALUES (1, 'DE', '2024-01-01', 41), (2, 'AT', NULL, NULL), (3, 'DE', '2026-11-01', 38);
+CREATE TABLE crm.sales (nr text, person int, at timestamp, paid numeric(10, 2), currency text, kind text);
+INSERT INTO crm.sales VALUES ('a', 1, '2026-10-01', 100, 'USD', 'purchase'),
+  ('b', 1, '2026-10-02', 8, 'EUR', 'purchase'), ('c', 2, '2026-10-03', 100, 'GBP', 'purchase'),
+  ('d', 2, '2026-10-04', 4, 'USD', 'rating');
 CREATE TABLE crm.orders (nr text, person int, at timestamp, eur numeric(10, 2), kind text DEFAULT 'purchase');
 INSERT INTO crm.orders VALUES ('a', 1, '2026-10-01 12:00', 30.5), ('b', 1, '2026-10-02 12:00', 20),
   ('c', 2, '2026-10-31 23:59:59.999999', 99.99), ('d', 2, '2026-11-01 00:00', 500);
 """
+SALES = {"event_id": "nr", "customer_id": "person", "occurred_at": "at", "type": "kind"}
 TABLES = {
     "customers": {"table": "crm.people", "columns": {"customer_id": "id", "country": "land", "created_at": "since"}},
     "events": {
@@ -130,3 +136,21 @@ def test_a_server_that_isnt_there_is_an_error_with_its_address(tmp_path: Path) -
 
     with pytest.raises(AutomationError, match=r"^warehouse\.url: localhost: .*[Cc]onnection refused"):
         open_shop_warehouse(tmp_path, nowhere)
+
+
+def test_amounts_in_other_currencies_are_converted_by_the_stated_rates(url: str, tmp_path: Path) -> None:
+    sales = {**TABLES["events"], "table": "crm.sales"}
+    places = {"customers": TABLES["customers"], "events": {**sales, "columns": {**SALES, "amount": "paid"}}}
+    shop = ShopWarehouse.model_validate({"url": url, "tables": places})
+    opened = open_shop_warehouse(tmp_path, shop, Exchange("EUR", {"USD": 0.92}))
+    try:
+        rows = opened.snapshot(NOW).events.to_polars().sort("event_id")
+        assert rows.select("amount", "currency").rows() == [(92.0, "EUR"), (8.0, "EUR"), (100.0, "GBP"), (4.0, "USD")]
+        assert opened.read_seen().currencies == {"EUR", "GBP"}  # validate and plan refuse what has no rate
+        rich = read({"did": "purchase", "sum": "at least 100 EUR"}, core_registry())
+        found = freeze(
+            Audience(rich), [], opened.snapshot(NOW), core_registry(), salt="x", path=tmp_path / "rich.parquet"
+        )
+        assert found == [["1"]]
+    finally:
+        opened.close()

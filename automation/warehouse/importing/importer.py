@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from automation.clock import monotonic
+from automation.types.exchange import Exchange
 from automation.types.schema import TableName
 from automation.warehouse.importing.cleaning import RECORD, Cleaned
+from automation.warehouse.importing.currencies import convert_currencies, refuse_currencies
 from automation.warehouse.importing.event_ids import with_event_ids
 from automation.warehouse.importing.file_consents import read_consents, read_spooled, spool
 from automation.warehouse.importing.file_reader import FileReader, open_source, read_frames
@@ -55,8 +57,11 @@ class ImportReport:
 class _Import:
     """One call of `import_files`: where its rows go, and the count of what became of them."""
 
-    def __init__(self, warehouse: Warehouse, staged: Staging, refused: Quarantine, now: datetime) -> None:
+    def __init__(
+        self, warehouse: Warehouse, staged: Staging, refused: Quarantine, now: datetime, exchange: Exchange | None
+    ) -> None:
         self.warehouse = warehouse
+        self.exchange = exchange
         self.staged = staged
         self.refused = refused
         self.now = now
@@ -75,6 +80,8 @@ class _Import:
                 reader = FileReader(mapping, lookups(self.warehouse, mapping), self.now)
                 repeats = Repeats() if mapping.repeats == "keep" and _hashed(mapping) else None
             cleaned = reader.read(frame)
+            if self.exchange is not None:
+                cleaned = refuse_currencies(cleaned, self.staged.table, self.exchange)
             self.refused.add(path, cleaned.faults, frame)
             self._stage(cleaned, reader.mapping, repeats)
             self.lines += frame.height
@@ -91,7 +98,9 @@ class _Import:
             spool(consents, self.staged.folder)
         rows = cleaned.rows.drop(RECORD)
         if mapping.table == "events":
-            rows = with_event_ids(self.sql, rows, mapping.kinds)
+            rows = with_event_ids(self.sql, rows, mapping.kinds)  # of the file's values, whatever the rates are
+        if self.exchange is not None:
+            rows = convert_currencies(rows, mapping.table, self.exchange)
         self.staged.add(repeats.number(rows) if repeats else rows)
 
 
@@ -104,10 +113,13 @@ def import_files(
     *,
     quarantine: Path,
     now: datetime,
+    exchange: Exchange | None = None,
     progress: Callable[[int], None] = lambda lines: None,
     record_consents: Callable[[pl.DataFrame], None] = lambda consents: None,
 ) -> ImportReport:
     """Import the files as one change. `progress` is given the lines read so far.
+
+    exchange: converts amounts in other currencies, and refuses those without a rate; None leaves them as they are.
 
     `record_consents` is given, after the commit, the consents that the mapping states, a frame (`FILE_CONSENTS`) per
     channel and topic; records that the store already has must outrank them. Raises `SourceError`,
@@ -116,7 +128,7 @@ def import_files(
     started = monotonic()
     file = mapping if isinstance(mapping, MappingFile) else MappingFile("given", (mapping,))
     with warehouse.staging(table) as staged, Quarantine(quarantine) as refused:
-        task = _Import(warehouse, staged, refused, now)
+        task = _Import(warehouse, staged, refused, now, exchange)
         for path in paths:
             task.read(open_source(registry, path, file, table), path, file, progress)
         change = warehouse.commit(staged)

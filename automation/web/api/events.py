@@ -26,6 +26,7 @@ from sqlalchemy.exc import OperationalError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from automation import event_types
 from automation.config.settings import Settings
 from automation.inbound.consents import accept_consent_events, find_event_fault
 from automation.store.inbox import inbox
@@ -180,6 +181,7 @@ def _check_batch(batch: Sequence[Any], settings: Settings, now: datetime) -> tup
             _check_time(event.occurred_at, now)
             _check_names(event.attributes)
             _check_consent(settings, event)
+            _check_currency(settings, event)
             valid.append(_make_event(event))
         except ValidationError as error:
             rejected += [
@@ -194,6 +196,12 @@ def _check_batch(batch: Sequence[Any], settings: Settings, now: datetime) -> tup
 class _Problem(Exception):
     def __init__(self, field: str, what: str) -> None:
         self.field, self.what = field, what
+
+
+def _check_currency(settings: Settings, event: Event) -> None:
+    refusal = settings.shop.exchange.refusal(event.currency)
+    if event.amount is not None and event.type != event_types.RATING and refusal is not None:
+        raise _Problem("currency", refusal)
 
 
 def _check_time(at: datetime, now: datetime) -> None:

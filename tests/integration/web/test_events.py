@@ -69,6 +69,22 @@ def test_each_wrong_event_is_named_and_the_others_are_taken(shop: Shop) -> None:
     assert [event["event_id"] for event in shop.events()] == ["e1", "e12"]
 
 
+def test_an_amount_in_a_currency_without_a_rate_is_refused(shop: Shop) -> None:
+    """It would be counted as the shop's own currency. A rating's value is no amount."""
+    rated = {**EVENT, "event_id": "e2", "type": "rating", "amount": 4, "currency": "GBP"}
+    looked = {**EVENT, "event_id": "e3", "type": "view", "currency": "GBP"}
+
+    answer = shop.post({**EVENT, "amount": 12.5, "currency": "GBP"}, rated, looked)
+
+    assert answer.status_code == 422
+    (refused,) = answer.json()["rejected"]
+    assert (refused["index"], refused["field"]) == (0, "currency")
+    assert refused["what"].startswith(
+        "is GBP, and the shop's currency is EUR; write in config.yaml what one GBP is worth"
+    )
+    assert [event["event_id"] for event in shop.events()] == ["e2", "e3"]
+
+
 @pytest.mark.parametrize(
     ("body", "what"),
     [

@@ -66,6 +66,22 @@ SEEN = Seen(
         ),
         ("audience: {trait: birthday, older_than: 30d}", []),
         ("audience: {trait: children, at_least: 2 EUR}", []),
+        ("audience: {did: purchase, sum: at least 100 EUR}", []),
+        (
+            "audience: {did: purchase, sum: at least 100 USD}",
+            ["audience.sum: at least 100 USD can't be compared: the amounts are in the shop's currency, EUR"],
+        ),
+        (
+            "audience: {any: [{did: purchase, average: '>= 9.50 CHF'}, {profile: monetary, at_most: 9 GBP}]}",
+            [
+                "audience.any[1].average: >= 9.50 CHF can't be compared: the amounts are in the shop's currency, EUR",
+                "audience.any[2].at_most: 9 GBP can't be compared: the amounts are in the shop's currency, EUR",
+            ],
+        ),
+        (
+            "audience: {did: view, where: {price: {at_least: 20 USD}}}",
+            ["audience.where.price.at_least: 20 USD can't be compared: the amounts are in the shop's currency, EUR"],
+        ),
         (
             "audience: {trait: children, at_least: 2 USD}",
             ["audience.at_least: 2 USD can't be compared: the amounts are in the shop's currency, EUR"],
@@ -148,8 +164,23 @@ def test_warnings(written: str, expected: list[str], toy_project: Path, registry
         assert str(problem).startswith("campaigns/hello.yaml:5:")
         assert f"{problem.path}: {problem.what}".startswith(text)
         wont_run = ("the data has no trait", "the data has no profile", "neither events", "there is no segment")
-        unsuited = "can't compare" in text or " and 10115 is not" in text or "is not a number" in text
+        unsuited = (
+            "can't compare" in text
+            or "can't be compared" in text
+            or " and 10115 is not" in text
+            or "is not a number" in text
+        )
         assert problem.severity == ("error" if problem.what.startswith(wont_run) or unsuited else "warning"), text
+
+
+def test_amounts_in_another_currency_are_found(toy_project: Path, registry: Registry) -> None:
+    project = load_project(toy_project, registry, environment={"TOY_PASSWORD": "x"})
+    bought, traits = frozenset({"purchase"}), {"country": SeenTrait("text")}
+    seen = Seen(bought, traits, currencies=frozenset({"EUR", "USD", "CHF"}))
+    (found,) = check_against(project, seen)
+    assert (found.severity, found.path) == ("error", "shop")
+    assert found.what.startswith("the data has amounts in CHF, USD, which can't be counted as EUR; state what a unit")
+    assert check_against(project, Seen(bought, traits, currencies=frozenset({"EUR"}))) == ()
 
 
 def test_segments_of_the_configuration_are_checked_too(toy_project: Path, registry: Registry) -> None:
