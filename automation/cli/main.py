@@ -20,6 +20,7 @@ FORMATS = ("text", "json", "csv")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     given, rest, problem = split(sys.argv[1:] if arguments is None else arguments)
+    problem = problem or _find_unreadable(rest)
     if problem is None and rest[:1] == ["--version"]:
         import automation
 
@@ -52,6 +53,14 @@ def split(arguments: Sequence[str]) -> tuple[dict[str, str], list[str], str | No
     if given.get("--format", "text") not in FORMATS:
         return given, rest, f"--format {given['--format']} is not a format; use text or json"
     return given, rest, None
+
+
+def _find_unreadable(arguments: Sequence[str]) -> str | None:
+    """Bytes that are no UTF-8 reach us as lone surrogates, which no store can hold."""
+    for number, argument in enumerate(arguments, 1):
+        if any("\ud800" <= letter <= "\udfff" for letter in argument):
+            return f"argument {number} is not valid UTF-8: {argument.encode('utf-8', 'backslashreplace').decode()}"
+    return None
 
 
 def _execute(command: Command, arguments: list[str], given: dict[str, str]) -> int:

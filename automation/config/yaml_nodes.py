@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from automation.config.problems import Place
+from automation.types.text import is_storable
 
 MAX_ALIASES = 100
 MAX_DEPTH = 40
@@ -55,6 +56,9 @@ class _Loader(yaml.SafeLoader):
             self.aliases += 1
             if self.aliases > MAX_ALIASES:
                 raise RefusedDocument(place, f"more than {MAX_ALIASES} aliases (*name); write the values out")
+        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.ScalarEvent) and not is_storable(event.value):
+            raise RefusedDocument(place, "a text with \\0, or with half of a character such as \\ud800; remove it")
         if self.depth >= MAX_DEPTH:
             raise RefusedDocument(place, f"nested deeper than {MAX_DEPTH} levels")
         self.depth += 1

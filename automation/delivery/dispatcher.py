@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import structlog
@@ -16,6 +16,7 @@ from automation.delivery.composer import Composer, UnfitLaunch
 from automation.errors import AutomationError
 from automation.types.grant import Grant
 from automation.types.message import Receipt, Rendered, Verdict
+from automation.types.text import is_storable, storable
 
 log = structlog.get_logger(__name__)
 
@@ -71,7 +72,7 @@ class Dispatcher:
             channel = self._channel(provider)
             if isinstance(channel, ResolvingChannel):
                 for receipt in await channel.resolve(messages):
-                    self.report(receipt)
+                    self.report(_storable(receipt))
 
     async def close(self) -> None:
         channels, self._channels = self._channels, {}
@@ -128,6 +129,7 @@ class Dispatcher:
 
     def _settle(self, receipt: Receipt) -> None:
         """Record the receipt first, so that it is found even if this process dies now."""
+        receipt = _storable(receipt)
         try:
             self.recorder.received(receipt)
         except OSError:
@@ -144,6 +146,13 @@ class Dispatcher:
         if provider not in self._channels:
             self._channels[provider] = self.make(*provider)
         return self._channels[provider]
+
+
+def _storable(receipt: Receipt) -> Receipt:
+    """The receipt with words that every store can hold: they are a stranger's."""
+    if is_storable(receipt.detail) and is_storable(receipt.provider_id):
+        return receipt
+    return replace(receipt, detail=storable(receipt.detail), provider_id=storable(receipt.provider_id))
 
 
 def split_into_waves(grants: Sequence[Grant]) -> Iterator[tuple[float, list[Grant]]]:

@@ -20,6 +20,7 @@ from typing import BinaryIO, Self
 
 from automation.clock import monotonic
 from automation.inbound.returned_mail import ReturnedMail, check_shape, parse_mail
+from automation.types.text import storable
 
 TIME = 2.0
 """Seconds that reading a mail may take; a bounce takes a millisecond."""
@@ -101,7 +102,7 @@ def _mail_of(answer: Mapping[str, object]) -> ReturnedMail | None:
     mail = answer["mail"]
     if not isinstance(mail, dict):
         return None
-    return ReturnedMail(mail["kind"], mail["status"], tuple(mail["tokens"]), tuple(mail["recipients"]))
+    return ReturnedMail(mail["kind"], mail["status"], tuple(mail["tokens"]), tuple(map(storable, mail["recipients"])))
 
 
 def _answer_of(data: bytes) -> dict[str, object]:

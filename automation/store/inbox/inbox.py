@@ -19,6 +19,7 @@ from sqlalchemy.engine import Connection
 from automation.clock import from_millis, to_millis
 from automation.store.engine import table
 from automation.store.tables import Flush, Inbox
+from automation.types.text import is_storable, storable, storable_values
 
 _inbox, _flush = table(Inbox), table(Flush)
 KEEP = timedelta(days=7)
@@ -36,11 +37,9 @@ class InboxEvent(NamedTuple):
 
 
 def add_events(connection: Connection, events: Sequence[InboxEvent], *, now: datetime) -> int:
-    """Store events, each `event_id` once; returns how many were new."""
+    """Store events, each `event_id` once; returns how many were new. Texts lose NUL and lone surrogates."""
     at = to_millis(now)
-    rows = [
-        (e.event_id, e.customer_id, e.type, to_millis(e.occurred_at), e.message_id, _json(e.fields), at) for e in events
-    ]
+    rows = [(*map(storable, (e.event_id, e.customer_id, e.type)), *_rest(e), at) for e in events]
     if not rows:
         return 0
     mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
@@ -49,6 +48,11 @@ def add_events(connection: Connection, events: Sequence[InboxEvent], *, now: dat
         f"VALUES ({', '.join([mark] * 7)}) ON CONFLICT (event_id) DO NOTHING"
     )
     return connection.exec_driver_sql(statement, rows).rowcount
+
+
+def _rest(event: InboxEvent) -> tuple[int, str | None, str]:
+    message = None if event.message_id is None else storable(event.message_id)
+    return to_millis(event.occurred_at), message, _json(event.fields)
 
 
 def begin_flush(connection: Connection, *, now: datetime, limit: int = 100_000) -> int | None:
@@ -93,4 +97,7 @@ def _read(connection: Connection, where: sa.ColumnElement[bool]) -> list[InboxEv
 
 
 def _json(fields: Mapping[str, JsonValue]) -> str:
-    return json.dumps(dict(fields), ensure_ascii=False) if fields else "{}"
+    text = json.dumps(dict(fields), ensure_ascii=False) if fields else "{}"
+    if is_storable(text) and "\\u0000" not in text:
+        return text
+    return json.dumps(storable_values(dict(fields)), ensure_ascii=False)

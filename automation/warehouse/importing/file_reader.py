@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from automation.contracts.answers import check_rows
 from automation.errors import AutomationError, ConfigurationError, SourceError
 from automation.types.schema import ImportTable, TableName
+from automation.types.text import storable
 from automation.warehouse.importing.cleaning import Cleaned, clean, trim
 from automation.warehouse.importing.mapping import MappingFile
 from automation.warehouse.importing.reshaping import fill_down, split_items
@@ -73,12 +74,21 @@ def read_frames(source: Source, path: Path, table: TableName) -> Iterator[pl.Dat
     try:
         for frame in source.read(path, table):
             check_rows(frame, f"source {type(source).__name__}")
-            yield frame
+            yield _without_nul(frame)
     except (AutomationError, GeneratorExit, KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # a panic of Polars is no Exception
         first = str(error).splitlines()[0][:200] if str(error) else ""
         raise SourceError(path, None, f"can't be read: {type(error).__name__}: {first}") from error
+
+
+def _without_nul(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame with NUL removed from its names and texts (see `types.text`); Polars itself refuses lone surrogates."""
+    found = frame.select(pl.col(pl.String).str.contains("\0", literal=True).any())
+    held = [name for name in found.columns if found[name][0]]
+    cleaned = frame.with_columns(pl.col(held).str.replace_all("\0", "", literal=True)) if held else frame
+    names = [storable(name) for name in cleaned.columns]
+    return cleaned if names == cleaned.columns or len(set(names)) < len(names) else cleaned.rename(storable)
 
 
 def _complete(frame: pl.DataFrame, mapping: TableMapping) -> pl.DataFrame:

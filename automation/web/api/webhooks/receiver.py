@@ -22,6 +22,7 @@ from automation.store.inbox import inbox, shop_reports
 from automation.store.inbox.inbox import InboxEvent
 from automation.store.inbox.webhook_calls import use_up
 from automation.types.schema import TableName
+from automation.types.text import storable, storable_values
 from automation.web.api.webhooks import mailgun, postmark, sendgrid, ses, shopify, sns, twilio, woocommerce
 from automation.web.api.webhooks.payload import read_text
 from automation.web.endpoint import Endpoint, describe_operation, read_body
@@ -171,7 +172,7 @@ class Receiver:
         url = f"{base.rstrip('/')}{here}" if base else str(request.url)
         token = webhooks.twilio.auth_token.get_secret_value()
         _require(twilio.verify_signature(token, url, form, _header(request, "x-twilio-signature")))
-        return form
+        return {storable(name): storable(value) for name, value in form.items()}
 
     async def ses(self, _request: Request, body: bytes, webhooks: Webhooks) -> Response:
         assert webhooks.ses is not None
@@ -230,7 +231,7 @@ def _header(request: Request, name: str) -> str:
 
 def _parse_json(body: bytes) -> Any:
     try:
-        return pydantic_core.from_json(body, allow_inf_nan=False)
+        return storable_values(pydantic_core.from_json(body, allow_inf_nan=False))
     except ValueError:
         raise HTTPException(400, "the body is not JSON") from None
 
