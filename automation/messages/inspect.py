@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from html import unescape
 from ipaddress import ip_address
 from typing import Literal
 from urllib.parse import urlsplit
 
+from automation.messages.legal_notices import LegalNotices
 from automation.types.message import Rendered
 
 Severity = Literal["error", "warning"]
@@ -32,6 +34,9 @@ SEVERITIES: Mapping[str, Severity] = {
     "broken_link": "error",
     "no_unsubscribe": "error",
     "offer_over": "error",
+    "no_postal_address": "warning",
+    "no_opt_out": "warning",
+    "claims_consent": "warning",
     "no_text": "warning",
     "large_html": "warning",
     "other_language": "warning",
@@ -94,10 +99,11 @@ class MessageFindings:
 
 @dataclass
 class Inspector:
-    """Inspects messages one by one; remembers the result for each link."""
+    """Inspects messages one by one; remembers the result for each link. address: the shop's postal address, or ""."""
 
     marketing: bool
     findings: MessageFindings
+    address: str
     _verdicts: dict[str, str] = field(default_factory=dict)
 
     def inspect(self, message: Rendered, *, kind: str, wanted_language: str) -> Iterator[Finding]:
@@ -109,6 +115,11 @@ class Inspector:
             yield "other_language", f"no texts in {wanted_language!r}: written in {message.language!r}", ""
         if kind == "email":
             yield from self._mail(message)
+        yield from self._legal.inspect(message, kind)
+
+    @cached_property
+    def _legal(self) -> LegalNotices:
+        return LegalNotices(self.marketing, self.address)
 
     def _mail(self, message: Rendered) -> Iterator[Finding]:
         size = len(message.html.encode())

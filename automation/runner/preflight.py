@@ -78,7 +78,7 @@ class Checker:
         """Render a batch's messages. rows: `COLUMNS`, each."""
         shown = read_content(json.loads(content), self.campaign, self.renderer.reasons)
         findings = MessageFindings()
-        inspector = Inspector(self.marketing, findings)
+        inspector = Inspector(self.marketing, findings, self.defaults.shop["address"])
         for values in rows:
             row = dict(zip(COLUMNS, values, strict=True))
             findings.note(row["customer_id"], self._findings(row, shown, inspector))

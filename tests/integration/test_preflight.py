@@ -28,7 +28,7 @@ def problems(root: Path, **parts: str) -> list[tuple[str, int, str, str]]:
 
 def test_a_sound_template_has_no_problem_but_missing_languages(tmp_path: Path) -> None:
     """en is there; c1 reads Portuguese, c2 German, c3 French, and c4 and c5 English."""
-    with toy_project(tmp_path) as toy:
+    with toy_project(tmp_path, body=BODY + "<p>{{ shop.address }}</p>") as toy:
         found = plan(toy, "toy").preflight
     assert [(p.code, p.messages, p.what) for p in found.problems] == [
         ("other_language", 1, f"no texts in '{language}': written in 'en'") for language in ("de", "fr", "pt")
@@ -57,6 +57,16 @@ def test_an_offer_that_ends_before_a_late_message_arrives(tmp_path: Path) -> Non
     assert ("offer_ends_early", 5) in [(code, n) for code, n, _, _ in found]
     day = problems(tmp_path / "day", campaign=CAMPAIGN.replace("valid_for: 7d", "valid_for: 24h"))
     assert "offer_ends_early" not in [code for code, *_ in day]
+
+
+def test_a_marketing_mail_shows_who_sends_it_and_a_service_mail_claims_no_consent(tmp_path: Path) -> None:
+    found = problems(tmp_path, body=BODY + "<p>You get this because you signed up.</p>")
+    assert ("no_postal_address", 5, "") in [(code, n, detail) for code, n, _, detail in found]
+    service = CAMPAIGN.replace("promotions", "service")
+    found = problems(tmp_path / "service", campaign=service, body=BODY + "<p>You get this because you signed up.</p>")
+    assert [(code, n, detail) for code, n, _, detail in found if code != "other_language"] == [
+        ("claims_consent", 5, "because you signed up")
+    ]
 
 
 def test_a_service_message_needs_no_unsubscribe_link(tmp_path: Path) -> None:

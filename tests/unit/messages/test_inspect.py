@@ -10,6 +10,7 @@ import pytest
 from automation.messages.inspect import Inspector, MessageFindings, MessageProblem, link_problem
 from automation.types.message import Rendered
 
+ADDRESS = "Lindenstr. 1, 10969 Berlin"
 UNSUBSCRIBE = "https://news.shop.example/u/abc.def"
 RELATIVE = "a link is relative: in a mail it leads nowhere"
 UNFILLED = "a link has a placeholder that was not filled in"
@@ -59,7 +60,7 @@ def test_links(link: str, problem: str) -> None:
 
 def message(**more: Any) -> Rendered:
     values = {
-        "html": f'<p>Hi</p><a href="{UNSUBSCRIBE}">no more</a>', "text": f"Hi {UNSUBSCRIBE}", "subject": "Hi",
+        "html": f'<p>Hi</p>{ADDRESS}<a href="{UNSUBSCRIBE}">no more</a>', "text": f"Hi {UNSUBSCRIBE}", "subject": "Hi",
         "language": "en", "headers": {"List-Unsubscribe": f"<{UNSUBSCRIBE}>, <mailto:hi@shop.example?subject=u>"},
     }  # fmt: skip
     at = datetime(2026, 1, 1, tzinfo=UTC)
@@ -67,7 +68,7 @@ def message(**more: Any) -> Rendered:
 
 
 def codes(one: Rendered, *, kind: str = "email", marketing: bool = True, language: str = "en") -> list[tuple[str, str]]:
-    found = Inspector(marketing, MessageFindings()).inspect(one, kind=kind, wanted_language=language)
+    found = Inspector(marketing, MessageFindings(), ADDRESS).inspect(one, kind=kind, wanted_language=language)
     return [(code, detail) for code, _, detail in found]
 
 
@@ -78,7 +79,7 @@ def test_a_sound_message_has_no_problem() -> None:
 
 
 def test_what_can_be_wrong_with_a_mail() -> None:
-    assert codes(message(html="<p>Hi</p>", text="Hi")) == [("no_unsubscribe", "")]
+    assert codes(message(html=f"<p>Hi</p>{ADDRESS}", text="Hi")) == [("no_unsubscribe", "")]
     assert codes(message(html="<p>Hi</p>", text="Hi"), marketing=False) == []
     assert codes(message(text=" \n")) == [("no_text", "")]
     assert codes(message(), language="fr-CA") == [("other_language", "")]
@@ -92,13 +93,13 @@ def test_what_can_be_wrong_with_a_mail() -> None:
 def test_an_unsubscribe_link_may_be_escaped_or_a_mail_address() -> None:
     mail = "mailto:hi@shop.example?subject=u&amp;body=x"
     header = {"List-Unsubscribe": "<mailto:hi@shop.example?subject=u&body=x>"}
-    assert codes(message(html=f'<a href="{mail}">no</a>', text="", headers=header)) == [("no_text", "")]
+    assert codes(message(html=f'{ADDRESS}<a href="{mail}">no</a>', text="", headers=header)) == [("no_text", "")]
 
 
 def test_links_are_found_in_every_attribute_and_in_the_text() -> None:
     html = message().html + "<a href='/a'>x</a><img src=\"/b.png\"><td background='c.png'>"
     assert codes(message(html=html)) == [("broken_link", "/a"), ("broken_link", "/b.png"), ("broken_link", "c.png")]
-    sms = message(html="", text="See http://localhost/x.", headers={})
+    sms = message(html="", text="See http://localhost/x. STOP ends it", headers={})
     assert codes(sms, kind="phone") == [("broken_link", "http://localhost/x")]
     assert codes(message(html=message().html + '<a href="/a?x=1&amp;y=2">x</a>')) == [("broken_link", "/a?x=1&y=2")]
 
@@ -120,8 +121,8 @@ def test_problems_are_counted_with_the_first_as_the_example() -> None:
 
 def test_where_links_lead_is_kept_once_without_what_differs_by_customer() -> None:
     findings = MessageFindings()
-    inspector = Inspector(True, findings)
+    inspector = Inspector(True, findings, ADDRESS)
     for n in range(3):
-        html = f'<a href="https://shop.example/a?c={n}">x</a><a href="{UNSUBSCRIBE}">no</a>'
+        html = f'{ADDRESS}<a href="https://shop.example/a?c={n}">x</a><a href="{UNSUBSCRIBE}">no</a>'
         list(inspector.inspect(message(html=html, text="t"), kind="email", wanted_language="en"))
     assert list(findings.links) == ["https://shop.example/a", UNSUBSCRIBE]
