@@ -52,8 +52,10 @@ def request_confirmations(workspace: Workspace) -> list[RunRow]:
     made = []
     for topic, how in workspace.project.settings.consent.double_opt_in.items():
         with workspace.store.transaction() as connection:
-            double_opt_in.refuse_unsent(connection, campaigns=PREFIX, now=workspace.clock.now())
-            waiting = double_opt_in.waiting_requests(connection, topic, now=workspace.clock.now(), limit=AT_ONCE)
+            now = workspace.clock.now()
+            double_opt_in.refuse_unsent(connection, campaigns=PREFIX, now=now)
+            waiting = double_opt_in.waiting_requests(connection, topic, now=now, limit=AT_ONCE)
+            waiting = double_opt_in.refuse_suppressed(connection, waiting, now=now)
         by_channel: dict[str, list[ConsentRequestRow]] = defaultdict(list)
         for request in waiting:
             by_channel[request.channel].append(request)
@@ -100,7 +102,7 @@ def _request(
         run = freeze_people(workspace, connection, written, campaign=campaign.name, launch_id=launch_id, due=due)
         if run is not None:
             named = _messages(workspace, run, campaign.first_send, channel, asked, written.batches)
-            double_opt_in.mark_asked(connection, named)
+            double_opt_in.mark_asked(connection, named, now=workspace.clock.now())
         return run
 
 
@@ -128,11 +130,9 @@ _Asked = tuple[ConsentRequestRow, list[ConsentRequestRow]]
 
 def _one_each(requests: Sequence[ConsentRequestRow]) -> list[_Asked]:
     """One message for each address: who is asked, and all requests that the answer settles."""
-    from automation.types.address import normalise
-
     by_address: dict[str, list[ConsentRequestRow]] = defaultdict(list)
     for request in requests:
-        by_address[normalise(request.address)].append(request)
+        by_address[request.recipient].append(request)
     return [(same[0], same) for same in by_address.values()]
 
 

@@ -24,7 +24,7 @@ from automation.reporting.run_status import run_status
 from automation.runner.campaign_status import campaign_statuses
 from automation.runner.double_opt_in import request_confirmations
 from automation.runner.run import advance
-from automation.store.people import consent, double_opt_in
+from automation.store.people import consent, double_opt_in, suppressions
 from automation.testing.toy_shop import TOY_AS_OF
 from automation.types.run import Account
 from automation.workspace.launched import LaunchedCampaigns
@@ -115,11 +115,67 @@ def test_a_suppressed_address_is_not_asked_and_its_request_stays_pending(workspa
         consent.suppress(
             connection, ["dead@toy.example"], channel="email", reason="hard_bounce", source="dsn", now=TOY_AS_OF
         )
-    (run_id,) = work(workspace)
-    assert run_status(workspace, run_id).account == Account(audience=1, suppressed=1)
-    assert list(outbox(workspace)) == []
     assert work(workspace) == []
+    assert list(outbox(workspace)) == []
     assert states(workspace) == [("new1", "refused")]
+
+
+@pytest.mark.parametrize(
+    ("address", "topic", "reason", "asked"),
+    [
+        ("new1@toy.example", "", "complaint", False),
+        ("new1@toy.example", "promotions", "manual", False),
+        ("@toy.example", "", "manual", False),
+        ("new1@toy.example", "", "unsubscribed", False),  # wants nothing at all
+        ("new1@toy.example", "promotions", "unsubscribed", True),  # may come back
+        ("new1@toy.example", "other", "manual", True),
+    ],
+)
+def test_whom_a_suppression_keeps_from_being_asked(
+    workspace: Workspace, address: str, topic: str, reason: str, asked: bool
+) -> None:
+    with workspace.store.transaction() as connection:
+        suppressions.suppress(
+            connection, [address], channel="email", topic=topic, reason=reason, source="test", now=TOY_AS_OF
+        )
+    say_yes(workspace, ("new1", "New1@toy.example"))
+    work(workspace)
+    assert len(list(outbox(workspace))) == asked
+
+
+def move(workspace: Workspace, length: timedelta) -> None:
+    assert isinstance(workspace.clock, ManualClock)
+    workspace.clock.advance(length)
+
+
+def test_an_address_is_asked_once_a_week_whatever_ids_come_with_it(workspace: Workspace) -> None:
+    """Anybody can type it into a form, under ever new ids."""
+    for number in range(6):
+        say_yes(workspace, (f"new{number}", ("Same@Toy.example", " same@toy.example")[number % 2]))
+        work(workspace)
+        move(workspace, timedelta(days=1))
+    (sent,) = outbox(workspace)
+    assert [state for _, state in states(workspace)] == ["asked"] * 6
+    with workspace.store.transaction() as connection:
+        found = double_opt_in.confirm_requests(connection, sent["id"], at=workspace.clock.now())
+    assert len(found) == 6  # the owner's answer settles them all
+
+
+def test_after_the_answer_the_next_message_waits_for_the_next_week(workspace: Workspace) -> None:
+    say_yes(workspace, ("new1", "same@toy.example"))
+    work(workspace)
+    (sent,) = outbox(workspace)
+    with workspace.store.transaction() as connection:
+        double_opt_in.confirm_requests(connection, sent["id"], at=workspace.clock.now())
+    say_yes(workspace, ("new2", "same@toy.example"), ("new3", "other@toy.example"))
+    work(workspace)
+    assert [line["to"] for line in outbox(workspace)] == ["same@toy.example", "other@toy.example"]
+    move(workspace, double_opt_in.ONCE_IN - timedelta(minutes=5))
+    work(workspace)
+    assert len(list(outbox(workspace))) == 2
+    move(workspace, timedelta(minutes=10))
+    work(workspace)
+    assert [line["to"] for line in outbox(workspace)] == ["same@toy.example", "other@toy.example", "same@toy.example"]
 
 
 def test_a_missing_template_leaves_the_request_pending(workspace: Workspace) -> None:

@@ -1,7 +1,8 @@
 """Double opt-in: consents that grant nothing until the owner of the address confirms them.
 
 A request is `pending` until a message asks for the confirmation (`asked`), and ends as `confirmed`, `withdrawn`,
-`expired`, or `refused` if no message could be sent.
+`expired`, or `refused` if no message could be sent. An address is asked about a topic once a week, whatever customer
+ids come with it: anybody can type it into a form.
 """
 
 from __future__ import annotations
@@ -18,13 +19,16 @@ from sqlalchemy.engine import Connection
 
 from automation.clock import from_millis, to_millis
 from automation.store.engine import table
-from automation.store.people import consent
+from automation.store.people import consent, suppressions
 from automation.store.tables import ConsentRequest, MessageStatus, Run
 from automation.types.address import normalise
 
 _request, _status, _run = table(ConsentRequest), table(MessageStatus), table(Run)
+_request_before = _request.alias("before")
 
 METHOD = "double opt-in"
+ONCE_IN = timedelta(days=7)
+"""An address gets at most one message about a topic in this time."""
 VALID = timedelta(days=30)
 """How long a request can be confirmed."""
 _SAME = ["customer_id", "channel", "topic", "at", "source"]
@@ -49,6 +53,8 @@ class ConsentRequestRow:
     state: str
     message_id: str | None
     settled_at: datetime | None
+    recipient: str
+    asked_at: datetime | None
 
 
 def add_requests(connection: Connection, records: pl.DataFrame) -> int:
@@ -81,6 +87,7 @@ def _requested(connection: Connection, records: pl.DataFrame) -> pl.DataFrame:
 def _as_pending(record: Mapping[str, Any]) -> dict[str, Any]:
     kept = ("customer_id", "channel", "topic", "address", "source", "method", "text_version")
     return {name: record[name] or "" for name in kept} | {
+        "recipient": normalise(record["address"]),
         "requested_at": record["at"],
         "language": record.get("language") or "",
         "state": "pending",
@@ -90,10 +97,56 @@ def _as_pending(record: Mapping[str, Any]) -> dict[str, Any]:
 def waiting_requests(
     connection: Connection, topic: str, *, now: datetime, limit: int = 1_000
 ) -> list[ConsentRequestRow]:
-    """The pending requests of a topic, the oldest first; those too old to be confirmed expire."""
+    """The pending requests of a topic whose message may be made, the oldest first; those that are too old expire.
+
+    Requests for an address that was asked within a week wait with its message, or until the week is over.
+    """
     _expire(connection, now)
-    query = sa.select(_request).where(_request.c.state == "pending", _request.c.topic == topic)
+    _join_earlier(connection, topic, now)
+    pending = (_request.c.state == "pending") & (_request.c.topic == topic)
+    query = sa.select(_request).where(pending, ~sa.exists(_earlier(_request_before.c.id, now)))
     return [_row(row) for row in connection.execute(query.order_by(_request.c.id).limit(limit))]
+
+
+def _earlier(column: sa.ColumnElement[Any], now: datetime, *states: str) -> sa.Select[Any]:
+    """Of the requests for the same address, channel and topic whose message was made within a week."""
+    before = _request_before.c
+    same = (before[name] == _request.c[name] for name in ("recipient", "channel", "topic"))
+    recent = before.asked_at > to_millis(now - ONCE_IN)
+    found = sa.select(column).where(*same, recent)
+    return found.where(before.state.in_(states)) if states else found
+
+
+def _join_earlier(connection: Connection, topic: str, now: datetime) -> None:
+    """Let the answer to a message that is still open settle the requests that came after it, too."""
+    pending = (_request.c.state == "pending") & (_request.c.topic == topic)
+    message = _earlier(_request_before.c.message_id, now, "asked").order_by(_request_before.c.id.desc()).limit(1)
+    joined = sa.update(_request).where(pending, sa.exists(_earlier(_request_before.c.id, now, "asked")))
+    connection.execute(joined.values(state="asked", message_id=message.scalar_subquery()))
+
+
+def refuse_suppressed(
+    connection: Connection, requests: Sequence[ConsentRequestRow], *, now: datetime
+) -> list[ConsentRequestRow]:
+    """Refuse the requests whose address gets nothing; returns the others.
+
+    An address that is suppressed for the topic asked about, or for everything, is not asked. A person who once
+    unsubscribed from the topic may ask for it again.
+    """
+    refused: set[int] = set()
+    for channel, topic in {(one.channel, one.topic) for one in requests}:
+        asked = [one for one in requests if (one.channel, one.topic) == (channel, topic)]
+        rows = suppressions.suppressed(connection, [one.recipient for one in asked], channel, topic)
+        final = {
+            address
+            for address, row in rows.items()
+            if row.reason not in suppressions.OWNER_REASONS or row.topic == suppressions.EVERY
+        }
+        refused |= {one.id for one in asked if one.recipient in final}
+    if refused:
+        settled = {"state": "refused", "settled_at": to_millis(now)}
+        connection.execute(sa.update(_request).where(_request.c.id.in_(refused)).values(settled))
+    return [one for one in requests if one.id not in refused]
 
 
 def unconfirmed_requests(connection: Connection, *, limit: int | None = None) -> list[ConsentRequestRow]:
@@ -108,12 +161,12 @@ def requests_of(connection: Connection, customers: Sequence[str]) -> list[Consen
     return [_row(row) for row in connection.execute(query)]
 
 
-def mark_asked(connection: Connection, messages: Mapping[int, str]) -> None:
+def mark_asked(connection: Connection, messages: Mapping[int, str], *, now: datetime) -> None:
     """Record which message asks for which confirmation: request id → message id."""
     changed = (
         sa.update(_request)
         .where(_request.c.id == sa.bindparam("i"), _request.c.state == "pending")
-        .values(state="asked", message_id=sa.bindparam("m"))
+        .values(state="asked", message_id=sa.bindparam("m"), asked_at=to_millis(now))
     )
     if messages:
         connection.execute(changed, [{"i": request_id, "m": message} for request_id, message in messages.items()])
@@ -145,7 +198,8 @@ def refuse_unsent(connection: Connection, *, campaigns: str, now: datetime) -> N
 def refuse_requests(connection: Connection, message_ids: Sequence[str], *, now: datetime) -> None:
     """Refuse the requests of messages that were never made or will never be sent."""
     named = _request.c.message_id.in_(message_ids) & (_request.c.state == "asked")
-    connection.execute(sa.update(_request).where(named).values(state="refused", settled_at=to_millis(now)))
+    refused = {"state": "refused", "settled_at": to_millis(now), "asked_at": None}
+    connection.execute(sa.update(_request).where(named).values(refused))
 
 
 def confirm_requests(
@@ -181,11 +235,6 @@ def _expire(connection: Connection, now: datetime) -> None:
 
 def _row(row: Any) -> ConsentRequestRow:
     values = dict(row._mapping)
-    settled = values["settled_at"]
-    return ConsentRequestRow(
-        **{
-            **values,
-            "requested_at": from_millis(values["requested_at"]),
-            "settled_at": None if settled is None else from_millis(settled),
-        }
-    )
+    instants = {name: values[name] for name in ("requested_at", "settled_at", "asked_at")}
+    read = {name: None if millis is None else from_millis(millis) for name, millis in instants.items()}
+    return ConsentRequestRow(**{**values, **read})

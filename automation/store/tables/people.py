@@ -62,6 +62,7 @@ class ConsentRequest(SQLModel, table=True):
     channel: str
     topic: str
     address: str  # as it was given
+    recipient: str = Field(index=True)  # the address as it is compared
     language: str = ""
     requested_at: int = Field(sa_type=BigInteger)
     source: str
@@ -69,6 +70,7 @@ class ConsentRequest(SQLModel, table=True):
     text_version: str = ""
     state: str  # pending, asked, confirmed, withdrawn, expired, refused
     message_id: str | None = Field(default=None, index=True)  # the message that asks for it
+    asked_at: int | None = Field(default=None, sa_type=BigInteger)  # when that was made, of the request it was made for
     settled_at: int | None = Field(default=None, sa_type=BigInteger)
 
 

@@ -99,6 +99,7 @@ def upgrade() -> None:  # noqa: PLR0915  # a statement for each table and index
         sa.Column("channel", sa.String(), nullable=False),
         sa.Column("topic", sa.String(), nullable=False),
         sa.Column("address", sa.String(), nullable=False),
+        sa.Column("recipient", sa.String(), nullable=False),
         sa.Column("language", sa.String(), nullable=False),
         sa.Column("requested_at", sa.BigInteger(), nullable=False),
         sa.Column("source", sa.String(), nullable=False),
@@ -106,11 +107,13 @@ def upgrade() -> None:  # noqa: PLR0915  # a statement for each table and index
         sa.Column("text_version", sa.String(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("message_id", sa.String(), nullable=True),
+        sa.Column("asked_at", sa.BigInteger(), nullable=True),
         sa.Column("settled_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
     with op.batch_alter_table("consent_request", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_consent_request_message_id"), ["message_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_consent_request_recipient"), ["recipient"], unique=False)
         batch_op.create_index(
             "ix_consent_request_open",
             ["customer_id", "channel", "topic"],
@@ -375,7 +378,7 @@ def upgrade() -> None:  # noqa: PLR0915  # a statement for each table and index
     )
 
 
-def downgrade() -> None:
+def downgrade() -> None:  # noqa: PLR0915
     op.drop_table("suppression")
     op.drop_table("seed")
     op.drop_table("run")
@@ -434,6 +437,7 @@ def downgrade() -> None:
             sqlite_where=sa.text("state IN ('pending', 'asked')"),
             postgresql_where=sa.text("state IN ('pending', 'asked')"),
         )
+        batch_op.drop_index(batch_op.f("ix_consent_request_recipient"))
         batch_op.drop_index(batch_op.f("ix_consent_request_message_id"))
 
     op.drop_table("consent_request")

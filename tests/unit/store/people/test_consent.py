@@ -189,7 +189,7 @@ def ask(store: Store, *customers: str, at: datetime = NOW) -> int:
 def send(store: Store, message: str = "m1", now: datetime = NOW) -> None:
     with store.transaction() as connection:
         waiting = double_opt_in.waiting_requests(connection, "promotions", now=now)
-        double_opt_in.mark_asked(connection, {one.id: message for one in waiting})
+        double_opt_in.mark_asked(connection, {one.id: message for one in waiting}, now=now)
 
 
 def confirm(store: Store, message: str = "m1", at: datetime = NOW + DAY) -> list[str]:
