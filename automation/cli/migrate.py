@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from automation.cli.invocation import Invocation
+from automation.cli.invocation import DataDir, Invocation
 from automation.cli.output import Block, Table, Text
 from automation.errors import ConfigurationError
 
@@ -22,6 +22,7 @@ def migrate(
     ] = False,
     by: Annotated[str, typer.Option(help="who confirms it")] = "",
     because: Annotated[str, typer.Option(help="why there is none; kept with the name")] = "",
+    data_dir: DataDir = None,
 ) -> None:
     """Show the migration from another tool, or confirm that none is needed.
 
@@ -35,10 +36,10 @@ def migrate(
     invocation: Invocation = context.obj
     if (by or because) and not nothing_to_import:
         raise ConfigurationError("--by and --because need --nothing-to-import")
-    with invocation.workspace() as workspace:
+    with invocation.store_only(data_dir) as opened:
         if nothing_to_import:
-            confirm_nothing_to_import(workspace, by=by, because=because)
-        found = migration_status(workspace)
+            confirm_nothing_to_import(opened, by=by, because=because)
+        found = migration_status(opened)
     invocation.output.show(found.to_json(), *_status_blocks(found))
 
 

@@ -7,16 +7,18 @@ from typing import Annotated
 
 import typer
 
-from automation.cli.invocation import Invocation
+from automation.cli.invocation import DataDir, Invocation
 
 
 def release(
     context: typer.Context,
     run: Annotated[int, typer.Argument(help="the run's number, as shown by `automation status`")],
+    data_dir: DataDir = None,
 ) -> None:
     """Release a held run.
 
-    Its audience stays as it was frozen; consent, suppressions and caps still apply. Your name is kept with the run.
+    Its audience stays as it was frozen; consent, suppressions and caps still apply. Your name is kept with the run. If
+    the project's files can't be read here, a running daemon sends it.
 
     Example: automation release 12
     """
@@ -24,13 +26,15 @@ def release(
     from automation.daemon.manual_run import execute_run
     from automation.reporting.run_status import run_status
     from automation.runner import guards
+    from automation.workspace.opened import OpenedStore
 
     invocation: Invocation = context.obj
-    with invocation.workspace() as workspace:
-        guards.release(workspace, run, by=getpass.getuser())
-        with invocation.output.progress("customers") as tick:
-            execute_run(workspace, run, tick)
-        found = run_status(workspace, run)
+    with invocation.workspace_or_store(data_dir) as opened:
+        guards.release(opened, run, by=getpass.getuser())
+        if not isinstance(opened, OpenedStore):
+            with invocation.output.progress("customers") as tick:
+                execute_run(opened, run, tick)
+        found = run_status(opened, run)
         guards.refuse_held(found.run)
-        shown = run_blocks(workspace, found)
+        shown = run_blocks(opened, found)
     invocation.output.show(found.to_json(), *shown)

@@ -48,8 +48,8 @@ def _list(invocation: Invocation, addresses: list[str]) -> None:
     from automation.reporting.consent_proof import suppression_list
 
     limit = None if invocation.output.as_json or addresses else _LISTED
-    with invocation.workspace() as workspace:
-        found = suppression_list(workspace, addresses, limit=limit)
+    with invocation.workspace_or_store(None) as opened:
+        found = suppression_list(opened, addresses, limit=limit)
     shown: list[Block] = [suppressions_table(found) if found else Text("nothing is suppressed", "muted")]
     if len(found) == limit:
         shown.append(Text(f"the newest {limit}; --format json prints all", "muted"))
@@ -61,8 +61,8 @@ def _add(
 ) -> None:
     from automation.inbound.suppression_list import add_suppressions
 
-    with invocation.workspace() as workspace:
-        added = add_suppressions(workspace, addresses, channel=channel, topics=topics, reason=reason, source=source)
+    with invocation.workspace_or_store(None) as opened:
+        added = add_suppressions(opened, addresses, channel=channel, topics=topics, reason=reason, source=source)
     shown = f"added {format_count(added, 'row')}; nothing more is sent to {', '.join(addresses)}"
     invocation.output.show({"suppressed": addresses, "added": added}, Text(shown, "success"))
 
@@ -70,8 +70,8 @@ def _add(
 def _remove(invocation: Invocation, addresses: list[str], channel: str | None, topics: list[str]) -> None:
     from automation.inbound.suppression_list import remove_suppressions
 
-    with invocation.workspace() as workspace:
-        removed = remove_suppressions(workspace, addresses, channel=channel, topics=topics)
+    with invocation.workspace_or_store(None) as opened:
+        removed = remove_suppressions(opened, addresses, channel=channel, topics=topics)
     if removed:
         shown = Text(f"removed {format_count(removed, 'row')}; a withdrawn consent stays withdrawn", "success")
     else:

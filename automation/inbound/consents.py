@@ -18,6 +18,7 @@ from automation.inbound.identity import Person, find_person
 from automation.store.inbox.inbox import InboxEvent
 from automation.store.people import consent, double_opt_in
 from automation.workspace.channels import channel_kinds
+from automation.workspace.opened import Opened
 from automation.workspace.workspace import Workspace
 
 
@@ -149,9 +150,17 @@ def record_by_hand(
     return who, recorded
 
 
-def check_names(workspace: Workspace, channel: str, topics: Sequence[str]) -> None:
-    """Raises `ConfigurationError` for a channel or topic that config.yaml does not have; "" is every channel."""
-    settings = workspace.project.settings
+def check_names(opened: Opened, channel: str, topics: Sequence[str]) -> None:
+    """Raises `ConfigurationError` for a channel or topic that config.yaml does not have; "" is every channel.
+
+    Where config.yaml was not read, for any name.
+    """
+    if opened.project is None:
+        if channel or topics:
+            what = "config.yaml can't be read, so no channel or topic can be checked; without them, all are meant"
+            raise ConfigurationError(what)
+        return
+    settings = opened.project.settings
     for what, name, known in (
         ("channel", channel, settings.channels),
         *(("topic", topic, settings.topics) for topic in topics),

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from automation.errors import ConfigurationError
 from automation.inbound.consents import check_names
 from automation.store.people import suppressions
-from automation.workspace.workspace import Workspace
+from automation.workspace.opened import Opened
 
 
 def add_suppressions(
-    workspace: Workspace, addresses: Sequence[str], *, channel: str, topics: Sequence[str], reason: str, source: str
+    opened: Opened, addresses: Sequence[str], *, channel: str, topics: Sequence[str], reason: str, source: str
 ) -> int:
     """Put addresses or domains (`@example.org`) on the list; returns how many rows are new.
 
@@ -20,9 +20,9 @@ def add_suppressions(
     """
     if reason not in suppressions.REASONS:
         raise ConfigurationError(f"{reason!r} is not a reason; use one of {', '.join(suppressions.REASONS)}")
-    check_names(workspace, channel, topics)
-    now = workspace.clock.now()
-    with workspace.store.transaction() as connection:
+    check_names(opened, channel, topics)
+    now = opened.clock.now()
+    with opened.store.transaction() as connection:
         return sum(
             suppressions.suppress(
                 connection, addresses, channel=channel, topic=topic, reason=reason, source=source, now=now
@@ -31,11 +31,9 @@ def add_suppressions(
         )
 
 
-def remove_suppressions(
-    workspace: Workspace, addresses: Sequence[str], *, channel: str | None, topics: Sequence[str]
-) -> int:
+def remove_suppressions(opened: Opened, addresses: Sequence[str], *, channel: str | None, topics: Sequence[str]) -> int:
     """Take addresses or domains off the list; returns how many rows were removed. channel, topics: none for all."""
-    with workspace.store.transaction() as connection:
+    with opened.store.transaction() as connection:
         return sum(
             suppressions.remove(connection, address, channel=channel, topics=topics or None) for address in addresses
         )

@@ -13,6 +13,7 @@ from automation.store.people.consent import ConsentRecordRow
 from automation.store.people.double_opt_in import ConsentRequestRow
 from automation.store.people.suppressions import SuppressionRow
 from automation.warehouse.importing.spreadsheet import quote_formulas
+from automation.workspace.opened import Opened
 from automation.workspace.workspace import Workspace
 
 _INSTANTS = ("at", "recorded_at")
@@ -62,10 +63,10 @@ def pending_confirmations(workspace: Workspace) -> list[ConsentRequestRow]:
 
 
 def suppression_list(
-    workspace: Workspace, addresses: Sequence[str] = (), *, limit: int | None = None
+    opened: Opened, addresses: Sequence[str] = (), *, limit: int | None = None
 ) -> list[SuppressionRow]:
     """The rows of these addresses, or the whole list, the newest first."""
-    with workspace.store.reading() as connection:
+    with opened.store.reading() as connection:
         wanted: list[str | None] = [*addresses] or [None]
         return [row for one in wanted for row in suppressions.list_rows(connection, address=one, limit=limit)]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from automation.store.people import migration
 from automation.store.people.migration import MigrationStep
-from automation.workspace.workspace import Workspace
+from automation.workspace.opened import Opened
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,6 @@ class MigrationStatus:
         return {"complete": self.complete, "steps": [vars(step).copy() for step in self.steps]}
 
 
-def migration_status(workspace: Workspace) -> MigrationStatus:
-    with workspace.store.reading() as connection:
+def migration_status(opened: Opened) -> MigrationStatus:
+    with opened.store.reading() as connection:
         return MigrationStatus(migration.is_migrated(connection), migration.steps(connection))

@@ -22,6 +22,7 @@ from automation.types.campaign import Campaign
 from automation.types.condition import Condition, Measure, leaves
 from automation.types.run import RunKind
 from automation.warehouse.embedded import Warehouse
+from automation.workspace.opened import Opened
 from automation.workspace.workspace import Workspace
 
 STALE, REPEAT, SIZE = "stale_data", "repeat", "size"
@@ -200,9 +201,9 @@ def _describe_span(span: timedelta) -> str:
 # Releasing
 
 
-def release(workspace: Workspace, run_id: int, *, by: str) -> RunRow:
+def release(opened: Opened, run_id: int, *, by: str) -> RunRow:
     """Release a held run. Raises `AutomationError` if it isn't held."""
-    with workspace.store.transaction() as connection:
+    with opened.store.transaction() as connection:
         run = runs.get(connection, run_id)
         if run.hold is None:
             raise AutomationError(f"run {run_id} is not held: it is {run.state.value}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -15,8 +17,10 @@ from support.project import launched_project
 from automation.cli.main import main
 from automation.clock import SystemClock
 from automation.daemon.lock import hold_lock
-from automation.store import engine, pauses
+from automation.store import engine, holds, pauses
+from automation.store.driver import sqlite
 from automation.store.engine import open_store
+from automation.workspace.workspace import open_workspace
 
 Run = Callable[..., Any]
 CHANNEL = '  hook: {using: webhook, options: {url: "https://shop.example/", secret: "${SHOP_KEY}"}}\nworkers:'
@@ -156,6 +160,54 @@ def test_explain_shows_what_was_decided_by_a_launch_that_no_longer_fits(root: Pa
     assert (found["decision"]["outcome"], found["rules"], found["unread"]) == ("message", [], [])
 
 
+@pytest.mark.parametrize("damage", BREAKAGES)
+def test_an_address_is_suppressed_a_run_released_and_a_migration_confirmed(
+    root: Path, run: Run, damage: Callable[[Path], str]
+) -> None:
+    made = run("run", "hello")["id"]
+    with open_workspace(root) as workspace, workspace.store.transaction() as connection:
+        holds.hold(connection, made, guard="size", what="too many", now=SystemClock().now())
+    damage(root)
+    assert run("consent", "suppressions", "add", "eve@x.example")["added"] == 1
+    refused = run("consent", "suppressions", "add", "eve@x.example", "--channel", "email", ends=2)
+    assert "no channel or topic" in refused["error"]["message"]
+    assert [row["address"] for row in run("consent", "suppressions", "list")["suppressions"]] == ["eve@x.example"]
+    assert run("consent", "suppressions", "remove", "eve@x.example")["removed"] == 1
+    assert run("release", str(made))["hold"] is None
+    assert run("status", str(made))["state"] == "planning"  # a daemon goes on with it
+    assert run("migrate", "--nothing-to-import", "--by", "Ana", "--because", "a new shop")["complete"]
+
+
+STORE_ONLY = [
+    ["stop", "--all"],
+    ["resume", "--all"],
+    ["resolve", "m1", "--sent"],
+    ["backup", "copy.db"],
+    ["keys"],
+]
+HEAVY = ["apscheduler", "deltalake", "duckdb", "ibis", "numpy", "pandas", "polars", "pyarrow", "sklearn", "surprise"]
+WITHOUT = """
+import sys
+class Broken:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {heavy!r}:
+            raise ImportError(f"{{name}} is broken")
+sys.meta_path.insert(0, Broken())
+from automation.cli.main import main
+sys.exit(main({arguments!r}))
+"""
+
+
+@pytest.mark.parametrize("arguments", STORE_ONLY, ids=[arguments[0] for arguments in STORE_ONLY])
+def test_no_library_of_the_warehouse_or_the_models_is_needed(root: Path, arguments: list[str]) -> None:
+    """An upgrade that breaks one of them disarms nothing, and the commands start fast."""
+    program = WITHOUT.format(heavy=HEAVY, arguments=["--project", str(root), *arguments])
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    expected = "message 'm1' is not in the store" if arguments[0] == "resolve" else ""
+    assert (done.returncode == 0) == (expected == ""), done.stderr
+    assert expected in done.stderr
+
+
 def test_what_cannot_be_read_is_said_to_people_too(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bad_line(root)
     assert main(["--project", str(root), "stop", "--all"]) == 0
@@ -236,15 +288,14 @@ def test_stop_waits_for_a_locked_store(
     root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(engine._PRAGMAS, "busy_timeout", 10)
-    other = open_store(root / "var" / "store.db")
-    writing = other.transaction()
-    writing.__enter__()
+    other = sqlite.connect(root / "var" / "store.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
     said: list[str] = []
 
     def release(line: str) -> None:
         said.append(line)
         if len(said) == 3:
-            writing.__exit__(None, None, None)
+            other.rollback()
 
     monkeypatch.setattr("automation.cli.output.Output.error", lambda _self, line: release(line))
     assert main(["--project", str(root), "stop", "--all"]) == 0

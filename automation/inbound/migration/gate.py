@@ -8,6 +8,7 @@ from automation.contracts import is_live
 from automation.errors import AutomationError, ConfigurationError
 from automation.store.people import migration
 from automation.types.campaign import Campaign
+from automation.workspace.opened import Opened
 from automation.workspace.workspace import Workspace
 
 
@@ -42,10 +43,10 @@ def _is_live(workspace: Workspace, channel: str) -> bool:
     return is_live(workspace.project.registry.find("channels", using.name))
 
 
-def confirm_nothing_to_import(workspace: Workspace, *, by: str, because: str) -> None:
+def confirm_nothing_to_import(opened: Opened, *, by: str, because: str) -> None:
     """Record that there is nothing to import. Raises `ConfigurationError` without a name or a reason."""
     for name, value in (("--by", by), ("--because", because)):
         if not value.strip():
             raise ConfigurationError(f"--nothing-to-import needs {name}: who confirms it and why is kept on record")
-    with workspace.store.transaction() as connection:
-        migration.record(connection, "nothing", by=by.strip(), now=workspace.clock.now(), detail=because.strip())
+    with opened.store.transaction() as connection:
+        migration.record(connection, "nothing", by=by.strip(), now=opened.clock.now(), detail=because.strip())

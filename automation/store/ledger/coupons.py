@@ -6,17 +6,20 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import polars as pl
 from sqlalchemy.engine import Connection
 
 from automation.store.engine import execute_rows, insert_rows
 from automation.store.tables import Coupon
 
+if TYPE_CHECKING:
+    import polars as pl
+
 
 def reserve(connection: Connection, rows: pl.DataFrame, *, campaign: str, secret: bytes) -> None:
     """Reserve a code for every message of the batch whose offer has one."""
-    wanted = rows.filter(pl.col("coupon").is_not_null()).select("coupon", "message_id", "offer")
+    wanted = rows.filter(rows["coupon"].is_not_null()).select("coupon", "message_id", "offer")
     values = [
         (coupon_code(secret, prefix, message), message, offer, campaign, "reserved")
         for prefix, message, offer in wanted.iter_rows()
