@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from html import unescape
 from ipaddress import ip_address
 from typing import Literal
@@ -99,11 +98,10 @@ class MessageFindings:
 
 @dataclass
 class Inspector:
-    """Inspects messages one by one; remembers the result for each link. address: the shop's postal address, or ""."""
+    """Inspects messages one by one; remembers the result for each link. legal: what the law wants of them."""
 
-    marketing: bool
     findings: MessageFindings
-    address: str
+    legal: LegalNotices
     _verdicts: dict[str, str] = field(default_factory=dict)
 
     def inspect(self, message: Rendered, *, kind: str, wanted_language: str) -> Iterator[Finding]:
@@ -115,11 +113,7 @@ class Inspector:
             yield "other_language", f"no texts in {wanted_language!r}: written in {message.language!r}", ""
         if kind == "email":
             yield from self._mail(message)
-        yield from self._legal.inspect(message, kind)
-
-    @cached_property
-    def _legal(self) -> LegalNotices:
-        return LegalNotices(self.marketing, self.address)
+        yield from self.legal.inspect(message, kind)
 
     def _mail(self, message: Rendered) -> Iterator[Finding]:
         size = len(message.html.encode())
@@ -127,7 +121,7 @@ class Inspector:
             yield "large_html", "the HTML is over 102 KB: Gmail shows only its beginning", f"{size / 1024:,.0f} KB"
         if message.html and not message.text.strip():
             yield "no_text", "there is no text version", ""
-        if self.marketing and not _can_unsubscribe(message):
+        if self.legal.marketing and not _can_unsubscribe(message):
             yield "no_unsubscribe", "there is no unsubscribe link: write {{ links.unsubscribe }}", ""
 
     def _links(self, message: Rendered) -> Iterator[str]:

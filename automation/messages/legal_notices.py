@@ -6,8 +6,8 @@ Looks for words, so it can miss an address in a picture: each finding is a warni
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape, unescape
 
@@ -32,10 +32,14 @@ _CLAIMS = re.compile(
 
 @dataclass(frozen=True)
 class LegalNotices:
-    """Looks at one campaign's messages. address: the shop's postal address, "" if config.yaml has none."""
+    """Looks at one campaign's messages. address: the shop's postal address, "" if config.yaml has none.
+
+    footers: channel → the text that the channel adds to each message.
+    """
 
     marketing: bool
     address: str
+    footers: Mapping[str, str] = field(default_factory=dict)
 
     def inspect(self, message: Rendered, kind: str) -> Iterator[Notice]:
         """What this message lacks, or should not say."""
@@ -47,7 +51,7 @@ class LegalNotices:
                 yield "no_postal_address", _NO_ADDRESS, ""
             elif not self._shows_address(message):
                 yield "no_postal_address", _HIDDEN_ADDRESS, ""
-        elif kind == "phone" and not _names_opt_out(message.text):
+        elif kind == "phone" and not _names_opt_out(f"{message.text}\n{self.footers.get(message.channel, '')}"):
             yield "no_opt_out", _NO_WAY_OUT, ""
 
     @cached_property

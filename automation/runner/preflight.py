@@ -17,11 +17,12 @@ from typing import Any, Literal
 import polars as pl
 
 from automation.clock import from_millis, monotonic
-from automation.config.project import project_of_text
+from automation.config.project import Project, project_of_text
 from automation.errors import AutomationError
 from automation.messages.batch_content import BatchContent, read_content
 from automation.messages.compose import MessageDefaults, compose
 from automation.messages.inspect import Finding, Inspector, MessageFindings, MessageProblem
+from automation.messages.legal_notices import LegalNotices
 from automation.messages.render import Renderer
 from automation.runner.sample_message import COLUMNS, sample_message, untracked_defaults
 from automation.types.campaign import Campaign
@@ -71,14 +72,14 @@ class Checker:
     campaign: Campaign
     renderer: Renderer
     defaults: MessageDefaults
-    marketing: bool
+    legal: LegalNotices
     now: datetime
 
     def check(self, rows: Sequence[tuple[Any, ...]], content: str) -> MessageFindings:
         """Render a batch's messages. rows: `COLUMNS`, each."""
         shown = read_content(json.loads(content), self.campaign, self.renderer.reasons)
         findings = MessageFindings()
-        inspector = Inspector(self.marketing, findings, self.defaults.shop["address"])
+        inspector = Inspector(findings, self.legal)
         for values in rows:
             row = dict(zip(COLUMNS, values, strict=True))
             findings.note(row["customer_id"], self._findings(row, shown, inspector))
@@ -161,9 +162,17 @@ class Rendering:
 
 
 def _checker(workspace: Workspace, campaign: Campaign) -> Checker:
-    marketing = workspace.project.settings.topics[campaign.topic] == "marketing"
-    renderer = renderer_of(workspace.project, template_files(workspace.project, campaign))
-    return Checker(campaign, renderer, untracked_defaults(workspace), marketing, workspace.clock.now())
+    project = workspace.project
+    renderer = renderer_of(project, template_files(project, campaign))
+    return Checker(
+        campaign, renderer, untracked_defaults(workspace), _legal_notices(project, campaign), workspace.clock.now()
+    )
+
+
+def _legal_notices(project: Project, campaign: Campaign) -> LegalNotices:
+    settings = project.settings
+    footers = {name: str(getattr(channel.options, "footer", None) or "") for name, channel in settings.channels.items()}
+    return LegalNotices(settings.topics[campaign.topic] == "marketing", settings.shop.address, footers)
 
 
 # In a process of the pool
@@ -196,8 +205,7 @@ def _open(
     project = project_of_text(root, config, registry_of(root))
     campaign = parse_launched(project, name, text)
     defaults = replace(message_defaults_of(project, secret), track=False)
-    marketing = project.settings.topics[campaign.topic] == "marketing"
-    _process.checker = Checker(campaign, renderer_of(project, files), defaults, marketing, now)
+    _process.checker = Checker(campaign, renderer_of(project, files), defaults, _legal_notices(project, campaign), now)
 
 
 def _check(rows: Sequence[tuple[Any, ...]], content: str) -> MessageFindings:

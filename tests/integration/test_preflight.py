@@ -80,7 +80,7 @@ def test_several_processes_render_a_large_audience_and_their_findings_are_added_
     """Above 4,000 customers; each batch of a thousand goes to one of the processes."""
     root = write_project(tmp_path)
     with (root / "templates/hello/email.html").open("a") as template:
-        template.write('<a href="/cart">cart</a>')
+        template.write('<a href="/cart">cart</a>{{ shop.address }}')
     with open_workspace(root) as workspace:
         fill(workspace, 4_100)
         found = plan(workspace, "hello").preflight

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from automation.messages.inspect import Inspector, MessageFindings, MessageProblem, link_problem
+from automation.messages.legal_notices import LegalNotices
 from automation.types.message import Rendered
 
 ADDRESS = "Lindenstr. 1, 10969 Berlin"
@@ -68,7 +69,9 @@ def message(**more: Any) -> Rendered:
 
 
 def codes(one: Rendered, *, kind: str = "email", marketing: bool = True, language: str = "en") -> list[tuple[str, str]]:
-    found = Inspector(marketing, MessageFindings(), ADDRESS).inspect(one, kind=kind, wanted_language=language)
+    found = Inspector(MessageFindings(), LegalNotices(marketing, ADDRESS)).inspect(
+        one, kind=kind, wanted_language=language
+    )
     return [(code, detail) for code, _, detail in found]
 
 
@@ -121,7 +124,7 @@ def test_problems_are_counted_with_the_first_as_the_example() -> None:
 
 def test_where_links_lead_is_kept_once_without_what_differs_by_customer() -> None:
     findings = MessageFindings()
-    inspector = Inspector(True, findings, ADDRESS)
+    inspector = Inspector(findings, LegalNotices(marketing=True, address=ADDRESS))
     for n in range(3):
         html = f'{ADDRESS}<a href="https://shop.example/a?c={n}">x</a><a href="{UNSUBSCRIBE}">no</a>'
         list(inspector.inspect(message(html=html, text="t"), kind="email", wanted_language="en"))

@@ -66,6 +66,12 @@ def test_a_marketing_text_names_a_way_out(text: str, found: list[str]) -> None:
     assert codes(text=text, kind="phone", marketing=False) == []
 
 
+def test_the_channel_s_footer_may_name_the_way_out() -> None:
+    one = Rendered("m", 1, "sms", "+49", datetime(2026, 1, 1, tzinfo=UTC), text="10 % off")
+    assert not list(LegalNotices(True, "", {"sms": "Reply STOP to opt out"}).inspect(one, "phone"))
+    assert list(LegalNotices(True, "", {"other": "Reply STOP to opt out"}).inspect(one, "phone"))
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [
