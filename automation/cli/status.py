@@ -56,6 +56,7 @@ def _show_overview(invocation: Invocation, opened: Opened) -> None:
         *(Text(check.detail, "error") for check in checks if check.state != "ok"),
         *(Text(why, "error") for why in (health.beat.not_launched if health.alive and health.beat else ())),
         *_pauses(found),
+        *(Text(f"NOT ANSWERING: {provider}", "error") for provider in found.silent),
         _campaigns(found),
         *_runs(found.runs),
         *_failures(found),

@@ -6,7 +6,16 @@ repaired. No component reads the clock, the store or the project: everything tha
 
 from __future__ import annotations
 
-from automation.contracts.channel import Channel, DeclaresLive, HandOver, ResolvingChannel, is_live
+from automation.contracts.channel import (
+    Channel,
+    DeclaresLive,
+    HandOver,
+    KnowsWithdrawn,
+    ResolvingChannel,
+    Withdrawn,
+    is_live,
+    may_leave,
+)
 from automation.contracts.component import Component, Options
 from automation.contracts.model import JudgedModel, Model, judged_by
 from automation.contracts.offer_policy import OfferPolicy
@@ -43,6 +52,7 @@ __all__ = [
     "HandOver",
     "HasReasons",
     "JudgedModel",
+    "KnowsWithdrawn",
     "MeasuringRule",
     "Model",
     "NamesCondition",
@@ -61,8 +71,10 @@ __all__ = [
     "Suppression",
     "Tally",
     "TallyRule",
+    "Withdrawn",
     "is_live",
     "judged_by",
+    "may_leave",
     "reason_texts",
     "tables_read",
 ]

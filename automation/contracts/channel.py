@@ -9,7 +9,34 @@ from automation.contracts.component import Component
 from automation.types.message import Receipt, Rendered
 
 HandOver = Callable[[Rendered], None]
-"""Records that a message may arrive from now on; takes about 10 µs and never blocks."""
+"""Records that a message may arrive from now on; takes about 10 µs and never blocks.
+
+Raises `Withdrawn` where the message was taken back since it was granted.
+"""
+
+
+class Withdrawn(Exception):
+    """The message must not leave: its recipient unsubscribed, or its campaign was stopped. Leave it out and go on; it
+    needs no receipt."""
+
+
+@runtime_checkable
+class KnowsWithdrawn(Protocol):
+    """What the daemon passes as `hand_over`."""
+
+    def __call__(self, message: Rendered) -> None: ...
+
+    def may_leave(self, message: Rendered) -> bool:
+        """Whether the message was not taken back."""
+        ...
+
+
+def may_leave(hand_over: HandOver) -> Callable[[Rendered], bool]:
+    """The question whether a message may still leave, for channels that keep messages waiting for a connection.
+
+    Where the answer is no, leave the message out, as after `Withdrawn`.
+    """
+    return hand_over.may_leave if isinstance(hand_over, KnowsWithdrawn) else lambda _message: True
 
 
 @runtime_checkable
@@ -22,7 +49,8 @@ class Channel(Component, Protocol):
         """Deliver messages whose state `sending` is already committed; yield one receipt for each, in any order.
 
         Call `hand_over(message)` immediately before the message may arrive (the final dot of SMTP, the body of a
-        request). A message without a receipt is ambiguous if it was handed over; otherwise it is queued again.
+        request); if it raises `Withdrawn`, leave this message out and go on with the others. A message without a
+        receipt is ambiguous if it was handed over; otherwise it is queued again.
         """
         ...
 

@@ -24,6 +24,8 @@ _LOOK_EVERY = 1.0
 _LONGEST_PAUSE = 4.0
 _LINGER = 60.0
 _CHECKPOINT_EVERY = 60.0
+GRACE = 5.0
+"""Seconds that a daemon that ends waits for providers' answers."""
 
 
 class Sender(threading.Thread):
@@ -55,7 +57,8 @@ class Sender(threading.Thread):
     def stop(self) -> None:
         """Grant nothing more, and wait for the results of the messages on their way."""
         self._stopping = True
-        self.apply_new_settings()
+        if self._delivery is not None:
+            self._delivery.stop(grace=GRACE)
         self._work.set()
 
     def run(self) -> None:

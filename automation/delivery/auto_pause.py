@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -13,11 +13,11 @@ import structlog
 from sqlalchemy.engine import Connection
 
 from automation.clock import monotonic
+from automation.delivery.bulkheads import Bulkheads
 from automation.store import pauses
 from automation.store.inbox import negative_feedback
 from automation.store.inbox.negative_feedback import Kind
 from automation.types.channel_settings import PauseWhen
-from automation.types.grant import Grant
 from automation.types.message import Receipt, Verdict
 from automation.workspace.workspace import Workspace
 
@@ -44,10 +44,10 @@ class AutoPause:
     _cursor: int | None = None
     _looked: float = 0.0
 
-    def note(self, receipts: Sequence[Receipt], granted: Mapping[str, Grant]) -> None:
+    def note(self, receipts: Sequence[Receipt], bulkheads: Bulkheads) -> None:
         """Count what was settled for good."""
         for receipt in receipts:
-            grant = granted.get(receipt.id)
+            grant = bulkheads.grant_of(receipt.id)
             if grant is None or receipt.verdict not in (Verdict.SENT, Verdict.FAILED):
                 continue
             for subject in ((grant.campaign, grant.channel), (_EVERY_CAMPAIGN, grant.channel)):

@@ -7,9 +7,11 @@ groups; a message is rendered and handed to its channel only after that commit.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -20,26 +22,26 @@ from sqlalchemy.engine import Connection
 from automation.clock import monotonic
 from automation.contracts import Suppression
 from automation.delivery.auto_pause import AutoPause
+from automation.delivery.bulkheads import Bulkheads
 from automation.delivery.composer import Composer
-from automation.delivery.executor import GROUP, Capacity, Executor
+from automation.delivery.executor import GROUP, Executor
 from automation.delivery.executor_host import StoreExecutorHost
-from automation.delivery.granting import Granting, SendPolicy
+from automation.delivery.granting import Granting, SendPolicy, WorkerLoad
 from automation.delivery.in_process import InProcessExecutor
 from automation.delivery.rate_control import RateControl
 from automation.delivery.recovery import recorder_file, recover_all
 from automation.delivery.suppression_answers import SuppressionAnswers, ask_suppressions
-from automation.delivery.tick import Tick, check_epoch, find_open_queues, run_tick
+from automation.delivery.tick import Tick, check_epoch, find_candidates, run_tick
 from automation.delivery.worker_pool import WorkerPool
 from automation.inbound import provider_reports
 from automation.messages.compose import MessageDefaults
+from automation.revocations import everything_key
 from automation.store.ledger import ambiguous, queues, rate_lanes, settling, workers
-from automation.store.ledger.candidates import read_candidates
 from automation.store.ledger.grants import grant_of
 from automation.store.ledger.settling import Result
-from automation.types.grant import Grant
 from automation.types.message import AddressKind, Receipt, Verdict
 from automation.types.progress import Progress, quiet
-from automation.workspace.channels import channel_of, kinds_of
+from automation.workspace.channels import channel_of, concurrency_of, kinds_of
 from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.message_defaults import message_defaults_of
 from automation.workspace.suppressions import suppressions_of
@@ -54,6 +56,8 @@ _RESOLVE_EVERY = 60.0
 _AMBIGUOUS_AT_ONCE = 1_000
 _RESOLVE_AFTER = timedelta(seconds=10)
 _ASKED_AT_MOST = 10
+PATIENCE = 60.0
+"""Seconds that a delivery that ends waits for providers' answers."""
 _GATHER = 0.008
 """Seconds that a commit waits for more results while every worker is busy."""
 
@@ -73,10 +77,10 @@ class Delivery:
     sent: int = 0
     settled: int = 0
     _stopping: bool = False
+    _end_by: float = math.inf
     _resolved: float = 0.0
     _asked: Counter[str] = field(default_factory=Counter)
     _results: list[Receipt] = field(default_factory=list)
-    _granted: dict[str, Grant] = field(default_factory=dict)
 
     async def deliver_due(self, *, linger: float = 0.0, idle: Callable[[], None] = lambda: None) -> int:
         """Send until nothing more is due or `stop` is called; returns how many messages were settled.
@@ -91,7 +95,9 @@ class Delivery:
             await executor.start(StoreExecutorHost(self.workspace, epoch))
             while True:
                 done = self._round(executor, epoch)
-                has_room = bool(executor.capacity) or self._stopping
+                if monotonic() >= self._end_by:
+                    break
+                has_room = bool(executor.ready) or self._stopping
                 if executor.busy or done.grants or done.refused or done.deferred or not has_room:
                     last_work = monotonic()
                 elif self._is_over(done, monotonic() - last_work, linger):
@@ -106,9 +112,18 @@ class Delivery:
             await self._shut_down(executor)
         return self.settled
 
-    def stop(self) -> None:
-        """Grant nothing more; the delivery ends once everything on its way has an answer."""
+    def stop(self, *, grace: float = PATIENCE) -> None:
+        """Grant nothing more, and take back what was not handed over; the delivery ends once the rest has an answer.
+
+        grace: seconds after which what a provider has not answered counts as ambiguous.
+        """
         self._stopping = True
+        self._end_by = min(self._end_by, monotonic() + grace)
+        self._withdraw_all()
+
+    def _withdraw_all(self) -> None:
+        with suppress(OSError):  # a full disk: what waits in the workers is sent before the end
+            self.workspace.store.revocations.append([everything_key()])
 
     def _is_over(self, done: Tick, idle_for: float, linger: float) -> bool:
         """Messages that only wait for time slots keep a lingering delivery alive, and any other for a moment."""
@@ -120,8 +135,9 @@ class Delivery:
 
     def _round(self, executor: Executor, epoch: int) -> Tick:
         self._results += executor.receipts()
+        since = self.workspace.store.revocations.end()
         done = self._commit(executor, epoch)
-        executor.hand(done.grants)
+        executor.hand(done.grants, since)
         if done.unknown_runs:
             self._read_runs(done.unknown_runs)
         self._resolve(executor)
@@ -135,42 +151,41 @@ class Delivery:
             self._rate_control.read_runs(connection, wanted)
 
     def _commit(self, executor: Executor, epoch: int) -> Tick:
-        """One tick: the receipts that arrived, and the next groups for workers with room for one."""
+        """One tick: the receipts that arrived, and the next groups for providers with room for one."""
         receipts, now = self._results, self.workspace.clock.now()
         may_grant = not self._stopping and self.may_grant()
-        capacity = [free for free in executor.capacity if free.room >= GROUP] if may_grant else []
-        results = self._rate_control.note(receipts, self._granted, now)
-        self._auto_pause.note(receipts, self._granted)
+        results = self._rate_control.note(receipts, now)
+        self._auto_pause.note(receipts, self._bulkheads)
         self._auto_pause.look(now)
-        done = self._tick(results, capacity, epoch)
+        self._bulkheads.note(receipts, monotonic())
+        self._bulkheads.keep(executor.alive, monotonic())
+        self._bulkheads.workers = max(1, len(executor.ready))
+        workers = [WorkerLoad(one, self._bulkheads.loads(one)) for one in executor.ready] if may_grant else []
+        done = self._tick(results, workers, epoch)
         self._results = []
-        for receipt in receipts:
-            self._granted.pop(receipt.id, None)
-        self._granted |= {grant.id: grant for grant in done.grants}
+        self._bulkheads.add(done.grants, monotonic())
         self._report(receipts, done.refused)
         return done
 
-    def _tick(self, results: Sequence[Result], capacity: Sequence[Capacity], epoch: int) -> Tick:
+    def _tick(self, results: Sequence[Result], workers: Sequence[WorkerLoad], epoch: int) -> Tick:
         now = self.workspace.clock.now()
-        answers = self._ask_suppressions(capacity, now)
+        answers = self._ask_suppressions(now) if workers else None
         with self.workspace.store.transaction() as connection:
             check_epoch(connection, epoch)
             self._record_reports(connection, [result.receipt for result in results], now)
             limits = self._rate_control.limits(rate_lanes.read_lanes(connection), now)
             self._rate_control.adapt(limits)
-            done = run_tick(connection, results, capacity, now=now, policy=self._policy, limits=limits, answers=answers)
+            done = run_tick(connection, results, workers, now=now, policy=self._policy, limits=limits, answers=answers)
             rate_lanes.write_lanes(connection, limits.changed())
         return done
 
-    def _ask_suppressions(self, capacity: Sequence[Capacity], now: datetime) -> SuppressionAnswers | None:
+    def _ask_suppressions(self, now: datetime) -> SuppressionAnswers | None:
         """Ask the plugins about the messages that the next tick may grant, before its transaction."""
-        want = sum(free.room for free in capacity)
-        if not self._suppressions or not want:
+        if not self._suppressions:
             return None
         with self.workspace.store.reading() as connection:
             limits = self._rate_control.limits(rate_lanes.read_lanes(connection), now)
-            open_ = find_open_queues(connection, limits, now=now)
-            candidates = read_candidates(connection, open_.rooms, want=want, now=now)
+            candidates = find_candidates(connection, limits, now=now)
         granting = Granting(self._policy, now)
         grants = [candidate.grant for candidate in candidates if granting.may_be_asked(candidate)]
         return ask_suppressions(self._suppressions, grants, at=now)
@@ -200,7 +215,7 @@ class Delivery:
     async def _wait(self, executor: Executor, *, for_slots: bool) -> None:
         """For results; a moment longer while every worker is busy, so that one commit takes many."""
         await executor.wait(_SLOT_WAIT if for_slots else _LONGEST_WAIT)
-        if executor.busy >= GROUP * len(executor.capacity):
+        if executor.busy >= GROUP * len(executor.ready):
             await asyncio.sleep(_GATHER)
 
     def _in_process(self) -> InProcessExecutor:
@@ -208,11 +223,16 @@ class Delivery:
             self.workspace.project,
             Composer(self.message_defaults),
             lambda name, provider: channel_of(self.workspace.project, name, provider),
+            self.workspace.store.revocations.reader(),
         )
 
     @cached_property
     def _rate_control(self) -> RateControl:
-        return RateControl(self.workspace, self.pinned)
+        return RateControl(self.workspace, self.pinned, self._bulkheads)
+
+    @cached_property
+    def _bulkheads(self) -> Bulkheads:
+        return Bulkheads(lambda provider: concurrency_of(self.workspace.project, *provider))
 
     @cached_property
     def _auto_pause(self) -> AutoPause:
@@ -243,7 +263,8 @@ class Delivery:
 
     async def _shut_down(self, executor: Executor) -> None:
         """Also after an error: wait for everything on its way, and write down the results."""
-        ended = await executor.shut_down()
+        self._withdraw_all()
+        ended = await executor.shut_down(max(0.0, min(self._end_by - monotonic(), PATIENCE)))
         self._results += executor.receipts()
         now = self.workspace.clock.now()
         with self.workspace.store.transaction() as connection:
@@ -262,6 +283,7 @@ def take_over(workspace: Workspace) -> int:
     with workspace.store.transaction() as connection:
         epoch = workers.begin_epoch(connection)
     recover_all(workspace)
+    workspace.store.revocations.clear()
     return epoch
 
 
@@ -269,7 +291,8 @@ def make_executor(workspace: Workspace) -> Executor | None:
     """Spawned processes as config.yaml says, one a core by default; None to deliver in this process."""
     configured = workspace.project.settings.workers
     count = len(os.sched_getaffinity(0)) if configured is None else configured
-    return WorkerPool(workspace.project, workspace.store.secret, count) if count else None
+    store = workspace.store
+    return WorkerPool(workspace.project, store.secret, store.revocations.path, count) if count else None
 
 
 def message_defaults(workspace: Workspace) -> MessageDefaults:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import structlog
 
 from automation.clock import monotonic
-from automation.contracts import Channel, ResolvingChannel
+from automation.contracts import Channel, ResolvingChannel, Withdrawn
 from automation.delivery.composer import Composer, UnfitLaunch
+from automation.delivery.hand_over_gate import HandOverGate
 from automation.errors import AutomationError
+from automation.revocations import RevocationReader
 from automation.types.grant import Grant
 from automation.types.message import Receipt, Rendered, Verdict
 from automation.types.text import is_storable, storable
@@ -21,6 +23,7 @@ from automation.types.text import is_storable, storable
 log = structlog.get_logger(__name__)
 
 UNREPORTED = "the channel gave no receipt"
+TAKEN_BACK = "taken back before it left"
 _SLOT = 0.02
 """Messages whose slots begin within this many seconds leave together."""
 Provider = tuple[str, int]
@@ -44,11 +47,15 @@ class Dispatcher:
     make: Callable[[str, int], Channel]
     recorder: DeliveryLog
     report: Callable[[Receipt], None]
+    revocations: RevocationReader
     _channels: dict[Provider, Channel] = field(default_factory=dict)
     _breached: set[str] = field(default_factory=set)
 
-    async def dispatch(self, grants: Sequence[Grant]) -> None:
-        """Send the group; every grant gets exactly one receipt."""
+    async def dispatch(self, grants: Sequence[Grant], since: int) -> None:
+        """Send the group; every grant gets exactly one receipt.
+
+        since: the end of the revocation log when they were granted. What was taken back after it does not leave.
+        """
         started = monotonic()
         left = list(split_into_waves(grants))
         tasks: list[asyncio.Task[None]] = []
@@ -56,7 +63,7 @@ class Dispatcher:
             while left:
                 wait, wave = left[0]
                 await asyncio.sleep(max(0.0, started + wait - monotonic()))
-                tasks.append(asyncio.create_task(self._send(left.pop(0)[1])))
+                tasks.append(asyncio.create_task(self._send(left.pop(0)[1], since)))
             await asyncio.gather(*tasks)
         finally:
             for _, wave in left:
@@ -79,7 +86,8 @@ class Dispatcher:
         for channel in channels.values():
             await channel.close()
 
-    async def _send(self, grants: Sequence[Grant]) -> None:
+    async def _send(self, grants: Sequence[Grant], since: int) -> None:
+        by_id = {grant.id: grant for grant in grants}
         for provider, messages in self._composed(grants).items():
             try:
                 channel = self._channel(provider)
@@ -89,7 +97,7 @@ class Dispatcher:
                 for m in messages:
                     self._settle(Receipt(m.id, m.attempt, Verdict.RETRY, why))
             else:
-                await self._hand_over(channel, provider[0], messages)
+                await self._hand_over(channel, provider[0], messages, by_id, since)
 
     def _composed(self, grants: Sequence[Grant]) -> dict[Provider, list[Rendered]]:
         found: dict[Provider, list[Rendered]] = defaultdict(list)
@@ -103,15 +111,19 @@ class Dispatcher:
                 self._settle(Receipt(grant.id, grant.attempt, Verdict.FAILED, f"can't be rendered: {error}"))
         return found
 
-    async def _hand_over(self, channel: Channel, name: str, messages: Sequence[Rendered]) -> None:
+    async def _hand_over(
+        self, channel: Channel, name: str, messages: Sequence[Rendered], grants: Mapping[str, Grant], since: int
+    ) -> None:
         """A message that was handed over and has no receipt may have arrived, however the channel ended."""
         waiting = {(message.id, message.attempt) for message in messages}
-        handed_over: set[str] = set()
 
-        def hand_over(message: Rendered) -> None:
-            self.recorder.handed_over(message)
-            handed_over.add(message.id)
+        def withdraw(message: Rendered) -> None:
+            if (message.id, message.attempt) in waiting:
+                waiting.discard((message.id, message.attempt))
+                self._settle(Receipt(message.id, message.attempt, Verdict.WITHDRAWN, TAKEN_BACK))
 
+        hand_over = HandOverGate(self.revocations, since, grants, self.recorder.handed_over, withdraw)
+        handed_over = hand_over.handed_over
         try:
             async for receipt in channel.deliver(messages, hand_over):
                 if (receipt.id, receipt.attempt) in waiting:
@@ -119,6 +131,8 @@ class Dispatcher:
                     if receipt.verdict is Verdict.SENT and receipt.id not in handed_over:
                         self._note_breach(name)
                     self._settle(receipt)
+        except Withdrawn:
+            log.warning("the channel ends at a message that was taken back; it should leave it out", channel=name)
         except Exception:
             log.exception("channel failed", channel=name, unreported=len(waiting))
         finally:

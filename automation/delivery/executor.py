@@ -19,13 +19,6 @@ _BATCHES_KEPT = 32
 Batch = tuple[int, int]
 
 
-class Capacity(NamedTuple):
-    """A worker, and how many more messages it can take."""
-
-    worker_id: int
-    room: int
-
-
 class LaunchedText(NamedTuple):
     """A launch, for workers without access to the store."""
 
@@ -56,8 +49,13 @@ class Executor(Protocol):
     async def start(self, host: ExecutorHost) -> None: ...
 
     @property
-    def capacity(self) -> Sequence[Capacity]:
-        """The workers that can take messages now."""
+    def ready(self) -> Sequence[int]:
+        """The workers that can take messages now, by id."""
+        ...
+
+    @property
+    def alive(self) -> Sequence[int]:
+        """Every worker whose messages are not settled otherwise."""
         ...
 
     @property
@@ -65,8 +63,11 @@ class Executor(Protocol):
         """How many messages are on their way."""
         ...
 
-    def hand(self, grants: Sequence[Grant]) -> None:
-        """Deliver these, each by its worker; their grants are committed."""
+    def hand(self, grants: Sequence[Grant], since: int) -> None:
+        """Deliver these, each by its worker; their grants are committed.
+
+        since: the end of the revocation log before they were granted.
+        """
         ...
 
     def resolve(self, grants: Sequence[Grant]) -> None:
@@ -79,8 +80,11 @@ class Executor(Protocol):
         """Wait until a receipt arrives, at most so long."""
         ...
 
-    async def shut_down(self) -> list[int]:
-        """Wait for everything on its way, then end; returns the workers that ended in order."""
+    async def shut_down(self, grace: float) -> list[int]:
+        """Wait for everything on its way, at most `grace` seconds, then end; returns the workers that ended in order.
+
+        Messages that were handed over and have no answer by then are ambiguous, the others are queued again.
+        """
         ...
 
 

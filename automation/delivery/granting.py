@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from automation.clock import from_millis, to_millis
-from automation.delivery.executor import GROUP, Capacity
+from automation.delivery.bulkheads import Provider, provider_of
+from automation.delivery.executor import GROUP
 from automation.delivery.rates import RateLimits
 from automation.delivery.suppression_answers import SuppressionAnswers
 from automation.pipeline.timing import after_quiet_hours, zone_or_default
@@ -22,6 +25,13 @@ RETRY_SUPPRESSIONS = timedelta(minutes=1)
 """How long messages wait when a suppression plugin failed."""
 
 Refusal = tuple[MessageState, str]
+
+
+class WorkerLoad(NamedTuple):
+    """A worker that can take messages, and how many it has of each provider."""
+
+    worker_id: int
+    loads: Mapping[Provider, int]
 
 
 @dataclass(frozen=True)
@@ -60,10 +70,11 @@ class Granting:
         self,
         candidates: Sequence[Candidate],
         limits: RateLimits,
-        capacity: Sequence[Capacity],
+        workers: Sequence[WorkerLoad],
         answers: SuppressionAnswers | None = None,
     ) -> GrantDecisions:
-        """answers: of the suppression plugins, None if there are none. A customer without an answer waits."""
+        """workers: that can take messages. answers: of the suppression plugins, None if there are none; a customer
+        without an answer waits."""
         refused: dict[str, Refusal] = {}
         deferred: dict[str, int] = {}
         spaced: dict[str, int] = {}
@@ -88,7 +99,7 @@ class Granting:
                 allowed.append(candidate.grant)
         slots = [limits.slot(grant) for grant in allowed]
         deferred |= {grant.id: slot for grant, slot in zip(allowed, slots, strict=True) if isinstance(slot, int)}
-        grants = spread_over_workers([slot for slot in slots if isinstance(slot, Grant)], capacity)
+        grants = spread_over_workers([slot for slot in slots if isinstance(slot, Grant)], workers)
         return GrantDecisions(Outcome(grants, deferred, spaced, refused), bool(unasked) or len(grants) < len(allowed))
 
     def may_be_asked(self, candidate: Candidate) -> bool:
@@ -136,14 +147,21 @@ class Granting:
         return None
 
 
-def spread_over_workers(grants: Sequence[Grant], capacity: Sequence[Capacity]) -> list[Grant]:
-    """The grants with their worker: whole groups where there are many, evenly spread where there are few."""
-    size = GROUP if len(grants) >= GROUP * len(capacity) else max(1, -(-len(grants) // len(capacity)))
-    room = {worker.worker_id: worker.room for worker in capacity}
+def spread_over_workers(grants: Sequence[Grant], workers: Sequence[WorkerLoad]) -> list[Grant]:
+    """The grants with their worker, each provider's to the workers with the fewest of them.
+
+    Whole groups where there are many, evenly spread where there are few.
+    """
+    by_provider: dict[Provider, list[Grant]] = defaultdict(list)
+    for grant in grants:
+        by_provider[provider_of(grant)].append(grant)
     placed: list[Grant] = []
-    while len(placed) < len(grants):
-        worker_id = max(room, key=lambda one: room[one])
-        count = min(size, room[worker_id])
-        placed += [g._replace(worker_id=worker_id) for g in grants[len(placed) : len(placed) + count]]
-        room[worker_id] -= count
+    for provider, theirs in by_provider.items():
+        size = GROUP if len(theirs) >= GROUP * len(workers) else -(-len(theirs) // len(workers))
+        loads = {worker.worker_id: worker.loads.get(provider, 0) for worker in workers}
+        for start in range(0, len(theirs), size):
+            group = theirs[start : start + size]
+            worker_id = min(loads, key=lambda one: loads[one])
+            placed += [grant._replace(worker_id=worker_id) for grant in group]
+            loads[worker_id] += len(group)
     return placed

@@ -11,8 +11,9 @@ from automation.config.project import Project
 from automation.contracts import Channel
 from automation.delivery.composer import Composer
 from automation.delivery.dispatcher import Dispatcher
-from automation.delivery.executor import GROUP, GROUPS_AT_ONCE, Arrivals, Capacity, ExecutorHost, find_unused_batches
+from automation.delivery.executor import GROUP, Arrivals, ExecutorHost, find_unused_batches
 from automation.delivery.flight_recorder import Recorder
+from automation.revocations import RevocationReader
 from automation.types.grant import Grant
 from automation.types.message import Receipt, Verdict
 
@@ -24,6 +25,7 @@ class InProcessExecutor:
     project: Project
     composer: Composer
     make: Callable[[str, int], Channel]
+    revocations: RevocationReader
     _worker_id: int = 0
     _dispatcher: Dispatcher | None = None
     _recorder: Recorder | None = None
@@ -38,23 +40,27 @@ class InProcessExecutor:
         self._host = host
         self._worker_id, path = host.register(os.getpid())
         self._recorder = Recorder(path)
-        self._dispatcher = Dispatcher(self.composer, self.make, self._recorder, self._report)
+        self._dispatcher = Dispatcher(self.composer, self.make, self._recorder, self._report, self.revocations)
 
     @property
-    def capacity(self) -> Sequence[Capacity]:
-        return [Capacity(self._worker_id, GROUP * GROUPS_AT_ONCE - len(self._on_their_way))]
+    def ready(self) -> Sequence[int]:
+        return [self._worker_id]
+
+    @property
+    def alive(self) -> Sequence[int]:
+        return [self._worker_id]
 
     @property
     def busy(self) -> int:
         return len(self._on_their_way)
 
-    def hand(self, grants: Sequence[Grant]) -> None:
+    def hand(self, grants: Sequence[Grant], since: int) -> None:
         assert self._dispatcher is not None
         self._on_their_way |= {grant.id: grant for grant in grants}
         for grant in grants:
             self._show(grant)
         for start in range(0, len(grants), GROUP):
-            self._begin(self._dispatcher.dispatch(grants[start : start + GROUP]))
+            self._begin(self._dispatcher.dispatch(grants[start : start + GROUP], since))
 
     def resolve(self, grants: Sequence[Grant]) -> None:
         assert self._dispatcher is not None
@@ -72,8 +78,12 @@ class InProcessExecutor:
             self._tasks.discard(task)
             task.result()
 
-    async def shut_down(self) -> list[int]:
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+    async def shut_down(self, grace: float) -> list[int]:
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=grace)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
         self._arrivals.add(
             Receipt(grant.id, grant.attempt, Verdict.RETURNED, "not begun", worker_id=grant.worker_id)
             for grant in self._on_their_way.values()
@@ -83,6 +93,7 @@ class InProcessExecutor:
             await self._dispatcher.close()
         if self._recorder is not None:
             self._recorder.close()
+        self.revocations.close()
         return [self._worker_id] if self._worker_id else []
 
     def _begin(self, work: object) -> None:

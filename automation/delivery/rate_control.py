@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.engine import Connection
 
+from automation.clock import monotonic
 from automation.delivery.adaptive_rate import AdaptiveRate
+from automation.delivery.bulkheads import Bulkheads
 from automation.delivery.rates import RateLimits, RunRate, lanes_of, provider_lane, to_micros
 from automation.errors import AutomationError
 from automation.store import runs
@@ -37,6 +39,7 @@ class RateControl:
 
     workspace: Workspace
     pinned: LaunchedCampaigns
+    bulkheads: Bulkheads
     _adaptive: dict[str, AdaptiveRate] = field(default_factory=dict)
     _holds: dict[str, int] = field(default_factory=dict)
     _pushed_in_a_row: Counter[str] = field(default_factory=Counter)
@@ -46,7 +49,12 @@ class RateControl:
         """The limits of this instant, from the lanes' rows in the store."""
         settings = self.workspace.project.settings
         today = now.astimezone(ZoneInfo(settings.shop.timezone)).date()
-        return RateLimits(rows, settings.channels, to_micros(now), today, self._runs)
+        at = monotonic()
+        channels = settings.channels
+        providers = [(name, n) for name, one in channels.items() for n in (0, 1) if one.provider(n) is not None]
+        free = {provider: self.bulkheads.room(provider, at) for provider in providers}
+        silent = {provider: int(wait * 1e6) for provider, wait in self.bulkheads.silent(at).items()}
+        return RateLimits(rows, channels, to_micros(now), today, self._runs, free, silent)
 
     def adapt(self, limits: RateLimits) -> None:
         """Change the limits' lanes by what was learnt since the last call."""
@@ -54,6 +62,7 @@ class RateControl:
         for name, until in self._holds.items():
             limits.hold(name, until)
         self._holds.clear()
+        limits.note_silence()
 
     def read_runs(self, connection: Connection, run_ids: Collection[int]) -> None:
         """Learn the campaigns of these runs and their rates."""
@@ -65,14 +74,14 @@ class RateControl:
                 rate = None  # it no longer fits config.yaml; each of its messages fails and says so
             self._runs[run_id] = RunRate(run.campaign, None if rate is None else rate.per_second)
 
-    def note(self, receipts: Sequence[Receipt], granted: Mapping[str, Grant], now: datetime) -> list[Result]:
-        """Learn from the receipts; returns each with the provider of a next attempt."""
+    def note(self, receipts: Sequence[Receipt], now: datetime) -> list[Result]:
+        """Learn from the receipts of messages in flight; returns each with the provider of a next attempt."""
         at = to_micros(now)
         seen: Counter[tuple[str, bool]] = Counter()
         results = []
         for receipt in receipts:
-            grant = granted.get(receipt.id)
-            if grant is None:
+            grant = self.bulkheads.grant_of(receipt.id)
+            if grant is None or receipt.verdict is Verdict.WITHDRAWN:
                 results.append(Result(receipt))
                 continue
             for name in lanes_of(grant, receipt.verdict):

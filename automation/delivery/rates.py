@@ -12,6 +12,7 @@ from datetime import date, datetime
 from typing import NamedTuple
 
 from automation.delivery.adaptive_rate import AdaptiveRate
+from automation.delivery.bulkheads import Provider
 from automation.store.ledger.queues import Queue
 from automation.store.ledger.rate_lanes import RateLaneRow
 from automation.types.channel_settings import ChannelSettings
@@ -22,6 +23,9 @@ AHEAD = 250_000
 """Microseconds that a slot may lie ahead of now."""
 BEHIND = 500_000
 """Microseconds of missed slots that are made up for, so that a busy machine keeps the rate over ten seconds."""
+_FREE = 512
+"""Messages that a channel may take at a time where nothing is known about it, such as one that was taken out of
+config.yaml."""
 _IMPLAUSIBLE = 2_000_000
 """Microseconds: a slot further ahead than this is from before the clock went back."""
 
@@ -52,11 +56,16 @@ def domain_of(address: str) -> str:
 
 @dataclass
 class RateLane:
-    """A rate at this instant: what the files allow, and its state. `cap`: how many messages today."""
+    """A rate at this instant: what the files allow, and its state.
+
+    cap: how many messages today. free: how many more may be on their way. is_silent: its provider answers nothing.
+    """
 
     row: RateLaneRow
     allowed: float | None
     cap: int | None = None
+    free: int | None = None
+    is_silent: bool = False
 
     @property
     def rate(self) -> float | None:
@@ -67,7 +76,8 @@ class RateLane:
     @property
     def has_state(self) -> bool:
         """Whether there is anything to store."""
-        return self.rate is not None or self.cap is not None or self.row.held_until > 0
+        row = self.row
+        return self.rate is not None or self.cap is not None or row.held_until > 0 or row.silent_since > 0
 
     def opens(self, now: int) -> int | None:
         """When the next message may leave; None if none may today."""
@@ -81,7 +91,10 @@ class RateLane:
         opens = self.opens(now)
         if opens is None or opens > now + AHEAD:
             return 0
-        left = 1_000_000 if self.cap is None else self.cap - self.row.day_count
+        left = min(
+            1_000_000 if self.free is None else self.free,
+            1_000_000 if self.cap is None else self.cap - self.row.day_count,
+        )
         if self.rate is None:
             return left
         slots = int((now + AHEAD - max(self._next(now), self.row.held_until)) * self.rate / 1e6) + 1
@@ -91,6 +104,8 @@ class RateLane:
         if self.rate is not None:
             self.row.next_at = self._next(now) + int(1e6 / self.rate)
         self.row.day_count += 1
+        if self.free is not None:
+            self.free -= 1
 
     def _next(self, now: int) -> int:
         """The next slot, which may have begun already; after a pause the slots start anew."""
@@ -101,7 +116,8 @@ class RateLane:
 class RateLimits:
     """The limits of one tick. `rows` are the lanes' rows in the store; `changed` are to be written in the same commit.
 
-    now: microseconds. today: in the shop's time zone.
+    now: microseconds. today: in the shop's time zone. free: how many more messages each provider may have on its way.
+    silent: the providers that answer nothing, with the microseconds since they do.
     """
 
     rows: dict[str, RateLaneRow]
@@ -109,6 +125,8 @@ class RateLimits:
     now: int
     today: date
     runs: Mapping[int, RunRate]
+    free: Mapping[Provider, int] = field(default_factory=dict)
+    silent: Mapping[Provider, int] = field(default_factory=dict)
     _lanes: dict[str, RateLane] = field(default_factory=dict)
     _touched: set[str] = field(default_factory=set)
     _stored: frozenset[str] = frozenset()
@@ -118,9 +136,13 @@ class RateLimits:
 
     def room(self, queue: Queue) -> int:
         """How many messages of the queue may leave now."""
-        shared = [self._campaign(queue.run_id), *([self._domain(queue.channel, queue.domain)] if queue.domain else [])]
-        providers = max(lane.room(self.now) for lane in self._providers(queue.channel))
-        return min([providers, *(lane.room(self.now) for lane in shared if lane is not None)])
+        shared = [self._campaign(queue.run_id), self._domain(queue.channel, queue.domain)]
+        lanes = [self._provider_in_use(queue.channel), *(lane for lane in shared if lane is not None)]
+        return min(lane.room(self.now) for lane in lanes)
+
+    def free_of(self, channel: str) -> int:
+        """How many messages the channel's provider may take now, whatever their queues."""
+        return self._provider_in_use(channel).room(self.now)
 
     def slot(self, grant: Grant) -> Grant | int | None:
         """The grant with its provider and time slot.
@@ -131,6 +153,8 @@ class RateLimits:
         domain = self._domain(grant.channel, domain_of(grant.address))
         shared = [lane for lane in (self._campaign(grant.run_id), domain) if lane is not None]
         number, provider = self._provider(grant)
+        if provider.free is not None and provider.free <= 0:
+            return None
         mine = [provider, *shared]
         opens = [lane.opens(self.now) for lane in mine]
         slots = [slot for slot in opens if slot is not None]
@@ -162,15 +186,23 @@ class RateLimits:
             own = 1 - own
         return own, both[own]
 
+    def _provider_in_use(self, channel: str) -> RateLane:
+        """The channel's own provider, or the other one where that can't be used."""
+        both = self._providers(channel)
+        return next((lane for lane in both if self._usable(lane)), both[0])
+
     def _usable(self, lane: RateLane) -> bool:
-        return lane.opens(self.now) is not None and lane.row.held_until <= self.now + AHEAD
+        is_open = lane.opens(self.now) is not None and lane.row.held_until <= self.now + AHEAD
+        return is_open and not lane.is_silent
 
     def _provider_lane(self, channel: str, number: int) -> RateLane:
         settings = self.channels.get(channel)
         provider = settings.provider(number) if settings is not None else None
         allowed = provider.rate.per_second if provider is not None and provider.rate is not None else None
         cap = provider.warm_up.cap(self.today) if provider is not None and provider.warm_up is not None else None
-        return self._lane(provider_lane(channel, number), allowed, cap)
+        key = (channel, number)
+        free = self.free.get(key, _FREE)
+        return self._lane(provider_lane(channel, number), allowed, cap, free, is_silent=key in self.silent)
 
     def _domain(self, channel: str, domain: str) -> RateLane | None:
         settings, name = self.channels.get(channel), domain_lane(channel, domain)
@@ -185,14 +217,22 @@ class RateLimits:
             return None
         return self._lane(campaign_lane(run.campaign), run.per_second)
 
-    def _lane(self, name: str, allowed: float | None, cap: int | None = None) -> RateLane:
+    def _lane(
+        self,
+        name: str,
+        allowed: float | None,
+        cap: int | None = None,
+        free: int | None = None,
+        *,
+        is_silent: bool = False,
+    ) -> RateLane:
         if name not in self._lanes:
             row = self.rows.get(name) or RateLaneRow(name)
             if row.next_at > self.now + _IMPLAUSIBLE:
                 row.next_at = self.now
             if row.day != self.today.isoformat():
                 row.day, row.day_count = self.today.isoformat(), 0
-            self._lanes[name] = RateLane(row, allowed, cap)
+            self._lanes[name] = RateLane(row, allowed, cap, free, is_silent)
         return self._lanes[name]
 
     def adapt(self, adaptive_rates: Mapping[str, AdaptiveRate]) -> None:
@@ -201,6 +241,16 @@ class RateLimits:
             lane = self._lane_of(name)
             if adaptive.adapt(lane.row, lane.allowed, self.now):
                 self._touched.add(name)
+
+    def note_silence(self) -> None:
+        """Note on the lanes since when their providers answer nothing, for everybody to see."""
+        for channel in self.channels:
+            for number, lane in enumerate(self._providers(channel)):
+                silent_for = self.silent.get((channel, number))
+                since = 0 if silent_for is None else lane.row.silent_since or self.now - silent_for
+                if since != lane.row.silent_since:
+                    lane.row.silent_since = since
+                    self._touched.add(lane.row.name)
 
     def hold(self, name: str, until: int) -> None:
         """Let nothing leave on this lane before then (microseconds)."""

@@ -6,15 +6,14 @@ looked at once more in that transaction. Nothing is parsed, rendered or asked of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.engine import Connection
 
 from automation.clock import to_millis
-from automation.delivery.executor import Capacity
-from automation.delivery.granting import Granting, SendPolicy
+from automation.delivery.granting import Granting, SendPolicy, WorkerLoad
 from automation.delivery.rates import RateLimits
 from automation.delivery.suppression_answers import SuppressionAnswers
 from automation.store import pauses
@@ -47,9 +46,13 @@ class Tick:
 
 @dataclass(frozen=True)
 class OpenQueues:
-    """The queues that messages may leave now, each with how many; what the others wait for."""
+    """The queues that messages may leave now, each with how many; what the others wait for.
+
+    free: how many messages each channel may take in all.
+    """
 
     rooms: Sequence[tuple[Queue, int]]
+    free: Mapping[str, int]
     waiting: bool
     unknown_runs: frozenset[int]
 
@@ -57,25 +60,26 @@ class OpenQueues:
 def run_tick(
     connection: Connection,
     results: Sequence[Result],
-    capacity: Sequence[Capacity],
+    workers: Sequence[WorkerLoad],
     *,
     now: datetime,
     policy: SendPolicy,
     limits: RateLimits,
     answers: SuppressionAnswers | None = None,
 ) -> Tick:
-    """Settle the results and grant what the workers have room for. The caller commits, then hands the grants over.
+    """Settle the results and grant what the providers have room for. The caller commits, then hands the grants over.
+
+    workers: that can take messages; none: nothing is granted.
 
     answers: of the suppression plugins, asked before; None if there are none.
     """
     settle(connection, results, now=now)
-    want = sum(worker.room for worker in capacity)
-    if want <= 0:
+    if not workers:
         return Tick()
     open_ = find_open_queues(connection, limits, now=now)
-    candidates = read_candidates(connection, open_.rooms, want=want, now=now)
+    candidates = read_candidates(connection, open_.rooms, open_.free, now=now)
     decided = Granting(policy, now, _last_sends(connection, candidates, policy, now)).decide(
-        candidates, limits, capacity, answers
+        candidates, limits, workers, answers
     )
     outcome = decided.outcome
     write_outcome(connection, outcome, now=now)
@@ -112,7 +116,14 @@ def find_open_queues(connection: Connection, limits: RateLimits, *, now: datetim
             rooms += [(queue, room)] if room > 0 else []
             if len(rooms) == _MOST_QUEUES:
                 break
-    return OpenQueues(rooms, waiting or bool(unknown), frozenset(unknown))
+    free = {queue.channel: limits.free_of(queue.channel) for queue, _ in rooms}
+    return OpenQueues(rooms, free, waiting or bool(unknown), frozenset(unknown))
+
+
+def find_candidates(connection: Connection, limits: RateLimits, *, now: datetime) -> list[Candidate]:
+    """The messages that a tick would look at now."""
+    open_ = find_open_queues(connection, limits, now=now)
+    return read_candidates(connection, open_.rooms, open_.free, now=now)
 
 
 def _last_sends(

@@ -28,6 +28,7 @@ from automation.delivery.dispatcher import Dispatcher
 from automation.delivery.executor import LaunchedText
 from automation.delivery.flight_recorder import Recorder, pack
 from automation.delivery.frames import encode_frame, read_frame, unpack_grants
+from automation.revocations import RevocationReader
 from automation.types.message import Receipt
 from automation.workspace.channels import channel_of
 from automation.workspace.message_defaults import message_defaults_of
@@ -68,10 +69,16 @@ class Worker:
         root = Path(hello["root"])
         os.chdir(hello["cwd"])
         self._project = project_of_text(root, hello["config"], registry_of(root))
-        self._composer = Composer(message_defaults_of(self._project, bytes.fromhex(hello["secret"])))
+        secret = bytes.fromhex(hello["secret"])
+        self._composer = Composer(message_defaults_of(self._project, secret))
         recorder = Recorder(Path(hello["recorder"]))
+        log = hello["revocations"]
         self._dispatcher = Dispatcher(
-            self._composer, lambda name, provider: channel_of(self._project, name, provider), recorder, self._report
+            self._composer,
+            lambda name, provider: channel_of(self._project, name, provider),
+            recorder,
+            self._report,
+            RevocationReader(None if log is None else Path(log)),
         )
         gc.collect()
         gc.freeze()  # never collect what is loaded now: scanning it again costs 5 % of a message
@@ -81,7 +88,7 @@ class Worker:
     def _take(self, kind: str, content: list[Any]) -> None:
         match kind:
             case "group":
-                self._start(self._dispatcher.dispatch(unpack_grants(content[0])))
+                self._start(self._dispatcher.dispatch(unpack_grants(content[0]), content[1]))
             case "launch":
                 launch_id, campaign, text, files = content
                 decoded = {path: base64.b64decode(body) for path, body in files.items()}

@@ -17,15 +17,7 @@ import structlog
 
 from automation.clock import monotonic
 from automation.config.project import Project
-from automation.delivery.executor import (
-    GROUP,
-    GROUPS_AT_ONCE,
-    Arrivals,
-    Batch,
-    Capacity,
-    ExecutorHost,
-    find_unused_batches,
-)
+from automation.delivery.executor import GROUP, Arrivals, Batch, ExecutorHost, find_unused_batches
 from automation.delivery.flight_recorder import unpack
 from automation.delivery.frames import encode_frame, pack_grants, read_frame
 from automation.errors import AutomationError
@@ -58,17 +50,17 @@ class SpawnedWorker:
     batches: dict[Batch, None] = field(default_factory=dict)
     listening: asyncio.Task[None] | None = None
 
-    @property
-    def room(self) -> int:
-        return GROUP * GROUPS_AT_ONCE - len(self.on_their_way) if self.ready and not self.gone else 0
-
 
 @dataclass
 class WorkerPool:
-    """Spawned workers without access to the store. A dead worker is recovered before another replaces it."""
+    """Spawned workers without access to the store. A dead worker is recovered before another replaces it.
+
+    revocations: the file of the store's revocation log.
+    """
 
     project: Project
     secret: bytes
+    revocations: Path | None
     count: int
     _host: ExecutorHost | None = None
     _workers: list[SpawnedWorker] = field(default_factory=list)
@@ -85,18 +77,22 @@ class WorkerPool:
         self._looked = monotonic()
 
     @property
-    def capacity(self) -> Sequence[Capacity]:
-        return [Capacity(worker.worker_id, worker.room) for worker in self._workers if worker.ready and not worker.gone]
+    def ready(self) -> Sequence[int]:
+        return [worker.worker_id for worker in self._workers if worker.ready and not worker.gone]
+
+    @property
+    def alive(self) -> Sequence[int]:
+        return [worker.worker_id for worker in self._workers]
 
     @property
     def busy(self) -> int:
         return sum(len(worker.on_their_way) for worker in self._workers)
 
-    def hand(self, grants: Sequence[Grant]) -> None:
+    def hand(self, grants: Sequence[Grant], since: int) -> None:
         for worker in self._workers:
             mine = [grant for grant in grants if grant.worker_id == worker.worker_id]
             for start in range(0, len(mine), GROUP):
-                self._send(worker, "group", mine[start : start + GROUP])
+                self._send(worker, mine[start : start + GROUP], since)
 
     def resolve(self, grants: Sequence[Grant]) -> None:
         worker = next((worker for worker in self._workers if worker.ready and not worker.gone), None)
@@ -112,18 +108,26 @@ class WorkerPool:
         await self._arrivals.wait(seconds)
         await self._replace_the_dead()
 
-    async def shut_down(self) -> list[int]:
-        """Each worker finishes its messages and ends; one that falls silent is recovered later."""
+    async def shut_down(self, grace: float) -> list[int]:
+        """Each worker finishes its messages and ends; one that falls silent, or is late, is killed and recovered."""
+        assert self._host is not None
         ended = []
+        deadline = monotonic() + grace
         for worker in self._workers:
             if not worker.gone and worker.writer.can_write_eof():
                 worker.writer.write_eof()
         while any(worker.on_their_way and not self._is_dead(worker) for worker in self._workers):
+            if monotonic() >= deadline:
+                break
             await self._arrivals.wait_for_next(0.25)
         for worker in self._workers:
             if not worker.on_their_way and await self._ended(worker):
                 ended.append(worker.worker_id)
-            await self._close(worker)
+                await self._close(worker)
+            else:
+                log.warning("a worker is ended", worker_id=worker.worker_id, unanswered=len(worker.on_their_way))
+                await self._fence(worker)
+                self._host.recover(worker.worker_id)
         self._workers.clear()
         return ended
 
@@ -149,6 +153,7 @@ class WorkerPool:
             "config": self.project.text,
             "secret": self.secret.hex(),
             "recorder": str(recorder),
+            "revocations": None if self.revocations is None else str(self.revocations),
         }
         writer.write(encode_frame("hello", hello))
         worker.listening = asyncio.create_task(self._listen(worker, reader))
@@ -240,10 +245,10 @@ class WorkerPool:
 
     # Work
 
-    def _send(self, worker: SpawnedWorker, kind: str, grants: Sequence[Grant]) -> None:
+    def _send(self, worker: SpawnedWorker, grants: Sequence[Grant], since: int) -> None:
         worker.on_their_way |= {grant.id: grant for grant in grants}
         self._show(worker, grants)
-        worker.writer.write(encode_frame(kind, pack_grants(grants)))
+        worker.writer.write(encode_frame("group", pack_grants(grants), since))
 
     def _show(self, worker: SpawnedWorker, grants: Sequence[Grant]) -> None:
         """Send launches and the content of batches, once to each worker."""

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import JsonValue
 
+from automation.contracts import Withdrawn
 from automation.http.concurrency import ConcurrencyLimit
 from automation.http.urls import UrlNotAllowed, split_url
 
@@ -109,8 +110,8 @@ class Client:
     async def send(self, request: Request, hand_over: Callable[[], None]) -> Response:
         """Send a request and return the response; `hand_over` is called once, right before the body is written.
 
-        Raises `UrlNotAllowed` or `NotSent` if the body was not written, and `NoResponse` if it was written but no
-        status came back.
+        Raises `UrlNotAllowed` or `NotSent` if the body was not written, `Withdrawn` if `hand_over` does, and
+        `NoResponse` if the body was written but no status came back.
         """
         assert request.body, "a request without a body has no hand-over; use fetch"
         try:
@@ -121,15 +122,15 @@ class Client:
 
         async def body() -> AsyncIterator[bytes]:
             nonlocal handed_over
-            handed_over = True
             hand_over()
+            handed_over = True
             deadline.reschedule(asyncio.get_running_loop().time() + self.response_timeout)
             yield request.body
 
         try:
             async with self._limit, asyncio.timeout(self.timeout) as deadline:
                 return await self._request(request, body(), deadline)
-        except UrlNotAllowed:
+        except (UrlNotAllowed, Withdrawn):
             raise
         except Exception as error:
             raise (NoResponse if handed_over else NotSent)(_describe(error, self.public_only)) from error

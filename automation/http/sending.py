@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
-from automation.contracts import HandOver
+from automation.contracts import HandOver, Withdrawn
 from automation.http.client import Client, NoResponse, NotSent, Request, Response
 from automation.http.receipts import make_receipt
 from automation.http.urls import UrlNotAllowed
@@ -76,7 +76,8 @@ async def deliver_concurrently(
 ) -> AsyncIterator[Receipt]:
     """Deliver messages, at most `limit` concurrently; yields each receipt as it arrives.
 
-    If a delivery raises, its message gets no receipt; the others get theirs, and then the first error is raised.
+    If a delivery raises, its message gets no receipt; the others get theirs, and then the first error is raised, unless
+    the message was `Withdrawn`.
     """
     waiting = iter(messages)
     results: asyncio.Queue[Receipt | Exception] = asyncio.Queue()
@@ -87,10 +88,10 @@ async def deliver_concurrently(
     try:
         for _ in messages:
             result = await results.get()
-            if isinstance(result, Exception):
-                errors.append(result)
-            else:
+            if isinstance(result, Receipt):
                 yield result
+            elif not isinstance(result, Withdrawn):
+                errors.append(result)
     finally:
         for task in tasks:
             task.cancel()

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from automation.delivery.silent_providers import SilentProvider, silent_providers
 from automation.reporting.run_status import RunStatus, run_status
 from automation.runner.campaign_status import CampaignStatus, campaign_statuses
 from automation.schedule.calendar import next_times, scheduled_campaigns
@@ -26,6 +27,7 @@ class Overview:
     """runs: the newest first. next_due: by campaign. next_message: when the earliest waiting message is due.
 
     unread: what of the project could not be read; the rest is what the store knows then.
+    silent: providers that don't answer.
     """
 
     campaigns: Sequence[CampaignStatus]
@@ -35,6 +37,7 @@ class Overview:
     held: Sequence[RunRow]
     next_message: datetime | None
     redirect_all: str | None
+    silent: Sequence[SilentProvider]
     unread: Sequence[str] = ()
 
     def to_json(self) -> dict[str, object]:
@@ -46,6 +49,7 @@ class Overview:
             "redirect_all": self.redirect_all,
             "held": [{"run": run.id, "campaign": run.campaign, **(run.hold or {})} for run in self.held],
             "unread": list(self.unread),
+            "silent": [provider._asdict() for provider in self.silent],
         }
 
     def _campaign_json(self, campaign: CampaignStatus) -> dict[str, object]:
@@ -67,6 +71,7 @@ def overview(opened: Opened) -> Overview:
         last = runs.find(connection, limit=RUNS)
         paused = pauses.current_pauses(connection)
         next_message = queues.next_due(connection)
+        silent = silent_providers(connection)
         held = [run for run in runs.find(connection, open_only=True, limit=1_000) if run.hold is not None]
     return Overview(
         campaigns=campaign_statuses(opened),
@@ -77,6 +82,7 @@ def overview(opened: Opened) -> Overview:
         next_message=next_message,
         redirect_all=opened.project.settings.testing.redirect_all if opened.project is not None else None,
         unread=opened.unread if isinstance(opened, OpenedStore) else (),
+        silent=silent,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +15,12 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlmodel import SQLModel
 
 from automation.errors import StoreError
+from automation.revocations import RevocationLog
 from automation.store.driver import sqlite
 from automation.store.signing_keys import FILE, KeyFile, SigningKeys
 
 BUSY_TIMEOUT_MS = 15_000
+_REVOKED = "revoked"
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,30 @@ class Store:
         """Draws message ids and coupon codes; never changes."""
         return self.keys.ids
 
+    @property
+    def revocations(self) -> RevocationLog:
+        """What takes back messages that were granted."""
+        return RevocationLog(_revocation_file(self.engine))
+
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """One durable transaction that holds the write lock from its start (BEGIN IMMEDIATE)."""
-        with self.engine.connect().execution_options(immediate=True) as connection, connection.begin():
-            yield connection
+        """One durable transaction that holds the write lock from its start (BEGIN IMMEDIATE).
+
+        What it takes back (`note_revoked`) is in the revocation log when this returns.
+        """
+        with self.engine.connect().execution_options(immediate=True) as connection:
+            revoked: set[str] = set()
+            connection.info[_REVOKED] = revoked
+            with connection.begin():
+                yield connection
+            self._revoke(revoked)
+
+    def _revoke(self, keys: set[str]) -> None:
+        try:
+            self.revocations.append(keys)
+        except OSError as error:
+            where = f"{self.revocations.path}: {error}"
+            raise StoreError(f"this is stored, but messages that are on their way may still leave: {where}") from error
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -111,6 +132,21 @@ def _refuse_unusable(path: Path) -> None:
         raise StoreError(f"the store {path} can't be opened: {error.strerror}: {error.filename}") from None
     if unusable is not None:
         raise StoreError(f"the store {path} can't be opened: {unusable} is read-only for this process")
+
+
+def _revocation_file(engine: Engine) -> Path | None:
+    """Beside a store that is a file."""
+    database = engine.url.database
+    is_file = engine.dialect.name == "sqlite" and database not in (None, "", ":memory:")
+    return Path(str(database)).with_name("revocations.log") if is_file else None
+
+
+def note_revoked(connection: Connection, keys: Iterable[str]) -> None:
+    """Take back messages that were granted but not handed over, once the transaction of this connection is committed.
+
+    keys: of `automation.revocations`.
+    """
+    connection.info.setdefault(_REVOKED, set()).update(keys)
 
 
 def insert_rows(

@@ -10,8 +10,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from automation.clock import from_millis, to_millis
+from automation.revocations import campaign_key, channel_key, everything_key
 from automation.store import tables
-from automation.store.engine import table
+from automation.store.engine import note_revoked, table
 
 _pause = table(tables.Pause)
 
@@ -92,6 +93,7 @@ def stop(connection: Connection, scope: str, *, by: str, now: datetime) -> None:
     """Stop a scope in a person's name; replaces a pause that the daemon made."""
     resume(connection, [scope])
     connection.execute(sa.insert(_pause).values(scope=scope, at=to_millis(now), by=by, reason=""))
+    note_revoked(connection, [_key(scope)])
 
 
 def pause(connection: Connection, scope: str, *, reason: str, now: datetime) -> bool:
@@ -99,7 +101,16 @@ def pause(connection: Connection, scope: str, *, reason: str, now: datetime) -> 
     if connection.execute(sa.select(_pause.c.scope).where(_pause.c.scope == scope)).first() is not None:
         return False
     connection.execute(sa.insert(_pause).values(scope=scope, at=to_millis(now), by=DAEMON, reason=reason))
+    note_revoked(connection, [_key(scope)])
     return True
+
+
+def _key(scope: str) -> str:
+    """What a stop or a pause takes back."""
+    if scope in GLOBAL_SCOPES:
+        return everything_key()
+    kind, _, name = scope.partition(":")
+    return channel_key(name) if kind == "channel" else campaign_key(scope)
 
 
 def resume(connection: Connection, scopes: Collection[str]) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from automation.contracts import Channel
+from automation.contracts import Channel, Withdrawn
 from automation.contracts.answers import check_receipt
 from automation.testing.promises import check_light_import, check_options, keep
 from automation.types.message import KINDS, Receipt, Rendered, Verdict
@@ -25,15 +25,17 @@ def check_channel(make: Callable[[], Channel], *, to: str | None = None, verdict
     Checked: options are frozen and strict; the module imports nothing heavy; one receipt for each message, in any
     order, with its id and attempt, a short detail without the address, `retry_after` only for RETRY and RETURNED, and
     `suppress` only for FAILED; each message that arrived was handed over before its receipt, once an attempt, and no
-    other message was; no messages give no receipts; a second attempt gets a receipt again; a line break in the address
-    or in a header (for e-mail also in the subject and the sender) gives FAILED; `close` may be called twice, and before
-    the first delivery. Raises AssertionError with the rule that is broken.
+    other message was; a message whose hand-over raises `Withdrawn` does not arrive, and the others get their receipts;
+    no messages give no receipts; a second attempt gets a receipt again; a line break in the address or in a header (for
+    e-mail also in the subject and the sender) gives FAILED; `close` may be called twice, and before the first delivery.
+    Raises AssertionError with the rule that is broken.
     """
     channel = make()
     assert channel.kind in KINDS, f"kind must be one of {', '.join(KINDS)}, is {channel.kind!r}"
     check_options(type(channel))
     check_light_import(type(channel))
     asyncio.run(_check_delivery(make, example_messages(to or _ADDRESSES[channel.kind]), verdict))
+    asyncio.run(_check_withdrawn(make, example_messages(to or _ADDRESSES[channel.kind]), verdict))
     asyncio.run(_check_hostile(make, to or _ADDRESSES[channel.kind]))
 
 
@@ -98,6 +100,22 @@ async def _check_delivery(make: Callable[[], Channel], messages: list[Rendered],
         assert set(handed_over) <= {message.id for message in messages}, "a message was handed over that was not given"
     await channel.close()
     await channel.close()
+
+
+async def _check_withdrawn(make: Callable[[], Channel], messages: list[Rendered], verdict: Verdict) -> None:
+    channel = make()
+    taken_back = messages[1].id
+
+    def hand_over(message: Rendered) -> None:
+        if message.id == taken_back:
+            raise Withdrawn
+
+    receipts = {receipt.id: receipt.verdict async for receipt in channel.deliver(messages, hand_over)}
+    await channel.close()
+    left = receipts.pop(taken_back, None) in _MAY_ARRIVE
+    assert not left, "a message whose hand-over raises Withdrawn must not arrive"
+    wanted = {message.id: verdict for message in messages if message.id != taken_back}
+    assert receipts == wanted, f"a withdrawn message must not change the others: expected {wanted}, found {receipts}"
 
 
 async def _check_hostile(make: Callable[[], Channel], to: str) -> None:

@@ -39,6 +39,7 @@ class Verdict(StrEnum):
     RETURNED = "returned"  # never left, for a reason that says nothing about it: the attempt is not counted
     FAILED = "failed"  # definitely not delivered; never will be
     AMBIGUOUS = "ambiguous"  # may have arrived
+    WITHDRAWN = "withdrawn"  # never left, since it was taken back: decided about again at once. The core's own answer
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,19 @@ def channel_of(project: Project, name: str, provider: int = 0) -> Channel:
     return channel
 
 
+_CONCURRENCY = 16
+"""Messages at once of a channel that does not say how many."""
+
+
+def concurrency_of(project: Project, name: str, provider: int) -> int:
+    """How many messages one process of the channel works on at once: two for each of its `connections`, since the next
+    is made ready while one is answered."""
+    settings = project.settings.channels.get(name)
+    using = settings.provider(provider) if settings is not None else None
+    connections = getattr(using.options if using is not None else None, "connections", None)
+    return 2 * connections if isinstance(connections, int) else _CONCURRENCY
+
+
 def channel_kinds(workspace: Workspace, names: tuple[str, ...] | None = None) -> dict[str, Kind]:
     """The kind of address that each channel wants."""
     return kinds_of(workspace.project, names)

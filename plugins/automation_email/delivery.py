@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from automation.contracts import HandOver
+from automation.contracts import HandOver, may_leave
 from automation.types.message import Receipt, Rendered, Verdict
 from automation_email.reply import Reply
+
+WITHDRAWN = "the message was withdrawn"
 
 
 class Envelope(NamedTuple):
@@ -72,9 +74,13 @@ class Delivery:
 
 @dataclass(eq=False)
 class Slice:
-    """The messages of one call of `deliver`. withdrawn: the call was cancelled; wanted: how many receipts it awaits."""
+    """The messages of one call of `deliver`. withdrawn: the call was cancelled; wanted: how many receipts it awaits.
+
+    may_leave: whether a message was not taken back meanwhile.
+    """
 
     wanted: int
+    may_leave: Callable[[Rendered], bool]
     withdrawn: bool = False
     _receipts: deque[Receipt] = field(default_factory=deque)
     _error: Exception | None = None
@@ -107,5 +113,5 @@ class Slice:
 
 def deliveries(messages: Sequence[Rendered], hand_over: HandOver) -> tuple[Slice, list[Delivery]]:
     """A slice and its messages as deliveries."""
-    together = Slice(len(messages))
+    together = Slice(len(messages), may_leave(hand_over))
     return together, [Delivery(message, hand_over, together) for message in messages]

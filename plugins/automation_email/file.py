@@ -12,7 +12,7 @@ from typing import ClassVar
 from pydantic import BaseModel, Field
 
 from automation import contracts
-from automation.contracts import HandOver
+from automation.contracts import HandOver, Withdrawn
 from automation.types.message import Receipt, Rendered, Verdict
 from automation_email.address import MimeError, reject_control_characters
 from automation_email.mime import build
@@ -42,9 +42,7 @@ class FileChannel:
 
     async def deliver(self, messages: Sequence[Rendered], hand_over: HandOver) -> AsyncIterator[Receipt]:
         """One receipt for each message, in order."""
-        for message in messages:
-            hand_over(message)
-        for receipt in await asyncio.to_thread(self._write_all, messages):
+        for receipt in await asyncio.to_thread(self._write_all, [m for m in messages if _hand_over(hand_over, m)]):
             yield receipt
 
     async def close(self) -> None:
@@ -101,6 +99,14 @@ class FilePushChannel(FileSmsChannel):
 
     kind: ClassVar[str] = "push"
     _index: ClassVar[str] = "push.jsonl"
+
+
+def _hand_over(hand_over: HandOver, message: Rendered) -> bool:
+    try:
+        hand_over(message)
+    except Withdrawn:
+        return False
+    return True
 
 
 def _line(message: Rendered, written: dict[str, str]) -> str:

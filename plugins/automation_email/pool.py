@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 
 from automation.types.message import Verdict
-from automation_email.delivery import Delivery
+from automation_email.delivery import WITHDRAWN, Delivery
 from automation_email.queue import MessageQueue
 from automation_email.session import Session
 
@@ -64,6 +64,9 @@ class Pool:
         while self._waiting and session.begun < self._share:
             delivery = self._waiting.popleft()
             if delivery.slice.withdrawn:
+                continue
+            if not delivery.slice.may_leave(delivery.message):
+                delivery.settle(Verdict.RETURNED, WITHDRAWN)
                 continue
             try:
                 if delivery.envelope or self._prepare(delivery, session.extensions):

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import asyncio
 
+from automation.contracts import Withdrawn
 from automation.types.message import Verdict
 from automation_email.connection import Connection
-from automation_email.delivery import Delivery
+from automation_email.delivery import WITHDRAWN, Delivery
 from automation_email.queue import MessageQueue
 from automation_email.reply import BAD_SEQUENCE, SHUTTING_DOWN, Reply
 
@@ -113,12 +114,16 @@ class Session(Connection):
             self.fail("the connection was lost", lost=True)
         elif delivery.slice.withdrawn:
             self._writing = None
-            self.fail("the message was withdrawn")
+            self.fail(WITHDRAWN)
         if self.over:
             return False
         self._writing = None
         try:
             delivery.hand_over(delivery.message)
+        except Withdrawn:  # the server waits for the message, and only a closed connection ends that
+            delivery.settle(Verdict.RETURNED, WITHDRAWN)
+            self.fail(WITHDRAWN)
+            return False
         except Exception as error:
             delivery.slice.fail(error)
             self.fail("the message could not be handed over")

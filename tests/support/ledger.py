@@ -11,8 +11,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from automation.clock import to_millis
-from automation.delivery.executor import Capacity
-from automation.delivery.granting import SendPolicy
+from automation.delivery.granting import SendPolicy, WorkerLoad
 from automation.delivery.rates import RateLimits, RunRate, to_micros
 from automation.delivery.suppression_answers import SuppressionAnswers
 from automation.delivery.tick import Tick, run_tick
@@ -138,11 +137,12 @@ def tick(
     now = NOW + after
     with store.transaction() as connection:
         rows = connection.execute(sa.select(table(Run).c.id, table(Run).c.campaign)) if known_runs else ()
-        limits = RateLimits({}, {}, to_micros(now), date(2026, 11, 24), {r.id: RunRate(r.campaign, None) for r in rows})
+        known = {r.id: RunRate(r.campaign, None) for r in rows}
+        limits = RateLimits({}, {}, to_micros(now), date(2026, 11, 24), known, {("email", 0): want})
         return run_tick(
             connection,
             [Result(replace(receipt, worker_id=receipt.worker_id or 1)) for receipt in results],
-            [Capacity(worker, want)] if want else [],
+            [WorkerLoad(worker, {})] if want else [],
             now=now,
             policy=policy,
             limits=limits,

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel
 
-from automation.contracts import Channel, HandOver, Options
+from automation.contracts import Channel, HandOver, Options, Withdrawn
 from automation.types.message import Receipt, Rendered, Verdict
 
 Answer = Callable[[Rendered, int], Receipt | None]
@@ -28,7 +28,10 @@ class ScriptedChannel:
     async def deliver(self, messages: Sequence[Rendered], hand_over: HandOver) -> AsyncIterator[Receipt]:
         for message in messages:
             if self.hands_over:
-                hand_over(message)
+                try:
+                    hand_over(message)
+                except Withdrawn:
+                    continue
             receipt = self.answer(message, self.provider)
             if receipt is not None:
                 yield receipt

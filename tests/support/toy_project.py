@@ -98,7 +98,8 @@ def again(workspace: Workspace, *, key: str, name: str = "toy") -> int:
 def delivery_of(workspace: Workspace, make: Callable[[str, int], Channel] | None = None) -> Delivery:
     """A committer that delivers in this process. make: gives the channel of a name and provider, instead of the
     project's own."""
-    executor = InProcessExecutor(workspace.project, Composer(message_defaults(workspace)), make) if make else None
+    composer, reader = Composer(message_defaults(workspace)), workspace.store.revocations.reader
+    executor = InProcessExecutor(workspace.project, composer, make, reader()) if make else None
     return Delivery(workspace, LaunchedCampaigns(workspace.project), executor=executor)
 
 

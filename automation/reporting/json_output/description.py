@@ -133,6 +133,7 @@ JSON_OUTPUT: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "next_message": "when the earliest waiting message is due, or null",
             "redirect_all": "the address that every message is sent to in test mode, or null",
             "held": "list of run, campaign, guard, what, since: runs that wait to be released",
+            "silent": "list of channel, provider, since: providers that don't answer and get nothing until they do",
             **_UNREAD,
         },
         "status RUN": _RUN,

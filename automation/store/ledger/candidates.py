@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -36,17 +37,21 @@ class Candidate(NamedTuple):
 
 
 def read_candidates(
-    connection: Connection, queues: Sequence[tuple[Queue, int]], *, want: int, now: datetime
+    connection: Connection, queues: Sequence[tuple[Queue, int]], free: Mapping[str, int], *, now: datetime
 ) -> list[Candidate]:
-    """At most `want` due messages: a fair share of each queue, the first queues first.
+    """The next due messages: of each channel as many as it may take, a fair share from each of its queues.
 
-    queues: each with the number of messages that may leave it now.
+    queues: each with the number of messages that may leave it now. free: messages that each channel may take.
     """
     at = to_millis(now)
+    left, following = dict(free), Counter(queue.channel for queue, _ in queues)
     rows: list[Sequence[Any]] = []
-    for number, (queue, room) in enumerate(queues):
-        share = -(-(want - len(rows)) // (len(queues) - number))
-        rows += connection.execute(_DUE, {"queue": queue.name, "now": at, "want": min(share, room)}).all()
+    for queue, room in queues:
+        share = -(-left[queue.channel] // following[queue.channel])
+        due = connection.execute(_DUE, {"queue": queue.name, "now": at, "want": min(share, room)}).all()
+        left[queue.channel] -= len(due)
+        following[queue.channel] -= 1
+        rows += due
     listed = read_suppressions(connection, {row[_GRANT_WIDTH] for row in rows})
     granted_at = from_millis(at)
     found = []

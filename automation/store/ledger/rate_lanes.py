@@ -16,7 +16,11 @@ _lane = table(RateLane)
 
 @dataclass
 class RateLaneRow:
-    """A lane's state. `per_second`: the adaptive rate while it is below the configured one. Times in microseconds."""
+    """A lane's state. Times in microseconds.
+
+    per_second: the adaptive rate while it is below the configured one. silent_since: its provider answers nothing; 0
+    where it does.
+    """
 
     name: str
     per_second: float | None = None
@@ -25,6 +29,7 @@ class RateLaneRow:
     changed_at: int = 0
     day: str = ""
     day_count: int = 0
+    silent_since: int = 0
 
 
 def read_lanes(connection: Connection) -> dict[str, RateLaneRow]:
@@ -40,9 +45,9 @@ def write_lanes(connection: Connection, rows: Iterable[RateLaneRow]) -> None:
 
 
 _SAVE = sa.text(
-    "INSERT INTO rate_lane (name, per_second, next_at, held_until, changed_at, day, day_count) "
-    "VALUES (:name, :per_second, :next_at, :held_until, :changed_at, :day, :day_count) "
+    "INSERT INTO rate_lane (name, per_second, next_at, held_until, changed_at, day, day_count, silent_since) "
+    "VALUES (:name, :per_second, :next_at, :held_until, :changed_at, :day, :day_count, :silent_since) "
     "ON CONFLICT (name) DO UPDATE SET per_second = excluded.per_second, next_at = excluded.next_at, "
     "held_until = excluded.held_until, changed_at = excluded.changed_at, day = excluded.day, "
-    "day_count = excluded.day_count"
+    "day_count = excluded.day_count, silent_since = excluded.silent_since"
 )

@@ -61,7 +61,8 @@ def settle(connection: Connection, results: Sequence[Result | Receipt], *, now: 
 _TAKEN = "WHERE message_id = ? AND attempt = ? AND coalesce(worker_id, 0) = ? AND state IN ('sending', 'ambiguous')"
 _SETTLE = f"UPDATE message_status SET state = ?, settled_at = ?, provider_id = ?, reason = ? {_TAKEN}"  # noqa: S608
 _QUEUE_AGAIN = (
-    "UPDATE message_status SET state = 'queued', settled_at = ?, provider_id = ?, reason = ?, due_at = ?, "  # noqa: S608
+    "UPDATE message_status SET state = 'queued', settled_at = ?, provider_id = ?, reason = ?, "  # noqa: S608
+    "due_at = coalesce(?, due_at), "
     f"attempt = attempt - ?, provider = coalesce(?, provider) {_TAKEN}"
 )
 
@@ -79,6 +80,7 @@ def _settled_state(result: Receipt) -> MessageState:
         return MessageState.FAILED if result.attempt >= MAX_ATTEMPTS else MessageState.QUEUED
     return {
         Verdict.RETURNED: MessageState.QUEUED,
+        Verdict.WITHDRAWN: MessageState.QUEUED,
         Verdict.SENT: MessageState.SENT,
         Verdict.FAILED: MessageState.FAILED,
         Verdict.AMBIGUOUS: MessageState.AMBIGUOUS,
@@ -86,10 +88,14 @@ def _settled_state(result: Receipt) -> MessageState:
 
 
 def _again(result: Result, now: datetime) -> tuple[object, ...]:
-    """The values of `_QUEUE_AGAIN`: the next due time, what doesn't count as an attempt, the provider."""
+    """The values of `_QUEUE_AGAIN`: the next due time, what doesn't count as an attempt, the provider.
+
+    A withdrawn message keeps its due time, so that it is decided about before those behind it.
+    """
     receipt = result.receipt
-    due = to_millis(now + (SWITCHED if result.provider is not None else backoff(receipt)))
-    uncounted = int(receipt.verdict is Verdict.RETURNED)
+    wait = SWITCHED if result.provider is not None else backoff(receipt)
+    due = None if receipt.verdict is Verdict.WITHDRAWN else to_millis(now + wait)
+    uncounted = int(receipt.verdict in (Verdict.RETURNED, Verdict.WITHDRAWN))
     said = (to_millis(now), receipt.provider_id or None, receipt.detail or None)
     return (*said, due, uncounted, result.provider, *_taken(receipt))
 

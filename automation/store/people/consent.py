@@ -15,7 +15,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from automation.clock import from_millis, to_millis
-from automation.store.engine import insert_rows, table
+from automation.revocations import customer_key
+from automation.store.engine import insert_rows, note_revoked, table
 from automation.store.people import suppressions
 from automation.store.people.suppressions import suppress, suppressed, unsuppress
 from automation.store.tables import Consent, ConsentRecord, ConsentRequest
@@ -89,6 +90,7 @@ def write_records(connection: Connection, records: pl.DataFrame, *, by: str, now
     agreed = pl.col("granted").alias("agreed")
     _keep_latest(connection, new.sort("at").with_columns(agreed).select(_LATEST).rows())
     _close_requests(connection, new, now)
+    note_revoked(connection, map(customer_key, new.filter(~pl.col("granted"))["customer_id"]))
     kept = new.with_columns(recorded_by=pl.lit(by), recorded_at=pl.lit(to_millis(now)))
     insert_rows(connection, ConsentRecord, tuple(kept.columns), kept.rows())
     for (channel, topic), part in new.filter(pl.col("address") != "").group_by("channel", "topic"):

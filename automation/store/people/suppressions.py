@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from automation.clock import from_millis, to_millis
-from automation.store.engine import insert_rows, table
+from automation.revocations import address_key
+from automation.store.engine import insert_rows, note_revoked, table
 from automation.store.tables import Consent, Suppression
 from automation.types.address import domain_of, normalise
 
@@ -81,7 +82,9 @@ def add_rows(connection: Connection, rows: Sequence[Row], *, renew: bool = True)
     """
     unique = {row[:3]: row for row in reversed(rows)}
     known = {(s.address, s.channel, s.topic): s for s in _of(connection, sorted({row[0] for row in rows}))}
-    insert_rows(connection, Suppression, _COLUMNS, [row for key, row in unique.items() if key not in known])
+    new = [row for key, row in unique.items() if key not in known]
+    insert_rows(connection, Suppression, _COLUMNS, new)
+    note_revoked(connection, [address_key(row[0]) for row in new])
     stronger = [
         row
         for key, row in unique.items()
@@ -99,7 +102,7 @@ def add_rows(connection: Connection, rows: Sequence[Row], *, renew: bool = True)
         names = [*(f"the_{name}" for name in _COLUMNS[:3]), *(f"new_{name}" for name in _COLUMNS[3:])]
         changed = sa.update(_suppression).where(*named).values(values)
         connection.execute(changed, [dict(zip(names, row, strict=True)) for row in stronger])
-    return len(unique.keys() - known.keys())
+    return len(new)
 
 
 def unsuppress(connection: Connection, address: str, *, channel: str, topic: str = EVERY) -> bool:

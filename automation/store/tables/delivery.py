@@ -33,3 +33,4 @@ class RateLane(SQLModel, table=True):
     changed_at: int = Field(default=0, sa_type=BigInteger)  # microseconds: the last change of `per_second`
     day: str = ""  # the day of `day_count`, in the shop's time zone
     day_count: int = Field(default=0, sa_type=BigInteger)  # messages sent that day, while a provider is warmed up
+    silent_since: int = Field(default=0, sa_type=BigInteger)  # microseconds: a provider that answers nothing; else 0

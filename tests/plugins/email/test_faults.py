@@ -98,7 +98,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], 
 def test_the_fault_table_is_long_enough() -> None:
     names = [case.name for case in cases()]
     assert len(set(names)) == len(names) >= 60
-    assert {case.bo for case in cases()} == set(Verdict)
+    assert {case.bo for case in cases()} == set(Verdict) - {Verdict.WITHDRAWN}  # which is the core's own
 
 
 @pytest.mark.slow

@@ -12,8 +12,7 @@ from support.grants import grant
 from support.ledger import NOW, POLICY
 
 from automation.clock import to_millis
-from automation.delivery.executor import GROUP, Capacity
-from automation.delivery.granting import Granting, SendPolicy, spread_over_workers
+from automation.delivery.granting import Granting, SendPolicy, WorkerLoad, spread_over_workers
 from automation.delivery.rates import RateLimits, RunRate, to_micros
 from automation.delivery.suppression_answers import SuppressionAnswers
 from automation.store.ledger.candidates import Candidate
@@ -41,7 +40,7 @@ def decide(
         {}, {} if email is None else {"email": email}, to_micros(NOW), date(2026, 11, 24), {1: RunRate("winback", None)}
     )
     granting = Granting(policy, NOW, last_sends or {})
-    return granting.decide(candidates, limits, [Capacity(1, 100)], answers).outcome
+    return granting.decide(candidates, limits, [WorkerLoad(1, {})], answers).outcome
 
 
 def ids(outcome: Outcome) -> list[str]:
@@ -115,6 +114,13 @@ def test_messages_without_a_time_slot_stay_queued() -> None:
     ],
 )
 def test_grants_spread_over_workers(messages: int, expected: dict[int, int]) -> None:
-    placed = spread_over_workers([grant(n) for n in range(messages)], [Capacity(1, 8 * GROUP), Capacity(2, 8 * GROUP)])
+    placed = spread_over_workers([grant(n) for n in range(messages)], [WorkerLoad(1, {}), WorkerLoad(2, {})])
     assert Counter(one.worker_id for one in placed) == expected
     assert [one.id for one in placed] == [f"m{n}" for n in range(messages)]
+
+
+def test_a_providers_messages_go_to_the_worker_that_has_the_fewest_of_them() -> None:
+    """Those of another provider count for nothing: one that hangs must not keep a worker from the others."""
+    loads = [WorkerLoad(1, {("email", 0): 200}), WorkerLoad(2, {("email", 0): 10, ("email", 1): 50})]
+    placed = spread_over_workers([grant(1), grant(2, provider=1)], loads)
+    assert {one.id: one.worker_id for one in placed} == {"m1": 2, "m2": 1}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -137,8 +138,8 @@ def test_a_slot_from_before_the_clock_went_back_holds_nobody_up() -> None:
 
 
 def test_without_any_rate_everything_leaves_at_once() -> None:
-    found = limits(ChannelSettings("smtp"))
-    assert found.room(QUEUE) >= 100_000
+    found = replace(limits(ChannelSettings("smtp")), free={("email", 0): 100_000})
+    assert found.room(QUEUE) == 100_000
     assert slots(found, [grant(n) for n in range(100)]) == [0.0] * 100
     assert found._lanes[provider_lane("email", 0)].row.next_at == 0
 
@@ -164,3 +165,38 @@ def test_what_is_no_rate(text: object) -> None:
 
     with pytest.raises(ValueError, match="is not a rate; write 50 per second"):
         parse_rate(text)
+
+
+BOTH = ChannelSettings("smtp", otherwise=ProviderSettings("smtp"))
+
+
+def test_a_provider_takes_no_more_than_it_has_room_for() -> None:
+    found = replace(limits(ChannelSettings("smtp")), free={("email", 0): 2})
+    assert slots(found, [grant(n) for n in range(3)]) == [0.0, 0.0, None]
+    assert (found.room(QUEUE), found.free_of("email")) == (0, 0)
+
+
+def test_a_full_provider_is_waited_for_though_there_is_another() -> None:
+    found = replace(limits(BOTH), free={("email", 0): 0, ("email", 1): 64})
+    assert (found.room(QUEUE), slots(found, [grant(1)])) == (0, [None])
+
+
+def test_the_other_provider_takes_over_from_one_that_answers_nothing() -> None:
+    found = replace(limits(BOTH), free={("email", 0): 0, ("email", 1): 64}, silent={("email", 0): 12_000_000})
+    assert found.room(QUEUE) == 64
+    taken = found.slot(grant(1))
+    assert isinstance(taken, Grant)
+    assert taken.provider == 1
+
+
+def test_silence_is_noted_since_it_began_and_forgotten_at_the_next_answer() -> None:
+    silent = replace(limits(BOTH), silent={("email", 0): 12_000_000})
+    silent.note_silence()
+    (row,) = silent.changed()
+    assert (row.name, row.silent_since) == (provider_lane("email", 0), NOW - 12_000_000)
+    later = replace(limits(BOTH, rows={row.name: row}, now=NOW + 5_000_000), silent={("email", 0): 17_000_000})
+    later.note_silence()
+    assert later.changed() == []
+    answered = limits(BOTH, rows={row.name: row}, now=NOW + 6_000_000)
+    answered.note_silence()
+    assert [row.silent_since for row in answered.changed()] == [0]

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from support.ledger import POLICY
 from support.toy_project import start, toy_project
 
-from automation.delivery.executor import Capacity
+from automation.delivery.granting import WorkerLoad
 from automation.delivery.processes import boot_id, host, started
 from automation.delivery.rates import RateLimits, RunRate, to_micros
 from automation.delivery.recovery import recorder_file, recover_all
@@ -56,7 +56,7 @@ def with_granted_messages(toy: Workspace, **differing: str) -> Iterator[tuple[in
         values = {"host": host(), "boot_id": boot_id(), "pid_started": "1"} | differing
         worker_id = workers.register_worker(connection, pid=1, epoch=1, now=TOY_AS_OF, **values)
         limits = RateLimits({}, {}, to_micros(toy.clock.now()), TOY_AS_OF.date(), {run_id: RunRate("toy", None)})
-        done = run_tick(connection, [], [Capacity(worker_id, 100)], now=toy.clock.now(), policy=POLICY, limits=limits)
+        done = run_tick(connection, [], [WorkerLoad(worker_id, {})], now=toy.clock.now(), policy=POLICY, limits=limits)
     ids = [grant.id for grant in done.grants]
     assert len(ids) == 5
     command = [sys.executable, "-c", HOLDER, str(recorder_file(toy, worker_id)), *ids[:2]]

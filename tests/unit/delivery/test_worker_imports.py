@@ -20,7 +20,7 @@ class Silent:
 
 opened = worker.Worker(None, Silent())
 root, recorder = Path(sys.argv[1]), Path(sys.argv[2])
-hello = {"root": str(root), "cwd": str(root), "secret": "00" * 32, "recorder": str(recorder)}
+hello = {"root": str(root), "cwd": str(root), "secret": "00" * 32, "recorder": str(recorder), "revocations": None}
 asyncio.run(asyncio.to_thread(opened._begin, {**hello, "config": (root / "config.yaml").read_text()}))
 print(json.dumps([opened._project.settings.shop.name, sorted(sys.modules)]))
 """

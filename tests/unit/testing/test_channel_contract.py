@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import ClassVar
@@ -10,7 +11,7 @@ from typing import ClassVar
 import pytest
 from pydantic import BaseModel
 
-from automation.contracts import Channel, HandOver, Options
+from automation.contracts import Channel, HandOver, Options, Withdrawn
 from automation.testing.channel import check_channel
 from automation.types.message import Receipt, Rendered, Verdict
 
@@ -27,8 +28,9 @@ class Honest:
 
     async def deliver(self, messages: Sequence[Rendered], hand_over: HandOver) -> AsyncIterator[Receipt]:
         for message in messages:
-            for receipt in self.answers(message, hand_over):
-                yield receipt
+            with suppress(Withdrawn):
+                for receipt in self.answers(message, hand_over):
+                    yield receipt
 
     def answers(self, message: Rendered, hand_over: HandOver) -> Iterator[Receipt]:
         if not self.sound(message):
@@ -65,6 +67,24 @@ class HandsOverTooLate(Honest):
     def answers(self, message: Rendered, hand_over: HandOver) -> Iterator[Receipt]:
         yield from super().answers(message, lambda _: None)
         hand_over(message)
+
+
+class SendsWhatIsWithdrawn(Honest):
+    def answers(self, message: Rendered, hand_over: HandOver) -> Iterator[Receipt]:
+        with suppress(Withdrawn):
+            hand_over(message)
+        yield from super().answers(message, lambda _: None)
+
+
+class EndsAtWhatIsWithdrawn(Honest):
+    async def deliver(self, messages: Sequence[Rendered], hand_over: HandOver) -> AsyncIterator[Receipt]:
+        for message in messages:
+            try:
+                receipts = list(self.answers(message, hand_over))
+            except Withdrawn:
+                return
+            for receipt in receipts:
+                yield receipt
 
 
 class HandsOverAnother(Honest):
@@ -205,6 +225,8 @@ MUTANTS: dict[type[Honest], str] = {
     HandsNothingOver: "must be called before a message may arrive",
     HandsOverTwice: "handed over twice",
     HandsOverTooLate: "must be called before a message may arrive",
+    SendsWhatIsWithdrawn: "must not arrive",
+    EndsAtWhatIsWithdrawn: "a withdrawn message must not change the others",
     HandsOverAnother: "handed over that was not given",
     MayHaveArrivedUnannounced: "must be called before a message may arrive",
     ForgetsOne: "one receipt for each message",

@@ -249,6 +249,7 @@ def upgrade() -> None:  # noqa: PLR0915  # a statement for each table and index
         sa.Column("changed_at", sa.BigInteger(), nullable=False),
         sa.Column("day", sa.String(), nullable=False),
         sa.Column("day_count", sa.BigInteger(), nullable=False),
+        sa.Column("silent_since", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
     op.create_table(
