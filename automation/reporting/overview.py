@@ -48,8 +48,8 @@ class Overview:
             "next_message": self.next_message,
             "redirect_all": self.redirect_all,
             "held": [{"run": run.id, "campaign": run.campaign, **(run.hold or {})} for run in self.held],
-            "unread": list(self.unread),
             "silent": [provider._asdict() for provider in self.silent],
+            "unread": list(self.unread),
         }
 
     def _campaign_json(self, campaign: CampaignStatus) -> dict[str, object]:
