@@ -65,10 +65,11 @@ def take_top(ranked: pl.DataFrame, wanted: Audience, reach: Reach | None, traits
 
 
 def read_narrowed(audience: Path) -> Narrowed | None:
-    """What a run's frame of `take_top` says, in numbers; None where its audience has no `top`."""
-    if not rank_file(audience).exists():
+    """What a run's frame of `take_top` says, in numbers; None where its audience has no `top`, or the file is damaged."""
+    try:
+        places = pl.read_parquet(rank_file(audience))
+    except (OSError, pl.exceptions.PolarsError):
         return None
-    places = pl.read_parquet(rank_file(audience))
     reasons = places.filter(pl.col("reason").is_not_null()).group_by("reason").len().sort("len", "reason")
     return Narrowed(places.height, int(places["taken"].sum()), dict(reasons.reverse().iter_rows()))
 

@@ -8,29 +8,77 @@ import hmac
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from automation.store.engine import execute_rows, insert_rows
+from automation.errors import AutomationError
+from automation.store.engine import execute_rows, insert_rows, table
 from automation.store.tables import Coupon
 
 if TYPE_CHECKING:
     import polars as pl
 
+_coupon = table(Coupon)
+
+
+_DRAWN, _ALONE = 5, 10
+"""Random bytes of a code after its prefix, and of a code without one."""
+MOST_DRAWS = 100
+
+
+def count_codes(prefix: str) -> int:
+    """How many codes there are with this prefix: 1.1 · 10¹²; without a prefix 1.2 · 10²⁴."""
+    return 256 ** (_DRAWN if prefix else _ALONE)
+
 
 def reserve(connection: Connection, rows: pl.DataFrame, *, campaign: str, secret: bytes) -> None:
-    """Reserve a code for every message of the batch whose offer has one."""
-    wanted = rows.filter(rows["coupon"].is_not_null()).select("coupon", "message_id", "offer")
-    values = [
-        (coupon_code(secret, prefix, message), message, offer, campaign, "reserved")
-        for prefix, message, offer in wanted.iter_rows()
-    ]
+    """Reserve a code for every message of the batch whose offer has one.
+
+    A code that was given before is drawn again, in the same transaction: among two million codes of one prefix two are
+    equal. Raises `AutomationError` where hardly any is left.
+    """
+    wanted = rows.filter(rows["coupon"].is_not_null()).select("coupon", "message_id", "offer").rows()
+    codes: dict[str, tuple[str, str, str]] = {}
+    for draw in range(MOST_DRAWS):
+        drawn = [
+            (coupon_code(secret, prefix, message, draw), (prefix, message, offer)) for prefix, message, offer in wanted
+        ]
+        taken = _find_taken(connection, [code for code, _ in drawn])
+        wanted = []
+        for code, about in drawn:
+            if code in taken or code in codes:
+                wanted.append(about)
+            else:
+                codes[code] = about
+        if not wanted:
+            break
+    else:
+        prefix = wanted[0][0]
+        raise AutomationError(
+            f"there are {count_codes(prefix):,} codes that begin with {prefix!r}, and {MOST_DRAWS} draws found only "
+            "codes that were given before; give the offer another code in config.yaml"
+        )
+    values = [(code, message, offer, campaign, "reserved") for code, (_, message, offer) in codes.items()]
     insert_rows(connection, Coupon, ("code", "message_id", "offer", "campaign", "state"), values)
 
 
-def coupon_code(secret: bytes, prefix: str, message: str) -> str:
-    """A code that can't be guessed and is always the same for the message: the prefix and eight characters."""
-    digest = hmac.new(secret, f"coupon|{prefix}|{message}".encode(), hashlib.sha256).digest()
-    return f"{prefix}-{base64.b32encode(digest[:5]).decode()}" if prefix else base64.b32encode(digest[:10]).decode()
+def _find_taken(connection: Connection, codes: Sequence[str]) -> set[str]:
+    return (
+        set(connection.execute(sa.select(_coupon.c.code).where(_coupon.c.code.in_(codes))).scalars())
+        if codes
+        else set()
+    )
+
+
+def coupon_code(secret: bytes, prefix: str, message: str, draw: int = 0) -> str:
+    """A code that can't be guessed: the prefix and eight characters. A draw always gives a message the same code."""
+    about = f"coupon|{prefix}|{message}" + (f"|{draw}" if draw else "")
+    digest = hmac.new(secret, about.encode(), hashlib.sha256).digest()
+    return f"{prefix}-{_letters(digest[:_DRAWN])}" if prefix else _letters(digest[:_ALONE])
+
+
+def _letters(drawn: bytes) -> str:
+    return base64.b32encode(drawn).decode().rstrip("=")
 
 
 def settle(connection: Connection, messages: Sequence[str], state: str) -> None:
