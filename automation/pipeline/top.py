@@ -65,7 +65,7 @@ def take_top(ranked: pl.DataFrame, wanted: Audience, reach: Reach | None, traits
 
 
 def read_narrowed(audience: Path) -> Narrowed | None:
-    """What a run's frame of `take_top` says, in numbers; None where its audience has no `top`, or the file is damaged."""
+    """What a run's frame of `take_top` says, in numbers; None without `top`, or where the file is damaged."""
     try:
         places = pl.read_parquet(rank_file(audience))
     except (OSError, pl.exceptions.PolarsError):

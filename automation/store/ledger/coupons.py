@@ -28,7 +28,7 @@ MOST_DRAWS = 100
 
 def count_codes(prefix: str) -> int:
     """How many codes there are with this prefix: 1.1 · 10¹²; without a prefix 1.2 · 10²⁴."""
-    return 256 ** (_DRAWN if prefix else _ALONE)
+    return int(256 ** (_DRAWN if prefix else _ALONE))
 
 
 def reserve(connection: Connection, rows: pl.DataFrame, *, campaign: str, secret: bytes) -> None:
