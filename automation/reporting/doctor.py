@@ -13,6 +13,7 @@ from typing import Literal
 import sqlalchemy as sa
 
 from automation.errors import StoreError
+from automation.runner.campaign_status import campaign_statuses
 from automation.store import pauses
 from automation.store.driver import sqlite
 from automation.workspace.opened import Opened, OpenedStore
@@ -58,8 +59,21 @@ def diagnose(opened: Opened, *further: Check) -> Diagnosis:
         _signing_keys(opened),
         _disk(folder),
         *_pauses(opened),
+        *_gone(opened),
     ]
     return Diagnosis([*checks, *further])
+
+
+def _gone(opened: Opened) -> Iterator[Check]:
+    """Launched campaigns that nobody can see in the folder any more."""
+    if opened.project is None:
+        return
+    gone = [campaign.name for campaign in campaign_statuses(opened) if campaign.state == "file is gone"]
+    if gone:
+        detail = (
+            f"launched and running on without their files: {', '.join(gone)}; to end one: automation stop {gone[0]}"
+        )
+        yield Check("campaigns", "warning", detail)
 
 
 def _files(opened: Opened) -> Check:

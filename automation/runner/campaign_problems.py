@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from automation.config.campaigns import CampaignFile
 from automation.config.data_checks import check_against, check_money
@@ -13,17 +14,25 @@ from automation.errors import AutomationError, ConfigurationError
 from automation.rules.reads import offer_conditions, used_segments
 from automation.runner.expectation_check import check_campaign_expectations
 from automation.runner.language_check import check_languages
+from automation.runner.reachability_check import check_audience_rules, check_schedule, check_segment_rules
 from automation.types.seen import Seen
 from automation.types.template_folders import LAYOUTS
 
 
-def campaign_problems(project: Project, name: str, seen: Seen) -> tuple[Problem, ...]:
+def campaign_problems(project: Project, name: str, seen: Seen, now: datetime) -> tuple[Problem, ...]:
     """In the campaign's file, the texts of its templates, and the segments and offers of config.yaml that it uses.
 
     What is wrong inside a template shows when messages are rendered, which a plan does.
     """
     file = project.campaigns[name]
-    every = [*project.problems, *check_languages(project), *check_campaign_expectations(project, file)]
+    every = [
+        *project.problems,
+        *check_languages(project),
+        *check_campaign_expectations(project, file),
+        *check_segment_rules(project),
+        *check_audience_rules(project, file),
+        *check_schedule(project, file, now),
+    ]
     every += check_against(project, seen) if has_data(project) else check_money(project, Seen())
     return sort_problems(problem for problem in every if _is_about(problem, project, file))
 

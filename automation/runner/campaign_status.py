@@ -1,4 +1,4 @@
-"""What state each campaign is in: draft, launched, changed since launch, stopped or invalid."""
+"""What state each campaign is in: draft, launched, changed since launch, its file gone, stopped or invalid."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from automation.store.launches import Launched
 from automation.workspace.campaigns import template_files
 from automation.workspace.opened import Opened
 
-CampaignState = Literal["invalid", "draft", "launched", "changed since launch", "stopped"]
+CampaignState = Literal["invalid", "draft", "launched", "changed since launch", "file is gone", "stopped"]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def _state(project: Project, file: CampaignFile | None, launch: Launched | None,
     if launch is None:
         return "draft"
     if file is None:
-        return "launched" if launch.launched_by == DOUBLE_OPT_IN else "changed since launch"
+        return "launched" if launch.launched_by == DOUBLE_OPT_IN else "file is gone"
     return "launched" if _is_unchanged(project, file, launch) else "changed since launch"
 
 

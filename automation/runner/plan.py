@@ -94,7 +94,7 @@ def plan(
     started = workspace.clock.now()
     warehouse = workspace.warehouse()
     try:
-        problems = campaign_problems(workspace.project, name, warehouse.read_seen())
+        problems = campaign_problems(workspace.project, name, warehouse.read_seen(), started)
         refuse_problems(name, problems)
         with tempfile.TemporaryDirectory() as folder:
             frozen, run, members = _freeze(workspace, warehouse, campaign, Path(folder))

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from automation.clock import Clock, SystemClock
 from automation.config.problems import Problem, sort_problems
 from automation.config.settings_file import FILE
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from automation.config.campaigns import CampaignFile
     from automation.config.project import Project
     from automation.plugin_manager import Registry
@@ -38,15 +41,16 @@ class Validation:
         return [] if self.project is None else list(self.project.campaigns.values())
 
 
-def validate(root: Path) -> Validation:
+def validate(root: Path, clock: Clock | None = None) -> Validation:
     """Check every file and run the campaigns' own tests. Raises `PluginError`."""
-    return Validation(root, *_all_problems(root))
+    return Validation(root, *_all_problems(root, (clock or SystemClock()).now()))
 
 
-def _all_problems(root: Path) -> tuple[Project | None, tuple[Problem, ...]]:
+def _all_problems(root: Path, now: datetime) -> tuple[Project | None, tuple[Problem, ...]]:
     from automation.config.project import InvalidProject, load_project
     from automation.runner.expectation_check import check_campaign_expectations
     from automation.runner.language_check import check_languages
+    from automation.runner.reachability_check import check_audience_rules, check_schedule, check_segment_rules
     from automation.workspace.plugins import registry_of
 
     registry = registry_of(root)
@@ -56,8 +60,13 @@ def _all_problems(root: Path) -> tuple[Project | None, tuple[Problem, ...]]:
         return None, error.problems
     found = [*project.problems, *_plugins(root, registry), *_words(project), *_confirmations(project), *_pages(project)]
     for file in project.campaigns.values():
-        found += [*_templates(project, file), *check_campaign_expectations(project, file)]
-    found += check_languages(project)
+        found += [
+            *_templates(project, file),
+            *check_campaign_expectations(project, file),
+            *check_audience_rules(project, file),
+            *check_schedule(project, file, now),
+        ]
+    found += [*check_languages(project), *check_segment_rules(project), *_gone(project)]
     return project, sort_problems(found)
 
 
@@ -91,6 +100,33 @@ def _words(project: Project) -> tuple[Problem, ...]:
         return check_against(project, warehouse.read_seen())
     finally:
         warehouse.close()
+
+
+def _gone(project: Project) -> Iterator[Problem]:
+    """Warnings about launched campaigns whose files were removed; they run on."""
+    from automation.errors import StoreError
+    from automation.runner.launch import DOUBLE_OPT_IN
+    from automation.store.engine import open_store
+    from automation.store.launches import current_launches
+    from automation.store.pauses import paused_scopes
+    from automation.workspace.data_folder import STORE
+
+    path = project.data_dir / STORE
+    if not path.exists():
+        return
+    try:
+        store = open_store(path, migrate=False)
+    except StoreError:
+        return  # reported by every command that needs it
+    try:
+        with store.reading() as connection:
+            launched, stopped = current_launches(connection), paused_scopes(connection).scopes
+    finally:
+        store.close()
+    for name, launch in sorted(launched.items()):
+        if name not in project.campaigns and name not in stopped and launch.launched_by != DOUBLE_OPT_IN:
+            what = f"the campaign is launched and runs on, but its file is gone; to end it: automation stop {name}"
+            yield Problem(f"campaigns/{name}.yaml", 1, 1, "", what, "warning")
 
 
 def _confirmations(project: Project) -> Iterator[Problem]:
