@@ -13,6 +13,7 @@ from automation.daemon.lock import find_lock_holder
 from automation.errors import ConfigurationError
 from automation.messages.pages import Pages
 from automation.web.app import make_app
+from automation.web.connection_limits import KEEP_ALIVE, ConnectionLimits, limited_protocol
 from automation.web.group_commit import GroupCommit
 from automation.web.security_headers import MAX_HEADER_BYTES
 from automation.web.site import Site
@@ -20,8 +21,6 @@ from automation.workspace.workspace import Workspace
 
 log = structlog.get_logger(__name__)
 
-MAX_CONNECTIONS = 500
-"""Connections above this get a 503."""
 _GRACE = 3
 
 
@@ -40,17 +39,18 @@ class WebServer(threading.Thread):
             ),  # a running daemon checkpoints itself
         )
         site = Site(workspace, self._writer)
+        web = workspace().project.settings.web
+        self.limits = ConnectionLimits(proxies=web.proxies if web else ())
         config = uvicorn.Config(
             make_app(site),
             loop="asyncio",
-            http="h11",
+            http=limited_protocol(self.limits),
             h11_max_incomplete_event_size=MAX_HEADER_BYTES,
             ws="none",
             lifespan="off",
-            limit_concurrency=MAX_CONNECTIONS,
-            timeout_keep_alive=15,
+            timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=_GRACE,
-            proxy_headers=False,  # nothing here depends on the client's address, so it can't be forged
+            proxy_headers=False,  # the peer that counts is the connection's own, which can't be forged
             server_header=False,
             access_log=False,  # paths contain tokens
             log_config=None,
