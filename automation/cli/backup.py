@@ -19,7 +19,8 @@ def backup(
     """Copy the store to a file while it is in use.
 
     The copy is marked: a daemon that is started on it sends nothing until `automation resume --restored`, because the
-    copy lacks everything sent after it was made. The warehouse is a folder of files; copy it with any tool.
+    copy lacks everything sent after it was made. The warehouse is a folder of files; copy it with any tool. The keys
+    that sign links are not in the copy: keep data_dir/signing_keys.json in another place.
 
     Example: automation backup /backups/store-2026-11-22.db
     """

@@ -178,7 +178,9 @@ class Service:
             self._set_problems(tuple(str(error).splitlines()))
             return
         if project.data_dir != self._workspace.project.data_dir:
-            what = f"data_dir changed to {project.settings.data_dir}: restart the daemon, so that it applies"
+            what = (
+                f"config.yaml: data_dir is {project.settings.data_dir} now, which applies after a restart of the daemon"
+            )
             self._set_problems((what,))
             return
         self._workspace = replace(self._workspace, project=project)

@@ -6,7 +6,7 @@ from sqlmodel import Field, SQLModel
 
 
 class Fact(SQLModel, table=True):
-    """A named value, such as the secret that signs message ids, or the committer's epoch."""
+    """A named value, such as the committer's epoch, or the fingerprint of the signing keys."""
 
     key: str = Field(primary_key=True)
     value: str
