@@ -178,18 +178,15 @@ def test_kill_9_while_planning_leaves_everybody_accounted_for(tmp_path: Path) ->
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "edit", ["", "topics: {promotions: [", "data_dir: elsewhere"], ids=["sound", "broken", "moved"]
-)
+@pytest.mark.parametrize("edit", ["topics: {promotions: [", "data_dir: elsewhere"], ids=["broken", "moved"])
 def test_stop_all_takes_effect_before_the_next_message(tmp_path: Path, edit: str) -> None:
-    """Also where config.yaml was broken, or names another data folder, while the daemon goes on."""
+    """Although config.yaml was broken, or names another data folder, while the daemon goes on."""
     root = launched_project(tmp_path, customers=4_000, launched_at=an_hour_ago(), slow=0.1)
     sound = (root / "config.yaml").read_text()
     with running(root) as daemon:
         wait_for(lambda: states(root)["sent"] >= 50, daemon)
-        if edit:
-            (root / "config.yaml").write_text(f"{sound}{edit}\n")
-            wait_for(lambda: [line for line in log(root) if "config.yaml" in str(line.get("problem", ""))], daemon)
+        (root / "config.yaml").write_text(f"{sound}{edit}\n")
+        wait_for(lambda: [line for line in log(root) if "config.yaml" in str(line.get("problem", ""))], daemon)
         assert automation(root, "stop", "--all").returncode == 0
         wait_for(lambda: states(root)["sending"] == 0, daemon)
         still = states(root)["sent"]

@@ -23,6 +23,9 @@ SEARCHES = (
     "next due time",
     "recommender's option",
     "Mailgun's bounces",
+    "the emergency stop",
+    "the search for the data folder",
+    "the signing keys",
 )
 
 
