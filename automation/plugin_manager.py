@@ -22,6 +22,8 @@ from automation.errors import PluginError
 log = structlog.get_logger(__name__)
 
 GROUP = "automation.plugins"
+OURS = "marketing-automation-daemon"
+"""Our own distribution."""
 KINDS: Mapping[str, str] = MappingProxyType(
     {
         "sources": "source",
@@ -47,6 +49,11 @@ class Plugin:
     location: str
     version: str
     module: ModuleType
+
+    @property
+    def shipped(self) -> bool:
+        """Whether it comes with this program."""
+        return self.origin == "core" or (self.origin == "installed" and self.location == f"{OURS} {self.version}")
 
 
 @dataclass
@@ -221,6 +228,7 @@ def _load_project(name: str, path: Path) -> Plugin:
     )
     assert spec is not None
     assert spec.loader is not None
+    version = _content(path)[:12]  # before it is run, so that a later edit is a change
     module = importlib.util.module_from_spec(spec)
     sys.modules[private] = module
     try:
@@ -230,7 +238,7 @@ def _load_project(name: str, path: Path) -> Plugin:
         if not isinstance(error, Exception) and not isinstance(error, SystemExit):
             raise
         raise PluginError(_refusal(name, str(path), error)) from error
-    return Plugin(name, "project", str(path), _content(path)[:12], module)
+    return Plugin(name, "project", str(path), version, module)
 
 
 def _distribution(point: importlib.metadata.EntryPoint) -> str:

@@ -10,6 +10,7 @@ import structlog
 from automation.clock import monotonic
 from automation.errors import AutomationError
 from automation.inbound.flush import flush_events
+from automation.runner.changed_plugins import pause_changed
 from automation.runner.double_opt_in import request_confirmations
 from automation.runner.launch_on_merge import launch_merged
 from automation.runner.run import advance
@@ -72,7 +73,8 @@ class Planner(threading.Thread):
     def _launch_merged(self) -> None:
         if self._files_changed:
             self._files_changed = False
-            self.not_launched = tuple(launch_merged(self._workspace()))
+            workspace = self._workspace()
+            self.not_launched = (*launch_merged(workspace), *pause_changed(workspace))
 
     def _plan_all(self) -> None:
         workspace = self._workspace()

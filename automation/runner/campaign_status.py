@@ -13,6 +13,7 @@ from automation.store import launches, pauses
 from automation.store.launches import Launched
 from automation.workspace.campaigns import template_files
 from automation.workspace.opened import Opened
+from automation.workspace.pinned_plugins import find_changes
 
 CampaignState = Literal["invalid", "draft", "launched", "changed since launch", "file is gone", "stopped"]
 
@@ -64,5 +65,9 @@ def _state(project: Project, file: CampaignFile | None, launch: Launched | None,
 
 def _is_unchanged(project: Project, file: CampaignFile, launch: Launched) -> bool:
     assert file.campaign is not None
-    templates = {path: content_hash(body) for path, body in template_files(project, file.campaign).items()}
-    return content_hash(file.text.encode()) == launch.campaign_sha256 and templates == dict(launch.templates)
+    bodies = template_files(project, file.campaign)
+    templates = {path: content_hash(body) for path, body in bodies.items()}
+    if content_hash(file.text.encode()) != launch.campaign_sha256 or templates != dict(launch.templates):
+        return False
+    texts = [file.text, *(body.decode("utf-8", "replace") for body in bodies.values())]
+    return not find_changes(project, launch.plugins, texts)

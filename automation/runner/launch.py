@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -71,13 +71,24 @@ def plan_and_launch(
         refuse_unusual_size(workspace, name, planned.audience)
     if not agree():
         return LaunchResult(name, planned, None, None)
-    launch_id = launch(workspace, name, by=by, audience=planned.audience, approved_by=options.approved_by)
+    launch_id = launch(
+        workspace, name, by=by, audience=planned.audience, approved_by=options.approved_by, templates=planned.templates
+    )
     return LaunchResult(name, planned, launch_id, _next_due(workspace, name))
 
 
-def launch(workspace: Workspace, name: str, *, by: str, audience: int | None, approved_by: str | None = None) -> int:
-    """Pin the campaign as it is now and let the daemon run it; returns the launch's number.
+def launch(
+    workspace: Workspace,
+    name: str,
+    *,
+    by: str,
+    audience: int | None,
+    approved_by: str | None = None,
+    templates: Mapping[str, bytes] | None = None,
+) -> int:
+    """Pin the campaign's file and plugins as they were opened, and let the daemon run it; returns the launch's number.
 
+    templates: the files that the plan showed; by default those of the project now.
     Raises `AutomationError` where the audience is above `approve_above` and nobody approved it, and where a channel
     really sends before the migration from another tool is complete.
     """
@@ -90,7 +101,7 @@ def launch(workspace: Workspace, name: str, *, by: str, audience: int | None, ap
             f"campaign {name!r} needs an approval: its audience is {size}, above approve_above: {limit:,}; "
             f"a second person runs: automation launch {name} --approved-by NAME"
         )
-    templates = template_files(workspace.project, campaign)
+    templates = template_files(workspace.project, campaign) if templates is None else templates
     with workspace.store.transaction() as connection:
         return launches.launch(
             connection,

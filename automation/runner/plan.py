@@ -32,7 +32,7 @@ from automation.types.progress import Progress, quiet
 from automation.types.run import RunState
 from automation.warehouse.embedded import Warehouse
 from automation.warehouse.history import freeze_history
-from automation.workspace.campaigns import valid_campaign
+from automation.workspace.campaigns import template_files, valid_campaign
 from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.models_in_use import active_versions
 from automation.workspace.profiles import refresh_for
@@ -68,6 +68,8 @@ class Plan:
     """Every rule of the audience on its own, as written, the slowest first."""
     problems: Sequence[Problem] = ()
     """The warnings of `automation validate` about this campaign."""
+    templates: Mapping[str, bytes] = field(default_factory=dict)
+    """The template files that were rendered, by path: what `launch` pins."""
     top: Narrowed | None = None
     """How `top` narrowed the audience; None where the campaign has none."""
 
@@ -91,6 +93,7 @@ def plan(
     preflight: how many of its messages are rendered to find problems. links: whether to request every linked page.
     """
     campaign = valid_campaign(workspace.project, name)
+    templates = template_files(workspace.project, campaign)
     started = workspace.clock.now()
     warehouse = workspace.warehouse()
     try:
@@ -101,13 +104,16 @@ def plan(
             top = read_narrowed(frozen.path)
             run = with_competing_runs(workspace, warehouse, LaunchedCampaigns(workspace.project), run)
             found_costs = measure_costs([campaign.audience.condition], run.data, workspace.project.registry)
-            with Rendering(workspace, campaign, preflight, sum(map(len, members))) as rendering:
+            with Rendering(workspace, campaign, templates, preflight, sum(map(len, members))) as rendering:
                 planned = _plan_batches(workspace, run, frozen, members, samples, progress, rendering)
             if links:
                 planned = replace(planned, preflight=check_links(planned.preflight, progress))
             seconds = (workspace.clock.now() - started).total_seconds()
             warnings = _warnings(workspace, warehouse, campaign, planned)
-            return replace(planned, rules=found_costs, warnings=warnings, seconds=seconds, top=top, problems=problems)
+            return replace(
+                planned, rules=found_costs, warnings=warnings, seconds=seconds, top=top, problems=problems,
+                templates=templates,
+            )  # fmt: skip
     finally:
         warehouse.close()
 
@@ -195,7 +201,9 @@ def _plan_batches(
         counts.add(decided, displaced)
         if len(counts.samples) < samples:
             left = samples - len(counts.samples)
-            counts.samples += render_samples(workspace, run, decided, left, now, strict=False)
+            counts.samples += render_samples(
+                workspace, run, decided, left, now, strict=False, templates=rendering.templates
+            )
         progress("planning", min((no + 1) * 1_000, total), total)
     entering, leaving = _changed_customers(workspace, run.campaign.name, members)
     return Plan(

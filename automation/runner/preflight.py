@@ -27,7 +27,7 @@ from automation.messages.render import Renderer
 from automation.runner.sample_message import COLUMNS, sample_message, untracked_defaults
 from automation.types.campaign import Campaign
 from automation.types.plural import format_count
-from automation.workspace.campaigns import parse_launched, renderer_of, template_files
+from automation.workspace.campaigns import parse_launched, renderer_of
 from automation.workspace.message_defaults import message_defaults_of
 from automation.workspace.plugins import registry_of
 from automation.workspace.workspace import Workspace
@@ -115,7 +115,10 @@ class Checker:
 class Rendering:
     """Takes the batches of a plan and renders them meanwhile; `with` ends the processes."""
 
-    def __init__(self, workspace: Workspace, campaign: Campaign, extent: Extent, audience: int) -> None:
+    def __init__(
+        self, workspace: Workspace, campaign: Campaign, templates: Mapping[str, bytes], extent: Extent, audience: int
+    ) -> None:
+        self.templates = templates
         self.extent = extent
         self._every = max(1, audience // SAMPLE) if extent == "sample" else 1
         self._started = monotonic()
@@ -123,9 +126,9 @@ class Rendering:
         self._findings = MessageFindings()
         self._waiting: deque[Future[MessageFindings]] = deque()
         self._pool: ProcessPoolExecutor | None = None
-        self._checker = _checker(workspace, campaign)
+        self._checker = _checker(workspace, campaign, templates)
         if extent == "all" and audience > _ONE_PROCESS and (os.cpu_count() or 1) > 1:
-            self._pool = _pool(workspace, campaign, self._checker.now)
+            self._pool = _pool(workspace, campaign, templates, self._checker.now)
 
     def take(self, rows: pl.DataFrame, content: str) -> None:
         """Render the messages among a batch's decisions."""
@@ -161,9 +164,9 @@ class Rendering:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _checker(workspace: Workspace, campaign: Campaign) -> Checker:
+def _checker(workspace: Workspace, campaign: Campaign, templates: Mapping[str, bytes]) -> Checker:
     project = workspace.project
-    renderer = renderer_of(project, template_files(project, campaign))
+    renderer = renderer_of(project, templates)
     return Checker(
         campaign, renderer, untracked_defaults(workspace), _legal_notices(project, campaign), workspace.clock.now()
     )
@@ -190,12 +193,13 @@ def _processes() -> int:
     return min(os.cpu_count() or 1, 8)
 
 
-def _pool(workspace: Workspace, campaign: Campaign, now: datetime) -> ProcessPoolExecutor:
+def _pool(
+    workspace: Workspace, campaign: Campaign, templates: Mapping[str, bytes], now: datetime
+) -> ProcessPoolExecutor:
     project = workspace.project
     handed = (project.root, project.text, campaign.name, project.campaigns[campaign.name].text)
-    files = template_files(project, campaign)
     return ProcessPoolExecutor(
-        _processes(), multiprocessing.get_context("spawn"), _open, (*handed, files, workspace.store.secret, now)
+        _processes(), multiprocessing.get_context("spawn"), _open, (*handed, templates, workspace.store.secret, now)
     )
 
 

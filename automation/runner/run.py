@@ -16,6 +16,7 @@ from automation.pipeline.audience import freeze
 from automation.pipeline.decide import RunContext, decide, recheck_caps
 from automation.rules.reads import offer_conditions, reads_decisions
 from automation.runner import guards
+from automation.runner.changed_plugins import refuse_changed
 from automation.runner.competing_runs import with_competing_runs
 from automation.runner.context import build_context, plan_offers, reach_of
 from automation.runner.frozen_run import FrozenRun, open_frozen_run
@@ -41,11 +42,12 @@ log = structlog.get_logger(__name__)
 def claim(workspace: Workspace, campaign: str, due: Due, *, released_by: str | None = None) -> RunRow | None:
     """Make the run exist, once; None when it existed already. released_by: who lets it pass every guard.
 
-    Raises `AutomationError` where the campaign was never launched, or really sends before the migration.
+    Raises `AutomationError` where the campaign was never launched or really sends before the migration, and `Stopped`.
     """
     file = workspace.project.campaigns.get(campaign)
     if file is not None and file.campaign is not None:
         require_migration(workspace, channels_of(file.campaign))
+    refuse_changed(workspace, campaign)
     with workspace.store.transaction() as connection:
         launched = launches.current_launches(connection).get(campaign)
         if launched is None:

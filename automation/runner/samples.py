@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -31,12 +32,23 @@ class Sample:
 
 
 def render_samples(
-    workspace: Workspace, context: RunContext, decided: Decided, limit: int, now: datetime, *, strict: bool = True
+    workspace: Workspace,
+    context: RunContext,
+    decided: Decided,
+    limit: int,
+    now: datetime,
+    *,
+    strict: bool = True,
+    templates: Mapping[str, bytes] | None = None,
 ) -> list[Sample]:
-    """Samples of a batch, those with a message first. strict: raise where a message can't be rendered."""
+    """Samples of a batch, those with a message first. strict: raise where a message can't be rendered.
+
+    templates: the files to render, by default those of the project now.
+    """
     campaign = context.campaign
     rows = decided.rows.sort(pl.col("outcome") != "message", maintain_order=True).head(limit)
-    renderer = renderer_of(workspace.project, template_files(workspace.project, campaign))
+    files = template_files(workspace.project, campaign) if templates is None else templates
+    renderer = renderer_of(workspace.project, files)
     defaults = untracked_defaults(workspace)
     content = read_content(json.loads(decided.content), campaign, renderer.reasons)
     samples = []

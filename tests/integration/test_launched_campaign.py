@@ -9,13 +9,16 @@ from pathlib import Path
 import pytest
 from support.toy_project import BODY, CAMPAIGN, CONFIG, again, deliver, message_to, start, toy_project
 
+from automation.clock import ManualClock
 from automation.errors import AutomationError, Stopped
 from automation.reporting.run_status import run_status
 from automation.runner import launch as launching
 from automation.runner import run as runs
 from automation.runner import stopping
 from automation.runner.campaign_status import campaign_statuses
+from automation.runner.changed_plugins import pause_changed
 from automation.schedule.due_times import Due
+from automation.store import launches
 from automation.testing.toy_shop import TOY_AS_OF
 from automation.types.run import RunKind, RunState
 from automation.workspace.launched import LaunchedCampaigns
@@ -83,3 +86,77 @@ def test_a_project_file_that_no_longer_fits_stops_its_own_campaign_only(toy: Wor
         failed = run_status(reopened, row.id).run
         assert failed.state is RunState.FAILED
         assert "campaign 'toy' as launched no longer fits" in str(failed.error)
+
+
+def test_a_launch_pins_what_its_plan_showed(tmp_path: Path) -> None:
+    """Somebody saves another template and campaign while the plan is being read."""
+    with toy_project(tmp_path) as toy:
+        template = tmp_path / "templates/toy/email.html"
+
+        def read_and_edit(_: object) -> None:
+            template.write_text("<p>A draft that nobody saw</p>")
+            (tmp_path / "campaigns/toy.yaml").write_text(CAMPAIGN + "description: another\n")
+
+        result = launching.plan_and_launch(toy, "toy", launching.LaunchOptions(), by="ana", show=read_and_edit)
+        assert result.launch_id is not None
+        with toy.store.reading() as connection:
+            launch = launches.read_launch(connection, result.launch_id)
+            assert launches.read_content(connection, launch.campaign_sha256).decode() == CAMPAIGN
+            assert launches.read_content(connection, launch.templates["toy/email.html"]).decode() == BODY
+    with open_workspace(tmp_path) as again_opened:
+        assert campaign_statuses(again_opened)[0].state == "changed since launch"
+
+
+PLUGIN = """
+from automation.hookspecs import hookimpl
+
+@hookimpl
+def register_template_filters(register):
+    register("shout", lambda text: str(text).upper() + "%s")
+"""
+SHOUTED = BODY.replace("customer.first_name", "customer.first_name|shout", 1)
+
+
+def reopened(root: Path) -> Workspace:
+    return open_workspace(root, clock=ManualClock(TOY_AS_OF))
+
+
+def test_a_changed_plugin_holds_the_campaigns_that_use_it_until_they_are_launched_again(tmp_path: Path) -> None:
+    (tmp_path / "plugins").mkdir()
+    plugin = tmp_path / "plugins/shouting.py"
+    plugin.write_text(PLUGIN % "!")
+    (tmp_path / "plugins/other.py").write_text(PLUGIN.replace("shout", "whisper") % "?")
+    with toy_project(tmp_path, body=SHOUTED) as toy:
+        start(toy)
+        assert pause_changed(toy) == []
+    (tmp_path / "plugins/other.py").write_text(PLUGIN.replace("shout", "whisper") % "??")  # not used by the campaign
+    with reopened(tmp_path) as toy:
+        assert pause_changed(toy) == []
+        assert campaign_statuses(toy)[0].state == "launched"
+    plugin.write_text(PLUGIN % "!!!")
+    with reopened(tmp_path) as toy:
+        assert campaign_statuses(toy)[0].state == "changed since launch"
+        with pytest.raises(Stopped, match=r"plugin 'shouting' changed since .*automation launch toy"):
+            again(toy, key="2")
+        (told,) = pause_changed(toy)
+        assert told.startswith("campaign 'toy' is paused: plugin 'shouting' changed since the launch: it was ")
+        assert deliver(toy).sent == 0, "the messages that wait are not written by another code than was launched"
+        start(toy, key="3")
+        assert pause_changed(toy) == []
+        assert deliver(toy).sent == 10, "what waited, and the new run"
+
+
+def test_a_plugin_that_is_back_as_it_was_is_no_change(tmp_path: Path) -> None:
+    (tmp_path / "plugins").mkdir()
+    plugin = tmp_path / "plugins/shouting.py"
+    plugin.write_text(PLUGIN % "!")
+    with toy_project(tmp_path, body=SHOUTED) as toy:
+        start(toy)
+    plugin.write_text(PLUGIN % "?")
+    with reopened(tmp_path) as toy:
+        assert pause_changed(toy)
+    plugin.write_text(PLUGIN % "!")
+    with reopened(tmp_path) as toy:
+        assert pause_changed(toy) == []
+        assert stopping.resume(toy, "toy")
+        assert deliver(toy).sent == 5
