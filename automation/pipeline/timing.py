@@ -57,7 +57,19 @@ def zone_or_default(name: str, otherwise: str) -> ZoneInfo:
 
 
 def instant_of(local: datetime, zone: ZoneInfo) -> datetime:
-    """The instant of a wall time: the first of two in the autumn; in the spring gap, the gap's length later."""
+    """The instant of a wall time: the first of two in the autumn; in the spring gap, the gap's length later.
+
+    Where that would be the next day, as at 23:30 in a gap that ends at midnight, it is the gap's length earlier.
+    """
+    found = _instant_or_later(local, zone)
+    if found.astimezone(zone).date() == local.date():
+        return found
+    earlier = local.replace(tzinfo=zone, fold=1).astimezone(UTC)
+    return earlier if earlier.astimezone(zone).date() == local.date() else found
+
+
+def _instant_or_later(local: datetime, zone: ZoneInfo) -> datetime:
+    """The instant of a wall time, never one at which the clock shows less."""
     return local.replace(tzinfo=zone, fold=0).astimezone(UTC)
 
 
@@ -72,4 +84,4 @@ def after_quiet_hours(instant: datetime, zone: ZoneInfo, quiet: Hours) -> dateti
     if not inside():
         return instant
     day = here.date() + timedelta(days=1 if start > end and clock >= start else 0)
-    return instant_of(datetime.combine(day, end), zone)
+    return _instant_or_later(datetime.combine(day, end), zone)

@@ -1,7 +1,7 @@
 """Due times of a schedule: wall-clock times as instants, each with the key that makes its run unique.
 
-A wall time is due once a day whatever the clocks do: at the first of two in the autumn, and in the spring's gap at the
-same distance from midnight, which is the gap's length later on the clock.
+A wall time is due once a day whatever the clocks do: at the first of two in the autumn, and in the spring's gap the
+gap's length later on the clock, or earlier where later is the next day.
 """
 
 from __future__ import annotations
