@@ -29,6 +29,7 @@ FOLLOWED = (
     "docs/how-to/frequency-caps.md",
     "docs/how-to/test-a-campaign.md",
     "docs/how-to/translate-messages.md",
+    "docs/how-to/protect-the-data-folder.md",
 )
 
 
