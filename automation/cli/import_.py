@@ -11,6 +11,7 @@ import typer
 from automation.cli.invocation import Invocation
 from automation.cli.output import Block, Table, Text
 from automation.errors import ConfigurationError
+from automation.types.plural import format_count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,11 +89,39 @@ def _import_blocks(table: str, report: ImportReport) -> list[Block]:
         Text(f"{report.lines:,} lines in {report.seconds:.1f} s, {rate:,.0f} rows/s", "muted"),
     ]
     blocks += [Text(f"warning: {warning}", "warning") for warning in report.warnings]
+    if report.repeated:
+        blocks.append(Text(_repeated(report), "warning"))
+    if report.faults:
+        blocks.append(_faults(report))
     if report.notes:
         blocks.append(Text(f"{report.notes:,} single values could not be used and were set empty", "warning"))
     if report.quarantine_file:
         blocks.append(Text(f"rows that could not be used, with the reason: {report.quarantine_file}", "warning"))
     return blocks
+
+
+def _repeated(report: ImportReport) -> str:
+    """Real order lines may repeat each other; which ones do is for a person to judge."""
+    lines = format_count(report.repeated, "line")
+    at = ", ".join(report.repeated_at) + (" …" if report.repeated > len(report.repeated_at) else "")
+    return (
+        f"{lines} of the duplicates repeat an earlier line of the same files: {at}; if they really happened, such as "
+        "two equal lines of an order, write repeats: keep in the mapping and import the file again"
+    )
+
+
+def _faults(report: ImportReport) -> Table:
+    """The most frequent reasons, and what would mend them."""
+    rows = [
+        (
+            fault.rows,
+            f"{fault.column} {fault.reason}" + ("" if fault.quarantined else " (set empty)"),
+            f"row {fault.row}" + ("" if fault.value is None else f": {fault.value}"),
+            fault.mend,
+        )
+        for fault in report.faults
+    ]
+    return Table(("rows", "could not be used because", "such as", "what would mend it"), rows)
 
 
 def import_migration(

@@ -7,7 +7,7 @@ uses the files of the version that is the newest when it starts; these files are
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -158,6 +158,18 @@ class Warehouse:
                 change = upsert_records(cursor, self.folder, staged)
             compact_table(self.folder, staged.table)
             return change
+
+    def count_unknown(self, parts: Sequence[Path], name: TableName, key: str) -> tuple[int, int]:
+        """Of the events in these files: the ids of customers or products that the table lacks, and their events."""
+        if not parts:
+            return 0, 0
+        events = self.connection.read_parquet([str(part) for part in parts])
+        if key not in events.columns:
+            return 0, 0
+        found = events.group_by(id=events[key]).aggregate(events=events.count()).filter(lambda row: row.id.notnull())
+        lacking = found.anti_join(self.table(name), found.id == self.table(name)[key])
+        ids, count = lacking.aggregate(ids=lacking.count(), events=lacking.events.sum()).to_polars().row(0)
+        return int(ids), int(count or 0)
 
     def last_transaction(self, app_id: str) -> int | None:
         """The highest transaction number of this application that the events table has recorded."""

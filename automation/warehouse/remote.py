@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import cache, partial
@@ -78,6 +78,10 @@ class RemoteWarehouse(Warehouse):
     def table(self, name: TableName) -> ir.Table:
         """A whole table: the shop's, or the one in our folder."""
         return self._tables[name] if name in self._tables else super().table(name)
+
+    def count_unknown(self, parts: Sequence[Path], name: TableName, key: str) -> tuple[int, int]:
+        """Not counted for a table of the shop, which is not read for an import."""
+        return (0, 0) if name in self._tables else super().count_unknown(parts, name, key)
 
     def commit(self, staged: Any, transaction: tuple[str, int] | None = None) -> Any:
         """Raises `AutomationError` for a table of the shop, which is read-only here."""

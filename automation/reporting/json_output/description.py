@@ -195,11 +195,15 @@ JSON_OUTPUT: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "updated": "rows",
             "unchanged": "rows",
             "duplicates": "rows",
+            "repeated": "of the duplicates, those that repeat an earlier line of the same files",
             "quarantined": "rows that could not be used",
             "notes": "single values that could not be used and were set empty",
             "seconds": "how long it took",
             "skipped": "rows that the mapping skips, by reason",
             "quarantine_file": "the file that lists those rows with the reason, or null",
+            "repeated_at": "the first ten of them, as file:row",
+            "faults": "the most frequent reasons: list of column, reason, rows, quarantined (else set empty), value "
+            "and row of an example, mend (what to change in the mapping)",
             "warnings": "list of texts",
         },
         "import suppressions": {

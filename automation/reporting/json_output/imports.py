@@ -8,7 +8,18 @@ if TYPE_CHECKING:
     from automation.inbound.migration.migrate import MigrationReport
     from automation.warehouse.importing.importer import ImportReport
 
-_COUNTS = ("lines", "rows", "added", "updated", "unchanged", "duplicates", "quarantined", "notes", "seconds")
+_COUNTS = (
+    "lines",
+    "rows",
+    "added",
+    "updated",
+    "unchanged",
+    "duplicates",
+    "repeated",
+    "quarantined",
+    "notes",
+    "seconds",
+)
 
 
 def import_json(table: str, report: ImportReport) -> dict[str, object]:
@@ -18,6 +29,8 @@ def import_json(table: str, report: ImportReport) -> dict[str, object]:
         **{name: getattr(report, name) for name in _COUNTS},
         "skipped": dict(report.skipped),
         "quarantine_file": report.quarantine_file,
+        "repeated_at": list(report.repeated_at),
+        "faults": [vars(fault).copy() for fault in report.faults],
         "warnings": list(report.warnings),
     }
 

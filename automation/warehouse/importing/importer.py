@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,16 +13,19 @@ import polars as pl
 
 from automation.clock import monotonic
 from automation.types.exchange import Exchange
-from automation.types.schema import TableName
+from automation.types.plural import format_count
+from automation.types.schema import CUSTOMERS, PRODUCTS, TableName
 from automation.warehouse.importing.cleaning import RECORD, Cleaned
 from automation.warehouse.importing.currencies import convert_currencies, refuse_currencies
 from automation.warehouse.importing.event_ids import with_event_ids
+from automation.warehouse.importing.fault_summary import FaultCount, FaultSummary
 from automation.warehouse.importing.file_consents import read_consents, read_spooled, spool
 from automation.warehouse.importing.file_reader import FileReader, open_source, read_frames
 from automation.warehouse.importing.lookups import lookups
 from automation.warehouse.importing.mapping import MappingFile
 from automation.warehouse.importing.quarantine import Quarantine
 from automation.warehouse.importing.repeats import Repeats
+from automation.warehouse.importing.staging import StagedEvents, place_of
 from automation.warehouse.importing.table_mapping import TableMapping
 
 if TYPE_CHECKING:
@@ -52,6 +55,12 @@ class ImportReport:
     quarantine_file: Path | None
     seconds: float
     warnings: tuple[str, ...] = ()
+    faults: tuple[FaultSummary, ...] = ()
+    """The most frequent reasons for `quarantined` and `notes`."""
+    repeated: int = 0
+    """Of `duplicates`, how many repeat an earlier line of the same files; the others were imported before."""
+    repeated_at: tuple[str, ...] = ()
+    """The first of those lines: the file and the row, from 1."""
 
 
 class _Import:
@@ -68,12 +77,15 @@ class _Import:
         self.sql = warehouse.cursor()
         self.lines = self.rows = self.quarantined = self.notes = 0
         self.skipped: Counter[str] = Counter()
+        self.faults = FaultCount()
+        self.files: list[Path] = []
         self.warnings: list[str] = []
 
     def read(self, source: Source, path: Path, file: MappingFile, progress: Callable[[int], None]) -> None:
         """Stage one file."""
         reader: FileReader | None = None
         repeats: Repeats | None = None
+        self.files.append(path)
         for frame in read_frames(source, path, self.staged.table):
             if reader is None:
                 mapping = file.choose(self.staged.table, frame.drop("_row").columns, path)[0]
@@ -83,6 +95,7 @@ class _Import:
             if self.exchange is not None:
                 cleaned = refuse_currencies(cleaned, self.staged.table, self.exchange)
             self.refused.add(path, cleaned.faults, frame)
+            self.faults.add(cleaned.faults, frame, reader.mapping)
             self._stage(cleaned, reader.mapping, repeats)
             self.lines += frame.height
             progress(self.lines)
@@ -97,11 +110,35 @@ class _Import:
         for consents in read_consents(cleaned, mapping):
             spool(consents, self.staged.folder)
         rows = cleaned.rows.drop(RECORD)
+        places = None
         if mapping.table == "events":
             rows = with_event_ids(self.sql, rows, mapping.kinds)  # of the file's values, whatever the rates are
+            numbers = cleaned.raw.select(RECORD, "_row")
+            numbers = cleaned.rows.select(RECORD).join(numbers, on=RECORD, how="left", maintain_order="left")
+            places = place_of(len(self.files) - 1, numbers["_row"])
         if self.exchange is not None:
             rows = convert_currencies(rows, mapping.table, self.exchange)
-        self.staged.add(repeats.number(rows) if repeats else rows)
+        self.staged.add(repeats.number(rows) if repeats else rows, places)
+
+    def repeats_at(self) -> tuple[int, tuple[str, ...]]:
+        """How many lines repeat an earlier one, and where the first of them are."""
+        if not isinstance(self.staged, StagedEvents):
+            return 0, ()
+        at = tuple(f"{self.files[file].name}:{row}" for file, row in self.staged.repeated_at)
+        return self.staged.repeated, at
+
+    def unknown(self) -> Iterator[str]:
+        """Warnings about events of customers or products that were never imported; call it before the commit."""
+        if not isinstance(self.staged, StagedEvents):
+            return
+        for table, noun, lost in (
+            (CUSTOMERS, "customer", "no rule finds them"),
+            (PRODUCTS, "product", "rules and models know nothing of them"),
+        ):
+            ids, events = self.warehouse.count_unknown(self.staged.parts, table.name, table.key)
+            if ids:
+                unknown = f"{format_count(ids, noun)} of {format_count(events, 'event')}"
+                yield f"not imported yet: {unknown}; until they are, {lost}"
 
 
 def import_files(
@@ -131,7 +168,9 @@ def import_files(
         task = _Import(warehouse, staged, refused, now, exchange)
         for path in paths:
             task.read(open_source(registry, path, file, table), path, file, progress)
+        task.warnings += task.unknown()
         change = warehouse.commit(staged)
+        repeated, repeated_at = task.repeats_at()
         for consents in read_spooled(staged.folder):
             record_consents(consents)
     registry.observe("events_recorded", table=table, rows=change.added + change.updated, quarantined=task.quarantined)
@@ -148,6 +187,9 @@ def import_files(
         quarantine_file=refused.path if refused.written else None,
         seconds=monotonic() - started,
         warnings=tuple(task.warnings),
+        faults=task.faults.top(),
+        repeated=repeated,
+        repeated_at=repeated_at,
     )
 
 

@@ -25,6 +25,9 @@ from automation.warehouse.tables import POLARS_TYPES, frame_columns, listed_colu
 _PART_ROWS = 1_000_000
 ROW_GROUP = 100_000
 ORDER = "_order"  # the row's number among everything staged, by which the last one wins
+PLACE = "_place"  # of an event: its file's number in the import, and its row there
+_FILE = 2**40
+_PLACES_KEPT = 10
 
 
 class Staging(ABC):
@@ -44,8 +47,11 @@ class Staging(ABC):
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="staging")
         self._writing: Future[None] | None = None
 
-    def add(self, frame: pl.DataFrame) -> None:
-        """Spool a frame with the required columns and any others; an empty one is ignored. Raises `ContractError`."""
+    def add(self, frame: pl.DataFrame, places: pl.Series | None = None) -> None:
+        """Spool a frame with the required columns and any others; an empty one is ignored. Raises `ContractError`.
+
+        places: where each row comes from (`place_of`), for those that repeat an earlier one.
+        """
         if not frame.height:
             return
         kinds = frame_columns(self.table, frame)
@@ -54,6 +60,8 @@ class Staging(ABC):
             raise ContractError(f"{self.table}: a frame has other columns than the one before it")
         self.columns = kinds
         typed = frame.select(pl.col(name).cast(POLARS_TYPES[kind]) for name, kind in kinds.items())
+        if places is not None:
+            typed = typed.with_columns(places.alias(PLACE))
         self._held.append(typed.with_row_index(ORDER, self.rows))
         self.rows += frame.height
         self._held_rows += frame.height
@@ -99,6 +107,11 @@ class Staging(ABC):
                 raise ContractError(f"{self.table}: {empty} rows without {name!r}")
 
 
+def place_of(file: int, rows: pl.Series) -> pl.Series:
+    """The places of a file's rows; file: its number among the import's files."""
+    return rows.cast(pl.Int64) + file * _FILE
+
+
 class StagedRecords(Staging):
     """Customers or products in any order, with `ORDER`."""
 
@@ -121,6 +134,9 @@ class StagedEvents(Staging):
     def __init__(self, folder: Path, known: Mapping[str, ColumnType]) -> None:
         super().__init__(folder, "events")
         self.fresh = 0
+        self.repeated = 0
+        """Rows with the id of an earlier staged one; `repeated_at` are the file and the row of the first of them."""
+        self.repeated_at: list[tuple[int, int]] = []
         self._known = known
         self._ids: Ids | None = None
 
@@ -135,12 +151,19 @@ class StagedEvents(Staging):
         self._ids = self._ids or Ids()
         again = self._ids.add(events["event_id"])
         if again.any():
+            self._note(events.filter(again))
             events = events.filter(~again)
         if events.height:
             self.fresh += events.height
             # in the order in which rules read them
             events = filled(events, self.stored).sort("type", "occurred_at")
             events.write_parquet(self._next(), compression="zstd", compression_level=1, row_group_size=ROW_GROUP)
+
+    def _note(self, repeated: pl.DataFrame) -> None:
+        self.repeated += repeated.height
+        if PLACE in repeated.columns:
+            places = repeated[PLACE].head(_PLACES_KEPT - len(self.repeated_at)).to_list()
+            self.repeated_at += [divmod(place, _FILE) for place in places]
 
 
 def filled(events: pl.DataFrame, columns: Mapping[str, ColumnType]) -> pl.DataFrame:
