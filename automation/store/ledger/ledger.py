@@ -150,8 +150,8 @@ def account(connection: Connection, run_id: int) -> Account:
     """The state of every member of the run's audience; the parts add up to it."""
     frozen = sa.select(sa.func.coalesce(sa.func.sum(_batch.c.n), 0)).where(_batch.c.run_id == run_id)
     counts: dict[str, int] = {
-        "audience": connection.execute(frozen).scalar_one(),
-        "unplanned": connection.execute(frozen.where(_batch.c.state == "frozen")).scalar_one(),
+        "audience": int(connection.execute(frozen).scalar_one()),  # PostgreSQL adds up 64 bits as a decimal
+        "unplanned": int(connection.execute(frozen.where(_batch.c.state == "frozen")).scalar_one()),
     }
     for state, n in connection.execute(_STANDING, {"run": run_id}):
         counts[state] = counts.get(state, 0) + n

@@ -1,0 +1,65 @@
+"""The ledger's tables and statements on PostgreSQL: the same answers, and numbers of more than 32 bits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+from support import postgres
+from support.ledger import NOW, account, allow, plan_run, tick
+
+from automation.store import holds, schedules
+from automation.store.engine import Store, open_store, table
+from automation.store.inbox import negative_feedback, responses
+from automation.store.ledger import ambiguous, decisions, ledger, message_history, mirror, queues, seed_copies
+from automation.store.tables import Decision, Run
+from automation.types.message import Receipt, Verdict
+from automation.types.run import Account
+
+pytestmark = pytest.mark.slow
+DAY = timedelta(days=1)
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[Store]:
+    with postgres.server() as url:
+        opened = open_store(url.replace("postgresql://", "postgresql+psycopg://"))
+        yield opened
+        opened.close()
+
+
+def test_every_question_about_a_run_is_answered(store: Store) -> None:
+    run_id = plan_run(store, ["c1", "c2", "c3"], coupon="TEN")
+    allow(store, ["c1", "c2", "c3"])
+    sent, later, doubtful = tick(store).grants
+    verdicts = {sent: Verdict.SENT, later: Verdict.RETRY, doubtful: Verdict.AMBIGUOUS}
+    tick(store, results=[Receipt(grant.id, 1, verdict) for grant, verdict in verdicts.items()], want=0)
+    assert account(store, run_id) == Account(audience=3, sent=1, queued=1, ambiguous=1)
+    with store.reading() as connection:
+        assert len(decisions.find(connection, run_id=run_id)) == mirror.read_decisions(connection).height == 3
+        assert queues.next_due(connection) == schedules.next_due_of_run(connection, run_id)
+        assert [one.id for one in ambiguous.find_in_run(connection, run_id)] == [doubtful.id]
+        theirs = message_history.read_history(connection, [sent.customer_id], [later.address])
+        assert {row.message_id for row in theirs.decisions} == {sent.id, later.id}
+        assert len(seed_copies.find_originals(connection, run_id)) == 1
+        assert holds.recent_recipients(connection, "winback", since=NOW - DAY, but=0).len() == 3
+        assert negative_feedback.count_sent(connection, "winback", "email", NOW - DAY) == 1
+        found = responses.find_recipient(connection, sent.id)
+        assert found is not None
+        assert found.granted_at == NOW
+        assert ledger.find_settled(connection, [run_id]) == set()
+
+
+def test_the_three_billionth_decision_and_run_are_like_any_other(store: Store) -> None:
+    with store.transaction() as connection:
+        connection.execute(sa.update(table(Decision)).values(id=table(Decision).c.id + 3_000_000_000))
+        connection.execute(sa.text("ALTER SEQUENCE run_id_seq RESTART WITH 5000000000"))
+        connection.execute(sa.delete(table(Run)))
+    run_id = plan_run(store, ["c1"])
+    assert run_id == 5_000_000_000
+    (grant,) = tick(store, worker=4_000_000_000).grants
+    assert (grant.worker_id, len(grant.id)) == (4_000_000_000, 32)
+    tick(store, results=[Receipt(grant.id, 1, Verdict.SENT, worker_id=4_000_000_000)], want=0)
+    assert account(store, run_id) == Account(audience=1, sent=1)
