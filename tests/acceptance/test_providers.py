@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
-import socket
 import time
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from support.channels_soak import IN_THE_SOCKET, add_channel, hanging_server
 from support.project import automation, json_of
 from support.sink import Running, sink
 from support.soak import Soak, account_of, soaked_project
 
-from automation.clock import ManualClock, SystemClock
-from automation.runner.launch import launch
 from automation.store.people import consent
 from automation.workspace.workspace import open_workspace
-
-IN_THE_SOCKET = 0.25
-"""Seconds that a message which was handed over before may take to be read on a busy machine."""
 
 
 @pytest.fixture
@@ -78,35 +71,11 @@ def test_nobody_gets_what_is_handed_over_after_their_withdrawal(slow: tuple[Soak
     assert soak.states()["suppressed"] > 0
 
 
-@contextlib.contextmanager
-def hanging_server() -> Iterator[int]:
-    """Accepts connections and never answers; its port."""
-    with socket.create_server(("127.0.0.1", 0), backlog=512) as server:
-        yield server.getsockname()[1]
-
-
-def with_a_hanging_channel(root: Path, port: int, *, customers: int) -> None:
-    """A second campaign for everybody, whose channel's server hangs."""
-    config = (root / "config.yaml").read_text()
-    hanging = f"  hangs: {{using: smtp, options: {{host: 127.0.0.1, port: {port}, tls: none, connections: 4}}}}\n"
-    (root / "config.yaml").write_text(config.replace("channels:\n", f"channels:\n{hanging}"))
-    campaign = (root / "campaigns" / "hello.yaml").read_text().replace("hello\n", "stuck\n", 1)
-    (root / "campaigns" / "stuck.yaml").write_text(campaign.replace("[email]", "[hangs]"))
-    with open_workspace(root, clock=ManualClock(SystemClock().now() - timedelta(hours=1))) as workspace:
-        everybody = [f"c{number:05}" for number in range(customers)]
-        with workspace.store.transaction() as connection:
-            consent.record(
-                connection, everybody, channel="hangs", topic="promotions", granted=True, at=workspace.clock.now(),
-                source="test",
-            )  # fmt: skip
-        launch(workspace, "stuck", by="test", audience=customers)
-
-
 @pytest.mark.slow
 def test_a_hanging_provider_leaves_the_other_channels_alone(tmp_path: Path) -> None:
     with sink(tmp_path) as running, hanging_server() as port:
         root = soaked_project(tmp_path / "shop", running, customers=2_000)
-        with_a_hanging_channel(root, port, customers=2_000)
+        add_channel(root, "hangs", port, customers=2_000)
         soak = Soak(root, seed=1)
         with soak.running():
             soak.wait_until(lambda: len(running.taken()) == 2_000, 60)

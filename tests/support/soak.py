@@ -88,9 +88,17 @@ class Outcome:
         return sum(state == "ambiguous" and message not in self.taken for message, state in self.states.items())
 
 
-def soaked_project(folder: Path, sink: Running, *, customers: int, workers: int = 2) -> Path:
-    """A launched campaign that is due, to be sent to the sink."""
-    root = launched_project(folder, customers=customers, launched_at=SystemClock().now() - timedelta(hours=1))
+AN_HOUR = timedelta(hours=1)
+
+
+def soaked_project(
+    folder: Path, sink: Running, *, customers: int, workers: int = 2, launched: timedelta = AN_HOUR
+) -> Path:
+    """A launched campaign, to be sent to the sink; it is due half an hour after its launch.
+
+    launched: how long ago.
+    """
+    root = launched_project(folder, customers=customers, launched_at=SystemClock().now() - launched)
     (root / "config.yaml").write_text(SMTP % (sink.port, CONNECTIONS, workers))
     with open_workspace(root) as workspace:
         confirm_nothing_to_import(workspace, by="test", because="nobody is real")
