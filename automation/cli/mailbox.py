@@ -21,6 +21,7 @@ _NOUNS = {
     "complaints": ("complaint", None),
     "unsubscribes": ("unsubscribe", None),
     "unknown": ("mail about no message of ours", "mails about no message of ours"),
+    "unproven": ("report without our token", "reports without our token"),
     "unreadable": ("unreadable mail", None),
 }
 

@@ -40,7 +40,8 @@ class TrackedRequest:
     """One request for the open pixel or a link.
 
     after: the time since the message was handed over; None if unknown. links: how many different links of the message
-    were requested within BURST, this one included. prefetch: the header that announces a prefetch, or "".
+    were requested within BURST, this one included. prefetch: the header that announces a prefetch, or "". client: the
+    kind of program, "" if it was not classified yet.
     """
 
     kind: Literal["open", "click"]
@@ -49,6 +50,12 @@ class TrackedRequest:
     after: timedelta | None
     links: int = 1
     prefetch: str = ""
+    client: str = ""
+
+    @classmethod
+    def of(cls, kind: Literal["open", "click"], method: str, user_agent: str, prefetch: str = "") -> TrackedRequest:
+        """With the client classified, so that a write transaction only adds `after` and `links` to it."""
+        return cls(kind, method, user_agent, None, prefetch=prefetch, client=_classify_client(user_agent))
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,7 @@ def detect_bot(request: TrackedRequest) -> BotVerdict:
     Apple's Mail Privacy Protection fetches every image whether or not anybody reads, as plain `Mozilla/5.0`: a bot.
     Google's and Yahoo's proxies fetch when the person opens: a person.
     """
-    client = _classify_client(request.user_agent)
+    client = request.client or _classify_client(request.user_agent)
     return BotVerdict(_find_reason(request, client), client)
 
 

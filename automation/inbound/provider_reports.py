@@ -42,7 +42,7 @@ class ProviderReport:
     """One report about one message.
 
     report_id: the source's own number of the report; the same report twice counts once. status: the source's code, such
-    as 5.1.1. user_agent: of an open or click. method: how a recipient unsubscribed. within: how long after the message
+    as 5.1.1. request: of an open or click. method: how a recipient unsubscribed. within: how long after the message
     was handed over it is believed; a later one can't be told from a replay, and changes nothing.
     """
 
@@ -53,9 +53,17 @@ class ProviderReport:
     address_kind: AddressKind = "email"
     at: datetime | None = None
     status: str = ""
-    user_agent: str | None = None
+    request: TrackedRequest | None = None
     method: str = "provider"
     within: timedelta | None = None
+
+
+def read_request(kind: ReportKind, user_agent: str | None) -> TrackedRequest | None:
+    """What a provider says of the client that opened or clicked; called before the transaction that records it."""
+    if kind not in ("opened", "clicked"):
+        return None
+    agent = user_agent or "Mozilla/5.0 (unknown)"
+    return TrackedRequest.of("open" if kind == "opened" else "click", "GET", agent)
 
 
 EVENT_TYPES: Mapping[AddressKind, Mapping[ReportKind, str]] = {
@@ -139,7 +147,7 @@ def _classify(message: MessageRecipient, report: ProviderReport) -> tuple[str | 
     """The event's type, None where the report becomes no event, and its further attributes."""
     if report.kind in ("opened", "clicked"):
         kind: Literal["open", "click"] = "open" if report.kind == "opened" else "click"
-        found = detect_bot(TrackedRequest(kind, "GET", report.user_agent or "Mozilla/5.0 (unknown)", None))
+        found = detect_bot(report.request or TrackedRequest(kind, "GET", "", None, client="browser"))
         return event_type(kind, bot=found.is_bot), {"why": found.why} if found.is_bot else {}
     type_ = EVENT_TYPES[report.address_kind].get(report.kind)
     if type_ == event_types.UNSUBSCRIBE:

@@ -60,6 +60,7 @@ def diagnose(opened: Opened, *further: Check) -> Diagnosis:
         _disk(folder),
         *_pauses(opened),
         *_gone(opened),
+        *_bounces(opened),
     ]
     return Diagnosis([*checks, *further])
 
@@ -74,6 +75,18 @@ def _gone(opened: Opened) -> Iterator[Check]:
             f"launched and running on without their files: {', '.join(gone)}; to end one: automation stop {gone[0]}"
         )
         yield Check("campaigns", "warning", detail)
+
+
+def _bounces(opened: Opened) -> Iterator[Check]:
+    """Channels whose bounces come to the mailbox and count for nothing, since they do not name their message."""
+    if opened.project is None or opened.project.settings.mailbox is None:
+        return
+    for name, channel in opened.project.settings.channels.items():
+        for provider in filter(None, (channel, channel.otherwise)):
+            path = getattr(provider.options, "return_path", "{token}") or ""
+            if "{token}" not in path:
+                detail = f"bounces of {name} that come by mail do not count: set its return_path to bounces+{{token}}@…"
+                yield Check("mailbox", "warning", detail)
 
 
 def _files(opened: Opened) -> Check:

@@ -18,6 +18,7 @@ from automation.ids import bounce_token
 from automation.inbound.flush import flush_events
 from automation.inbound.mail_source import MailboxError
 from automation.inbound.mailbox import MailCounts, read_mailbox
+from automation.reporting.doctor import diagnose
 from automation.store.people import consent
 from automation.types.message import Rendered
 from automation.workspace.workspace import Workspace
@@ -171,6 +172,18 @@ def test_the_command(toy: Workspace) -> None:
     root = toy.project.root
     assert automation(root, "mailbox").stdout == "read 1 mail: 1 dead address\n"
     assert automation(root, "mailbox").stdout == "no new mail\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "warned"), [("null", True), ("bounces@toy.example", True), ("'bounces+{token}@toy.example'", False)]
+)
+def test_doctor_tells_where_bounces_would_not_count(tmp_path: Path, path: str, warned: bool) -> None:
+    channel = "email: {using: smtp, options: {host: localhost, return_path: PATH}}".replace("PATH", path)
+    config = CONFIG.replace("email: {using: file, options: {folder: var/outbox}}", channel)
+    assert config != CONFIG
+    with toy_project(tmp_path, config=config + "mailbox: {maildir: var/back}\n") as toy:
+        found = [check.detail for check in diagnose(toy).checks if check.name == "mailbox"]
+    assert [text.startswith("bounces of email that come by mail do not count") for text in found] == [True] * warned
 
 
 def test_a_folder_that_is_no_maildir(toy: Workspace) -> None:

@@ -18,8 +18,8 @@ FORBIDDEN = {
     "parsing": (
         "email", "html.parser", "yaml", "csv", "lxml", "css_inline", "tomllib", "zipfile", "gzip", "mjml",
         "automation.config.source_map", "automation.config.campaigns", "automation.inbound.returned_mail",
-        "automation.inbound.mail_parser", "automation.types.keywords", "automation.warehouse",
-        "automation.web.api.webhooks.payload",
+        "automation.inbound.mail_parser", "automation.inbound.bot_detection", "automation.types.keywords",
+        "automation.warehouse", "automation.web.api.webhooks.payload",
     ),
     "rendering": ("jinja2", "automation.messages"),
     "network": (
@@ -35,6 +35,7 @@ _ONLY = {
         {"open", "read_text", "read_bytes", "write_text", "write_bytes", "iterdir", "glob", "rglob", "stat", "mkdir"}
     ),
     "automation.plugin_manager": frozenset({"observe"}),
+    "automation.inbound.bot_detection": frozenset({"_classify_client"}),
 }
 """Of these modules only these functions. Looking up a plugin's class asks it nothing, and renaming a file that was
 written before is allowed: a run and its file come into being together."""

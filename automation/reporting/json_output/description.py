@@ -145,6 +145,7 @@ JSON_OUTPUT: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "complaints": "number of complaints",
             "unsubscribes": "number of unsubscribes",
             "unknown": "mails that concern no message of ours; they stay in the mailbox",
+            "unproven": "reports without our token, or about another address; they stay in the mailbox",
             "unreadable": "mails that could not be read; they stay in the mailbox",
         },
         "report": {

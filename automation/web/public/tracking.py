@@ -6,7 +6,7 @@ import asyncio
 import base64
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
@@ -73,9 +73,7 @@ class _Hit:
     kind: Literal["open", "click"]
     reference: Reference
     at: datetime
-    method: str
-    user_agent: str
-    prefetch: str
+    request: TrackedRequest
     product_id: str | None
 
     @classmethod
@@ -89,7 +87,7 @@ class _Hit:
     ) -> _Hit:
         prefetch = next((name for name in _PREFETCH_HEADERS if request.headers.get(name)), "")
         user_agent = request.headers.get("user-agent", "")
-        return cls(kind, reference, at, request.method, user_agent, prefetch, product_id)
+        return cls(kind, reference, at, TrackedRequest.of(kind, request.method, user_agent, prefetch), product_id)
 
 
 @dataclass
@@ -158,4 +156,4 @@ def _add_event(connection: Connection, hit: _Hit, bursts: Bursts) -> None:
 
 def _detect_bot(hit: _Hit, message: MessageRecipient, links: int) -> BotVerdict:
     after = None if message.granted_at is None else hit.at - message.granted_at
-    return detect_bot(TrackedRequest(hit.kind, hit.method, hit.user_agent, after, links, hit.prefetch))
+    return detect_bot(replace(hit.request, after=after, links=links))

@@ -90,6 +90,8 @@ def test_a_checkout_of_shopify_is_a_cart(shop: Shop) -> None:
         ("add_to_cart", "ana@example.org", "p1", 2.0),
     ]
     assert shopify(shop, "checkouts/create", {**checkout, "email": None}, key="4").json() == {"stored": 0}
+    ahead = {**checkout, "token": "c2", "updated_at": "2099-02-20T10:00:00Z"}
+    assert shopify(shop, "checkouts/create", ahead, key="5").json() == {"stored": 0}
 
 
 def test_a_product_and_a_customer_of_shopify(shop: Shop) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from automation.inbound.provider_reports import ProviderReport, ReportKind
+from automation.inbound.provider_reports import ProviderReport, ReportKind, read_request
 from automation.web.api.webhooks.payload import parse_message_id, parse_time, read_field, read_text
 
 VALID_FOR = timedelta(hours=24)
@@ -64,7 +64,7 @@ def parse_reports(document: Any) -> Iterator[ProviderReport]:
         at=parse_time(event.get("timestamp")),
         status=read_text(event, "delivery-status", "enhanced-code", longest=20)
         or read_text(event, "delivery-status", "code", longest=20),
-        user_agent=f"{robot} robot" if robot else agent or None,
+        request=read_request(kind, f"{robot} robot" if robot else agent or None),
     )
 
 

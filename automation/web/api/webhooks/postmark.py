@@ -11,7 +11,7 @@ import hmac
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from automation.inbound.provider_reports import ProviderReport, ReportKind
+from automation.inbound.provider_reports import ProviderReport, ReportKind, read_request
 from automation.web.api.webhooks.payload import parse_message_id, parse_time, read_text
 
 _DEAD = frozenset({"HardBounce", "BadEmailAddress"})
@@ -57,7 +57,7 @@ def parse_reports(document: Any) -> Iterator[ProviderReport]:
         f"{name}:{message_id}:{number}",
         at=parse_time(when),
         status=read_text(document, "Type"),
-        user_agent=agent or None,
+        request=read_request(kind, agent or None),
     )
 
 

@@ -89,7 +89,7 @@ class Receiver:
         _require(shopify.verify_signature(secret, body, _header(request, "x-shopify-hmac-sha256")))
         topic, document = _header(request, "x-shopify-topic"), _parse_json(body)
         if topic in ("checkouts/create", "checkouts/update"):
-            return await self._save_events(shopify.parse_checkout(document))
+            return await self._save_events(shopify.parse_checkout(document, self._site.now))
         table = shopify.TABLES.get(topic.partition("/")[0])
         if table is None or topic.endswith("/delete") or not shopify.is_about(table, document):
             return _stored(0)

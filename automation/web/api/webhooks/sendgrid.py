@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from automation.inbound.provider_reports import ProviderReport, ReportKind
+from automation.inbound.provider_reports import ProviderReport, ReportKind, read_request
 from automation.web.api.webhooks.payload import parse_message_id, parse_time, read_text
 
 _KINDS: Mapping[str, ReportKind] = {
@@ -73,7 +73,7 @@ def parse_reports(document: Any) -> Iterator[ProviderReport]:
             report_id,
             at=parse_time(event.get("timestamp")),
             status=read_text(event, "status", longest=20),
-            user_agent=agent or None,
+            request=read_request(kind, agent or None),
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from automation.inbound.provider_reports import ProviderReport, ReportKind
+from automation.inbound.provider_reports import ProviderReport, ReportKind, read_request
 from automation.web.api.webhooks.payload import parse_message_id, parse_time, read_field, read_text
 
 _KINDS: Mapping[str, ReportKind] = {
@@ -41,7 +41,7 @@ def parse_reports(notification_id: str, message: Any) -> Iterator[ProviderReport
         notification_id,
         at=parse_time(read_text(part, "timestamp")),
         status=_read_status(part),
-        user_agent=read_text(part, "userAgent", longest=500) or None,
+        request=read_request(kind, read_text(part, "userAgent", longest=500) or None),
     )
 
 

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -20,6 +20,7 @@ Line = Mapping[str, str]
 TABLES: Mapping[str, TableName] = {"orders": "events", "products": "products", "customers": "customers"}
 """The table of a topic such as `orders/create`, by its first part. Checkouts become events: `parse_checkout`."""
 _TOO_LARGE = Decimal(10) ** 15
+_MAX_AHEAD = timedelta(minutes=5)
 
 
 def verify_signature(secret: str, body: bytes, signature: str) -> bool:
@@ -46,12 +47,15 @@ def make_lines(table: TableName, document: Any) -> list[Line]:
     return list({"events": _order, "products": _product, "customers": _customer}[table](document))
 
 
-def parse_checkout(document: Any) -> list[InboxEvent]:
-    """A checkout's products as `add_to_cart` events: one a product and quantity, however often it is reported."""
+def parse_checkout(document: Any, now: datetime) -> list[InboxEvent]:
+    """A checkout's products as `add_to_cart` events: one a product and quantity, however often it is reported.
+
+    None of a checkout that claims to be in the future: it would stay the latest event of its customer.
+    """
     customer = (read_text(document, "email") or read_text(document, "phone")).strip().lower()
     at = parse_time(read_text(document, "updated_at")) or parse_time(read_text(document, "created_at"))
     token = read_text(document, "token") or read_text(document, "id")
-    if not customer or not token or at is None:
+    if not customer or not token or at is None or at > now + _MAX_AHEAD:
         return []
     return [
         InboxEvent(
