@@ -9,6 +9,7 @@ import typer
 
 from automation.cli.invocation import Invocation
 from automation.cli.output import Block, Table, Text
+from automation.workspace.shop_format import shop_format
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +58,7 @@ def _blocks(workspace: Workspace, run: RunRow, wanted: Sequence[str]) -> list[Bl
     first = list(islice(people, _SHOWN + 1))
     names = ("customer_id", "outcome", "because", "detail", "variant", "offer", "address")
     heads = ("customer", "outcome", "reason", "detail", "variant", "offer", "address")
-    shown: list[Block] = [Text(f"run {run.id} of {run.campaign}, {run.kind.value} {run.due_key}", "strong")]
+    shown: list[Block] = [Text(f"run {run.id} of {run.campaign}, {shop_format(workspace).due(run)}", "strong")]
     if not first:
         return [*shown, Text("nobody")]
     shown.append(Table(heads, [tuple(person[name] or "" for name in names) for person in first[:_SHOWN]]))

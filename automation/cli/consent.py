@@ -12,6 +12,7 @@ from automation.cli.invocation import Invocation
 from automation.cli.output import Block, Text
 from automation.errors import ConfigurationError
 from automation.types.plural import format_count
+from automation.workspace.shop_format import shop_format
 
 Action = Literal["show", "grant", "withdraw", "pending", "ask", "export", "suppressions"]
 
@@ -65,8 +66,8 @@ def _show(invocation: Invocation, wanted: str) -> None:
     from automation.reporting.consent_proof import consent_proof
 
     with invocation.workspace() as workspace:
-        found = consent_proof(workspace, wanted)
-    invocation.output.show(found.to_json(), *proof_blocks(found))
+        found, shop = consent_proof(workspace, wanted), shop_format(workspace)
+    invocation.output.show(found.to_json(), *proof_blocks(found, shop))
 
 
 def _record(
@@ -95,8 +96,8 @@ def _pending(invocation: Invocation) -> None:
     from automation.reporting.consent_proof import pending_confirmations
 
     with invocation.workspace() as workspace:
-        found = pending_confirmations(workspace)
-    shown: Block = requests_table(found) if found else Text("no consent is waiting for confirmation", "muted")
+        found, shop = pending_confirmations(workspace), shop_format(workspace)
+    shown: Block = requests_table(found, shop) if found else Text("no consent is waiting for confirmation", "muted")
     invocation.output.show({"pending": [vars(request).copy() for request in found]}, shown)
 
 

@@ -13,19 +13,20 @@ if TYPE_CHECKING:
     from automation.store.people.consent import ConsentRecordRow
     from automation.store.people.double_opt_in import ConsentRequestRow
     from automation.store.people.suppressions import SuppressionRow
+    from automation.workspace.shop_format import ShopFormat
 
 
-def proof_blocks(found: ConsentProof) -> list[Block]:
+def proof_blocks(found: ConsentProof, shop: ShopFormat) -> list[Block]:
     who = ", ".join([*found.person.ids, *found.person.addresses])
-    shown: list[Block] = [Text(who, "strong"), _records(found.records)]
+    shown: list[Block] = [Text(who, "strong"), _records(found.records, shop)]
     if found.suppressions:
-        shown.append(suppressions_table(found.suppressions))
+        shown.append(suppressions_table(found.suppressions, shop))
     if found.requests:
-        shown.append(requests_table(found.requests))
+        shown.append(requests_table(found.requests, shop))
     return shown
 
 
-def _records(records: Sequence[ConsentRecordRow]) -> Block:
+def _records(records: Sequence[ConsentRecordRow], shop: ShopFormat) -> Block:
     """Every consent given, refused or withdrawn, the oldest first."""
     from automation.store.people.consent import name_records
 
@@ -33,29 +34,26 @@ def _records(records: Sequence[ConsentRecordRow]) -> Block:
         return Text("no consent on record", "muted")
     rows = [
         (
-            f"{record.at:%Y-%m-%d %H:%M}", record.customer_id, record.channel, record.topic,
+            shop.cell(record.at), record.customer_id, record.channel, record.topic,
             state, record.method, record.source, record.text_version,
-            f"{record.recorded_by}, {record.recorded_at:%Y-%m-%d %H:%M}",
+            f"{record.recorded_by}, {shop.cell(record.recorded_at)}",
         )
         for record, state in name_records(records)
     ]  # fmt: skip
-    columns = ("when (UTC)", "customer", "channel", "topic", "consent", "how", "source", "text", "recorded by")
+    columns = (f"when ({shop.zone})", "customer", "channel", "topic", "consent", "how", "source", "text", "recorded by")
     return Table(columns, rows)
 
 
-def suppressions_table(rows: Sequence[SuppressionRow]) -> Table:
+def suppressions_table(rows: Sequence[SuppressionRow], shop: ShopFormat) -> Table:
     """An empty channel or topic means every one."""
-    shown = [
-        (r.address, r.channel or "every", r.topic or "every", r.reason, f"{r.at:%Y-%m-%d %H:%M}", r.source)
-        for r in rows
-    ]
-    return Table(("suppressed", "channel", "topic", "reason", "since (UTC)", "source"), shown)
+    shown = [(r.address, r.channel or "every", r.topic or "every", r.reason, shop.cell(r.at), r.source) for r in rows]
+    return Table(("suppressed", "channel", "topic", "reason", f"since ({shop.zone})", "source"), shown)
 
 
-def requests_table(requests: Sequence[ConsentRequestRow]) -> Table:
+def requests_table(requests: Sequence[ConsentRequestRow], shop: ShopFormat) -> Table:
     """Consents that need a confirmation, and whether it came."""
     rows = [
-        (f"{r.requested_at:%Y-%m-%d %H:%M}", r.customer_id, r.channel, r.topic, r.address, r.state, r.message_id or "")
+        (shop.cell(r.requested_at), r.customer_id, r.channel, r.topic, r.address, r.state, r.message_id or "")
         for r in requests
     ]
-    return Table(("requested (UTC)", "customer", "channel", "topic", "address", "state", "message"), rows)
+    return Table((f"requested ({shop.zone})", "customer", "channel", "topic", "address", "state", "message"), rows)

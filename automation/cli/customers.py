@@ -8,12 +8,15 @@ import typer
 
 from automation.cli.invocation import Invocation
 from automation.cli.output import Block, Table, Text
+from automation.types.plural import format_count
+from automation.workspace.shop_format import shop_format
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from automation.reporting.customer_view import CustomerProfile
     from automation.reporting.timeline import TimelineEntry
+    from automation.workspace.shop_format import ShopFormat
 
 _WEEKDAYS = ("", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -37,15 +40,15 @@ def customers(
     with invocation.workspace() as workspace:
         refresh_profiles(workspace)
         found = customer_view(workspace, which)
-        currency = workspace.project.settings.shop.currency
+        shop = shop_format(workspace)
     if found.customer is not None:
-        shown = profile_blocks(found.customer, currency)
+        shown = profile_blocks(found.customer, shop)
     else:
         shown = [Text(f"{which} belongs to no customer, but is on record", "warning")]
-    invocation.output.show(found.to_json(), *shown, *_timeline(found.timeline))
+    invocation.output.show(found.to_json(), *shown, *_timeline(found.timeline, shop))
 
 
-def profile_blocks(found: CustomerProfile, currency: str) -> list[Block]:
+def profile_blocks(found: CustomerProfile, shop: ShopFormat) -> list[Block]:
     profile = found.profile
     shown: list[Block] = [Text(_name(found), "strong"), Text(_stage(profile))]
     if found.same_address_ids:
@@ -53,9 +56,9 @@ def profile_blocks(found: CustomerProfile, currency: str) -> list[Block]:
     if profile.get("outlier"):
         shown.append(Text("outlier: averages should not include this customer's spending", "warning"))
     shown.append(Table(("trait", "value"), [(name, str(value)) for name, value in found.traits.items()]))
-    shown.append(Table(("profile", ""), [*_buying(profile, currency), *_habits(profile)]))
+    shown.append(Table(("profile", ""), [*_buying(profile, shop), *_habits(profile)]))
     shown += _segments(found)
-    shown += _permissions(found)
+    shown += _permissions(found, shop)
     return shown
 
 
@@ -68,17 +71,20 @@ def _stage(profile: Mapping[str, Any]) -> str:
     stage = str(profile.get("lifecycle", "never_bought")).replace("_", " ")
     if "recency_days" not in profile:
         return f"{stage}"
-    return f"{stage}; last purchase {profile['recency_days']:,.0f} days ago, RFM {profile['rfm']}"
+    return f"{stage}; last purchase {format_count(round(profile['recency_days']), 'day')} ago, RFM {profile['rfm']}"
 
 
-def _buying(profile: Mapping[str, Any], currency: str) -> list[tuple[str, str]]:
+def _buying(profile: Mapping[str, Any], shop: ShopFormat) -> list[tuple[str, str]]:
     if "frequency" not in profile:
         return [("purchases", "none")]
-    basket = profile.get("average_basket")
+    basket, days = profile.get("average_basket"), format_count(profile["frequency"], "day")
     rows = [
-        ("purchases", f"on {profile['frequency']:,} days, since {profile['first_purchase_at']:%Y-%m-%d}"),
-        ("spent", f"{profile['monetary']:,.2f} {currency}"),
-        ("average basket", "" if basket is None else f"{basket:,.2f} {currency}"),
+        (
+            "purchases",
+            f"on {days}, since {shop.day(profile['first_purchase_at'])}",
+        ),
+        ("spent", shop.money(profile["monetary"])),
+        ("average basket", "" if basket is None else shop.money(basket)),
         ("recency, frequency, money", " ".join(f"{profile[f'{name}_quintile']} of 5," for name in "rfm").rstrip(",")),
     ]
     if "discount_share" in profile:
@@ -111,9 +117,9 @@ def _segments(found: CustomerProfile) -> list[Block]:
     return [*shown, *(Text(f"segment {name}: {why}", "muted") for name, why in found.unknown_segments.items())]
 
 
-def _permissions(found: CustomerProfile) -> list[Block]:
+def _permissions(found: CustomerProfile, shop: ShopFormat) -> list[Block]:
     rows = [
-        (p.channel, p.topic, p.state or "none on record", f"{p.at:%Y-%m-%d}" if p.at else "", p.source)
+        (p.channel, p.topic, p.state or "none on record", shop.day(p.at) if p.at else "", p.source)
         for p in found.permissions
     ]
     columns = ("channel", "topic", "consent", "on", "source")
@@ -123,12 +129,11 @@ def _permissions(found: CustomerProfile) -> list[Block]:
     return shown
 
 
-def _timeline(entries: Sequence[TimelineEntry]) -> list[Block]:
+def _timeline(entries: Sequence[TimelineEntry], shop: ShopFormat) -> list[Block]:
     if not entries:
         return [Text("nothing on record yet", "muted")]
     rows = [
-        (f"{m.at:%Y-%m-%d %H:%M}", m.what, m.about, m.channel, m.customer_id, m.address, m.detail, m.coupon)
-        for m in entries
+        (shop.cell(m.at), m.what, m.about, m.channel, m.customer_id, m.address, m.detail, m.coupon) for m in entries
     ]
-    columns = ("when (UTC)", "what", "campaign or topic", "channel", "customer", "address", "detail", "coupon")
+    columns = (f"when ({shop.zone})", "what", "campaign or topic", "channel", "customer", "address", "detail", "coupon")
     return [Table(columns, rows), Text("to see why: automation explain CAMPAIGN CUSTOMER", "muted")]

@@ -9,6 +9,8 @@ import typer
 
 from automation.cli.invocation import Invocation
 from automation.cli.output import Block, Table, Text
+from automation.event_types import PURCHASE
+from automation.types.plural import format_count
 
 if TYPE_CHECKING:
     from automation.demo.story import DemoSummary
@@ -41,12 +43,13 @@ def demo(
 def _blocks(summary: DemoSummary) -> list[Block]:
     from automation.cli.report import lift_sentence
 
-    shop = f"{summary.customers:,} customers, {summary.products:,} products, {summary.events:,} events"
+    parts = ((summary.customers, "customer"), (summary.products, "product"), (summary.events, "event"))
+    shop = ", ".join(format_count(n, noun) for n, noun in parts)
     shown: list[Block] = [
-        Text(f"\nA shop with {shop}; {summary.days} days from {summary.first_day}", "strong"),
+        Text(f"\nA shop with {shop}; {format_count(summary.days, 'day')} from {summary.first_day}", "strong"),
         Table(("model", "usable", "because"), [(m.name, m.admitted, m.because) for m in summary.models]),
         _results(summary),
-        *(Text(lift_sentence(one.name, one.lift)) for one in summary.campaigns if one.lift),
+        *(Text(lift_sentence(one)) for one in summary.campaigns if one.lift),
         *_variants(summary),
         *_example(summary),
         Text(f"\nThe project is in {summary.folder}, every message in {summary.outbox}. Continue with\n"
@@ -67,8 +70,8 @@ def _results(summary: DemoSummary) -> Table:
             one.account.sent,
             one.responses["opened"],
             one.responses["clicked"],
-            round(one.credit.conversions),
-            one.credit.revenue,
+            round(one.credit.conversions) if one.goal.did == PURCHASE else None,
+            summary.shop.money(one.credit.revenue) if one.credit.revenue else "",
         )
         for one in summary.campaigns
     ]
@@ -95,7 +98,7 @@ def _example(summary: DemoSummary) -> list[Block]:
         Text(f"\nOne of the messages, to {example.to}: {example.subject}", "strong"),
         Text(f"{body}\n  ({example.file})\n"),
         Text("Why this customer got it:", "strong"),
-        *explain_blocks(example.explanation),
+        *explain_blocks(example.explanation, summary.shop),
     ]
 
 

@@ -8,6 +8,7 @@ import typer
 
 from automation.cli.invocation import DataDir, Invocation
 from automation.cli.plan import Name
+from automation.workspace.shop_format import shop_format
 
 
 def explain(
@@ -34,4 +35,4 @@ def explain(
             found, unread = explain_from_store(opened, name, customer), opened.unread
         else:
             found, unread = explain_decision(opened, name, customer), ()
-    invocation.output.show({**found.to_json(), "unread": list(unread)}, *explain_blocks(found))
+    invocation.output.show({**found.to_json(), "unread": list(unread)}, *explain_blocks(found, shop_format(opened)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from automation.cli.output import Block, Table, Text
+from automation.workspace.shop_format import UNKNOWN_SHOP, ShopFormat
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,20 +15,16 @@ if TYPE_CHECKING:
     from automation.store.ledger.decisions import DecisionRow
 
 
-def explain_blocks(found: Explanation) -> list[Block]:
-    when = f"{found.as_of:%Y-%m-%d %H:%M} UTC"
-    run = (
-        f"run {found.run.id} ({found.run.kind.value} {found.run.due_key}), as of {when}"
-        if found.run
-        else f"now, {when}"
-    )
+def explain_blocks(found: Explanation, shop: ShopFormat = UNKNOWN_SHOP) -> list[Block]:
+    when = shop.time(found.as_of)
+    run = f"run {found.run.id} ({shop.due(found.run)}), as of {when}" if found.run else f"now, {when}"
     shown: list[Block] = [Text(f"{found.campaign}, customer {found.customer_id}: {run}", "strong")]
     shown.append(_rules(found, "audience", found.rules))
     shown += [Text(sentence) for sentence in found.standing if found.decision is not None]
     if found.decision is None:
         shown.append(Text("; ".join([found.reason, *found.standing]), "strong"))
     else:
-        shown += _decision(found, found.decision)
+        shown += _decision(found, found.decision, shop)
     shown.append(_versions(found))
     return shown
 
@@ -45,7 +42,7 @@ def _indented(rule: RuleValue) -> str:
     return f"{'  ' * rule.depth}{rule.text}"
 
 
-def _decision(found: Explanation, decision: DecisionRow) -> list[Block]:
+def _decision(found: Explanation, decision: DecisionRow, shop: ShopFormat) -> list[Block]:
     facts = [("decided", f"{decision.outcome}: {found.reason}")]
     facts += [("because", fact) for fact in found.refusal]
     if decision.detail:
@@ -58,7 +55,7 @@ def _decision(found: Explanation, decision: DecisionRow) -> list[Block]:
         facts.append(("offer", decision.offer))
     if decision.coupon:
         facts.append(("coupon", f"{decision.coupon} ({decision.coupon_state})"))
-    facts += _message(decision)
+    facts += _message(decision, shop)
     shown: list[Block] = [Table(("", ""), facts)]
     if found.offer_rules:
         shown.append(_rules(found, "offer", found.offer_rules))
@@ -67,11 +64,11 @@ def _decision(found: Explanation, decision: DecisionRow) -> list[Block]:
     return shown
 
 
-def _message(decision: DecisionRow) -> list[tuple[str, str]]:
+def _message(decision: DecisionRow, shop: ShopFormat) -> list[tuple[str, str]]:
     if decision.message_id is None:
         return []
-    due = f"{decision.due_at:%Y-%m-%d %H:%M} UTC" if decision.due_at else ""
-    settled = f", {decision.settled_at:%Y-%m-%d %H:%M:%S} UTC" if decision.settled_at else ""
+    due = shop.time(decision.due_at) if decision.due_at else ""
+    settled = f", {shop.time(decision.settled_at)}" if decision.settled_at else ""
     because = f" ({decision.state_reason})" if decision.state_reason else ""
     theirs = [("provider's id", decision.provider_id)] if decision.provider_id else []
     return [

@@ -86,7 +86,7 @@ def _import_blocks(table: str, report: ImportReport) -> list[Block]:
     rate = report.lines / report.seconds if report.seconds else 0
     blocks: list[Block] = [
         Table(("rows", "count"), [*rows, ("in all", report.rows)], title=f"Import of {table}"),
-        Text(f"{report.lines:,} lines in {report.seconds:.1f} s, {rate:,.0f} rows/s", "muted"),
+        Text(f"{format_count(report.lines, 'line')} in {report.seconds:.1f} s, {rate:,.0f} rows/s", "muted"),
     ]
     blocks += [Text(f"warning: {warning}", "warning") for warning in report.warnings]
     if report.repeated:
@@ -94,7 +94,7 @@ def _import_blocks(table: str, report: ImportReport) -> list[Block]:
     if report.faults:
         blocks.append(_faults(report))
     if report.notes:
-        blocks.append(Text(f"{report.notes:,} single values could not be used and were set empty", "warning"))
+        blocks.append(Text(f"{format_count(report.notes, 'single value')} could not be used and set empty", "warning"))
     if report.quarantine_file:
         blocks.append(Text(f"rows that could not be used, with the reason: {report.quarantine_file}", "warning"))
     return blocks

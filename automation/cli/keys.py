@@ -10,6 +10,7 @@ import typer
 from automation.cli.invocation import DataDir, Invocation
 from automation.cli.output import Block, Table, Text
 from automation.errors import ConfigurationError
+from automation.workspace.shop_format import shop_format
 
 if TYPE_CHECKING:
     from automation.store.signing_keys import SigningKeys
@@ -42,12 +43,9 @@ def keys(
         raise ConfigurationError("nothing was replaced; to agree: automation keys replace --yes")
     with invocation.store_only(data_dir) as opened:
         found = _change(opened, action, old_links)
-        file = opened.store.key_file.path
-    rows = [
-        (f"{key.since:%Y-%m-%d %H:%M}", "" if key.until is None else f"{key.until:%Y-%m-%d %H:%M}")
-        for key in found.links
-    ]
-    shown: list[Block] = [Table(("used since (UTC)", "its links end (UTC)"), rows)]
+        file, shop = opened.store.key_file.path, shop_format(opened)
+    rows = [(shop.cell(key.since), shop.cell(key.until)) for key in found.links]
+    shown: list[Block] = [Table((f"used since ({shop.zone})", f"its links end ({shop.zone})"), rows)]
     if action != "show":
         shown.append(Text(f"new links are signed with a new key; copy {file} to where you keep its copies", "success"))
     listed = [{"since": key.since, "until": key.until} for key in found.links]

@@ -12,10 +12,12 @@ from automation.cli.invocation import Invocation
 from automation.cli.output import Output, Text
 from automation.cli.plan import Name, Preflight
 from automation.errors import AutomationError
+from automation.workspace.shop_format import shop_format
 
 if TYPE_CHECKING:
     from automation.runner.launch import LaunchResult
     from automation.runner.plan import Plan
+    from automation.workspace.shop_format import ShopFormat
 
 
 AcceptWarnings = Annotated[
@@ -71,13 +73,13 @@ def launch(
             agree=lambda: yes or _agreed(output, name),
             progress=bars.enter_context(output.progress("customers")),
         )
-    output.show(launch_json(result), _launched(result))
+    output.show(launch_json(result), _launched(result, shop_format(workspace)))
 
 
-def _launched(result: LaunchResult) -> Text:
+def _launched(result: LaunchResult, shop: ShopFormat) -> Text:
     if result.launch_id is None:
         return Text("not launched")
-    when = f"next due {result.next_due:%Y-%m-%d %H:%M} UTC" if result.next_due else "no run is due"
+    when = f"next due {shop.time(result.next_due)}" if result.next_due else "no run is due"
     return Text(f"\nlaunched {result.campaign}: {when}", "success")
 
 

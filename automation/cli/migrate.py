@@ -9,9 +9,11 @@ import typer
 from automation.cli.invocation import DataDir, Invocation
 from automation.cli.output import Block, Table, Text
 from automation.errors import ConfigurationError
+from automation.workspace.shop_format import shop_format
 
 if TYPE_CHECKING:
     from automation.reporting.migration import MigrationStatus
+    from automation.workspace.shop_format import ShopFormat
 
 
 def migrate(
@@ -39,16 +41,15 @@ def migrate(
     with invocation.store_only(data_dir) as opened:
         if nothing_to_import:
             confirm_nothing_to_import(opened, by=by, because=because)
-        found = migration_status(opened)
-    invocation.output.show(found.to_json(), *_status_blocks(found))
+        found, shop = migration_status(opened), shop_format(opened)
+    invocation.output.show(found.to_json(), *_status_blocks(found, shop))
 
 
-def _status_blocks(found: MigrationStatus) -> list[Block]:
+def _status_blocks(found: MigrationStatus, shop: ShopFormat) -> list[Block]:
     rows = [
-        (f"{step.at:%Y-%m-%d %H:%M}", _NAMES.get(step.what, step.what), step.rows, step.by, step.detail)
-        for step in found.steps
+        (shop.cell(step.at), _NAMES.get(step.what, step.what), step.rows, step.by, step.detail) for step in found.steps
     ]
-    shown: list[Block] = [Table(("when (UTC)", "what", "rows", "by", "file or reason"), rows)] if rows else []
+    shown: list[Block] = [Table((f"when ({shop.zone})", "what", "rows", "by", "file or reason"), rows)] if rows else []
     if found.complete:
         return [*shown, Text("the migration is complete: channels that really send may send", "success")]
     advice = (

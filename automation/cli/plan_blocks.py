@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from automation.cli.output import Block, Table, Text
 from automation.cli.test_mode import test_mode
 from automation.types.plural import format_count
+from automation.workspace.shop_format import shop_format
 
 if TYPE_CHECKING:
     from automation.runner.plan import Plan
@@ -25,8 +26,8 @@ def plan_blocks(workspace: Workspace, plan: Plan) -> list[Block]:
     if plan.offers:
         offers = sorted(plan.offers.items(), key=lambda item: -item[1])
         shown.append(Table(("offer", "customers"), offers, title="Offers"))
-        currency = workspace.project.settings.shop.currency
-        shown.append(Text(f"expected cost of all offers: {plan.promised_cost:,.2f} {currency}"))
+        cost = shop_format(workspace).money(plan.promised_cost)
+        shown.append(Text(f"expected cost of all offers: {cost}"))
     shown += [block for sample in plan.samples for block in _sample(workspace, sample)]
     shown += [_displaced(campaign, n) for campaign, n in plan.displaced.items()]
     shown += _preflight(plan.preflight)

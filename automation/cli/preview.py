@@ -10,10 +10,12 @@ import typer
 from automation.cli.invocation import Invocation
 from automation.cli.output import Block, Text
 from automation.errors import AutomationError, ConfigurationError
+from automation.workspace.shop_format import shop_format
 
 if TYPE_CHECKING:
     from automation.store.ledger.decisions import DecisionRow
     from automation.types.message import Rendered
+    from automation.workspace.shop_format import ShopFormat
 
 
 def preview(
@@ -49,7 +51,11 @@ def preview(
         shown: list[Block]
         if sent is not None:
             found = sent_message(workspace, sent)
-            message, value, shown = found.message, sent_json(found, page), [Text(_state(found.decision), "muted")]
+            message, value, shown = (
+                found.message,
+                sent_json(found, page),
+                [Text(_state(found.decision, shop_format(workspace)), "muted")],
+            )
         else:
             assert name is not None
             assert customer is not None
@@ -65,8 +71,8 @@ def preview(
     invocation.output.show(value, *shown)
 
 
-def _state(decision: DecisionRow) -> str:
-    when = f", {decision.settled_at:%Y-%m-%d %H:%M} UTC" if decision.settled_at else ""
+def _state(decision: DecisionRow, shop: ShopFormat) -> str:
+    when = f", {shop.time(decision.settled_at)}" if decision.settled_at else ""
     return f"message {decision.message_id} of {decision.campaign}, run {decision.run_id}: {decision.state}{when}"
 
 

@@ -11,9 +11,11 @@ from automation.cli.invocation import Invocation
 from automation.cli.output import Block, Table, Text
 from automation.errors import ConfigurationError
 from automation.types.plural import format_count
+from automation.workspace.shop_format import shop_format
 
 if TYPE_CHECKING:
     from automation.reporting.profile_report import ProfileReport
+    from automation.workspace.shop_format import ShopFormat
 
 _BAR = 30  # characters
 
@@ -66,17 +68,17 @@ def _report(invocation: Invocation, output: Path | None) -> None:
     with invocation.workspace() as workspace:
         refresh_profiles(workspace)
         found = profile_report(workspace)
-        shop = workspace.project.settings.shop.name
+        shop, name = shop_format(workspace), workspace.project.settings.shop.name
     if output is not None:
-        output.write_text(profile_page(found, shop), encoding="utf-8")
+        output.write_text(profile_page(found, name, shop.time(found.as_of)), encoding="utf-8")
         invocation.output.note(f"written to {output}")
-    invocation.output.show(found.to_json(), *_blocks(found))
+    invocation.output.show(found.to_json(), *_blocks(found, shop))
 
 
-def _blocks(found: ProfileReport) -> list[Block]:
+def _blocks(found: ProfileReport, shop: ShopFormat) -> list[Block]:
     """A table with bars for each distribution."""
     customers = f"{format_count(found.customers, 'customer')}, {found.outliers:,} of them outliers"
-    shown: list[Block] = [Text(f"{customers}; as of {found.as_of:%Y-%m-%d %H:%M} UTC")]
+    shown: list[Block] = [Text(f"{customers}; as of {shop.time(found.as_of)}")]
     for one in found.distributions:
         most = max((n for _, n in one.bars), default=0) or 1
         rows = [(label, n, "█" * round(_BAR * n / most)) for label, n in one.bars]

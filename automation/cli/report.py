@@ -8,11 +8,13 @@ import typer
 
 from automation.cli.invocation import Invocation
 from automation.cli.output import Block, Table, Text
+from automation.event_types import PURCHASE
 from automation.types.plural import format_count
+from automation.types.quantity import format_duration
+from automation.workspace.shop_format import ShopFormat, shop_format
 
 if TYPE_CHECKING:
-    from automation.experiment.analysis import Lift
-    from automation.reporting.report import Credit, Report
+    from automation.reporting.report import Report
     from automation.workspace.workspace import Workspace
 
 _CREDITED = {
@@ -65,32 +67,57 @@ def _blocks(workspace: Workspace, found: Report) -> list[Block]:
         shown.append(Table(("no message because", "customers"), reasons))
     if responses:
         shown.append(Table(("response", "messages", "of those sent"), responses))
-    shown.append(Text(_revenue(found)))
+    shop = shop_format(workspace)
+    shown.append(Text(_revenue(found, shop)))
     if found.variants:
-        rows = [(name, v.sent, v.responses["clicked"], *_worth(v.credit)) for name, v in found.variants.items()]
-        shown.append(Table(("variant", "sent", "clicked", found.goal.did, found.currency), rows))
-    lift = lift_sentence(found.name, found.lift) if found.lift else f"{found.name}: no holdout, so no lift"
+        shown.append(_variants(found, shop))
+    lift = lift_sentence(found) if found.lift else f"{found.name}: no holdout, so no lift"
     return [*shown, Text(lift)]
 
 
-def _revenue(found: Report) -> str:
-    conversions, revenue = _worth(found.credit)
+def _revenue(found: Report, shop: ShopFormat) -> str:
+    """What was reached, and its worth where it has one: clicks have none."""
+    worth = f" worth {shop.money(found.credit.revenue)}" if found.credit.revenue else ""
     days = found.goal.within.total_seconds() / 86_400
-    return (
-        f"{conversions:,} × {found.goal.did} worth {revenue:,.2f} {found.currency} within {days:g} days, "
-        f"credited to {_CREDITED[found.model]}"
-    )
+    within = format_count(int(days), "day") if days.is_integer() else format_duration(found.goal.within)
+    return f"{_reached(found)}{worth} within {within}, credited to {_CREDITED[found.model]}"
 
 
-def _worth(credit: Credit) -> tuple[float, float]:
-    return round(credit.conversions, 2), credit.revenue
+def _reached(found: Report) -> str:
+    """`12 orders`, `33 × email_click`; a share of one where several messages have the credit."""
+    number = round(found.credit.conversions, 2)
+    whole = int(number) if number == int(number) else None
+    if found.goal.did != PURCHASE:
+        return f"{number:,g} × {found.goal.did}"
+    return format_count(whole, "order") if whole is not None else f"{number:,} orders"
 
 
-def lift_sentence(name: str, lift: Lift) -> str:
+def _variants(found: Report, shop: ShopFormat) -> Table:
+    is_worth = any(v.credit.revenue for v in found.variants.values())
+    what = "orders" if found.goal.did == PURCHASE else found.goal.did
+    rows = [
+        (
+            name, v.sent, v.responses["clicked"], _number(v.credit.conversions),
+            *([shop.money(v.credit.revenue)] if is_worth else []),
+        )
+        for name, v in found.variants.items()
+    ]  # fmt: skip
+    return Table(("variant", "sent", "clicked", what, *(["revenue"] if is_worth else [])), rows)
+
+
+def _number(value: float) -> int | float:
+    number = round(value, 2)
+    return int(number) if number == int(number) else number
+
+
+def lift_sentence(found: Report) -> str:
     """The lift, and whether there were enough customers to be sure."""
+    lift = found.lift
+    assert lift is not None
     contacted, held_out = lift.contacted_converted / lift.contacted, lift.held_out_converted / lift.held_out
+    did = "bought" if found.goal.did == PURCHASE else f"reached the goal ({found.goal.did})"
     sentence = (
-        f"{name}: {contacted:.1%} of the contacted bought, {held_out:.1%} of the held out; "
+        f"{found.name}: {contacted:.1%} of the contacted {did}, {held_out:.1%} of the held out; "
         f"lift {lift.difference:+.1%} (95 % interval {lift.low:+.1%} to {lift.high:+.1%})"
     )
     return sentence if lift.low > 0 or lift.high < 0 else f"{sentence}: too few customers to be sure"

@@ -11,6 +11,7 @@ from automation.cli.invocation import Invocation
 from automation.cli.output import Block, Text
 from automation.cli.plan import Name
 from automation.types.plural import format_count
+from automation.workspace.shop_format import shop_format
 
 if TYPE_CHECKING:
     from automation.reporting.run_status import RunStatus
@@ -60,4 +61,5 @@ def _waiting(workspace: Workspace, found: RunStatus) -> list[Block]:
     running = find_lock_holder(workspace.project.data_dir) is not None
     who = "the daemon will send them" if running else "to send them: automation daemon"
     waiting = format_count(found.account.queued, "message")
-    return [Text(f"{waiting} not due before {found.next_message:%Y-%m-%d %H:%M} UTC; {who}", "warning")]
+    when = "now" if found.next_message is None else shop_format(workspace).time(found.next_message)
+    return [Text(f"{waiting} not due before {when}; {who}", "warning")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from automation.cli.output import Block, Table, Text
+from automation.workspace.shop_format import ShopFormat, shop_format
 
 if TYPE_CHECKING:
     from automation.reporting.run_status import RunStatus
@@ -15,16 +16,16 @@ _LIMIT = 20
 
 
 def run_blocks(opened: Opened, found: RunStatus) -> list[Block]:
-    run = found.run
+    run, shop = found.run, shop_format(opened)
     shown: list[Block] = [
-        Text(f"run {run.id} of {run.campaign}, {run.kind.value} {run.due_key}: {run.state.value}", "strong"),
+        Text(f"run {run.id} of {run.campaign}, {shop.due(run)}: {run.state.value}", "strong"),
         account_table(found),
     ]
     if not found.account.adds_up:
         shown.append(Text("the account does not add up: please report this as a bug", "error"))
     shown.append(_reasons(opened, found))
     shown.append(Text(f"who they are: automation audience {run.id}", "muted"))
-    shown += _ambiguous(found)
+    shown += _ambiguous(found, shop)
     if run.hold:
         shown.append(Text(f"HELD: {run.hold['what']}; to send it anyway: automation release {run.id}", "error"))
     if run.error:
@@ -40,21 +41,18 @@ def account_table(found: RunStatus) -> Table:
     return Table(("account", "customers"), [*rows, ("audience", audience)])
 
 
-def _ambiguous(found: RunStatus) -> list[Block]:
+def _ambiguous(found: RunStatus, shop: ShopFormat) -> list[Block]:
     """The uncertain messages, so that somebody can ask the provider about them."""
     if not found.ambiguous:
         return []
-    rows = [
-        (m.id, m.customer_id, m.channel, f"{m.granted_at:%Y-%m-%d %H:%M:%S}" if m.granted_at else "", m.reason)
-        for m in found.ambiguous[:_LIMIT]
-    ]
+    rows = [(m.id, m.customer_id, m.channel, shop.cell(m.granted_at), m.reason) for m in found.ambiguous[:_LIMIT]]
     left = len(found.ambiguous) - len(rows)
     more = f" ({left:,} more with --format json)" if left else ""
     advice = (
         f"these messages may have arrived{more}; ask the provider, then run: "
         "automation resolve MESSAGE --sent, or --not-sent"
     )
-    return [Table(("message", "customer", "channel", "granted (UTC)", "why"), rows), Text(advice, "warning")]
+    return [Table(("message", "customer", "channel", f"granted ({shop.zone})", "why"), rows), Text(advice, "warning")]
 
 
 def _reasons(opened: Opened, found: RunStatus) -> Table:

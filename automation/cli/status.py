@@ -9,6 +9,7 @@ import typer
 from automation.cli.invocation import DataDir, Invocation
 from automation.cli.output import Block, Table, Text
 from automation.types.run import RunState
+from automation.workspace.shop_format import shop_format
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from automation.reporting.overview import Overview
     from automation.reporting.run_status import RunStatus
     from automation.workspace.opened import Opened
+    from automation.workspace.shop_format import ShopFormat
 
 
 def status(
@@ -46,59 +48,59 @@ def _show_overview(invocation: Invocation, opened: Opened) -> None:
     from automation.daemon.operation import read_operation
     from automation.reporting.overview import overview
 
-    found = overview(opened)
+    found, shop = overview(opened), shop_format(opened)
     operation = read_operation(opened)
     health, checks = operation.health, (operation.daemon(), operation.scheduler())
     invocation.output.show(
         {"daemon": health.to_json(), **found.to_json()},
         *([] if opened.project is None else test_mode(opened.project)),
-        Text(health.describe(), "success" if health.alive else "warning"),
+        Text(health.describe(shop), "success" if health.alive else "warning"),
         *(Text(check.detail, "error") for check in checks if check.state != "ok"),
         *(Text(why, "error") for why in (health.beat.not_launched if health.alive and health.beat else ())),
-        *_pauses(found),
+        *_pauses(found, shop),
         *(Text(f"NOT ANSWERING: {provider}", "error") for provider in found.silent),
-        _campaigns(found),
-        *_runs(found.runs),
+        _campaigns(found, shop),
+        *_runs(found.runs, shop),
         *_failures(found),
         *_held(found),
     )
 
 
-def _campaigns(found: Overview) -> Table:
+def _campaigns(found: Overview, shop: ShopFormat) -> Table:
     rows = []
     for campaign in found.campaigns:
         launch = campaign.launched
-        by = f"{launch.launched_at:%Y-%m-%d} by {launch.launched_by}" if launch else ""
-        rows.append((campaign.name, campaign.state, by, _next_due(found, campaign.name)))
+        by = f"{shop.day(launch.launched_at)} by {launch.launched_by}" if launch else ""
+        rows.append((campaign.name, campaign.state, by, _next_due(found, campaign.name, shop)))
     return Table(("campaign", "state", "launched", "next due"), rows)
 
 
-def _next_due(found: Overview, campaign: str) -> str:
+def _next_due(found: Overview, campaign: str, shop: ShopFormat) -> str:
     due = found.next_due.get(campaign)
     if due is None:
         return ""
     if due.local is not None:
-        return f"{due.local:%a %Y-%m-%d %H:%M}, customers' time"
-    return f"{due.at:%a %Y-%m-%d %H:%M} UTC"
+        return shop.wall(due.local)
+    return shop.time(due.at)
 
 
-def _pauses(found: Overview) -> list[Block]:
+def _pauses(found: Overview, shop: ShopFormat) -> list[Block]:
     return [
-        Text(f"{'PAUSED' if pause.reason else 'STOPPED'} since {pause.at:%Y-%m-%d %H:%M} UTC: {pause}", "error")
+        Text(f"{'PAUSED' if pause.reason else 'STOPPED'} since {shop.time(pause.at)}: {pause}", "error")
         for pause in found.paused
     ]
 
 
-def _runs(found: Sequence[RunStatus]) -> list[Block]:
+def _runs(found: Sequence[RunStatus], shop: ShopFormat) -> list[Block]:
     if not found:
         return [Text("no runs yet; start with: automation launch CAMPAIGN")]
-    columns = ("run", "campaign", "due", "state", "audience", "sent", "queued", "not sent", "ambiguous")
+    columns = ("run", "campaign", "began", "state", "audience", "sent", "queued", "not sent", "ambiguous")
     rows = []
     for one in found:
         account = one.account
         reached = account.sent + account.queued + account.sending + account.ambiguous + account.unplanned
         numbers = (account.audience, account.sent, account.queued, account.audience - reached, account.ambiguous)
-        rows.append((one.run.id, one.run.campaign, one.run.due_key, one.run.state.value, *numbers))
+        rows.append((one.run.id, one.run.campaign, shop.due(one.run), one.run.state.value, *numbers))
     return [Table(columns, rows)]
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from automation.cli.output import Block, Text
 from automation.errors import ConfigurationError
 from automation.types.plural import format_count
+from automation.workspace.shop_format import shop_format
 
 if TYPE_CHECKING:
     from automation.cli.invocation import Invocation
@@ -49,8 +50,8 @@ def _list(invocation: Invocation, addresses: list[str]) -> None:
 
     limit = None if invocation.output.as_json or addresses else _LISTED
     with invocation.workspace_or_store(None) as opened:
-        found = suppression_list(opened, addresses, limit=limit)
-    shown: list[Block] = [suppressions_table(found) if found else Text("nothing is suppressed", "muted")]
+        found, shop = suppression_list(opened, addresses, limit=limit), shop_format(opened)
+    shown: list[Block] = [suppressions_table(found, shop) if found else Text("nothing is suppressed", "muted")]
     if len(found) == limit:
         shown.append(Text(f"the newest {limit}; --format json prints all", "muted"))
     invocation.output.show({"suppressions": [vars(row).copy() for row in found]}, *shown)

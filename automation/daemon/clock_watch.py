@@ -9,6 +9,7 @@ import structlog
 
 from automation.clock import Clock, steady
 from automation.store import pauses
+from automation.types.plural import format_count
 from automation.workspace.workspace import Workspace
 
 log = structlog.get_logger(__name__)
@@ -76,4 +77,4 @@ def pause_everything(workspace: Workspace, jump: timedelta) -> None:
 
 def _way(jump: timedelta) -> str:
     minutes = round(abs(jump).total_seconds() / 60)
-    return f"{minutes:,} minutes {'ahead' if jump > timedelta(0) else 'back'}"
+    return f"{format_count(minutes, 'minute')} {'ahead' if jump > timedelta(0) else 'back'}"

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from automation.daemon.lock import find_lock_holder
+from automation.workspace.shop_format import UNKNOWN_SHOP, ShopFormat
 
 FILE = "daemon.json"
 BEAT = timedelta(seconds=2)
@@ -55,11 +56,11 @@ class Health:
             "last_beat": asdict(self.beat) if self.beat else None,
         }
 
-    def describe(self) -> str:
+    def describe(self, shop: ShopFormat = UNKNOWN_SHOP) -> str:
         if self.alive and self.beat is not None:
-            since = f"process {self.pid}, since {self.beat.started_at:%Y-%m-%d %H:%M} UTC"
+            since = f"process {self.pid}, since {shop.time(self.beat.started_at)}"
             doing = f", planning run {self.beat.planning}" if self.beat.planning else ""
-            silent = "" if self.responding else f"; it last reported at {self.beat.at:%H:%M:%S} UTC"
+            silent = "" if self.responding else f"; it last reported at {shop.time(self.beat.at)}"
             return f"daemon: alive ({since}{doing}; {self.beat.sent:,} sent){silent}"
         if self.alive:
             return f"a process is working on this project ({self.pid})"

@@ -17,6 +17,7 @@ from automation.types.plural import format_count
 
 if TYPE_CHECKING:
     from automation.workspace.opened import Opened
+from automation.workspace.shop_format import UNKNOWN_SHOP, ShopFormat, shop_format
 
 LATE = timedelta(minutes=5)
 _SWEEPS = 180.0
@@ -33,6 +34,7 @@ class Operation:
     held: Sequence[RunRow]
     due: bool
     now: datetime
+    shop: ShopFormat = UNKNOWN_SHOP
 
     def checks(self) -> list[Check]:
         """The daemon, its scheduler, and held runs; an error is what keeps launched campaigns from running."""
@@ -45,27 +47,28 @@ class Operation:
             if waiting:
                 return Check("daemon", "error", f"no daemon is running for {waiting}; start it: automation daemon")
         elif beat is not None and not state.responding:
-            return Check("daemon", "error", f"{state.describe()}; look into logs/daemon.jsonl, and restart it")
+            return Check("daemon", "error", f"{state.describe(self.shop)}; look into logs/daemon.jsonl, and restart it")
         elif beat is not None and beat.ended:
             what = (
                 f"parts of the daemon have ended: {', '.join(beat.ended)}; look into logs/daemon.jsonl, and restart it"
             )
             return Check("daemon", "error", what)
-        return Check("daemon", "ok", state.describe())
+        return Check("daemon", "ok", state.describe(self.shop))
 
     def scheduler(self) -> Check:
         beat = self.health.beat
         if beat is None or not self.health.responding:
             return Check("scheduler", "ok", "not running")
         if beat.scheduler_silent > _SWEEPS:
-            what = f"it last looked for due campaigns {beat.scheduler_silent / 60:,.0f} minutes ago; restart the daemon"
+            silent = format_count(round(beat.scheduler_silent / 60), "minute")
+            what = f"it last looked for due campaigns {silent} ago; restart the daemon"
             return Check("scheduler", "error", what)
         due = due_times(beat)
         late = sorted(name for name, at in due.items() if name in self.launched and self.now - at > LATE)
         if late:
             return Check("scheduler", "error", f"due and not started: {', '.join(late)}; restart the daemon")
         following = min(due.items(), key=lambda item: item[1], default=None)
-        return Check("scheduler", "ok", _describe_next(following))
+        return Check("scheduler", "ok", _describe_next(following, self.shop))
 
     def to_json(self) -> dict[str, object]:
         """Without names and texts, since `/health` needs no login."""
@@ -111,6 +114,7 @@ def read_operation(opened: Opened) -> Operation:
         held=held,
         due=due is not None and due <= now,
         now=now,
+        shop=shop_format(opened),
     )
 
 
@@ -123,9 +127,5 @@ def _running(launched: Collection[str], stopped: Collection[str]) -> list[str]:
     return [] if pauses.GLOBAL_SCOPES.intersection(stopped) else sorted(set(launched) - set(stopped))
 
 
-def _describe_next(following: tuple[str, datetime] | None) -> str:
-    return (
-        "no campaign has a due time"
-        if following is None
-        else f"next: {following[0]} at {following[1]:%Y-%m-%d %H:%M} UTC"
-    )
+def _describe_next(following: tuple[str, datetime] | None, shop: ShopFormat) -> str:
+    return "no campaign has a due time" if following is None else f"next: {following[0]} at {shop.time(following[1])}"

@@ -24,8 +24,10 @@ from automation.runner.launch import launch
 from automation.runner.refresh import flush_inbox
 from automation.runner.training import train_models
 from automation.store.ledger import decisions
+from automation.types.plural import format_count
 from automation.warehouse.importing.mapping import MappingFile, load_mapping
 from automation.workspace.launched import LaunchedCampaigns
+from automation.workspace.shop_format import ShopFormat, shop_format
 from automation.workspace.workspace import Workspace, open_workspace
 
 FIRST_DAY = date(2026, 9, 7)  # a Monday
@@ -61,6 +63,7 @@ class DemoSummary:
     campaigns: Sequence[Report]
     example: Example | None
     seconds: float
+    shop: ShopFormat
 
     def to_json(self) -> dict[str, object]:
         names = ("folder", "outbox", "first_day", "days", "customers", "products", "events", "seconds")
@@ -85,7 +88,7 @@ def run_demo(
     copy_starter(folder, starter=starter)
     until = datetime(FIRST_DAY.year, FIRST_DAY.month, FIRST_DAY.day, tzinfo=UTC)
     clock = ManualClock(until)
-    step(f"creating a shop with {customers:,} customers")
+    step(f"creating a shop with {format_count(customers, 'customer')}")
     shop = generate(seed, customers, until=until)
     mapping = _mapping(folder / "data")
     with open_workspace(folder, clock=clock) as workspace:
@@ -100,6 +103,7 @@ def run_demo(
         flush_inbox(workspace)
         results = [report(workspace, name) for name in CAMPAIGNS]
         example = _example(workspace, simulation.events, folder)
+        written = shop_format(workspace)
     return DemoSummary(
         folder=folder,
         outbox=folder / "var" / "outbox",
@@ -112,6 +116,7 @@ def run_demo(
         campaigns=results,
         example=example,
         seconds=monotonic() - started,
+        shop=written,
     )
 
 

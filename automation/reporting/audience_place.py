@@ -15,6 +15,7 @@ from automation.runner.context import reach_of
 from automation.types.plural import format_ordinal
 from automation.types.quantity import format_percent
 from automation.types.run import RunState
+from automation.workspace.shop_format import shop_format
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -96,7 +97,7 @@ def spell_place(workspace: Workspace, place: Place, who: str) -> str:
 
 def spell_last_run(workspace: Workspace, campaign: Campaign, run: RunRow, customer_id: str) -> str:
     """What the campaign's newest run made of a customer about whom it has no decision."""
-    which = f"run {run.id} ({run.kind.value} {run.due_key})"
+    which = f"run {run.id} ({shop_format(workspace).due(run)})"
     if run.audience is None:
         return f"{which} is {run.state.value} and has no audience yet"
     if run.state in (RunState.PLANNING, RunState.HELD) and _is_member(workspace, run, customer_id):

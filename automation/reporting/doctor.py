@@ -17,6 +17,7 @@ from automation.runner.campaign_status import campaign_statuses
 from automation.store import pauses
 from automation.store.driver import sqlite
 from automation.workspace.opened import Opened, OpenedStore
+from automation.workspace.shop_format import shop_format
 
 FIXED_SQLITE = (3, 51, 3)
 """Before it, SQLite can lose commits when two connections checkpoint and reset the write-ahead log at once."""
@@ -140,7 +141,9 @@ def _signing_keys(opened: Opened) -> Check:
         return Check("signing keys", "error", str(error))
     if stat.S_IMODE(file.path.stat().st_mode) & (_OTHERS | _GROUP):
         return Check("signing keys", "error", f"other users may read {file.path}; run: chmod 600 {file.path}")
-    return Check("signing keys", "ok", f"links are signed with the key of {keys.links[0].since:%Y-%m-%d}")
+    return Check(
+        "signing keys", "ok", f"links are signed with the key of {shop_format(opened).day(keys.links[0].since)}"
+    )
 
 
 def _disk(folder: Path) -> Check:

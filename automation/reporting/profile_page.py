@@ -15,11 +15,11 @@ _STYLE = (
 )
 
 
-def profile_page(found: ProfileReport, shop: str) -> str:
-    """The whole page."""
+def profile_page(found: ProfileReport, shop: str, as_of: str) -> str:
+    """The whole page. shop: its name; as_of: the report's instant as the shop writes it."""
     title = f"Customer profiles of {escape(shop)}"
     customers = f"{format_count(found.customers, 'customer')}, {found.outliers:,} of them outliers"
-    summary = f"{customers}; as of {found.as_of:%Y-%m-%d %H:%M} UTC"
+    summary = f"{customers}; as of {as_of}"
     parts = "\n".join(_section(one) for one in found.distributions)
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'

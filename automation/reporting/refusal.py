@@ -11,6 +11,7 @@ from automation.inbound.identity import ADDRESS_COLUMNS
 from automation.store.ledger import decisions
 from automation.store.people import consent, suppressions
 from automation.types.address import normalise
+from automation.workspace.shop_format import ShopFormat, shop_format
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -63,31 +64,32 @@ def known_addresses(traits: Mapping[str, Any]) -> list[str]:
 
 def refusal_facts(workspace: Workspace, refused: Refused) -> list[str]:
     """Sentences about the refusal, with source and date; none where nobody refused anything."""
+    shop = shop_format(workspace)
     with workspace.store.reading() as connection:
         if refused.code in _BY_CONSENT:
             counted = _record_at(connection, refused)
             if counted is not None:
-                return [spell_record(*counted)]
+                return [spell_record(*counted, shop)]
         if refused.code in (*_BY_ADDRESS, "consent_refused"):
             forms = [normalise(address) for address in refused.addresses]
             listed = suppressions.read_suppressions(connection, forms)
             found = (listed.row(form, refused.channel, refused.topic) for form in forms)
-            return [spell_suppression(row) for row in found if row is not None][:1]
-        return _earlier(connection, refused) if refused.code == "reentry" else []
+            return [spell_suppression(row, shop) for row in found if row is not None][:1]
+        return _earlier(connection, refused, shop) if refused.code == "reentry" else []
 
 
-def spell_record(record: ConsentRecordRow, state: ConsentState) -> str:
+def spell_record(record: ConsentRecordRow, state: ConsentState, shop: ShopFormat) -> str:
     """`consent to promotions by email withdrawn on 2026-05-01 by unsubscribe link; source: preference page`."""
     how = f" by {record.method}" if record.method else ""
     wording = f", wording {record.text_version}" if record.text_version else ""
     what = f"consent to {record.topic} by {record.channel}"
-    return f"{what} {state} on {record.at:%Y-%m-%d}{how}; source: {record.source}{wording}"
+    return f"{what} {state} on {shop.day(record.at)}{how}; source: {record.source}{wording}"
 
 
-def spell_suppression(row: SuppressionRow) -> str:
+def spell_suppression(row: SuppressionRow, shop: ShopFormat) -> str:
     """`ana@example.com is on the suppression list since 2026-05-01: its owner unsubscribed; source: …`."""
     why = suppressions.REASONS.get(row.reason, row.reason)
-    return f"{row.address} is on the suppression list since {row.at:%Y-%m-%d}: {why}; source: {row.source}"
+    return f"{row.address} is on the suppression list since {shop.day(row.at)}: {why}; source: {row.source}"
 
 
 def _record_at(connection: Connection, refused: Refused) -> tuple[ConsentRecordRow, ConsentState] | None:
@@ -100,8 +102,8 @@ def _record_at(connection: Connection, refused: Refused) -> tuple[ConsentRecordR
     return records[-1] if records and not records[-1][0].granted else None
 
 
-def _earlier(connection: Connection, refused: Refused) -> list[str]:
+def _earlier(connection: Connection, refused: Refused, shop: ShopFormat) -> list[str]:
     """When the customer was in this campaign before."""
     found = decisions.find(connection, customer_id=refused.customer_id, campaign=refused.campaign)
     before = [row for row in found if row.run_id != refused.run_id and row.outcome in ("message", "holdout")]
-    return [f"was in run {row.run_id} of {row.campaign} on {row.decided_at:%Y-%m-%d}" for row in before[:1]]
+    return [f"was in run {row.run_id} of {row.campaign} on {shop.day(row.decided_at)}" for row in before[:1]]

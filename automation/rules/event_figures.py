@@ -59,7 +59,7 @@ def _figure(name: str, value: Any, options: Behaviour, data: Snapshot) -> Figure
     if name in ("first", "last"):
         return Figure("never" if value is None else spell_local_day(value, data), what=name)
     if name == "every":
-        return Figure(f"{value} of the last {options.for_} periods", f"all {options.for_}")
+        return Figure(f"{value} of the last {format_count(options.for_ or 0, 'period')}", f"all {options.for_}")
     asked: Total = getattr(options, name)
     what = f"{name} of {asked.attribute}" if name != "sum" or asked.attribute != "amount" else name
     return Figure(spell_number(value, asked.comparison.currency), str(asked.comparison), what)

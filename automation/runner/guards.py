@@ -20,9 +20,11 @@ from automation.store import holds, runs
 from automation.store.runs import RunRow
 from automation.types.campaign import Campaign
 from automation.types.condition import Condition, Measure, leaves
+from automation.types.plural import format_count
 from automation.types.run import RunKind
 from automation.warehouse.embedded import Warehouse
 from automation.workspace.opened import Opened
+from automation.workspace.shop_format import shop_format
 from automation.workspace.workspace import Workspace
 
 STALE, REPEAT, SIZE = "stale_data", "repeat", "size"
@@ -60,7 +62,9 @@ def check_freshness(workspace: Workspace, campaign: Campaign, warehouse: Warehou
         at = newest.get(name)
         if at is None or as_of - at > limit:
             newest_event = (
-                f"no {name} events found" if at is None else f"the newest {name} event is from {at:%Y-%m-%d %H:%M} UTC"
+                f"no {name} events found"
+                if at is None
+                else f"the newest {name} event is from {shop_format(workspace).time(at)}"
             )
             return Hold(STALE, f"stale data: {newest_event} (limit: {_describe_span(limit)})")
     return None
@@ -140,8 +144,8 @@ def _repeated(workspace: Workspace, run: RunRow, campaign: Campaign, members: Se
     share = again / len(audience)
     return Hold(
         REPEAT,
-        f"{again:,} of its {len(audience):,} people ({share:.0%}) got this campaign within the last "
-        f"{_describe_span(within)}; the limit is {float(guard.above):.0%}",
+        f"{again:,} of its {format_count(len(audience), 'person', 'people')} ({share:.0%}) got this campaign within "
+        f"the last {_describe_span(within)}; the limit is {float(guard.above):.0%}",
     )
 
 
@@ -175,7 +179,7 @@ def check_size(workspace: Workspace, campaign: str, audience: int) -> Hold | Non
     return Hold(
         SIZE,
         f"its audience is {audience:,}, {audience / max(usual, 1):.1f} times the usual {usual:,.0f} "
-        f"(median of its last {len(sizes)} runs); the limit is {guard.above:g} times",
+        f"(median of its last {format_count(len(sizes), 'run')}); the limit is {guard.above:g} times",
     )
 
 
@@ -194,8 +198,8 @@ def _describe_span(span: timedelta) -> str:
     days, rest = divmod(int(span.total_seconds()), 86_400)
     hours, minutes = rest // 3_600, rest % 3_600 // 60
     found = [(days, "day"), (hours, "hour"), (minutes, "minute")]
-    parts = [f"{count} {unit}{'s' * (count != 1)}" for count, unit in found if count]
-    return " ".join(parts) or f"{rest} seconds"
+    parts = [format_count(count, unit) for count, unit in found if count]
+    return " ".join(parts) or format_count(rest, "second")
 
 
 # Releasing

@@ -146,7 +146,7 @@ def test_top_shows_the_place_the_value_and_the_cut(tmp_path: Path) -> None:
         "not in the audience now: the rules hold, but only the best are taken; a run now would take 2 of 6 by points; "
         "this customer is 3rd with 120.00, the last one taken has 320.00; no run has decided yet"
     )
-    ran = "run 1 (manual 1) took 2 of 6 by points; this customer"
+    ran = "run 1 (by hand 2026-03-30 11:00 CEST) took 2 of 6 by points; this customer"
     now = "a run now would take 2 of 6 by points; this customer"
     best = "not in the audience now: the rules hold, but only the best are taken"
     assert texts["c3"][1:3] == [
@@ -184,7 +184,9 @@ def test_a_sample_says_that_it_was_drawn_and_who_was_not(tmp_path: Path) -> None
     assert drawn
     assert found.keys() - drawn
     for name in found.keys() - drawn:
-        assert found[name].standing == ["run 1 (manual 1) took a sample of 50%, and this customer was not drawn"]
+        assert found[name].standing == [
+            "run 1 (by hand 2026-03-30 11:00 CEST) took a sample of 50%, and this customer was not drawn"
+        ]
 
 
 def test_a_customer_for_tests_is_in_no_audience(tmp_path: Path) -> None:

@@ -173,7 +173,7 @@ def test_stale_data_holds_a_run_until_new_data_arrives(tmp_path: Path) -> None:
         assert held.state is RunState.HELD
         assert held.hold is not None
         assert held.hold["what"] == (
-            "stale data: the newest purchase event is from 2026-03-20 08:15 UTC (limit: 2 days)"
+            "stale data: the newest purchase event is from 2026-03-20 09:15 CET (limit: 2 days)"
         )
         assert run_status(toy, held.id).account == Account(audience=0)
         assert go_on(toy, held.id) == held
@@ -186,7 +186,7 @@ def test_stale_data_holds_a_run_until_new_data_arrives(tmp_path: Path) -> None:
 def test_a_plan_says_that_the_run_would_be_held(tmp_path: Path) -> None:
     with toy_project(tmp_path, config=CONFIG + FRESH + STRICT) as toy:
         history(toy, 1, 1, 2)
-        old = "stale data: the newest purchase event is from 2026-03-20 08:15 UTC (limit: 2 days)"
+        old = "stale data: the newest purchase event is from 2026-03-20 09:15 CET (limit: 2 days)"
         large = "its audience is 6, 6.0 times the usual 1 (median of its last 3 runs); the limit is 3 times"
         assert plan(toy, "toy").warnings == [f"the run would be held: {old}", f"the run would be held: {large}"]
         later(toy, timedelta(minutes=1))  # c4 buys at 9:00

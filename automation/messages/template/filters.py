@@ -49,7 +49,11 @@ def money(context: Context, value: Any, currency: Any = None) -> str:
     code = currency or _path(context, "shop", "currency") or "EUR"
     if not isinstance(code, str) or len(code) > _LONGEST_CODE:
         raise SecurityError("write a currency's code, such as EUR")
-    locale = _locale(context)
+    return format_money(_decimal(value), code, _locale(context))
+
+
+def format_money(value: float | Decimal, code: str, locale: Locale) -> str:
+    """The amount as the locale writes it, with the currency's symbol where it has one."""
     digits = 0 if code in _WITHOUT_CENTS else 2
     amount = _decimal(value)
     symbol = SYMBOLS.get(code, f"{code}\u00a0" if locale.money_format.startswith("{symbol}") else code)

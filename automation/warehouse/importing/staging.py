@@ -15,6 +15,7 @@ from pathlib import Path
 import polars as pl
 
 from automation.errors import ContractError
+from automation.types.plural import format_count
 from automation.types.schema import TABLES, ColumnType, TableName
 from automation.warehouse.importing.repeats import Ids
 from automation.warehouse.tables import POLARS_TYPES, frame_columns, listed_columns, read_parquet, table_version
@@ -104,7 +105,7 @@ class Staging(ABC):
             if name not in frame.columns:
                 raise ContractError(f"{self.table}: the column {name!r} is missing")
             if empty := frame[name].null_count():
-                raise ContractError(f"{self.table}: {empty} rows without {name!r}")
+                raise ContractError(f"{self.table}: {format_count(empty, 'row')} without {name!r}")
 
 
 def place_of(file: int, rows: pl.Series) -> pl.Series:

@@ -44,7 +44,7 @@ def test_health_is_seen_from_outside(tmp_path: Path) -> None:
         )
         late = read_health(tmp_path, NOW + timedelta(minutes=3))
         assert (late.alive, late.responding) == (True, False)
-        assert late.describe().endswith("it last reported at 09:00:00 UTC")
+        assert late.describe().endswith("it last reported at 2026-06-01 09:00 UTC")
     ended = read_health(tmp_path, NOW)
     assert not ended.alive
     assert ended.beat is not None

@@ -100,7 +100,7 @@ def test_what_is_stopped_needs_no_daemon(opened: OpenedStore, scope: str) -> Non
 @pytest.mark.parametrize(
     ("beat", "name", "said"),
     [
-        (replace(BEAT, at=NOW - timedelta(minutes=2)), "daemon", "it last reported at 08:58:00 UTC"),
+        (replace(BEAT, at=NOW - timedelta(minutes=2)), "daemon", "it last reported at 2026-06-01 08:58 UTC"),
         (replace(BEAT, ended=("planner",)), "daemon", "parts of the daemon have ended: planner"),
         (replace(BEAT, scheduler_silent=600.0), "scheduler", "it last looked for due campaigns 10 minutes ago"),
         (

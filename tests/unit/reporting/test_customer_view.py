@@ -23,6 +23,7 @@ from automation.schedule.due_times import Due
 from automation.store.people import consent
 from automation.types.run import RunKind
 from automation.workspace.launched import LaunchedCampaigns
+from automation.workspace.shop_format import ShopFormat
 from automation.workspace.workspace import Workspace, open_workspace
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -49,7 +50,7 @@ def profile_of(workspace: Workspace, wanted: str) -> CustomerProfile:
 
 def shown(found: CustomerProfile) -> str:
     parts = []
-    for block in profile_blocks(found, "EUR"):
+    for block in profile_blocks(found, ShopFormat()):
         match block:
             case Text(text):
                 parts.append(text)
@@ -66,8 +67,8 @@ def test_shows_how_a_customer_buys(workspace: Workspace) -> None:
     assert "C00000 (c00000)" in text
     assert "active; last purchase 4 days ago, RFM " in text
     assert "purchases | on 2 days, since 2026-02-20" in text
-    assert "spent | 60.50 EUR" in text
-    assert "average basket | 30.25 EUR" in text
+    assert "spent | €60.50" in text
+    assert "average basket | €30.25" in text
     assert "usually buys | around 13:00 local time, on Thursdays" in text  # Berlin; of equals the earlier weekday
     assert "email | promotions | given | 2026-01-01 | test" in text
 

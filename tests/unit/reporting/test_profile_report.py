@@ -81,7 +81,7 @@ def test_what_nobody_has_is_left_out() -> None:
 
 def test_the_page_stands_alone_and_escapes() -> None:
     found = ProfileReport(NOW, 3, 0, [Distribution("top_brand", "Brands", [("<script>", 3)])])
-    text = profile_page(found, "Tea & Co")
+    text = profile_page(found, "Tea & Co", "2026-11-24 13:00 CET")
     assert "<script>" not in text
     assert "Tea &amp; Co" in text
     assert "http" not in text
