@@ -64,10 +64,8 @@ def preview(
             shown = [Text(f"would not get it now: {why}", "warning") for why in made.why_not]
     shown += [Text(_head(message), "strong"), Text(message.text)]
     if page is not None:
-        _write(page, message)
+        _write(page, message, open_=open_)
         shown.append(Text(f"\nwritten to {page}", "muted"))
-    if page is not None and open_:
-        _open(page)
     invocation.output.show(value, *shown)
 
 
@@ -84,13 +82,15 @@ def _head(message: Rendered) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _write(file: Path, message: Rendered) -> None:
+def _write(file: Path, message: Rendered, *, open_: bool) -> None:
     from automation.messages.preview import preview as page
     from automation.messages.render import Body
 
     body = Body(message.subject, message.preheader, message.text, message.html, message.language)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(page(body), "utf-8")
+    if open_:
+        _open(file)
 
 
 def _open(file: Path) -> None:
