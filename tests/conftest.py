@@ -23,6 +23,7 @@ def shared_data() -> Path:
 
 @pytest.fixture(autouse=True)
 def _own_log() -> Iterator[None]:
-    """A command that a test calls sets up logging for its process, which goes on here with other tests."""
+    """A command that a test calls sets up logging and the environment of its process, which goes on here."""
     yield
     structlog.reset_defaults()
+    os.environ.pop("PYTHONSAFEPATH", None)

@@ -69,6 +69,7 @@ def _execute(command: Command, arguments: list[str], given: dict[str, str]) -> i
     from automation.cli.output import Output
 
     os.umask(0o077)  # what this and its workers write holds personal data
+    os.environ["PYTHONSAFEPATH"] = "1"  # no process that this one starts imports modules from the project's folder
     output = Output(as_json=given.get("--format") == "json", as_csv=given.get("--format") == "csv")
     invocation = Invocation(command.name, given.get("--project"), output)
     failures.log_warnings_to_stderr()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,7 +19,16 @@ _STYLES = {"error": "error", "not_built": "warning", "warning": "warning"}
 _LABELS = {"error": "", "not_built": "not built yet: ", "warning": "warning: "}
 
 
-def validate(context: typer.Context) -> None:
+def validate(
+    context: typer.Context,
+    no_plugins: Annotated[
+        bool,
+        typer.Option(
+            "--no-plugins",
+            help="for a stranger's project: run nothing in its folder, read no environment variable, open no data",
+        ),
+    ] = False,
+) -> None:
     """Check every file and run the campaigns' own tests.
 
     Exits with 0 if there are no errors, else with 2. Shows all problems of all files at once.
@@ -30,7 +39,7 @@ def validate(context: typer.Context) -> None:
     from automation.runner.validation import validate as validate_project
 
     invocation: Invocation = context.obj
-    found = validate_project(invocation.root().resolve())
+    found = validate_project(invocation.root().resolve(), trusted=not no_plugins)
     invocation.output.show(validation_json(found), *_blocks(found))
     if not found.valid:
         raise typer.Exit(2)

@@ -7,6 +7,7 @@ from typing import Any
 
 from automation.config.audiences import read_audience
 from automation.config.conditions import read_condition
+from automation.config.environment import find_refusal
 from automation.config.model_builder import build_model
 from automation.config.problems import KeyPath, list_choices, unknown_name
 from automation.config.reading import BROKEN, Broken, Form, Reader, Reading
@@ -87,6 +88,8 @@ def read_secret(
         return reading.report(
             path, f"a secret must not be in a file; write ${{{example}}} and set it in the environment"
         )
+    if refusal := find_refusal(reading.environment, match[1]):
+        return reading.report(path, refusal)
     value = reading.environment.get(match[1])
     if not value:
         return reading.report(path, f"the environment variable {match[1]} is not set")

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from automation.config.plain_file import open_plain
 from automation.config.problems import KeyPath, Place, Problem, Severity, spell_path
 from automation.config.yaml_nodes import COLLECTION, PLAIN, TEXT, RefusedDocument, compose, place_of, scalar_value
 from automation.config.yaml_traps import Trap, cut_by_comment, decimal_comma, explain_syntax, nested_braces, scalar_trap
@@ -64,13 +65,17 @@ class SourceMap:
         return value
 
 
-def read_file(path: Path, file: str) -> tuple[str, SourceMap]:
-    """A file's text and its source map, with the problems of both."""
+def read_file(path: Path, file: str, *, named: bool = False) -> tuple[str, SourceMap]:
+    """A file's text and its source map, with the problems of both.
+
+    file: its path in the project, in which it must lie. named: a person named the file, so it may lie anywhere.
+    """
+    root = None if named else path.parents[file.count("/")]
     try:
-        with path.open("rb") as stream:
+        with open_plain(path, root) as stream:
             data = stream.read(MAX_BYTES + 1)
     except OSError as error:
-        return "", _refusal(file, Place(1, 1), f"can't be read: {(error.strerror or 'unknown error').lower()}")
+        return "", _refusal(file, Place(1, 1), f"can't be read: {_lowered(error.strerror or 'unknown error')}")
     if len(data) > MAX_BYTES:
         return "", _refusal(file, Place(1, 1), "the file is over 1 MB, more than a project's file may be")
     try:
@@ -80,6 +85,10 @@ def read_file(path: Path, file: str) -> tuple[str, SourceMap]:
         what = f"the byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8"
         return "", _refusal(file, _place_at(before, len(before)), what)
     return text, read_source(text, file)
+
+
+def _lowered(text: str) -> str:
+    return text[:1].lower() + text[1:]
 
 
 def read_source(text: str, file: str) -> SourceMap:

@@ -137,7 +137,7 @@ class WorkerPool:
         assert self._host is not None
         ours, theirs = socket.socketpair()
         pulse, beating = os.pipe()
-        command = [sys.executable, "-m", "automation.delivery.worker", str(theirs.fileno()), str(beating)]
+        command = [sys.executable, "-P", "-m", "automation.delivery.worker", str(theirs.fileno()), str(beating)]
         process = subprocess.Popen(  # noqa: S603  # this interpreter, this package
             command, pass_fds=(theirs.fileno(), beating), stdin=subprocess.DEVNULL, start_new_session=True
         )

@@ -62,7 +62,7 @@ class MailParser:
 
     def _start(self) -> subprocess.Popen[bytes]:
         environment = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PATH": os.environ.get("PATH", "")}
-        command = [sys.executable, "-m", "automation.inbound.mail_parser"]
+        command = [sys.executable, "-P", "-m", "automation.inbound.mail_parser"]
         process = subprocess.Popen(  # noqa: S603  # our own module; it ends with its input
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
         )

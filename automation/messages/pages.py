@@ -34,6 +34,7 @@ class Pages:
 
     def __init__(self, project: Project) -> None:
         own = project.root / OWN
+        _refuse_links(own)
         loaders = [FileSystemLoader(folder) for folder in (own, OURS)]
         self._pages = ImmutableSandboxedEnvironment(
             autoescape=True, undefined=StrictUndefined, loader=ChoiceLoader(loaders), trim_blocks=True,
@@ -121,6 +122,14 @@ def _compiled(texts: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, Tem
 
 
 _SHOWN = {"topic": "", "channel": "", "other": "", "saved": False, "choices": ()}
+
+
+def _refuse_links(own: Path) -> None:
+    """Only plain files inside the folder are read."""
+    for path in sorted(own.rglob("*")):
+        inside = path.resolve().is_relative_to(own.resolve())
+        if not inside or not (path.is_file() or path.is_dir()):
+            raise ConfigurationError(f"{OWN}/{path.relative_to(own)}: not a plain file in this folder; copy it instead")
 
 
 def _style(own: Path) -> str:

@@ -9,8 +9,13 @@ from automation.plugin_manager import Registry, load_plugins
 from automation.rules import core
 
 
-def registry_of(root: Path | None) -> Registry:
-    """The plugins for the project in `root`, or without a project. Raises `PluginError`."""
+def registry_of(root: Path | None, *, own: bool = True) -> Registry:
+    """The plugins for the project in `root`, or without a project. own: also those in its folder.
+
+    Raises `PluginError`.
+    """
     if root is None:
         return load_plugins(core=[core])
+    if not own:
+        return load_plugins(core=[core], disabled=disabled_plugins(root))
     return load_plugins(root / "plugins", core=[core], disabled=disabled_plugins(root))

@@ -68,7 +68,7 @@ def load_mapping(wanted: Path | str, *, timezone: str = "UTC") -> MappingFile:
         return _parsed(str(wanted), read_source(text, f"preset {wanted}")).in_zone(timezone)
     if not Path(wanted).is_file():
         raise ConfigurationError(f"{wanted}: there is no such mapping file; presets: {', '.join(PRESETS)}")
-    return _parsed(str(wanted), read_file(Path(wanted), str(wanted))[1]).in_zone(timezone)
+    return _parsed(str(wanted), read_file(Path(wanted), str(wanted), named=True)[1]).in_zone(timezone)
 
 
 def parse_mapping(text: str, name: str) -> MappingFile:
