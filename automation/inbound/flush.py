@@ -15,6 +15,7 @@ from automation.inbound.shop_reports import import_shop_reports
 from automation.store.inbox import inbox
 from automation.store.inbox.inbox import InboxEvent
 from automation.types.schema import EVENTS, ColumnType
+from automation.warehouse.durability import sync_versions
 from automation.warehouse.embedded import Warehouse
 from automation.warehouse.importing.currencies import convert_currencies
 from automation.warehouse.importing.quarantine import Quarantine
@@ -30,11 +31,13 @@ APP = "inbox"
 def flush_events(workspace: Workspace, warehouse: Warehouse) -> int:
     """Import what shops reported, then move the inbox to the warehouse; returns how many events were moved.
 
-    After a crash between the Delta commit and the store's, the flush number in the Delta log shows what is done.
+    After a crash between the Delta commit and the store's, the flush number in the Delta log shows what is done. A
+    flush counts as done once its files are synced; one that the warehouse has lost all the same is moved again.
     """
     import_shop_reports(workspace)
     moved = 0
     now = workspace.clock.now()
+    _reopen_lost_flushes(workspace, warehouse, now)
     while True:
         with workspace.store.transaction() as connection:
             no = inbox.begin_flush(connection, now=now)
@@ -43,14 +46,27 @@ def flush_events(workspace: Workspace, warehouse: Warehouse) -> int:
         if not warehouse.has_transaction(APP, no):
             with workspace.store.reading() as connection:
                 events = inbox.read_flush(connection, no)
-            known = table_version(warehouse.folder, "events").columns
-            frame = _make_usable_frame(workspace, events, known)
+            before = table_version(warehouse.folder, "events")
+            frame = _make_usable_frame(workspace, events, before.columns)
             frame = convert_currencies(frame, "events", workspace.project.settings.shop.exchange)
             warehouse.append_events(frame, transaction=(APP, no))
+            sync_versions(warehouse.folder, "events", after=before.number)
             moved += len(events)
             workspace.project.registry.observe("events_recorded", table="events", rows=len(events), quarantined=0)
         with workspace.store.transaction() as connection:
             inbox.finish_flush(connection, no, now=now)
+
+
+def _reopen_lost_flushes(workspace: Workspace, warehouse: Warehouse, now: datetime) -> None:
+    """Move flushes again that the store counts as done and the events table does not have: its folder was restored or
+    deleted, or the power failed before its disk had written them."""
+    last = warehouse.last_transaction(APP) or 0
+    with workspace.store.reading() as connection:
+        lost = inbox.last_finished_flush(connection, now=now) > last
+    if lost:
+        with workspace.store.transaction() as connection:
+            again = inbox.reopen_flushes(connection, after=last)
+        log.warning("the warehouse lost events; those of the last week are moved to it again", events=again)
 
 
 def _make_usable_frame(

@@ -18,8 +18,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from automation.inbound.shop_import import import_data, quarantine_file
 from automation.store.inbox import shop_reports
 from automation.store.inbox.shop_reports import Arrival, WaitingReports
+from automation.warehouse.durability import sync_versions
 from automation.warehouse.importing.mapping import MappingFile, load_mapping
 from automation.warehouse.importing.quarantine import Quarantine
+from automation.warehouse.tables import table_version
 from automation.workspace.workspace import Workspace
 
 log = structlog.get_logger(__name__)
@@ -41,7 +43,10 @@ def import_shop_reports(workspace: Workspace) -> int:
         if not waiting:
             return imported
         for group in waiting:
+            folder = workspace.project.data_dir / "warehouse"
+            before = table_version(folder, group.table).number
             _Group(workspace, group).import_arrivals()
+            sync_versions(folder, group.table, after=before)
             imported += sum(len(arrival.lines) for arrival in group.arrivals)
             with workspace.store.transaction() as connection:
                 shop_reports.finish_import(connection, group, now=workspace.clock.now())

@@ -85,6 +85,19 @@ def finish_flush(connection: Connection, flush: int, *, now: datetime) -> None:
     connection.execute(sa.delete(_inbox).where(_inbox.c.flush.in_(old)))
 
 
+def last_finished_flush(connection: Connection, *, now: datetime) -> int:
+    """The number of the last flush that is done and whose rows are still here; 0 if there is none."""
+    kept = _flush.c.finished_at >= to_millis(now - KEEP)
+    return int(connection.execute(sa.select(sa.func.max(_flush.c.no)).where(kept)).scalar() or 0)
+
+
+def reopen_flushes(connection: Connection, *, after: int) -> int:
+    """Let the rows of all flushes after that number wait again, under a new number; returns how many rows."""
+    done = sa.update(_flush).where(_flush.c.no > after, _flush.c.finished_at.is_not(None))
+    connection.execute(done.values(finished_at=0))  # none of its rows is here any more
+    return connection.execute(sa.update(_inbox).where(_inbox.c.flush > after).values(flush=None)).rowcount
+
+
 _COLUMNS = [_inbox.c[name] for name in ("event_id", "customer_id", "type", "occurred_at", "message_id", "fields")]
 
 
