@@ -25,6 +25,8 @@ def explain(
     Example: automation explain winback C1042
     """
     from automation.cli.explain_blocks import explain_blocks
+    from automation.cli.failures import keep_traceback
+    from automation.errors import AutomationError
     from automation.reporting.explain import explain as explain_decision
     from automation.reporting.explain import explain_from_store
     from automation.workspace.opened import OpenedStore
@@ -34,5 +36,12 @@ def explain(
         if isinstance(opened, OpenedStore):
             found, unread = explain_from_store(opened, name, customer), opened.unread
         else:
-            found, unread = explain_decision(opened, name, customer), ()
+            try:
+                found, unread = explain_decision(opened, name, customer), ()
+            except AutomationError:
+                raise
+            except Exception as error:  # a damaged warehouse
+                found = explain_from_store(opened, name, customer)
+                unread = (f"{type(error).__name__}: {str(error).splitlines()[0]}",)
+                invocation.output.note(f"{unread[0]}; details: {keep_traceback(error, invocation)}")
     invocation.output.show({**found.to_json(), "unread": list(unread)}, *explain_blocks(found, shop_format(opened)))

@@ -57,6 +57,7 @@ def _show_overview(invocation: Invocation, opened: Opened) -> None:
         Text(health.describe(shop), "success" if health.alive else "warning"),
         *(Text(check.detail, "error") for check in checks if check.state != "ok"),
         *(Text(why, "error") for why in (health.beat.not_launched if health.alive and health.beat else ())),
+        *([] if opened.project is None else [Text(line, "error") for line in found.unread]),
         *_pauses(found, shop),
         *(Text(f"NOT ANSWERING: {provider}", "error") for provider in found.silent),
         _campaigns(found, shop),

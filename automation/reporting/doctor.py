@@ -14,8 +14,10 @@ import sqlalchemy as sa
 
 from automation.errors import StoreError
 from automation.runner.campaign_status import campaign_statuses
-from automation.store import pauses
+from automation.store import pauses, runs
 from automation.store.driver import sqlite
+from automation.store.restored_copy import read_last_flush
+from automation.warehouse.damage import find_damage
 from automation.workspace.opened import Opened, OpenedStore
 from automation.workspace.shop_format import shop_format
 
@@ -58,6 +60,7 @@ def diagnose(opened: Opened, *further: Check) -> Diagnosis:
         *_store(opened),
         _data_folder(folder),
         _signing_keys(opened),
+        *_warehouse(opened),
         _disk(folder),
         *_pauses(opened),
         *_gone(opened),
@@ -144,6 +147,22 @@ def _signing_keys(opened: Opened) -> Check:
     return Check(
         "signing keys", "ok", f"links are signed with the key of {shop_format(opened).day(keys.links[0].since)}"
     )
+
+
+def _warehouse(opened: Opened) -> Iterator[Check]:
+    folder = opened.data_dir / "warehouse"
+    found = find_damage(folder)
+    with opened.store.reading() as connection:
+        largest, flushed = runs.largest_audience(connection), read_last_flush(connection)
+    own = opened.project is None or opened.project.settings.warehouse is None
+    if own and largest and not (folder / "customers").exists():
+        found.append(f"customers: the table is missing, although a run reached {largest:,}; put your copy back")
+    if flushed and not (folder / "events").exists():
+        found.append("events: the table is missing, although events were stored in it; put your copy back")
+    for what in found:
+        yield Check("warehouse", "error", f"{what} ({folder})")
+    if not found:
+        yield Check("warehouse", "ok", "its tables are as their logs say")
 
 
 def _disk(folder: Path) -> Check:

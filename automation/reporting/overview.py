@@ -73,18 +73,26 @@ def overview(opened: Opened) -> Overview:
         next_message = queues.next_due(connection)
         silent = silent_providers(connection)
         held = [run for run in runs.find(connection, open_only=True, limit=1_000) if run.hold is not None]
+    next_due, unread = _next_due(opened)
     return Overview(
         campaigns=campaign_statuses(opened),
-        next_due=_next_due(opened) if isinstance(opened, Workspace) else {},
+        next_due=next_due,
         runs=[run_status(opened, run.id) for run in last],
         paused=paused,
         held=held,
         next_message=next_message,
         redirect_all=opened.project.settings.testing.redirect_all if opened.project is not None else None,
-        unread=opened.unread if isinstance(opened, OpenedStore) else (),
+        unread=unread,
         silent=silent,
     )
 
 
-def _next_due(workspace: Workspace) -> Mapping[str, Due]:
-    return next_times(workspace, scheduled_campaigns(workspace, LaunchedCampaigns(workspace.project)))
+def _next_due(opened: Opened) -> tuple[Mapping[str, Due], Sequence[str]]:
+    """When each campaign is due next, and what could not be read."""
+    if not isinstance(opened, Workspace):
+        return {}, opened.unread if isinstance(opened, OpenedStore) else ()
+    try:
+        entries = scheduled_campaigns(opened, LaunchedCampaigns(opened.project))
+        return next_times(opened, entries), ()
+    except Exception as error:  # a damaged warehouse, in which the customers' time zones are
+        return {}, (f"due times can't be told: {type(error).__name__}: {str(error).splitlines()[0]}",)

@@ -5,21 +5,36 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
+
+from automation.errors import AutomationError
 from automation.store import launches, restored_copy, schedules
 
 if TYPE_CHECKING:
     from automation.workspace.opened import Opened
 
+log = structlog.get_logger(__name__)
+
 
 def check_restored_copy(opened: Opened) -> str | None:
-    """Why nothing may be sent from this store, or None where it is not a restored copy."""
-    flushed = _flushed(opened)
+    """Why nothing may be sent from this store, or None where it is not a restored copy.
+
+    A warehouse that can't be read is no reason: the runs that need it are held.
+    """
+    try:
+        flushed = _flushed(opened)
+    except AutomationError as error:
+        log.error("the store can't be compared with the warehouse", because=str(error))
+        flushed = None
     with opened.store.transaction() as connection:
         return restored_copy.find_quarantine(connection, flushed=flushed, now=opened.clock.now())
 
 
 def accept_restored_copy(opened: Opened) -> bool:
-    """Resume sending from a restored copy; returns whether it was one. Runs that were due meanwhile are skipped."""
+    """Resume sending from a restored copy; returns whether it was one. Runs that were due meanwhile are skipped.
+
+    Raises `AutomationError` where the warehouse can't be read.
+    """
     flushed, now = _flushed(opened), opened.clock.now()
     with opened.store.transaction() as connection:
         was = restored_copy.accept_copy(connection, flushed=flushed, now=now)
@@ -37,4 +52,8 @@ def _flushed(opened: Opened) -> int | None:
     from automation.inbound.flush import APP
     from automation.warehouse.writing import last_transaction
 
-    return last_transaction(opened.data_dir / "warehouse", APP)
+    try:
+        return last_transaction(opened.data_dir / "warehouse", APP)
+    except Exception as error:  # whatever the library says of a broken log
+        what = f"the warehouse's events can't be read: {str(error).splitlines()[0]}; automation doctor shows the damage"
+        raise AutomationError(what) from error

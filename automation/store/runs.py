@@ -101,6 +101,11 @@ def campaigns_of(connection: Connection, run_ids: Collection[int]) -> dict[int, 
     return {row.id: row.campaign for row in connection.execute(query)}
 
 
+def largest_audience(connection: Connection) -> int:
+    """Of all runs; 0 if there was none."""
+    return int(connection.execute(sa.select(sa.func.max(_run.c.audience))).scalar() or 0)
+
+
 def last_due(connection: Connection, campaign: str) -> datetime | None:
     """The due time of the campaign's newest scheduled run."""
     query = sa.select(sa.func.max(_run.c.due_at)).where(_run.c.campaign == campaign, _run.c.kind == RunKind.SCHEDULE)
