@@ -34,7 +34,8 @@ class DueTimes(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
 
     def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime | None:
         after = (previous or now).astimezone(UTC)
-        due = next_due(self.entry.schedule, self.entry.zones, after, holidays=self.holidays)
+        launched = self.entry.launch.launched_at
+        due = next_due(self.entry.schedule, self.entry.zones, after, holidays=self.holidays, launched=launched)
         return None if due is None else due.at
 
 

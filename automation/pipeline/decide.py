@@ -11,6 +11,7 @@ from functools import partial
 import polars as pl
 from sqlalchemy.engine import Connection
 
+from automation.clock import to_millis
 from automation.contracts import Snapshot
 from automation.pipeline import assign as arms
 from automation.pipeline import offer as offers
@@ -43,6 +44,7 @@ class RunContext:
     due_at: datetime
     due_local: datetime | None
     """The wall time of `timezone: customer`."""
+    launched_at: datetime | None = None
     test: bool = False
     """Planned under `redirect_all`: its messages are marked as tests."""
     everyone: bool = False
@@ -162,6 +164,9 @@ def _time(batch: pl.DataFrame, context: RunContext) -> pl.DataFrame:
     clock = partial(send_times, batch, at=context.due_at, local=context.due_local, shop_zone=context.shop_zone)
     late = schedule.max_lateness if schedule and schedule.max_lateness else DEFAULT_LATENESS
     timed = batch
+    if context.due_local is not None and context.launched_at is not None:
+        passed = clock(quiet=None) <= to_millis(context.launched_at)
+        timed = _settle(timed, pl.lit(passed), Outcome.SUPPRESSED, "before_launch")
     if limits.quiet_hours and limits.when_quiet == "drop":
         delayed = pl.col("due_at") != clock(quiet=None).alias("undelayed")
         timed = _settle(timed, delayed, Outcome.SUPPRESSED, "quiet_hours")

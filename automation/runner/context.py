@@ -41,6 +41,7 @@ def build_context(
     due_local: datetime | None,
     offer_plan: Mapping[str, Any] | None = None,
     run_id: int = 0,
+    launched_at: datetime | None = None,
     test: bool = False,
 ) -> RunContext:
     """Everything that the campaign names, resolved, to decide about the step `send`.
@@ -61,6 +62,7 @@ def build_context(
         shop_language=settings.shop.language,
         due_at=due_at,
         due_local=due_local,
+        launched_at=launched_at,
         test=test,
     )
 

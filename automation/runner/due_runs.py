@@ -35,7 +35,14 @@ def claim_due(workspace: Workspace, entry: ScheduledCampaign) -> list[RunRow]:
             return []  # no due time is lost: they are handled when the pause ends
         seen = [schedules.handled_until(connection, entry.name), runs.last_due(connection, entry.name)]
     since = max(at for at in (entry.launch.launched_at, *seen) if at is not None)
-    found = missed_due_times(entry.schedule, entry.zones, since, now, holidays=workspace.project.settings.holidays)
+    found = missed_due_times(
+        entry.schedule,
+        entry.zones,
+        since,
+        now,
+        holidays=workspace.project.settings.holidays,
+        launched=entry.launch.launched_at,
+    )
     made = [run for due in _to_run(entry, found, now) if (run := _claim(workspace, entry, due)) is not None]
     if found:
         with workspace.store.transaction() as connection:

@@ -244,6 +244,7 @@ def context_of_run(workspace: Workspace, warehouse: Warehouse, run: RunRow, laun
         due_local=local,
         offer_plan=run.offer_plan,
         run_id=run.id,
+        launched_at=launch.launch.launched_at,
         test=run.test,
     )
 

@@ -87,7 +87,10 @@ def customer_zones(workspace: Workspace) -> list[ZoneInfo]:
 
 def next_time(workspace: Workspace, entry: ScheduledCampaign) -> Due | None:
     """When the campaign is due next."""
-    return next_due(entry.schedule, entry.zones, workspace.clock.now(), holidays=workspace.project.settings.holidays)
+    holidays = workspace.project.settings.holidays
+    return next_due(
+        entry.schedule, entry.zones, workspace.clock.now(), holidays=holidays, launched=entry.launch.launched_at
+    )
 
 
 def local_time(run: RunRow, campaign: Campaign) -> datetime | None:

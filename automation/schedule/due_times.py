@@ -37,12 +37,13 @@ def due_times(
     until: datetime,
     *,
     holidays: Collection[date] = (),
+    launched: datetime | None = None,
 ) -> list[Due]:
     """Every due time with after < instant <= until, in order.
 
     zones: the time zone of the schedule; under `timezone: customer` every zone of a customer, and a run is due when the
-    first of them reaches the wall time, which is `Due.local`. An interval
-    (`every: 15m`) counts from midnight in the first zone, and its key is the instant in UTC.
+    first of them reaches the wall time, which is `Due.local`; on the day of the launch, the first after `launched`. An
+    interval (`every: 15m`) counts from midnight in the first zone, and its key is the instant in UTC.
     """
     every = schedule.every
     if every is not None and every.interval is not None:
@@ -50,8 +51,9 @@ def due_times(
     first, last = after.date() - 2 * _DAY, until.date() + 2 * _DAY
     found: dict[datetime | str, Due] = {}
     for wall in _allowed(schedule, every, first, last, holidays):
-        at = min(instant_of(wall, zone) for zone in zones)
-        if after < at <= until:
+        instants = (instant_of(wall, zone) for zone in zones)
+        at = min((at for at in instants if launched is None or at > launched), default=None)
+        if at is not None and after < at <= until:
             key = wall.isoformat(timespec="minutes")
             if schedule.timezone == "customer":
                 found[key] = Due(RunKind.SCHEDULE, key, at, wall)
@@ -61,11 +63,16 @@ def due_times(
 
 
 def next_due(
-    schedule: Schedule, zones: Sequence[ZoneInfo], after: datetime, *, holidays: Collection[date] = ()
+    schedule: Schedule,
+    zones: Sequence[ZoneInfo],
+    after: datetime,
+    *,
+    holidays: Collection[date] = (),
+    launched: datetime | None = None,
 ) -> Due | None:
     """The first due time after an instant, within some two years."""
     for window in _WINDOWS:
-        if found := due_times(schedule, zones, after, after + window, holidays=holidays):
+        if found := due_times(schedule, zones, after, after + window, holidays=holidays, launched=launched):
             return found[0]
     return None
 
@@ -77,12 +84,13 @@ def missed_due_times(
     now: datetime,
     *,
     holidays: Collection[date] = (),
+    launched: datetime | None = None,
 ) -> list[Due]:
     """The due times since `after`: all of them under `catch_up: all`, otherwise at least the latest."""
     if schedule.catch_up == "all":
-        return due_times(schedule, zones, after, now, holidays=holidays)
+        return due_times(schedule, zones, after, now, holidays=holidays, launched=launched)
     for window in _WINDOWS:  # backwards: after a year's pause an interval has 100,000 due times, of which one matters
-        found = due_times(schedule, zones, max(after, now - window), now, holidays=holidays)
+        found = due_times(schedule, zones, max(after, now - window), now, holidays=holidays, launched=launched)
         if found or now - window <= after:
             return found
     return []

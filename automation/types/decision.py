@@ -38,6 +38,7 @@ REASONS: dict[str, str] = {
     "reentry": "was in this campaign too recently",
     "too_few_recommendations": "fewer recommended products than the campaign requires",
     "no_message_chosen": "the offer policy chose to send nothing",
+    "before_launch": "the due time had passed on the customer's clock when the campaign was launched",
     "late": "the message could not leave before it expired",
     "stopped": "sending was stopped by an admin",
 }

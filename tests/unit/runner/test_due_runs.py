@@ -113,9 +113,11 @@ def test_customers_time_begins_with_their_earliest_zone(shop: Shop) -> None:
     warehouse.close()
     (entry,) = scheduled_campaigns(shop.workspace, LaunchedCampaigns(shop.workspace.project))
     assert [zone.key for zone in entry.zones] == ["America/New_York", "Asia/Kolkata", "Europe/Berlin"]
+    assert shop.at("2026-10-23 06:59") == []
+    assert shop.at("2026-10-23 07:00") == ["2026-10-23T09:00"]  # in Berlin: it was over in Kolkata before the launch
     assert shop.at("2026-10-24 03:29") == []
     assert shop.at("2026-10-24 03:30") == ["2026-10-24T09:00"]  # nine o'clock in Kolkata
     with shop.workspace.store.reading() as connection:
-        (run,) = runs.find(connection)
+        run, _ = runs.find(connection)
     assert local_time(run, entry.campaign) == datetime.fromisoformat("2026-10-24T09:00")
-    assert shop.keys() == ["2026-10-24T09:00"]
+    assert shop.keys() == ["2026-10-23T09:00", "2026-10-24T09:00"]

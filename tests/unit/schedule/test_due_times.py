@@ -82,6 +82,19 @@ def test_customers_time_is_due_when_the_first_zone_reaches_it() -> None:
     assert found[0].at == at("2026-06-03 22:00")  # Auckland is twelve hours ahead
 
 
+def test_a_campaign_launched_after_the_first_zone_runs_for_those_who_are_still_to_come() -> None:
+    """Launched at midnight in New York: 01:30 had passed in Berlin, and is still to come there."""
+    schedule, launched = Schedule(every="day 01:30", timezone="customer"), at("2026-11-01 04:00")
+    found = due_times(schedule, [BERLIN, NEW_YORK], launched, at("2026-11-03"), launched=launched)
+    assert [(due.key, due.at) for due in found] == [
+        ("2026-11-01T01:30", at("2026-11-01 05:30")),
+        ("2026-11-02T01:30", at("2026-11-02 00:30")),
+    ]
+    assert next_due(schedule, [BERLIN, NEW_YORK], launched, launched=launched) == found[0]
+    missed = missed_due_times(schedule, [BERLIN, NEW_YORK], launched, at("2026-11-01 06:00"), launched=launched)
+    assert missed == found[:1]
+
+
 def test_not_on_moves_to_the_next_day_or_skips() -> None:
     written = {"every": "Thursday 10:00", "not_on": ["holidays", "Friday"]}
     holidays = (date(2026, 12, 24),)
