@@ -24,11 +24,13 @@ if TYPE_CHECKING:
 def import_(
     context: typer.Context,
     table: Annotated[
-        Literal["customers", "products", "events", "suppressions", "consents", "sends"],
-        typer.Argument(help="what the files hold; sends: messages that your previous tool sent recently"),
+        Literal["customers", "products", "events", "suppressions", "consents", "sends", "undo"],
+        typer.Argument(
+            help="what the files hold; sends: messages that your previous tool sent recently; undo: take an import back"
+        ),
     ],
     files: Annotated[
-        list[Path], typer.Argument(help="CSV, JSON Lines or Parquet, gzipped or not", exists=True, resolve_path=True)
+        list[Path], typer.Argument(help="CSV, JSON Lines or Parquet, gzipped or not; undo: the import's number")
     ],
     mapping: Annotated[str | None, typer.Option(help="a YAML file that maps the columns, or a preset's name")] = None,
     preset: Annotated[
@@ -42,10 +44,15 @@ def import_(
     """Import a shop's data, or consents and suppressions from another tool.
 
     Importing the same file again changes nothing. Rows that can't be used go to a quarantine file with their reason.
+    `undo` removes what an import added and restores what it changed, for about a week.
 
     Example: automation import customers customers_export.csv --preset shopify
     """
     invocation: Invocation = context.obj
+    if table == "undo":
+        _undo(invocation, files)
+        return
+    files = [_existing(file) for file in files]
     if mapping is not None and preset is not None:
         raise ConfigurationError("give one of --mapping FILE and --preset NAME, not both")
     wanted = preset or absolute_mapping(mapping)
@@ -57,6 +64,28 @@ def import_(
     if topic or confirmed:
         raise ConfigurationError(f"--topic and --confirmed apply to consents and sends, not to {table}")
     _import(invocation, table, files, wanted)
+
+
+def _existing(file: Path) -> Path:
+    """The absolute path, since the command changes to the project's folder."""
+    if not file.exists():
+        raise typer.BadParameter(f"Path '{file}' does not exist.", param_hint="FILES")
+    return file.resolve()
+
+
+def _undo(invocation: Invocation, numbers: list[Path]) -> None:
+    from automation.inbound.undo_import import undo_import
+    from automation.reporting.json_output.imports import undo_json
+
+    if len(numbers) != 1 or not str(numbers[0]).isdecimal():
+        raise ConfigurationError("write the number of one import, as it was shown: automation import undo 3")
+    with invocation.workspace() as workspace:
+        report = undo_import(workspace, int(str(numbers[0])), by=getpass.getuser())
+    rows = [("removed", report.removed), ("restored", report.restored), ("kept: changed since", report.kept)]
+    shown: list[Block] = [Table(("rows", "count"), rows, title=f"Import {report.number} of {report.target}, undone")]
+    if report.consents:
+        shown.append(Text(f"{format_count(report.consents, 'consent')} that it recorded do not count any more"))
+    invocation.output.show(undo_json(report), *shown)
 
 
 def absolute_mapping(mapping: str | None) -> str | None:
@@ -73,7 +102,9 @@ def _import(invocation: Invocation, table: TableName, files: list[Path], wanted:
 
     chosen = load_mapping(wanted)
     with invocation.workspace() as workspace, invocation.output.progress("rows") as tick:
-        report = import_data(workspace, table, files, chosen, progress=lambda lines: tick("importing", lines, 0))
+        report = import_data(
+            workspace, table, files, chosen, progress=lambda lines: tick("importing", lines, 0), by=getpass.getuser()
+        )
     invocation.output.show(import_json(table, report), *_import_blocks(table, report))
 
 
@@ -89,6 +120,8 @@ def _import_blocks(table: str, report: ImportReport) -> list[Block]:
         Text(f"{format_count(report.lines, 'line')} in {report.seconds:.1f} s, {rate:,.0f} rows/s", "muted"),
     ]
     blocks += [Text(f"warning: {warning}", "warning") for warning in report.warnings]
+    if report.number is not None and report.added + report.updated:
+        blocks.append(Text(f"to take it back: automation import undo {report.number}", "muted"))
     if report.repeated:
         blocks.append(Text(_repeated(report), "warning"))
     if report.faults:

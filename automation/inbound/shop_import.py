@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from sqlalchemy.engine import Connection
 
 from automation.clock import to_millis
 from automation.inbound.consents import accept_consents
+from automation.store import imports
 from automation.store.engine import table as store_table
 from automation.store.people import consent
 from automation.store.tables import Consent
@@ -33,12 +35,16 @@ def import_data(
     mapping: MappingFile,
     *,
     progress: Callable[[int], None] = lambda _lines: None,
+    by: str | None = None,
 ) -> ImportReport:
-    """Read, clean and write the files; rows that can't be used go to a quarantine file."""
+    """Read, clean and write the files; rows that can't be used go to a quarantine file.
+
+    by: who imports them, so that the import gets a number and can be undone; None for what arrives by itself.
+    """
     now = workspace.clock.now()
     warehouse = workspace.warehouse()
     try:
-        return import_files(
+        report = import_files(
             warehouse,
             workspace.project.registry,
             table,
@@ -52,6 +58,23 @@ def import_data(
         )
     finally:
         warehouse.close()
+    return report if by is None else _number(workspace, table, paths, report, by=by, now=now)
+
+
+def _number(
+    workspace: Workspace, table: TableName, paths: Sequence[Path], report: ImportReport, *, by: str, now: datetime
+) -> ImportReport:
+    with workspace.store.transaction() as connection:
+        number = imports.record(
+            connection,
+            table,
+            [path.name for path in paths],
+            rows=report.added + report.updated,
+            versions=report.versions,
+            by=by,
+            now=now,
+        )
+    return replace(report, number=number)
 
 
 def quarantine_file(workspace: Workspace, table: str) -> Path:

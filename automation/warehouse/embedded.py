@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from hashlib import sha256
@@ -30,6 +31,7 @@ from automation.warehouse.profiling.kept_tables import ProfileBuild, read_build
 from automation.warehouse.profiling.refreshing import RefreshResult, WarehouseState, is_current, refresh_kept_profiles
 from automation.warehouse.seen import read_seen
 from automation.warehouse.tables import TableVersion, select_files, table_version
+from automation.warehouse.undoing import Undone, undo_import
 from automation.warehouse.writing import (
     Change,
     append_events,
@@ -152,12 +154,19 @@ class Warehouse:
     def commit(self, staged: Staging, transaction: tuple[str, int] | None = None) -> Change:
         """Commit staged rows to their table: events as in `append_events`, others as in `upsert`."""
         with lock_for_writing(self.folder), self.cursor() as cursor:
+            before = table_version(self.folder, staged.table).number
             if staged.table == "events":
                 change = append_events(cursor, self.folder, staged, transaction)
             else:
                 change = upsert_records(cursor, self.folder, staged)
+            after = table_version(self.folder, staged.table).number
             compact_table(self.folder, staged.table)
-            return change
+            return replace(change, versions=(before, after))
+
+    def undo(self, name: TableName, before: int, after: int) -> Undone:
+        """Undo one import: the change of a table from one version to the next. Raises `AutomationError`."""
+        with lock_for_writing(self.folder), self.cursor() as cursor:
+            return undo_import(cursor, self.folder, name, before, after)
 
     def count_unknown(self, parts: Sequence[Path], name: TableName, key: str) -> tuple[int, int]:
         """Of the events in these files: the ids of customers or products that the table lacks, and their events."""

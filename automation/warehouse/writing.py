@@ -8,7 +8,7 @@ import fcntl
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -49,6 +49,8 @@ class Change:
     updated: int = 0
     unchanged: int = 0
     duplicates: int = 0
+    versions: tuple[int, int] = field(default=(-1, -1), compare=False)
+    """Of the table, before and after; by them an import can be undone."""
 
 
 @contextmanager
@@ -247,6 +249,12 @@ def _commit(
 
 def _properties(transaction: tuple[str, int] | None) -> CommitProperties:
     return CommitProperties(app_transactions=[Transaction(*transaction)] if transaction else None)
+
+
+def replace_rows(folder: Path, version: TableVersion, rows: DuckDBPyConnection) -> None:
+    """Replace the rows of a table's newest version by a query's of its columns. Call it within `lock_for_writing`."""
+    new_columns = _has_new_columns(version, version.columns)
+    _commit(folder / version.name, rows, mode="overwrite", new_columns=new_columns)
 
 
 def compact_table(folder: Path, name: TableName) -> None:

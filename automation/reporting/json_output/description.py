@@ -190,6 +190,7 @@ JSON_OUTPUT: Mapping[str, Mapping[str, str]] = MappingProxyType(
         },
         "import": {
             "table": "customers, products or events",
+            "import": "the import's number, by which it can be undone",
             "lines": "the files' rows",
             "rows": "the same, or more if a line holds several items",
             "added": "rows",
@@ -206,6 +207,14 @@ JSON_OUTPUT: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "faults": "the most frequent reasons: list of column, reason, rows, quarantined (else set empty), value "
             "and row of an example, mend (what to change in the mapping)",
             "warnings": "list of texts",
+        },
+        "import undo": {
+            "import": "the import's number",
+            "table": "customers, products or events",
+            "removed": "rows that it had added",
+            "restored": "rows that are again what they were before it",
+            "kept": "rows that were changed since, and stay as they are",
+            "consents": "consents that it recorded and that do not count any more",
         },
         "import suppressions": {
             "what": "suppressions, consents or sends",

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+_UNDONE = ("removed", "restored", "kept", "consents")
+
 if TYPE_CHECKING:
     from automation.inbound.migration.migrate import MigrationReport
+    from automation.inbound.undo_import import UndoReport
     from automation.warehouse.importing.importer import ImportReport
 
 _COUNTS = (
@@ -26,6 +29,7 @@ def import_json(table: str, report: ImportReport) -> dict[str, object]:
     """A file of customers, products or events."""
     return {
         "table": table,
+        "import": report.number,
         **{name: getattr(report, name) for name in _COUNTS},
         "skipped": dict(report.skipped),
         "quarantine_file": report.quarantine_file,
@@ -33,6 +37,11 @@ def import_json(table: str, report: ImportReport) -> dict[str, object]:
         "faults": [vars(fault).copy() for fault in report.faults],
         "warnings": list(report.warnings),
     }
+
+
+def undo_json(report: UndoReport) -> dict[str, object]:
+    """What an undone import gave back."""
+    return {"import": report.number, "table": report.target, **{name: getattr(report, name) for name in _UNDONE}}
 
 
 def migration_json(report: MigrationReport) -> dict[str, object]:

@@ -5,6 +5,7 @@
 
 from automation.store.tables.delivery import RateLane, Worker
 from automation.store.tables.facts import Fact
+from automation.store.tables.imports import Import
 from automation.store.tables.inbox import Flush, Inbox, ShopReport, WebhookCall
 from automation.store.tables.launches import Content, Launch
 from automation.store.tables.ledger import CapEntry, Coupon, Decision, Message, MessageStatus, Seed
@@ -24,6 +25,7 @@ __all__ = [
     "Decision",
     "Fact",
     "Flush",
+    "Import",
     "Inbox",
     "Launch",
     "Message",

@@ -55,6 +55,10 @@ class ImportReport:
     quarantine_file: Path | None
     seconds: float
     warnings: tuple[str, ...] = ()
+    number: int | None = None
+    """By which it can be undone; None for what arrived by itself."""
+    versions: tuple[int, int] = (-1, -1)
+    """Of the table, before and after the import."""
     faults: tuple[FaultSummary, ...] = ()
     """The most frequent reasons for `quarantined` and `notes`."""
     repeated: int = 0
@@ -157,7 +161,6 @@ def import_files(
     """Import the files as one change. `progress` is given the lines read so far.
 
     exchange: converts amounts in other currencies, and refuses those without a rate; None leaves them as they are.
-
     `record_consents` is given, after the commit, the consents that the mapping states, a frame (`FILE_CONSENTS`) per
     channel and topic; records that the store already has must outrank them. Raises `SourceError`,
     `ConfigurationError`; nothing is changed then.
@@ -187,6 +190,7 @@ def import_files(
         quarantine_file=refused.path if refused.written else None,
         seconds=monotonic() - started,
         warnings=tuple(task.warnings),
+        versions=change.versions,
         faults=task.faults.top(),
         repeated=repeated,
         repeated_at=repeated_at,

@@ -325,6 +325,20 @@ def upgrade() -> None:  # noqa: PLR0915  # a statement for each table and index
         sa.PrimaryKeyConstraint("name", "version"),
     )
     op.create_table(
+        "import",
+        sa.Column("id", ROW_ID, nullable=False),
+        sa.Column("target", sa.String(), nullable=False),
+        sa.Column("files", sa.String(), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("rows", sa.BigInteger(), nullable=False),
+        sa.Column("version_before", sa.BigInteger(), nullable=False),
+        sa.Column("version_after", sa.BigInteger(), nullable=False),
+        sa.Column("undone_at", sa.BigInteger(), nullable=True),
+        sa.Column("undone_by", sa.String(), server_default="", nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
         "migration",
         sa.Column("id", ROW_ID, nullable=False),
         sa.Column("what", sa.String(), nullable=False),
@@ -384,6 +398,7 @@ def downgrade() -> None:  # noqa: PLR0915
     op.drop_table("seed")
     op.drop_table("run")
     op.drop_table("migration")
+    op.drop_table("import")
     op.drop_table("model_version")
     for name, *_ in STATUS_INDEXES:
         op.drop_index(name, "message_status")
