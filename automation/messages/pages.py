@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import ChoiceLoader, FileSystemLoader, StrictUndefined, Template, TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2 import Template, TemplateError, TemplateNotFound, TemplateSyntaxError
 from markupsafe import Markup
 
 from automation.config.problems import unknown_name
 from automation.config.project import Project
 from automation.errors import ConfigurationError
 from automation.ids import content_hash
+from automation.messages.page_sandbox import make_page_sandbox
+from automation.messages.template.sandbox import render_template
 from automation.types.language import FALLBACK, nearest_language
 from automation.types.template_folders import PAGES
 
@@ -35,11 +36,7 @@ class Pages:
     def __init__(self, project: Project) -> None:
         own = project.root / OWN
         _refuse_links(own)
-        loaders = [FileSystemLoader(folder) for folder in (own, OURS)]
-        self._pages = ImmutableSandboxedEnvironment(
-            autoescape=True, undefined=StrictUndefined, loader=ChoiceLoader(loaders), trim_blocks=True,
-            lstrip_blocks=True, keep_trailing_newline=True,
-        )  # fmt: skip
+        self._pages = make_page_sandbox((own, OURS), autoescape=True)
         self._texts = _texts(own)
         self._compiled = _compiled(self._texts)
         shop = project.settings.shop
@@ -62,8 +59,9 @@ class Pages:
         """The page's HTML; every value that is shown is escaped."""
         chosen = self._chosen(language)
         values = {**_SHOWN, **self._named(chosen, shown), "shop": self._shop, "language": chosen}
-        text = {key: template.render(values) for key, template in self._compiled[chosen].items()}
-        return self._pages.get_template(f"{name}.html").render(values, text=text, style=Markup(self._style))  # noqa: S704
+        text = {key: render_template(template, dict(values)) for key, template in self._compiled[chosen].items()}
+        style = Markup(self._style)  # noqa: S704
+        return render_template(self._pages.get_template(f"{name}.html"), {**values, "text": text, "style": style})
 
     def text_version(self, name: str, language: str) -> str:
         """Identifies the wording that a person agreed to: its language and a hash of the page's template and texts."""
@@ -95,22 +93,27 @@ class Pages:
         for language, texts in self._compiled.items():
             for name, template in texts.items():
                 try:
-                    template.render({**_SHOWN, "shop": self._shop, "language": language})
-                except TemplateError as error:
-                    raise ConfigurationError(f"{OWN}/{language}.yaml: {name}: {error.message}") from error
+                    render_template(template, {**_SHOWN, "shop": self._shop, "language": language})
+                except Exception as error:
+                    raise ConfigurationError(f"{OWN}/{language}.yaml: {name}: {_in_words(error)}") from error
         choice = {"value": "email.news", "topic": "news", "channel": "email", "checked": True}
         for name in NAMES:
             for language in self._texts:
                 try:
                     self.render(name, language, topic="news", channel="email", choices=(choice,))
-                except TemplateError as error:
-                    where = f"{OWN}/{getattr(error, 'name', None) or name + '.html'}"
-                    raise ConfigurationError(f"{where}: in {language}: {error.message}") from error
+                except Exception as error:
+                    file = error.name if isinstance(error, TemplateSyntaxError | TemplateNotFound) else None
+                    where = f"{OWN}/{file or name + '.html'}"
+                    raise ConfigurationError(f"{where}: in {language}: {_in_words(error)}") from error
+
+
+def _in_words(error: Exception) -> str:
+    return str(error.message) if isinstance(error, TemplateError) else f"{type(error).__name__}: {str(error)[:200]}"
 
 
 def _compiled(texts: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, Template]]:
     """Texts can use `shop`, `topic` and `channel`; the page escapes the result."""
-    plain = ImmutableSandboxedEnvironment(autoescape=False, undefined=StrictUndefined)
+    plain = make_page_sandbox((), autoescape=False)
     compiled: dict[str, dict[str, Template]] = {language: {} for language in texts}
     for language, named in texts.items():
         for name, text in named.items():

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from itertools import islice
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from jinja2 import StrictUndefined, Template, UndefinedError, pass_context
 from jinja2.exceptions import SecurityError
@@ -144,6 +144,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return False
 
 
+AnySandbox = TypeVar("AnySandbox", bound=Sandbox)
+
+
 def make_sandbox(filters: Mapping[str, Callable[..., Any]], *, autoescape: bool) -> Sandbox:
     """An environment without loader and globals, with our filters and the allow-listed ones of Jinja."""
     environment = Sandbox(
@@ -159,6 +162,11 @@ def make_sandbox(filters: Mapping[str, Callable[..., Any]], *, autoescape: bool)
         optimized=False,
         keep_trailing_newline=True,
     )
+    return furnish(environment, filters)
+
+
+def furnish(environment: AnySandbox, filters: Mapping[str, Callable[..., Any]]) -> AnySandbox:
+    """Give an environment our filters and the allow-listed ones of Jinja, and no globals."""
     environment.globals = {}
     environment.filters = {**jinja_filters(), **filters, "_concat": concat, "_each": _each}
     environment.tests = dict(jinja_tests())

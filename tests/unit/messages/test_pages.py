@@ -107,12 +107,31 @@ def test_what_is_shown_is_escaped(tmp_path: Path) -> None:
         ({"en_yaml": "- x"}, "templates/web/en.yaml: write one `name: text` a line"),
         (
             {"en_yaml": "unsubscribe_button: '{{ shop.nam }}'"},
-            "templates/web/en.yaml: unsubscribe_button: 'dict object' has no attribute 'nam'",
+            "templates/web/en.yaml: unsubscribe_button: 'nam' is not known",
         ),
         ({"en_yaml": "unsubscribe_button: '{{ shop'"}, "templates/web/en.yaml: unsubscribe_button: unexpected end"),
         ({"page_html": "{% if %}"}, "templates/web/page.html: in de: "),
         ({"confirm_html": "{{ text.confirm }}"}, "templates/web/confirm.html: in de: "),
         ({"confirm_html": "{{ shop.__class__.__mro__ }}"}, "templates/web/confirm.html: in de: "),
+        ({"confirm_html": "{{ ''.join('x') }}"}, "templates/web/confirm.html: in de: nothing can be called"),
+        ({"confirm_html": "{{ 1 / 0 }}"}, "templates/web/confirm.html: in de: ZeroDivisionError: "),
+        ({"confirm_html": "{% extends language %}"}, "templates/web/confirm.html: in de: name the file in quotes"),
+        (
+            {"confirm_html": "{% for a in range(10) %}{% endfor %}"},
+            "templates/web/confirm.html: in de: nothing can be called",
+        ),
+        (
+            {"page_html": "{% set a = 'xxxxxxxx' %}" + "{% set a = a ~ a %}" * 60},
+            "templates/web/nowhere.html: in de: a text made with '~' would be longer",
+        ),
+        (
+            {"en_yaml": 'confirm_title: "' + "{% for a in 'x' %}" + '{% endfor %}"'},
+            "templates/web/en.yaml: confirm_title: a loop needs a list",
+        ),
+        (
+            {"confirm_html": "{% for a in choices + choices %}" * 15 + "{% endfor %}" * 15},
+            "templates/web/confirm.html: in de: the loops and filters of this template take more than",
+        ),
         ({"style_css": "</style><script>"}, "templates/web/style.css: a style cannot contain `</`"),
     ],
 )
