@@ -23,7 +23,7 @@ def addresses_page(_: Registry) -> str:
 
 
 def _summary(said: Mapping[str, Any]) -> str:
-    key = " Needs `Authorization: Bearer KEY`, one of `web.api_keys`." if said.get("security") else ""
+    key = " Needs `Authorization: Bearer KEY`, one of the keys in `web`." if said.get("security") else ""
     return f"{said['summary']}{key}"
 
 

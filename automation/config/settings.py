@@ -97,6 +97,12 @@ class Web(FileModel):
     host: str = Field(default="127.0.0.1", description="the address to listen on, behind a proxy with TLS")
     port: int = Field(default=8080, ge=0, le=65535, description="the port; 0 takes a free one")
     api_keys: tuple[ApiKey, ...] = Field(default=(), description="keys for posting events, of 16 characters or more")
+    consent_keys: tuple[ApiKey, ...] = Field(
+        default=(), description="keys that may also post consents: `consent_given` and `unsubscribe`"
+    )
+    report_keys: tuple[ApiKey, ...] = Field(
+        default=(), description="keys that may also post what became of messages: opens, clicks, bounces, complaints"
+    )
     proxies: tuple[str, ...] = Field(
         default=(), description="addresses of proxies on other machines, which may open any number of connections"
     )

@@ -24,6 +24,8 @@ from automation.workspace.workspace import Workspace
 
 log = structlog.get_logger(__name__)
 
+MAX_COLUMNS = 300
+"""Columns of the events table: whoever may post events could add new ones without end, which every query reads."""
 APP = "inbox"
 """The application name that the Delta log keeps flush numbers under."""
 
@@ -117,9 +119,24 @@ def _make_frame(events: Sequence[InboxEvent], known: Mapping[str, ColumnType]) -
         {**event.fields, **{name: getattr(event, name) for name in _OWN_COLUMNS}} for event in events
     ]
     frame = pl.DataFrame(rows, schema=schema, orient="row") if rows else pl.DataFrame(schema=schema)
-    names = dict.fromkeys(name for row in rows for name in row if name not in schema)
+    names = _find_attributes(rows, schema, known)
     attributes = [_make_column(name, [row.get(name) for row in rows], known.get(name)) for name in names]
     return frame.with_columns(series for series in attributes if series.null_count() < len(series))
+
+
+def _find_attributes(
+    rows: Sequence[Mapping[str, object]], schema: Mapping[str, pl.DataType], known: Mapping[str, ColumnType]
+) -> list[str]:
+    """The attributes that get a column: those that have one, and new ones while the table has room for them."""
+    names = dict.fromkeys(name for row in rows for name in row if name not in schema)
+    new = [name for name in names if name not in known]
+    refused = set(new[max(MAX_COLUMNS - len(known), 0) :])
+    if refused:
+        shown = ", ".join(sorted(refused)[:5])
+        log.warning(
+            "attributes were dropped: the events table has no more room", attributes=len(refused), such_as=shown
+        )
+    return [name for name in names if name not in refused]
 
 
 def _make_column(name: str, values: Sequence[object], known: ColumnType | None) -> pl.Series:

@@ -59,8 +59,10 @@ def make_app(site: Site) -> Starlette:
         answer.headers["Retry-After"] = "5"
         return answer
 
-    return Starlette(
+    app = Starlette(
         routes=routes,
         middleware=[Middleware(SecurityHeaders)],
         exception_handlers={HTTPException: show_error, Overloaded: show_busy, OperationalError: show_busy},
     )
+    app.router.redirect_slashes = False  # it would lead to the Host that the client names
+    return app

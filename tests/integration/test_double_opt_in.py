@@ -206,7 +206,7 @@ def event(customer: str, type_: str = "consent_given", **attributes: str) -> dic
 def shop(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
     monkeypatch.setenv("SHOP_KEY", KEY)
     root = workspace.project.root
-    (root / "config.yaml").write_text((root / "config.yaml").read_text() + "web: {api_keys: ['${SHOP_KEY}']}\n")
+    (root / "config.yaml").write_text((root / "config.yaml").read_text() + "web: {consent_keys: ['${SHOP_KEY}']}\n")
     with serving(open_workspace(root, clock=workspace.clock)) as shop:
         yield shop
 

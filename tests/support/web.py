@@ -31,7 +31,7 @@ SHOP_CONFIG = (
     CONFIG.replace(
         "promotions: marketing, service: service", "promotions: marketing, news_letter: marketing, service: service"
     )
-    + f"links: {{base_url: '{BASE}'}}\nweb: {{api_keys: ['${{SHOP_KEY}}']}}\n"
+    + f"links: {{base_url: '{BASE}'}}\nweb: {{api_keys: ['${{SHOP_KEY}}'], consent_keys: ['${{SHOP_KEY}}']}}\n"
 )
 BODY = """<html><body><p>Hello {{ customer.first_name }}</p>
 {% for item in items %}<p><a href="{{ item.url }}">{{ item.name }}</a></p>{% endfor %}

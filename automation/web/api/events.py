@@ -27,7 +27,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from automation import event_types
-from automation.config.settings import Settings
+from automation.config.settings import Settings, Web
 from automation.inbound.consents import accept_consent_events, find_event_fault
 from automation.store.inbox import inbox
 from automation.store.inbox.inbox import InboxEvent
@@ -99,9 +99,10 @@ class Answer(BaseModel):
 
 def make_endpoints(site: Site) -> Iterator[Endpoint]:
     async def receive(request: Request) -> Response:
-        if not _has_key(site, request.headers.get("authorization", "")):
+        groups = _find_groups(site.settings.web, request.headers.get("authorization", ""))
+        if not groups:
             return JSONResponse(
-                {"error": "send one of config.yaml's web.api_keys: Authorization: Bearer KEY"}, 401,
+                {"error": "send one of the keys in config.yaml's web: Authorization: Bearer KEY"}, 401,
                 headers={"WWW-Authenticate": "Bearer"},
             )  # fmt: skip
         try:
@@ -110,7 +111,7 @@ def make_endpoints(site: Site) -> Iterator[Endpoint]:
             return JSONResponse({"error": str(error)}, 400)
         now = site.now
         settings = site.settings
-        events, rejected = _check_batch(batch, settings, now)
+        events, rejected = _check_batch(batch, settings, now, groups)
 
         def store(connection: Connection) -> int:
             accept_consent_events(settings, connection, events, now=now)
@@ -149,13 +150,25 @@ def _describe() -> Any:
     )  # fmt: skip
 
 
-def _has_key(site: Site, header: str) -> bool:
-    """Compares every key, each in constant time, whatever was sent."""
+def _find_groups(web: Web | None, header: str) -> frozenset[event_types.Group]:
+    """The groups of event types that the key may post; none for a key that config.yaml does not have.
+
+    Compares every key, each in constant time, whatever was sent.
+    """
     scheme, _, given = header.partition(" ")
     digest = hashlib.sha256(given.strip().encode("utf-8", "surrogateescape")).digest()
-    keys = site.settings.web.api_keys if site.settings.web else ()
-    same = [hmac.compare_digest(digest, hashlib.sha256(k.get_secret_value().encode()).digest()) for k in keys]
-    return any(same) and scheme.lower() == "bearer"
+    if web is None or scheme.lower() != "bearer":
+        return frozenset()
+    groups: set[event_types.Group] = set()
+    for keys, allowed in ((web.api_keys, _SHOP), (web.consent_keys, _CONSENTS), (web.report_keys, _REPORTS)):
+        same = [hmac.compare_digest(digest, hashlib.sha256(k.get_secret_value().encode()).digest()) for k in keys]
+        groups |= allowed if any(same) else set()
+    return frozenset(groups)
+
+
+_SHOP: frozenset[event_types.Group] = frozenset({"shop"})
+_CONSENTS: frozenset[event_types.Group] = _SHOP | {"consent"}
+_REPORTS: frozenset[event_types.Group] = _SHOP | {"response", "delivery"}
 
 
 def _parse_batch(body: bytes) -> list[Any]:
@@ -171,13 +184,16 @@ def _parse_batch(body: bytes) -> list[Any]:
     return document["events"]
 
 
-def _check_batch(batch: Sequence[Any], settings: Settings, now: datetime) -> tuple[list[InboxEvent], list[Rejected]]:
+def _check_batch(
+    batch: Sequence[Any], settings: Settings, now: datetime, groups: frozenset[event_types.Group]
+) -> tuple[list[InboxEvent], list[Rejected]]:
     """The valid events, and the problems of the others: at most five for each."""
     valid: list[InboxEvent] = []
     rejected: list[Rejected] = []
     for index, sent in enumerate(batch):
         try:
             event = Event.model_validate(sent)
+            _check_type(event.type, groups)
             _check_time(event.occurred_at, now)
             _check_names(event.attributes)
             _check_consent(settings, event)
@@ -202,6 +218,14 @@ def _check_currency(settings: Settings, event: Event) -> None:
     refusal = settings.shop.exchange.refusal(event.currency)
     if event.amount is not None and event.type != event_types.RATING and refusal is not None:
         raise _Problem("currency", refusal)
+
+
+def _check_type(name: str, groups: frozenset[event_types.Group]) -> None:
+    """Rejects what speaks for a recipient or a provider, unless the key is trusted with it."""
+    type_ = event_types.BY_NAME.get(name)
+    if type_ is not None and type_.group not in groups:
+        keys = "consent_keys" if type_.group == "consent" else "report_keys"
+        raise _Problem("type", f"this API key may not post {name}; the keys in web.{keys} of config.yaml may")
 
 
 def _check_time(at: datetime, now: datetime) -> None:

@@ -9,7 +9,11 @@ from typing import Any
 import pytest
 from support.web import AUTHORIZED, EVENT, KEY, Shop
 
+from automation.config.settings import Web
+from automation.event_types import EVENT_TYPES
 from automation.inbound.flush import flush_events
+from automation.types.secret import Secret
+from automation.web.api import events
 
 
 def test_events_are_durable_and_count_once(shop: Shop) -> None:
@@ -143,3 +147,33 @@ def test_an_attribute_of_another_type_does_not_block_its_event(shop: Shop) -> No
         (None, "7.0", None),
         (1e300, "true", False),
     ]
+
+
+SHOP_KEY, CONSENT_KEY, REPORT_KEY = (f"{name}-key-0123456789" for name in ("shop", "consent", "report"))
+
+
+@pytest.mark.parametrize(
+    ("key", "may"),
+    [
+        (SHOP_KEY, {"shop"}),
+        (CONSENT_KEY, {"shop", "consent"}),
+        (REPORT_KEY, {"shop", "response", "delivery"}),
+        ("another-key-0123456789", set()),
+    ],
+)
+def test_a_key_speaks_for_others_only_where_config_yaml_says_so(key: str, may: set[str]) -> None:
+    web = Web(api_keys=(Secret(SHOP_KEY),), consent_keys=(Secret(CONSENT_KEY),), report_keys=(Secret(REPORT_KEY),))
+    assert events._find_groups(web, f"Bearer {key}") == may
+    assert events._find_groups(web, f"Basic {key}") == events._find_groups(None, f"Bearer {key}") == frozenset()
+
+
+def test_what_a_key_may_not_post_is_rejected_alone(shop: Shop) -> None:
+    """The shop's key may post consents here, and no reports of providers."""
+    refused = [type_.name for type_ in EVENT_TYPES if type_.group in ("response", "delivery")]
+    sent = [{**EVENT, "event_id": f"e{number}", "type": name} for number, name in enumerate(refused)]
+    answer = shop.post({**EVENT, "event_id": "mine"}, *sent).json()
+    assert (answer["accepted"], len(answer["rejected"])) == (1, len(refused))
+    assert {(one["field"], one["what"].partition(";")[2]) for one in answer["rejected"]} == {
+        ("type", " the keys in web.report_keys of config.yaml may")
+    }
+    assert [event["event_id"] for event in shop.events()] == ["mine"]

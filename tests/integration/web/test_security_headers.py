@@ -119,6 +119,13 @@ def test_a_page_text_broken_while_the_app_runs_keeps_its_last_valid_form(shop: S
         assert f">{expected}</button>" in shop.client.get(path).text
 
 
+def test_no_address_is_completed_by_a_redirect(shop: Shop) -> None:
+    """It would lead to whatever host the client names."""
+    for path in ("/health/", "/events/", f"/u/{shop.token('unsubscribe')}/", "//health"):
+        answer = shop.client.get(path, headers={"Host": "evil.example"})
+        assert (answer.status_code, answer.headers.get("location")) == (404, None)
+
+
 # What no browser would send
 
 

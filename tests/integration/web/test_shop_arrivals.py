@@ -13,7 +13,7 @@ import pytest
 from support.web import Shop
 from support.webhooks import shopify, woocommerce
 
-from automation.inbound.flush import flush_events
+from automation.inbound.flush import MAX_COLUMNS, flush_events
 from automation.inbound.shop_reports import import_shop_reports
 from automation.store.inbox import inbox, shop_reports
 from automation.store.inbox.inbox import InboxEvent
@@ -151,3 +151,22 @@ def test_an_event_that_cannot_be_a_row_is_quarantined_alone(shop: Shop) -> None:
     assert "bad" not in found
     (row,) = quarantined(shop)
     assert "bad" in row["line"]
+
+
+def test_new_attributes_get_columns_only_while_the_table_has_room(shop: Shop) -> None:
+    now = shop.workspace.clock.now()
+    many = [
+        InboxEvent(f"e{number}", "c1", "view", now, fields={f"a{number}": 1.0, "page": "tea"}) for number in range(600)
+    ]
+    with shop.workspace.store.transaction() as connection:
+        inbox.add_events(connection, many, now=now)
+    assert flush(shop) == 600
+    found = table(shop, "events").filter(pl.col("event_id").str.starts_with("e"))
+    assert MAX_COLUMNS - 20 < len(found.columns) <= MAX_COLUMNS
+    assert set(found.filter(pl.col("type") == "view")["page"].drop_nulls()) == {"tea"}
+    with shop.workspace.store.transaction() as connection:
+        inbox.add_events(connection, [many[0]._replace(event_id="late", fields={"page": "pot", "b": 1.0})], now=now)
+    flush(shop)
+    after = table(shop, "events")
+    assert after.filter(pl.col("event_id") == "late")["page"].to_list() == ["pot"]
+    assert "b" not in after.columns
