@@ -59,7 +59,7 @@ def reasons(workspace: Workspace, run_id: int) -> dict[str, str]:
         return {
             row.customer_id: (row.state == "suppressed" and row.state_reason) or row.reason
             for row in rows
-            if row.reason != "consent_refused" or row.customer_id in ("c1", "b1")
+            if row.reason not in ("consent_refused", "consent_withdrawn") or row.customer_id in ("c1", "b1")
         }
 
 
