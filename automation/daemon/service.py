@@ -66,6 +66,7 @@ class Service:
         self._changed: list[str] = []
         self._problems: tuple[str, ...] = ()
         self._following: frozenset[int] | None = None
+        self._follow_again = 0.0
         self._keys = workspace.store.keys
         self.scheduler = Scheduler(self._claim)
         self.clock = ClockWatch(workspace.clock)
@@ -155,14 +156,26 @@ class Service:
         """Schedule what is launched now, also by another process."""
         with self._workspace.store.reading() as connection:
             launched = frozenset(launch.id for launch in launches.current_launches(connection).values())
-        if launched == self._following:
+        if launched == self._following or monotonic() < self._follow_again:
             return
-        entries = scheduled_campaigns(self._workspace, LaunchedCampaigns(self._workspace.project))
+        entries = self._read_schedule()
         self.scheduler.set_campaigns(entries, self._workspace.project.settings.holidays)
-        self._following = launched
+        if monotonic() >= self._follow_again:
+            self._following = launched
         log.info(
             "schedule updated", campaigns={name: at.isoformat() for name, at in self.scheduler.next_times().items()}
         )
+
+    def _read_schedule(self) -> list[ScheduledCampaign]:
+        """The launched campaigns; a minute without those in `timezone: customer` where the warehouse can't be read."""
+        workspace, pinned = self._workspace, LaunchedCampaigns(self._workspace.project)
+        try:
+            return scheduled_campaigns(workspace, pinned)
+        except Exception as error:
+            log.error("campaigns in the customers' time zones wait", because=str(error))
+            self._follow_again = monotonic() + _SWEEP_EVERY
+            entries = scheduled_campaigns(workspace, pinned, zones=[])
+            return [entry for entry in entries if entry.schedule.timezone != "customer"]
 
     # Files
 

@@ -14,12 +14,11 @@ import sqlalchemy as sa
 
 from automation.errors import StoreError
 from automation.runner.campaign_status import campaign_statuses
-from automation.store import pauses, runs
+from automation.store import pauses
 from automation.store.driver import sqlite
-from automation.store.restored_copy import read_last_flush
-from automation.warehouse.damage import find_damage
 from automation.workspace.opened import Opened, OpenedStore
 from automation.workspace.shop_format import shop_format
+from automation.workspace.warehouse_damage import warehouse_damage
 
 FIXED_SQLITE = (3, 51, 3)
 """Before it, SQLite can lose commits when two connections checkpoint and reset the write-ahead log at once."""
@@ -150,17 +149,9 @@ def _signing_keys(opened: Opened) -> Check:
 
 
 def _warehouse(opened: Opened) -> Iterator[Check]:
-    folder = opened.data_dir / "warehouse"
-    found = find_damage(folder)
-    with opened.store.reading() as connection:
-        largest, flushed = runs.largest_audience(connection), read_last_flush(connection)
-    own = opened.project is None or opened.project.settings.warehouse is None
-    if own and largest and not (folder / "customers").exists():
-        found.append(f"customers: the table is missing, although a run reached {largest:,}; put your copy back")
-    if flushed and not (folder / "events").exists():
-        found.append("events: the table is missing, although events were stored in it; put your copy back")
+    found = warehouse_damage(opened)
     for what in found:
-        yield Check("warehouse", "error", f"{what} ({folder})")
+        yield Check("warehouse", "error", what)
     if not found:
         yield Check("warehouse", "ok", "its tables are as their logs say")
 

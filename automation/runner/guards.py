@@ -25,8 +25,10 @@ from automation.types.run import RunKind
 from automation.warehouse.embedded import Warehouse
 from automation.workspace.opened import Opened
 from automation.workspace.shop_format import shop_format
+from automation.workspace.warehouse_damage import warehouse_damage
 from automation.workspace.workspace import Workspace
 
+DAMAGED = "damaged_warehouse"
 STALE, REPEAT, SIZE = "stale_data", "repeat", "size"
 _HISTORY = 12
 _FEWEST_RUNS = 3
@@ -49,7 +51,13 @@ def max_lateness(campaign: Campaign) -> timedelta:
     return schedule.max_lateness if schedule is not None and schedule.max_lateness else DEFAULT_LATENESS
 
 
-# Fresh data
+# Sound and fresh data
+
+
+def check_warehouse(workspace: Workspace) -> Hold | None:
+    """A hold if the warehouse can't be read, or lacks a table that it had; nobody can release it from that."""
+    damage = warehouse_damage(workspace)
+    return Hold(DAMAGED, f"the warehouse is damaged: {'; '.join(damage)}") if damage else None
 
 
 def check_freshness(workspace: Workspace, campaign: Campaign, warehouse: Warehouse, as_of: datetime) -> Hold | None:
@@ -221,8 +229,14 @@ def refuse_held(run: RunRow) -> None:
         raise AutomationError(f"{describe_hold(run)}\n  to send it anyway: automation release {run.id}")
 
 
+_BY_ITSELF = {
+    STALE: "; it continues by itself once newer data arrives",
+    DAMAGED: "; it continues by itself once the warehouse can be read",
+}
+
+
 def describe_hold(run: RunRow) -> str:
     """One sentence about a held run."""
     hold: Mapping[str, object] = run.hold or {}
-    alone = "; it continues by itself once newer data arrives" if hold.get("guard") == STALE else ""
+    alone = _BY_ITSELF.get(str(hold.get("guard")), "")
     return f"run {run.id} of {run.campaign} is HELD, nobody was contacted: {hold.get('what')}{alone}"

@@ -139,6 +139,9 @@ def _is_too_late(workspace: Workspace, run: RunRow, launch: LaunchedCampaign) ->
 
 def _freeze(workspace: Workspace, warehouse: Warehouse, run: RunRow, launch: LaunchedCampaign) -> RunState:
     """Freeze the audience, unless a guard holds the run before or after; returns the run's state."""
+    damaged = guards.check_warehouse(workspace)
+    if damaged is not None:
+        return _hold(workspace, run, damaged)
     flush_events(workspace, warehouse)
     campaign, as_of = launch.campaign, workspace.clock.now()
     local = local_time(run, campaign)

@@ -15,6 +15,8 @@ from support.project import launched_project
 
 from automation.cli.main import main
 from automation.clock import SystemClock
+from automation.runner.run import advance
+from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import open_workspace
 
 Run = Callable[..., Any]
@@ -109,6 +111,27 @@ def test_what_the_store_knows_is_shown_and_stopped(
     assert run("explain", "hello", "c00001")["decision"] == whole["decision"]
     assert run("stop", "--all")["stopped"] == "*"
     assert run("resume", "--all")["was_stopped"]
+
+
+@pytest.mark.parametrize(("damage", "table"), SEEN)
+def test_a_run_is_held_until_the_warehouse_can_be_read(
+    root: Path, run: Run, damage: Callable[[Path], str], table: str
+) -> None:
+    sound = root / "var" / "warehouse" / table
+    shutil.copytree(sound, root / "sound")
+    said = damage(sound)
+    message = run("run", "hello", "--override-guards", ends=1)["error"]["message"]
+    assert "is HELD, nobody was contacted: the warehouse is damaged: " in message
+    assert said in message
+    assert "it continues by itself once the warehouse can be read" in message
+    (held,) = run("status")["held"]
+    assert held["guard"] == "damaged_warehouse"
+    assert run("release", str(held["run"]), ends=1)["error"]["message"].endswith(f"automation release {held['run']}")
+    shutil.rmtree(sound, ignore_errors=True)
+    shutil.copytree(root / "sound", sound)
+    with open_workspace(root) as workspace:  # as the planner tries again, without a word from anybody
+        assert advance(workspace, LaunchedCampaigns(workspace.project), held["run"])
+    assert run("status", str(held["run"]))["account"]["queued"] == 3
 
 
 def test_status_says_that_due_times_are_unknown(root: Path, run: Run) -> None:
