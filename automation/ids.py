@@ -39,21 +39,19 @@ def decision_key(entry: str, step: str, visit: int = 0) -> str:
 
 def message_id(secret: bytes, decision: str, channel: str, *, run_id: int, batch_no: int) -> str:
     """The message's id: the same decision (`decision_key`) and channel always give the same 32 hex digits."""
-    return message_ids(secret, [decision], channel, run_id=run_id, batch_no=batch_no)[0]
+    return message_ids(secret, [f"{decision}|{channel}"], run_id=run_id, batch_no=batch_no)[0]
 
 
-def message_ids(secret: bytes, decisions: Iterable[str], channel: str, *, run_id: int, batch_no: int) -> list[str]:
-    """`message_id` for a batch; 1.3 µs each.
+def message_ids(secret: bytes, deliveries: Iterable[str], *, run_id: int, batch_no: int) -> list[str]:
+    """`message_id` for a batch of `decision|channel`; 2 µs each.
 
     They begin with the run (8 digits) and the batch (6), so that the rows of a batch are near each other in every
     index: with 1.5 M old messages, random ids took planning 1.8 times the CPU and eleven times the log. The 18 digits
     that follow can't be guessed without the secret.
     """
     digest, near = hmac.digest, f"{run_id:08x}{batch_no:06x}"
-    return [
-        near + digest(secret, f"{decision}|{channel}".encode(), "sha256").hex()[: 32 - len(near)]
-        for decision in decisions
-    ]
+    left = 32 - len(near)
+    return [near + digest(secret, one.encode(), "sha256")[:16].hex()[:left] for one in deliveries]
 
 
 def stable_hash(salt: str, ids: pl.Series) -> NDArray[np.uint64]:

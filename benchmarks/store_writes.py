@@ -109,8 +109,8 @@ def finished_tuples(batches: list[pl.DataFrame]) -> list[list[list[tuple[Any, ..
         messages: list[tuple[Any, ...]] = []
         statuses: list[tuple[Any, ...]] = []
         contacts: list[tuple[Any, ...]] = []
-        keys = [f"1|{customer}||send|0" for customer in batch["customer_id"]]
-        identities = message_ids(b"key", keys, "email", run_id=1, batch_no=no)
+        keys = [f"1|{customer}||send|0|email" for customer in batch["customer_id"]]
+        identities = message_ids(b"key", keys, run_id=1, batch_no=no)
         for n, row in enumerate(batch.iter_rows(named=True)):
             decisions.append((
                 first + n, f"1|{row['customer_id']}|", row["customer_id"], row["outcome"], row["reason"], row["detail"],

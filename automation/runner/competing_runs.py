@@ -14,6 +14,7 @@ from automation.runner.context import reach_of
 from automation.schedule.upcoming import UpcomingRun, upcoming_runs
 from automation.store import launches
 from automation.warehouse.embedded import Warehouse
+from automation.workspace.decision_mirror import refresh_mirror
 from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.models_in_use import active_versions
 from automation.workspace.snapshots import snapshot
@@ -58,6 +59,8 @@ def _competing(workspace: Workspace, warehouse: Warehouse, run: UpcomingRun) -> 
     campaign = run.campaign
     versions = active_versions(workspace)
     decided = reads_decisions(campaign, workspace.project.registry)
+    if decided:
+        refresh_mirror(workspace)
     data = snapshot(workspace, warehouse, workspace.clock.now(), with_decisions=decided, versions=versions)
     members = select_members(
         campaign.audience,

@@ -33,6 +33,7 @@ from automation.types.run import RunState
 from automation.warehouse.embedded import Warehouse
 from automation.warehouse.history import freeze_history
 from automation.workspace.campaigns import template_files, valid_campaign
+from automation.workspace.decision_mirror import refresh_mirror
 from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.models_in_use import active_versions
 from automation.workspace.profiles import refresh_for
@@ -132,13 +133,10 @@ def _freeze(
     versions = active_versions(workspace)
     now = workspace.clock.now()
     refresh_for(workspace, warehouse, campaign)
-    data = snapshot(
-        workspace,
-        warehouse,
-        now,
-        with_decisions=reads_decisions(campaign, workspace.project.registry),
-        versions=versions,
-    )
+    with_decisions = reads_decisions(campaign, workspace.project.registry)
+    if with_decisions:
+        refresh_mirror(workspace)
+    data = snapshot(workspace, warehouse, now, with_decisions=with_decisions, versions=versions)
     path = folder / "audience.parquet"
     members = freeze(
         campaign.audience, offer_conditions(campaign), data, workspace.project.registry, salt=campaign.name, path=path,

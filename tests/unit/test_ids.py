@@ -108,7 +108,7 @@ def test_a_message_s_id_is_its_run_and_batch_and_a_keyed_hash_of_its_decision_an
     expected = "00000007" + "000003" + hmac.new(b"key", b"7:c1:order|email", hashlib.sha256).hexdigest()[:18]
     here = {"run_id": 7, "batch_no": 3}
     assert message_id(b"key", "7:c1:order", "email", **here) == expected
-    assert message_ids(b"key", ["7:c1:order", "7:c2"], "email", **here) == [
+    assert message_ids(b"key", ["7:c1:order|email", "7:c2|email"], **here) == [
         expected,
         message_id(b"key", "7:c2", "email", **here),
     ]

@@ -128,14 +128,9 @@ def entry_of(run_id: int, customer_id: str) -> str:
 
 def _identify(rows: pl.DataFrame, secret: bytes, run_id: int, batch_no: int) -> pl.DataFrame:
     """The rows with their `message_id`, made of the decision and the channel, in the order of these ids."""
-    rows = rows.with_columns(pl.concat_str("entry", "step", "visit", separator="|").alias("decision"))
-    parts = []
-    for (channel,), part in rows.group_by("channel", maintain_order=True):
-        ids = message_ids(secret, part["decision"], str(channel), run_id=run_id, batch_no=batch_no)
-        parts.append(part.with_columns(pl.Series("message_id", ids, dtype=pl.String)))
-    if not parts:
-        return rows.with_columns(pl.lit(None, dtype=pl.String).alias("message_id"))
-    return pl.concat(parts).sort("message_id")
+    about = rows.select(pl.concat_str("entry", "step", "visit", "channel", separator="|")).to_series()
+    ids = message_ids(secret, about.to_list(), run_id=run_id, batch_no=batch_no)
+    return rows.with_columns(pl.Series("message_id", ids, dtype=pl.String)).sort("message_id")
 
 
 def _insert(connection: Connection, model: type[SQLModel], rows: pl.DataFrame, **columns: str | pl.Expr) -> None:
