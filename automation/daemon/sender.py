@@ -12,7 +12,8 @@ from collections.abc import Callable
 import structlog
 
 from automation.clock import monotonic
-from automation.delivery.committer import Delivery, make_executor, take_over
+from automation.delivery.committer import Delivery, make_executor
+from automation.delivery.recovery import take_over
 from automation.runner.run import finish
 from automation.store.ledger import queues
 from automation.workspace.launched import LaunchedCampaigns

@@ -29,13 +29,14 @@ from automation.delivery.executor_host import StoreExecutorHost
 from automation.delivery.granting import Granting, SendPolicy, WorkerLoad
 from automation.delivery.in_process import InProcessExecutor
 from automation.delivery.rate_control import RateControl
-from automation.delivery.recovery import recorder_file, recover_all
+from automation.delivery.recovery import recorder_file, take_over
 from automation.delivery.suppression_answers import SuppressionAnswers, ask_suppressions
 from automation.delivery.tick import Tick, check_epoch, find_candidates, run_tick
 from automation.delivery.worker_pool import WorkerPool
 from automation.inbound import provider_reports
 from automation.messages.compose import MessageDefaults
 from automation.revocations import everything_key
+from automation.store.generation import GenerationFile, advance_generation, generation_file
 from automation.store.ledger import ambiguous, queues, rate_lanes, settling, workers
 from automation.store.ledger.grants import grant_of
 from automation.store.ledger.settling import Result
@@ -177,6 +178,9 @@ class Delivery:
             self._rate_control.adapt(limits)
             done = run_tick(connection, results, workers, now=now, policy=self._policy, limits=limits, answers=answers)
             rate_lanes.write_lanes(connection, limits.changed())
+            number = advance_generation(connection) if done.grants else 0
+        if number:
+            self._generation.write(number)
         return done
 
     def _ask_suppressions(self, now: datetime) -> SuppressionAnswers | None:
@@ -239,6 +243,10 @@ class Delivery:
         return AutoPause(self.workspace)
 
     @cached_property
+    def _generation(self) -> GenerationFile:
+        return generation_file(self.workspace.store)
+
+    @cached_property
     def _policy(self) -> SendPolicy:
         settings = self.workspace.project.settings
         marketing = frozenset(topic for topic, kind in settings.topics.items() if kind == "marketing")
@@ -273,18 +281,10 @@ class Delivery:
             workers.end_workers(connection, ended, now=now)
         self._report(self._results, 0)
         self._results = []
+        self._generation.close()
         for worker_id in ended:
             recorder_file(self.workspace, worker_id).unlink(missing_ok=True)
         self.workspace.store.checkpoint()
-
-
-def take_over(workspace: Workspace) -> int:
-    """Become the committer: fence the one before and settle what it left; returns the epoch."""
-    with workspace.store.transaction() as connection:
-        epoch = workers.begin_epoch(connection)
-    recover_all(workspace)
-    workspace.store.revocations.clear()
-    return epoch
 
 
 def make_executor(workspace: Workspace) -> Executor | None:

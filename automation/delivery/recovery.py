@@ -31,6 +31,15 @@ def recorder_file(workspace: Workspace, worker_id: int) -> Path:
     return workspace.project.data_dir / "flight-recorders" / f"{worker_id}.log"
 
 
+def take_over(workspace: Workspace) -> int:
+    """Become the committer: fence the one before and settle what it left; returns the epoch."""
+    with workspace.store.transaction() as connection:
+        epoch = workers.begin_epoch(connection)
+    recover_all(workspace)
+    workspace.store.revocations.clear()
+    return epoch
+
+
 def recover_all(workspace: Workspace) -> int:
     """Settle the messages of every worker that did not end in order; returns how many."""
     with workspace.store.reading() as connection:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from automation.errors import AutomationError
-from automation.store import launches, restored_copy, schedules
+from automation.store import generation, launches, restored_copy, schedules
+from automation.store.restored_copy import Evidence
 
 if TYPE_CHECKING:
     from automation.workspace.opened import Opened
@@ -26,18 +27,20 @@ def check_restored_copy(opened: Opened) -> str | None:
     except AutomationError as error:
         log.error("the store can't be compared with the warehouse", because=str(error))
         flushed = None
+    evidence = _evidence(opened, flushed)
     with opened.store.transaction() as connection:
-        return restored_copy.find_quarantine(connection, flushed=flushed, now=opened.clock.now())
+        return restored_copy.find_quarantine(connection, evidence, now=opened.clock.now())
 
 
 def accept_restored_copy(opened: Opened) -> bool:
-    """Resume sending from a restored copy; returns whether it was one. Runs that were due meanwhile are skipped.
+    """Resume sending from a restored copy; returns whether it was one.
 
-    Raises `AutomationError` where the warehouse can't be read.
+    Runs that were due meanwhile are skipped; what was waiting is ambiguous, since it may have been sent. Raises
+    `AutomationError` where the warehouse can't be read.
     """
-    flushed, now = _flushed(opened), opened.clock.now()
+    evidence, now = _evidence(opened, _flushed(opened)), opened.clock.now()
     with opened.store.transaction() as connection:
-        was = restored_copy.accept_copy(connection, flushed=flushed, now=now)
+        was = restored_copy.accept_copy(connection, evidence, now=now)
         if was:
             schedules.set_handled_until(connection, launches.current_launches(connection), now)
     return was
@@ -48,12 +51,13 @@ def back_up(opened: Opened, target: Path) -> None:
     restored_copy.back_up(opened.store, target, now=opened.clock.now())
 
 
+def _evidence(opened: Opened, flushed: int | None) -> Evidence:
+    beside = generation.generation_file(opened.store)
+    return Evidence(flushed, beside.read(), generation.file_identity(opened.store))
+
+
 def _flushed(opened: Opened) -> int | None:
     from automation.inbound.flush import APP
     from automation.warehouse.writing import last_transaction
 
-    try:
-        return last_transaction(opened.data_dir / "warehouse", APP)
-    except Exception as error:  # whatever the library says of a broken log
-        what = f"the warehouse's events can't be read: {str(error).splitlines()[0]}; automation doctor shows the damage"
-        raise AutomationError(what) from error
+    return last_transaction(opened.data_dir / "warehouse", APP)

@@ -49,7 +49,14 @@ class Store:
     @property
     def revocations(self) -> RevocationLog:
         """What takes back messages that were granted."""
-        return RevocationLog(_revocation_file(self.engine))
+        return RevocationLog(None if self.folder is None else self.folder / "revocations.log")
+
+    @property
+    def folder(self) -> Path | None:
+        """The data folder that the store's file is in; None where the store is not a file."""
+        database = self.engine.url.database
+        is_file = self.engine.dialect.name == "sqlite" and database not in (None, "", ":memory:")
+        return Path(str(database)).parent if is_file else None
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -132,13 +139,6 @@ def _refuse_unusable(path: Path) -> None:
         raise StoreError(f"the store {path} can't be opened: {error.strerror}: {error.filename}") from None
     if unusable is not None:
         raise StoreError(f"the store {path} can't be opened: {unusable} is read-only for this process")
-
-
-def _revocation_file(engine: Engine) -> Path | None:
-    """Beside a store that is a file."""
-    database = engine.url.database
-    is_file = engine.dialect.name == "sqlite" and database not in (None, "", ":memory:")
-    return Path(str(database)).with_name("revocations.log") if is_file else None
 
 
 def note_revoked(connection: Connection, keys: Iterable[str]) -> None:

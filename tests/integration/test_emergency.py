@@ -202,7 +202,9 @@ sys.exit(main({arguments!r}))
 def test_no_library_of_the_warehouse_or_the_models_is_needed(root: Path, arguments: list[str]) -> None:
     """An upgrade that breaks one of them disarms nothing, and the commands start fast."""
     program = WITHOUT.format(heavy=HEAVY, arguments=["--project", str(root), *arguments])
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=root, capture_output=True, text=True, timeout=60, check=False
+    )
     expected = "message 'm1' is not in the store" if arguments[0] == "resolve" else ""
     assert (done.returncode == 0) == (expected == ""), done.stderr
     assert expected in done.stderr

@@ -50,7 +50,8 @@ def test_a_store_older_than_its_warehouse_sends_nothing_until_it_is_accepted(toy
             again(restored, key="2")
         assert backup.accept_restored_copy(restored)
         assert backup.check_restored_copy(restored) is None
-        assert deliver(restored).sent == 5
+        assert deliver(restored).sent == 0
+        assert account_of(restored, run_id).ambiguous == 5  # they may have been sent since
         with restored.store.transaction() as connection:
             inbox.add_events(connection, [opened._replace(event_id="2")], now=TOY_AS_OF)
         warehouse = restored.warehouse()
