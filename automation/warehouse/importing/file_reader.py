@@ -74,7 +74,7 @@ def read_frames(source: Source, path: Path, table: TableName) -> Iterator[pl.Dat
     try:
         for frame in source.read(path, table):
             check_rows(frame, f"source {type(source).__name__}")
-            yield _without_nul(frame)
+            yield _within_the_calendar(_without_nul(frame))
     except (AutomationError, GeneratorExit, KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # a panic of Polars is no Exception
@@ -89,6 +89,22 @@ def _without_nul(frame: pl.DataFrame) -> pl.DataFrame:
     cleaned = frame.with_columns(pl.col(held).str.replace_all("\0", "", literal=True)) if held else frame
     names = [storable(name) for name in cleaned.columns]
     return cleaned if names == cleaned.columns or len(set(names)) < len(names) else cleaned.rename(storable)
+
+
+def _within_the_calendar(frame: pl.DataFrame) -> pl.DataFrame:
+    """Typed days and times outside the years 1 to 9999 as null: Polars can hold them, and panics when it shows one."""
+    days = [name for name, dtype in frame.schema.items() if dtype == pl.Date]
+    times = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Datetime)]
+    if not days and not times:
+        return frame
+    return frame.with_columns(
+        *(pl.when(pl.col(name).to_physical().is_between(*_DAYS)).then(pl.col(name)).alias(name) for name in days),
+        *(pl.when(pl.col(name).to_physical().is_between(*_MICROS)).then(pl.col(name)).alias(name) for name in times),
+    )
+
+
+_DAYS = (-719_162, 2_932_896)  # since 1970
+_MICROS = (_DAYS[0] * 86_400_000_000, (_DAYS[1] + 1) * 86_400_000_000 - 1)
 
 
 def _complete(frame: pl.DataFrame, mapping: TableMapping) -> pl.DataFrame:

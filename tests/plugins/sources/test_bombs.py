@@ -147,3 +147,21 @@ class Broken:
 def test_whatever_a_source_raises_names_the_file(error: BaseException) -> None:
     with pytest.raises(SourceError, match=f"people.csv: can't be read: {type(error).__name__}"):
         list(read_frames(Broken(error), Path("people.csv"), "customers"))  # type: ignore[arg-type]
+
+
+def test_days_and_times_that_no_calendar_has_are_empty(tmp_path: Path) -> None:
+    """In UTC and local; the first and the last that a calendar has stay."""
+    micros = [-(2**63), 2**63 - 1, -62_135_596_800_000_000, 253_402_300_799_999_999, 253_402_300_800_000_000, 0]
+    table = pa.table(
+        {
+            "at": pa.array(micros, pa.timestamp("us", "UTC")),
+            "local": pa.array(micros, pa.timestamp("us")),
+            "day": pa.array([-(2**31), 2**31 - 1, -719_162, 2_932_896, 2_932_897, 0], pa.date32()),
+        }
+    )
+    parquet.write_table(table, tmp_path / "a.parquet")
+    (frame,) = read_frames(PARQUET, tmp_path / "a.parquet", "events")
+    for name in ("at", "local", "day"):
+        assert [value if value is None else value.year for value in frame[name].to_list()] == [
+            None, None, 1, 9999, None, 1970,
+        ]  # fmt: skip
