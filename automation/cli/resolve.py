@@ -10,27 +10,40 @@ import typer
 from automation.cli.invocation import DataDir, Invocation
 from automation.cli.output import Text
 from automation.errors import ConfigurationError
+from automation.types.plural import format_count
 
 
 def resolve(
     context: typer.Context,
-    message: Annotated[str, typer.Argument(help="the message's id, as listed by `automation status RUN`")],
+    message: Annotated[
+        str | None, typer.Argument(help="the message's id, as listed by `automation status RUN`", metavar="[MESSAGE]")
+    ] = None,
+    run: Annotated[int | None, typer.Option(help="instead: every uncertain message of this run")] = None,
     sent: Annotated[bool, typer.Option("--sent", help="it arrived")] = False,
     not_sent: Annotated[bool, typer.Option("--not-sent", help="it did not arrive: send it again")] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Settle a message whose delivery is uncertain.
+    """Settle a message whose delivery is uncertain, or all of a run, as after a restore.
 
     Ask the provider first: if you send a message again that had arrived, the customer gets it twice.
 
     Example: automation resolve 5a1c…e9 --sent
     """
-    from automation.runner.resolve import resolve_message
+    from automation.runner.resolve import resolve_message, resolve_run
 
     if sent == not_sent:
         raise ConfigurationError("did it arrive? automation resolve MESSAGE --sent, or --not-sent")
+    if (message is None) == (run is None):
+        raise ConfigurationError("name what to settle: automation resolve MESSAGE, or --run RUN")
     invocation: Invocation = context.obj
+    by = getpass.getuser()
     with invocation.store_only(data_dir) as opened:
-        resolve_message(opened, message, sent=sent, by=getpass.getuser())
-    shown = f"message {message} {'counts as sent' if sent else 'is queued again'}"
-    invocation.output.show({"message": message, "sent": sent, "unread": opened.unread}, Text(shown))
+        if run is not None:
+            count = resolve_run(opened, run, sent=sent, by=by)
+        else:
+            resolve_message(opened, str(message), sent=sent, by=by)
+            count = 1
+    what = f"message {message}" if run is None else f"{format_count(count, 'message')} of run {run}"
+    one, many = ("counts as sent", "count as sent") if sent else ("is queued again", "are queued again")
+    value = {"message": message, "run": run, "sent": sent, "messages": count, "unread": opened.unread}
+    invocation.output.show(value, Text(f"{what} {one if count == 1 else many}"))

@@ -114,7 +114,13 @@ JSON_OUTPUT: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "was_stopped": "whether it was stopped or paused",
             **_UNREAD,
         },
-        "resolve": {"message": "its id", "sent": "whether it arrived", **_UNREAD},
+        "resolve": {
+            "message": "its id, or null",
+            "run": "the run whose messages were settled, or null",
+            "sent": "whether they arrived",
+            "messages": "how many were settled",
+            **_UNREAD,
+        },
         "backup": {"file": "the copy", "bytes": "its size", **_UNREAD},
         "keys": {
             "file": "where the keys are",

@@ -18,6 +18,8 @@ from automation.types.message import MessageState
 
 _message, _status, _run, _launch = table(Message), table(MessageStatus), table(Run), table(Launch)
 
+_AT_ONCE = 5_000
+
 
 @dataclass(frozen=True)
 class Ambiguous:
@@ -44,12 +46,16 @@ def requeue_for_resend(connection: Connection, messages: Sequence[str], *, now: 
 
 
 def find_resolvable(connection: Connection, *, before: datetime, limit: int) -> list[str]:
-    """Messages ambiguous since before then whose campaign says `on_ambiguous: resolve`."""
+    """Messages ambiguous since before then whose campaign says `on_ambiguous: resolve`.
+
+    Those that this store never granted are left out: they are ambiguous since a restore, and can't be rendered as sent.
+    """
     query = (
         sa.select(_status.c.message_id)
         .join(_run, _run.c.id == _status.c.run_id)
         .join(_launch, _launch.c.id == _run.c.launch_id)
         .where(_status.c.state == MessageState.AMBIGUOUS.value, _status.c.settled_at < to_millis(before))
+        .where(_status.c.granted_at.is_not(None))
         .where(_launch.c.on_ambiguous == "resolve")
         .order_by(_status.c.settled_at)
         .limit(limit)
@@ -80,12 +86,27 @@ def settle_by_hand(connection: Connection, message: str, *, sent: bool, by: str,
     if state != MessageState.AMBIGUOUS.value:
         what = "is not in the store" if state is None else f"is {state}: nothing about it is ambiguous"
         raise StoreError(f"message {message!r} {what}")
+    _settle(connection, [message], sent=sent, by=by, now=now)
+
+
+def settle_run_by_hand(connection: Connection, run_id: int, *, sent: bool, by: str, now: datetime) -> int:
+    """Settle every ambiguous message of a run in a person's name; returns how many."""
+    query = sa.select(_status.c.message_id).where(
+        _status.c.run_id == run_id, _status.c.state == MessageState.AMBIGUOUS.value
+    )
+    found = list(connection.execute(query).scalars())
+    for start in range(0, len(found), _AT_ONCE):
+        _settle(connection, found[start : start + _AT_ONCE], sent=sent, by=by, now=now)
+    return len(found)
+
+
+def _settle(connection: Connection, messages: Sequence[str], *, sent: bool, by: str, now: datetime) -> None:
     at = to_millis(now)
     known = {"state": MessageState.SENT.value, "settled_at": at, "reason": f"{by} said that it arrived"}
     again = {"state": MessageState.QUEUED.value, "due_at": at, "reason": f"{by} said that it never arrived"}
-    connection.execute(sa.update(_status).where(_status.c.message_id == message).values(known if sent else again))
+    connection.execute(sa.update(_status).where(_status.c.message_id.in_(messages)).values(known if sent else again))
     if sent:
-        coupons.settle(connection, [message], "confirmed")
+        coupons.settle(connection, messages, "confirmed")
 
 
 def _instant(millis: int | None) -> datetime | None:

@@ -11,6 +11,7 @@ from support.scripted_channel import scripted, sent
 from support.toy_project import account_of, deliver, start, toy_project
 
 from automation.runner import backup
+from automation.runner.resolve import resolve_run
 from automation.store.driver import sqlite
 from automation.types.message import Receipt, Rendered
 from automation.types.run import Account
@@ -76,6 +77,22 @@ def test_what_was_sent_since_the_copy_is_not_sent_again(
         assert backup.check_restored_copy(restored) is None
         assert deliver(restored, make=scripted(sent)).sent == 0
         assert account_of(restored, run_id) == Account(audience=6, unreachable=1, ambiguous=5)
+
+
+@pytest.mark.parametrize("arrived", [True, False])
+def test_a_person_settles_what_a_restore_made_ambiguous(toy: Workspace, tmp_path: Path, *, arrived: bool) -> None:
+    run_id = start(toy)
+    copy_of_the_folder(toy.project.data_dir, tmp_path / "copy")
+    deliver(toy, make=scripted(sent))
+    toy.store.close()
+    put_back(tmp_path / "copy", toy.project.data_dir)
+    with open_workspace(toy.project.root, clock=toy.clock) as restored:
+        backup.check_restored_copy(restored)
+        backup.accept_restored_copy(restored)
+        assert resolve_run(restored, run_id, sent=arrived, by="Ana") == 5
+        assert resolve_run(restored, run_id, sent=arrived, by="Ana") == 0
+        assert deliver(restored, make=scripted(sent)).sent == (0 if arrived else 5)
+        assert account_of(restored, run_id) == Account(audience=6, unreachable=1, sent=5)
 
 
 def test_a_copy_that_wakes_up_elsewhere_sends_nothing(toy: Workspace, tmp_path: Path) -> None:
