@@ -16,14 +16,14 @@ from automation.types.plural import format_count
 def resolve(
     context: typer.Context,
     message: Annotated[
-        str | None, typer.Argument(help="the message's id, as listed by `automation status RUN`", metavar="[MESSAGE]")
+        str | None, typer.Argument(help="the message's id, as listed by `automation status RUN`", metavar="MESSAGE")
     ] = None,
     run: Annotated[int | None, typer.Option(help="instead: every uncertain message of this run")] = None,
     sent: Annotated[bool, typer.Option("--sent", help="it arrived")] = False,
     not_sent: Annotated[bool, typer.Option("--not-sent", help="it did not arrive: send it again")] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Settle a message whose delivery is uncertain, or all of a run, as after a restore.
+    """Settle messages whose delivery is uncertain: one, or all of a run, as after a restore.
 
     Ask the provider first: if you send a message again that had arrived, the customer gets it twice.
 
