@@ -34,7 +34,7 @@ SUITS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
         "list": ("contains", "contains_any", "contains_all", "exists"),
     }
 )
-_LENGTHS: Mapping[str, timedelta] = MappingProxyType(
+LENGTHS: Mapping[str, timedelta] = MappingProxyType(
     {
         "_days": timedelta(days=1),
         "_hours": timedelta(hours=1),
@@ -198,9 +198,9 @@ def _currency(value: Any) -> str | None:
 
 def _length(attribute: Attribute, span: timedelta) -> int | float:
     name = attribute.what.rstrip("'")
-    unit = next((unit for ending, unit in _LENGTHS.items() if name.endswith(ending)), None)
+    unit = next((unit for ending, unit in LENGTHS.items() if name.endswith(ending)), None)
     if unit is None:
-        ending = ", ".join(f"…{ending}" for ending in _LENGTHS)
+        ending = ", ".join(f"…{ending}" for ending in LENGTHS)
         raise ConfigurationError(f"{attribute.what} has no unit of time in its name ({ending}); write a plain number")
     return span / unit
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from itertools import combinations
 from typing import Any
@@ -15,7 +15,8 @@ from automation.rules.operators import Operators
 from automation.rules.profile import ProfileOptions
 from automation.rules.segment import SegmentOptions
 from automation.rules.trait import TraitOptions
-from automation.types.condition import Condition, Leaf
+from automation.rules.window import Span
+from automation.types.condition import Condition, Leaf, leaves
 from automation.types.quantity import Money
 
 _EXACT = ("is", "in")
@@ -26,6 +27,26 @@ _OPEN = ("exists", "is_not", "not_in")
 def find_contradictions(condition: Condition, named: Collection[str]) -> Iterator[tuple[str, str]]:
     """The path of each rule that can't hold beside another, or ever, and why. named: segments that are conditions."""
     yield from _contradictions(condition, True, named)
+
+
+def find_future_spans(condition: Condition, today: date) -> Iterator[tuple[str, str]]:
+    """The path of each rule about days that are still to come, and what that means. today: the shop's."""
+    for leaf in leaves(condition):
+        options = leaf.options
+        if not isinstance(options, Span):
+            continue
+        inner = (getattr(options, name, None) for name in ("first", "last"))
+        for days in (span.days() for span in (options, *inner) if isinstance(span, Span)):
+            if days is not None and days[0] > today.toordinal():
+                yield leaf.path, f"holds for nobody before {date.fromordinal(days[0])}: its days are still to come"
+            elif days is not None and isinstance(options, DidNotOptions) and _is_open(days, today):
+                over = date.fromordinal(days[1])
+                yield leaf.path, f"holds for nobody until {over} is over, since the event may still happen"
+
+
+def _is_open(days: tuple[int, int], today: date) -> bool:
+    """Whether a span with a last day is not over yet."""
+    return today.toordinal() <= days[1] < date.max.toordinal()
 
 
 def _contradictions(condition: Condition, truth: bool, named: Collection[str]) -> Iterator[tuple[str, str]]:

@@ -17,6 +17,7 @@ from automation.errors import ConfigurationError
 from automation.plugin_manager import Registry
 from automation.rules.attributes import Kind, day_start
 from automation.rules.behaviour import Behaviour
+from automation.rules.comparison import LENGTHS
 from automation.rules.compiler import evaluate
 from automation.rules.condition_lines import condition_lines, lines_hold
 from automation.rules.operators import Operators
@@ -155,7 +156,7 @@ def _example_snapshot(
 
 
 def _customer(traits: Mapping[str, Any], found: Sequence[Leaf], timezone: str) -> pl.DataFrame:
-    asked = {o.trait: infer_kind(o) for leaf in found if isinstance(o := leaf.options, TraitOptions)}
+    asked = {o.trait: infer_kind(o, o.trait) for leaf in found if isinstance(o := leaf.options, TraitOptions)}
     given = {name: _kind_of(value) for name, value in traits.items() if value is not None}
     meant = {name: kind for name, kind in asked.items() if kind in ("number", "date")}
     kinds: dict[str, str] = {**asked, **given, **meant, **CUSTOMERS.columns}
@@ -179,12 +180,14 @@ def _attribute_kind(name: str, options: Behaviour) -> Kind:
         return "number"
     if options.most is not None and name == options.most.column:
         return _kind_of(options.most.values[0])
-    return infer_kind(tests[0]) if tests else "text"
+    return infer_kind(tests[0], name) if tests else "text"
 
 
-def infer_kind(operators: Operators) -> Kind:
-    """The kind of value that the comparison is for, as far as the operator and its operand show it."""
+def infer_kind(operators: Operators, name: str) -> Kind:
+    """The kind of value that the comparison is for, as far as the column's name, the operator and its operand show."""
     match operators.operator:
+        case "between" if isinstance(operators.operand[0], timedelta):
+            return "number" if name.endswith(tuple(LENGTHS)) else "date"
         case "at_least" | "at_most" | "more_than" | "less_than":
             return "number"
         case "before" | "after" | "within" | "older_than" | "anniversary":

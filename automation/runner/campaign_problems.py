@@ -30,7 +30,7 @@ def campaign_problems(project: Project, name: str, seen: Seen, now: datetime) ->
         *check_languages(project),
         *check_campaign_expectations(project, file),
         *check_segment_rules(project),
-        *check_audience_rules(project, file),
+        *check_audience_rules(project, file, now),
         *check_schedule(project, file, now),
     ]
     every += check_against(project, seen) if has_data(project) else check_money(project, Seen())

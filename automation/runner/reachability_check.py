@@ -31,9 +31,9 @@ def check_segment_rules(project: Project) -> Iterator[Problem]:
             yield source.problem(source.path_of(path), why)
 
 
-def check_audience_rules(project: Project, file: CampaignFile) -> Iterator[Problem]:
-    """The rules of a campaign that can hold for nobody, and a ranking that can rank nobody."""
-    from automation.rules.contradictions import find_contradictions
+def check_audience_rules(project: Project, file: CampaignFile, now: datetime) -> Iterator[Problem]:
+    """The rules of a campaign that can hold for nobody, or not yet, and a ranking that can rank nobody."""
+    from automation.rules.contradictions import find_contradictions, find_future_spans
 
     if file.campaign is None:
         return
@@ -41,6 +41,9 @@ def check_audience_rules(project: Project, file: CampaignFile) -> Iterator[Probl
     audience = file.campaign.audience
     for path, why in find_contradictions(audience.condition, segments):
         yield source.problem(source.path_of(path), why)
+    today = now.astimezone(ZoneInfo(project.settings.shop.timezone)).date()
+    for path, why in find_future_spans(audience.condition, today):
+        yield source.problem(source.path_of(path), why, severity="warning")
     if isinstance(audience.by, str) and audience.by in segments:
         what = f"the segment {audience.by!r} is a condition, which gives nobody a score to be ranked by"
         yield source.problem(("audience", "by"), what)

@@ -71,7 +71,7 @@ def _all_problems(root: Path, now: datetime, *, trusted: bool) -> tuple[Project 
             found += check_campaign_expectations(project, file)
         found += [
             *_templates(project, file),
-            *check_audience_rules(project, file),
+            *check_audience_rules(project, file, now),
             *check_schedule(project, file, now),
         ]
     found += [*check_languages(project), *check_segment_rules(project)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from unit.rules.oracle import Shop, members
 from unit.rules.strategies import shops
 from unit.rules.written import core_registry, read
 
-from automation.rules.contradictions import find_contradictions
+from automation.rules.contradictions import find_contradictions, find_future_spans
 
 REGISTRY = core_registry()
 TEA: dict[str, Any] = {"did": "purchase", "where": {"category": "tea"}}
@@ -92,6 +93,34 @@ def test_what_can_hold_for_nobody_is_found(written: Any, expected: str) -> None:
 )
 def test_what_could_hold_is_not(written: Any) -> None:
     assert found(written, ("loyal",)) == []
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [  # on 30 March 2026
+        ({"did": "purchase", "after": "2026-03-30"}, "holds for nobody before 2026-03-31: its days are still to come"),
+        ({"did": "purchase", "after": "2026-03-29"}, None),
+        ({"did": "purchase", "between": ["2026-04-01", "2026-04-30"]}, "holds for nobody before 2026-04-01: its days"),
+        ({"did": "purchase", "between": ["2026-03-01", "2026-04-30"]}, None),
+        ({"did": "purchase", "first": {"after": "2026-12-31"}}, "holds for nobody before 2027-01-01: its days"),
+        ({"did_not": "purchase", "between": ["2026-03-01", "2026-04-30"]}, "holds for nobody until 2026-04-30 is over"),
+        ({"did_not": "purchase", "between": ["2026-03-01", "2026-03-30"]}, "holds for nobody until 2026-03-30 is over"),
+        ({"did_not": "purchase", "between": ["2026-03-01", "2026-03-29"]}, None),
+        ({"did_not": "purchase", "before": "2026-04-01"}, "holds for nobody until 2026-03-31 is over"),
+        ({"did_not": "purchase", "after": "2026-03-01"}, None),
+        ({"did_not": "purchase", "in_the_last": "30d"}, None),
+        ({"message": {"was": "opened"}, "after": "2026-03-30"}, "holds for nobody before 2026-03-31: its days"),
+    ],
+)
+def test_days_that_are_still_to_come(written: Any, expected: str | None) -> None:
+    spans = [why for _, why in find_future_spans(read(written, REGISTRY), date(2026, 3, 30))]
+    assert len(spans) == (expected is not None)
+    assert all(why.startswith(str(expected)) for why in spans)
+    noon = datetime(2026, 3, 30, 12, tzinfo=UTC)
+    buyer = {"customer_id": "c1", "timezone": None}
+    event = {"customer_id": "c1", "type": "purchase", "occurred_at": noon - timedelta(minutes=1), "order_id": None}
+    if expected is not None:  # neither who bought just now nor who never did anything
+        assert members(written, Shop(noon, "UTC", [buyer, {**buyer, "customer_id": "c2"}], events=[event])) == set()
 
 
 RULES = [
