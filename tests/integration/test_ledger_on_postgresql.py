@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -23,8 +24,8 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture(scope="module")
-def store() -> Iterator[Store]:
-    with postgres.server() as url:
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    with contextlib.chdir(tmp_path_factory.mktemp("keys")), postgres.server() as url:  # the keys lie in this folder
         opened = open_store(url.replace("postgresql://", "postgresql+psycopg://"))
         yield opened
         opened.close()
