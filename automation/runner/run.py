@@ -154,14 +154,7 @@ def _freeze(workspace: Workspace, warehouse: Warehouse, run: RunRow, launch: Lau
     with_decisions = reads_decisions(campaign, workspace.project.registry)
     if with_decisions:
         refresh_mirror(workspace)
-    data = snapshot(
-        workspace,
-        warehouse,
-        as_of,
-        with_decisions=with_decisions,
-        versions=versions,
-        today=local,
-    )
+    data = snapshot(workspace, warehouse, as_of, with_decisions=with_decisions, versions=versions, today=local)
     batches = freeze(
         campaign.audience,
         offer_conditions(campaign),
