@@ -39,16 +39,21 @@ def root(tmp_path: Path) -> Path:
     return made
 
 
-def test_words_that_the_data_never_held_are_warnings(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_words_that_the_data_never_held_are_warnings_and_a_trait_that_it_lacks_an_error(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     audience = "{all: [{did: veiw}, {trait: tier, is: golden}, {trait: teir, is: gold}]}"
     text = CAMPAIGN % ("hello", "every: 15m")
     (root / "campaigns" / "hello.yaml").write_text(text.replace("everyone", audience))
-    assert main(["validate", "--project", str(root)]) == 0
-    warnings = [line for line in capsys.readouterr().out.splitlines() if ": warning: " in line]
+    assert main(["validate", "--project", str(root)]) == 2
+    lines = capsys.readouterr().out.splitlines()
+    warnings = [line for line in lines if ": warning: " in line]
     assert [line.split(": warning: ")[0] for line in warnings] == [
         "campaigns/hello.yaml:5:24: audience.all[1].did",
         "campaigns/hello.yaml:5:49: audience.all[2].is",
-        "campaigns/hello.yaml:5:66: audience.all[3].trait",
+    ]
+    assert [
+        line for line in lines if line.startswith("campaigns/hello.yaml:5:66: audience.all[3].trait: the data has no")
     ]
     assert ["(did you mean 'view'?)" in warnings[0], "(did you mean 'gold'?)" in warnings[1]] == [True, True]
 

@@ -57,7 +57,9 @@ def test_what_changes_with_every_attempt_is_in_a_narrow_table(store: Store) -> N
     queries = [settling._SETTLE, settling._QUEUE_AGAIN, settling._RETURN, grants._GRANT]
     assert {re.search(r"UPDATE (\w+)", query)[1] for query in queries} == {"message_status"}  # type: ignore[index]
     with store.reading() as connection:
-        plan = connection.exec_driver_sql("EXPLAIN QUERY PLAN " + settling._SETTLE, ("a",) * 6).all()
+        plan = connection.exec_driver_sql(
+            "EXPLAIN QUERY PLAN " + settling._SETTLE, ("a",) * settling._SETTLE.count("?")
+        ).all()
     assert [row.detail for row in plan] == ["SEARCH message_status USING PRIMARY KEY (message_id=?)"]
 
 
