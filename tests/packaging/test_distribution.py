@@ -95,7 +95,7 @@ def imported(*folders: Path) -> set[str]:
     """The top names of every third-party module that is imported there, local imports included."""
     ours = {"automation", *(path.name for path in (ROOT / "plugins").iterdir())}
     names = {name for folder in folders for path in folder.rglob("*.py") for name in _imports(path)}
-    return names - set(sys.stdlib_module_names) - ours
+    return names - set(sys.stdlib_module_names) - {"_typeshed"} - ours  # the standard library's types
 
 
 def _imports(path: Path) -> Iterator[str]:
