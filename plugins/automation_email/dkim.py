@@ -71,7 +71,7 @@ def signatures(signers: Sequence[Signer], headers: Sequence[str], body: bytes, a
     relaxed = [relaxed_header(header) for header in headers]
     names = [line.partition(":")[0] for line in relaxed]
     signed = "\r\n".join(relaxed) + "\r\n"
-    listed = _folded_names([*names, *_ONCE_MORE])
+    listed = _folded_names((*names, *_ONCE_MORE))
     return [_signature(signer, signed, listed, body_hash, int(at.timestamp())) for signer in signers]
 
 
@@ -108,7 +108,8 @@ def relaxed_body(body: bytes) -> bytes:
     return body + b"\r\n" if body else b""
 
 
-def _folded_names(names: Sequence[str]) -> str:
+@lru_cache(maxsize=64)  # the same names in every message of a campaign
+def _folded_names(names: tuple[str, ...]) -> str:
     lines, line = [], ""
     for name in names:
         if len(line) + len(name) > _LINE:

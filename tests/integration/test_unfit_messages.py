@@ -14,6 +14,7 @@ from support.toy_project import BODY, CAMPAIGN, CONFIG, deliver, outbox, start, 
 from automation.testing.toy_shop import toy_customers, toy_products
 from automation.workspace.workspace import Workspace
 
+OUTCOME = "decision.customer_id, state, s.reason"
 TRACKED = CONFIG + "links: {base_url: 'https://news.toy.example'}\n"
 
 
@@ -66,9 +67,7 @@ def test_whatever_a_template_does_with_one_customer_s_values(tmp_path: Path, bod
     with toy_project(tmp_path, body=BODY + guarded) as toy:
         start(toy)
         deliver(toy)
-        found = {
-            customer: (state, reason) for customer, state, reason in rows(toy, "decision.customer_id, state, s.reason")
-        }
+        found = {customer: (state, reason) for customer, state, reason in rows(toy, OUTCOME)}
     assert found["c1"][0] == "failed"
     assert why in found["c1"][1]
     assert {state for customer, (state, _) in found.items() if customer != "c1"} == {"sent"}
@@ -91,3 +90,16 @@ def test_a_name_that_is_a_link_is_neither_followed_nor_counted(tmp_path: Path) -
         assert "Hello https: //evil. example/win" in text
         assert "evil.example" not in text
         assert text.count("https://news.toy.example/c/") == 1, "only the link of the template is counted"
+
+
+def test_half_a_character_fails_its_own_message(tmp_path: Path) -> None:
+    """No border of ours lets one in; the ledger may still hold one, from a plugin's data."""
+    with toy_project(tmp_path) as toy:
+        start(toy)
+        broken = "UPDATE message SET context = replace(context, '\"Ana\"', '\"\\ud800\"') WHERE customer_id = 'c1'"
+        with toy.store.transaction() as connection:
+            connection.execute(sa.text(broken))
+        deliver(toy)
+        found = {customer: (state, reason) for customer, state, reason in rows(toy, OUTCOME)}
+    assert found["c1"] == ("failed", "can't be rendered: a text contains half of a character (a lone surrogate)")
+    assert {state for customer, (state, _) in found.items() if customer != "c1"} == {"sent"}
