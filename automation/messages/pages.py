@@ -21,6 +21,7 @@ from automation.config.project import Project
 from automation.errors import ConfigurationError
 from automation.ids import content_hash
 from automation.messages.page_sandbox import make_page_sandbox
+from automation.messages.template.files import MAX_FILE
 from automation.messages.template.sandbox import render_template
 from automation.types.language import FALLBACK, nearest_language
 from automation.types.template_folders import PAGES
@@ -35,7 +36,7 @@ class Pages:
 
     def __init__(self, project: Project) -> None:
         own = project.root / OWN
-        _refuse_links(own)
+        _refuse_odd_files(own)
         self._pages = make_page_sandbox((own, OURS), autoescape=True)
         self._texts = _texts(own)
         self._compiled = _compiled(self._texts)
@@ -127,12 +128,14 @@ def _compiled(texts: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, Tem
 _SHOWN = {"topic": "", "channel": "", "other": "", "saved": False, "choices": ()}
 
 
-def _refuse_links(own: Path) -> None:
-    """Only plain files inside the folder are read."""
+def _refuse_odd_files(own: Path) -> None:
+    """Only plain files inside the folder are read, of the size of a page."""
     for path in sorted(own.rglob("*")):
         inside = path.resolve().is_relative_to(own.resolve())
         if not inside or not (path.is_file() or path.is_dir()):
             raise ConfigurationError(f"{OWN}/{path.relative_to(own)}: not a plain file in this folder; copy it instead")
+        if path.is_file() and path.stat().st_size > MAX_FILE:
+            raise ConfigurationError(f"{OWN}/{path.relative_to(own)}: larger than {MAX_FILE:,} bytes")
 
 
 def _style(own: Path) -> str:
@@ -183,7 +186,7 @@ def _layered(language: str, ours: dict[str, dict[str, Any]], theirs: dict[str, d
 def _read(file: Path, shown: str) -> dict[str, Any]:
     try:
         found = yaml.safe_load(file.read_text()) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except Exception as error:  # PyYAML raises ValueError, KeyError and RecursionError too
         raise ConfigurationError(f"{shown}: can't be read: {error}") from error
     if not isinstance(found, dict):
         raise ConfigurationError(f"{shown}: write one `name: text` a line")

@@ -132,6 +132,9 @@ def test_what_is_shown_is_escaped(tmp_path: Path) -> None:
             {"confirm_html": "{% for a in choices + choices %}" * 15 + "{% endfor %}" * 15},
             "templates/web/confirm.html: in de: the loops and filters of this template take more than",
         ),
+        ({"en_yaml": "confirm_title: 2024-99-99"}, "templates/web/en.yaml: can't be read: month must be in 1..12"),
+        ({"en_yaml": "[" * 5_000}, "templates/web/en.yaml: can't be read: "),
+        ({"page_html": "x" * 300_000}, "templates/web/page.html: larger than 262,144 bytes"),
         ({"style_css": "</style><script>"}, "templates/web/style.css: a style cannot contain `</`"),
     ],
 )
