@@ -97,7 +97,8 @@ def test_the_readme_s_campaign_is_valid() -> None:
     ],
 )
 def test_the_mapping_shown_is_valid(tmp_path: Path, page: str, tables: list[str]) -> None:
-    shown = [block for block in blocks(ROOT / f"docs/how-to/{page}.md") if block.language == "yaml"]
+    written = [block for block in blocks(ROOT / f"docs/how-to/{page}.md") if block.language == "yaml"]
+    shown = [block for block in written if "table:" in block.text]
     (tmp_path / "mapping.yaml").write_text(shown[-1].text)
     assert [mapping.table for mapping in load_mapping(tmp_path / "mapping.yaml").mappings] == tables
 
