@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import atexit
 import json
+import os
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Literal
 
+import automation
 from automation.messages.template.files import TemplateError
 from automation.messages.template.pieces import JinjaSource, Tag, Text
 
@@ -41,7 +44,7 @@ class _Compiler:
             self.close()
             self._process = subprocess.Popen(  # noqa: S603  # this interpreter, this package; -P: not the project's folder
                 [sys.executable, "-P", "-m", _MODULE], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL, text=True, encoding="utf-8", start_new_session=True,
+                stderr=subprocess.DEVNULL, text=True, encoding="utf-8", start_new_session=True, env=_environment(),
             )  # fmt: skip
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -61,6 +64,12 @@ class _Compiler:
         if process is not None:
             with suppress(BrokenPipeError), process:  # leaving it closes its input, by which it ends
                 pass
+
+
+def _environment() -> dict[str, str]:
+    """Ours, with the folder that this package was imported from, which need not be installed."""
+    folders = [str(Path(automation.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, folders))}
 
 
 _compiler = _Compiler()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -55,6 +56,13 @@ def test_an_idle_compiler_ends_and_the_next_template_starts_another(monkeypatch:
     monkeypatch.setattr(process, "poll", lambda: None)  # as if it ended after we had looked
     assert "<p>Hello</p>" in compiled(SOUND)
     assert compiler._compiler._process is not process
+
+
+def test_the_package_need_not_be_on_the_path_of_new_processes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    monkeypatch.chdir(tmp_path)
+    compiler._compiler.close()
+    assert "<p>Hello</p>" in compiled(SOUND)
 
 
 @pytest.mark.slow
