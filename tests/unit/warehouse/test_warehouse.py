@@ -173,7 +173,7 @@ def test_event_attributes_are_typed_columns_too(warehouse: Warehouse) -> None:
     ("frame", "complaint"),
     [
         (pl.DataFrame({"email": ["a@x.example"]}), "customers: the column 'customer_id' is missing"),
-        (pl.DataFrame({"customer_id": ["c1", None]}), "customers: 1 rows without 'customer_id'"),
+        (pl.DataFrame({"customer_id": ["c1", None]}), "customers: 1 row without 'customer_id'"),
         (
             pl.DataFrame({"customer_id": ["c1"], "birthday": ["1990-01-01"]}),
             "customers: column 'birthday' has the type String, expected Date",
