@@ -68,7 +68,7 @@ class Dispatcher:
         finally:
             for _, wave in left:
                 for grant in wave:
-                    self._settle(Receipt(grant.id, grant.attempt, Verdict.RETURNED, "not begun"))
+                    self._settle(Receipt(grant.id, grant.attempt, Verdict.WITHDRAWN, "not begun"))
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -122,6 +122,7 @@ class Dispatcher:
                 waiting.discard((message.id, message.attempt))
                 self._settle(Receipt(message.id, message.attempt, Verdict.WITHDRAWN, TAKEN_BACK))
 
+        otherwise = Verdict.RETURNED
         hand_over = HandOverGate(self.revocations, since, grants, self.recorder.handed_over, withdraw)
         handed_over = hand_over.handed_over
         try:
@@ -131,14 +132,18 @@ class Dispatcher:
                     if receipt.verdict is Verdict.SENT and receipt.id not in handed_over:
                         self._note_breach(name)
                     self._settle(receipt)
+        except asyncio.CancelledError:
+            otherwise = Verdict.WITHDRAWN  # the delivery ends: what has not left is no fault of the provider
+            raise
         except Withdrawn:
+            otherwise = Verdict.WITHDRAWN
             log.warning("the channel ends at a message that was taken back; it should leave it out", channel=name)
         except Exception:
             log.exception("channel failed", channel=name, unreported=len(waiting))
         finally:
             for message, attempt in sorted(waiting):
                 may_have_left = message in handed_over or name in self._breached
-                verdict = Verdict.AMBIGUOUS if may_have_left else Verdict.RETURNED
+                verdict = Verdict.AMBIGUOUS if may_have_left else otherwise
                 self._settle(Receipt(message, attempt, verdict, UNREPORTED))
 
     def _settle(self, receipt: Receipt) -> None:

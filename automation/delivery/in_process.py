@@ -85,7 +85,7 @@ class InProcessExecutor:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
         self._arrivals.add(
-            Receipt(grant.id, grant.attempt, Verdict.RETURNED, "not begun", worker_id=grant.worker_id)
+            Receipt(grant.id, grant.attempt, Verdict.WITHDRAWN, "not begun", worker_id=grant.worker_id)
             for grant in self._on_their_way.values()
         )
         self._on_their_way.clear()

@@ -15,7 +15,17 @@ from typing import Any
 
 import pytest
 from support.daemon import PATIENCE, read_heartbeat, wait_for, wait_for_heartbeats
-from support.project import CAMPAIGN, automation, command, delivered, fill, json_of, launched_project, write_project
+from support.project import (
+    CAMPAIGN,
+    SLOW_CHANNEL,
+    automation,
+    command,
+    delivered,
+    fill,
+    json_of,
+    launched_project,
+    write_project,
+)
 from support.returned_mail import bounce
 
 from automation.clock import SystemClock
@@ -67,6 +77,11 @@ def states(root: Path) -> Counter[str]:
 
 def log(root: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (root / "var" / "logs" / "daemon.jsonl").read_text().splitlines()]
+
+
+def has_handed_over(root: Path) -> bool:
+    """Whether a worker's flight recorder names a message that may have arrived."""
+    return any("D " in path.read_text() for path in (root / "var" / "flight-recorders").glob("*.log"))
 
 
 def end(process: subprocess.Popen[str], number: signal.Signals = signal.SIGTERM) -> None:
@@ -125,14 +140,17 @@ def test_a_signal_while_sending_loses_and_doubles_nothing(tmp_path: Path, number
 @pytest.mark.slow
 @pytest.mark.parametrize("handed_over", [True, False])
 def test_a_channel_that_hangs_does_not_keep_the_daemon(tmp_path: Path, *, handed_over: bool) -> None:
-    root = launched_project(tmp_path, customers=5, launched_at=an_hour_ago(), slow=600)
-    plugin = root / "plugins" / "slow.py"
-    if handed_over:
-        plugin.write_text(plugin.read_text().replace("await asyncio", "hand_over(message); await asyncio"))
+    """It hangs while a file is there: a plugin that changes pauses what was launched with it."""
+    sleep = "await asyncio.sleep(%s if Path(__file__).parents[1].joinpath('hangs').exists() else 0)"
+    channel = SLOW_CHANNEL.replace("await asyncio.sleep(%s)", f"hand_over(message); {sleep}" if handed_over else sleep)
+    channel = channel.replace("import asyncio\n", "import asyncio\nfrom pathlib import Path\n")
+    root = launched_project(tmp_path, customers=5, launched_at=an_hour_ago(), slow=600, slow_channel=channel)
+    (root / "hangs").touch()
     with running(root) as daemon:
         wait_for(lambda: states(root)["sending"] == 5, daemon)
+        wait_for(lambda: not handed_over or has_handed_over(root), daemon)
         end(daemon)  # long before the ten minutes that the channel takes
-    plugin.write_text(plugin.read_text().replace("sleep(600", "sleep(0"))
+    (root / "hangs").unlink()
     with running(root) as daemon:
         wait_for(finished(root), daemon)
         end(daemon)

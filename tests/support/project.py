@@ -60,7 +60,13 @@ def register_channels(register):
 
 
 def write_project(
-    root: Path, *, slow: float = 0.0, schedule: str = "every: 15m", name: str = "hello", workers: int = 0
+    root: Path,
+    *,
+    slow: float = 0.0,
+    schedule: str = "every: 15m",
+    name: str = "hello",
+    workers: int = 0,
+    slow_channel: str = SLOW_CHANNEL,
 ) -> Path:
     """Write the files; `slow` is how many seconds each message takes, `workers` how many processes deliver."""
     for folder in ("campaigns", "templates/hello", "plugins"):
@@ -70,7 +76,7 @@ def write_project(
     (root / "templates/hello/email.html").write_text(BODY)
     (root / "templates/hello/en.yaml").write_text("subject: Hello\n")
     if slow:
-        (root / "plugins" / "slow.py").write_text(SLOW_CHANNEL % slow)
+        (root / "plugins" / "slow.py").write_text(slow_channel % slow)
     return root
 
 
@@ -104,13 +110,14 @@ def launched_project(
     slow: float = 0.0,
     schedule: str | None = None,
     workers: int = 0,
+    slow_channel: str = SLOW_CHANNEL,
 ) -> Path:
     """A project whose campaign was launched at that instant: what was due since is caught up when a daemon starts.
 
     Unless told otherwise it is due once a day, first half an hour after its launch: not again during a test.
     """
     daily = f"every: day {(launched_at + timedelta(minutes=30)).astimezone(ZoneInfo('Europe/Berlin')):%H:%M}"
-    write_project(root, slow=slow, schedule=schedule or daily, workers=workers)
+    write_project(root, slow=slow, schedule=schedule or daily, workers=workers, slow_channel=slow_channel)
     clock: Clock = ManualClock(launched_at)
     with open_workspace(root, clock=clock) as workspace:
         fill(workspace, customers)
