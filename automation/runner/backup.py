@@ -60,4 +60,8 @@ def _flushed(opened: Opened) -> int | None:
     from automation.inbound.flush import APP
     from automation.warehouse.writing import last_transaction
 
-    return last_transaction(opened.data_dir / "warehouse", APP)
+    try:
+        return last_transaction(opened.data_dir / "warehouse", APP)
+    except Exception as error:  # whatever the library says of a broken log
+        what = f"the warehouse's events can't be read: {str(error).splitlines()[0]}; automation doctor shows the damage"
+        raise AutomationError(what) from error

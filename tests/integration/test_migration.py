@@ -171,7 +171,7 @@ def test_a_withdrawal_of_an_unknown_address_is_kept_for_later_customers(workspac
     text = "address,channel,granted,at\nlater@x.example,email,no,2025-01-01\nlater@x.example,email,yes,2024-01-01\n"
     report = take(workspace, "consents", text, topics=["promotions"])
     assert report.quarantined == 1
-    assert listed(workspace) == {("later@x.example", "email", "promotions", "withdrawn")}
+    assert listed(workspace) == {("later@x.example", "email", "promotions", "refused")}  # its yes is of nobody
 
 
 def test_consents_of_a_topic_with_double_opt_in_wait_unless_they_were_confirmed(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -15,6 +17,7 @@ import polars as pl
 
 from automation.clock import Clock, ManualClock
 from automation.runner.launch import launch
+from automation.store.driver import sqlite
 from automation.store.people import consent, migration
 from automation.workspace.workspace import Workspace, open_workspace
 
@@ -123,6 +126,15 @@ def launched_project(
         fill(workspace, customers)
         launch(workspace, "hello", by="test", audience=customers)
     return root
+
+
+def copied_project(root: Path, copy: Path) -> Path:
+    """A copy of a project whose store is not held as a copy, as one that was filled anew."""
+    shutil.copytree(root, copy)
+    with contextlib.closing(sqlite.connect(copy / "var" / "store.db")) as store:
+        store.execute("DELETE FROM fact WHERE key = 'identity'")
+        store.commit()
+    return copy
 
 
 def command(root: Path, *arguments: str) -> list[str]:

@@ -62,13 +62,14 @@ def _unplanned(connection: Connection, run_id: int) -> Iterator[pl.DataFrame]:
 
 _NEXT = sa.text(
     """
-    SELECT d.id, d.customer_id, coalesce(m.state, d.outcome) AS standing,
-           CASE WHEN m.reason IS NULL OR m.reason = '' THEN d.reason ELSE m.reason END,
-           d.detail, d.variant, d.offer, k.code, d.step, m.channel, m.address, m.id, m.due_at, m.settled_at
+    SELECT d.id, d.customer_id, coalesce(s.state, d.outcome) AS standing,
+           CASE WHEN s.reason IS NULL OR s.reason = '' THEN d.reason ELSE s.reason END,
+           d.detail, d.variant, d.offer, k.code, d.step, m.channel, m.address, m.id, s.due_at, s.settled_at
     FROM decision d
     LEFT JOIN message m ON m.decision_id = d.id AND d.outcome = 'message' AND m.id = (
-        SELECT l.id FROM message l WHERE l.decision_id = d.id
-        ORDER BY l.state IN ('queued', 'sending', 'sent', 'ambiguous') DESC, l.settled_at DESC LIMIT 1)
+        SELECT l.id FROM message l JOIN message_status t ON t.message_id = l.id WHERE l.decision_id = d.id
+        ORDER BY t.state IN ('queued', 'sending', 'sent', 'ambiguous') DESC, t.settled_at DESC LIMIT 1)
+    LEFT JOIN message_status s ON s.message_id = m.id
     LEFT JOIN coupon k ON k.message_id = m.id
     WHERE d.run_id = :run AND d.id > :after
     ORDER BY d.id LIMIT :most

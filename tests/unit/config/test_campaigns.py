@@ -277,7 +277,14 @@ def test_spaces_and_emoji_of_real_subjects_are_fine(subject: str, sound: Callabl
     assert campaign.first_send.subject == subject
 
 
-@pytest.mark.parametrize("subject", ["a\\nb", "a\\rBcc: x", "a\\0", "a\\Lb"])
+def test_no_text_can_hold_a_nul(problems: Callable[[str], list[str]]) -> None:
+    found = problems(HEAD.replace("hello}", 'hello, subject: {de: "a\\0"}}'))
+    assert [text.partition(": ")[2] for text in found] == [
+        "a text with \\0, or with half of a character such as \\ud800; remove it"
+    ]
+
+
+@pytest.mark.parametrize("subject", ["a\\nb", "a\\rBcc: x", "a\\Lb"])
 def test_a_subject_cannot_hold_a_header(subject: str, problems: Callable[[str], list[str]]) -> None:
     found = problems(HEAD.replace("hello}", f'hello, subject: {{de: "{subject}"}}}}'))
     assert [text.partition(": ")[2] for text in found] == [
