@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 import structlog
 
 ROOT = Path(__file__).resolve().parents[1]
+
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # `nohup` leaves it ignored, for every process that a test starts
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from collections.abc import Callable
@@ -55,7 +56,7 @@ class WebServer(threading.Thread):
             access_log=False,  # paths contain tokens
             log_config=None,
         )
-        self._server = uvicorn.Server(config)
+        self._server = _Server(config)
 
     @property
     def address(self) -> str:
@@ -75,6 +76,16 @@ class WebServer(threading.Thread):
     def stop(self) -> None:
         """Accept no new request; those in progress are answered."""
         self._server.should_exit = True
+
+
+class _Server(uvicorn.Server):
+    """Cuts what is still open at the end: a peer that reads nothing must not keep its socket open."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)  # the loop closes the sockets
 
 
 def _open_socket(host: str, port: int) -> socket.socket:

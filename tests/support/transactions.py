@@ -50,7 +50,7 @@ class WatchedTransactions:
     found: dict[str, None] = field(default_factory=dict)
 
     def look(self, frame: FrameType, event: str, _arg: object) -> None:
-        if event != "call" or frame.f_code.co_name == "__del__":  # rubbish is collected at any time
+        if event != "call" or frame.f_code.co_name == "__del__":
             return
         module, name = frame.f_globals.get("__name__", ""), frame.f_code.co_name
         kind = _KINDS.get(module)
@@ -58,7 +58,7 @@ class WatchedTransactions:
             kind = _KINDS[module] = _find_kind(module)
         if kind and (module not in _ONLY or name in _ONLY[module]):
             caller = _find_caller(frame)
-            if not caller.startswith(_HARMLESS):
+            if caller is not None and not caller.startswith(_HARMLESS):
                 self.found[f"{kind} in a write transaction: {module}.{name}, called by {caller}"] = None
 
 
@@ -73,11 +73,13 @@ def _find_kind(module: str) -> str:
     return ""
 
 
-def _find_caller(frame: FrameType) -> str:
-    """The nearest function of ours outside the forbidden modules."""
+def _find_caller(frame: FrameType) -> str | None:
+    """The nearest function of ours outside the forbidden modules; None where rubbish is collected, at any time."""
     caller = frame.f_back
     while caller is not None:
         module = caller.f_globals.get("__name__", "")
+        if caller.f_code.co_name == "__del__" or module == "weakref":
+            return None
         if module.startswith("automation.") and not _find_kind(module):
             return f"{module}.{caller.f_code.co_name}"
         caller = caller.f_back

@@ -10,8 +10,7 @@ import pytest
 
 WAITING = """
 import signal, sys
-if sys.argv[1] == "nohup":
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+signal.signal(signal.SIGHUP, signal.SIG_IGN if sys.argv[1] == "nohup" else signal.SIG_DFL)
 from automation.cli.signals import stop_on_signals
 stopping = stop_on_signals()
 print("waiting", flush=True)
