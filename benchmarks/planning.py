@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -157,9 +158,9 @@ def main() -> int:
         small, large = (
             make_shop(Path(top) / str(times), customers * times, events * times, earlier * times) for times in (1, 4)
         )
-        every = [cpu(lambda shop=shop: mirrored(shop.workspace)) for shop in (small, large)]  # type: ignore[misc]
+        every = [cpu(partial(mirrored, shop.workspace)) for shop in (small, large)]
         starts = [shop.plan(1) for shop in (small, large)]
-        from_files = [cpu(lambda shop=shop: mirrored(shop.workspace)) for shop in (small, large)]  # type: ignore[misc]
+        from_files = [cpu(partial(mirrored, shop.workspace)) for shop in (small, large)]
         for _ in range(rounds):
             for shop in (small, large):
                 shop.plan(BATCHES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from automation.config.conditions import EVERYONE, read_condition, read_rule
 from automation.config.problems import KeyPath, did_you_mean
@@ -75,9 +75,11 @@ def _top_of(reading: Reading, narrowing: dict[str, Any], path: KeyPath) -> TopOf
     if "top_of" in narrowing and "top" not in narrowing:
         return reading.report(here, "needs `top`: how many?", key=True)
     said = narrowing.get("top_of", "reachable")
-    if said == "reachable" or said == "everyone":  # noqa: PLR1714  # mypy narrows only this
-        return said  # type: ignore[no-any-return]
-    hint = did_you_mean(said, ("reachable", "everyone"))
+    choices: tuple[TopOf, ...] = get_args(TopOf)
+    for choice in choices:
+        if said == choice:
+            return choice
+    hint = did_you_mean(said, choices)
     return reading.report(here, f"{show_value(said)} is not known; write reachable or everyone{hint}")
 
 

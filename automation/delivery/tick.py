@@ -69,9 +69,8 @@ def run_tick(
 ) -> Tick:
     """Settle the results and grant what the providers have room for. The caller commits, then hands the grants over.
 
-    workers: that can take messages; none: nothing is granted.
-
-    answers: of the suppression plugins, asked before; None if there are none.
+    workers: that can take messages; none: nothing is granted. answers: of the suppression plugins, asked before; None
+    if there are none.
     """
     settle(connection, results, now=now)
     if not workers:

@@ -23,6 +23,7 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 from automation.contracts.answers import check_arrays, is_array_name
 from automation.errors import BadArtifact
 from automation.ids import content_hash
+from automation.syncing import sync_path
 
 Arrays = Mapping[str, np.ndarray[Any, Any]]
 
@@ -75,7 +76,7 @@ def write_artifact(folder: Path, card: Card, arrays: Arrays) -> Card:
         version = f"{card.trained_at:%Y%m%dT%H%M%SZ}-{_checksum(card)[:8]}"
         card = dataclasses.replace(card, version=version)
         _write_card(temporary / CARD, card)
-        _sync(temporary)
+        sync_path(temporary)
         _move(temporary, parent / version)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -160,15 +161,7 @@ def _move(temporary: Path, target: Path) -> None:
     except OSError:
         if not target.is_dir():
             raise
-    _sync(target.parent)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_path(target.parent)
 
 
 def _open(path: Path, largest: int) -> BufferedReader:

@@ -19,6 +19,7 @@ from sqlalchemy.engine import Connection, Engine
 from automation.clock import SystemClock
 from automation.errors import StoreError
 from automation.store.tables import Fact
+from automation.syncing import sync_path
 
 FILE = "signing_keys.json"
 OLD_LINKS = timedelta(days=180)
@@ -110,15 +111,7 @@ def write_keys(path: Path, keys: SigningKeys, *, replace: bool) -> None:
         pass
     finally:
         part.unlink(missing_ok=True)
-    _sync(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    file = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
+    sync_path(path.parent)
 
 
 def _key(entry: Mapping[str, Any]) -> SigningKey:

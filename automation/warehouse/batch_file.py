@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+
+from automation.syncing import sync_path
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -79,11 +80,6 @@ def write_batches(rows: ir.Table, order: Sequence[str], path: Path) -> None:
 
 def keep(partial: Path, path: Path) -> None:
     """Give a written file its name once its content is on the disk: a power cut leaves no half of it."""
-    for written in (partial, partial.parent):
-        file = os.open(written, os.O_RDONLY)
-        try:
-            os.fsync(file)
-        finally:
-            os.close(file)
-        if written == partial:
-            partial.replace(path)
+    sync_path(partial)
+    partial.replace(path)
+    sync_path(path.parent)

@@ -6,11 +6,12 @@ The Delta writer does not sync its files. Whoever deletes the only other copy of
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote
 
+from automation.syncing import sync_path
 from automation.types.schema import TableName
 
 
@@ -49,11 +50,5 @@ def _checkpoints(log: Path, entries: list[Path]) -> Iterator[Path]:
 
 
 def _sync(path: Path) -> None:
-    try:
-        file = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return  # merged into another file and swept meanwhile
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
+    with suppress(FileNotFoundError):  # merged into another file and swept meanwhile
+        sync_path(path)

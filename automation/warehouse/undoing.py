@@ -3,7 +3,7 @@
 The Delta log tells which rows these are, as long as the files of the versions before and after the import exist.
 """
 
-# ruff: noqa: S608 (SQL can't take names as parameters: they are quoted by `quoted`, and strings by `text`)
+# ruff: noqa: S608 (SQL can't take names as parameters: they are quoted by `quote_name`, and strings by `quote_text`)
 
 from __future__ import annotations
 

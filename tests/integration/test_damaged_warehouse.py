@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pytest
+from support.json_commands import Run, json_commands
 from support.project import copied_project, launched_project
 
 from automation.cli.main import main
@@ -18,8 +17,6 @@ from automation.clock import SystemClock
 from automation.runner.run import advance
 from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import open_workspace
-
-Run = Callable[..., Any]
 
 
 def broken_log(table: Path) -> str:
@@ -77,15 +74,7 @@ def root(made: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.chdir(root)
-
-    def call(*arguments: str, ends: int = 0) -> Any:
-        code = main([*arguments, "--format", "json"])
-        printed = capsys.readouterr()
-        assert code == ends, printed.out + printed.err
-        return json.loads(printed.out)
-
-    return call
+    return json_commands(root, capsys, monkeypatch)
 
 
 @pytest.mark.parametrize(("damage", "table"), SEEN)

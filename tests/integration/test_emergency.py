@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
+from support.json_commands import Run, json_commands
 from support.project import launched_project
 
 from automation.cli.main import main
@@ -22,7 +21,6 @@ from automation.store.driver import sqlite
 from automation.store.engine import open_store
 from automation.workspace.workspace import open_workspace
 
-Run = Callable[..., Any]
 CHANNEL = '  hook: {using: webhook, options: {url: "https://shop.example/", secret: "${SHOP_KEY}"}}\nworkers:'
 
 
@@ -85,15 +83,7 @@ def root(made: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def run(root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """Calls a command inside the project; returns what it printed for programs."""
-    monkeypatch.chdir(root)
-
-    def call(*arguments: str, ends: int = 0) -> Any:
-        code = main([*arguments, "--format", "json"])
-        printed = capsys.readouterr()
-        assert code == ends, printed.out + printed.err
-        return json.loads(printed.out)
-
-    return call
+    return json_commands(root, capsys, monkeypatch)
 
 
 def stopped(folder: Path) -> frozenset[str]:

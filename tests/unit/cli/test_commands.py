@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.json_commands import Run, json_commands
 from support.project import CAMPAIGN, write_project
 
 from automation.cli.commands import COMMANDS
-from automation.cli.main import main
 from automation.reporting.json_output.description import JSON_OUTPUT
 
-Run = Callable[..., Any]
 MAPPING = """
 table: customers
 columns: {customer_id: id, email: mail, first_name: name}
@@ -34,18 +32,12 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def run(root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """Calls a command; returns what it printed as JSON, after checking what it ended with."""
-    monkeypatch.chdir(root)
 
-    def call(*arguments: str, ends: int = 0) -> Any:
-        code = main([*arguments, "--format", "json"])
-        printed = capsys.readouterr()
-        assert code == ends, printed.out + printed.err
-        found = json.loads(printed.out)
+    def check(arguments: tuple[str, ...], found: Any) -> None:
         if arguments[0] != "schema":
             assert list(found) == list(JSON_OUTPUT["error" if list(found) == ["error"] else form(arguments)])
-        return found
 
-    return call
+    return json_commands(root, capsys, monkeypatch, check)
 
 
 def form(arguments: tuple[str, ...]) -> str:

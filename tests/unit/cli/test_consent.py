@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+from support.json_commands import Run, json_commands
 from support.project import write_project
 
 from automation.cli.main import main
 from automation.reporting.json_output.description import JSON_OUTPUT
 from automation.workspace.workspace import open_workspace
 
-Run = Callable[..., Any]
 PEOPLE = {
     "customer_id": ["c1", "c2", "c3"],
     "email": ["ana@bücher.example", "Ana@BÜCHER.example", "ben@x.example"],
@@ -40,17 +38,11 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def run(root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """Calls a command; returns what it printed as JSON, which has the documented keys."""
-    monkeypatch.chdir(root)
 
-    def call(*arguments: str, ends: int = 0) -> Any:
-        code = main([*arguments, "--format", "json"])
-        printed = capsys.readouterr()
-        assert code == ends, printed.out + printed.err
-        found = json.loads(printed.out)
+    def check(arguments: tuple[str, ...], found: Any) -> None:
         assert list(found) == list(JSON_OUTPUT["error" if "error" in found else form(arguments)])
-        return found
 
-    return call
+    return json_commands(root, capsys, monkeypatch, check)
 
 
 def form(arguments: tuple[str, ...]) -> str:

@@ -87,6 +87,12 @@ def test_one_that_hangs_is_slowed_down_then_held_and_goes_on_with_its_next_answe
     assert bulkheads.room(EMAIL, provider.now) >= GROUP
 
 
+def test_one_that_hangs_with_few_messages_gets_no_more_of_them(bulkheads: Bulkheads) -> None:
+    bulkheads.add([grant(n) for n in range(5)], 0.0)
+    assert bulkheads.room(EMAIL, SLOW_AFTER) == GROUP - 5
+    assert bulkheads.room(EMAIL, HELD_AFTER) == 0
+
+
 def test_a_message_that_was_taken_back_is_no_answer(bulkheads: Bulkheads) -> None:
     bulkheads.add([grant(1), grant(2)], 0.0)
     bulkheads.note([Receipt("m1", 1, Verdict.WITHDRAWN)], HELD_AFTER)
