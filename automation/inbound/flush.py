@@ -62,10 +62,10 @@ def flush_events(workspace: Workspace, warehouse: Warehouse) -> int:
 def _reopen_lost_flushes(workspace: Workspace, warehouse: Warehouse, now: datetime) -> None:
     """Move flushes again that the store counts as done and the events table does not have: its folder was restored or
     deleted, or the power failed before its disk had written them."""
-    last = warehouse.last_transaction(APP) or 0
     with workspace.store.reading() as connection:
-        lost = inbox.last_finished_flush(connection, now=now) > last
-    if lost:
+        finished = inbox.last_finished_flush(connection, now=now)
+    last = warehouse.last_transaction(APP) or 0  # read afterwards: another process may flush meanwhile
+    if finished > last:
         with workspace.store.transaction() as connection:
             again = inbox.reopen_flushes(connection, after=last)
         log.warning("the warehouse lost events; those of the last week are moved to it again", events=again)

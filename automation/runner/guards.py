@@ -16,7 +16,7 @@ from automation.errors import AutomationError
 from automation.event_types import PURCHASE
 from automation.pipeline.timing import DEFAULT_LATENESS
 from automation.rules.reads import offer_conditions
-from automation.store import holds, runs
+from automation.store import holds, restored_copy, runs
 from automation.store.runs import RunRow
 from automation.types.campaign import Campaign
 from automation.types.condition import Condition, Measure, leaves
@@ -133,6 +133,11 @@ def check_audience(
     return next((hold for hold in found if hold is not None), None)
 
 
+def is_held_since_restore(run: RunRow) -> bool:
+    """Whether the run waits for a person since its store was restored: the store that went on may have sent it."""
+    return (run.hold or {}).get("guard") == restored_copy.GUARD
+
+
 def is_released(run: RunRow, guard: str) -> bool:
     """Whether somebody released the run from this guard."""
     return guard in run.released_by or "*" in run.released_by
@@ -239,4 +244,5 @@ def describe_hold(run: RunRow) -> str:
     """One sentence about a held run."""
     hold: Mapping[str, object] = run.hold or {}
     alone = _BY_ITSELF.get(str(hold.get("guard")), "")
-    return f"run {run.id} of {run.campaign} is HELD, nobody was contacted: {hold.get('what')}{alone}"
+    known = "" if is_held_since_restore(run) else ", nobody was contacted"
+    return f"run {run.id} of {run.campaign} is HELD{known}: {hold.get('what')}{alone}"

@@ -107,6 +107,8 @@ def _advance(
             launch = pinned.get(connection, run.launch_id)
         if state is RunState.HELD and _is_too_late(workspace, run, launch):
             return True
+        if state is RunState.HELD and guards.is_held_since_restore(run):
+            return False
         if state in (RunState.CREATED, RunState.HELD) and run.audience is None:
             state = _freeze(workspace, warehouse, run, launch)
         if state is RunState.HELD:

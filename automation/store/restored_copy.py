@@ -93,7 +93,8 @@ def accept_copy(connection: Connection, evidence: Evidence, *, now: datetime) ->
         values = {"state": MessageState.AMBIGUOUS.value, "settled_at": to_millis(now), "reason": SENT_SINCE}
         connection.execute(may_have_left.values(values))
         for run in runs.find(connection, open_only=True, limit=_RUNS):
-            if run.state in (RunState.CREATED, RunState.PLANNING):
+            continues_by_itself = run.state is RunState.HELD and run.audience is None
+            if run.state in (RunState.CREATED, RunState.PLANNING) or continues_by_itself:
                 holds.hold(connection, run.id, guard=GUARD, what=SENT_SINCE, now=now)
     connection.execute(sa.delete(_fact).where(_fact.c.key == STAMP))
     if evidence.flushed is not None and evidence.flushed > read_last_flush(connection):

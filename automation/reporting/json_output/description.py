@@ -20,7 +20,7 @@ _RUN = {
     "created_at": "when it was claimed",
     "finished_at": "when it ended, or null",
     "error": "why it failed, or null",
-    "hold": "why it is held: guard (damaged_warehouse, stale_data, repeat or size), what, since; or null",
+    "hold": "why it is held: guard (damaged_warehouse, stale_data, repeat, size or restored), what, since; or null",
     "test": "whether it was planned under redirect_all, so that it counts nowhere",
     "account": "audience, and how many of them are unplanned, holdout, no_offer, unreachable, suppressed, queued, "
     "sending, sent, failed, ambiguous, expired, cancelled and erased",

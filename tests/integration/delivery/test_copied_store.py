@@ -10,11 +10,16 @@ import pytest
 from support.scripted_channel import scripted, sent
 from support.toy_project import account_of, deliver, start, toy_project
 
-from automation.runner import backup
+from automation.runner import backup, guards
+from automation.runner import run as runs
+from automation.runner.launch import launch
 from automation.runner.resolve import resolve_run
+from automation.schedule.due_times import Due
+from automation.store import holds
 from automation.store.driver import sqlite
 from automation.types.message import Receipt, Rendered
-from automation.types.run import Account
+from automation.types.run import Account, RunKind
+from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import Workspace, open_workspace
 
 QUEUED = Account(audience=6, unreachable=1, queued=5)
@@ -153,3 +158,28 @@ def test_runs_that_were_not_planned_to_their_end_are_held_after_a_restore(toy: W
             state, hold = connection.exec_driver_sql(f"SELECT state, hold FROM run WHERE id = {run_id}").one()
         assert state == "held"
         assert "may have been sent since it was made" in hold
+
+
+@pytest.mark.parametrize("state", ["created", "held"])
+def test_a_run_that_was_not_frozen_yet_waits_for_a_person_too(toy: Workspace, tmp_path: Path, state: str) -> None:
+    """Also one that a guard held, which would go on by itself once its data is new enough."""
+    launch(toy, "toy", by="test", audience=None)
+    row = runs.claim(toy, "toy", Due(RunKind.MANUAL, "1", toy.clock.now()))
+    assert row is not None
+    if state == "held":
+        with toy.store.transaction() as connection:
+            holds.hold(connection, row.id, guard=guards.STALE, what="stale data", now=toy.clock.now())
+    copy_of_the_folder(toy.project.data_dir, tmp_path / "copy")
+    runs.advance(toy, LaunchedCampaigns(toy.project), row.id)
+    assert deliver(toy, make=scripted(sent)).sent == 5
+    toy.store.close()
+    put_back(tmp_path / "copy", toy.project.data_dir)
+    with open_workspace(toy.project.root, clock=toy.clock) as restored:
+        pinned = LaunchedCampaigns(restored.project)
+        backup.check_restored_copy(restored)
+        backup.accept_restored_copy(restored)
+        assert not runs.advance(restored, pinned, row.id)
+        assert deliver(restored, make=scripted(sent)).sent == 0
+        guards.release(restored, row.id, by="Ana")
+        assert runs.advance(restored, pinned, row.id)
+        assert deliver(restored, make=scripted(sent)).sent == 5
