@@ -2,6 +2,7 @@
 
 A store that is behind the number beside it has lost what was sent since: somebody put a copy back, or its disk lost
 commits. The number beside it is written after the commit and is not synced, so it is never ahead of an intact store.
+It counts for the store that wrote it: one that was made anew in the same place begins anew.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from automation.store.engine import Store, table
+from automation.store.signing_keys import read_fingerprint
 from automation.store.tables import Fact
 
 _fact = table(Fact)
 _KEY = "generation"
-_LINE = re.compile(r"(\d{20})\n")
+_LINE = re.compile(r"([0-9a-f]+) (\d{20})\n")
 
 
 def advance_generation(connection: Connection) -> int:
@@ -41,17 +43,18 @@ class GenerationFile:
     """The number beside the data folder; `path` is None where the store is not a file. A folder that can't be written
     has none."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, owner: str) -> None:
         self.path = path
+        self._owner = owner
         self._file: int | None = None
 
     def read(self) -> int:
-        """The number; 0 where there is none, or none that can be read."""
+        """The number; 0 where there is none, none that can be read, or another store's."""
         try:
             found = _LINE.fullmatch(self.path.read_text()) if self.path is not None else None
         except (OSError, UnicodeDecodeError):
             return 0
-        return int(found[1]) if found else 0
+        return int(found[2]) if found and found[1] == self._owner else 0
 
     def write(self, number: int) -> None:
         """Set the number. 2 µs after the first time."""
@@ -59,7 +62,7 @@ class GenerationFile:
             if self._file is None and self.path is not None:
                 self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o600)
             if self._file is not None:
-                os.pwrite(self._file, f"{number:020}\n".encode(), 0)
+                os.pwrite(self._file, f"{self._owner} {number:020}\n".encode(), 0)
         except OSError:
             self.close()
 
@@ -72,7 +75,10 @@ class GenerationFile:
 def generation_file(store: Store) -> GenerationFile:
     """The file beside the store's folder: a copy of the folder does not have it."""
     folder = store.folder
-    return GenerationFile(None if folder is None else folder.with_name(f".{folder.name}.generation"))
+    path = None if folder is None else folder.with_name(f".{folder.name}.generation")
+    with store.reading() as connection:
+        owner = read_fingerprint(connection)
+    return GenerationFile(path if owner else None, owner or "")
 
 
 def file_identity(store: Store) -> str | None:

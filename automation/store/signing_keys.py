@@ -192,11 +192,16 @@ class KeyFile:
 
     def _fingerprint(self) -> str | None:
         with self._engine.connect() as connection, connection.begin():
-            value: str | None = connection.execute(sa.select(_fact.c.value).where(_fact.c.key == _FACT)).scalar()
-            return value
+            return read_fingerprint(connection)
 
     def _writing(self) -> Any:
         return self._engine.execution_options(immediate=True).begin()
+
+
+def read_fingerprint(connection: Connection) -> str | None:
+    """By what a store knows its keys, and what tells it from every other store; None before it has any."""
+    value: str | None = connection.execute(sa.select(_fact.c.value).where(_fact.c.key == _FACT)).scalar()
+    return value
 
 
 def _keep_fingerprint(connection: Connection, fingerprint: str, *, replace: bool) -> None:

@@ -142,6 +142,21 @@ def test_a_store_that_was_moved_within_its_machine_is_no_copy(toy: Workspace, tm
         assert deliver(moved, make=scripted(sent)).sent == 5
 
 
+def test_a_store_that_is_made_anew_in_the_same_place_is_no_copy(toy: Workspace) -> None:
+    """Somebody deleted the data folder to begin again; what the old store had sent is none of the new one's."""
+    root = toy.project.root
+    start(toy)
+    deliver(toy, make=scripted(sent))
+    toy.store.close()
+    shutil.rmtree(toy.project.data_dir)
+    with toy_project(root) as anew:
+        assert backup.check_restored_copy(anew) is None
+        run_id = start(anew)
+        assert deliver(anew, make=scripted(sent)).sent == 5
+        assert backup.check_restored_copy(anew) is None
+        assert account_of(anew, run_id).sent == 5
+
+
 def test_runs_that_were_not_planned_to_their_end_are_held_after_a_restore(toy: Workspace, tmp_path: Path) -> None:
     """The store that went on may have planned and sent the rest of them."""
     run_id = start(toy)
