@@ -21,17 +21,22 @@ if TYPE_CHECKING:
     from automation.warehouse.importing.importer import ImportReport
 
 
+_LISTED = 50
+"""How many of the last imports `list` shows."""
+
+
 def import_(
     context: typer.Context,
     table: Annotated[
-        Literal["customers", "products", "events", "suppressions", "consents", "sends", "undo"],
+        Literal["customers", "products", "events", "suppressions", "consents", "sends", "list", "undo"],
         typer.Argument(
-            help="what the files hold; sends: messages that your previous tool sent recently; undo: take an import back"
+            help="what the files hold; sends: messages that your previous tool sent recently; list: show the last "
+            "imports; undo: take one of them back"
         ),
     ],
     files: Annotated[
-        list[Path], typer.Argument(help="CSV, JSON Lines or Parquet, gzipped or not; undo: the import's number")
-    ],
+        list[Path] | None, typer.Argument(help="CSV, JSON Lines or Parquet, gzipped or not; undo: the import's number")
+    ] = None,
     mapping: Annotated[str | None, typer.Option(help="a YAML file that maps the columns, or a preset's name")] = None,
     preset: Annotated[
         str | None, typer.Option(help="a ready mapping: shopify, woocommerce; klaviyo, braze for a migration")
@@ -49,9 +54,14 @@ def import_(
     Example: automation import customers customers_export.csv --preset shopify
     """
     invocation: Invocation = context.obj
-    if table == "undo":
-        _undo(invocation, files)
+    if table == "list":
+        _list(invocation, files)
         return
+    if table == "undo":
+        _undo(invocation, files or [])
+        return
+    if not files:
+        raise typer.BadParameter("name at least one file", param_hint="FILES")
     files = [_existing(file) for file in files]
     if mapping is not None and preset is not None:
         raise ConfigurationError("give one of --mapping FILE and --preset NAME, not both")
@@ -73,12 +83,37 @@ def _existing(file: Path) -> Path:
     return file.resolve()
 
 
+def _list(invocation: Invocation, files: list[Path] | None) -> None:
+    from automation.reporting.json_output.imports import list_json
+    from automation.store import imports
+    from automation.workspace.shop_format import shop_format
+
+    if files:
+        raise ConfigurationError("automation import list takes no files; to import them, say what they hold")
+    with invocation.workspace_or_store(None) as opened:
+        with opened.store.reading() as connection:
+            found = imports.latest(connection, limit=_LISTED)
+        shop = shop_format(opened)
+    rows = [
+        (
+            row.id, row.target, ", ".join(row.files), row.rows, shop.cell(row.at), row.by,
+            f"undone {shop.cell(row.undone_at)} by {row.undone_by}" if row.undone_at else "",
+        )
+        for row in found
+    ]  # fmt: skip
+    headings = ("import", "of", "files", "rows", f"at ({shop.zone})", "by", "")
+    block: Block = Table(headings, rows, title="Imports, the last first") if rows else Text("nothing was imported yet")
+    invocation.output.show({"imports": list_json(found)}, block)
+
+
 def _undo(invocation: Invocation, numbers: list[Path]) -> None:
     from automation.inbound.undo_import import undo_import
     from automation.reporting.json_output.imports import undo_json
 
     if len(numbers) != 1 or not str(numbers[0]).isdecimal():
-        raise ConfigurationError("write the number of one import, as it was shown: automation import undo 3")
+        raise ConfigurationError(
+            "write the number of one import: automation import undo 3; automation import list shows them"
+        )
     with invocation.workspace() as workspace:
         report = undo_import(workspace, int(str(numbers[0])), by=getpass.getuser())
     rows = [("removed", report.removed), ("restored", report.restored), ("kept: changed since", report.kept)]

@@ -19,6 +19,7 @@ from automation.store.inbox import negative_feedback
 from automation.store.inbox.negative_feedback import Kind
 from automation.types.channel_settings import PauseWhen
 from automation.types.message import Receipt, Verdict
+from automation.types.plural import format_count
 from automation.workspace.workspace import Workspace
 
 log = structlog.get_logger(__name__)
@@ -121,4 +122,5 @@ class AutoPause:
 
 
 def _share(count: int, of: int, what: str, limit: Decimal) -> str:
-    return f"{count:,} of {of:,} messages ({count / of:.1%}) {what}, more than the {float(limit):.1%} of pause_when"
+    share = f"{count:,} of {format_count(of, 'message')} ({count / of:.1%})"
+    return f"{share} {what}, more than the {float(limit):.1%} of pause_when"

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -32,6 +33,7 @@ class ImportRow:
     version_before: int
     version_after: int
     undone_at: datetime | None
+    undone_by: str
 
 
 def record(
@@ -66,6 +68,16 @@ def get(connection: Connection, number: int) -> ImportRow:
         last = connection.execute(sa.select(sa.func.max(_import.c.id))).scalar()
         known = "nothing was imported yet" if last is None else f"the last one is {last}"
         raise AutomationError(f"there is no import {number}; {known}")
+    return _import_row(row)
+
+
+def latest(connection: Connection, *, limit: int) -> list[ImportRow]:
+    """The last imports, the newest first."""
+    rows = connection.execute(sa.select(_import).order_by(_import.c.id.desc()).limit(limit))
+    return [_import_row(row) for row in rows]
+
+
+def _import_row(row: sa.Row[Any]) -> ImportRow:
     return ImportRow(
         id=row.id,
         target=row.target,
@@ -76,6 +88,7 @@ def get(connection: Connection, number: int) -> ImportRow:
         version_before=row.version_before,
         version_after=row.version_after,
         undone_at=None if row.undone_at is None else from_millis(row.undone_at),
+        undone_by=row.undone_by,
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from automation.contracts import ComplementRule, PredicateRule, Rule, Snapshot, TallyRule
+from automation.contracts import ComplementRule, Figure, MeasuringRule, PredicateRule, Rule, Snapshot, TallyRule
 from automation.contracts.answers import check_matching
 from automation.testing.promises import check_light_import, check_options, keep, require
 from automation.testing.toy_shop import toy_snapshot
@@ -28,8 +28,9 @@ def check_rule(
 
     Checked: options are frozen and strict; the module imports nothing heavy; the set is one column of distinct,
     non-null ids, the same when asked again; `predicate`, `complement_of` and `tally`, where the rule has them, agree
-    with it; a shop without customers and events, and an instant ten years earlier, raise nothing. Raises
-    AssertionError, saying which of these is broken.
+    with it; `measure` gives figures for a customer that it matches and for one that it does not; a shop without
+    customers and events, and an instant ten years earlier, raise nothing. Raises AssertionError, saying which of these
+    is broken.
     """
     data = toy_snapshot() if data is None else data
     check_options(rule)
@@ -63,7 +64,7 @@ def _listed(table: ir.Table, rule: type) -> list[str]:
 
 
 def _check_optional(rule: Rule, data: Snapshot, matched: Collection[str]) -> None:
-    """A predicate, a complement and a tally must say the same as `matching`."""
+    """A predicate, a complement and a tally must say the same as `matching`, and figures must be figures."""
     everyone = data.customers.select("customer_id").to_polars()["customer_id"].to_list()
     if isinstance(rule, PredicateRule) and (test := rule.predicate(data, data.customers)) is not None:
         found = data.customers.filter(test).select("customer_id")
@@ -77,3 +78,31 @@ def _check_optional(rule: Rule, data: Snapshot, matched: Collection[str]) -> Non
         true = set(held.filter(held["holds"])["customer_id"])
         found_by_tally = set(everyone) - true if tally.negated else true & set(everyone)
         require(found_by_tally == matched, "tally() holds for others than matching() returned")
+    if isinstance(rule, MeasuringRule):
+        for one in (*sorted(matched)[:1], *sorted(set(everyone) - set(matched))[:1]):
+            _check_figures(rule, _narrowed(data, one))
+
+
+def _check_figures(rule: MeasuringRule, data: Snapshot) -> None:
+    """What `explain` shows of one customer: words, and something that the customer has."""
+    figures = rule.measure(data)
+    require(all(isinstance(figure, Figure) for figure in figures), "measure() returned something other than Figures")
+    written = [text for figure in figures for text in (figure.has, figure.needs, figure.what)]
+    require(all(isinstance(text, str) for text in written), "measure() returned a Figure whose parts are not all text")
+    require(all(figure.has for figure in figures), "measure() returned a Figure that says nothing in `has`")
+
+
+def _narrowed(data: Snapshot, customer_id: str) -> Snapshot:
+    """The snapshot with the rows of one customer only, as `measure` gets it."""
+
+    def own(table: ir.Table) -> ir.Table:
+        return table.filter(table.customer_id == customer_id)
+
+    return replace(
+        data,
+        customers=own(data.customers),
+        events=own(data.events),
+        decisions=own(data.decisions),
+        segments={name: own(table) for name, table in data.segments.items()},
+        measure_profiles=lambda: own(data.profiles),
+    )

@@ -165,3 +165,20 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
     assert found == {"import": 1, "table": "events", "removed": 1, "restored": 0, "kept": 0, "consents": 0}
     assert main(["import", "undo", "first"]) == 2
     assert main(["import", "events", "nothing.csv", "--mapping", "mapping.yaml"]) == 2
+
+
+def test_list_shows_each_import_with_who_undid_it(toy: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    load(toy, ORDERS, "id,day,sum,gift\nc1,2026-03-01,10,yes\n")
+    undo(toy, load(toy, CUSTOMERS, "id,mail,city,agreed\nc9,c9@x.example,Ulm,yes\n"))
+
+    assert main(["import", "list", "--project", str(toy.project.root), "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)["imports"]
+
+    assert [(row["import"], row["table"], row["files"], row["rows"], row["by"]) for row in found] == [
+        (2, "customers", ["a.csv"], 1, "ana"),
+        (1, "events", ["a.csv"], 1, "ana"),
+    ]
+    assert (found[0]["undone_by"], found[1]["undone_at"], found[1]["undone_by"]) == ("ana", None, None)
+    assert main(["import", "list", "--project", str(toy.project.root)]) == 0
+    assert "undone 20" in capsys.readouterr().out
+    assert main(["import", "events", "--project", str(toy.project.root)]) == 2

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 _UNDONE = ("removed", "restored", "kept", "consents")
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from automation.inbound.migration.migrate import MigrationReport
     from automation.inbound.undo_import import UndoReport
+    from automation.store.imports import ImportRow
     from automation.warehouse.importing.importer import ImportReport
 
 _COUNTS = (
@@ -37,6 +40,23 @@ def import_json(table: str, report: ImportReport) -> dict[str, object]:
         "faults": [vars(fault).copy() for fault in report.faults],
         "warnings": list(report.warnings),
     }
+
+
+def list_json(rows: Sequence[ImportRow]) -> list[dict[str, object]]:
+    """The imports on record."""
+    return [
+        {
+            "import": row.id,
+            "table": row.target,
+            "files": list(row.files),
+            "rows": row.rows,
+            "by": row.by,
+            "at": row.at.isoformat(),
+            "undone_at": None if row.undone_at is None else row.undone_at.isoformat(),
+            "undone_by": row.undone_by or None,
+        }
+        for row in rows
+    ]
 
 
 def undo_json(report: UndoReport) -> dict[str, object]:

@@ -10,7 +10,7 @@ import ibis
 import polars as pl
 import pytest
 
-from automation.contracts import Rule
+from automation.contracts import Figure, Rule
 from automation.errors import ConfigurationError
 from automation.rules.did import Did, DidNot
 from automation.rules.message import Message
@@ -228,3 +228,10 @@ def test_what_the_data_cannot_answer_is_said(rule: type[Rule], written: dict[str
         rule(rule.Options.model_validate(written)).matching(toy_snapshot())
 
     assert str(caught.value) == text
+
+
+def test_check_rule_refuses_figures_that_say_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Trait, "measure", lambda _rule, _data: [Figure("")])
+
+    with pytest.raises(AssertionError, match="says nothing"):
+        check_rule(Trait, {"trait": "tier", "is_not": "gold"}, expected=ALL - {"c1", "c3"})
