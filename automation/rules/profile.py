@@ -28,8 +28,9 @@ class Profile:
         {profile: lifecycle, in: [at_risk, lapsed]}
         {profile: recency_days, at_most: 30d}
 
-    Every column of the profiles is a field: what and when a customer buys (`recency_days`, `frequency`, `monetary`,
-    `average_basket`, `lifecycle`, `rfm` …), what they prefer (`top_category`, `top_brand` …), and how they respond.
+    Every column of the profiles is a field: what and when a customer buys (`recency_days`, `frequency`, `orders`,
+    `monetary`, `average_basket`, `lifecycle`, `rfm` …), what they prefer (`top_category`, `top_brand` …), and
+    how they respond.
     Shares are written as percentages (`at_least: 20%`); amounts are in the shop's currency.
     A missing field is never greater or smaller; only `exists: false` holds for it.
     """

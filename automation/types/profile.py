@@ -18,33 +18,66 @@ STAGES: tuple[Stage, ...] = get_args(Stage)
 
 PROFILE_COLUMNS: Mapping[str, ColumnType] = {
     "customer_id": "text",
-    "recency_days": "number",  # days since the last purchase
-    "frequency": "integer",  # distinct UTC days with a purchase
-    "monetary": "number",  # of all purchases, in the shop's currency; a missing amount counts as 0
-    "monetary_winsorised": "number",  # limited to the 1 % and 99 % quantiles of all buyers, for scores and charts
+    "recency_days": "number",
+    "frequency": "integer",
+    "orders": "integer",
+    "monetary": "number",
+    "monetary_winsorised": "number",
     "first_purchase_at": "time",
     "last_purchase_at": "time",
-    "average_basket": "number",  # of the orders with a known amount; without order ids a day is an order
-    "lifetime_days": "number",  # since the first purchase
-    "r_quintile": "integer",  # among buyers, 5 is best; equal values share a quintile
+    "average_basket": "number",
+    "lifetime_days": "number",
+    "r_quintile": "integer",
     "f_quintile": "integer",
     "m_quintile": "integer",
-    "rfm": "text",  # the three quintiles: 555 is best
-    "lifecycle": "text",  # one of STAGES, see Lifecycle
-    "top_category": "text",  # with the most purchase lines; of equals the first by name
-    "top_category_share": "number",  # 0 to 1, of the lines whose product has a category
+    "rfm": "text",
+    "lifecycle": "text",
+    "top_category": "text",
+    "top_category_share": "number",
     "top_brand": "text",
     "top_brand_share": "number",
-    "discount_share": "number",  # 0 to 1, of the purchases whose discount is known
-    "usual_discount": "number",  # 0 to 1, the median of the discounted purchases
-    "usual_hour_buying": "integer",  # 0 to 23, of most orders, in the customer's own time; of equals the earliest
-    "usual_weekday_buying": "integer",  # 1 is Monday
-    "usual_hour_opening": "integer",  # of most email_open events
+    "discount_share": "number",
+    "usual_discount": "number",
+    "usual_hour_buying": "integer",
+    "usual_weekday_buying": "integer",
+    "usual_hour_opening": "integer",
     "usual_weekday_opening": "integer",
-    "email_open_rate": "number",  # opened messages among the sent; null without email_sent events
+    "email_open_rate": "number",
     "email_click_rate": "number",
-    "outlier": "boolean",  # spending or basket beyond Tukey's outer fences on the log scale; from 30 buyers
+    "outlier": "boolean",
 }
+PROFILE_MEANINGS: Mapping[str, str] = {
+    "recency_days": "days since the last purchase",
+    "frequency": "days (UTC) with a purchase",
+    "orders": "orders; without order ids a day is an order",
+    "monetary": "sum of all purchases, in the shop's currency; a missing amount counts as 0",
+    "monetary_winsorised": "the same, limited to the 1 % and 99 % quantiles of all buyers, for scores and charts",
+    "first_purchase_at": "time of the first purchase",
+    "last_purchase_at": "time of the last purchase",
+    "average_basket": "average amount of an order, of those with a known amount",
+    "lifetime_days": "days since the first purchase",
+    "r_quintile": "recency among all buyers, 1 to 5: 5 is best, and equal values share a quintile",
+    "f_quintile": "frequency among all buyers, 1 to 5",
+    "m_quintile": "money spent among all buyers, 1 to 5",
+    "rfm": "the three quintiles, such as 555, the best",
+    "lifecycle": f"stage of the lifecycle: {', '.join(STAGES)}",
+    "top_category": "category of most purchases; of equals the first by name",
+    "top_category_share": "its share of the purchases whose product has a category, 0 to 1",
+    "top_brand": "brand of most purchases; of equals the first by name",
+    "top_brand_share": "its share of the purchases whose product has a brand, 0 to 1",
+    "discount_share": "share of the purchases that had a discount, 0 to 1, of those whose discount is known",
+    "usual_discount": "median of the discounts, 0 to 1, of the discounted purchases",
+    "usual_hour_buying": "hour of most orders, 0 to 23, in the customer's own time; of equals the earliest",
+    "usual_weekday_buying": "weekday of most orders, 1 (Monday) to 7",
+    "usual_hour_opening": "hour of most opened e-mails, 0 to 23",
+    "usual_weekday_opening": "weekday of most opened e-mails, 1 (Monday) to 7",
+    "email_open_rate": "share of the sent messages that were opened; empty without `email_sent` events",
+    "email_click_rate": "share of the sent messages that were clicked",
+    "outlier": "spends far more than others: beyond Tukey's outer fences on the log scale, from 30 buyers",
+}
+"""What each column but the id means, for people."""
+ALWAYS_KNOWN = frozenset({"lifecycle", "outlier"})
+"""The columns that every customer has a value of; the others are empty for those who never bought or opened."""
 
 
 class Lifecycle(FileModel):

@@ -53,6 +53,7 @@ def _alone(events: Sequence[Event], shop: Shop, who: str) -> dict[str, Any]:
         "at": [e["occurred_at"] for e in bought],
         "days": sorted({e["occurred_at"].date() for e in bought}),
         "spent": [_units(e["amount"]) for e in bought if e["amount"] is not None],
+        "placed": len(orders),
         "orders": sum(any(e["amount"] is not None for e in lines) for lines in orders.values()),
         "category": _top([shop.products.get(e["product_id"], (None, None))[0] for e in bought]),
         "brand": _top([shop.products.get(e["product_id"], (None, None))[1] for e in bought]),
@@ -142,6 +143,7 @@ def _beside_others(
     return found | {
         "recency_days": (as_of - max(one["at"])) / DAY,
         "frequency": len(one["days"]),
+        "orders": one["placed"],
         "monetary": float(spent / Fraction(10_000)),
         "monetary_winsorised": float(max(low, min(Fraction(spent), high)) / 10_000),
         "first_purchase_at": min(one["at"]),
@@ -157,7 +159,7 @@ def _beside_others(
 
 _ABOUT_BUYING = (
     *("recency_days", "frequency", "monetary", "monetary_winsorised", "first_purchase_at", "last_purchase_at"),
-    *("average_basket", "lifetime_days", "r_quintile", "f_quintile", "m_quintile", "rfm"),
+    *("orders", "average_basket", "lifetime_days", "r_quintile", "f_quintile", "m_quintile", "rfm"),
 )
 
 

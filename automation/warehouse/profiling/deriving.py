@@ -31,6 +31,7 @@ def derive_profiles(found: ir.Table, cut_points: CutPoints, as_of: datetime, lif
         ),
         first_purchase_at=found.first_at,
         last_purchase_at=found.last_at,
+        orders=found.placed,
         average_basket=found.spent / (found.orders.nullif(0) * float(UNITS)),
         lifetime_days=_days_since(found.first_at, as_of),
         r_quintile=_quintile(cut_points, "r", seconds(found.last_at)),

@@ -25,7 +25,7 @@ from automation.warehouse.profiling.new_files import find_new_files
 from automation.warehouse.tables import read_parquet
 
 PROFILES, RECENT, FACTS, PRODUCTS = "profiles", "profiles_recent", "profiles_facts", "profiles_products"
-FORMAT = 2  # raise it when measures change their meaning; tables of another format are rebuilt
+FORMAT = 3  # raise it when measures change their meaning; tables of another format are rebuilt
 _KEY = "automation.profiles"
 _NOTHING = {
     FACTS: 'SELECT NULL::INTEGER AS customer, NULL::TINYINT AS kind, NULL::TIMESTAMPTZ AS "at", NULL::DATE AS day, '

@@ -1,6 +1,7 @@
 """Aggregate facts to one row per customer: everything in a profile that doesn't change merely because time passes.
 
-spent, orders      units of all purchases; distinct orders with a known amount
+spent              units of all purchases
+placed, orders     distinct orders; those with a known amount
 frequency          distinct days (UTC) with a purchase; `gaps` are the days between them, `last_gap` is the last gap
 first_at, last_at  the first and the last purchase
 category, brand    the one with most purchase lines, ties by name; with its lines, and all lines that have one
@@ -66,7 +67,7 @@ def _purchases(bought: ir.Table) -> ir.Table:
 
 
 def _orders(orders: ir.Table) -> ir.Table:
-    return orders.group_by("customer").aggregate(orders=orders.priced.sum().cast("int64"))
+    return orders.group_by("customer").aggregate(placed=orders.count(), orders=orders.priced.sum().cast("int64"))
 
 
 def _days(bought: ir.Table) -> ir.Table:
