@@ -95,6 +95,10 @@ _CLICK: Mapping[str, Attribute] = {
     **_CLIENT,
     "link": Attribute("number", "the number of the link in the message, from 0"),
 }
+_REDUCED: Mapping[str, Attribute] = {
+    "discount": Attribute("number", "the share of the price that was taken off, from 0 to 1"),
+    "coupon": Attribute("text", "the codes of discounts that the order used"),
+}
 _SHOP = "the shop: `POST /events`, `automation import events`"
 _LINKS = "the tracking links; provider webhooks"
 _PROVIDERS = "provider webhooks"
@@ -113,13 +117,12 @@ EVENT_TYPES: tuple[EventType, ...] = (
         PURCHASE, "shop", "one line of an order: a product that was bought",
         f"{_SHOP}; the order webhooks of Shopify and WooCommerce",
         "profiles, recommenders, models, the preflight check, and as the default goal of a campaign",
-        ("product_id", "order_id", "quantity", "amount", "currency"),
-        {"discount": Attribute("number", "the share of the price that was taken off, from 0 to 1")},
+        ("product_id", "order_id", "quantity", "amount", "currency"), _REDUCED,
     ),
     EventType(
         RETURN, "shop", "one line of an order that came back",
         f"{_SHOP}; the order webhooks of Shopify and WooCommerce",
-        "`churn`", ("product_id", "order_id", "quantity", "amount", "currency"),
+        "`churn`", ("product_id", "order_id", "quantity", "amount", "currency"), _REDUCED,
     ),
     EventType(
         RATING, "shop", "a customer rated a product; `amount` is the rating", _SHOP, "recommenders",

@@ -17,7 +17,7 @@ _SEPARATOR = "chr(31)"
 
 
 def with_event_ids(sql: DuckDBPyConnection, rows: pl.DataFrame, kinds: Mapping[str, ColumnType]) -> pl.DataFrame:
-    """The rows with event_id filled: 32 hex digits of SHA-256 over `name=value` of every column with a value.
+    """The rows with event_id filled: 32 hex digits of SHA-256 over `name=value` of every filled column of `kinds`.
 
     Names are in alphabetical order, separated by U+001F, instants in microseconds. An empty column doesn't change the
     id, so that a mapping can gain columns without giving old rows new ids.

@@ -15,6 +15,7 @@ from automation.errors import AutomationError, ConfigurationError, SourceError
 from automation.types.schema import ImportTable, TableName
 from automation.types.text import storable
 from automation.warehouse.importing.cleaning import Cleaned, clean, trim
+from automation.warehouse.importing.discounts import divide_discounts
 from automation.warehouse.importing.mapping import MappingFile
 from automation.warehouse.importing.reshaping import fill_down, split_items
 from automation.warehouse.importing.table_mapping import TableMapping
@@ -42,6 +43,8 @@ class FileReader:
             trimmed, self._last = fill_down(trimmed, mapping.fill_down, self._last)
         if mapping.items:
             trimmed = split_items(trimmed, mapping.items)
+        if mapping.discounts:
+            trimmed = divide_discounts(trimmed, mapping.discounts, mapping)
         return clean(trimmed, mapping, self._now, self._known)
 
 

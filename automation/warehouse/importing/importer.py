@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from automation.types.plural import format_count
 from automation.types.schema import CUSTOMERS, PRODUCTS, TableName
 from automation.warehouse.importing.cleaning import RECORD, Cleaned
 from automation.warehouse.importing.currencies import convert_currencies, refuse_currencies
+from automation.warehouse.importing.discounts import keep_orders_whole
 from automation.warehouse.importing.event_ids import with_event_ids
 from automation.warehouse.importing.fault_summary import FaultCount, FaultSummary
 from automation.warehouse.importing.file_consents import read_consents, read_spooled, spool
@@ -90,9 +92,8 @@ class _Import:
         reader: FileReader | None = None
         repeats: Repeats | None = None
         self.files.append(path)
-        for frame in read_frames(source, path, self.staged.table):
+        for mapping, frame in _mapped(read_frames(source, path, self.staged.table), self.staged.table, path, file):
             if reader is None:
-                mapping = file.choose(self.staged.table, frame.drop("_row").columns, path)[0]
                 reader = FileReader(mapping, lookups(self.warehouse, mapping), self.now)
                 repeats = Repeats() if mapping.repeats == "keep" and _hashed(mapping) else None
             cleaned = reader.read(frame)
@@ -116,7 +117,7 @@ class _Import:
         rows = cleaned.rows.drop(RECORD)
         places = None
         if mapping.table == "events":
-            rows = with_event_ids(self.sql, rows, mapping.kinds)  # of the file's values, whatever the rates are
+            rows = with_event_ids(self.sql, rows, mapping.id_kinds)  # of the file's values, whatever the rates are
             numbers = cleaned.raw.select(RECORD, "_row")
             numbers = cleaned.rows.select(RECORD).join(numbers, on=RECORD, how="left", maintain_order="left")
             places = place_of(len(self.files) - 1, numbers["_row"])
@@ -195,6 +196,18 @@ def import_files(
         repeated=repeated,
         repeated_at=repeated_at,
     )
+
+
+def _mapped(
+    frames: Iterator[pl.DataFrame], table: TableName, path: Path, file: MappingFile
+) -> Iterator[tuple[TableMapping, pl.DataFrame]]:
+    """The file's frames with the mapping that fits its columns; those of orders with discounts hold whole orders."""
+    for first in frames:
+        mapping = file.choose(table, first.drop("_row").columns, path)[0]
+        whole: Iterator[pl.DataFrame] = chain([first], frames)
+        if mapping.discounts:
+            whole = keep_orders_whole(whole, mapping.discounts.by)
+        yield from ((mapping, frame) for frame in whole)
 
 
 def _hashed(mapping: TableMapping) -> bool:

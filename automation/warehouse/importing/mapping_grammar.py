@@ -166,6 +166,46 @@ class Items(MappingGrammar):
         return pattern
 
 
+class Discounts(MappingGrammar):
+    """What was taken off each line of an order, as the columns discount_amount and discount_share (0 to 1).
+
+    `by`: lines with the same value are one order. `quantity`, `price`: of a line, the price of one piece. `price_is`:
+    `full` where discounts are still to be taken off, `reduced` where it is what was paid. The other columns may be
+    absent: `full_price`, of one piece, beside a reduced price; `line`: taken off this line; `order`: taken off the
+    whole order, divided among its lines by their worth; `paid`: what all lines cost after it, so that a discount on
+    shipping doesn't count.
+    """
+
+    by: str
+    quantity: str
+    price: str
+    price_is: Literal["full", "reduced"] = "full"
+    full_price: str | None = None
+    line: str | None = None
+    order: str | None = None
+    paid: str | None = None
+
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> Self:
+        if self.full_price and self.price_is == "full":
+            raise ValueError("`full_price` goes with `price_is: reduced`")
+        if self.paid and not self.order:
+            raise ValueError("`paid` goes with `order`")
+        if not (self.full_price or self.line or self.order):
+            raise ValueError("needs one of full_price, line, order")
+        return self
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The file's columns, those that it may lack included."""
+        given = (self.by, self.quantity, self.price, self.full_price, self.line, self.order, self.paid)
+        return tuple(name for name in given if name)
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        return self.columns[1:]
+
+
 class ConsentColumn(MappingGrammar):
     """`granted` or `refused` for everybody, or a column with its values for yes; an empty one records nothing, any
     other value is a no."""

@@ -23,6 +23,7 @@ from automation.warehouse.importing.mapping_grammar import (
     ColumnValue,
     ConsentColumn,
     ConsentMapping,
+    Discounts,
     FillDown,
     Items,
     MappingGrammar,
@@ -41,7 +42,8 @@ class TableMapping(MappingGrammar):
     """One kind of file and the table that it goes to.
 
     `where`: only rows whose column has one of these values, in any case; an empty list means any value. `times`: the
-    formats to try, in this order: strptime's, `iso` (the default), `epoch` or `epoch_ms`.
+    formats to try, in this order: strptime's, `iso` (the default), `epoch` or `epoch_ms`. `id_from`: the columns that
+    tell events without an id apart; all of them by default.
     """
 
     table: ImportTable
@@ -51,7 +53,9 @@ class TableMapping(MappingGrammar):
     skip: tuple[SkipRule, ...] = ()
     fill_down: FillDown | None = None
     items: Items | None = None
+    discounts: Discounts | None = None
     repeats: Literal["drop", "keep"] = "drop"
+    id_from: tuple[str, ...] = ()
     times: tuple[str, ...] = ()
     timezone: str = "UTC"
     country: str | None = Field(default=None, pattern="^[A-Z]{2}$")
@@ -87,6 +91,10 @@ class TableMapping(MappingGrammar):
             raise ValueError(f"types: the type of {wrong[0]!r} is fixed: {schema.columns[wrong[0]]}")
         if unused := sorted(set(self.types) - set(self.columns)):
             raise ValueError(f"types: {unused[0]!r} is not among the columns")
+        if self.id_from and self.table != "events":
+            raise ValueError("id_from: only an events mapping has it")
+        if unknown := [name for name in self.id_from if name not in self.columns or name == "event_id"]:
+            raise ValueError(f"id_from: {unknown[0]!r} is not among the columns")
         if self.consent and self.table != "customers":
             raise ValueError("consent: only a customers mapping has it")
         return self
@@ -103,6 +111,11 @@ class TableMapping(MappingGrammar):
         declared = self.table_schema.columns
         return {name: declared.get(name) or self.types.get(name, "text") for name in self.columns}
 
+    @cached_property
+    def id_kinds(self) -> dict[str, ColumnType]:
+        """The columns that tell events without an id apart."""
+        return {name: kind for name, kind in self.kinds.items() if not self.id_from or name in self.id_from}
+
     @property
     def consent_columns(self) -> Iterator[ConsentColumn]:
         for topics in self.consent.channels.values() if self.consent else ():
@@ -110,8 +123,9 @@ class TableMapping(MappingGrammar):
 
     @property
     def made(self) -> frozenset[str]:
-        """The columns that `items` makes."""
-        return frozenset({"item_quantity", "item_name", "item_share"} if self.items else ())
+        """The columns that `items` and `discounts` make."""
+        found = {"item_quantity", "item_name", "item_share"} if self.items else set[str]()
+        return frozenset(found | ({"discount_amount", "discount_share"} if self.discounts else set()))
 
     @cached_property
     def needs(self) -> list[str]:
@@ -121,6 +135,7 @@ class TableMapping(MappingGrammar):
         names += [one.column for one in self.consent_columns if one.column and not one.optional]
         names += [self.items.column] if self.items else []
         names += [self.fill_down.by] if self.fill_down else []
+        names += self.discounts.columns[:3] if self.discounts else []
         return [name for name in dict.fromkeys(names) if name not in self.made]
 
     @cached_property
@@ -131,6 +146,7 @@ class TableMapping(MappingGrammar):
         for value in self.columns.values():
             names |= {value.column or "", value.minus or "", *value.first, *value.placeholders, *(value.multiply or ())}
         names |= set(self.fill_down.columns) if self.fill_down else set()
+        names |= set(self.discounts.columns) if self.discounts else set()
         return frozenset(names)
 
     @cached_property

@@ -56,6 +56,8 @@ def _wanted(mapping: TableMapping) -> Iterator[tuple[str, str]]:
     )
     yield from ((one.column, "text") for one in mapping.consent_columns if one.column)
     yield from ((column, "text") for column, values in mapping.where.items() if values)
+    if mapping.discounts:
+        yield from ((name, "number") for name in mapping.discounts.numbers)
     if mapping.items:
         yield mapping.items.column, "text"
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
+_TOO_LARGE = Decimal(10) ** 15
 _MESSAGE_ID = re.compile(r"<?\s*([0-9a-f]{32})(?:@[^<>\s]{1,255})?\s*>?", re.ASCII)
 
 
@@ -34,6 +36,15 @@ def parse_message_id(value: object) -> str:
     """The id of a message of ours in a Message-ID header or in a field that we set; "" if there is none."""
     match = _MESSAGE_ID.fullmatch(value.strip().lower()) if isinstance(value, str) else None
     return match[1] if match else ""
+
+
+def parse_decimal(written: str) -> Decimal:
+    """The number; 0 for what is none, or none that an amount or a quantity can be."""
+    try:
+        found = Decimal(written or "0")
+    except InvalidOperation:
+        return Decimal(0)
+    return found if found.is_finite() and abs(found) < _TOO_LARGE else Decimal(0)
 
 
 def parse_time(value: object) -> datetime | None:

@@ -7,19 +7,17 @@ import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from automation.event_types import ADD_TO_CART
 from automation.store.inbox.inbox import InboxEvent
 from automation.types.schema import TableName
-from automation.web.api.webhooks.payload import parse_time, read_list, read_text
+from automation.web.api.webhooks.payload import parse_decimal, parse_time, read_field, read_list, read_text
 
 Line = Mapping[str, str]
 
 TABLES: Mapping[str, TableName] = {"orders": "events", "products": "products", "customers": "customers"}
 """The table of a topic such as `orders/create`, by its first part. Checkouts become events: `parse_checkout`."""
-_TOO_LARGE = Decimal(10) ** 15
 _MAX_AHEAD = timedelta(minutes=5)
 
 
@@ -76,6 +74,7 @@ def parse_checkout(document: Any, now: datetime) -> list[InboxEvent]:
 
 
 def _order(order: Any) -> Sequence[Line]:
+    """The order's own discount is in every line; what of it each line got is in the line's discount already."""
     whole = {
         "Name": read_text(order, "name"),
         "Email": read_text(order, "email") or read_text(order, "customer", "email"),
@@ -84,6 +83,11 @@ def _order(order: Any) -> Sequence[Line]:
         "Created at": read_text(order, "created_at"),
         "Cancelled at": read_text(order, "cancelled_at"),
         "Currency": read_text(order, "currency"),
+        "Subtotal": read_text(order, "subtotal_price"),
+        "Discount Code": ", ".join(
+            filter(None, (read_text(one, "code") for one in read_list(order, "discount_codes")))
+        )[:200],
+        "Discount Amount": read_text(order, "total_discounts"),
     }
     return [
         {
@@ -92,12 +96,17 @@ def _order(order: Any) -> Sequence[Line]:
             "Lineitem name": read_text(item, "name") or read_text(item, "title"),
             "Lineitem quantity": read_text(item, "quantity"),
             "Lineitem price": read_text(item, "price"),
-            "Lineitem discount": str(
-                sum(_decimal(read_text(one, "amount")) for one in read_list(item, "discount_allocations"))
-            ),
+            "Lineitem discount": _taken_off(item),
         }
         for item in read_list(order, "line_items")
     ]
+
+
+def _taken_off(item: Any) -> str:
+    """All of a line's discounts, its parts of the order's included; older versions of the API have only one's total."""
+    if not isinstance(read_field(item, "discount_allocations"), list):
+        return str(parse_decimal(read_text(item, "total_discount")))
+    return str(sum(parse_decimal(read_text(one, "amount")) for one in read_list(item, "discount_allocations")))
 
 
 def _product(product: Any) -> Sequence[Line]:
@@ -151,14 +160,5 @@ def _accepts(customer: Any, which: str) -> str:
     return "yes" if state == "subscribed" else "no" if state else ""
 
 
-def _decimal(written: str) -> Decimal:
-    """The number; 0 for what is none, or none that an amount or a quantity can be."""
-    try:
-        found = Decimal(written or "0")
-    except InvalidOperation:
-        return Decimal(0)
-    return found if found.is_finite() and abs(found) < _TOO_LARGE else Decimal(0)
-
-
 def _number(written: str) -> float:
-    return float(_decimal(written))
+    return float(parse_decimal(written))

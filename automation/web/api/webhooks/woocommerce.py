@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from automation.types.schema import TableName
-from automation.web.api.webhooks.payload import parse_time, read_list, read_text
+from automation.web.api.webhooks.payload import parse_decimal, parse_time, read_list, read_text
 
 Line = Mapping[str, str]
 
@@ -42,6 +42,9 @@ def _order(order: Any) -> Sequence[Line]:
         "Order Status": read_text(order, "status"),
         "Order Date": _utc(read_text(order, "date_created_gmt")),
         "Email (Billing)": read_text(order, "billing", "email"),
+        "Coupon Code": ", ".join(filter(None, (read_text(one, "code") for one in read_list(order, "coupon_lines"))))[
+            :200
+        ],
     }
     return [
         {
@@ -50,9 +53,16 @@ def _order(order: Any) -> Sequence[Line]:
             "Item Name": read_text(item, "name"),
             "Quantity": read_text(item, "quantity"),
             "Item Cost": read_text(item, "price"),
+            "Item Cost Before Discount": _full_price(item),
         }
         for item in read_list(order, "line_items")
     ]
+
+
+def _full_price(item: Any) -> str:
+    """Of one piece: `subtotal` is the line's before coupons, `total` and `price` are after them."""
+    quantity, subtotal = (parse_decimal(read_text(item, name)) for name in ("quantity", "subtotal"))
+    return str(subtotal / quantity) if quantity > 0 and subtotal > 0 else ""
 
 
 def _product(product: Any) -> Sequence[Line]:
