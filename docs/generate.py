@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
@@ -16,6 +16,7 @@ import yaml
 from addresses import addresses_page
 from events import event_types_page
 from keys import Key, allowed, default, keys
+from mapping import mapping_keys, mapping_page
 from pydantic import BaseModel
 
 from automation import hookspecs
@@ -67,12 +68,8 @@ def settings_page(_: Registry) -> str:
 
 def _key_tables(model: type[BaseModel], which: str, unbuilt: Mapping[Any, Any]) -> Iterator[str]:
     """The keys at the top, then one table for each key that has keys of its own."""
-    written: dict[str, str] = yaml.safe_load((DOCS / "meanings.yaml").read_text())[which]
     found = list(keys(model))
-    meanings = written | {key.name: key.meaning for key in found if key.meaning}
-    if wrong := {key.name for key in found} ^ set(meanings):
-        listed = ", ".join(sorted(wrong))
-        raise SystemExit(f"docs/meanings.yaml, {which}: add these keys, or remove those that no longer exist: {listed}")
+    meanings = written_meanings(which, found, {key.name: key.meaning for key in found if key.meaning})
     tops = [key for key in found if "." not in key.name]
     yield from _table(tops, meanings, unbuilt)
     for top in tops:
@@ -81,6 +78,19 @@ def _key_tables(model: type[BaseModel], which: str, unbuilt: Mapping[Any, Any]) 
             yield f"\n## `{top.name}`\n"
             yield from _table(below, meanings, unbuilt)
     yield ""
+
+
+def written_meanings(which: str, found: Iterable[Key], own: Mapping[str, Any]) -> dict[str, Any]:
+    """What docs/meanings.yaml says of each key, and `own`. Raises `SystemExit` unless that is each key once."""
+    meanings = yaml.safe_load((DOCS / "meanings.yaml").read_text())[which] | own
+    if wrong := {key.name for key in found} ^ set(meanings):
+        listed = ", ".join(sorted(wrong))
+        raise SystemExit(f"docs/meanings.yaml, {which}: add these keys, or remove those that no longer exist: {listed}")
+    return dict(meanings)
+
+
+def import_page(registry: Registry) -> str:
+    return mapping_page(registry, written_meanings("mapping", mapping_keys(), {}))
 
 
 def _table(rows: list[Key], meanings: Mapping[str, str], unbuilt: Mapping[Any, Any]) -> Iterator[str]:
@@ -213,6 +223,7 @@ def reasons_page(registry: Registry) -> str:
 PAGES = (
     Page("campaign-file.md", "A campaign file", "Every key of a file in `campaigns/`.", campaign_page),
     Page("config.md", "config.yaml", "Every key of the project's configuration file.", settings_page),
+    Page("mapping.md", "A mapping file", "Every key of a mapping, for `automation import`.", import_page),
     Page("rules.md", "Rules", "The conditions for audiences, segments and offers.", rules_page),
     Page("components.md", "Components", "Everything that `using:` can name, with its options.", components_page),
     Page("commands.md", "Commands", "The output of `automation COMMAND --help`.", commands_page),

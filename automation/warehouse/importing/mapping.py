@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from automation.config.problems import did_you_mean
+from automation.config.problems import Problem, did_you_mean
 from automation.config.source_map import SourceMap, read_file, read_source
 from automation.errors import ConfigurationError, SourceError
 from automation.types.schema import ImportTable
@@ -82,7 +82,7 @@ def _parsed(name: str, source: SourceMap) -> MappingFile:
     several = isinstance(source.value.get("mappings"), list)
     written = source.value["mappings"] if several else [source.value]
     mappings: list[TableMapping] = []
-    problems: list[str] = []
+    problems = [str(fault) for fault in _outside(source)] if several else []
     for number, one in enumerate(written):
         at = ("mappings", number) if several else ()
         try:
@@ -92,6 +92,15 @@ def _parsed(name: str, source: SourceMap) -> MappingFile:
     if problems:
         raise ConfigurationError("\n".join(problems))
     return MappingFile(name, tuple(mappings))
+
+
+def _outside(source: SourceMap) -> Iterator[Problem]:
+    """What a file of several mappings says outside of them; and one that has none."""
+    if not source.value["mappings"]:
+        yield source.problem(("mappings",), "it needs at least one mapping")
+    for key in source.value:
+        if key != "mappings":
+            yield source.problem((key,), "beside `mappings` there is no other key; write it in each mapping", key=True)
 
 
 def _problem(source: SourceMap, at: tuple[str | int, ...], fault: Any) -> str:

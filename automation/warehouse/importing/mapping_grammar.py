@@ -38,7 +38,7 @@ def _valid_regex(pattern: str) -> str:
 class MappingGrammar(BaseModel):
     """What every part of a mapping has in common: frozen, and no unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class ColumnValue(MappingGrammar):
@@ -221,7 +221,7 @@ def _as_consent_column(written: object) -> object:
         if written not in ("granted", "refused"):
             raise ValueError(f"{written!r} is neither granted nor refused; a column is written {{column: NAME}}")
         return {"always": written == "granted"}
-    if isinstance(written, dict) and "column" not in written:
+    if isinstance(written, dict) and ("column" not in written or "always" in written):
         raise ValueError("write granted, refused or {column: NAME, granted: [VALUES]}")
     return written
 
@@ -235,7 +235,7 @@ class ConsentMapping(MappingGrammar):
     @model_validator(mode="before")
     @classmethod
     def _channels(cls, written: Any) -> Any:
-        if isinstance(written, dict) and "channels" not in written:
+        if isinstance(written, dict):
             rest = {name: value for name, value in written.items() if name != "source"}
             return {"channels": rest, **{name: written[name] for name in ("source",) if name in written}}
         return written

@@ -97,6 +97,10 @@ class TableMapping(MappingGrammar):
             raise ValueError(f"id_from: {unknown[0]!r} is not among the columns")
         if self.consent and self.table != "customers":
             raise ValueError("consent: only a customers mapping has it")
+        if self.repeats == "keep" and (self.table != "events" or "event_id" in self.columns):
+            raise ValueError(
+                "repeats: keep is for an events mapping without event_id; other rows have an id of their own"
+            )
         return self
 
     @cached_property

@@ -91,6 +91,29 @@ def test_every_problem_at_once() -> None:
         ),
         ("table: customers\ntable: products\n", "m.yaml:2:1: table: the key is already written in line 1"),
         ("", "m.yaml:1:1: the file is empty"),
+        ("mappings: []\n", "m.yaml:1:11: mappings: it needs at least one mapping"),
+        (
+            "mappings: [{table: customers, columns: {customer_id: a}}]\ndecimal: comma\n",
+            "m.yaml:2:1: decimal: beside `mappings` there is no other key; write it in each mapping",
+        ),
+        (
+            "table: customers\ncolumns: {customer_id: a}\nrepeats: keep\n",
+            "m.yaml:1:1: repeats: keep is for an events mapping without event_id; other rows have an id of their own",
+        ),
+        (
+            "table: customers\ncolumns: {customer_id: a}\nskip: [{column: a, is_: x, reason: y}]\n",
+            "m.yaml:3:20: skip[1].is_: the key 'is_' is not known here (did you mean 'is'?)",
+        ),
+        (
+            "table: customers\ncolumns: {customer_id: a}\n"
+            "consent: {source: x, email: {letters: {column: a, always: true}}}\n",
+            "m.yaml:3:39: consent.email.letters: write granted, refused or {column: NAME, granted: [VALUES]}",
+        ),
+        (
+            "table: customers\ncolumns: {customer_id: a}\n"
+            "consent: {source: x, channels: {email: {letters: granted}}}\n",
+            "m.yaml:3:40: consent.channels.email: write granted, refused or {column: NAME, granted: [VALUES]}",
+        ),
     ],
 )
 def test_one_problem(text: str, expected: str) -> None:
