@@ -24,7 +24,7 @@ Before a mapping sees a value, blanks around it are removed, also the apostrophe
 or formula; an empty text, and one of `empty_words`, is empty. Then, in this order:
 
 1. `fill_down` copies down what only the first line of an order has.
-2. `items` makes a row for each product of a cell.
+2. `items` makes a row for each product of a cell, `discounts` tells what was taken off each line.
 3. `where` and `skip` leave rows out.
 4. Each column gets its value from one of `column`, `first`, `template`, `constant` and `multiply`. The value goes
    through `unwrap`, `until`, `lower`, `values` (with `otherwise`) and `find`.
@@ -86,7 +86,7 @@ def _tables() -> Iterator[str]:
         named = (f"**`{name}`**" if name in needed else f"`{name}`" for name in schema.columns)
         typed = (f"{name} {kind}" for name, kind in zip(named, schema.columns.values(), strict=True))
         yield f"| {schema.name} | {', '.join(typed)} |"
-    yield "\nAn event without `event_id` gets one from all its values."
+    yield "\nAn event without `event_id` gets one from all its values, or those of `id_from`."
 
 
 def _presets() -> Iterator[str]:

@@ -67,6 +67,7 @@ PLACES: dict[str, Callable[[str], dict[str, Any]]] = {
     "skip": lambda word: {"skip": [{"column": "a", word: 0}]},
     "fill_down": lambda word: {"fill_down": {word: 0}},
     "items": lambda word: {"items": {word: 0}},
+    "discounts": lambda word: {"discounts": {word: 0}},
     "consent": lambda word: {"consent": {"source": "x", "email": {"letters": {"column": "a", word: 0}}}},
 }
 NOT_KEYS = {"always", "channels", "is_", "in_", "name", "target", "placeholders"}
