@@ -30,6 +30,7 @@ from automation.delivery.committer import Delivery, make_executor
 from automation.store import launches, runs
 from automation.store.ledger import ledger
 from automation.store.people import consent
+from automation.store.write_ahead_log import checkpoint
 from automation.types.run import RunKind
 from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import Workspace, open_workspace
@@ -146,7 +147,7 @@ def _project(folder: Path, port: int, count: int, key: str, track: str) -> Works
                 connection, run_id=run_id, batch_no=no, epoch=0, campaign="winback", topic="promotions", rows=rows,
                 content=json.dumps(CONTENT), secret=workspace.store.id_secret, now=now,
             )  # fmt: skip
-    workspace.store.checkpoint()
+    checkpoint(workspace.store)
     return workspace
 
 

@@ -14,6 +14,7 @@ from automation.workspace.shop_format import shop_format
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from automation.reporting.doctor import Check
     from automation.reporting.overview import Overview
     from automation.reporting.run_status import RunStatus
     from automation.workspace.opened import Opened
@@ -50,12 +51,12 @@ def _show_overview(invocation: Invocation, opened: Opened) -> None:
 
     found, shop = overview(opened), shop_format(opened)
     operation = read_operation(opened)
-    health, checks = operation.health, (operation.daemon(), operation.scheduler())
+    health, checks = operation.health, (operation.daemon(), operation.scheduler(), operation.write_ahead_log())
     invocation.output.show(
         {"daemon": health.to_json(), **found.to_json()},
         *([] if opened.project is None else test_mode(opened.project)),
         Text(health.describe(shop), "success" if health.alive else "warning"),
-        *(Text(check.detail, "error") for check in checks if check.state != "ok"),
+        *(_problem(check) for check in checks if check.state != "ok"),
         *(Text(why, "error") for why in (health.beat.not_launched if health.alive and health.beat else ())),
         *([] if opened.project is None else [Text(line, "error") for line in found.unread]),
         *_pauses(found, shop),
@@ -65,6 +66,10 @@ def _show_overview(invocation: Invocation, opened: Opened) -> None:
         *_failures(found),
         *_held(found),
     )
+
+
+def _problem(check: Check) -> Text:
+    return Text(check.detail, "error") if check.state == "error" else Text(f"{check.name}: {check.detail}", "warning")
 
 
 def _campaigns(found: Overview, shop: ShopFormat) -> Table:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from automation.daemon.lock import find_lock_holder
+from automation.store.write_ahead_log import KeptLog
 from automation.workspace.shop_format import UNKNOWN_SHOP, ShopFormat
 
 FILE = "daemon.json"
@@ -30,6 +31,7 @@ class Beat:
     next_due: dict[str, str] = field(default_factory=dict)
     scheduler_silent: float = 0.0  # seconds since the scheduler last looked at every campaign
     ended: tuple[str, ...] = ()  # parts that ended although the daemon goes on
+    kept_log: KeptLog | None = None  # the store's write-ahead log, where readers keep it from shrinking
 
     def write(self, data_dir: Path) -> None:
         """Replace the file in one step, so that a reader never sees half of it."""
@@ -81,6 +83,7 @@ def _read(file: Path) -> Beat | None:
         found = json.loads(file.read_text())
         times = {name: datetime.fromisoformat(found[name]) for name in ("started_at", "at")}
         lists = {name: tuple(found.get(name, ())) for name in ("invalid", "not_launched", "ended")}
-        return Beat(**{**found, **times, **lists})
+        kept = found.get("kept_log")
+        return Beat(**{**found, **times, **lists, "kept_log": kept and KeptLog.of_record(kept)})
     except (OSError, ValueError, KeyError, TypeError):
         return None

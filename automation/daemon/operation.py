@@ -13,6 +13,7 @@ from automation.store import launches, pauses, runs
 from automation.store.ledger import queues
 from automation.store.pauses import Pause
 from automation.store.runs import RunRow
+from automation.store.write_ahead_log import KeptLog, log_size
 from automation.types.plural import format_count
 
 if TYPE_CHECKING:
@@ -20,25 +21,30 @@ if TYPE_CHECKING:
 from automation.workspace.shop_format import UNKNOWN_SHOP, ShopFormat, shop_format
 
 LATE = timedelta(minutes=5)
+_LARGE_LOG = 256_000_000
 _SWEEPS = 180.0
 """Seconds; the scheduler looks at every campaign once a minute."""
 
 
 @dataclass(frozen=True)
 class Operation:
-    """launched: the campaigns that should run, without the stopped ones. due: whether a message should leave now."""
+    """launched: the campaigns that should run, without the stopped ones. due: whether a message should leave now.
+
+    log_size: of the store's write-ahead log, in bytes.
+    """
 
     health: Health
     launched: Sequence[str]
     stops: Sequence[Pause]
     held: Sequence[RunRow]
     due: bool
+    log_size: int
     now: datetime
     shop: ShopFormat = UNKNOWN_SHOP
 
     def checks(self) -> list[Check]:
         """The daemon, its scheduler, and held runs; an error is what keeps launched campaigns from running."""
-        return [self.daemon(), self.scheduler(), *self._held()]
+        return [self.daemon(), self.scheduler(), self.write_ahead_log(), *self._held()]
 
     def daemon(self) -> Check:
         state, beat = self.health, self.health.beat
@@ -70,10 +76,24 @@ class Operation:
         following = min(due.items(), key=lambda item: item[1], default=None)
         return Check("scheduler", "ok", _describe_next(following, self.shop))
 
+    def write_ahead_log(self) -> Check:
+        """Its size, and since when who keeps it from shrinking."""
+        size, kept = f"{self.log_size / 1e6:,.0f} MB", self._kept_log()
+        if kept is not None:
+            since = self.shop.time(kept.since)
+            what = f"{size}, and growing since {since}: {kept.describe()}; end it. Sending goes on meanwhile"
+            return Check("write-ahead log", "warning", what)
+        if self.log_size >= _LARGE_LOG:
+            return Check("write-ahead log", "warning", f"{size}; a running daemon moves it into the store")
+        return Check("write-ahead log", "ok", size)
+
+    def _kept_log(self) -> KeptLog | None:
+        return self.health.beat.kept_log if self.health.responding and self.health.beat is not None else None
+
     def to_json(self) -> dict[str, object]:
         """Without names and texts, since `/health` needs no login."""
         found = self.checks()
-        beat = self.health.beat if self.health.responding else None
+        beat, kept = self.health.beat if self.health.responding else None, self._kept_log()
         return {
             "daemon": "running" if self.health.responding else "silent" if self.health.alive else "not running",
             "scheduler_looked_seconds_ago": None if beat is None else round(beat.scheduler_silent),
@@ -81,6 +101,9 @@ class Operation:
             "launched": len(self.launched),
             "stops": len(self.stops),
             "held_runs": len(self.held),
+            "log_bytes": self.log_size,
+            "log_kept_since": kept and kept.since,
+            "log_kept_by": [reader.pid for reader in kept.readers] if kept else [],
             "problems": sorted(
                 {check.name for check in found if check.state != "ok"} | ({"sending"} if self.stops else set())
             ),
@@ -113,6 +136,7 @@ def read_operation(opened: Opened) -> Operation:
         stops=stops,
         held=held,
         due=due is not None and due <= now,
+        log_size=log_size(opened.store),
         now=now,
         shop=shop_format(opened),
     )

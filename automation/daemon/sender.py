@@ -11,11 +11,11 @@ from collections.abc import Callable
 
 import structlog
 
-from automation.clock import monotonic
 from automation.delivery.committer import Delivery, make_executor
 from automation.delivery.recovery import take_over
 from automation.runner.run import finish
 from automation.store.ledger import queues
+from automation.store.write_ahead_log import Checkpoints
 from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import Workspace
 
@@ -24,7 +24,6 @@ log = structlog.get_logger(__name__)
 _LOOK_EVERY = 1.0
 _LONGEST_PAUSE = 4.0
 _LINGER = 60.0
-_CHECKPOINT_EVERY = 60.0
 GRACE = 5.0
 """Seconds that a daemon that ends waits for providers' answers."""
 
@@ -42,7 +41,7 @@ class Sender(threading.Thread):
         self._work = threading.Event()
         self._check_runs = True
         self._recovered = False
-        self._checkpointed = monotonic()
+        self.checkpoints = Checkpoints(workspace().store, workspace().clock)
         self._stopping = False
 
     def wake(self) -> None:
@@ -83,13 +82,7 @@ class Sender(threading.Thread):
             self._deliver(workspace)
             workspace = self._workspace()
         self._finish_runs()
-        self._checkpoint(workspace)
-
-    def _checkpoint(self, workspace: Workspace) -> None:
-        """Checkpoint what the web app and commands wrote while nothing was sent; nobody else may."""
-        if monotonic() - self._checkpointed >= _CHECKPOINT_EVERY:
-            workspace.store.checkpoint()
-            self._checkpointed = monotonic()
+        self.checkpoints.start_if_due()  # of what the web app and commands wrote; nobody else may
 
     def _is_due(self, workspace: Workspace) -> bool:
         with workspace.store.reading() as connection:
@@ -100,7 +93,9 @@ class Sender(threading.Thread):
         if self._pinned is None or self._pinned.project is not workspace.project:
             self._pinned = LaunchedCampaigns(workspace.project)
         executor = make_executor(workspace)
-        self._delivery = delivery = Delivery(workspace, self._pinned, executor=executor, may_grant=self._may_grant)
+        self._delivery = delivery = Delivery(
+            workspace, self._pinned, executor=executor, may_grant=self._may_grant, checkpoints=self.checkpoints
+        )
         if self._stopping:
             return
         before = self.sent

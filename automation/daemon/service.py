@@ -237,6 +237,7 @@ class Service:
             next_due={name: at.isoformat() for name, at in due.items()},
             scheduler_silent=round(monotonic() - self.scheduler.looked, 1),
             ended=self._ended() if doing == "running" else (),
+            kept_log=self.sender.checkpoints.kept,
         )
         try:
             beat.write(self._workspace.project.data_dir)

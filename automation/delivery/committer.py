@@ -40,6 +40,7 @@ from automation.store.generation import GenerationFile, advance_generation, gene
 from automation.store.ledger import ambiguous, queues, rate_lanes, settling, workers
 from automation.store.ledger.grants import grant_of
 from automation.store.ledger.settling import Result
+from automation.store.write_ahead_log import Checkpoints
 from automation.types.message import AddressKind, Receipt, Verdict
 from automation.types.progress import Progress, quiet
 from automation.workspace.channels import channel_of, concurrency_of, kinds_of
@@ -48,7 +49,6 @@ from automation.workspace.message_defaults import message_defaults_of
 from automation.workspace.suppressions import suppressions_of
 from automation.workspace.workspace import Workspace
 
-_CHECKPOINT_EVERY = 20.0
 _LONGEST_WAIT = 0.25
 _SLOT_WAIT = 0.05
 _SLOTS_WITHIN = 1.5
@@ -67,7 +67,7 @@ _GATHER = 0.008
 class Delivery:
     """One committer's life: takes over, recovers what an earlier one left, delivers, and shuts down.
 
-    may_grant: asked before each commit whether messages may be granted now.
+    may_grant: asked before each commit whether messages may be granted. checkpoints: of a process that delivers often.
     """
 
     workspace: Workspace
@@ -75,6 +75,7 @@ class Delivery:
     progress: Progress = quiet
     executor: Executor | None = None
     may_grant: Callable[[], bool] = lambda: True
+    checkpoints: Checkpoints | None = None
     sent: int = 0
     settled: int = 0
     _stopping: bool = False
@@ -91,7 +92,8 @@ class Delivery:
         executor = self.executor or self._in_process()
         epoch = take_over(self.workspace)
         self._read_runs()
-        last_work = checkpointed = monotonic()
+        checkpoints = self.checkpoints or Checkpoints(self.workspace.store, self.workspace.clock)
+        last_work = monotonic()
         try:
             await executor.start(StoreExecutorHost(self.workspace, epoch))
             while True:
@@ -105,12 +107,11 @@ class Delivery:
                     break
                 else:
                     idle()
-                if monotonic() - checkpointed >= _CHECKPOINT_EVERY:
-                    self.workspace.store.checkpoint()
-                    checkpointed = monotonic()
+                checkpoints.start_if_due()
                 await self._wait(executor, for_slots=done.waiting and monotonic() - last_work < 1)
         finally:
             await self._shut_down(executor)
+            checkpoints.finish()
         return self.settled
 
     def stop(self, *, grace: float = PATIENCE) -> None:
@@ -284,7 +285,6 @@ class Delivery:
         self._generation.close()
         for worker_id in ended:
             recorder_file(self.workspace, worker_id).unlink(missing_ok=True)
-        self.workspace.store.checkpoint()
 
 
 def make_executor(workspace: Workspace) -> Executor | None:

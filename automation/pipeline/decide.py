@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -62,7 +63,7 @@ class Decided:
 def decide(
     batch: pl.DataFrame,
     context: RunContext,
-    connection: Connection,
+    reading: Callable[[], AbstractContextManager[Connection]],
     *,
     now: datetime,
     history: pl.DataFrame | None = None,
@@ -70,14 +71,16 @@ def decide(
     """Every member of the batch with outcome, reason, arm, items and offer.
 
     Holdouts pass the same stages as the contacted, so that both groups stay comparable. history: the events of the
-    batch's customers, as `warehouse.history` has them; a campaign that recommends needs it.
+    batch's customers, as `warehouse.history` has them; a campaign that recommends needs it. reading: gives the
+    store, of which no snapshot is kept while components compute.
     """
     campaign, experiment = context.campaign, context.campaign.experiment
     timed = _with_due(batch, context)
     if context.everyone:
         judged = accept_everyone(timed, context.eligibility)
     else:
-        judged = judge_eligibility(timed, context.eligibility, connection, now=now)
+        with reading() as connection:
+            judged = judge_eligibility(timed, context.eligibility, connection, now=now)
     assigned = arms.assign(
         judged,
         campaign=campaign.name,

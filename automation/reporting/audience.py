@@ -33,12 +33,11 @@ def audience_run(workspace: Workspace, run_id: int, outcomes: Collection[str]) -
 def audience(workspace: Workspace, run_id: int, outcomes: Collection[str] = ()) -> Iterator[pl.DataFrame]:
     """Frames of `run_people.PEOPLE` and `because`, the reason in words. outcomes: only these; none: everybody."""
     texts: dict[str, str] = {}
-    with workspace.store.reading() as connection:
-        for frame in read_people(connection, run_id, outcomes):
-            for code in frame["reason"].drop_nulls().unique():
-                texts.setdefault(code, reason_text(workspace, code))
-            because = pl.col("reason").replace_strict(texts, default=None, return_dtype=pl.String)
-            yield frame.with_columns(because.alias("because"))
+    for frame in read_people(workspace.store.reading, run_id, outcomes):
+        for code in frame["reason"].drop_nulls().unique():
+            texts.setdefault(code, reason_text(workspace, code))
+        because = pl.col("reason").replace_strict(texts, default=None, return_dtype=pl.String)
+        yield frame.with_columns(because.alias("because"))
 
 
 def audience_csv(frames: Iterator[pl.DataFrame]) -> Iterator[str]:

@@ -23,7 +23,6 @@ from automation.workspace.warehouse_damage import warehouse_damage
 FIXED_SQLITE = (3, 51, 3)
 """Before it, SQLite can lose commits when two connections checkpoint and reset the write-ahead log at once."""
 _MIN_DISK = 1_000_000_000
-_MAX_WAL = 256_000_000
 _GROUP, _OTHERS = 0o070, 0o007
 
 CheckState = Literal["ok", "warning", "error"]
@@ -117,9 +116,6 @@ def _store(opened: Opened) -> Iterator[Check]:
             return
         found = connection.execute(sa.text("PRAGMA quick_check(1)")).scalar()
     yield Check("store", "ok", "intact") if found == "ok" else Check("store", "error", str(found))
-    log = Path(f"{opened.store.engine.url.database}-wal")
-    size = log.stat().st_size if log.exists() else 0
-    yield Check("write-ahead log", "ok" if size < _MAX_WAL else "warning", f"{size / 1e6:,.0f} MB")
 
 
 def _data_folder(folder: Path) -> Check:

@@ -190,10 +190,9 @@ def _plan_batches(
     if run.recommendation is not None:
         history = freeze_history(run.data, frozen.path, frozen.path.with_name("history.parquet"))
     for no in range(len(members)):
-        with workspace.store.reading() as connection:
-            decided = decide(
-                frozen.batch(no), run, connection, now=now, history=None if history is None else history.batch(no)
-            )
+        reading, theirs = workspace.store.reading, None if history is None else history.batch(no)
+        decided = decide(frozen.batch(no), run, reading, now=now, history=theirs)
+        with reading() as connection:
             decided, displaced = recheck_caps(decided, run.eligibility, connection, now=now)
         rendering.take(decided.rows, decided.content)
         counts.add(decided, displaced)

@@ -82,8 +82,8 @@ def _decide_one(
         found = with_offer_plan(found, iter([row]))
         run = replace(found, global_holdout=None, campaign=_without_holdout(campaign), everyone=True)
         history = read_history(data, row["customer_id"])
-        with workspace.store.reading() as connection:
-            decided, real = (decide(row, one, connection, now=now, history=history) for one in (run, found))
+        reading = workspace.store.reading
+        decided, real = (decide(row, one, reading, now=now, history=history) for one in (run, found))
         return run, decided, real, row.row(0, named=True)
     finally:
         warehouse.close()

@@ -251,8 +251,7 @@ def _plan_batch(workspace: Workspace, frozen: FrozenRun, no: int, epoch: int) ->
     """Decide and plan one batch. epoch: under which this planner took it."""
     found, run_id, now = frozen.found, frozen.run.id, workspace.clock.now()
     members, history = frozen.members(no), frozen.history(no)
-    with workspace.store.reading() as connection:
-        decided = decide(members, found, connection, now=now, history=history)
+    decided = decide(members, found, workspace.store.reading, now=now, history=history)
     with workspace.store.transaction() as connection:
         decided, displaced = recheck_caps(decided, found.eligibility, connection, now=now)
         if not found.test:

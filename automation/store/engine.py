@@ -84,12 +84,6 @@ class Store:
         with self.engine.connect() as connection, connection.begin():
             yield connection
 
-    def checkpoint(self) -> None:
-        """Move the write-ahead log into the database file."""
-        if self.engine.dialect.name == "sqlite":
-            with self.engine.connect() as connection:
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-
     def close(self) -> None:
         self.engine.dispose()
 
@@ -194,5 +188,6 @@ _PRAGMAS: Mapping[str, str | int] = {
     "busy_timeout": BUSY_TIMEOUT_MS,
     "journal_mode": "WAL",
     "synchronous": "FULL",
-    "wal_autocheckpoint": 0,  # the committer checkpoints, and the last one to close
+    "wal_autocheckpoint": 0,  # `write_ahead_log` checkpoints, and the last one to close
+    "journal_size_limit": 64_000_000,  # bytes of the log that are kept when it is used again from its start
 }

@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection
 
 from automation.errors import AutomationError
 from automation.store.engine import Store
+from automation.store.write_ahead_log import checkpoint
 
 log = structlog.get_logger(__name__)
 
@@ -116,7 +117,7 @@ class GroupCommit:
         if self._commits % _CHECKPOINT_EVERY == 0:
             try:
                 if self._may_checkpoint():
-                    self._store.checkpoint()
+                    checkpoint(self._store)
             except Exception:
                 log.exception("checkpoint of the write-ahead log failed; retrying later")
 

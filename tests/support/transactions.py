@@ -1,18 +1,21 @@
 """Watches write transactions: while one holds the store's lock, nothing is parsed, rendered, asked over a network or
-left to a plugin."""
+left to a plugin. And readers: while one keeps the store's log from shrinking, nothing slow is done."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
 from types import FrameType
 
 import pytest
 from sqlalchemy.engine import Connection
 
 from automation.store.engine import Store
+
+READING = "while the store is read"
+Open = Callable[[Store], AbstractContextManager[Connection]]
 
 FORBIDDEN = {
     "parsing": (
@@ -41,12 +44,21 @@ _ONLY = {
 written before is allowed: a run and its file come into being together."""
 _HARMLESS = ("automation.delivery.processes", "automation.store.signing_keys")
 """Files of /proc, for which no disk is waited, and a look whether one small file has changed."""
+_HARMLESS_TO_READERS = (*_HARMLESS, "automation.config.model_builder")
+"""What was launched is parsed: some milliseconds."""
+
+
+SLOW = frozenset({"network", "a query of the warehouse", "a plugin"})
+"""What may not happen while the store is only read."""
 
 
 @dataclass
 class WatchedTransactions:
-    """What happened inside write transactions that may not: one line for each kind and place."""
+    """What happened inside transactions that may not: one line for each kind and place."""
 
+    where: str = "in a write transaction"
+    kinds: Collection[str] = frozenset(FORBIDDEN)
+    harmless: tuple[str, ...] = _HARMLESS
     found: dict[str, None] = field(default_factory=dict)
 
     def look(self, frame: FrameType, event: str, _arg: object) -> None:
@@ -56,10 +68,10 @@ class WatchedTransactions:
         kind = _KINDS.get(module)
         if kind is None:
             kind = _KINDS[module] = _find_kind(module)
-        if kind and (module not in _ONLY or name in _ONLY[module]):
+        if kind in self.kinds and (module not in _ONLY or name in _ONLY[module]):
             caller = _find_caller(frame)
-            if caller is not None and not caller.startswith(_HARMLESS):
-                self.found[f"{kind} in a write transaction: {module}.{name}, called by {caller}"] = None
+            if caller is not None and not caller.startswith(self.harmless):
+                self.found[f"{kind} {self.where}: {module}.{name}, called by {caller}"] = None
 
 
 _KINDS: dict[str, str] = {}
@@ -88,11 +100,18 @@ def _find_caller(frame: FrameType) -> str | None:
 
 @contextmanager
 def watching() -> Iterator[WatchedTransactions]:
-    """Watch every write transaction of every thread of this process."""
-    watched, original = WatchedTransactions(), Store.transaction
+    """Watch every transaction of every thread of this process."""
+    watched = WatchedTransactions()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Store, "transaction", _watched(Store.transaction, watched))
+        reading = replace(watched, where=READING, kinds=SLOW, harmless=_HARMLESS_TO_READERS)
+        patch.setattr(Store, "reading", _watched(Store.reading, reading))
+        yield watched
 
+
+def _watched(original: Open, watched: WatchedTransactions) -> Open:
     @contextmanager
-    def transaction(store: Store) -> Iterator[Connection]:
+    def open_watched(store: Store) -> Iterator[Connection]:
         with original(store) as connection:
             before = sys.getprofile()
             sys.setprofile(watched.look)
@@ -101,6 +120,4 @@ def watching() -> Iterator[WatchedTransactions]:
             finally:
                 sys.setprofile(before)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Store, "transaction", transaction)
-        yield watched
+    return open_watched

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager
 
 import polars as pl
 import sqlalchemy as sa
@@ -36,25 +37,40 @@ PEOPLE = pl.Schema(
 _TIMES = ("due_at", "settled_at")
 
 
-def read_people(connection: Connection, run_id: int, outcomes: Collection[str] = ()) -> Iterator[pl.DataFrame]:
+def read_people(
+    reading: Callable[[], AbstractContextManager[Connection]], run_id: int, outcomes: Collection[str] = ()
+) -> Iterator[pl.DataFrame]:
     """Frames of `PEOPLE`, one row for each decision, then the members who are not decided about yet.
 
-    outcomes: only these parts of the account; none: all of them.
+    Each frame shows the store as it is then, since whoever takes them may be slow. outcomes: only these parts of the
+    account; none: all of them.
     """
-    after = 0
-    while rows := connection.execute(_NEXT, {"run": run_id, "after": after, "most": _SLICE}).fetchall():
+    after, unplanned = 0, list[int]()
+    while True:
+        with reading() as connection:
+            rows = connection.execute(_NEXT, {"run": run_id, "after": after, "most": _SLICE}).fetchall()
+            if not rows:  # in one view: nobody is planned in between
+                unplanned = _frozen_batches(connection, run_id)
+                break
         after = rows[-1][0]
         values = [(*row[1:-2], *(None if at is None else from_millis(at) for at in row[-2:])) for row in rows]
         frame = pl.DataFrame(values, schema=PEOPLE, orient="row")
         yield frame.filter(pl.col("outcome").is_in(list(outcomes))) if outcomes else frame
     if not outcomes or "unplanned" in outcomes:
-        yield from _unplanned(connection, run_id)
+        yield from _unplanned(reading, run_id, unplanned)
 
 
-def _unplanned(connection: Connection, run_id: int) -> Iterator[pl.DataFrame]:
+def _frozen_batches(connection: Connection, run_id: int) -> list[int]:
     query = sa.select(_batch.c.no).where(_batch.c.run_id == run_id, _batch.c.state == "frozen").order_by(_batch.c.no)
-    for no in list(connection.execute(query).scalars()):
-        members = pl.DataFrame({"customer_id": runs.members(connection, run_id, no)})
+    return list(connection.execute(query).scalars())
+
+
+def _unplanned(
+    reading: Callable[[], AbstractContextManager[Connection]], run_id: int, batches: Sequence[int]
+) -> Iterator[pl.DataFrame]:
+    for no in batches:
+        with reading() as connection:
+            members = pl.DataFrame({"customer_id": runs.members(connection, run_id, no)})
         others = {name: kind for name, kind in PEOPLE.items() if name != "customer_id"}
         nothing = (pl.lit(None, dtype=kind).alias(name) for name, kind in others.items())
         yield members.with_columns(nothing).with_columns(pl.lit("unplanned").alias("outcome"))

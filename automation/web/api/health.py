@@ -23,7 +23,13 @@ _RUNNING = {
     "launched": _COUNT,
     "stops": _COUNT,
     "held_runs": _COUNT,
-    "problems": {"type": "array", "items": {"enum": ["daemon", "held runs", "scheduler", "sending"]}},
+    "log_bytes": _COUNT,
+    "log_kept_since": {"type": ["string", "null"], "format": "date-time"},
+    "log_kept_by": {"type": "array", "items": _COUNT},
+    "problems": {
+        "type": "array",
+        "items": {"enum": ["daemon", "held runs", "scheduler", "sending", "write-ahead log"]},
+    },
 }
 _WORKS = {
     "type": "object",

@@ -17,6 +17,7 @@ from automation.runner.resolve import resolve_run
 from automation.schedule.due_times import Due
 from automation.store import holds
 from automation.store.driver import sqlite
+from automation.store.write_ahead_log import checkpoint
 from automation.types.message import Receipt, Rendered
 from automation.types.run import Account, RunKind
 from automation.workspace.launched import LaunchedCampaigns
@@ -114,7 +115,7 @@ def test_a_copy_that_wakes_up_elsewhere_sends_nothing(toy: Workspace, tmp_path: 
 def test_a_store_whose_disk_lost_commits_sends_nothing(toy: Workspace) -> None:
     """The write-ahead log is cut short before the commit that granted the messages."""
     run_id = start(toy)
-    toy.store.checkpoint()
+    checkpoint(toy.store)
     store, log = toy.project.data_dir / "store.db", toy.project.data_dir / "store.db-wal"
     written: list[tuple[bytes, bytes]] = []
 

@@ -10,6 +10,7 @@ from support.web import Shop
 from automation.daemon.health import Beat
 from automation.daemon.lock import hold_lock
 from automation.store import pauses
+from automation.store.write_ahead_log import log_size
 
 
 def test_health_knows_the_daemon_the_scheduler_stops_and_held_runs(shop: Shop) -> None:
@@ -23,6 +24,9 @@ def test_health_knows_the_daemon_the_scheduler_stops_and_held_runs(shop: Shop) -
         "launched": 1,
         "stops": 0,
         "held_runs": 0,
+        "log_bytes": log_size(shop.workspace.store),
+        "log_kept_since": None,
+        "log_kept_by": [],
         "problems": ["daemon"],
     }
     beat = Beat(getpid(), shop.workspace.clock.now(), shop.workspace.clock.now(), "running", scheduler_silent=12.0)

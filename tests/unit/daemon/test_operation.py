@@ -20,6 +20,7 @@ from automation.daemon.operation import Operation, read_operation
 from automation.store import holds, launches, pauses
 from automation.store.engine import open_store, table
 from automation.store.tables import Run
+from automation.store.write_ahead_log import KeptLog, Reader, log_size
 from automation.workspace.opened import OpenedStore
 
 NOW = datetime(2026, 6, 1, 9, tzinfo=UTC)
@@ -83,6 +84,9 @@ def test_launched_campaigns_need_a_daemon(opened: OpenedStore) -> None:
             "launched": 1,
             "stops": 0,
             "held_runs": 0,
+            "log_bytes": log_size(opened.store),
+            "log_kept_since": None,
+            "log_kept_by": [],
             "problems": [],
         }
 
@@ -116,6 +120,23 @@ def test_a_daemon_that_is_alive_may_still_do_nothing(opened: OpenedStore, beat: 
         found = read_operation(opened)
         assert said in errors(found)[name]
         assert name in str(found.to_json()["problems"])
+
+
+def test_a_reader_that_keeps_the_log_is_named(opened: OpenedStore) -> None:
+    kept = KeptLog(NOW - timedelta(minutes=3), (Reader(77, "python3"),))
+    with beating(opened.data_dir, replace(BEAT, kept_log=kept)):
+        found = replace(read_operation(opened), log_size=412_000_000)
+    log = found.write_ahead_log()
+    assert log.state == "warning"
+    assert log.detail == (
+        "412 MB, and growing since 2026-06-01 08:57 UTC: process 77 (python3) reads an old state of the store; end it. "
+        "Sending goes on meanwhile"
+    )
+    said = found.to_json()
+    assert (said["log_bytes"], said["log_kept_since"], said["log_kept_by"]) == (412_000_000, kept.since, [77])
+    assert said["problems"] == ["write-ahead log"]
+    assert read_operation(opened).write_ahead_log().state == "ok"  # of a daemon that has ended
+    assert replace(read_operation(opened), log_size=300_000_000).write_ahead_log().state == "warning"
 
 
 def test_held_runs_are_said(opened: OpenedStore) -> None:

@@ -13,6 +13,7 @@ from automation.errors import StoreError
 from automation.ids import message_id, sign, verify
 from automation.store.engine import open_store
 from automation.store.signing_keys import FILE, SigningKeys, new_keys, read_keys, write_keys
+from automation.store.write_ahead_log import checkpoint
 
 NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -68,7 +69,7 @@ def test_the_file_is_read_as_it_was_written_and_only_by_its_owner(tmp_path: Path
 def test_a_copy_of_the_database_has_no_key(tmp_path: Path) -> None:
     store = open_store(tmp_path / "shop" / "store.db")
     secrets = [store.keys.ids, store.keys.signing]
-    store.checkpoint()
+    checkpoint(store)
     store.close()
     database = (tmp_path / "shop" / "store.db").read_bytes()
     assert not [key for key in secrets if key in database or key.hex().encode() in database]

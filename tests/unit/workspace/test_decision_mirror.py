@@ -17,6 +17,7 @@ from automation.clock import ManualClock
 from automation.store.engine import table
 from automation.store.ledger import cap_slots, decisions, mirror
 from automation.store.tables import Run
+from automation.store.write_ahead_log import checkpoint
 from automation.warehouse.embedded import DECISIONS
 from automation.workspace import decision_mirror
 from automation.workspace.decision_mirror import read_mirror, refresh_mirror
@@ -115,7 +116,7 @@ def test_a_lost_or_cut_file_is_written_again(shop: Workspace, harm: str) -> None
 def test_a_restored_store_believes_no_newer_file(shop: Workspace, tmp_path: Path) -> None:
     """The copy's next decisions get ids that the files know for other people."""
     plan(shop, "1", ["c1"])
-    shop.store.checkpoint()
+    checkpoint(shop.store)
     copy = tmp_path / "copy.db"
     shutil.copy(shop.project.data_dir / "store.db", copy)
     plan(shop, "2", ["c2", "c3", "c4"])
