@@ -40,7 +40,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("release", "Release a held run.", _RUN),
     Command("status", "Show campaigns, runs and whether the daemon is running.", _RUN),
     Command("mailbox", "Read bounces, complaints and unsubscribes from the mailbox.", _RUN),
-    Command("report", "Report a campaign's results: recipients, responses, revenue and lift.", _RUN),
+    Command("report", "Report a campaign's results: recipients, responses, revenue and lift.", _RUN, csv=True),
     Command("resolve", "Settle messages whose delivery is uncertain: one, or all of a run, as after a restore.", _RUN),
     Command("explain", "Explain why a customer got a message, or none.", _RUN),
     Command("audience", "List the people of a run with what became of each.", _RUN, csv=True),

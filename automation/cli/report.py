@@ -8,6 +8,7 @@ import typer
 
 from automation.cli.invocation import Invocation
 from automation.cli.output import Block, Table, Text
+from automation.cli.report_blocks import UNRELIABLE, channels_table, difference_sentences, variants_table
 from automation.event_types import PURCHASE
 from automation.types.plural import format_count
 from automation.types.quantity import format_duration
@@ -35,10 +36,12 @@ def report(
     """Report a campaign's results: recipients, responses, revenue and lift.
 
     A purchase is credited to the customer's messages within the goal's time before it, of any campaign. Opens and
-    clicks by bots are listed apart. With a holdout, the lift shows what the campaign added.
+    clicks by bots are listed apart. With a holdout, the lift shows what the campaign added. Variants and channels are
+    shown with their shares of the messages sent; `--format csv` prints these as a table with 95 % intervals.
 
     Example: automation report winback --attribution linear
     """
+    from automation.reporting.figures import figures_csv
     from automation.reporting.report import report as report_campaign
     from automation.runner.refresh import flush_inbox
 
@@ -47,7 +50,10 @@ def report(
         flush_inbox(workspace)
         found = report_campaign(workspace, campaign, model=attribution)
         shown = _blocks(workspace, found)
-    invocation.output.show(found.to_json(), *shown)
+    if invocation.output.as_csv:
+        invocation.output.write(figures_csv({"variant": found.variants, "channel": found.channels}))
+    else:
+        invocation.output.show(found.to_json(), *shown)
 
 
 def _blocks(workspace: Workspace, found: Report) -> list[Block]:
@@ -69,8 +75,13 @@ def _blocks(workspace: Workspace, found: Report) -> list[Block]:
         shown.append(Table(("response", "messages", "of those sent"), responses))
     shop = shop_format(workspace)
     shown.append(Text(_revenue(found, shop)))
+    if any(found.responses[name] for name in ("opened", "opened_by_bots")):
+        shown.append(Text(UNRELIABLE, "muted"))
+    if found.channels:
+        shown.append(channels_table(found))
     if found.variants:
-        shown.append(_variants(found, shop))
+        shown.append(variants_table(found, shop))
+        shown += [Text(sentence) for sentence in difference_sentences(found)]
     lift = lift_sentence(found) if found.lift else f"{found.name}: no holdout, so no lift"
     return [*shown, Text(lift)]
 
@@ -90,24 +101,6 @@ def _reached(found: Report) -> str:
     if found.goal.did != PURCHASE:
         return f"{number:,g} × {found.goal.did}"
     return format_count(whole, "order") if whole is not None else f"{number:,} orders"
-
-
-def _variants(found: Report, shop: ShopFormat) -> Table:
-    is_worth = any(v.credit.revenue for v in found.variants.values())
-    what = "orders" if found.goal.did == PURCHASE else found.goal.did
-    rows = [
-        (
-            name, v.sent, v.responses["clicked"], _number(v.credit.conversions),
-            *([shop.money(v.credit.revenue)] if is_worth else []),
-        )
-        for name, v in found.variants.items()
-    ]  # fmt: skip
-    return Table(("variant", "sent", "clicked", what, *(["revenue"] if is_worth else [])), rows)
-
-
-def _number(value: float) -> int | float:
-    number = round(value, 2)
-    return int(number) if number == int(number) else number
 
 
 def lift_sentence(found: Report) -> str:

@@ -23,6 +23,10 @@ def run_blocks(opened: Opened, found: RunStatus) -> list[Block]:
     ]
     if not found.account.adds_up:
         shown.append(Text("the account does not add up: please report this as a bug", "error"))
+    if len({channel for channel, _ in found.channels}) > 1:
+        shown.append(
+            Table(("channel", "messages", "customers"), [(*key, n) for key, n in sorted(found.channels.items())])
+        )
     shown.append(_reasons(opened, found))
     shown.append(Text(f"who they are: automation audience {run.id}", "muted"))
     shown += _ambiguous(found, shop)

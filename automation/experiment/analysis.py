@@ -34,8 +34,8 @@ def lift(contacted_converted: int, contacted: int, held_out_converted: int, held
 
 def difference_interval(converted: int, of: int, other_converted: int, other_of: int) -> tuple[float, float, float]:
     """The difference of two shares and its 95 % interval (Newcombe 1998, method 10)."""
-    share, low, high = _wilson(converted, of)
-    other, other_low, other_high = _wilson(other_converted, other_of)
+    share, low, high = share_interval(converted, of)
+    other, other_low, other_high = share_interval(other_converted, other_of)
     difference = share - other
     return (
         difference,
@@ -44,8 +44,8 @@ def difference_interval(converted: int, of: int, other_converted: int, other_of:
     )
 
 
-def _wilson(converted: int, of: int) -> tuple[float, float, float]:
-    """A share and its Wilson interval."""
+def share_interval(converted: int, of: int) -> tuple[float, float, float]:
+    """A share and its 95 % interval (Wilson 1927)."""
     share, square = converted / of, Z95**2
     middle = (2 * converted + square) / (2 * (of + square))
     half = Z95 * math.sqrt(square + 4 * converted * (1 - share)) / (2 * (of + square))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -13,11 +13,22 @@ import polars as pl
 from automation import event_types
 from automation.experiment.analysis import Lift, lift
 from automation.pipeline.attribute import TOUCHES, Model, attribute
+from automation.reporting.figures import (
+    RESPONSES,
+    Credit,
+    Difference,
+    Figures,
+    compare_variants,
+    count_responses,
+    make_figures,
+    with_responses,
+)
 from automation.store import runs
 from automation.store.ledger import decisions, ledger
 from automation.types.experiment import Goal
 from automation.types.run import Account
 from automation.workspace.campaigns import valid_campaign
+from automation.workspace.channels import channel_kinds
 from automation.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -25,45 +36,15 @@ if TYPE_CHECKING:
 
 GOAL = Goal(did=event_types.PURCHASE, within=timedelta(days=7))
 """The goal of a campaign whose file names none."""
-RESPONSES: Mapping[str, str] = {
-    event_types.EMAIL_OPEN: "opened",
-    event_types.EMAIL_CLICK: "clicked",
-    event_types.MACHINE_OPEN: "opened_by_bots",
-    event_types.MACHINE_CLICK: "clicked_by_bots",
-    event_types.UNSUBSCRIBE: "unsubscribed",
-    event_types.EMAIL_BOUNCE: "bounced",
-    event_types.EMAIL_COMPLAINT: "complained",
-}
-"""Event type → its name here. Messages are counted, not events: a message opened twice counts once."""
-
-
-@dataclass(frozen=True)
-class Credit:
-    """Goal events attributed to messages or to being held out, and their revenue in the shop's currency."""
-
-    conversions: float = 0.0
-    revenue: float = 0.0
-
-    def to_json(self) -> dict[str, object]:
-        return vars(self).copy()
-
-
-@dataclass(frozen=True)
-class VariantReport:
-    sent: int
-    responses: Mapping[str, int]
-    credit: Credit
-
-    def to_json(self) -> dict[str, object]:
-        return {"sent": self.sent, "responses": dict(self.responses), "credit": self.credit.to_json()}
 
 
 @dataclass(frozen=True)
 class Report:
     """All runs of one campaign. `account` adds up. reasons: why customers got no message, by code.
 
-    credit: of the messages that were sent. held_out: what the same attribution gives to the customers held out. lift:
-    None without a holdout.
+    credit: of the messages that were sent. held_out: what the same attribution gives to the customers held out.
+    channels: their messages add up to those of the account, and their responses to `responses`. differences: of each
+    variant from the first. lift: None without a holdout.
     """
 
     name: str
@@ -77,7 +58,9 @@ class Report:
     responses: Mapping[str, int]
     credit: Credit
     held_out: Credit
-    variants: Mapping[str, VariantReport]
+    variants: Mapping[str, Figures]
+    channels: Mapping[str, Figures]
+    differences: Sequence[Difference]
     lift: Lift | None
 
     def to_json(self) -> dict[str, object]:
@@ -94,7 +77,9 @@ class Report:
             "responses": dict(self.responses),
             "credit": self.credit.to_json(),
             "held_out": self.held_out.to_json(),
-            "variants": {name: variant.to_json() for name, variant in self.variants.items()},
+            "variants": {name: figures.to_json() for name, figures in self.variants.items()},
+            "channels": {name: figures.to_json() for name, figures in self.channels.items()},
+            "differences": [one.to_json() for one in self.differences],
             "lift": vars(self.lift).copy() if self.lift else None,
         }
 
@@ -110,6 +95,7 @@ def report(workspace: Workspace, name: str, *, model: Model = "last") -> Report:
         accounts = [ledger.account(connection, run.id) for run in found]
         reasons = [decisions.count_reasons(connection, run.id) for run in found]
         reached = decisions.read_touches(connection)
+        channels = decisions.read_channels(connection, name)
     goals = _goals(workspace, reached)
     own = reached.filter(pl.col("campaign") == name)
     goal = goals[name]
@@ -118,8 +104,10 @@ def report(workspace: Workspace, name: str, *, model: Model = "last") -> Report:
         events = _events(workspace, warehouse, goal, own)
     finally:
         warehouse.close()
-    responses = _responses(own, events)
     credited = own.join(_credit(reached, events, goals, goal, model), on="touch", how="left")
+    contacted = credited.filter(pl.col("outcome") == "message")
+    messages = _messages(contacted, channels, events, goal)
+    variants = _variants(messages, campaign.experiment.variants, _tracked(workspace))
     return Report(
         name=name,
         description=campaign.description,
@@ -129,21 +117,43 @@ def report(workspace: Workspace, name: str, *, model: Model = "last") -> Report:
         runs=len(found),
         account=Account(**{part: sum(getattr(one, part) for one in accounts) for part in vars(Account(0))}),
         reasons=_sum_reasons(reasons),
-        responses=_counts(responses),
-        credit=_credit_of(credited.filter(pl.col("outcome") == "message")),
+        responses=count_responses(messages),
+        credit=_credit_of(contacted),
         held_out=_credit_of(credited.filter(pl.col("outcome") == "holdout")),
-        variants={name: _variant(name, own, responses, credited) for name in campaign.experiment.variants},
+        variants=variants,
+        channels={
+            channel: make_figures(messages.filter(pl.col("channel") == channel), _tracked(workspace))
+            for channel in messages["channel"].unique().sort()
+        },
+        differences=list(compare_variants(variants)),
         lift=_lift(own, events.filter(pl.col("type") == goal.did), goal.within),
     )
 
 
-def _variant(name: str, own: pl.DataFrame, responses: pl.DataFrame, credited: pl.DataFrame) -> VariantReport:
-    of_variant = pl.col("variant") == name
-    return VariantReport(
-        sent=own.filter(of_variant, pl.col("state") == "sent").height,
-        responses=_counts(responses.filter(of_variant)),
-        credit=_credit_of(credited.filter(of_variant, pl.col("outcome") == "message")),
-    )
+def _messages(contacted: pl.DataFrame, channels: pl.DataFrame, events: pl.DataFrame, goal: Goal) -> pl.DataFrame:
+    """The messages that left, or may have: with their channel, what they caused, and whether their customer reached
+    the goal within its time."""
+    left = contacted.filter(pl.col("touched")).join(channels, on="message_id", maintain_order="left")
+    happened = events.filter(pl.col("type") == goal.did).select("customer_id", "occurred_at")
+    since = pl.col("occurred_at") - pl.col("at")
+    reached = left.select("touch", "customer_id", "at").join(happened, on="customer_id")
+    reached = reached.filter(since > pl.duration(), since <= goal.within).select("touch").unique()
+    left = left.with_columns(pl.col("touch").is_in(reached["touch"].implode()).alias("converted"))
+    return with_responses(left, events)
+
+
+def _variants(messages: pl.DataFrame, named: Iterable[str], tracked: Collection[str]) -> dict[str, Figures]:
+    """In the file's order; then those that it had once."""
+    names = dict.fromkeys([*named, *messages["variant"].drop_nulls().unique().sort()])
+    return {name: make_figures(messages.filter(pl.col("variant") == name), tracked) for name in names}
+
+
+def _tracked(workspace: Workspace) -> set[str]:
+    """The channels whose messages count opens and clicks."""
+    links = workspace.project.settings.links
+    if links.base_url is None or not links.track:
+        return set()
+    return {channel for channel, kind in channel_kinds(workspace).items() if kind == "email"}
 
 
 def _goals(workspace: Workspace, reached: pl.DataFrame) -> dict[str, Goal]:
@@ -164,18 +174,6 @@ def _events(workspace: Workspace, warehouse: Warehouse, goal: Goal, own: pl.Data
     ).agg(occurred_at=wanted.occurred_at.min(), amount=wanted.amount.sum())
     found: pl.DataFrame = whole.to_polars()
     return found.clear() if own.is_empty() else found
-
-
-def _responses(own: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
-    """One row for each message and kind of response: message_id, variant, type."""
-    responses = events.filter(pl.col("type").is_in(list(RESPONSES)), pl.col("message_id").is_not_null())
-    known = own.filter(pl.col("message_id").is_not_null()).select("message_id", "variant")
-    return responses.select("message_id", "type").unique().join(known, on="message_id")
-
-
-def _counts(responses: pl.DataFrame) -> dict[str, int]:
-    found = dict(responses.group_by("type").len().iter_rows())
-    return {name: found.get(type_, 0) for type_, name in RESPONSES.items()}
 
 
 def _credit(

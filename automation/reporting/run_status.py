@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from automation.reporting.json_output.plans import counts_json
@@ -20,7 +20,8 @@ _RUN = ("id", "campaign", "kind", "due_key", "due_at", "as_of", "state", "create
 
 @dataclass(frozen=True)
 class RunStatus:
-    """reasons: customers by outcome and reason. variants: by variant and outcome.
+    """reasons: customers by outcome and reason. variants: by variant and outcome. channels: messages that wait, are on
+    their way, were sent or may have arrived, by channel and state.
 
     ambiguous: messages that may have arrived and are not sent again. next_message: when the first waiting one is due.
     """
@@ -31,6 +32,7 @@ class RunStatus:
     variants: Mapping[tuple[str, str], int]
     ambiguous: Sequence[Ambiguous] = ()
     next_message: datetime | None = None
+    channels: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, object]:
         """The parts of `account` sum to its `audience`."""
@@ -43,6 +45,7 @@ class RunStatus:
             "ambiguous": [vars(message).copy() for message in self.ambiguous],
             "reasons": counts_json(self.reasons, "outcome", "reason"),
             "variants": counts_json(self.variants, "variant", "outcome"),
+            "channels": counts_json(self.channels, "channel", "state"),
         }
 
 
@@ -56,4 +59,5 @@ def run_status(opened: Opened, run_id: int) -> RunStatus:
             decisions.count_variants(connection, run_id),
             ambiguous_messages.find_in_run(connection, run_id),
             schedules.next_due_of_run(connection, run_id),
+            ledger.count_channels(connection, run_id),
         )

@@ -9,15 +9,23 @@ from pathlib import Path
 import polars as pl
 import pytest
 from support.project import json_of
-from support.toy_project import deliver, outbox, start, toy_project
+from support.scripted_channel import scripted, sent
+from support.toy_project import CONFIG, deliver, outbox, start, toy_project
 
+from automation.cli.output import Table, Text
+from automation.cli.report import _blocks
+from automation.cli.run_blocks import run_blocks
 from automation.clock import ManualClock
 from automation.errors import ConfigurationError
-from automation.experiment.analysis import Lift
-from automation.reporting.report import Credit, report
+from automation.experiment.analysis import Lift, share_interval
+from automation.reporting.figures import Credit, Rate
+from automation.reporting.report import report
+from automation.reporting.run_status import run_status
 from automation.runner.refresh import flush_inbox
 from automation.store.inbox import inbox
 from automation.store.inbox.inbox import InboxEvent
+from automation.store.ledger import decisions
+from automation.store.people import consent
 from automation.workspace.workspace import Workspace
 
 CAMPAIGN = """
@@ -61,8 +69,6 @@ def toy_again(toy: Workspace) -> Workspace:
 
 def message_of(toy: Workspace, customer: str, campaign_number: int) -> str:
     with toy.store.reading() as connection:
-        from automation.store.ledger import decisions
-
         reached = decisions.read_touches(connection)
     mine = reached.filter(pl.col("customer_id") == customer, pl.col("campaign") == ("toy", "other")[campaign_number])
     return str(mine["message_id"].item())
@@ -78,8 +84,6 @@ def happens(toy: Workspace, type_: str, customer: str, at: datetime, **columns: 
 
 def arms(toy: Workspace) -> tuple[list[str], list[str]]:
     """Who got `toy`, and who was held out of it."""
-    from automation.store.ledger import decisions
-
     with toy.store.reading() as connection:
         mine = decisions.read_touches(connection).filter(pl.col("campaign") == "toy")
     return tuple(mine.filter(pl.col("outcome") == o)["customer_id"].to_list() for o in ("message", "holdout"))  # type: ignore[return-value]
@@ -136,6 +140,90 @@ def test_answers_are_counted_by_message_and_machines_apart(toy: Workspace) -> No
     assert not any(report(toy, "other").responses.values())
     assert told.account.adds_up
     assert told.account.sent == len(arms(toy)[0])
+
+
+SMS = """  sms: {using: http_sms, options: {url: "https://sms.example/v1", form: {to: "{to}", text: "{text}"}}}
+"""
+TWO = """
+name: toy
+topic: promotions
+schedule: {every: day 09:00}
+audience: {did: purchase}
+experiment: {variants: {plain: {share: 50%}, warm: {share: 50%}}, goal: {did: purchase, within: 3d}}
+send: {channels: [email, sms], template: toy}
+"""
+
+
+def test_variants_and_channels_have_their_own_figures_which_add_up(tmp_path: Path) -> None:
+    """Six bought before; Gül has a phone only. One of each kind of answer, each in its message's group."""
+    config = CONFIG.replace("offers:\n", f"{SMS}offers:\n") + "links: {base_url: 'https://news.toy.example'}\n"
+    (tmp_path / "templates/toy").mkdir(parents=True)
+    (tmp_path / "templates/toy/sms.txt").write_text("Hello {{ customer.first_name }}. Reply STOP to end.\n")
+    with toy_project(tmp_path, campaign=TWO, config=config, body=BODY) as toy:
+        with toy.store.transaction() as connection:
+            consent.record(
+                connection, ["c7"], channel="sms", topic="promotions", granted=True, at=toy.clock.now(), source="test"
+            )
+        run = start(toy)
+        deliver(toy, make=scripted(sent))
+        status = run_status(toy, run)
+        with toy.store.reading() as connection:
+            mine = decisions.read_touches(connection)
+        group = dict(mine.select("customer_id", "variant").iter_rows())
+        number = dict(mine.select("customer_id", "message_id").iter_rows())
+        at = toy.clock.now() + timedelta(hours=1)
+        for type_, customer in (
+            ("email_delivered", "c1"), ("email_open", "c1"), ("email_open", "c1"), ("email_click", "c2"),
+            ("email_bounce", "c3"), ("unsubscribe", "c4"), ("sms_delivered", "c7"), ("machine_open", "c5"),
+        ):  # fmt: skip
+            happens(toy, type_, customer, at, message_id=number[customer])
+        happens(toy, "purchase", "c2", at, order_id="o1", amount=30.0)
+        happens(toy, "purchase", "c7", at, order_id="o2", amount=12.0)
+        toy.clock.advance(timedelta(days=4))  # type: ignore[attr-defined]
+        flush_inbox(toy)
+        told = report(toy, "toy")
+        shown = _blocks(toy, told)
+
+    assert told.account.sent == 6
+    assert status.channels == {("email", "sent"): 5, ("sms", "sent"): 1}
+    (of_the_run,) = (b for b in run_blocks(toy, status) if isinstance(b, Table) and b.columns[0] == "channel")
+    assert of_the_run.rows == [("email", "sent", 5), ("sms", "sent", 1)]
+    channels = {name: figures.to_json() for name, figures in told.channels.items()}
+    assert (channels["email"]["sent"], channels["sms"]["sent"]) == (5, 1)
+    assert told.channels["email"].rates["opened"] == Rate(1, 5, *share_interval(1, 5))
+    assert told.channels["sms"].rates["opened"] is None
+    assert told.channels["sms"].rates["delivered"] == Rate(1, 1, *share_interval(1, 1))
+    assert told.channels["sms"].credit == Credit(1.0, 12.0)
+    who = {
+        "delivered": "c1 c7",
+        "opened": "c1",
+        "clicked": "c2",
+        "bounced": "c3",
+        "unsubscribed": "c4",
+        "converted": "c2 c7",
+    }
+    for name, figures in told.variants.items():
+        assert figures.sent == sum(variant == name for variant in group.values())
+        expected = {response: sum(group[one] == name for one in ids.split()) for response, ids in who.items()}
+        counted = {response: rate.count for response, rate in figures.rates.items() if rate is not None}
+        assert {response: counted.get(response, 0) for response in expected} == expected
+    for groups in (told.variants, told.channels):
+        assert sum(figures.sent for figures in groups.values()) == told.account.sent
+        for response, count in told.responses.items():
+            assert sum(figures.responses[response] for figures in groups.values()) == count
+        assert sum(figures.credit.revenue for figures in groups.values()) == told.credit.revenue == 42.0
+    by_channel, by_variant = (
+        block for block in shown if isinstance(block, Table) and block.columns[0] in ("channel", "variant")
+    )
+    assert by_channel.columns == (
+        "channel", "sent", "delivered", "bounced", "opened", "clicked", "bought", "unsubscribed",
+    )  # fmt: skip
+    assert by_channel.rows == [
+        ("email", 5, 1, 1, 1, 1, 1, 1), ("sms", 1, 1, 0, None, None, 1, 0), ("all", 6, 2, 1, 1, 1, 2, 1),
+    ]  # fmt: skip
+    assert by_variant.columns == ("variant", "plain", "warm")
+    assert any("no clear difference yet" in block.text for block in shown if isinstance(block, Text))
+    assert any(block.text.startswith("opens are unreliable") for block in shown if isinstance(block, Text))
 
 
 def test_a_campaign_that_never_ran(toy: Workspace) -> None:

@@ -28,6 +28,7 @@ _RUN = {
     "ambiguous": "list of id, run_id, customer_id, channel, granted_at, reason: messages that may have arrived",
     "reasons": "list of outcome, reason, customers",
     "variants": "list of variant, outcome, customers",
+    "channels": "list of channel, state, customers: of the messages queued, sending, sent or ambiguous",
 }
 _PLAN = {
     "campaign": "its name",
@@ -167,7 +168,10 @@ JSON_OUTPUT: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "responses": "messages by response; those of bots apart",
             "credit": "conversions and revenue attributed to the messages",
             "held_out": "conversions and revenue that the same attribution gives to the held out",
-            "variants": "by name: sent, responses, credit",
+            "variants": "by name: sent, ambiguous, responses, rates (count, of, share, low, high; or null), credit",
+            "channels": "by name, the same; their messages and responses add up to the campaign's",
+            "differences": "list of figure, variant, against, difference, low, high, clear: shares beside the first "
+            "variant's",
             "lift": "contacted, contacted_converted, held_out, held_out_converted, difference, low, high; or null",
         },
         "explain": {

@@ -132,6 +132,17 @@ def read_touches(connection: Connection) -> pl.DataFrame:
     ).with_columns(left.fill_null(value=False).alias("touched"))
 
 
+def read_channels(connection: Connection, campaign: str) -> pl.DataFrame:
+    """The channel of every message of a campaign: message_id, channel."""
+    query = (
+        sa.select(_message.c.id, _message.c.channel)
+        .join(_run, _run.c.id == _message.c.run_id)
+        .where(_run.c.campaign == campaign, _run.c.test.is_(sa.false()))
+    )
+    schema = {"message_id": pl.String, "channel": pl.String}
+    return pl.DataFrame([tuple(row) for row in connection.execute(query)], schema=schema, orient="row")
+
+
 _REACHED = {
     "touch": pl.Int64,
     "customer_id": pl.String,

@@ -17,10 +17,11 @@ from automation.store.engine import insert_rows, table
 from automation.store.ledger import coupons, queues
 from automation.store.tables import Batch, CapEntry, Decision, Message, MessageStatus
 from automation.types.address import normalised
-from automation.types.message import MessageState
+from automation.types.message import LIVE, MessageState
 from automation.types.run import Account
 
 _decision, _batch, _status = table(Decision), table(Batch), table(MessageStatus)
+_message = table(Message)
 
 DECISION_COLUMNS: Mapping[str, pl.DataType] = {
     "customer_id": pl.String(),
@@ -151,6 +152,17 @@ def account(connection: Connection, run_id: int) -> Account:
     for state, n in connection.execute(_STANDING, {"run": run_id}):
         counts[state] = counts.get(state, 0) + n
     return Account(**counts)
+
+
+def count_channels(connection: Connection, run_id: int) -> dict[tuple[str, str], int]:
+    """The run's live messages by channel and state; they add up to those states of its account."""
+    query = (
+        sa.select(_message.c.channel, _status.c.state, sa.func.count())
+        .join(_status, _status.c.message_id == _message.c.id)
+        .where(_status.c.run_id == run_id, _status.c.state.in_([state.value for state in LIVE]))
+        .group_by(_message.c.channel, _status.c.state)
+    )
+    return {(channel, state): n for channel, state, n in connection.execute(query)}
 
 
 def find_settled(connection: Connection, run_ids: Collection[int]) -> set[int]:

@@ -17,7 +17,8 @@ from automation.cli.output import Table, Text
 from automation.cli.report import _blocks as _report_blocks
 from automation.demo.story import DemoSummary
 from automation.experiment.analysis import Lift
-from automation.reporting.report import Credit, Report, VariantReport
+from automation.reporting.figures import Credit, Figures, Rate
+from automation.reporting.report import Report
 from automation.store.runs import RunRow
 from automation.types.experiment import Goal
 from automation.types.plural import format_count, format_ordinal
@@ -122,11 +123,13 @@ def test_a_run_is_named_by_its_time_and_never_by_a_hex_id(kind: RunKind, key: st
 
 def report_of(did: str, conversions: float, revenue: float) -> Report:
     credit = Credit(conversions, revenue)
-    answers = {"opened": 5, "clicked": 3, "unsubscribed": 0}
+    answers = {"opened": 5, "opened_by_bots": 0, "clicked": 3, "unsubscribed": 0}
+    rates = {name: Rate.of_counts(count, 9) for name, count in (("opened", 5), ("clicked", 3), ("converted", 2))}
+    figures = {"plain": Figures(9, 0, answers, rates, credit)}
     return Report(
         name="toy", description="", currency="EUR", goal=Goal(did=did, within=timedelta(days=1)), model="last", runs=1,
         account=Account(10, sent=9, holdout=1), reasons={}, responses=answers, credit=credit, held_out=Credit(),
-        variants={"plain": VariantReport(9, answers, credit)}, lift=Lift(9, 3, 1, 0, 0.3, -0.1, 0.6),
+        variants=figures, channels={}, differences=[], lift=Lift(9, 3, 1, 0, 0.3, -0.1, 0.6),
     )  # fmt: skip
 
 
@@ -135,18 +138,28 @@ def test_a_goal_without_money_has_no_worth(toy: Workspace) -> None:
     texts = [block.text for block in shown if isinstance(block, Text)]
     assert texts[0] == "toy, 1 run"
     assert texts[1] == "3 × email_click within 1 day, credited to the last message before"
-    assert "reached the goal (email_click)" in texts[2]
+    assert texts[2].startswith("opens are unreliable")
+    assert "reached the goal (email_click)" in texts[3]
     (variants,) = [block for block in shown if isinstance(block, Table) and block.columns[0] == "variant"]
-    assert (variants.columns, variants.rows) == (("variant", "sent", "clicked", "email_click"), [("plain", 9, 3, 3)])
+    assert (variants.columns, variants.rows) == (
+        ("variant", "plain"),
+        [
+            ("sent", 9), ("opened", "5: 55.6% (26.7% to 81.1%)"), ("clicked", "3: 33.3% (12.1% to 64.6%)"),
+            ("reached the goal (email_click)", "2: 22.2% (6.3% to 54.7%)"), ("email_click credited", 3),
+        ],
+    )  # fmt: skip
 
 
 def test_purchases_are_counted_as_orders_and_their_worth_is_the_shops_money(toy: Workspace) -> None:
     shown = _report_blocks(toy, report_of("purchase", 1.0, 1234.5))
     texts = [block.text for block in shown if isinstance(block, Text)]
     assert texts[1] == "1 order worth €1,234.50 within 1 day, credited to the last message before"
-    assert "of the contacted bought" in texts[2]
+    assert "of the contacted bought" in texts[3]
     (variants,) = [block for block in shown if isinstance(block, Table) and block.columns[0] == "variant"]
-    assert variants.rows == [("plain", 9, 3, 1, "€1,234.50")]
+    assert variants.rows[3:] == [
+        ("bought", "2: 22.2% (6.3% to 54.7%)"), ("orders credited", 1), ("revenue", "€1,234.50"),
+        ("revenue per message", "€137.17"),
+    ]  # fmt: skip
 
 
 def test_the_demos_table_counts_orders_of_purchases_only() -> None:
