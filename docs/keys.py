@@ -20,7 +20,7 @@ from automation.config.entries import ChannelEntry, ModelEntry, OfferEntry
 from automation.config.reading import Form, field_forms, is_model, list_forms, model_fields
 from automation.config.settings import ModelSettings
 from automation.types.channel_settings import ChannelSettings
-from automation.types.condition import Audience, Group, Leaf
+from automation.types.condition import Audience, Group, Leaf, Where
 from automation.types.grammar import Text
 from automation.types.offer import Offer
 from automation.types.quantity import format_duration
@@ -121,6 +121,8 @@ def _form(form: Form) -> str:
         return "a [condition](rules.md)"
     if form.type is Audience:
         return "an audience"
+    if form.type is Where:
+        return "tests of attributes, as in the rule [`did`](rules.md)"
     if form.names is not None:
         return _NAMED[form.names.what]
     if example is not None:

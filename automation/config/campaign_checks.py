@@ -9,6 +9,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from automation.config.journey_checks import check_steps, check_trigger
 from automation.config.problems import KeyPath, spell_path, unknown_name
 from automation.config.reading import Reading
 from automation.config.settings import ADDRESS, NAME
@@ -30,6 +31,8 @@ def check_campaign(reading: Reading) -> None:
     _check_experiment(reading)
     _check_limits(reading)
     _check_send(reading)
+    check_trigger(reading)
+    check_steps(reading)
 
 
 def _mapping(reading: Reading, *path: str) -> dict[str, Any]:

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from automation.config.audiences import read_audience
-from automation.config.conditions import read_condition
+from automation.config.conditions import read_condition, read_where
 from automation.config.environment import find_refusal
 from automation.config.model_builder import build_model
 from automation.config.problems import KeyPath, list_choices, unknown_name
 from automation.config.reading import BROKEN, Broken, Form, Reader, Reading
 from automation.plugin_manager import KINDS
-from automation.types.condition import Audience, Group, Leaf, Using
+from automation.types.condition import Audience, Group, Leaf, Using, Where
 from automation.types.secret import VARIABLE, Secret
 
 
@@ -103,6 +103,7 @@ def _a(noun: str) -> str:
 READERS: Mapping[Any, Reader] = {
     Leaf: read_condition,
     Group: read_condition,
+    Where: read_where,
     Audience: read_audience,
     Using: read_using,
     Secret: read_secret,

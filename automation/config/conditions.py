@@ -11,7 +11,7 @@ from automation.config.problems import KeyPath, did_you_mean, list_choices, spel
 from automation.config.reading import BROKEN, Broken, Form, Reading
 from automation.config.wording import show_value
 from automation.contracts import NamesCondition
-from automation.types.condition import Condition, Group, Leaf
+from automation.types.condition import Condition, Group, Leaf, Where
 
 EVERYONE = Group("all", ())
 GROUPS = ("all", "any", "not")
@@ -85,6 +85,21 @@ def read_rule(reading: Reading, raw: dict[str, Any], path: KeyPath) -> Leaf | Br
         assert isinstance(queries, Mapping)
         options = options.resolved(queries)
     return Leaf(key, options, spell_path(path), spell_rule(raw))
+
+
+def read_where(reading: Reading, form: Form, raw: Any, path: KeyPath, parent: Mapping[str, Any]) -> Where | Broken:
+    """Tests of the attributes of the event that `did` names beside them, as the rule `did` reads them."""
+    if path in reading.source.spoiled:
+        return BROKEN
+    did = parent.get("did")
+    types = did if isinstance(did, list) else [did]
+    first = next((one for one in types if isinstance(one, str) and one), "event")
+    options = build_model(
+        reading, reading.registry.find("rules", "did").Options, {"did": first, "where": raw}, path[:-1]
+    )
+    if isinstance(options, Broken):
+        return BROKEN
+    return Where(Leaf("did", options, spell_path(path), spell_rule({"did": first, "where": raw})))
 
 
 def _refusal(name: str, value: Any) -> str:

@@ -19,7 +19,7 @@ from automation.config.settings import MODEL_KINDS, ModelSettings, Settings
 from automation.plugin_manager import Registry
 from automation.types.campaign import Campaign
 from automation.types.channel_settings import ChannelSettings
-from automation.types.condition import Audience, Group, Leaf, Using
+from automation.types.condition import Audience, Group, Leaf, Using, Where
 from automation.types.grammar import Text
 from automation.types.offer import Offer
 from automation.types.offer_plan import OfferPlan
@@ -99,6 +99,8 @@ class _Writer:
             return self.define("condition", self.condition)
         if form.type is Audience:
             return self.define("audience", self.audience)
+        if form.type is Where:
+            return self.where()
         if form.type is Using:
             return self.using(form)
         return self.entry(form)
@@ -166,6 +168,13 @@ class _Writer:
     def rule(self, key: str) -> Json:
         component = self.registry.find("rules", key)
         return self.define(f"rule.{key}", lambda: described(self.model(component.Options), component))
+
+    def where(self) -> Json:
+        """As the rule `did` has it."""
+        if "did" not in self.registry.names("rules"):
+            return {"type": "object"}
+        found: Json = self.model(self.registry.find("rules", "did").Options)["properties"]["where"]
+        return found
 
     def is_rule(self, key: str) -> Json:
         """A mapping with this key, unless another rule has the key as an option."""

@@ -70,11 +70,13 @@ def read_value(reading: Reading, alternatives: list[Form], raw: Any, path: KeyPa
     for form in alternatives:
         if form.type in reading.readers and not _is_model(alternatives, raw):
             return reading.readers[form.type](reading, form, raw, path, parent)
-    if any(isinstance(mark, BeforeValidator) for form in alternatives for mark in form.metadata):
+    models = [form for form in alternatives if is_model(form)]
+    if len(models) == 1 and isinstance(raw, dict) and not _has_own_parser(models[0]):
+        return _made(reading, models[0].type, raw, path)
+    if any(_has_own_parser(form) for form in alternatives):
         return raw
-    models = [form.type for form in alternatives if is_model(form)]
-    if len(models) == 1 and (isinstance(raw, dict) or _only(alternatives, 1)):
-        return _made(reading, models[0], raw, path)
+    if len(models) == 1 and _only(alternatives, 1):
+        return _made(reading, models[0].type, raw, path)
     return _collection(reading, alternatives, raw, path)
 
 
@@ -84,6 +86,10 @@ def is_unusable(reading: Reading, raw: Any, path: KeyPath) -> bool:
         reading.report(path, "has no value; write one, or remove the key", key=True)
         return True
     return path in reading.source.spoiled
+
+
+def _has_own_parser(form: Form) -> bool:
+    return any(isinstance(mark, BeforeValidator) for mark in form.metadata)
 
 
 def _only(alternatives: list[Form], number: int) -> bool:

@@ -35,6 +35,16 @@ class Group:
 Condition = Leaf | Group
 
 
+@dataclass(frozen=True)
+class Where:
+    """Tests of an event's attributes, or of its product's, where a file names a type of event beside them.
+
+    rule: the `did` rule that has these tests and nothing else.
+    """
+
+    rule: Leaf
+
+
 def leaves(condition: Condition) -> Iterator[Leaf]:
     """Every leaf, in the order of the file."""
     if isinstance(condition, Leaf):

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
-from automation.types.grammar import FileModel
+from automation.types.grammar import FileModel, Text
 from automation.types.quantity import Duration
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -50,6 +50,19 @@ class LocalMoment:
     """A day and time on a wall clock, without a time zone. `text` is what the file says."""
 
     wall: datetime
+    text: str = field(default="", compare=False)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class WallTime:
+    """The next such time on a wall clock: on `weekdays` (0 is Monday) at `clock`, or `moment`. `text` is as written."""
+
+    weekdays: tuple[int, ...] = ()
+    clock: time | None = None
+    moment: datetime | None = None
     text: str = field(default="", compare=False)
 
     def __str__(self) -> str:
@@ -139,6 +152,22 @@ def parse_moment(text: object) -> LocalMoment:
         raise ValueError(f"{text!r} is not a day and time: {error}") from None
 
 
+def parse_wall_time(text: object) -> WallTime:
+    """`Tuesday 09:00`, `day 09:00`, or `2026-12-24 09:00`. Raises ValueError."""
+    if isinstance(text, WallTime):
+        return text
+    write = "write Tuesday 09:00, day 09:00, weekday 09:00 or 2026-12-24 09:00"
+    if isinstance(text, str) and text[:4].isdecimal():
+        return WallTime(moment=parse_moment(text).wall, text=text)
+    try:
+        every = parse_every(text)
+    except ValueError as error:
+        raise ValueError(str(error).replace(_SCHEDULE, write)) from None
+    if every.kind != "weekdays":
+        raise ValueError(f"{text!r} is not a day of the week and a time; {write}")
+    return WallTime(every.weekdays, every.clock, text=every.text)
+
+
 def parse_hours(text: object) -> Hours:
     """`20:00-09:00`. Raises ValueError."""
     if isinstance(text, Hours):
@@ -177,6 +206,18 @@ MomentText = Annotated[
     BeforeValidator(parse_moment),
     PlainSerializer(str, return_type=str),
     _text("2026-11-20 09:00"),
+]
+WallTimeText = Annotated[
+    WallTime,
+    BeforeValidator(parse_wall_time),
+    PlainSerializer(str, return_type=str),
+    _text("Tuesday 09:00", "day 09:00", "weekday 09:00", "2026-12-24 09:00"),
+]
+ClockText = Annotated[
+    time,
+    BeforeValidator(lambda text: text if isinstance(text, time) else parse_time(str(text))),
+    PlainSerializer(lambda clock: f"{clock:%H:%M}", return_type=str),
+    Text(r"^([01]\d|2[0-3]):[0-5]\d$", "09:00"),
 ]
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, InstanceOf, model_validator
+from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, model_validator
 
-from automation.types.condition import Group, Leaf
+from automation.types.condition import Group, Leaf, Where
 from automation.types.grammar import FileModel, Names, Text
 from automation.types.offer_plan import OfferPlan
-from automation.types.quantity import Duration
+from automation.types.quantity import Duration, parse_duration
 from automation.types.recommendation import Recommend
+from automation.types.schedule import ClockText, WallTimeText
 
 SEND = "send"
 """The name of a send that the file gives none: the only step of a campaign with `send:`."""
@@ -30,6 +33,41 @@ class ProductState(FileModel):
     product: Literal["in_stock"]
 
 
+@dataclass(frozen=True)
+class Fallback:
+    """When the next channel takes the message: the first can't reach the customer or, with `undelivered_after`, reports
+    no delivery within that time.
+
+    `text` is what the file says.
+    """
+
+    undelivered_after: timedelta | None = None
+    text: str = field(default="unreachable", compare=False)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def parse_fallback(text: object) -> Fallback:
+    """`unreachable`, or `unreachable or undelivered after 30m`. Raises ValueError."""
+    if isinstance(text, Fallback):
+        return text
+    if text == "unreachable":
+        return Fallback()
+    beginning = "unreachable or undelivered after "
+    if isinstance(text, str) and text.startswith(beginning):
+        return Fallback(parse_duration(text.removeprefix(beginning)), text)
+    raise ValueError(f"{text!r} is not known; write unreachable, or {beginning}30m")
+
+
+FallbackText = Annotated[
+    Fallback,
+    BeforeValidator(parse_fallback),
+    PlainSerializer(str, return_type=str),
+    Text(r"^unreachable( or undelivered after \d+\s*(s|min|m|h|d|w))?$", "unreachable or undelivered after 30m"),
+]
+
+
 class Send(FileModel):
     """One message: by which channels, made from which template. `name` is the step's name in the ledger."""
 
@@ -41,17 +79,56 @@ class Send(FileModel):
     language: str | Language | None = None
     utm: Mapping[str, str] = Field(default_factory=dict)
     only_if: InstanceOf[Leaf] | InstanceOf[Group] | ProductState | None = None
-    fallback: str | None = None
+    fallback: FallbackText = Fallback()
     name: str = SEND
     recommend: Recommend | None = None
     offer: OfferPlan | None = None
 
 
-class WaitFor(FileModel):
-    """Waits until the customer did something, at most `up_to`."""
+class DayOf(FileModel):
+    """A date of the customer (`trait`) or of the event that started the campaign (`event`): so long before it, at a
+    time of day on the customer's clock."""
 
-    did: str
+    trait: str | None = None
+    event: str | None = None
+    before: Duration = timedelta(0)
+    at: ClockText
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> DayOf:
+        if (self.trait is None) == (self.event is None):
+            raise ValueError("write `trait`, a date of the customer, or `event`, a date of the event that started it")
+        return self
+
+
+class WaitUntil(FileModel):
+    """Waits until a wall time on the customer's clock, or until a date. when_past: what a date that is over does."""
+
+    until: WallTimeText | DayOf
+    when_past: Literal["stop", "go_on"] = "stop"
+
+
+class WaitFor(FileModel):
+    """Waits until the customer did something or entered a segment, at most `up_to`."""
+
+    did: str | tuple[str, ...] | None = None
+    where: InstanceOf[Where] | None = None
+    product: Literal["same"] | None = None
+    enters: Annotated[str, Names("segments")] | None = None
     up_to: Duration
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The types of event that it waits for."""
+        return (self.did,) if isinstance(self.did, str) else self.did or ()
+
+    @model_validator(mode="after")
+    def _waits_for_one_thing(self) -> WaitFor:
+        if bool(self.types) == (self.enters is not None):
+            raise ValueError("write `did`, a type of event or a list of them, or `enters`, a segment")
+        if self.enters is not None and (self.where is not None or self.product is not None):
+            raise ValueError("`where` and `product` belong to `did`")
+        return self
 
 
 class Branch(FileModel):
@@ -74,7 +151,7 @@ class Step(FileModel):
     text_form: ClassVar[Text] = Text("^stop$", "stop")
 
     send: Send | None = None
-    wait: Duration | None = None
+    wait: Duration | WaitUntil | None = None
     wait_for: WaitFor | None = None
     then: tuple[Step, ...] = ()
     otherwise: tuple[Step, ...] = ()
@@ -90,7 +167,8 @@ class Step(FileModel):
 
     @model_validator(mode="after")
     def _is_one_node(self) -> Step:
-        written = [name for name in ("send", "wait", "wait_for", "branch", "stop") if getattr(self, name)]
+        given = (self.send, self.wait, self.wait_for, self.branch, self.stop or None)
+        written = [one for one in given if one is not None]
         if len(written) != 1:
             raise ValueError("a step is exactly one of send, wait, wait_for, branch and stop")
         if (self.then or self.otherwise) and self.wait_for is None:

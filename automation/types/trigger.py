@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import BeforeValidator, InstanceOf, PlainSerializer
 
+from automation.types.condition import Where
 from automation.types.grammar import FileModel, Names, Text
 from automation.types.quantity import Duration, parse_percent
 
@@ -44,6 +46,7 @@ class Trigger(FileModel):
     """The event, product change, consent or segment that starts the campaign."""
 
     did: str | None = None
+    where: InstanceOf[Where] | None = None
     quiet_for: Duration | None = None
     product: Literal["back_in_stock", "price_drop", "runs_out"] | None = None
     by: PriceDropText | None = None
@@ -52,3 +55,4 @@ class Trigger(FileModel):
     using: str | None = None
     consent_given: Annotated[str, Names("topics")] | None = None
     enters: Annotated[str, Names("segments")] | None = None
+    max_lateness: Duration = timedelta(hours=24)

@@ -157,3 +157,9 @@ def toy_project(tmp_path: Path) -> Path:
     (tmp_path / "templates/hello/email.html").write_text("<p>Hello</p>", encoding="utf-8")
     (tmp_path / "templates/hello/en.yaml").write_text("subject: Hello\n", encoding="utf-8")
     return tmp_path
+
+
+@pytest.fixture
+def problems(parse: Parse) -> Callable[[str], list[str]]:
+    """The problems of a campaign file's text, each with its line and column."""
+    return lambda text: [str(problem).removeprefix("campaigns/test.yaml:") for problem in parse(text).problems]

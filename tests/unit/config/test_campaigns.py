@@ -43,11 +43,6 @@ def sound(parse: Parse) -> Callable[[str], Campaign]:
     return read
 
 
-@pytest.fixture
-def problems(parse: Parse) -> Callable[[str], list[str]]:
-    return lambda text: [str(problem).removeprefix("campaigns/test.yaml:") for problem in parse(text).problems]
-
-
 def grammar(name: str) -> str:
     return (GRAMMAR / f"{name}.yaml").read_text(encoding="utf-8")
 
