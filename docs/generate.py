@@ -17,6 +17,7 @@ from addresses import addresses_page
 from events import event_types_page
 from keys import Key, allowed, default, keys
 from mapping import mapping_keys, mapping_page
+from profile_fields import profile_fields_page
 from pydantic import BaseModel
 
 from automation import hookspecs
@@ -32,6 +33,7 @@ from automation.rules.operators import CustomerOperators
 from automation.types.campaign import Campaign
 from automation.types.decision import REASONS, Outcome
 from automation.types.language import FALLBACK
+from automation.types.profile import PROFILE_MEANINGS
 
 DOCS = Path(__file__).resolve().parent
 NOTE = "<!-- Written by docs/generate.py from the code; edit that. -->\n"
@@ -69,7 +71,9 @@ def settings_page(_: Registry) -> str:
 def _key_tables(model: type[BaseModel], which: str, unbuilt: Mapping[Any, Any]) -> Iterator[str]:
     """The keys at the top, then one table for each key that has keys of its own."""
     found = list(keys(model))
-    meanings = written_meanings(which, found, {key.name: key.meaning for key in found if key.meaning})
+    meanings = written_meanings(
+        which, [key.name for key in found], {key.name: key.meaning for key in found if key.meaning}
+    )
     tops = [key for key in found if "." not in key.name]
     yield from _table(tops, meanings, unbuilt)
     for top in tops:
@@ -80,17 +84,21 @@ def _key_tables(model: type[BaseModel], which: str, unbuilt: Mapping[Any, Any]) 
     yield ""
 
 
-def written_meanings(which: str, found: Iterable[Key], own: Mapping[str, Any]) -> dict[str, Any]:
+def written_meanings(which: str, found: Iterable[str], own: Mapping[str, Any]) -> dict[str, Any]:
     """What docs/meanings.yaml says of each key, and `own`. Raises `SystemExit` unless that is each key once."""
     meanings = yaml.safe_load((DOCS / "meanings.yaml").read_text())[which] | own
-    if wrong := {key.name for key in found} ^ set(meanings):
+    if wrong := set(found) ^ set(meanings):
         listed = ", ".join(sorted(wrong))
         raise SystemExit(f"docs/meanings.yaml, {which}: add these keys, or remove those that no longer exist: {listed}")
     return dict(meanings)
 
 
 def import_page(registry: Registry) -> str:
-    return mapping_page(registry, written_meanings("mapping", mapping_keys(), {}))
+    return mapping_page(registry, written_meanings("mapping", [key.name for key in mapping_keys()], {}))
+
+
+def profile_page(_: Registry) -> str:
+    return profile_fields_page(written_meanings("profile", PROFILE_MEANINGS, {}))
 
 
 def _table(rows: list[Key], meanings: Mapping[str, str], unbuilt: Mapping[Any, Any]) -> Iterator[str]:
@@ -121,6 +129,7 @@ def rules_page(registry: Registry) -> str:
         "Combine conditions with `all`, `any` (each a list) and `not`; `everyone` matches everybody. The first key of",
         "a condition names the rule. A value is compared with exactly one operator, explained under [`trait`](#trait):",
         f"{operators}.",
+        "The fields that `profile` knows are on [a page of their own](profile-fields.md).",
         "",
     ]
     for name in registry.names("rules"):
@@ -225,6 +234,7 @@ PAGES = (
     Page("config.md", "config.yaml", "Every key of the project's configuration file.", settings_page),
     Page("mapping.md", "A mapping file", "Every key of a mapping, for `automation import`.", import_page),
     Page("rules.md", "Rules", "The conditions for audiences, segments and offers.", rules_page),
+    Page("profile-fields.md", "Fields of the profile", "What rules and rankings can use of a profile.", profile_page),
     Page("components.md", "Components", "Everything that `using:` can name, with its options.", components_page),
     Page("commands.md", "Commands", "The output of `automation COMMAND --help`.", commands_page),
     Page("http.md", "HTTP", "The addresses of the web app.", addresses_page),

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 from pydantic import Field, model_validator
 
+from automation import event_types
 from automation.types.grammar import FileModel
 from automation.types.quantity import Duration
 from automation.types.schema import ColumnType
@@ -76,6 +77,15 @@ PROFILE_MEANINGS: Mapping[str, str] = {
     "outlier": "spends far more than others: beyond Tukey's outer fences on the log scale, from 30 buyers",
 }
 """What each column but the id means, for people."""
+_BUYING = (event_types.PURCHASE,)
+_OPENING = (event_types.EMAIL_OPEN,)
+PROFILE_EVENTS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(PROFILE_MEANINGS, _BUYING),
+    **dict.fromkeys(("usual_hour_opening", "usual_weekday_opening"), _OPENING),
+    "email_open_rate": (event_types.EMAIL_SENT, event_types.EMAIL_OPEN),
+    "email_click_rate": (event_types.EMAIL_SENT, event_types.EMAIL_CLICK, event_types.CLICK),
+}
+"""The types of events that each column is computed from."""
 ALWAYS_KNOWN = frozenset({"lifecycle", "outlier"})
 """The columns that every customer has a value of; the others are empty for those who never bought or opened."""
 
