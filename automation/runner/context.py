@@ -19,15 +19,49 @@ from automation.pipeline.eligibility import EligibilityPolicy
 from automation.pipeline.offer import OfferContext, offers_frame
 from automation.pipeline.recommend import NamedRecommender, RecommendationContext, recommendation_context
 from automation.pipeline.top import Reach
+from automation.rules.reads import reads_decisions
+from automation.store.runs import RunRow
 from automation.types.campaign import Campaign
 from automation.types.condition import Using
 from automation.types.step import Send
+from automation.warehouse.embedded import Warehouse
 from automation.workspace.channels import channel_kinds
+from automation.workspace.launched import LaunchedCampaign
 from automation.workspace.models_in_use import load_trained_model
+from automation.workspace.snapshots import snapshot
 from automation.workspace.suppressions import suppressions_of
 from automation.workspace.workspace import Workspace
 
 FIT_SEED = 1
+
+
+def context_of_run(workspace: Workspace, warehouse: Warehouse, run: RunRow, launch: LaunchedCampaign) -> RunContext:
+    """What the run decides with, as pinned when its audience was frozen."""
+    versions: Mapping[str, Any] = run.versions
+    local = datetime.fromisoformat(versions["local"]) if versions.get("local") else None
+    assert run.as_of is not None
+    pinned_models: Mapping[str, str] = versions["models"]
+    data = snapshot(
+        workspace,
+        warehouse,
+        run.as_of,
+        with_decisions=reads_decisions(launch.campaign, workspace.project.registry),
+        versions=pinned_models,
+        today=local,
+    )
+    return build_context(
+        workspace,
+        launch.campaign,
+        data,
+        send=launch.campaign.first_send,
+        versions=pinned_models,
+        due_at=run.due_at,
+        due_local=local,
+        offer_plan=run.offer_plan,
+        run_id=run.id,
+        launched_at=launch.launch.launched_at,
+        test=run.test,
+    )
 
 
 def build_context(

@@ -1,4 +1,5 @@
-"""Guards that hold a run before anybody is contacted: stale data, the same people again, an unusual audience."""
+"""Guards that hold a run before anybody is contacted: stale data, the same people again, an unusual audience; and a
+warehouse that can't be read, at any time."""
 
 from __future__ import annotations
 
@@ -138,6 +139,11 @@ def is_held_since_restore(run: RunRow) -> bool:
     return (run.hold or {}).get("guard") == restored_copy.GUARD
 
 
+def is_held_for_damage(run: RunRow) -> bool:
+    """Whether the run waits for a warehouse that can be read."""
+    return (run.hold or {}).get("guard") == DAMAGED
+
+
 def is_released(run: RunRow, guard: str) -> bool:
     """Whether somebody released the run from this guard."""
     return guard in run.released_by or "*" in run.released_by
@@ -173,16 +179,19 @@ def _half_of_usual(campaign: Campaign, history: Sequence[RunRow]) -> timedelta:
 
 
 def check_size(workspace: Workspace, campaign: str, audience: int) -> Hold | None:
-    """A hold if the audience is far larger than the median of the last runs, and outside their spread.
+    """A hold if the audience is far larger than the median of the last runs, and outside their spread, or if it is
+    empty and none of theirs was.
 
     Spread: 5 median absolute deviations, scaled to a normal distribution (Leys et al. 2013). With fewer than three
-    runs nothing is unusual.
+    runs nothing is unusually large.
     """
     guard = workspace.project.settings.guards.size
-    if "size" in workspace.project.settings.guards.off or audience < guard.at_least:
+    if "size" in workspace.project.settings.guards.off or 0 < audience < guard.at_least:
         return None
     with workspace.store.reading() as connection:
         sizes = holds.audience_sizes(connection, campaign, limit=_HISTORY)
+    if not audience:
+        return _emptied(sizes)
     if len(sizes) < _FEWEST_RUNS:
         return None
     usual = median(sizes)
@@ -196,8 +205,17 @@ def check_size(workspace: Workspace, campaign: str, audience: int) -> Hold | Non
     )
 
 
+def _emptied(sizes: Sequence[int]) -> Hold | None:
+    if not sizes or 0 in sizes:
+        return None
+    before = f"that of its last run was {sizes[0]:,}"
+    if len(sizes) > 1:
+        before = f"none of its last {len(sizes)} runs had an empty one (median {median(sizes):,.0f})"
+    return Hold(SIZE, f"its audience is empty, and {before}")
+
+
 def refuse_unusual_size(workspace: Workspace, campaign: str, audience: int) -> None:
-    """Raises `AutomationError` if the audience of a campaign to launch is unusually large."""
+    """Raises `AutomationError` if the audience of a campaign to launch is unusual."""
     hold = check_size(workspace, campaign, audience)
     if hold is not None:
         raise AutomationError(
@@ -244,5 +262,6 @@ def describe_hold(run: RunRow) -> str:
     """One sentence about a held run."""
     hold: Mapping[str, object] = run.hold or {}
     alone = _BY_ITSELF.get(str(hold.get("guard")), "")
-    known = "" if is_held_since_restore(run) else ", nobody was contacted"
+    maybe_sent = is_held_since_restore(run) or (is_held_for_damage(run) and run.audience is not None)
+    known = "" if maybe_sent else ", nobody was contacted"
     return f"run {run.id} of {run.campaign} is HELD{known}: {hold.get('what')}{alone}"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 import structlog
@@ -13,12 +12,12 @@ from automation.errors import AutomationError, Stopped
 from automation.inbound.flush import flush_events
 from automation.inbound.migration.gate import channels_of, require_migration
 from automation.pipeline.audience import freeze
-from automation.pipeline.decide import RunContext, decide, recheck_caps
+from automation.pipeline.decide import decide, recheck_caps
 from automation.rules.reads import offer_conditions, reads_decisions
 from automation.runner import guards
 from automation.runner.changed_plugins import refuse_changed
 from automation.runner.competing_runs import with_competing_runs
-from automation.runner.context import build_context, plan_offers, reach_of
+from automation.runner.context import context_of_run, plan_offers, reach_of
 from automation.runner.frozen_run import FrozenRun, open_frozen_run
 from automation.schedule.calendar import local_time
 from automation.schedule.due_times import Due
@@ -111,6 +110,8 @@ def _advance(
             return False
         if state in (RunState.CREATED, RunState.HELD) and run.audience is None:
             state = _freeze(workspace, warehouse, run, launch)
+        elif state is RunState.PLANNING or guards.is_held_for_damage(run):
+            state = _look_at_warehouse(workspace, run)
         if state is RunState.HELD:
             return False
         if state is not RunState.PLANNING:
@@ -119,6 +120,10 @@ def _advance(
         found = with_competing_runs(workspace, warehouse, pinned, frozen.found)
         return _plan_batches(workspace, replace(frozen, found=found), progress, halted)
     except Exception as error:
+        if (damaged := guards.check_warehouse(workspace)) is not None:
+            log.warning("planning stopped at a damaged warehouse", run=run_id, because=str(error))
+            _hold(workspace, run, damaged)
+            return False
         over = isinstance(error, AutomationError)
         with workspace.store.transaction() as connection:
             now = workspace.clock.now() if over else None
@@ -180,6 +185,17 @@ def _freeze(workspace: Workspace, warehouse: Warehouse, run: RunRow, launch: Lau
     return RunState.PLANNING if hold is None else RunState.HELD
 
 
+def _look_at_warehouse(workspace: Workspace, run: RunRow) -> RunState:
+    """Hold a frozen run while the warehouse can't be read; returns the run's state."""
+    damaged = guards.check_warehouse(workspace)
+    if damaged is not None:
+        return _hold(workspace, run, damaged)
+    if run.hold is not None:
+        with workspace.store.transaction() as connection:
+            holds.end_hold(connection, run)
+    return RunState.PLANNING
+
+
 def _hold(workspace: Workspace, run: RunRow, hold: guards.Hold) -> RunState:
     with workspace.store.transaction() as connection:
         holds.hold(connection, run.id, guard=hold.guard, what=hold.what, now=workspace.clock.now())
@@ -216,35 +232,6 @@ def _plan_batches(workspace: Workspace, frozen: FrozenRun, progress: Progress, h
     with workspace.store.transaction() as connection:
         runs.set_state(connection, run_id, RunState.SENDING)
     return True
-
-
-def context_of_run(workspace: Workspace, warehouse: Warehouse, run: RunRow, launch: LaunchedCampaign) -> RunContext:
-    """What the run decides with, as pinned when its audience was frozen."""
-    versions: Mapping[str, Any] = run.versions
-    local = datetime.fromisoformat(versions["local"]) if versions.get("local") else None
-    assert run.as_of is not None
-    pinned_models: Mapping[str, str] = versions["models"]
-    data = snapshot(
-        workspace,
-        warehouse,
-        run.as_of,
-        with_decisions=reads_decisions(launch.campaign, workspace.project.registry),
-        versions=pinned_models,
-        today=local,
-    )
-    return build_context(
-        workspace,
-        launch.campaign,
-        data,
-        send=launch.campaign.first_send,
-        versions=pinned_models,
-        due_at=run.due_at,
-        due_local=local,
-        offer_plan=run.offer_plan,
-        run_id=run.id,
-        launched_at=launch.launch.launched_at,
-        test=run.test,
-    )
 
 
 def _plan_batch(workspace: Workspace, frozen: FrozenRun, no: int, epoch: int) -> None:

@@ -61,5 +61,7 @@ class Guards(FileModel):
     repeat: RepeatGuard = Field(
         default=RepeatGuard(), description="holds a run if its people just got the same campaign"
     )
-    size: SizeGuard = Field(default=SizeGuard(), description="holds a run whose audience is unusually large")
+    size: SizeGuard = Field(
+        default=SizeGuard(), description="holds a run whose audience is unusually large, or empty for the first time"
+    )
     off: tuple[Literal["repeat", "size"], ...] = Field(default=(), description="guards to switch off")

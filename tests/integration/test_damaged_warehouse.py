@@ -9,12 +9,16 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from structlog.testing import capture_logs
 from support.json_commands import Run, json_commands
 from support.project import copied_project, launched_project
 
 from automation.cli.main import main
 from automation.clock import SystemClock
-from automation.runner.run import advance
+from automation.daemon.operation import read_operation
+from automation.runner.run import advance, claim
+from automation.schedule.due_times import Due
+from automation.types.run import RunKind
 from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import open_workspace
 
@@ -121,6 +125,52 @@ def test_a_run_is_held_until_the_warehouse_can_be_read(
     with open_workspace(root) as workspace:  # as the planner tries again, without a word from anybody
         assert advance(workspace, LaunchedCampaigns(workspace.project), held["run"])
     assert run("status", str(held["run"]))["account"]["queued"] == 3
+
+
+@pytest.mark.parametrize(("damage", "table"), [(broken_log, "events"), (damaged_file, "customers"), SEEN[-1]])
+def test_a_frozen_run_is_held_until_the_warehouse_can_be_read(
+    root: Path, run: Run, damage: Callable[[Path], str], table: str
+) -> None:
+    """Damaged between its first look at the warehouse and the plan of its first batch."""
+    sound = root / "var" / "warehouse" / table
+    shutil.copytree(sound, root / "sound")
+    with open_workspace(root) as workspace:
+        pinned = LaunchedCampaigns(workspace.project)
+        made = claim(workspace, "hello", Due(RunKind.MANUAL, "2", workspace.clock.now()), released_by="ana")
+        assert made is not None
+        assert not advance(workspace, pinned, made.id, halted=lambda: True)
+        said = damage(sound)
+        for _ in range(2):
+            assert not advance(workspace, pinned, made.id)
+        (held,) = run("status")["held"]
+        assert (held["run"], held["guard"]) == (made.id, "damaged_warehouse")
+        assert said in held["what"]
+        checks = run("doctor", ends=1)["checks"]
+        assert [check["state"] for check in checks if check["name"] == "warehouse"] == ["error"]
+        assert [check["state"] for check in checks if check["name"] == "held runs"] == ["warning"]
+        assert read_operation(workspace).to_json()["held_runs"] == 1
+        run("release", str(made.id), ends=1)
+        assert not advance(workspace, pinned, made.id)  # a word does not mend it
+        assert run("status")["held"]
+        shutil.rmtree(sound, ignore_errors=True)
+        shutil.copytree(root / "sound", sound)
+        assert advance(workspace, pinned, made.id)
+        assert run("status")["held"] == []
+        assert read_operation(workspace).to_json()["held_runs"] == 0
+    assert run("status", str(made.id))["account"]["queued"] == 3
+
+
+def test_a_run_whose_warehouse_breaks_while_it_is_planned_is_held(
+    root: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = root / "var" / "warehouse" / "customers"
+    monkeypatch.setattr("automation.runner.run.with_competing_runs", lambda *_: broken_log(table) and 1 / 0)
+    with open_workspace(root) as workspace, capture_logs():
+        made = claim(workspace, "hello", Due(RunKind.MANUAL, "2", workspace.clock.now()), released_by="ana")
+        assert made is not None
+        assert not advance(workspace, LaunchedCampaigns(workspace.project), made.id)
+    (held,) = run("status")["held"]
+    assert held["guard"] == "damaged_warehouse"
 
 
 def test_status_says_that_due_times_are_unknown(root: Path, run: Run) -> None:

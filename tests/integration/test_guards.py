@@ -11,6 +11,7 @@ import pytest
 from support.toy_project import CAMPAIGN, CONFIG, deliver, toy_project
 
 from automation.clock import ManualClock, monotonic
+from automation.daemon.operation import read_operation
 from automation.daemon.planner import Planner
 from automation.errors import AutomationError
 from automation.reporting.overview import overview
@@ -163,6 +164,39 @@ def test_a_hold_for_a_large_audience_names_the_usual_size(toy: Workspace) -> Non
     )
     guards.release(toy, held.id, by="dana")
     assert go_on(toy, held.id).state is RunState.SENDING
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [
+        ((), None),
+        ((4, 0, 5), None),  # it was empty before
+        ((2,), "its audience is empty, and that of its last run was 2"),
+        ((4, 5, 9), "its audience is empty, and none of its last 3 runs had an empty one (median 5)"),
+    ],
+)
+def test_an_audience_that_is_empty_for_the_first_time_is_held_until_somebody_releases_it(
+    tmp_path: Path, sizes: tuple[int, ...], said: str | None
+) -> None:
+    empty = CAMPAIGN.replace("audience: {did: purchase}", "audience: {trait: country, is: XX}")
+    with toy_project(tmp_path, campaign=empty) as toy:
+        history(toy, *sizes)
+        launch(toy, "toy", by="test", audience=None)
+        held = start(toy, "1")
+        assert (held.hold or {}).get("what") == said
+        if said is None:
+            assert held.state is RunState.SENDING
+            return
+        assert held.hold is not None
+        assert (held.state, held.hold["guard"]) == (RunState.HELD, guards.SIZE)
+        warned = [check.detail for check in read_operation(toy).checks() if check.name == "held runs"]
+        assert warned == [f"run {held.id} of toy: {said}; to send it anyway: automation release {held.id}"]
+        assert f"the run would be held: {said}" in plan(toy, "toy").warnings
+        assert go_on(toy, held.id).state is RunState.HELD
+        guards.release(toy, held.id, by="dana")
+        assert go_on(toy, held.id).state is RunState.SENDING
+        runs.finish(toy)
+        assert start(toy, "2").hold is None  # since then it may be empty
 
 
 def test_stale_data_holds_a_run_until_new_data_arrives(tmp_path: Path) -> None:
