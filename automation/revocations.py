@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterable
 from hashlib import blake2b
 from pathlib import Path
 
+FILE = "revocations.log"
 _ALL = "all"
 _DIGEST = 8
 _LINE = 2 * _DIGEST + 1

@@ -14,6 +14,8 @@ class Command(NamedTuple):
     group: str
     csv: bool = False
     """Whether it can print CSV."""
+    starts_at_once: bool = False
+    """Whether it loads neither typer nor the logging before it opens a whole project."""
 
     @property
     def module(self) -> str:
@@ -32,21 +34,26 @@ COMMANDS: tuple[Command, ...] = (
     Command("preview", "Show the message that one customer would get.", _CAMPAIGNS),
     Command("test-send", "Send one customer's message to your own address.", _CAMPAIGNS),
     Command("launch", "Pin a campaign as it is now and let the daemon run it.", _CAMPAIGNS),
-    Command("stop", "Stop a campaign, or everything, before the next message.", _CAMPAIGNS),
-    Command("resume", "Resume a stopped or paused campaign.", _CAMPAIGNS),
+    Command("stop", "Stop a campaign, or everything, before the next message.", _CAMPAIGNS, starts_at_once=True),
+    Command("resume", "Resume a stopped or paused campaign.", _CAMPAIGNS, starts_at_once=True),
     Command("daemon", "Run launched campaigns when they are due, until stopped.", _RUN),
     Command("web", "Serve the web app, until stopped.", _RUN),
     Command("run", "Run a launched campaign once, now.", _RUN),
     Command("release", "Release a held run.", _RUN),
-    Command("status", "Show campaigns, runs and whether the daemon is running.", _RUN),
+    Command("status", "Show campaigns, runs and whether the daemon is running.", _RUN, starts_at_once=True),
     Command("mailbox", "Read bounces, complaints and unsubscribes from the mailbox.", _RUN),
     Command("report", "Report a campaign's results: recipients, responses, revenue and lift.", _RUN, csv=True),
-    Command("resolve", "Settle messages whose delivery is uncertain: one, or all of a run, as after a restore.", _RUN),
+    Command(
+        "resolve",
+        "Settle messages whose delivery is uncertain: one, or all of a run, as after a restore.",
+        _RUN,
+        starts_at_once=True,
+    ),
     Command("explain", "Explain why a customer got a message, or none.", _RUN),
     Command("audience", "List the people of a run with what became of each.", _RUN, csv=True),
     Command("import", "Import a shop's data, or consents and suppressions from another tool.", _DATA),
     Command("migrate", "Show the migration from another tool, or confirm that none is needed.", _DATA),
-    Command("consent", "Show and record consent, and manage the suppression list.", _DATA),
+    Command("consent", "Show and record consent, and manage the suppression list.", _DATA, starts_at_once=True),
     Command("customers", "Show everything about one customer.", _DATA),
     Command("profiles", "Show how customer profiles are distributed, or refresh them.", _DATA),
     Command("train", "Train the models named in config.yaml.", _DATA),

@@ -4,35 +4,48 @@ from __future__ import annotations
 
 import getpass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING
 
-import typer
-
-from automation.cli.invocation import Invocation
 from automation.cli.output import Block, Text
 from automation.errors import ConfigurationError
 from automation.types.plural import format_count
 from automation.workspace.shop_format import shop_format
 
-Action = Literal["show", "grant", "withdraw", "pending", "ask", "export", "suppressions"]
+if TYPE_CHECKING:
+    from automation.cli.arguments import Parser
+    from automation.cli.invocation import Invocation
+
+ACTIONS = ("show", "grant", "withdraw", "pending", "ask", "export", "suppressions")
+
+
+def add_arguments(parser: Parser) -> None:
+    """What `consent` takes."""
+    who = "who; after `suppressions`: list, add, remove or import, then what"
+    parser.add_argument("action", choices=ACTIONS, help="what to do")
+    parser.add_argument("arguments", nargs="*", metavar="CUSTOMER|ADDRESS", help=who)
+    parser.add_argument("--channel", metavar="NAME", help="a channel of config.yaml; suppressions: by default all")
+    about = "a topic of config.yaml; may be given several times"
+    parser.add_argument("--topic", action="append", default=[], metavar="NAME", help=about)
+    parser.add_argument("--source", metavar="TEXT", help="where the consent comes from: `phone call of 3 May`")
+    parser.add_argument(
+        "--text-version", default="", metavar="TEXT", help="the version of the text that they agreed to"
+    )
+    parser.add_argument("--reason", default="manual", help="why an address is suppressed")
+    parser.add_argument("--mapping", metavar="NAME", help="of a suppression list: klaviyo, braze or a file")
+    parser.add_argument("--to", type=Path, metavar="FILE", help="the file of an export; by default it is printed")
 
 
 def consent(
-    context: typer.Context,
-    action: Annotated[Action, typer.Argument(help="what to do")],
-    arguments: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[CUSTOMER|ADDRESS]...", help="who; after `suppressions`: list, add, remove or import, then what"
-        ),
-    ] = None,
-    channel: Annotated[str | None, typer.Option(help="a channel of config.yaml; suppressions: by default all")] = None,
-    topic: Annotated[list[str] | None, typer.Option(help="a topic of config.yaml; may be given several times")] = None,
-    source: Annotated[str | None, typer.Option(help="where the consent comes from: `phone call of 3 May`")] = None,
-    text_version: Annotated[str, typer.Option(help="the version of the text that they agreed to")] = "",
-    reason: Annotated[str, typer.Option(help="why an address is suppressed")] = "manual",
-    mapping: Annotated[str | None, typer.Option(help="of a suppression list: klaviyo, braze or a file")] = None,
-    to: Annotated[Path | None, typer.Option(help="the file of an export; by default it is printed")] = None,
+    invocation: Invocation,
+    action: str,
+    arguments: list[str],
+    channel: str | None,
+    topic: list[str],
+    source: str | None,
+    text_version: str,
+    reason: str,
+    mapping: str | None,
+    to: Path | None,
 ) -> None:
     """Show and record consent, and manage the suppression list.
 
@@ -43,10 +56,9 @@ def consent(
     """
     from automation.cli import suppressions
 
-    invocation: Invocation = context.obj
-    given = arguments or []
+    given = arguments
     if action == "suppressions":
-        suppressions.run(invocation, given, channel, topic or [], reason, source, mapping)
+        suppressions.run(invocation, given, channel, topic, reason, source, mapping)
     elif action == "pending":
         _pending(invocation)
     elif action == "ask":
@@ -58,7 +70,7 @@ def consent(
     elif action == "show":
         _show(invocation, given[0])
     else:
-        _record(invocation, action, given[0], channel or "email", topic or [], source, text_version)
+        _record(invocation, action, given[0], channel or "email", topic, source, text_version)
 
 
 def _show(invocation: Invocation, wanted: str) -> None:

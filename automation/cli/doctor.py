@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from automation.cli.invocation import DataDir, Invocation
+from automation.cli.data_dir import DataDir
+from automation.cli.invocation import Invocation
 from automation.cli.output import Table
 
 

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from automation.cli.invocation import DataDir, Invocation
+from automation.cli.data_dir import DataDir
+from automation.cli.invocation import Invocation
 from automation.cli.plan import Name
 from automation.workspace.shop_format import shop_format
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,6 +52,8 @@ def _fix(error: AutomationError, invocation: Invocation) -> str:
 
 def keep_traceback(error: Exception, invocation: Invocation) -> Path:
     """Write the traceback to the project's logs, or to the temporary folder where there is no project."""
+    import traceback
+
     from automation.clock import SystemClock
 
     now = SystemClock().now()

@@ -5,22 +5,17 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from automation.cli.output import Output
 from automation.errors import AutomationError, ConfigurationError
 
 if TYPE_CHECKING:
     from automation.workspace.data_folder import DataFolder
-    from automation.workspace.opened import OpenedStore
+    from automation.workspace.opened import OpenedFile, OpenedStore
     from automation.workspace.workspace import Workspace
 
 FILE = "config.yaml"
-DataDir = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="the data folder, where it can't be told from config.yaml")
-]
 
 
 @dataclass(frozen=True)
@@ -55,8 +50,10 @@ class Invocation:
 
     def workspace(self) -> Workspace:
         """The opened project. Changes to its folder, because relative paths in its files start there."""
+        from automation.cli.failures import log_warnings_to_stderr
         from automation.workspace.workspace import open_workspace
 
+        log_warnings_to_stderr()
         root = self.root().resolve()
         os.chdir(root)
         return open_workspace(root)
@@ -66,10 +63,21 @@ class Invocation:
 
         data_dir: the data folder, if the user named it. Raises `AutomationError`.
         """
+        from automation.cli.failures import log_warnings_to_stderr
         from automation.workspace.opened import open_store_only
 
+        log_warnings_to_stderr()
+        _, folder = self._data_folder(data_dir)
+        opened = open_store_only(folder)
+        self._say(opened.unread)
+        return opened
+
+    def store_file_only(self, data_dir: Path | None) -> OpenedFile:
+        """As `store_only`, by the driver alone, so that the command starts at once. Raises `AutomationError`."""
+        from automation.workspace.opened import open_file_only
+
         root, folder = self._data_folder(data_dir)
-        opened = open_store_only(root, folder)
+        opened = open_file_only(root, folder)
         self._say(opened.unread)
         return opened
 
@@ -81,7 +89,7 @@ class Invocation:
         from automation.workspace.data_folder import DataFolder
         from automation.workspace.opened import open_store_only
 
-        root, folder = self._data_folder(data_dir)
+        _, folder = self._data_folder(data_dir)
         why: tuple[str, ...] = ()
         try:
             workspace = self.workspace()
@@ -91,7 +99,7 @@ class Invocation:
             if workspace.data_dir.resolve() == folder.path.resolve():
                 return workspace
             workspace.store.close()
-        opened = open_store_only(root, DataFolder(folder.path, tuple(dict.fromkeys((*why, *folder.unread)))))
+        opened = open_store_only(DataFolder(folder.path, tuple(dict.fromkeys((*why, *folder.unread)))))
         self._say(opened.unread)
         return opened
 

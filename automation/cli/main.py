@@ -11,7 +11,10 @@ from automation.cli.commands import COMMANDS, Command, find, overview
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
     from typing import Any
+
+    from automation.cli.invocation import Invocation
 
 GLOBAL = ("--project", "--format")
 FORMATS = ("text", "json", "csv")
@@ -72,7 +75,8 @@ def _execute(command: Command, arguments: list[str], given: dict[str, str]) -> i
     os.environ["PYTHONSAFEPATH"] = "1"  # no process that this one starts imports modules from the project's folder
     output = Output(as_json=given.get("--format") == "json", as_csv=given.get("--format") == "csv")
     invocation = Invocation(command.name, given.get("--project"), output)
-    failures.log_warnings_to_stderr()
+    if not command.starts_at_once:
+        failures.log_warnings_to_stderr()
     try:
         return _call(command, arguments, invocation)
     except KeyboardInterrupt:
@@ -82,7 +86,25 @@ def _execute(command: Command, arguments: list[str], given: dict[str, str]) -> i
         return failures.report_failure(error, invocation)
 
 
-def _call(command: Command, arguments: list[str], invocation: Any) -> int:
+def _call(command: Command, arguments: list[str], invocation: Invocation) -> int:
+    return (_call_at_once if command.starts_at_once else _call_by_typer)(command, arguments, invocation)
+
+
+def _call_at_once(command: Command, arguments: list[str], invocation: Invocation) -> int:
+    from automation.cli.arguments import Parser
+
+    function = load(command)
+    parser = Parser(command.name, function)
+    _module(command).add_arguments(parser)
+    try:
+        values = parser.parse(arguments)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    function(invocation, **values)
+    return 0
+
+
+def _call_by_typer(command: Command, arguments: list[str], invocation: Invocation) -> int:
     import typer
 
     function = load(command)
@@ -97,10 +119,14 @@ def _call(command: Command, arguments: list[str], invocation: Any) -> int:
 
 def load(command: Command) -> Callable[..., Any]:
     """Import the command's function."""
+    function: Callable[..., Any] = getattr(_module(command), command.module)
+    return function
+
+
+def _module(command: Command) -> ModuleType:
     from importlib import import_module
 
-    function: Callable[..., Any] = getattr(import_module(f"automation.cli.{command.module}"), command.module)
-    return function
+    return import_module(f"automation.cli.{command.module}")
 
 
 def _markup() -> Any:

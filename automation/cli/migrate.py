@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from automation.cli.invocation import DataDir, Invocation
+from automation.cli.data_dir import DataDir
+from automation.cli.invocation import Invocation
 from automation.cli.output import Block, Table, Text
 from automation.errors import ConfigurationError
 from automation.workspace.shop_format import shop_format

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from automation.cli.invocation import DataDir, Invocation
+from automation.cli.data_dir import DataDir
+from automation.cli.invocation import Invocation
 
 
 def release(

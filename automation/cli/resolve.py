@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import getpass
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import typer
-
-from automation.cli.invocation import DataDir, Invocation
 from automation.cli.output import Text
 from automation.errors import ConfigurationError
 from automation.types.plural import format_count
 
+if TYPE_CHECKING:
+    from automation.cli.arguments import Parser
+    from automation.cli.invocation import Invocation
+
+
+def add_arguments(parser: Parser) -> None:
+    """What `resolve` takes."""
+    about = "the message's id, as listed by `automation status RUN`"
+    parser.add_argument("message", nargs="?", metavar="MESSAGE", help=about)
+    parser.add_argument("--run", type=int, help="instead: every uncertain message of this run")
+    parser.add_argument("--sent", action="store_true", help="it arrived")
+    parser.add_argument("--not-sent", action="store_true", help="it did not arrive: send it again")
+    parser.add_data_dir()
+
 
 def resolve(
-    context: typer.Context,
-    message: Annotated[
-        str | None, typer.Argument(help="the message's id, as listed by `automation status RUN`", metavar="MESSAGE")
-    ] = None,
-    run: Annotated[int | None, typer.Option(help="instead: every uncertain message of this run")] = None,
-    sent: Annotated[bool, typer.Option("--sent", help="it arrived")] = False,
-    not_sent: Annotated[bool, typer.Option("--not-sent", help="it did not arrive: send it again")] = False,
-    data_dir: DataDir = None,
+    invocation: Invocation, message: str | None, run: int | None, sent: bool, not_sent: bool, data_dir: Path | None
 ) -> None:
     """Settle messages whose delivery is uncertain: one, or all of a run, as after a restore.
 
@@ -35,9 +40,8 @@ def resolve(
         raise ConfigurationError("did it arrive? automation resolve MESSAGE --sent, or --not-sent")
     if (message is None) == (run is None):
         raise ConfigurationError("name what to settle: automation resolve MESSAGE, or --run RUN")
-    invocation: Invocation = context.obj
     by = getpass.getuser()
-    with invocation.store_only(data_dir) as opened:
+    with invocation.store_file_only(data_dir) as opened:
         if run is not None:
             count = resolve_run(opened, run, sent=sent, by=by)
         else:

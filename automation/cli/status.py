@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import typer
-
-from automation.cli.invocation import DataDir, Invocation
 from automation.cli.output import Block, Table, Text
 from automation.types.run import RunState
 from automation.workspace.shop_format import shop_format
@@ -14,6 +12,8 @@ from automation.workspace.shop_format import shop_format
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from automation.cli.arguments import Parser
+    from automation.cli.invocation import Invocation
     from automation.reporting.doctor import Check
     from automation.reporting.overview import Overview
     from automation.reporting.run_status import RunStatus
@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from automation.workspace.shop_format import ShopFormat
 
 
-def status(
-    context: typer.Context,
-    run: Annotated[int | None, typer.Argument(help="a run's number, to show its whole account")] = None,
-    data_dir: DataDir = None,
-) -> None:
+def add_arguments(parser: Parser) -> None:
+    """What `status` takes."""
+    parser.add_argument("run", nargs="?", type=int, metavar="RUN", help="a run's number, to show its whole account")
+    parser.add_data_dir()
+
+
+def status(invocation: Invocation, run: int | None, data_dir: Path | None) -> None:
     """Show campaigns, runs and whether the daemon is running.
 
     Failures are listed last. If the project's files can't be read, it shows what the store knows.
@@ -35,7 +37,6 @@ def status(
     from automation.cli.run_blocks import run_blocks
     from automation.reporting.run_status import run_status
 
-    invocation: Invocation = context.obj
     with invocation.workspace_or_store(data_dir) as opened:
         if run is not None:
             found = run_status(opened, run)

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import getpass
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import typer
-
-from automation.cli.invocation import DataDir, Invocation
 from automation.cli.output import Text
 from automation.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    from automation.cli.arguments import Parser
+    from automation.cli.invocation import Invocation
 
-def stop(
-    context: typer.Context,
-    name: Annotated[str | None, typer.Argument(help="the campaign's name", metavar="[CAMPAIGN]")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="every campaign, launched or not")] = False,
-    data_dir: DataDir = None,
-) -> None:
+
+def add_arguments(parser: Parser) -> None:
+    """What `stop` takes."""
+    parser.add_argument("name", nargs="?", metavar="CAMPAIGN", help="the campaign's name")
+    parser.add_argument("--all", action="store_true", dest="everything", help="every campaign, launched or not")
+    parser.add_data_dir()
+
+
+def stop(invocation: Invocation, name: str | None, everything: bool, data_dir: Path | None) -> None:
     """Stop a campaign, or everything, before the next message.
 
     Messages already being sent still arrive; nothing else is sent until `automation resume`, even after a restart. It
@@ -27,10 +31,9 @@ def stop(
     """
     from automation.runner import stopping
 
-    invocation: Invocation = context.obj
     if (name is None) == (not everything):
         raise ConfigurationError("name what to stop: automation stop CAMPAIGN, or automation stop --all")
-    with invocation.store_only(data_dir) as opened:
+    with invocation.store_file_only(data_dir) as opened:
         stopping.stop(
             opened, name, by=getpass.getuser(), drafts=opened.drafts, while_locked=invocation.output.error
         )  # fmt: skip

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +14,11 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlmodel import SQLModel
 
 from automation.errors import StoreError
+from automation.revocations import FILE as REVOCATIONS
 from automation.revocations import RevocationLog
-from automation.store.driver import sqlite
+from automation.store.driver import BEGIN, BEGIN_WRITING, prepare_connection, refuse_unusable, sqlite
 from automation.store.signing_keys import FILE, KeyFile, SigningKeys
-
-BUSY_TIMEOUT_MS = 15_000
-_REVOKED = "revoked"
+from automation.store.statements import begin_revoking, execute_rows, revoke
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class Store:
     @property
     def revocations(self) -> RevocationLog:
         """What takes back messages that were granted."""
-        return RevocationLog(None if self.folder is None else self.folder / "revocations.log")
+        return RevocationLog(None if self.folder is None else self.folder / REVOCATIONS)
 
     @property
     def folder(self) -> Path | None:
@@ -65,18 +63,10 @@ class Store:
         What it takes back (`note_revoked`) is in the revocation log when this returns.
         """
         with self.engine.connect().execution_options(immediate=True) as connection:
-            revoked: set[str] = set()
-            connection.info[_REVOKED] = revoked
+            revoked = begin_revoking(connection)
             with connection.begin():
                 yield connection
-            self._revoke(revoked)
-
-    def _revoke(self, keys: set[str]) -> None:
-        try:
-            self.revocations.append(keys)
-        except OSError as error:
-            where = f"{self.revocations.path}: {error}"
-            raise StoreError(f"this is stored, but messages that are on their way may still leave: {where}") from error
+            revoke(self.revocations, revoked)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -97,7 +87,7 @@ def open_store(url: str | Path, *, migrate: bool | Literal["if new"] = True) -> 
 
     text = f"sqlite:///{url}" if isinstance(url, Path) else url
     if isinstance(url, Path):
-        _refuse_unusable(url)
+        refuse_unusable(url)
     engine = _engine(text)
     try:
         if migrate:
@@ -124,25 +114,6 @@ def _engine(url: str) -> Engine:
     return engine
 
 
-def _refuse_unusable(path: Path) -> None:
-    """Name the file or folder that this user may not write; SQLite only says that it can't open the file."""
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        unusable = next((one for one in (path.parent, path) if one.exists() and not os.access(one, os.W_OK)), None)
-    except OSError as error:
-        raise StoreError(f"the store {path} can't be opened: {error.strerror}: {error.filename}") from None
-    if unusable is not None:
-        raise StoreError(f"the store {path} can't be opened: {unusable} is read-only for this process")
-
-
-def note_revoked(connection: Connection, keys: Iterable[str]) -> None:
-    """Take back messages that were granted but not handed over, once the transaction of this connection is committed.
-
-    keys: of `automation.revocations`.
-    """
-    connection.info.setdefault(_REVOKED, set()).update(keys)
-
-
 def insert_rows(
     connection: Connection, model: type[SQLModel], columns: Sequence[str], rows: list[tuple[Any, ...]]
 ) -> None:
@@ -153,17 +124,6 @@ def insert_rows(
     execute_rows(connection, f"INSERT INTO {quote(table(model).name)} ({names}) VALUES ({places})", rows)  # noqa: S608
 
 
-def execute_rows(connection: Connection, statement: str, rows: list[tuple[Any, ...]]) -> None:
-    """Execute a statement for every row by the driver's own executemany; each `?` is a row's next value.
-
-    No other question mark may stand in it. Where the statement is a short one this takes half of what SQLAlchemy's
-    named parameters take.
-    """
-    if rows:
-        mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
-        connection.exec_driver_sql(statement.replace("?", mark), rows)
-
-
 def table(model: type[SQLModel]) -> sa.Table:
     found: sa.Table = model.__table__  # type: ignore[attr-defined]  # SQLModel adds it to table models
     return found
@@ -172,22 +132,9 @@ def table(model: type[SQLModel]) -> sa.Table:
 def _prepare_sqlite(engine: Engine) -> None:
     @sa.event.listens_for(engine, "connect")
     def _settings(raw: Any, _record: Any) -> None:
-        raw.isolation_level = None  # we send BEGIN ourselves
-        cursor = raw.cursor()
-        for pragma, value in _PRAGMAS.items():
-            cursor.execute(f"PRAGMA {pragma} = {value}")
-        cursor.close()
+        prepare_connection(raw)
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         immediate = connection.get_execution_options().get("immediate")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
-
-
-_PRAGMAS: Mapping[str, str | int] = {
-    "busy_timeout": BUSY_TIMEOUT_MS,
-    "journal_mode": "WAL",
-    "synchronous": "FULL",
-    "wal_autocheckpoint": 0,  # `write_ahead_log` checkpoints, and the last one to close
-    "journal_size_limit": 64_000_000,  # bytes of the log that are kept when it is used again from its start
-}
+        connection.exec_driver_sql(BEGIN_WRITING if immediate else BEGIN)

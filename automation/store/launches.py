@@ -1,25 +1,20 @@
 """What was launched, pinned by content hash."""
 
+# ruff: noqa: S608 (SQL can't take names as parameters: they are ours)
+
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-
-import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Connection
 
 from automation.clock import from_millis, to_millis
 from automation.errors import StoreError
 from automation.ids import content_hash
 from automation.store import pauses
-from automation.store.engine import table
-from automation.store.tables import Content, Launch
-
-_launch, _content = table(Launch), table(Content)
+from automation.store.statements import Connection, execute, insert_statement, read_value
 
 
 @dataclass(frozen=True)
@@ -52,8 +47,12 @@ def launch(
 ) -> int:
     """Pin a campaign and make it the one that runs; an earlier launch of the same name ends."""
     manifest = {path: keep_content(connection, body) for path, body in templates.items()}
-    ended = sa.update(_launch).where(_launch.c.campaign == campaign, _launch.c.ended_at.is_(None))
-    connection.execute(ended.values(ended_at=to_millis(now)))
+    execute(
+        connection,
+        "UPDATE launch SET ended_at = ? WHERE campaign = ? AND ended_at IS NULL",
+        to_millis(now),
+        campaign,
+    )
     pauses.resume(connection, [campaign])
     row = {
         "campaign": campaign,
@@ -66,18 +65,17 @@ def launch(
         "audience": audience,
         "on_ambiguous": on_ambiguous,
     }
-    made = connection.execute(sa.insert(_launch).values(row).returning(_launch.c.id)).scalar_one()
-    return int(made)
+    return int(read_value(connection, insert_statement("launch", row) + " RETURNING id", *row.values()))
 
 
 def current_launches(connection: Connection) -> dict[str, Launched]:
     """Every campaign that is launched now, by name."""
-    rows = connection.execute(sa.select(_launch).where(_launch.c.ended_at.is_(None)))
-    return {row.campaign: _launched(row) for row in rows}
+    found = map(_launched, execute(connection, _SELECT + " WHERE ended_at IS NULL"))
+    return {launch.campaign: launch for launch in found}
 
 
 def read_launch(connection: Connection, launch_id: int) -> Launched:
-    row = connection.execute(sa.select(_launch).where(_launch.c.id == launch_id)).one_or_none()
+    row = execute(connection, _SELECT + " WHERE id = ?", launch_id).fetchone()
     if row is None:
         raise StoreError(f"launch {launch_id} is not in the store")
     return _launched(row)
@@ -86,28 +84,32 @@ def read_launch(connection: Connection, launch_id: int) -> Launched:
 def keep_content(connection: Connection, body: bytes) -> str:
     """Keep a file's content; returns its SHA-256."""
     digest = content_hash(body)
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    connection.execute(dialect.insert(_content).values(sha256=digest, body=body).on_conflict_do_nothing())
+    execute(connection, "INSERT INTO content (sha256, body) VALUES (?, ?) ON CONFLICT DO NOTHING", digest, body)
     return digest
 
 
 def read_content(connection: Connection, sha256: str) -> bytes:
     """A kept file. Raises `StoreError` if it is missing or was changed."""
-    body: bytes | None = connection.execute(sa.select(_content.c.body).where(_content.c.sha256 == sha256)).scalar()
+    body: bytes | None = read_value(connection, "SELECT body FROM content WHERE sha256 = ?", sha256)
     if body is None or content_hash(body) != sha256:
         raise StoreError(f"the pinned file {sha256[:12]} is missing from the store or damaged")
     return body
 
 
-def _launched(row: Any) -> Launched:
+_COLUMNS = "id, campaign, launched_at, launched_by, approved_by, campaign_sha256, templates, plugins, audience"
+_SELECT = f"SELECT {_COLUMNS} FROM launch"
+
+
+def _launched(row: Sequence[Any]) -> Launched:
+    number, campaign, at, by, approved_by, sha256, templates, plugins, audience = row
     return Launched(
-        id=row.id,
-        campaign=row.campaign,
-        launched_at=from_millis(row.launched_at),
-        launched_by=row.launched_by,
-        approved_by=row.approved_by,
-        campaign_sha256=row.campaign_sha256,
-        templates=json.loads(row.templates),
-        plugins=json.loads(row.plugins),
-        audience=row.audience,
+        id=number,
+        campaign=campaign,
+        launched_at=from_millis(at),
+        launched_by=by,
+        approved_by=approved_by,
+        campaign_sha256=sha256,
+        templates=json.loads(templates),
+        plugins=json.loads(plugins),
+        audience=audience,
     )

@@ -1,20 +1,16 @@
 """What is stopped or paused: campaigns, channels or everything, by a person or by the daemon itself."""
 
+# ruff: noqa: S608 (SQL can't take names as parameters: they are ours)
+
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-import sqlalchemy as sa
-from sqlalchemy.engine import Connection
-
 from automation.clock import from_millis, to_millis
 from automation.revocations import campaign_key, channel_key, everything_key
-from automation.store import tables
-from automation.store.engine import note_revoked, table
-
-_pause = table(tables.Pause)
+from automation.store.statements import Connection, execute, note_revoked, places, read_column, read_value
 
 EVERYTHING = "*"
 RESTORED = "because:restored"
@@ -80,27 +76,27 @@ class PausedScopes:
 
 
 def paused_scopes(connection: Connection) -> PausedScopes:
-    return PausedScopes(frozenset(connection.execute(sa.select(_pause.c.scope)).scalars()))
+    return PausedScopes(frozenset(read_column(connection, "SELECT scope FROM pause")))
 
 
 def current_pauses(connection: Connection) -> list[Pause]:
     """Everything that is stopped or paused, the oldest first."""
-    rows = connection.execute(sa.select(_pause).order_by(_pause.c.at, _pause.c.scope))
-    return [Pause(row.scope, from_millis(row.at), row.by, row.reason) for row in rows]
+    rows = execute(connection, 'SELECT scope, at, "by", reason FROM pause ORDER BY at, scope')
+    return [Pause(scope, from_millis(at), by, reason) for scope, at, by, reason in rows]
 
 
 def stop(connection: Connection, scope: str, *, by: str, now: datetime) -> None:
     """Stop a scope in a person's name; replaces a pause that the daemon made."""
     resume(connection, [scope])
-    connection.execute(sa.insert(_pause).values(scope=scope, at=to_millis(now), by=by, reason=""))
+    execute(connection, _INSERT, scope, to_millis(now), by, "")
     note_revoked(connection, [_key(scope)])
 
 
 def pause(connection: Connection, scope: str, *, reason: str, now: datetime) -> bool:
     """Pause a scope with a reason, unless it is stopped or paused already; returns whether that is new."""
-    if connection.execute(sa.select(_pause.c.scope).where(_pause.c.scope == scope)).first() is not None:
+    if read_value(connection, "SELECT 1 FROM pause WHERE scope = ?", scope) is not None:
         return False
-    connection.execute(sa.insert(_pause).values(scope=scope, at=to_millis(now), by=DAEMON, reason=reason))
+    execute(connection, _INSERT, scope, to_millis(now), DAEMON, reason)
     note_revoked(connection, [_key(scope)])
     return True
 
@@ -115,4 +111,8 @@ def _key(scope: str) -> str:
 
 def resume(connection: Connection, scopes: Collection[str]) -> bool:
     """End the stops and pauses of these scopes; returns whether there was one."""
-    return connection.execute(sa.delete(_pause).where(_pause.c.scope.in_(scopes))).rowcount > 0
+    wanted = list(scopes)
+    return execute(connection, f"DELETE FROM pause WHERE scope IN ({places(wanted)})", *wanted).rowcount > 0
+
+
+_INSERT = 'INSERT INTO pause (scope, at, "by", reason) VALUES (?, ?, ?, ?)'

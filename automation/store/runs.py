@@ -1,5 +1,7 @@
 """Runs and their batches: claimed, frozen, planned and finished."""
 
+# ruff: noqa: S608 (SQL can't take names as parameters: they are ours)
+
 from __future__ import annotations
 
 import json
@@ -7,20 +9,24 @@ import zlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
-
-import sqlalchemy as sa
-from pydantic import JsonValue
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Connection
+from typing import TYPE_CHECKING, Any
 
 from automation.clock import from_millis, to_millis
 from automation.errors import StoreError
-from automation.store.engine import insert_rows, table
-from automation.store.tables import Batch, Run
+from automation.store.statements import (
+    Connection,
+    execute,
+    execute_rows,
+    insert_statement,
+    places,
+    read_column,
+    read_value,
+)
 from automation.types.run import RunKind, RunState
 
-_run, _batch = table(Run), table(Batch)
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
 OPEN_STATES = (RunState.CREATED, RunState.HELD, RunState.PLANNING, RunState.SENDING)
 
 
@@ -60,7 +66,6 @@ def claim(
     now: datetime,
 ) -> RunRow | None:
     """Create the run of a due time, once; None if it exists already."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     row = {
         "campaign": campaign,
         "kind": kind.value,
@@ -72,12 +77,13 @@ def claim(
         "versions": "{}",
         "offer_plan": "{}",
     }
-    made = connection.execute(dialect.insert(_run).values(row).on_conflict_do_nothing().returning(_run.c.id)).scalar()
+    statement = insert_statement("run", row) + " ON CONFLICT DO NOTHING RETURNING id"
+    made = read_value(connection, statement, *row.values())
     return None if made is None else get(connection, made)
 
 
 def get(connection: Connection, run_id: int) -> RunRow:
-    row = connection.execute(sa.select(_run).where(_run.c.id == run_id)).one_or_none()
+    row = execute(connection, _SELECT + " WHERE id = ?", run_id).fetchone()
     if row is None:
         raise StoreError(f"run {run_id} is not in the store")
     return _row(row)
@@ -87,29 +93,34 @@ def find(
     connection: Connection, *, campaign: str | None = None, open_only: bool = False, limit: int = 50
 ) -> list[RunRow]:
     """The newest runs first."""
-    query = sa.select(_run).order_by(_run.c.id.desc()).limit(limit)
+    conditions, values = [], list[object]()
     if campaign is not None:
-        query = query.where(_run.c.campaign == campaign)
+        conditions.append("campaign = ?")
+        values.append(campaign)
     if open_only:
-        query = query.where(_run.c.state.in_([state.value for state in OPEN_STATES]))
-    return [_row(row) for row in connection.execute(query)]
+        conditions.append(f"state IN ({places(OPEN_STATES)})")
+        values += [state.value for state in OPEN_STATES]
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    rows = execute(connection, f"{_SELECT}{where} ORDER BY id DESC LIMIT ?", *values, limit)
+    return [_row(row) for row in rows]
 
 
 def campaigns_of(connection: Connection, run_ids: Collection[int]) -> dict[int, str]:
     """The campaign of each of these runs."""
-    query = sa.select(_run.c.id, _run.c.campaign).where(_run.c.id.in_(run_ids))
-    return {row.id: row.campaign for row in connection.execute(query)}
+    wanted = list(run_ids)
+    rows = execute(connection, f"SELECT id, campaign FROM run WHERE id IN ({places(wanted)})", *wanted)
+    return dict(rows.fetchall())
 
 
 def largest_audience(connection: Connection) -> int:
     """Of all runs; 0 if there was none."""
-    return int(connection.execute(sa.select(sa.func.max(_run.c.audience))).scalar() or 0)
+    return int(read_value(connection, "SELECT max(audience) FROM run") or 0)
 
 
 def last_due(connection: Connection, campaign: str) -> datetime | None:
     """The due time of the campaign's newest scheduled run."""
-    query = sa.select(sa.func.max(_run.c.due_at)).where(_run.c.campaign == campaign, _run.c.kind == RunKind.SCHEDULE)
-    millis = connection.execute(query).scalar()
+    newest = "SELECT max(due_at) FROM run WHERE campaign = ? AND kind = ?"
+    millis = read_value(connection, newest, campaign, RunKind.SCHEDULE.value)
     return None if millis is None else from_millis(millis)
 
 
@@ -124,7 +135,8 @@ def freeze(
 ) -> None:
     """Fix a run's audience: the ids of each batch, in their final order. test: nothing of it counts."""
     rows = [(run_id, no, pack(members), len(members), "frozen", 0, "{}") for no, members in enumerate(batches)]
-    insert_rows(connection, Batch, ("run_id", "no", "members", "n", "state", "epoch", "content"), rows)
+    columns = "run_id, no, members, n, state, epoch, content"
+    execute_rows(connection, f"INSERT INTO batch ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
     values = {
         "state": RunState.PLANNING.value,
         "audience": sum(row[3] for row in rows),
@@ -132,22 +144,26 @@ def freeze(
         "versions": json.dumps(dict(versions)),
         "test": test,
     }
-    changed = sa.update(_run).where(_run.c.id == run_id, _run.c.state == RunState.CREATED.value).values(values)
-    if connection.execute(changed).rowcount != 1:
+    if _update(connection, run_id, values, only_in=RunState.CREATED) != 1:
         raise StoreError(f"run {run_id} was frozen already")
 
 
 def set_offer_plan(connection: Connection, run_id: int, plan: Mapping[str, JsonValue]) -> None:
-    connection.execute(sa.update(_run).where(_run.c.id == run_id).values(offer_plan=json.dumps(dict(plan))))
+    _update(connection, run_id, {"offer_plan": json.dumps(dict(plan))})
 
 
 def set_state(
-    connection: Connection, run_id: int, state: RunState, *, now: datetime | None = None, error: str | None = None
+    connection: Connection,
+    run_id: int,
+    state: RunState,
+    *,
+    now: datetime | None = None,
+    error: str | None = None,
 ) -> None:
     values: dict[str, object] = {"state": state.value, "error": error}
     if now is not None:
         values["finished_at"] = to_millis(now)
-    connection.execute(sa.update(_run).where(_run.c.id == run_id).values(values))
+    _update(connection, run_id, values)
 
 
 def take_batches(connection: Connection, run_id: int) -> int:
@@ -155,33 +171,28 @@ def take_batches(connection: Connection, run_id: int) -> int:
 
     An earlier planner's epoch is outdated from then on, so that it plans none of them.
     """
-    mine = sa.select(sa.func.coalesce(sa.func.max(_batch.c.epoch), 0) + 1).where(_batch.c.run_id == run_id)
-    epoch = int(connection.execute(mine).scalar_one())
-    taken = sa.update(_batch).where(_batch.c.run_id == run_id, _batch.c.state == "frozen").values(epoch=epoch)
-    connection.execute(taken)
+    epoch = int(read_value(connection, "SELECT coalesce(max(epoch), 0) + 1 FROM batch WHERE run_id = ?", run_id))
+    execute(connection, "UPDATE batch SET epoch = ? WHERE run_id = ? AND state = 'frozen'", epoch, run_id)
     return epoch
 
 
 def unplanned_batches(connection: Connection, run_id: int) -> list[int]:
-    query = sa.select(_batch.c.no).where(_batch.c.run_id == run_id, _batch.c.state == "frozen").order_by(_batch.c.no)
-    return list(connection.execute(query).scalars())
+    return read_column(connection, "SELECT no FROM batch WHERE run_id = ? AND state = 'frozen' ORDER BY no", run_id)
 
 
 def count_batches(connection: Connection, run_id: int) -> int:
-    query = sa.select(sa.func.count()).select_from(_batch).where(_batch.c.run_id == run_id)
-    return int(connection.execute(query).scalar_one())
+    return int(read_value(connection, "SELECT count(*) FROM batch WHERE run_id = ?", run_id))
 
 
 def members(connection: Connection, run_id: int, no: int) -> list[str]:
     """The customer ids of a batch."""
-    query = sa.select(_batch.c.members).where(_batch.c.run_id == run_id, _batch.c.no == no)
-    return unpack(connection.execute(query).scalar_one())
+    return unpack(read_value(connection, "SELECT members FROM batch WHERE run_id = ? AND no = ?", run_id, no))
 
 
 def content(connection: Connection, run_id: int, no: int) -> dict[str, dict[str, JsonValue]]:
     """What the batch's messages show, as it was when they were planned: products, texts of reasons."""
-    query = sa.select(_batch.c.content).where(_batch.c.run_id == run_id, _batch.c.no == no)
-    found: dict[str, dict[str, JsonValue]] = json.loads(connection.execute(query).scalar_one())
+    kept = read_value(connection, "SELECT content FROM batch WHERE run_id = ? AND no = ?", run_id, no)
+    found: dict[str, dict[str, JsonValue]] = json.loads(kept)
     return found
 
 
@@ -194,23 +205,35 @@ def unpack(packed: bytes) -> list[str]:
     return ids
 
 
-def _row(row: Any) -> RunRow:
-    return RunRow(
-        id=row.id,
-        campaign=row.campaign,
-        kind=RunKind(row.kind),
-        due_key=row.due_key,
-        due_at=from_millis(row.due_at),
-        as_of=None if row.as_of is None else from_millis(row.as_of),
-        launch_id=row.launch_id,
-        state=RunState(row.state),
-        audience=row.audience,
-        created_at=from_millis(row.created_at),
-        finished_at=None if row.finished_at is None else from_millis(row.finished_at),
-        versions=json.loads(row.versions),
-        offer_plan=json.loads(row.offer_plan),
-        error=row.error,
-        hold=None if row.hold is None else json.loads(row.hold),
-        released_by=json.loads(row.released_by),
-        test=bool(row.test),
-    )
+_COLUMNS = (
+    "id", "campaign", "kind", "due_key", "due_at", "as_of", "launch_id", "state", "audience", "created_at",
+    "finished_at", "versions", "offer_plan", "error", "hold", "released_by", "test",
+)  # fmt: skip
+_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM run"
+
+
+def _row(values: Sequence[Any]) -> RunRow:
+    row = dict(zip(_COLUMNS, values, strict=True))
+    instants = {name: _instant(row[name]) for name in ("due_at", "as_of", "created_at", "finished_at")}
+    documents = {name: json.loads(row[name]) for name in ("versions", "offer_plan", "released_by")}
+    parsed = {
+        "kind": RunKind(row["kind"]),
+        "state": RunState(row["state"]),
+        "hold": None if row["hold"] is None else json.loads(row["hold"]),
+        "test": bool(row["test"]),
+    }
+    return RunRow(**{**row, **instants, **documents, **parsed})
+
+
+def _instant(millis: int | None) -> datetime | None:
+    return None if millis is None else from_millis(millis)
+
+
+def _update(
+    connection: Connection, run_id: int, values: Mapping[str, object], *, only_in: RunState | None = None
+) -> int:
+    """Set columns of a run, if it is in that state; returns how many rows changed."""
+    changes = ", ".join(f"{name} = ?" for name in values)
+    state, wanted = ("", ()) if only_in is None else (" AND state = ?", (only_in.value,))
+    statement = f"UPDATE run SET {changes} WHERE id = ?{state}"
+    return execute(connection, statement, *values.values(), run_id, *wanted).rowcount

@@ -5,39 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Connection
-
 from automation.clock import from_millis, to_millis
 from automation.store import runs
-from automation.store.engine import table
 from automation.store.ledger import queues
 from automation.store.runs import RunRow
-from automation.store.tables import Fact, Run
+from automation.store.statements import Connection, execute_rows, read_value
 from automation.types.run import RunKind
 
-_fact, _run = table(Fact), table(Run)
 _PREFIX = "due_until:"
+_SET = "INSERT INTO fact (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 
 
 def handled_until(connection: Connection, campaign: str) -> datetime | None:
     """Until when the campaign's due times are handled: each was run or skipped, and none is caught up again."""
-    value = connection.execute(sa.select(_fact.c.value).where(_fact.c.key == _PREFIX + campaign)).scalar()
+    value = read_value(connection, "SELECT value FROM fact WHERE key = ?", _PREFIX + campaign)
     return None if value is None else from_millis(int(value))
 
 
 def set_handled_until(connection: Connection, campaigns: Iterable[str], until: datetime) -> None:
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    for campaign in campaigns:
-        row = dialect.insert(_fact).values(key=_PREFIX + campaign, value=str(to_millis(until)))
-        connection.execute(row.on_conflict_do_update(index_elements=["key"], set_={"value": row.excluded.value}))
+    at = str(to_millis(until))
+    execute_rows(connection, _SET, [(_PREFIX + campaign, at) for campaign in campaigns])
 
 
 def find_run(connection: Connection, campaign: str, kind: RunKind, key: str) -> RunRow:
     """The run of this due time or request."""
-    found = sa.select(_run.c.id).where(_run.c.campaign == campaign, _run.c.kind == kind.value, _run.c.due_key == key)
-    return runs.get(connection, connection.execute(found).scalar_one())
+    found = "SELECT id FROM run WHERE campaign = ? AND kind = ? AND due_key = ?"
+    return runs.get(connection, read_value(connection, found, campaign, kind.value, key))
 
 
 def next_due_of_run(connection: Connection, run_id: int) -> datetime | None:

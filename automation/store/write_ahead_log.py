@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 import structlog
 
 from automation.clock import Clock, monotonic
-from automation.store.engine import BUSY_TIMEOUT_MS, Store
+from automation.store.driver import BUSY_TIMEOUT_MS
+from automation.store.engine import Store
 
 log = structlog.get_logger(__name__)
 

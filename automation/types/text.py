@@ -7,9 +7,10 @@ removed, or the text is refused, where it enters: the same on every database.
 from __future__ import annotations
 
 import re
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from pydantic import JsonValue
+if TYPE_CHECKING:
+    from pydantic import JsonValue
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 

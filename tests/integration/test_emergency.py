@@ -16,7 +16,7 @@ from support.project import launched_project
 from automation.cli.main import main
 from automation.clock import SystemClock
 from automation.daemon.lock import hold_lock
-from automation.store import engine, holds, pauses
+from automation.store import driver, holds, pauses
 from automation.store.driver import sqlite
 from automation.store.engine import open_store
 from automation.workspace.workspace import open_workspace
@@ -279,7 +279,7 @@ def test_the_data_folder_of_the_running_daemon_comes_first(root: Path, run: Run)
 def test_stop_waits_for_a_locked_store(
     root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(engine._PRAGMAS, "busy_timeout", 10)
+    monkeypatch.setitem(driver._PRAGMAS, "busy_timeout", 10)
     other = sqlite.connect(root / "var" / "store.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     said: list[str] = []

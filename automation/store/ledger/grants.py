@@ -12,9 +12,10 @@ from sqlalchemy.engine import Connection
 
 from automation.clock import from_millis, to_millis
 from automation.errors import StoreError
-from automation.store.engine import execute_rows, table
+from automation.store.engine import table
 from automation.store.ledger.candidates import GRANT_COLUMNS, make_grant
 from automation.store.ledger.settling import release
+from automation.store.statements import execute_rows
 from automation.store.tables import MessageStatus
 from automation.types.grant import Grant
 from automation.types.message import MessageState

@@ -6,11 +6,9 @@ import re
 from datetime import datetime
 from typing import NamedTuple
 
-import sqlalchemy as sa
-from sqlalchemy.engine import Connection
-
 from automation.clock import from_millis
 from automation.store import pauses, runs
+from automation.store.statements import Connection, execute
 
 _NAME = re.compile(r"(.*?)\|(\d+)\|(.*)", re.DOTALL)
 
@@ -40,7 +38,7 @@ def first_due_times(connection: Connection) -> list[tuple[Queue, int]]:
 
     Jumps from queue to queue in the index: 5 µs each, however many messages wait in it.
     """
-    found = [(queue_of(name), due) for name, due in connection.execute(_FIRST_DUE)]
+    found = [(queue_of(name), due) for name, due in execute(connection, _FIRST_DUE)]
     return sorted(found, key=lambda one: one[1])
 
 
@@ -57,8 +55,7 @@ def next_due(connection: Connection) -> datetime | None:
     return None
 
 
-_FIRST_DUE = sa.text(
-    """
+_FIRST_DUE = """
     WITH RECURSIVE q(queue) AS (
         SELECT min(queue) FROM message_status WHERE state = 'queued'
         UNION ALL
@@ -68,4 +65,3 @@ _FIRST_DUE = sa.text(
     SELECT q.queue, (SELECT min(m.due_at) FROM message_status m WHERE m.state = 'queued' AND m.queue = q.queue)
     FROM q WHERE q.queue IS NOT NULL
     """
-)

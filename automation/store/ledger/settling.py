@@ -12,8 +12,9 @@ from sqlalchemy.engine import Connection
 
 from automation.clock import to_millis
 from automation.ids import content_hash
-from automation.store.engine import execute_rows, table
+from automation.store.engine import table
 from automation.store.ledger import ambiguous, coupons
+from automation.store.statements import execute_rows
 from automation.store.tables import CapEntry
 from automation.types.message import MessageState, Receipt, Verdict
 

@@ -16,9 +16,10 @@ from sqlalchemy.engine import Connection
 
 from automation.clock import from_millis, to_millis
 from automation.revocations import customer_key
-from automation.store.engine import insert_rows, note_revoked, table
+from automation.store.engine import insert_rows, table
 from automation.store.people import suppressions
 from automation.store.people.suppressions import suppress, suppressed, unsuppress
+from automation.store.statements import note_revoked
 from automation.store.tables import Consent, ConsentRecord, ConsentRequest
 from automation.types.address import normalise, normalised
 from automation.types.consent import ConsentState

@@ -12,7 +12,8 @@ from sqlalchemy.engine import Connection
 
 from automation.clock import from_millis, to_millis
 from automation.revocations import address_key
-from automation.store.engine import insert_rows, note_revoked, table
+from automation.store.engine import insert_rows, table
+from automation.store.statements import note_revoked
 from automation.store.tables import Consent, Suppression
 from automation.types.address import domain_of, normalise
 

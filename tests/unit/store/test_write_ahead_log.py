@@ -14,7 +14,7 @@ from support.snapshots import kept_snapshot
 
 import automation
 from automation.clock import ManualClock, monotonic
-from automation.store import engine, pauses
+from automation.store import driver, pauses
 from automation.store.engine import Store
 from automation.store.write_ahead_log import Checkpoints, Reader, checkpoint, find_readers, log_size
 
@@ -59,9 +59,9 @@ def test_a_checkpoint_waits_for_no_reader_and_no_writer(store: Store, path: Path
         assert found is not None
         assert found.moved == found.pages
         assert not found.cut
-    assert monotonic() - began < engine.BUSY_TIMEOUT_MS / 1000
+    assert monotonic() - began < driver.BUSY_TIMEOUT_MS / 1000
     with store.reading() as connection:
-        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == engine.BUSY_TIMEOUT_MS
+        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == driver.BUSY_TIMEOUT_MS
 
 
 @linux
