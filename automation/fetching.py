@@ -15,7 +15,7 @@ def fetch(table: ir.Table, here: Backend) -> ir.Table:
     import ibis
 
     name = ibis.util.gen_name("fetched")
-    here.con.register(f"{name}_rows", _rows(table))
+    here.con.register(f"{name}_rows", read_rows(table))
     try:
         here.con.execute(f"CREATE TEMP TABLE {name} AS FROM {name}_rows")
     finally:
@@ -23,7 +23,8 @@ def fetch(table: ir.Table, here: Backend) -> ir.Table:
     return here.table(name)
 
 
-def _rows(table: ir.Table) -> pa.RecordBatchReader | pa.Table:
+def read_rows(table: ir.Table) -> pa.RecordBatchReader | pa.Table:
+    """The rows as Arrow, in batches where the engine gives them so."""
     shop = table.get_backend()
     if shop.name == "pyspark":  # ibis 12 uses pandas here, which turns instants and missing Booleans into objects
         shop._run_pre_execute_hooks(table)

@@ -66,7 +66,7 @@ def known_names(settings: Settings) -> KnownNames:
     sections: dict[str, Collection[str]] = {
         name: list(getattr(settings, name)) for name in ("topics", "offers", "channels", "segments")
     }
-    queries = {name: condition.sql for name, condition in settings.conditions.items()}
+    queries = {name: condition.query for name, condition in settings.conditions.items()}
     return with_built_in_names(
         {**sections, "conditions": queries}, {name: model.kind for name, model in settings.models.items()}
     )

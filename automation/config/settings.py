@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, InstanceOf, model_validator
+from pydantic import AfterValidator, BaseModel, Field, InstanceOf, PrivateAttr, model_validator
 
 from automation.config.webhooks import Webhooks
 from automation.types.channel_settings import ChannelSettings
@@ -20,7 +20,7 @@ from automation.types.loopback import is_loopback
 from automation.types.offer import Offer
 from automation.types.profile import Lifecycle
 from automation.types.quantity import Duration, Percent
-from automation.types.query import check_query
+from automation.types.query import WrittenQuery, check_query
 from automation.types.safety import Caps, Guards
 from automation.types.schedule import parse_zone
 from automation.types.secret import Secret
@@ -176,6 +176,17 @@ class SqlCondition(FileModel):
     """One entry of `conditions:`: a SELECT of customer ids, for what no rule expresses."""
 
     sql: Annotated[str, AfterValidator(check_query)]
+    _place: str = PrivateAttr(default="config.yaml")
+
+    def at(self, place: str) -> SqlCondition:
+        """The same, written at this place."""
+        found = self.model_copy()
+        found._place = place
+        return found
+
+    @property
+    def query(self) -> WrittenQuery:
+        return WrittenQuery(self.sql, self._place)
 
 
 class Settings(FileModel):

@@ -16,6 +16,7 @@ from automation.config.source_map import SourceMap, read_file
 from automation.plugin_manager import Registry
 from automation.types.condition import referred_segments
 from automation.types.offer import NO_DISCOUNT, NO_MESSAGE
+from automation.types.query import WrittenQuery
 
 FILE = "config.yaml"
 BUILT_IN_OFFERS = (NO_MESSAGE, NO_DISCOUNT)
@@ -45,7 +46,10 @@ def known_as_written(source: SourceMap, registry: Registry) -> KnownNames:
     sections: dict[str, Collection[str]] = {
         name: _keys(source, name) for name in ("topics", "offers", "channels", "segments")
     }
-    queries = {name: str(source.get(("conditions", name, "sql"))) for name in _keys(source, "conditions")}
+    queries = {
+        name: WrittenQuery(str(source.get(("conditions", name, "sql"))), _place(source, name))
+        for name in _keys(source, "conditions")
+    }
     return with_built_in_names({**sections, "conditions": queries}, _model_kinds(source, registry))
 
 
@@ -75,12 +79,18 @@ def read_settings(
     _check_names(reading)
     _check_caps(reading)
     if not isinstance(settings, Broken):
+        placed = {name: condition.at(_place(source, name)) for name, condition in settings.conditions.items()}
+        settings = settings.model_copy(update={"conditions": placed})
         _check_segments(reading, settings)
         _check_parts(reading, settings)
         _check_consent(reading, settings)
     problems = sort_problems((*source.problems, *reading.problems))
     made = None if isinstance(settings, Broken) or any(problem.refuses for problem in problems) else settings
     return made, problems
+
+
+def _place(source: SourceMap, condition: str) -> str:
+    return f"{FILE}:{source.place(('conditions', condition, 'sql')).line}"
 
 
 def _keys(source: SourceMap, key: str) -> list[str]:

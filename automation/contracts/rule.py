@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from automation.contracts.component import Component
 from automation.contracts.snapshot import TABLES, Snapshot
+from automation.types.query import WrittenQuery
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -123,8 +124,8 @@ class ReadsTables(Rule, Protocol):
 class NamesCondition(Protocol):
     """Optional: the options of a rule that names one of config.yaml's `conditions`."""
 
-    def resolved(self, queries: Mapping[str, str]) -> BaseModel:
-        """The options with the condition's SQL. queries: SQL by name; the name is checked before."""
+    def resolved(self, queries: Mapping[str, WrittenQuery]) -> BaseModel:
+        """The options with the condition's SQL. queries: by name, which is checked before."""
         ...
 
 

@@ -34,13 +34,18 @@ def mark_across_engines(
 ) -> tuple[ir.Table, dict[Identity, Any]]:
     """`mark_leaves` over two engines: the shop's engine evaluates the leaves that it can, then DuckDB the others."""
     elsewhere = remote_tables(data)
-    there = {key: one for key, one in sets.items() if one.reads <= elsewhere} if "customers" in elsewhere else {}
+    there = {
+        key: one
+        for key, one in sets.items()
+        if "customers" in elsewhere and one.reads <= elsewhere and not one.brings_rows
+    }
     people, found = mark_leaves(customers, there, data, {key: truth for key, truth in required.items() if key in there})
     names = {key: f"there_{n}" for n, key in enumerate(there)}
     asked = people.select("customer_id", **{names[key]: value for key, value in found.items()})
     answered = fetch(asked, data.connection) if "customers" in elsewhere else asked
     rest = {key: one for key, one in sets.items() if key not in there}
-    here = fetch_tables(data, elsewhere & frozenset().union(*(one.reads for one in rest.values())))
+    asked_here = [one.reads for one in rest.values() if not one.brings_rows]
+    here = fetch_tables(data, elsewhere & frozenset().union(*asked_here))
     needed = {key: truth for key, truth in required.items() if key in rest}
     local, values = mark_leaves(answered, rest, here, needed, kept=tuple(names.values()))
     return local, {**values, **{key: local[name] for key, name in names.items()}}

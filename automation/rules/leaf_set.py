@@ -55,6 +55,11 @@ class LeafSet:
         """The snapshot's tables that the rule may read."""
         return tables_read(self.rule)
 
+    @property
+    def brings_rows(self) -> bool:
+        """Whether the rule asks the tables itself, wherever they are, and returns its answer as local rows."""
+        return getattr(self.rule, "brings_rows", False)
+
     def _ask(self, question: Callable[[], Answer]) -> Answer:
         try:
             return question()

@@ -20,8 +20,10 @@ from unit.rules.written import CUSTOMERS, EVENTS, PRODUCTS, core_registry, read,
 
 from automation.contracts import Snapshot
 from automation.rules.compiler import evaluate, select_members
+from automation.rules.confined_query import QueryError, WrongType, ask_customers
 from automation.rules.engines import local_customers
 from automation.rules.ranking import rank_customers
+from automation.types.query import parse_query
 from automation.types.schema import TableName
 from automation.types.shop_warehouse import TablePlace
 from automation.warehouse.remote import shop_table
@@ -265,3 +267,41 @@ def test_spark_has_every_ranking(on_spark: Engine) -> None:
 @given(shop=shops(), written=st.lists(leaves(), min_size=6, max_size=8), nested=conditions(1))
 def test_spark_agrees_with_the_oracle(on_spark: Engine, shop: Shop, written: list[Any], nested: Any) -> None:
     agree(on_spark, shop, [*written, nested])
+
+
+LOYAL = "SELECT customer_id FROM events WHERE type = 'purchase' AND occurred_at < :as_of GROUP BY 1 HAVING count(*) > 1"
+ENDLESS = "WITH RECURSIVE t(c) AS (SELECT 'c1' UNION ALL SELECT c FROM t) SELECT max(c) AS customer_id FROM t"
+
+
+def ask(engine: Engine, sql: str, seconds: int = 60) -> list[str]:
+    """Without the checks of `check_query`, which refuses most of these as they are read."""
+    people = [{**TRAITS[0], "customer_id": f"c{n}"} for n in range(4)]
+    events = [
+        {**DETAILS[0], "event_id": f"e{n}", "customer_id": f"c{n % 3}", "type": "purchase",
+         "occurred_at": INSTANTS[0] - timedelta(days=1)}
+        for n in range(5)
+    ]  # fmt: skip
+    data = engine.snapshot(Shop(INSTANTS[0], "Europe/Berlin", people, (), events))
+    return sorted(ask_customers(parse_query(sql), data, seconds=seconds)["customer_id"].to_pylist())
+
+
+def test_an_admins_sql_on_postgresql_reads_only_and_ends(on_postgres: Engine) -> None:
+    assert ask(on_postgres, LOYAL) == ["c0", "c1"]
+    assert ask(on_postgres, "SELECT 'c' || i AS customer_id FROM (VALUES (1), (9)) AS n(i)") == ["c1"]
+    with pytest.raises(QueryError, match=r"^cannot execute lo_creat\(\) in a read-only transaction$"):
+        ask(on_postgres, "SELECT lo_creat(-1)::text AS customer_id")
+    with pytest.raises(QueryError, match=r"^it takes longer than 1 second$"):
+        ask(on_postgres, ENDLESS, seconds=1)
+    with pytest.raises(WrongType, match=r"^int4$"):
+        ask(on_postgres, "SELECT 1 AS customer_id")
+    on_postgres.shop.con.execute("CREATE TEMP TABLE still_writable (n int)")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning")
+def test_an_admins_sql_on_spark_ends(on_spark: Engine) -> None:
+    assert ask(on_spark, LOYAL) == ["c0", "c1"]
+    with pytest.raises(QueryError, match=r"^WITH RECURSIVE may go on without end, and Spark sets it no limit$"):
+        ask(on_spark, ENDLESS)
+    with pytest.raises(WrongType, match=r"^int$"):
+        ask(on_spark, "SELECT 1 AS customer_id")

@@ -12,7 +12,13 @@ from automation.errors import ConfigurationError
 from automation.rules.named_condition import NamedCondition, NamedConditionOptions, NamedQuery
 from automation.testing.rule import check_rule
 from automation.testing.toy_shop import toy_snapshot
-from automation.types.query import check_query
+from automation.types.query import WrittenQuery, check_query
+
+TOY = toy_snapshot()
+
+
+def written(sql: str) -> NamedQuery:
+    return NamedQuery(condition="x", query=WrittenQuery(sql, "config.yaml:12"))
 
 
 @pytest.mark.parametrize(
@@ -62,6 +68,36 @@ from automation.types.query import check_query
             "SELECT customer_id FROM customers TABLESAMPLE 10%",
             "TABLESAMPLE SYSTEM (10 PERCENT) is a different set each time; write sample: 10% in the campaign",
         ),
+        ("SELECT customer_id FROM (DESCRIBE customers)", "DESCRIBE is not allowed; write one SELECT"),
+        ("SELECT customer_id FROM (SUMMARIZE customers)", "SUMMARIZE is not allowed; write one SELECT"),
+        ("SELECT customer_id FROM customers FOR UPDATE", "LOCK is not allowed; write one SELECT"),
+        (
+            "SELECT customer_id FROM customers AT (VERSION => 1)",
+            "customers AT (VERSION => 1) is of another time; :as_of is the instant of the audience",
+        ),
+        (
+            "SELECT usename AS customer_id FROM pg_shadow WHERE EXISTS (WITH pg_shadow AS (SELECT 1 AS x) SELECT x)",
+            "pg_shadow can't be read; there are customers, products, events",
+        ),
+        (
+            "WITH a AS (SELECT customer_id FROM b), b AS (SELECT customer_id FROM customers) SELECT customer_id FROM a",
+            "b can't be read; there are customers, products, events",
+        ),
+        (
+            "WITH a AS (SELECT customer_id FROM a) SELECT customer_id FROM a",
+            "a can't be read; there are customers, products, events",
+        ),
+        (
+            "SELECT customer_id FROM (WITH a AS (SELECT customer_id FROM customers) SELECT customer_id FROM a) "
+            "UNION SELECT customer_id FROM a",
+            "a can't be read; there are customers, products, events",
+        ),
+        (
+            "WITH Events AS (SELECT 1 AS customer_id) SELECT customer_id FROM events",
+            "Events is a table of the warehouse; give the WITH another name",
+        ),
+        ("SELECT " + "(" * 3000 + "1" + ")" * 3000 + " AS customer_id", "its brackets are nested too deeply"),
+        (f"SELECT {'1+' * 10_000}1 AS customer_id", "it has 20,023 letters; at most 20,000 are allowed"),
         ("SELECT * FROM customers", "it must select customer_id alone; it selects *"),
         (
             "SELECT customer_id, country FROM customers",
@@ -98,11 +134,21 @@ def test_what_is_not_one_select_over_the_three_tables_is_refused(sql: str, text:
             "UNION SELECT customer_id FROM events WHERE type = 'add_to_cart'",
             {"c1", "c2", "c3"},
         ),
+        (
+            "WITH snapshot_events AS (SELECT 'c8' AS customer_id, 'purchase' AS type) "
+            "SELECT Events.customer_id FROM Events WHERE type = 'add_to_cart'",
+            {"c2"},
+        ),
+        (
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3), "
+            "named AS (SELECT 'c' || i AS customer_id FROM n) SELECT customer_id FROM named UNION SELECT 'c9'",
+            {"c1", "c2", "c3"},
+        ),
         ("SELECT customer_id FROM (VALUES (NULL::VARCHAR), ('c1'), ('c1')) AS t(customer_id)", {"c1"}),
     ],
 )
 def test_it_selects_whom_it_says(sql: str, expected: set[str]) -> None:
-    found = NamedCondition(NamedQuery(condition="x", sql=sql)).matching(toy_snapshot()).to_polars()
+    found = NamedCondition(written(sql)).matching(TOY).to_polars()
 
     assert found.columns == ["customer_id"]
     assert sorted(found["customer_id"].to_list()) == sorted(expected)
@@ -113,18 +159,19 @@ def test_it_selects_whom_it_says(sql: str, expected: set[str]) -> None:
     [
         (NamedConditionOptions(condition="x"), "config.yaml has no condition 'x'"),
         (
-            NamedQuery(condition="x", sql="SELECT nobody AS customer_id FROM customers"),
-            "the SQL of condition 'x' fails: Binder Error: Referenced column",
+            written("SELECT nobody AS customer_id FROM customers"),
+            "the SQL of condition 'x' (config.yaml:12) fails: Binder Error: Referenced column",
         ),
         (
-            NamedQuery(condition="x", sql="SELECT 1 AS customer_id FROM customers"),
-            "condition 'x' returns customer_id as int32, not as text; write CAST(… AS VARCHAR) AS customer_id",
+            written("SELECT 1 AS customer_id FROM customers"),
+            "condition 'x' (config.yaml:12) returns customer_id as INTEGER, not as text; "
+            "write CAST(… AS VARCHAR) AS customer_id",
         ),
     ],
 )
 def test_what_the_database_cannot_answer_is_said(options: Any, text: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        NamedCondition(options).matching(toy_snapshot())
+        NamedCondition(options).matching(TOY)
 
     assert str(caught.value).startswith(text)
 
@@ -138,4 +185,5 @@ class Resolved(NamedCondition):
 
 def test_it_keeps_the_contract_of_a_rule() -> None:
     espresso = "SELECT customer_id FROM events WHERE product_id = 'p3' AND type = 'purchase' AND occurred_at < :as_of"
-    check_rule(Resolved, {"condition": "espresso", "sql": espresso}, expected={"c3", "c4"})
+    query = {"sql": espresso, "place": "config.yaml:12"}
+    check_rule(Resolved, {"condition": "espresso", "query": query}, expected={"c3", "c4"})
