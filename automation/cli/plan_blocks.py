@@ -19,7 +19,13 @@ _LINES = 6  # of a sample's text
 
 
 def plan_blocks(workspace: Workspace, plan: Plan) -> list[Block]:
-    shown: list[Block] = [*test_mode(workspace.project), _funnel(workspace, plan), _change(plan), *_rules(plan)]
+    shown: list[Block] = [*test_mode(workspace.project)]
+    if plan.planned_for is not None:
+        shown.append(Text(plan.planned_for.basis, "warning"))
+    shown.append(_funnel(workspace, plan))
+    if plan.planned_for is None:
+        shown.append(_change(plan))
+    shown += _rules(plan)
     if plan.variants:
         rows = [(variant, outcome, n) for (variant, outcome), n in sorted(plan.variants.items())]
         shown.append(Table(("variant", "outcome", "customers"), rows, title="Variants"))
@@ -32,7 +38,7 @@ def plan_blocks(workspace: Workspace, plan: Plan) -> list[Block]:
     shown += [_displaced(campaign, n) for campaign, n in plan.displaced.items()]
     shown += _preflight(plan.preflight)
     shown += [Text(f"warning: {warning}", "warning") for warning in (*plan.problems, *plan.warnings)]
-    if plan.problems:
+    if plan.problems and plan.planned_for is None:
         shown.append(Text(f"if it is as you mean it: automation launch {plan.campaign} --accept-warnings", "warning"))
     return shown
 
@@ -67,7 +73,13 @@ def _funnel(workspace: Workspace, plan: Plan) -> Table:
     rows.append(("audience", plan.audience, whole))
     for (outcome, reason), n in sorted(plan.outcomes.items(), key=lambda item: (item[0][0] == "message", -item[1])):
         rows.append((outcome, n, reason_text(workspace, reason)))
-    return Table(("funnel", "customers", "reason"), rows, title=f"{plan.campaign}, if it ran now")
+    return Table(("funnel", "customers", "reason"), rows, title=f"{plan.campaign}, {_when(plan)}")
+
+
+def _when(plan: Plan) -> str:
+    if plan.planned_for is None:
+        return "if it ran now"
+    return f"if it {'had run' if plan.planned_for.past else 'ran'} on {plan.planned_for.shown}"
 
 
 def _rules(plan: Plan) -> list[Block]:

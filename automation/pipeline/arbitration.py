@@ -32,12 +32,19 @@ class CapVerdicts:
 
 
 def judge_caps(
-    batch: pl.DataFrame, cap_request: CapRequest, connection: Connection, *, now: datetime, early: bool
+    batch: pl.DataFrame,
+    cap_request: CapRequest,
+    connection: Connection,
+    *,
+    now: datetime,
+    early: bool,
+    known_until: datetime | None = None,
 ) -> CapVerdicts:
     """The verdicts of the caps on a batch. One query, whatever the number of customers and of caps.
 
     batch: customer_id, channel, address, due_at (milliseconds), expected_value Float64?. early: the expected value is
     not known yet, so a campaign of equal priority may still rank lower; nobody is refused who might still be sent.
+    known_until: messages that were due later don't count.
     """
     if not cap_request.rules or batch.is_empty():
         return empty_verdicts()
@@ -45,6 +52,8 @@ def judge_caps(
     longest = max(rule.window for rule in cap_request.rules)
     first = min(int(str(batch["due_at"].min())), to_millis(now))
     found = cap_slots.read_cap_entries(connection, people, since=from_millis(first) - longest, now=now)
+    if known_until is not None:
+        found = found.filter(pl.col("at") <= to_millis(known_until))
     taken = pl.concat([found.filter(pl.col("campaign").is_not_null()), *_upcoming(batch, cap_request)])
     asking = batch.select("customer_id", pl.col("due_at").alias("at"), "channel", "expected_value")
     return _settle(asking, taken, cap_request, now=now, early=early)

@@ -19,6 +19,7 @@ from automation.pipeline.caps import CapRequest
 from automation.store.engine import table
 from automation.store.ledger import decisions
 from automation.store.people import consent
+from automation.store.people.known_then import states_then, suppressed_then
 from automation.store.people.permission import consent_refusals
 from automation.store.tables import Message
 from automation.types.address import normalised
@@ -47,6 +48,8 @@ class EligibilityPolicy:
     cap_request: CapRequest | None = None
     """What it asks of the caps; None: no caps apply."""
     suppressions: Sequence[Suppression] = field(default_factory=tuple)
+    known_until: datetime | None = None
+    """For a plan of an earlier time: only consents, suppressions and messages until then count."""
 
 
 def judge_eligibility(
@@ -97,7 +100,7 @@ def apply_caps(
     ours = {"due_at": pl.lit(to_millis(now)), "expected_value": pl.lit(None, dtype=pl.Float64)}
     open_ = open_.with_columns(value.alias(name) for name, value in ours.items() if name not in batch.columns)
     cap_request = eligibility.cap_request or CapRequest(eligibility.campaign, eligibility.topic, 0, ())
-    found = judge_caps(open_, cap_request, connection, now=now, early=early)
+    found = judge_caps(open_, cap_request, connection, now=now, early=early, known_until=eligibility.known_until)
     told = pl.concat([found.refused, found.waits], how="diagonal").rename({"reason": "cap", "detail": "why"})
     batch = batch.join(told, on="customer_id", how="left", maintain_order="left")
     refused = pl.col("cap").is_not_null() & pl.col("not_before").is_null()
@@ -113,7 +116,11 @@ def apply_caps(
 def _choose_channel(batch: pl.DataFrame, eligibility: EligibilityPolicy, connection: Connection) -> pl.DataFrame:
     """The first usable channel; if there is none, the reason of the first channel."""
     ids = batch["customer_id"].to_list()
-    words = consent.states(connection, ids, list(eligibility.channels), eligibility.topic)
+    channels, topic, until = list(eligibility.channels), eligibility.topic, eligibility.known_until
+    if until is None:
+        words = consent.states(connection, ids, channels, topic)
+    else:
+        words = states_then(connection, ids, channels, topic, until=until)
     verdicts = [
         _judge_channel(batch, channel, kind, eligibility, words.filter(pl.col("channel") == channel), connection)
         for channel, kind in eligibility.channels.items()
@@ -137,7 +144,10 @@ def _judge_channel(
         words.select("customer_id", "state"), on="customer_id", how="left", maintain_order="left"
     )
     known = frame["address"].drop_nulls().unique().to_list()
-    suppressions = consent.suppressed(connection, known, channel, eligibility.topic)
+    if eligibility.known_until is None:
+        suppressions = consent.suppressed(connection, known, channel, eligibility.topic)
+    else:
+        suppressions = suppressed_then(connection, known, channel, eligibility.topic, until=eligibility.known_until)
     suppression = pl.col("address").replace_strict(
         list(suppressions), [row.code for row in suppressions.values()], default=None, return_dtype=pl.String
     )
@@ -191,8 +201,11 @@ def _re_entered(
         return []
     since = None if eligibility.reentry.after is None else now - eligibility.reentry.after
     ids, recipients = batch["customer_id"], normalised(batch["address"]).fill_null("")
-    known = decisions.find_entered(connection, ids.to_list(), eligibility.campaign, since=since)
-    known |= decisions.find_promised(connection, ids.to_list(), recipients.to_list(), eligibility.campaign, since=since)
+    campaign, until = eligibility.campaign, eligibility.known_until
+    known = decisions.find_entered(connection, ids.to_list(), campaign, since=since, until=until)
+    known |= decisions.find_promised(
+        connection, ids.to_list(), recipients.to_list(), campaign, since=since, until=until
+    )
     return ids.filter(ids.is_in(list(known)) | recipients.is_in(list(known))).to_list()
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 
+from automation.clock import ManualClock, monotonic
 from automation.config.problems import Problem
 from automation.pipeline.audience import FrozenAudience, freeze
 from automation.pipeline.decide import Decided, RunContext, decide, recheck_caps
@@ -23,6 +24,7 @@ from automation.runner.campaign_problems import campaign_problems, refuse_proble
 from automation.runner.competing_runs import with_competing_runs
 from automation.runner.context import build_context, plan_offers, reach_of
 from automation.runner.link_check import check_links
+from automation.runner.planning_time import PlanningTime
 from automation.runner.preflight import Extent, Preflight, Rendering
 from automation.runner.samples import Sample, render_samples
 from automation.store import runs
@@ -73,6 +75,8 @@ class Plan:
     """The template files that were rendered, by path: what `launch` pins."""
     top: Narrowed | None = None
     """How `top` narrowed the audience; None where the campaign has none."""
+    planned_for: PlanningTime | None = None
+    """The instant that was asked for; None: now."""
 
     @property
     def unrenderable(self) -> dict[str, int]:
@@ -88,32 +92,36 @@ def plan(
     preflight: Extent = "all",
     links: bool = False,
     progress: Progress = quiet,
+    planned_for: PlanningTime | None = None,
 ) -> Plan:
     """Work out a whole run. Raises `ConfigurationError` where the campaign is invalid or unknown.
 
     preflight: how many of its messages are rendered to find problems. links: whether to request every linked page.
+    planned_for: another instant than now; nothing is written then, not even what a later run would read faster.
     """
     campaign = valid_campaign(workspace.project, name)
     templates = template_files(workspace.project, campaign)
-    started = workspace.clock.now()
+    started, now = monotonic(), workspace.clock.now()
+    if planned_for is not None:
+        workspace = replace(workspace, clock=ManualClock(planned_for.at))
     warehouse = workspace.warehouse()
     try:
-        problems = campaign_problems(workspace.project, name, warehouse.read_seen(), started)
+        problems = campaign_problems(workspace.project, name, warehouse.read_seen(), now)
         refuse_problems(name, problems)
         with tempfile.TemporaryDirectory() as folder:
-            frozen, run, members = _freeze(workspace, warehouse, campaign, Path(folder))
+            frozen, run, members = _freeze(workspace, warehouse, campaign, Path(folder), planned_for)
             top = read_narrowed(frozen.path)
-            run = with_competing_runs(workspace, warehouse, LaunchedCampaigns(workspace.project), run)
+            if planned_for is None:
+                run = with_competing_runs(workspace, warehouse, LaunchedCampaigns(workspace.project), run)
             found_costs = measure_costs([campaign.audience.condition], run.data, workspace.project.registry)
             with Rendering(workspace, campaign, templates, preflight, sum(map(len, members))) as rendering:
                 planned = _plan_batches(workspace, run, frozen, members, samples, progress, rendering)
             if links:
                 planned = replace(planned, preflight=check_links(planned.preflight, progress))
-            seconds = (workspace.clock.now() - started).total_seconds()
-            warnings = _warnings(workspace, warehouse, campaign, planned)
+            warnings = _warnings(workspace, warehouse, campaign, planned) if planned_for is None else ()
             return replace(
-                planned, rules=found_costs, warnings=warnings, seconds=seconds, top=top, problems=problems,
-                templates=templates,
+                planned, rules=found_costs, warnings=warnings, seconds=monotonic() - started, top=top,
+                problems=problems, templates=templates, planned_for=planned_for,
             )  # fmt: skip
     finally:
         warehouse.close()
@@ -128,23 +136,30 @@ def _warnings(workspace: Workspace, warehouse: Warehouse, campaign: Campaign, pl
 
 
 def _freeze(
-    workspace: Workspace, warehouse: Warehouse, campaign: Campaign, folder: Path
+    workspace: Workspace, warehouse: Warehouse, campaign: Campaign, folder: Path, planned_for: PlanningTime | None
 ) -> tuple[FrozenAudience, RunContext, list[list[str]]]:
     versions = active_versions(workspace)
     now = workspace.clock.now()
-    refresh_for(workspace, warehouse, campaign)
+    known_until = now if planned_for is not None and planned_for.past else None
     with_decisions = reads_decisions(campaign, workspace.project.registry)
-    if with_decisions:
-        refresh_mirror(workspace)
-    data = snapshot(workspace, warehouse, now, with_decisions=with_decisions, versions=versions)
+    if planned_for is None:
+        refresh_for(workspace, warehouse, campaign)
+        if with_decisions:
+            refresh_mirror(workspace)
+    data = snapshot(
+        workspace, warehouse, now, with_decisions=with_decisions, versions=versions, known_until=known_until
+    )
+    reach = reach_of(workspace, campaign, 0, now)
     path = folder / "audience.parquet"
     members = freeze(
         campaign.audience, offer_conditions(campaign), data, workspace.project.registry, salt=campaign.name, path=path,
-        reach=reach_of(workspace, campaign, 0, now), but=workspace.project.settings.testing.customers,
+        reach=replace(reach, policy=replace(reach.policy, known_until=known_until)),
+        but=workspace.project.settings.testing.customers,
     )  # fmt: skip
     run = build_context(
         workspace, campaign, data, send=campaign.first_send, versions=versions, due_at=now, due_local=None
     )
+    run = replace(run, eligibility=replace(run.eligibility, known_until=known_until))
     return FrozenAudience(path), with_offer_plan(run, FrozenAudience(path).batches()), members
 
 

@@ -27,11 +27,12 @@ def snapshot(
     versions: Mapping[str, str],
     today: datetime | None = None,
     before_run: int | None = None,
+    known_until: datetime | None = None,
 ) -> Snapshot:
     """The warehouse as of an instant; segments are computed when first used.
 
     today: the due wall time of a run in `timezone: customer`, whose date holds for every customer. before_run: leave
-    out what this run and later ones decided, to look at what it saw.
+    out what this run and later ones decided, to look at what it saw. known_until: leave out later decisions.
     """
     settings = workspace.project.settings
     bare = replace(
@@ -41,6 +42,8 @@ def snapshot(
     if with_decisions:
         earlier = read_mirror(workspace, warehouse.connection)
         kept = earlier if before_run is None else earlier.filter(earlier.run_id.cast("int64") < before_run)
+        if known_until is not None:
+            kept = kept.filter(kept.decided_at < known_until)
         bare = replace(bare, decisions=kept)
     scored = {
         name: partial(_assign, workspace, name, versions)

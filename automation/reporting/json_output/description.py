@@ -33,6 +33,7 @@ _RUN = {
 _PLAN = {
     "campaign": "its name",
     "as_of": "only data before this instant was read",
+    "basis": "with --as-of: what the plan is made from, and what it can't know; or null",
     "audience": "number of customers whom the rules match, after top or sample",
     "top": "ranked: customers whom the rules match and who can be ranked, taken, passed_over: how many rank high "
     "enough but can't get the message, by reason; null without top",

@@ -18,6 +18,7 @@ def plan_json(plan: Plan) -> dict[str, object]:
     return {
         "campaign": plan.campaign,
         "as_of": plan.as_of,
+        "basis": None if plan.planned_for is None else plan.planned_for.basis,
         "audience": plan.audience,
         "top": None if plan.top is None else asdict(plan.top),
         "outcomes": counts_json(plan.outcomes, "outcome", "reason"),

@@ -166,9 +166,14 @@ def is_no_test() -> sa.ColumnElement[bool]:
 
 
 def find_entered(
-    connection: Connection, customers: Sequence[str], campaign: str, *, since: datetime | None
+    connection: Connection,
+    customers: Sequence[str],
+    campaign: str,
+    *,
+    since: datetime | None,
+    until: datetime | None = None,
 ) -> set[str]:
-    """The customers among these who got this campaign, or were held out of it, since then (or ever)."""
+    """The customers among these who got this campaign, or were held out of it, since then (or ever), until then."""
     query = (
         sa.select(_decision.c.customer_id)
         .distinct()
@@ -182,6 +187,8 @@ def find_entered(
     )
     if since is not None:
         query = query.where(_decision.c.decided_at >= to_millis(since))
+    if until is not None:
+        query = query.where(_decision.c.decided_at <= to_millis(until))
     return set(connection.execute(query).scalars())
 
 
@@ -192,15 +199,18 @@ def find_promised(
     campaign: str,
     *,
     since: datetime | None,
+    until: datetime | None = None,
 ) -> set[str]:
-    """Those of these ids and addresses (normalised) that were promised this campaign since then (or ever), under
-    whichever id of theirs; imported sends of the previous tool count."""
+    """Those of these ids and addresses (normalised) that were promised this campaign since then (or ever), until then,
+    under whichever id of theirs; imported sends of the previous tool count."""
     query = sa.select(_cap_entry.c.customer_id, _cap_entry.c.recipient).where(
         _cap_entry.c.campaign == campaign,
         sa.or_(_cap_entry.c.customer_id.in_(customers), _cap_entry.c.recipient.in_(recipients)),
     )
     if since is not None:
         query = query.where(_cap_entry.c.at >= to_millis(since))
+    if until is not None:
+        query = query.where(_cap_entry.c.at <= to_millis(until))
     return {value for row in connection.execute(query) for value in row if value}
 
 
