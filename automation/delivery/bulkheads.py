@@ -3,7 +3,8 @@
 A provider has no more on its way than it answers in about half a second (Little's law: what is on its way is the rate
 times the time that each takes), and at least what its connections work on at once. So few messages wait in the workers,
 and a reboot leaves few ambiguous. One that answers nothing is slowed down after 3 seconds, and gets nothing more after
-10 until it answers again.
+10 until it answers again. What comes back because nobody answered in time is no answer: the provider counts as silent
+until a real one comes, and gets a few messages to try it by whenever it owes none.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ _MEASURED = 1.0
 _FIRST = 2 * GROUP
 _MOST = GROUP * GROUPS_AT_ONCE
 """Messages of one provider on their way to one worker."""
+_ANSWERS = (Verdict.SENT, Verdict.FAILED)
+"""Verdicts that only an answer gives; any other one may also come from a time-out."""
 
 Provider = tuple[str, int]
 """The channel, and which of its providers."""
@@ -36,7 +39,7 @@ Provider = tuple[str, int]
 class Bulkhead:
     """One provider's messages on their way. Times are seconds of the monotonic clock.
 
-    least, most: the bounds of `window`, over all workers.
+    least, most: the bounds of `window`, over all workers. timed_out: whether the last messages came back unanswered.
     """
 
     least: int
@@ -44,17 +47,21 @@ class Bulkhead:
     window: int = _FIRST
     count: int = 0
     answered_at: float = 0.0
+    timed_out: bool = False
     _answers: deque[tuple[float, int]] = field(default_factory=deque)
 
     def add(self, count: int, now: float) -> None:
-        if not self.count:
+        if not self.count and not self.timed_out:
             self.answered_at = now  # until now it had nothing to answer
         self.count += count
 
-    def note_answers(self, count: int, took: float, now: float) -> None:
-        """took: seconds from the grant to the answer, the mean of these."""
+    def note_answers(self, count: int, took: float, now: float, *, timed_out: bool = False) -> None:
+        """took: seconds from the grant to the answer, the mean of these. timed_out: nobody answered any of them."""
         was_full = self.count > self._bounded(self.window) - GROUP
         self.remove(count)
+        self.timed_out = timed_out
+        if timed_out:
+            return
         self.answered_at = now
         self._answers.append((now, count))
         while self._answers[0][0] < now - _MEASURED:
@@ -73,7 +80,7 @@ class Bulkhead:
         silent = self.silent_for(now)
         if silent >= HELD_AFTER:
             return 0
-        window = self.least if silent >= SLOW_AFTER else self._bounded(self.window)
+        window = self.least if silent >= SLOW_AFTER or self.timed_out else self._bounded(self.window)
         room = max(0, window - self.count)
         return room if room >= min(GROUP, window // 4) else 0
 
@@ -111,6 +118,7 @@ class Bulkheads:
     def note(self, receipts: Iterable[Receipt], now: float) -> None:
         """Count their answers. A message that was withdrawn says nothing about its provider."""
         took: dict[Provider, list[float]] = {}
+        answered: set[Provider] = set()
         for receipt in receipts:
             if (found := self._grants.pop(receipt.id, None)) is None:
                 continue
@@ -119,10 +127,13 @@ class Bulkheads:
             self._loads[grant.worker_id, provider] -= 1
             if receipt.verdict is Verdict.WITHDRAWN:
                 self._bulkheads[provider].remove(1)
-            else:
-                took.setdefault(provider, []).append(max(0.0, now - at))
+                continue
+            took.setdefault(provider, []).append(max(0.0, now - at))
+            if receipt.verdict in _ANSWERS or now - at < HELD_AFTER:
+                answered.add(provider)
         for provider, times in took.items():
-            self._bulkheads[provider].note_answers(len(times), sum(times) / len(times), now)
+            mean, timed_out = sum(times) / len(times), provider not in answered
+            self._bulkheads[provider].note_answers(len(times), mean, now, timed_out=timed_out)
 
     def keep(self, worker_ids: Collection[int], now: float) -> None:
         """Forget the messages of all other workers: recovery settles them."""
@@ -146,9 +157,12 @@ class Bulkheads:
         return {provider: count for (worker, provider), count in self._loads.items() if worker == worker_id}
 
     def silent(self, now: float) -> Mapping[Provider, float]:
-        """The providers that get nothing until they answer, with the seconds since their last answer."""
-        waits = {provider: bulkhead.silent_for(now) for provider, bulkhead in self._bulkheads.items()}
-        return {provider: wait for provider, wait in waits.items() if wait >= HELD_AFTER}
+        """The providers that do not answer, with the seconds since they last did."""
+        return {
+            provider: now - bulkhead.answered_at
+            for provider, bulkhead in self._bulkheads.items()
+            if bulkhead.timed_out or bulkhead.silent_for(now) >= HELD_AFTER
+        }
 
     def _bulkhead(self, provider: Provider) -> Bulkhead:
         most = _MOST * max(1, self.workers)

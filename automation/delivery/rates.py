@@ -202,7 +202,8 @@ class RateLimits:
         cap = provider.warm_up.cap(self.today) if provider is not None and provider.warm_up is not None else None
         key = (channel, number)
         free = self.free.get(key, _FREE)
-        return self._lane(provider_lane(channel, number), allowed, cap, free, is_silent=key in self.silent)
+        is_silent = key in self.silent and not free  # with room it is to be tried again
+        return self._lane(provider_lane(channel, number), allowed, cap, free, is_silent=is_silent)
 
     def _domain(self, channel: str, domain: str) -> RateLane | None:
         settings, name = self.channels.get(channel), domain_lane(channel, domain)

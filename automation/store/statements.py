@@ -88,8 +88,8 @@ def read_column(connection: Connection, statement: str, *values: object) -> list
 
 
 def places(values: Sequence[object]) -> str:
-    """The marks of a list: `x IN ({places(values)})`."""
-    return ", ".join("?" * len(values))
+    """The marks of a list: `x IN ({places(values)})`, which holds for nothing where the list is empty."""
+    return ", ".join("?" * len(values)) or "NULL"  # PostgreSQL takes no empty list
 
 
 def insert_statement(table: str, columns: Iterable[str]) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import uuid
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -24,9 +26,21 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with contextlib.chdir(tmp_path_factory.mktemp("keys")), postgres.server() as url:  # the keys lie in this folder
-        opened = open_store(url.replace("postgresql://", "postgresql+psycopg://"))
+def server() -> Iterator[str]:
+    with postgres.server() as url:
+        yield url.replace("postgresql://", "postgresql+psycopg://")
+
+
+@pytest.fixture
+def store(tmp_path: Path, server: str) -> Iterator[Store]:
+    """An empty store of the test's own, whatever ran before it."""
+    admin = sa.create_engine(server, isolation_level="AUTOCOMMIT")
+    name = f"store_{uuid.uuid4().hex}"
+    with admin.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    admin.dispose()
+    with contextlib.chdir(tmp_path):  # the keys lie in this folder
+        opened = open_store(sa.make_url(server).set(database=name).render_as_string(hide_password=False))
         yield opened
         opened.close()
 
@@ -54,12 +68,14 @@ def test_every_question_about_a_run_is_answered(store: Store) -> None:
 
 
 def test_the_three_billionth_decision_and_run_are_like_any_other(store: Store) -> None:
+    plan_run(store, ["c1", "c2"])
     with store.transaction() as connection:
         connection.execute(sa.update(table(Decision)).values(id=table(Decision).c.id + 3_000_000_000))
         connection.execute(sa.text("ALTER SEQUENCE run_id_seq RESTART WITH 5000000000"))
         connection.execute(sa.delete(table(Run)))
     run_id = plan_run(store, ["c1"])
     assert run_id == 5_000_000_000
+    allow(store, ["c1"])
     (grant,) = tick(store, worker=4_000_000_000).grants
     assert (grant.worker_id, len(grant.id)) == (4_000_000_000, 32)
     tick(store, results=[Receipt(grant.id, 1, Verdict.SENT, worker_id=4_000_000_000)], want=0)

@@ -93,6 +93,26 @@ def test_one_that_hangs_with_few_messages_gets_no_more_of_them(bulkheads: Bulkhe
     assert bulkheads.room(EMAIL, HELD_AFTER) == 0
 
 
+def test_a_time_out_is_no_answer(bulkheads: Bulkheads) -> None:
+    """It stays silent until it answers, and is tried by a few messages whenever all others came back."""
+    bulkheads.add([grant(1)], 0.0)
+    bulkheads.note([Receipt("m1", 1, Verdict.RETRY)], 60.0)
+    assert bulkheads.silent(61.0) == {EMAIL: 61.0}
+    assert bulkheads.room(EMAIL, 61.0) == GROUP
+    bulkheads.add([grant(2), grant(3)], 61.0)
+    assert bulkheads.room(EMAIL, 61.0) == 0
+    bulkheads.note([Receipt("m2", 1, Verdict.AMBIGUOUS)], 121.0)
+    assert bulkheads.silent(121.0) == {EMAIL: 121.0}
+    bulkheads.note([Receipt("m3", 1, Verdict.SENT)], 130.0)
+    assert bulkheads.silent(130.0) == {}
+
+
+def test_a_refusal_in_time_is_an_answer(bulkheads: Bulkheads) -> None:
+    bulkheads.add([grant(1), grant(2)], 0.0)
+    bulkheads.note([Receipt("m1", 1, Verdict.RETRY)], HELD_AFTER - 1)
+    assert bulkheads.silent(HELD_AFTER) == {}
+
+
 def test_a_message_that_was_taken_back_is_no_answer(bulkheads: Bulkheads) -> None:
     bulkheads.add([grant(1), grant(2)], 0.0)
     bulkheads.note([Receipt("m1", 1, Verdict.WITHDRAWN)], HELD_AFTER)
