@@ -17,11 +17,12 @@ from automation.messages import links
 from automation.messages.batch_content import BatchContent, tag_link
 from automation.messages.defuse import defuse_customer
 from automation.messages.render import Body, Kind, Renderer
-from automation.messages.template_context import offer_terms, show_items
+from automation.messages.template_context import offer_terms, show_items, show_order
 from automation.types.campaign import Campaign
 from automation.types.grant import Grant
 from automation.types.message import Rendered
 from automation.types.offer import Offer
+from automation.types.shown_values import LAST_ORDER, PROFILE
 from automation.types.step import Send
 from automation.types.web_link import host_of
 
@@ -138,6 +139,10 @@ def _body(
         "links": own,
         "today": _day(grant.granted_at, head.zone),
     }
+    if PROFILE in kept:
+        context[PROFILE] = defuse_customer(kept[PROFILE])
+    if LAST_ORDER in kept:
+        context[LAST_ORDER] = show_order(kept[LAST_ORDER], content, grant.step)
     return renderer.render(
         grant.template,
         head.kinds[grant.channel],

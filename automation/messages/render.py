@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -19,6 +19,7 @@ from automation.messages.template.reasons import OwnReasons
 from automation.messages.template.sandbox import Texts, make_sandbox, refuse_objects
 from automation.messages.template.source import join, join_text
 from automation.messages.template.texts import Phrase, read_texts
+from automation.messages.template.use_checks import Placed, find_unfit_uses, read_uses
 from automation.types.message import KINDS, AddressKind
 
 Kind = AddressKind
@@ -102,8 +103,12 @@ class Renderer:
             kind for kind in KINDS if any(f"{template}/{name}" in self.templates.files for name in KIND_FILES[kind])
         )
 
-    def check(self, template: str) -> tuple[TemplateError, ...]:
-        """Every problem of the template in any language that shows without a context."""
+    def uses(self, template: str, subjects: Sequence[Phrase] = ()) -> list[Placed]:
+        """Every variable that the template uses in any language, and that these subjects of a campaign use."""
+        return read_uses(self._plain, self.templates, template, subjects)
+
+    def check(self, template: str, subjects: Sequence[Phrase] = ()) -> tuple[TemplateError, ...]:
+        """Every problem of the template in any language, and of a campaign's subjects, that shows without a context."""
         problems: list[TemplateError] = []
         programs: list[Program] = []
         kinds = self.kinds(template)
@@ -132,7 +137,16 @@ class Renderer:
                 ]
             except TemplateError as error:
                 problems.append(error)
-        return (*problems, *unknown_names(self._plain, programs))
+        lines = [program for phrase in subjects for program in self._compiled_phrase(phrase, problems)]
+        problems += unknown_names(self._plain, [*programs, *lines])
+        return (*problems, *find_unfit_uses(self.uses(template, subjects)))
+
+    def _compiled_phrase(self, phrase: Phrase, problems: list[TemplateError]) -> list[Program]:
+        try:
+            return [self._phrase(phrase)]
+        except TemplateError as error:
+            problems.append(error)
+            return []
 
     def language(self, template: str, wanted: str | None, otherwise: str | None) -> str:
         """The language that a message is written in. Raises `LanguageMissing`."""

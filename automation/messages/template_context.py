@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from automation.errors import AutomationError
 from automation.messages.batch_content import BatchContent
 from automation.types.language import in_language
 from automation.types.offer import NO_DISCOUNT, NO_MESSAGE, Offer
+from automation.types.shown_values import LINES
 
 
 def offer_terms(
@@ -55,6 +57,31 @@ def show_items(items: str, content: BatchContent, step: str, languages: tuple[st
     return shown
 
 
+def show_order(order: Mapping[str, Any] | None, content: BatchContent, step: str) -> dict[str, object] | None:
+    """The customer's last order for a template, with what the catalogue had of its products; None for no order.
+
+    Raises `UnfitProduct`.
+    """
+    if order is None or LINES not in order:
+        return None if order is None else dict(order)
+    return {**order, LINES: [_show_line(line, content, step) for line in order[LINES]]}
+
+
+def _show_line(line: Mapping[str, Any], content: BatchContent, step: str) -> dict[str, object]:
+    product, quantity, amount = line["product_id"], line["quantity"], line["amount"]
+    if product in content.unfit:
+        raise UnfitProduct(f"product {product!r}: {content.unfit[product]}")
+    known = content.products_of(step).get(product, {})
+    return {
+        **{name: known.get(name) for name in _SHOWN_OF_LINE},
+        "product_id": product,
+        "quantity": int(quantity) if quantity == int(quantity) else quantity,
+        "price": round(amount / quantity, 4) if amount is not None and quantity else None,
+        "amount": amount,
+    }
+
+
+_SHOWN_OF_LINE = ("name", "category", "brand", "url", "image_url")
 _NO_TEXT = ("", None)
 
 

@@ -19,11 +19,13 @@ from automation.pipeline import offer as offers
 from automation.pipeline import recommend as recommendations
 from automation.pipeline.eligibility import EligibilityPolicy, accept_everyone, apply_caps, judge_eligibility
 from automation.pipeline.message_context import message_context
+from automation.pipeline.shown_values import with_line_products, with_shown_values
 from automation.pipeline.timing import DEFAULT_LATENESS, send_times, zone_names
 from automation.store.ledger.ledger import CAP_ENTRY_COLUMNS, DECISION_COLUMNS, MESSAGE_COLUMNS
 from automation.types.campaign import Campaign
 from automation.types.decision import Outcome
 from automation.types.offer import NO_MESSAGE, Offer
+from automation.types.shown_values import NOTHING, ShownValues
 from automation.types.step import Send
 
 
@@ -50,6 +52,8 @@ class RunContext:
     """Planned under `redirect_all`: its messages are marked as tests."""
     everyone: bool = False
     """Nothing refuses or holds out anybody, for a preview."""
+    shown: ShownValues = NOTHING
+    """What the texts show of each customer beside the traits."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +71,14 @@ def decide(
     *,
     now: datetime,
     history: pl.DataFrame | None = None,
+    values: pl.DataFrame | None = None,
 ) -> Decided:
     """Every member of the batch with outcome, reason, arm, items and offer.
 
     Holdouts pass the same stages as the contacted, so that both groups stay comparable. history: the events of the
     batch's customers, as `warehouse.history` has them; a campaign that recommends needs it. reading: gives the
-    store, of which no snapshot is kept while components compute.
+    store, of which no snapshot is kept while components compute. values: what the texts show of them, as
+    `warehouse.shown_values` has it; needed where `context.shown` names any.
     """
     campaign, experiment = context.campaign, context.campaign.experiment
     timed = _with_due(batch, context)
@@ -103,7 +109,13 @@ def decide(
     settled = _settle_arms(_time(open_, context))
     if context.everyone:
         settled = _promise_all(settled)
-    return Decided(_rows(pl.concat([refused, settled], how="diagonal"), context), content)
+    rows = _rows(pl.concat([refused, settled], how="diagonal"), context)
+    return Decided(rows, content) if values is None else _with_values(rows, content, context, values)
+
+
+def _with_values(rows: pl.DataFrame, content: str, context: RunContext, values: pl.DataFrame) -> Decided:
+    kept = with_shown_values(rows, context.shown, values, context.shop_zone)
+    return Decided(kept, with_line_products(content, values))
 
 
 def recheck_caps(

@@ -23,6 +23,7 @@ from automation.rules.reads import reads_decisions
 from automation.store.runs import RunRow
 from automation.types.campaign import Campaign
 from automation.types.condition import Using
+from automation.types.shown_values import NOTHING, ShownValues
 from automation.types.step import Send
 from automation.warehouse.embedded import Warehouse
 from automation.workspace.channels import channel_kinds
@@ -61,6 +62,7 @@ def context_of_run(workspace: Workspace, warehouse: Warehouse, run: RunRow, laun
         run_id=run.id,
         launched_at=launch.launch.launched_at,
         test=run.test,
+        shown=launch.shown,
     )
 
 
@@ -77,6 +79,7 @@ def build_context(
     run_id: int = 0,
     launched_at: datetime | None = None,
     test: bool = False,
+    shown: ShownValues = NOTHING,
 ) -> RunContext:
     """Everything that the campaign names, resolved, to decide about the step `send`.
 
@@ -98,6 +101,7 @@ def build_context(
         due_local=due_local,
         launched_at=launched_at,
         test=test,
+        shown=shown,
     )
 
 

@@ -15,6 +15,7 @@ from automation.store import runs
 from automation.store.runs import RunRow
 from automation.warehouse.batch_file import BatchFile, DamagedFile
 from automation.warehouse.history import freeze_history
+from automation.warehouse.shown_values import freeze_shown_values
 from automation.workspace.workspace import Workspace
 
 
@@ -35,6 +36,11 @@ class FrozenRun:
         path = self.workspace.history_file(self.run.id)
         return freeze_history(self.found.data, self.audience.path, path)
 
+    @cached_property
+    def _values(self) -> BatchFile:
+        path = self.workspace.values_file(self.run.id)
+        return freeze_shown_values(self.found.data, self.found.shown, self.audience.path, path)
+
     def members(self, no: int) -> pl.DataFrame:
         """The rows of a batch, which are those of its members in the store."""
         rows = self.audience.batch(no)
@@ -48,9 +54,14 @@ class FrozenRun:
         """The events of a batch's members, for a campaign that recommends."""
         return None if self.found.recommendation is None else self._history.batch(no)
 
+    def values(self, no: int) -> pl.DataFrame | None:
+        """What texts show of a batch's members, for a campaign whose texts show any."""
+        return self._values.batch(no) if self.found.shown else None
+
     def forget_history(self) -> None:
         """Every batch is planned."""
-        self.workspace.history_file(self.run.id).unlink(missing_ok=True)
+        for path in (self.workspace.history_file(self.run.id), self.workspace.values_file(self.run.id)):
+            path.unlink(missing_ok=True)
 
 
 def open_frozen_run(workspace: Workspace, run: RunRow, found: RunContext) -> FrozenRun:

@@ -14,6 +14,7 @@ import polars as pl
 
 from automation.clock import ManualClock, monotonic
 from automation.config.problems import Problem
+from automation.messages.campaign_texts import find_shown_values
 from automation.pipeline.audience import FrozenAudience, freeze
 from automation.pipeline.decide import Decided, RunContext, decide, recheck_caps
 from automation.pipeline.top import Narrowed, read_narrowed
@@ -32,9 +33,12 @@ from automation.store.ledger import decisions
 from automation.types.campaign import Campaign
 from automation.types.progress import Progress, quiet
 from automation.types.run import RunState
+from automation.types.shown_values import ShownValues
+from automation.warehouse.batch_file import BatchFile
 from automation.warehouse.embedded import Warehouse
 from automation.warehouse.history import freeze_history
-from automation.workspace.campaigns import template_files, valid_campaign
+from automation.warehouse.shown_values import freeze_shown_values
+from automation.workspace.campaigns import renderer_of, template_files, valid_campaign
 from automation.workspace.decision_mirror import refresh_mirror
 from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.models_in_use import active_versions
@@ -109,7 +113,8 @@ def plan(
         problems = campaign_problems(workspace.project, name, warehouse.read_seen(), now)
         refuse_problems(name, problems)
         with tempfile.TemporaryDirectory() as folder:
-            frozen, run, members = _freeze(workspace, warehouse, campaign, Path(folder), planned_for)
+            shown = find_shown_values(renderer_of(workspace.project, templates), campaign)
+            frozen, run, members = _freeze(workspace, warehouse, campaign, shown, Path(folder), planned_for)
             top = read_narrowed(frozen.path)
             if planned_for is None:
                 run = with_competing_runs(workspace, warehouse, LaunchedCampaigns(workspace.project), run)
@@ -136,14 +141,19 @@ def _warnings(workspace: Workspace, warehouse: Warehouse, campaign: Campaign, pl
 
 
 def _freeze(
-    workspace: Workspace, warehouse: Warehouse, campaign: Campaign, folder: Path, planned_for: PlanningTime | None
+    workspace: Workspace,
+    warehouse: Warehouse,
+    campaign: Campaign,
+    shown: ShownValues,
+    folder: Path,
+    planned_for: PlanningTime | None,
 ) -> tuple[FrozenAudience, RunContext, list[list[str]]]:
     versions = active_versions(workspace)
     now = workspace.clock.now()
     known_until = now if planned_for is not None and planned_for.past else None
     with_decisions = reads_decisions(campaign, workspace.project.registry)
     if planned_for is None:
-        refresh_for(workspace, warehouse, campaign)
+        refresh_for(workspace, warehouse, campaign, shown)
         if with_decisions:
             refresh_mirror(workspace)
     data = snapshot(
@@ -157,7 +167,7 @@ def _freeze(
         but=workspace.project.settings.testing.customers,
     )  # fmt: skip
     run = build_context(
-        workspace, campaign, data, send=campaign.first_send, versions=versions, due_at=now, due_local=None
+        workspace, campaign, data, send=campaign.first_send, versions=versions, due_at=now, due_local=None, shown=shown
     )
     run = replace(run, eligibility=replace(run.eligibility, known_until=known_until))
     return FrozenAudience(path), with_offer_plan(run, FrozenAudience(path).batches()), members
@@ -201,12 +211,10 @@ def _plan_batches(
     now = workspace.clock.now()
     total = sum(map(len, members))
     counts = _Counts()
-    history = None
-    if run.recommendation is not None:
-        history = freeze_history(run.data, frozen.path, frozen.path.with_name("history.parquet"))
+    history, values = _frozen_beside(run, frozen.path)
     for no in range(len(members)):
-        reading, theirs = workspace.store.reading, None if history is None else history.batch(no)
-        decided = decide(frozen.batch(no), run, reading, now=now, history=theirs)
+        reading, theirs, more = workspace.store.reading, _batch(history, no), _batch(values, no)
+        decided = decide(frozen.batch(no), run, reading, now=now, history=theirs, values=more)
         with reading() as connection:
             decided, displaced = recheck_caps(decided, run.eligibility, connection, now=now)
         rendering.take(decided.rows, decided.content)
@@ -233,6 +241,20 @@ def _plan_batches(
         preflight=rendering.result(),
         displaced=counts.displaced,
     )
+
+
+def _frozen_beside(run: RunContext, members: Path) -> tuple[BatchFile | None, BatchFile | None]:
+    """The members' events, where the campaign recommends; and what its texts show of them, where they show any."""
+    history = values = None
+    if run.recommendation is not None:
+        history = freeze_history(run.data, members, members.with_name("history.parquet"))
+    if run.shown:
+        values = freeze_shown_values(run.data, run.shown, members, members.with_name("values.parquet"))
+    return history, values
+
+
+def _batch(file: BatchFile | None, no: int) -> pl.DataFrame | None:
+    return None if file is None else file.batch(no)
 
 
 def _promised_cost(run: RunContext, offers: Mapping[str, int]) -> float:

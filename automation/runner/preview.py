@@ -10,6 +10,7 @@ import polars as pl
 
 from automation.contracts import Snapshot
 from automation.inbound.identity import find_customer
+from automation.messages.campaign_texts import find_shown_values
 from automation.messages.template.files import read_templates
 from automation.pipeline.decide import Decided, RunContext, decide
 from automation.rules.compiler import evaluate
@@ -20,7 +21,8 @@ from automation.runner.sample_message import expand_versions
 from automation.runner.samples import Sample, render_samples
 from automation.types.campaign import Campaign
 from automation.warehouse.history import read_history
-from automation.workspace.campaigns import valid_campaign
+from automation.warehouse.shown_values import read_shown_values
+from automation.workspace.campaigns import renderer_of, template_files, valid_campaign
 from automation.workspace.models_in_use import active_versions
 from automation.workspace.snapshots import snapshot
 from automation.workspace.workspace import Workspace
@@ -76,14 +78,24 @@ def _decide_one(
             versions=versions,
         )
         row = _one_customer(workspace, data, campaign, customer_id)
+        files = template_files(workspace.project, campaign)
+        shown = find_shown_values(renderer_of(workspace.project, files), campaign)
         found = build_context(
-            workspace, campaign, data, send=campaign.first_send, versions=versions, due_at=now, due_local=None
+            workspace,
+            campaign,
+            data,
+            send=campaign.first_send,
+            versions=versions,
+            due_at=now,
+            due_local=None,
+            shown=shown,
         )
         found = with_offer_plan(found, iter([row]))
         run = replace(found, global_holdout=None, campaign=_without_holdout(campaign), everyone=True)
         history = read_history(data, row["customer_id"])
+        values = read_shown_values(data, shown, row["customer_id"]) if shown else None
         reading = workspace.store.reading
-        decided, real = (decide(row, one, reading, now=now, history=history) for one in (run, found))
+        decided, real = (decide(row, one, reading, now=now, history=history, values=values) for one in (run, found))
         return run, decided, real, row.row(0, named=True)
     finally:
         warehouse.close()

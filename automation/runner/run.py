@@ -156,7 +156,7 @@ def _freeze(workspace: Workspace, warehouse: Warehouse, run: RunRow, launch: Lau
         hold = guards.check_freshness(workspace, campaign, warehouse, as_of)
         if hold is not None:
             return _hold(workspace, run, hold)
-    refresh_for(workspace, warehouse, campaign)
+    refresh_for(workspace, warehouse, campaign, launch.shown)
     versions = active_versions(workspace)
     with_decisions = reads_decisions(campaign, workspace.project.registry)
     if with_decisions:
@@ -237,8 +237,8 @@ def _plan_batches(workspace: Workspace, frozen: FrozenRun, progress: Progress, h
 def _plan_batch(workspace: Workspace, frozen: FrozenRun, no: int, epoch: int) -> None:
     """Decide and plan one batch. epoch: under which this planner took it."""
     found, run_id, now = frozen.found, frozen.run.id, workspace.clock.now()
-    members, history = frozen.members(no), frozen.history(no)
-    decided = decide(members, found, workspace.store.reading, now=now, history=history)
+    members, history, values = frozen.members(no), frozen.history(no), frozen.values(no)
+    decided = decide(members, found, workspace.store.reading, now=now, history=history, values=values)
     with workspace.store.transaction() as connection:
         decided, displaced = recheck_caps(decided, found.eligibility, connection, now=now)
         if not found.test:

@@ -177,11 +177,13 @@ def _pages(project: Project) -> Iterator[Problem]:
 
 def _templates(project: Project, file: CampaignFile) -> Iterator[Problem]:
     """What is wrong inside the templates that the campaign names."""
+    from automation.messages.campaign_texts import subjects_of
     from automation.workspace.campaigns import renderer_of, template_files
 
     if file.campaign is None:
         return
     make = renderer_of(project, template_files(project, file.campaign))
+    subjects = subjects_of(file.campaign, file.path)
     for name in file.campaign.templates():
-        for error in make.check(name):
+        for error in make.check(name, subjects):
             yield Problem(error.file, error.line or 1, 1, "", error.what)

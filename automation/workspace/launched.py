@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from sqlalchemy.engine import Connection
 
 from automation.config.project import Project
+from automation.messages.campaign_texts import find_shown_values
 from automation.messages.render import Renderer
 from automation.store import launches
 from automation.store.launches import Launched
 from automation.types.campaign import Campaign
+from automation.types.shown_values import ShownValues
 from automation.workspace.campaigns import parse_launched
 from automation.workspace.campaigns import renderer_of as renderer
 
@@ -25,6 +28,11 @@ class LaunchedCampaign:
     launch: Launched
     campaign: Campaign
     renderer: Renderer
+
+    @cached_property
+    def shown(self) -> ShownValues:
+        """What its texts show of each customer beside the traits."""
+        return find_shown_values(self.renderer, self.campaign)
 
 
 @dataclass

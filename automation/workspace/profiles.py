@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from automation.rules.reads import reads_profiles
 from automation.types.campaign import Campaign
+from automation.types.shown_values import ShownValues
 from automation.warehouse.embedded import Warehouse
 from automation.warehouse.profiling.refreshing import RefreshResult
 from automation.workspace.workspace import Workspace
@@ -14,7 +15,7 @@ def refresh_profiles(workspace: Workspace, warehouse: Warehouse, *, everybody: b
     return warehouse.refresh_profiles(timezone=workspace.project.settings.shop.timezone, everybody=everybody)
 
 
-def refresh_for(workspace: Workspace, warehouse: Warehouse, campaign: Campaign) -> None:
-    """Refresh if the campaign uses profiles; a snapshot without current ones computes its own."""
-    if reads_profiles(campaign, workspace.project.settings.segments):
+def refresh_for(workspace: Workspace, warehouse: Warehouse, campaign: Campaign, shown: ShownValues) -> None:
+    """Refresh if the campaign's rules or texts use profiles; a snapshot without current ones computes its own."""
+    if shown.profile or reads_profiles(campaign, workspace.project.settings.segments):
         refresh_profiles(workspace, warehouse)

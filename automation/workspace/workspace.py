@@ -36,6 +36,10 @@ class Workspace:
         """The file with the events of a run's members, while the run is being planned."""
         return self.project.data_dir / "runs" / f"{run_id}.history.parquet"
 
+    def values_file(self, run_id: int) -> Path:
+        """The file with what texts show of a run's members, while the run is being planned."""
+        return self.project.data_dir / "runs" / f"{run_id}.values.parquet"
+
     def warehouse(self) -> Warehouse:
         """A new connection; the caller must close it."""
         return warehouse_of(self.project)

@@ -10,7 +10,7 @@ import ibis.backends.duckdb
 import polars as pl
 import pytest
 from support.project import fill, write_project
-from support.toy_project import account_of, toy_project
+from support.toy_project import BODY, account_of, toy_project
 
 from automation.clock import ManualClock
 from automation.errors import AutomationError
@@ -66,6 +66,8 @@ def test_a_run_of_many_batches_asks_the_warehouse_as_often_as_a_run_of_one(
         root = write_project(tmp_path / str(customers))
         campaign = root / "campaigns/hello.yaml"
         campaign.write_text(campaign.read_text() + RECOMMEND)
+        with (root / "templates/hello/email.html").open("a") as body:
+            body.write("{{ profile.lifecycle }} {% if last_order %}{{ last_order.lines[0].quantity }}{% endif %}")
         with open_workspace(root, clock=ManualClock(TOY_AS_OF)) as workspace:
             fill(workspace, customers)
             warehouse = workspace.warehouse()
@@ -84,6 +86,7 @@ def test_a_run_of_many_batches_asks_the_warehouse_as_often_as_a_run_of_one(
             asked.append(len(queries))
             assert account_of(workspace, run_id) == Account(audience=customers, queued=customers)
             assert not workspace.history_file(run_id).exists(), "every batch is planned"
+            assert not workspace.values_file(run_id).exists()
     assert asked[0] == asked[1] > 0
 
 
@@ -132,10 +135,12 @@ def test_a_member_who_left_the_shop_keeps_the_place(tmp_path: Path) -> None:
         assert account_of(workspace, run_id) == Account(audience=1_005, queued=1_004, unreachable=1)
 
 
-def test_a_damaged_history_is_written_again(tmp_path: Path) -> None:
-    with toy_project(tmp_path) as toy:
+@pytest.mark.parametrize("which", ["history", "values"])
+def test_a_damaged_file_beside_the_audience_is_written_again(tmp_path: Path, which: str) -> None:
+    with toy_project(tmp_path, body=BODY + "{{ profile.lifecycle }}") as toy:
         run_id = begun(toy, "toy")
-        toy.history_file(run_id).write_bytes(b"PAR1 but nothing else")
+        path = toy.history_file(run_id) if which == "history" else toy.values_file(run_id)
+        path.write_bytes(b"PAR1 but nothing else")
         go_on(toy, run_id)
         assert account_of(toy, run_id) == Account(audience=6, unreachable=1, queued=5)
 

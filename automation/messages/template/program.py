@@ -14,10 +14,7 @@ from jinja2.exceptions import SecurityError
 from automation.messages.template.files import TemplateError
 from automation.messages.template.pieces import JinjaSource, Tag
 from automation.messages.template.sandbox import Sandbox, UnknownName, compile_template, names_used, render_template
-
-CONTEXT_NAMES = (
-    "campaign", "customer", "items", "language", "links", "offer", "preheader", "shop", "subject", "text", "today",
-)  # fmt: skip
+from automation.messages.template.variables import NAMES
 
 
 @dataclass(frozen=True)
@@ -110,10 +107,10 @@ def unknown_names(environment: Sandbox, programs: Iterable[Program]) -> list[Tem
     """Errors for names that are in no context."""
     problems = {}
     for program in programs:
-        for name in sorted(names_used(environment, program.source.text) - set(CONTEXT_NAMES)):
+        for name in sorted(names_used(environment, program.source.text) - set(NAMES)):
             tag = next((tag for tag in program.source.origins.values() if re.search(rf"\b{name}\b", tag.code)), None)
-            near = get_close_matches(name, CONTEXT_NAMES, 1)
-            hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(CONTEXT_NAMES)}"
+            near = get_close_matches(name, NAMES, 1)
+            hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(NAMES)}"
             file, line = (tag.file, tag.line) if tag else (program.name, None)
             problems[file, line, name] = TemplateError(
                 file, line, f"{tag or program.name}: {name!r} is not known; {hint}"
