@@ -34,6 +34,7 @@ from automation.types.campaign import Campaign
 from automation.types.decision import REASONS, Outcome
 from automation.types.language import FALLBACK
 from automation.types.profile import PROFILE_MEANINGS
+from templates import templates_page
 
 DOCS = Path(__file__).resolve().parent
 NOTE = "<!-- Written by docs/generate.py from the code; edit that. -->\n"
@@ -235,6 +236,7 @@ PAGES = (
     Page("mapping.md", "A mapping file", "Every key of a mapping, for `automation import`.", import_page),
     Page("rules.md", "Rules", "The conditions for audiences, segments and offers.", rules_page),
     Page("profile-fields.md", "Fields of the profile", "What rules and rankings can use of a profile.", profile_page),
+    Page("templates.md", "Templates", "What a template can use, and what its limits are.", templates_page),
     Page("components.md", "Components", "Everything that `using:` can name, with its options.", components_page),
     Page("commands.md", "Commands", "The output of `automation COMMAND --help`.", commands_page),
     Page("http.md", "HTTP", "The addresses of the web app.", addresses_page),

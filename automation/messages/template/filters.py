@@ -45,7 +45,7 @@ def template_filters() -> dict[str, Callable[..., Any]]:
 
 @pass_context
 def money(context: Context, value: Any, currency: Any = None) -> str:
-    """`12.5|money` → €12.50, 12,50 €; the currency is the shop's unless one is given."""
+    """`12.5|money` → €12.50, or 12,50 €; the currency is the shop's unless one is given."""
     code = currency or _path(context, "shop", "currency") or "EUR"
     if not isinstance(code, str) or len(code) > _LONGEST_CODE:
         raise SecurityError("write a currency's code, such as EUR")
@@ -63,7 +63,7 @@ def format_money(value: float | Decimal, code: str, locale: Locale) -> str:
 
 @pass_context
 def percent(context: Context, value: Any) -> str:
-    """`0.125|percent` → 12.5%, 12,5 %."""
+    """`0.125|percent` → 12.5%, or 12,5 %."""
     locale = _locale(context)
     share = _decimal(value) * 100
     digits = 0 if share == share.to_integral_value() else 1
@@ -72,20 +72,20 @@ def percent(context: Context, value: Any) -> str:
 
 @pass_context
 def number(context: Context, value: Any, digits: int = 0) -> str:
-    """`1234.5|number(1)` → 1,234.5, 1.234,5."""
+    """`1234.5|number(1)` → 1,234.5, or 1.234,5."""
     return _signed(_decimal(value), _digits(digits), _locale(context))
 
 
 @pass_context
 def format_date(context: Context, value: Any) -> str:
-    """`"2026-12-24"|date` → 24 December 2026, 24. Dezember 2026."""
+    """`"2026-12-24"|date` → 24 December 2026, or 24. Dezember 2026."""
     day = _date(value)
     locale = _locale(context)
     return locale.date_format.format(day=day.day, month=locale.months[day.month - 1], year=day.year)
 
 
 def round_number(value: Any, digits: int = 0) -> Decimal:
-    """`4.25|round(1)` → 4.3 (half up, as people round)."""
+    """`4.25|round(1)` → 4.3, half up, as people round."""
     return _rounded(_decimal(value), _digits(digits))
 
 
@@ -96,7 +96,7 @@ def sentence(value: Any) -> str:
 
 
 def batch(values: Any, size: Any) -> list[list[Any]]:
-    """The values in rows of `size`; the last row may be shorter."""
+    """`items|batch(2)`: the entries in rows of two; the last row may be shorter."""
     if isinstance(values, Undefined):
         str(values)  # raises, and names it
     if not isinstance(values, list | tuple) or not isinstance(size, int) or size < 1:
@@ -105,12 +105,12 @@ def batch(values: Any, size: Any) -> list[list[Any]]:
 
 
 def default(value: Any, otherwise: Any = "") -> Any:
-    """`otherwise` where the value is unknown, empty or null."""
+    """`customer.city|default('your town')`: what to write where the value is empty or the name does not exist."""
     return otherwise if isinstance(value, Undefined) or value is None or value == "" else value
 
 
 def join_texts(values: Iterable[Any], between: str = "") -> str:
-    """The values joined, with `between` in between."""
+    """`['a', 'b']|join(', ')` → a, b."""
     parts: list[Any] = []
     for value in islice(values, MAX_STEPS):
         parts += [between, value] if parts else [value]
@@ -118,7 +118,7 @@ def join_texts(values: Iterable[Any], between: str = "") -> str:
 
 
 def total(values: Iterable[Any]) -> Any:
-    """The sum of numbers."""
+    """`[1, 2.5]|sum` → 3.5."""
     numbers = list(islice(values, MAX_STEPS))
     if not all(isinstance(number, NUMBERS) for number in numbers):
         raise SecurityError("'sum' adds numbers only")
@@ -126,7 +126,7 @@ def total(values: Iterable[Any]) -> Any:
 
 
 def replace(text: str, old: str, new: str) -> str:
-    """`text` with every `old` replaced by `new`."""
+    """`'a-b'|replace('-', '+')` → a+b."""
     text, old, new = str(text), str(old), str(new)
     if len(text) + text.count(old) * len(new) > MAX_TEXT:
         raise LimitExceeded(f"a text made by 'replace' would be longer than {MAX_TEXT:,} characters")

@@ -21,7 +21,7 @@ MAX_DEPTH = 10
 MAX_PIECES = 6_000  # 3,000 tags compile in 2 s
 MAX_SOURCE = 1024 * 1024
 STATEMENTS = ("if", "elif", "else", "endif", "for", "endfor", "set", "with", "endwith")
-_JOINED = ("extends", "block", "endblock", "include")
+JOINED = ("extends", "block", "endblock", "include")
 _NAME = re.compile(r"(?:extends|include)\s+(?:\"([^\"]+)\"|'([^']+)')")
 _BLOCK = re.compile(r"block\s+([A-Za-z_]\w*)")
 _SUPER = re.compile(r"super\s*\(\s*\)")
@@ -171,7 +171,7 @@ def _flat(
         elif isinstance(piece, Tag) and piece.word == "include":
             yield from _joined(state, _name(piece), piece)
         elif isinstance(piece, Tag) and piece.kind == "statement" and piece.word not in STATEMENTS:
-            near = _near(piece.word, (*STATEMENTS, *_JOINED))
+            near = _near(piece.word, (*STATEMENTS, *JOINED))
             raise _error(piece, f"the tag {piece.word!r} can't be used in a template{near}")
         else:
             yield piece
