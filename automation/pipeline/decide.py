@@ -110,6 +110,7 @@ def decide(
     if context.everyone:
         settled = _promise_all(settled)
     rows = _rows(pl.concat([refused, settled], how="diagonal"), context)
+    assert (values is not None) is bool(context.shown)
     return Decided(rows, content) if values is None else _with_values(rows, content, context, values)
 
 
