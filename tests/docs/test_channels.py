@@ -12,7 +12,7 @@ import pytest
 import yaml
 from support.channels import one
 from support.http import Service, http_server, reply
-from support.pages import ROOT, Block, blocks, follow, run
+from support.pages import ROOT, Block, blocks, follow, run_command
 
 from automation.config.project import load_project
 from automation.messages.render import Renderer
@@ -89,14 +89,14 @@ def test_the_template_renders(page: str, file: str, kind: Any, registry: Registr
 def test_the_key_that_the_page_makes_is_taken(tmp_path: Path) -> None:
     (block,) = shown("send-push-notifications.md", "python")
     (tmp_path / "key.py").write_text(block.text)
-    private, public = run("python key.py", tmp_path).split()
+    private, public = run_command("python key.py", tmp_path).split()
     WebPushOptions(private_key=Secret(private), contact="mailto:a@b.example")
     assert len(base64.urlsafe_b64decode(public + "=")) == 65
 
 
 def test_the_secret_that_the_page_makes_is_taken(tmp_path: Path) -> None:
     (block,) = shown("send-webhooks.md", "sh")
-    made = run(block.text, tmp_path).strip()
+    made = run_command(block.text, tmp_path).strip()
     assert WebhookOptions(url="https://a.example/", secret=Secret(made)).secret.get_secret_value() == made
 
 
