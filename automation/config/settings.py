@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, InstanceOf, PrivateAttr, model_validator
@@ -88,6 +88,9 @@ class Senders(FileModel):
 class Links(FileModel):
     base_url: Url | None = None
     track: bool = Field(default=True, description="count opens and clicks of e-mails, if `base_url` is set")
+    preferences_end_after: Duration = Field(
+        default=timedelta(days=365), description="how long after its message a link to the preferences works"
+    )
 
 
 ApiKey = Annotated[Secret, AfterValidator(_long_enough)]

@@ -28,7 +28,7 @@ from automation.types.template_folders import PAGES
 
 OURS = Path(__file__).parent / "page_files"
 OWN = f"templates/{PAGES}"
-NAMES = ("nowhere", "problem", "unsubscribe", "unsubscribed", "preferences", "confirm", "confirmed")
+NAMES = ("nowhere", "problem", "unsubscribe", "unsubscribed", "preferences", "confirm", "confirmed", "ended")
 
 
 class Pages:
@@ -125,7 +125,7 @@ def _compiled(texts: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, Tem
     return compiled
 
 
-_SHOWN = {"topic": "", "channel": "", "other": "", "saved": False, "choices": ()}
+_SHOWN = {"asked": "preferences", "topic": "", "channel": "", "other": "", "saved": False, "choices": ()}
 
 
 def _refuse_odd_files(own: Path) -> None:

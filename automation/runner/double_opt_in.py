@@ -50,11 +50,13 @@ def request_confirmations(workspace: Workspace) -> list[RunRow]:
     """Create a run for the pending requests, at most 1,000 of a topic and channel at once; they are planned like any
     other. Returns the new runs. Raises `ConfigurationError` and `AutomationError`."""
     made = []
-    for topic, how in workspace.project.settings.consent.double_opt_in.items():
+    settings = workspace.project.settings.consent
+    for topic, how in settings.double_opt_in.items():
         with workspace.store.transaction() as connection:
             now = workspace.clock.now()
             double_opt_in.refuse_unsent(connection, campaigns=PREFIX, now=now)
-            waiting = double_opt_in.waiting_requests(connection, topic, now=now, limit=AT_ONCE)
+            valid = settings.confirm_within
+            waiting = double_opt_in.waiting_requests(connection, topic, now=now, limit=AT_ONCE, valid=valid)
             waiting = double_opt_in.refuse_suppressed(connection, waiting, now=now)
         by_channel: dict[str, list[ConsentRequestRow]] = defaultdict(list)
         for request in waiting:

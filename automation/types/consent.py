@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from automation.types.grammar import FileModel, Names
+from automation.types.quantity import Duration
 
 ConsentState = Literal["given", "withdrawn", "refused"]
 """What counts now: a no after an earlier yes is a withdrawal, any other a refusal."""
@@ -27,6 +29,10 @@ class ConsentSettings(FileModel):
 
     double_opt_in: Mapping[str, DoubleOptIn] = Field(
         default_factory=dict, description="topic → how its consent is confirmed; until then it grants nothing"
+    )
+    confirm_within: Duration = Field(
+        default=timedelta(days=30),
+        description="how long a request can be confirmed, and how long after its message a link to confirm works",
     )
     text_versions: Mapping[str, str] = Field(
         default_factory=dict,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 import structlog
 from starlette.responses import HTMLResponse, Response
@@ -66,8 +67,21 @@ class Site:
         keys = self.workspace.store.keys.verifying(self.now)
         return next((found for key in keys if (found := read_token(key, purpose, token)) is not None), None)
 
+    def has_ended(self, purpose: Literal["preferences", "confirm"], message: MessageRecipient) -> bool:
+        """Whether the message is so old that its link for this purpose works no longer. Unsubscribing always works."""
+        settings = self.settings
+        ends = {"preferences": settings.links.preferences_end_after, "confirm": settings.consent.confirm_within}
+        return message.granted_at is not None and self.now > message.granted_at + ends[purpose]
+
+    def show_ended(self, purpose: Literal["preferences", "confirm"], message: MessageRecipient) -> Response:
+        """What to do instead; it shows nothing about the recipient, since an old link may be in other hands."""
+        other = self.make_link("unsubscribe", "u", message) if purpose == "preferences" else ""
+        return self.show_page("ended", message, status=410, asked=purpose, other=other)
+
     def make_link(self, purpose: Purpose, path: str, message: MessageRecipient) -> str:
-        """A relative link to another page for the same message; it works behind any proxy path."""
+        """A relative link to another page for the same message, behind any proxy path; "" if it would have ended."""
+        if purpose == "preferences" and self.has_ended(purpose, message):
+            return ""
         secret = self.workspace.store.secret
         return f"../{path}/{sign(secret, purpose, link_id(secret, message.id))}"
 

@@ -236,6 +236,21 @@ def test_a_consent_event_is_confirmed_by_the_button_and_not_by_opening_the_link(
     assert states(shop.workspace) == []
 
 
+def test_the_link_of_a_request_that_ended_says_so(shop: Shop) -> None:
+    post(shop, event("new1", address="New1@Toy.example", source="pop-up"))
+    work(shop.workspace)
+    (sent,) = outbox(shop.workspace)
+    path = f"/confirm/{token_of(shop.workspace.store.secret, 'confirm', sent['id'])}"
+    move(shop.workspace, timedelta(days=30, minutes=1))
+    for method in ("POST", "GET"):
+        answer = shop.client.request(method, path)
+        assert answer.status_code == 410
+        assert "please sign up again" in answer.text
+        assert "promotions" not in answer.text.lower()
+    with shop.workspace.store.reading() as connection:
+        assert consent.history(connection, ["new1"]) == []
+
+
 def test_an_unsubscribe_event_counts_at_once_for_the_address(shop: Shop) -> None:
     assert post(shop, event("c1", "unsubscribe", address="C1@toy.example")).status_code == 200
     with shop.workspace.store.reading() as connection:

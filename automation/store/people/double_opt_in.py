@@ -30,7 +30,7 @@ METHOD = "double opt-in"
 ONCE_IN = timedelta(days=7)
 """An address gets at most one message about a topic in this time."""
 VALID = timedelta(days=30)
-"""How long a request can be confirmed."""
+"""How long a request can be confirmed unless config.yaml says otherwise."""
 _SAME = ["customer_id", "channel", "topic", "at", "source"]
 _OPEN = ("pending", "asked")
 _GONE = frozenset({"failed", "expired", "cancelled", "suppressed", "erased"})
@@ -95,13 +95,13 @@ def _as_pending(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def waiting_requests(
-    connection: Connection, topic: str, *, now: datetime, limit: int = 1_000
+    connection: Connection, topic: str, *, now: datetime, limit: int = 1_000, valid: timedelta = VALID
 ) -> list[ConsentRequestRow]:
     """The pending requests of a topic whose message may be made, the oldest first; those that are too old expire.
 
     Requests for an address that was asked within a week wait with its message, or until the week is over.
     """
-    _expire(connection, now)
+    _expire(connection, now, valid)
     _join_earlier(connection, topic, now)
     pending = (_request.c.state == "pending") & (_request.c.topic == topic)
     query = sa.select(_request).where(pending, ~sa.exists(_earlier(_request_before.c.id, now)))
@@ -203,13 +203,18 @@ def refuse_requests(connection: Connection, message_ids: Sequence[str], *, now: 
 
 
 def confirm_requests(
-    connection: Connection, message_id: str, *, at: datetime, source: str = "confirm link"
+    connection: Connection,
+    message_id: str,
+    *,
+    at: datetime,
+    source: str = "confirm link",
+    valid: timedelta = VALID,
 ) -> list[ConsentRequestRow]:
     """Grant what this message asked about: the owner of the address followed its link.
 
     Returns the confirmed requests, earlier ones included; empty if they expired or were withdrawn.
     """
-    _expire(connection, at)
+    _expire(connection, at, valid)
     query = sa.select(_request).where(_request.c.message_id == message_id, _request.c.state.in_(["asked", "confirmed"]))
     requests = [_row(row) for row in connection.execute(query)]
     new = [request for request in requests if request.state == "asked"]
@@ -228,8 +233,8 @@ def _granted(requests: Sequence[ConsentRequestRow], at: datetime) -> pl.DataFram
     return pl.DataFrame(rows, schema=consent.CONSENT_COLUMNS, orient="row")
 
 
-def _expire(connection: Connection, now: datetime) -> None:
-    old = _request.c.state.in_(_OPEN) & (_request.c.requested_at < to_millis(now - VALID))
+def _expire(connection: Connection, now: datetime, valid: timedelta) -> None:
+    old = _request.c.state.in_(_OPEN) & (_request.c.requested_at < to_millis(now - valid))
     connection.execute(sa.update(_request).where(old).values(state="expired", settled_at=to_millis(now)))
 
 

@@ -19,6 +19,7 @@ from automation.web.endpoint import Endpoint, describe_operation, read_body
 from automation.web.site import Site
 
 LIMIT = 16_384
+_OPEN = ("asked", "confirmed")
 
 
 def make_endpoints(site: Site) -> Iterator[Endpoint]:
@@ -31,6 +32,8 @@ def make_endpoints(site: Site) -> Iterator[Endpoint]:
             requests = double_opt_in.requests_of_message(connection, reference.message_id)
         if message is None:
             return site.show_not_found()
+        if site.has_ended("confirm", message) or (requests and not any(one.state in _OPEN for one in requests)):
+            return site.show_ended("confirm", message)
         return site.show_page("confirm", message, topic=_topics(requests, message), channel=message.channel)
 
     async def confirm(request: Request) -> Response:
@@ -40,10 +43,12 @@ def make_endpoints(site: Site) -> Iterator[Endpoint]:
             return site.show_not_found()
         version = await run_in_threadpool(site.text_version, "confirm", reference.message_id)
         proof = Proof(site.now, "confirm link", "double opt-in", version)
-        confirmed = await site.writer.commit(lambda connection: _confirm(connection, reference.message_id, proof))
+        confirmed = await site.writer.commit(lambda connection: _confirm(site, connection, reference.message_id, proof))
         if confirmed is None:
             return site.show_not_found()
         message, topics = confirmed
+        if topics is None:
+            return site.show_ended("confirm", message)
         other = site.make_link("preferences", "p", message)
         return site.show_page("confirmed", message, topic=topics, channel=message.channel, other=other)
 
@@ -51,7 +56,7 @@ def make_endpoints(site: Site) -> Iterator[Endpoint]:
         "GET": describe_operation(
             "Show a page with a button that confirms a subscription; changes nothing.",
             token=True,
-            answers={200: "the page", 404: "not a valid link"},
+            answers={200: "the page", 404: "not a valid link", 410: "the link has ended"},
         ),
         "POST": describe_operation(
             "Confirm the subscription that the message asked about.",
@@ -59,26 +64,31 @@ def make_endpoints(site: Site) -> Iterator[Endpoint]:
             body={"application/x-www-form-urlencoded": {"schema": {"type": "object"}}},
             answers={
                 200: "confirmed", 404: "not a valid link", 408: "the body did not arrive in time",
-                413: "the body is too long",
+                410: "the link has ended", 413: "the body is too long",
             },
         ),
     }  # fmt: skip
     yield Endpoint("/confirm/{token}", {"GET": show, "POST": confirm}, described)
 
 
-def _confirm(connection: Connection, message_id: str, proof: Proof) -> tuple[MessageRecipient, str] | None:
-    """Grant what the message asks about, and record when, how, where from and the wording.
+def _confirm(
+    site: Site, connection: Connection, message_id: str, proof: Proof
+) -> tuple[MessageRecipient, str | None] | None:
+    """Grant what the message asks about, and record when, how, where from and the wording; no topics if it is too late.
 
     A message that belongs to no request, such as a campaign's own, asks about its topic.
     """
     message = responses.find_recipient(connection, message_id)
     if message is None:
         return None
+    if site.has_ended("confirm", message):
+        return message, None
     if double_opt_in.requests_of_message(connection, message_id):
-        confirmed = double_opt_in.confirm_requests(connection, message_id, at=proof.at)
+        valid = site.settings.consent.confirm_within
+        confirmed = double_opt_in.confirm_requests(connection, message_id, at=proof.at, valid=valid)
         for request in confirmed:
             _add_event(connection, message, request, proof.at)
-        return (message, _topics(confirmed, message)) if confirmed else None
+        return message, _topics(confirmed, message) if confirmed else None
     responses.record_consents(connection, message, {(message.channel, message.topic): True}, proof)
     return message, message.topic
 

@@ -33,8 +33,11 @@ def make_endpoints(site: Site) -> Iterator[Endpoint]:
             return site.show_not_found()
         with site.workspace.store.reading() as connection:
             message = responses.find_recipient(connection, message_id)
-            choices = {} if message is None else _read_choices(site, connection, message)
-        return site.show_not_found() if message is None else _show(site, message, choices)
+            ended = message is not None and site.has_ended("preferences", message)
+            choices = {} if message is None or ended else _read_choices(site, connection, message)
+        if message is None:
+            return site.show_not_found()
+        return site.show_ended("preferences", message) if ended else _show(site, message, choices)
 
     async def save(request: Request) -> Response:
         form = _parse_form(await read_body(request, LIMIT))
@@ -44,13 +47,16 @@ def make_endpoints(site: Site) -> Iterator[Endpoint]:
         version = await run_in_threadpool(site.text_version, "preferences", message_id)
         proof = Proof(site.now, "preference centre", "preference centre", version)
         saved = await site.writer.commit(lambda connection: _save(site, connection, message_id, form, proof))
-        return site.show_not_found() if saved is None else _show(site, *saved, saved=True)
+        if saved is None:
+            return site.show_not_found()
+        message, choices = saved
+        return site.show_ended("preferences", message) if choices is None else _show(site, message, choices, saved=True)
 
     described = {
         "GET": describe_operation(
             "Show the preference centre: what the recipient gets, by channel and topic.",
             token=True,
-            answers={200: "the page", 404: "not a valid link"},
+            answers={200: "the page", 404: "not a valid link", 410: "the link has ended"},
         ),
         "POST": describe_operation(
             "Save the choices: of the boxes in `shown`, those in `yes` are ticked; `nothing` unticks all marketing.",
@@ -58,7 +64,7 @@ def make_endpoints(site: Site) -> Iterator[Endpoint]:
             body={"application/x-www-form-urlencoded": _FORM},
             answers={
                 200: "saved; the page as it is now", 400: "the body is not a form", 404: "not a valid link",
-                408: "the body did not arrive in time", 413: "the body is too long",
+                408: "the body did not arrive in time", 410: "the link has ended", 413: "the body is too long",
             },
         ),
     }  # fmt: skip
@@ -98,10 +104,13 @@ def _read_choices(site: Site, connection: Connection, message: MessageRecipient)
 
 def _save(
     site: Site, connection: Connection, message_id: str, form: Mapping[str, list[str]], proof: Proof
-) -> tuple[MessageRecipient, Choices] | None:
+) -> tuple[MessageRecipient, Choices | None] | None:
+    """The message with its recipient's choices as they are now; None for them if its link has ended."""
     message = responses.find_recipient(connection, message_id)
     if message is None:
         return None
+    if site.has_ended("preferences", message):
+        return message, None
     changes = _find_changes(site, _read_choices(site, connection, message), form)
     responses.record_consents(connection, message, changes, proof)
     return message, _read_choices(site, connection, message)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 
 import httpx
@@ -168,3 +170,58 @@ def test_confirming_needs_the_button_and_leaves_the_proof(shop: Shop) -> None:
         "SELECT at, source, method, address, text_version LIKE 'en:%' FROM consent_record ORDER BY id DESC"
     )
     assert proof[0] == (now, "confirm link", "double opt-in", "ana@example.com", 1)
+
+
+# How long links work
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize(
+    ("purpose", "path", "days", "status"),
+    [
+        ("unsubscribe", "u", 4_000, 200),
+        ("preferences", "p", 364, 200),
+        ("preferences", "p", 366, 410),
+        ("confirm", "confirm", 29, 200),
+        ("confirm", "confirm", 31, 410),
+    ],
+)
+def test_every_link_but_unsubscribe_ends(
+    shop: Shop, method: str, purpose: str, path: str, days: int, status: int
+) -> None:
+    shop.move(timedelta(days=days))
+    address = f"/{path}/{shop.token(purpose)}"
+    answer = shop.client.request(method, address, data={"nothing": "yes"} if method == "POST" else None)
+    assert answer.status_code == status
+    if status == 410:
+        assert shop.words() == {"email.promotions": 1}
+        assert shop.rows("SELECT count(*) FROM consent_record WHERE source <> 'test'") == [(0,)]
+        assert "This link has ended" in answer.text
+        assert not re.search(
+            r"ana|promotions|news_letter|checkbox|e-mail", answer.text.split("</style>")[1], re.IGNORECASE
+        )
+
+
+def test_the_page_of_an_ended_link_leads_to_unsubscribing_and_that_one_not_back(shop: Shop) -> None:
+    shop.move(timedelta(days=400))
+    ended = shop.client.get(f"/p/{shop.token('preferences')}")
+    (onwards,) = (link for link in Fields(ended.text).links if "/u/" in link)
+    leaving = httpx.URL(str(ended.url)).join(onwards)
+    assert "Shall we stop sending you" in shop.client.get(leaving).text
+    done = shop.client.post(leaving)
+    assert "You are unsubscribed" in done.text
+    assert not [link for link in Fields(done.text).links if "/p/" in link]
+    assert shop.words() == {"email.promotions": 0}
+
+
+def test_the_shop_says_how_long_links_work(shop: Shop) -> None:
+    project = shop.workspace.project
+    links = project.settings.links.model_copy(update={"preferences_end_after": timedelta(hours=1)})
+    consents = project.settings.consent.model_copy(update={"confirm_within": timedelta(hours=2)})
+    settings = project.settings.model_copy(update={"links": links, "consent": consents})
+    object.__setattr__(shop.workspace, "project", replace(project, settings=settings))  # as a reload gives it
+    shop.move(timedelta(minutes=90))
+    assert shop.client.get(f"/p/{shop.token('preferences')}").status_code == 410
+    assert shop.client.get(f"/confirm/{shop.token('confirm')}").status_code == 200
+    shop.move(timedelta(hours=1))
+    assert shop.client.get(f"/confirm/{shop.token('confirm')}").status_code == 410

@@ -236,6 +236,14 @@ def test_a_request_expires(store: Store) -> None:
     assert ask(store, "c1", at=NOW + timedelta(days=31)) == 1
 
 
+def test_the_shop_says_how_long_a_request_can_be_confirmed(store: Store) -> None:
+    ask(store, "c1")
+    send(store)
+    with store.transaction() as connection:
+        valid = timedelta(hours=23)
+        assert double_opt_in.confirm_requests(connection, "m1", at=NOW + DAY, valid=valid) == []
+
+
 def test_a_withdrawal_ends_the_request(store: Store) -> None:
     ask(store, "c1")
     send(store)
