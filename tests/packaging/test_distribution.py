@@ -8,12 +8,14 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = "marketing-automation-daemon"
@@ -54,6 +56,40 @@ def test_every_requirement_is_pinned_within_its_bounds(project: dict[str, Any], 
     for requirement in requirements(project):
         assert requirement.specifier, f"{requirement.name} has no lower bound"
         assert requirement.specifier.contains(pinned[canonicalize_name(requirement.name)]), requirement
+
+
+def listed_holes(page: str) -> list[tuple[str, str]]:
+    """The page's table of known holes: package, first version without it."""
+    section = page.split("## Holes that the lower bounds exclude")[1].split("\n## ", maxsplit=1)[0]
+    rows = re.findall(r"^\| (\S+) \| ([0-9.]+) \| CVE-\d{4}-\d{4,} \| .+ \|$", section, re.MULTILINE)
+    assert len(rows) == section.count("\n| ") - 1, "a row can't be read"
+    return [(canonicalize_name(name), fixed) for name, fixed in rows]
+
+
+def below(holes: list[tuple[str, str]], lowest: dict[str, str]) -> list[str]:
+    """What allows a version with a hole. lowest: of each package, the lowest version that it allows."""
+    return [
+        f"{name}: {lowest[name]} is allowed, {fixed} is the first without a hole"
+        for name, fixed in holes
+        if name in lowest and Version(lowest[name]) < Version(fixed)
+    ]
+
+
+def test_no_version_with_a_known_hole_is_allowed(project: dict[str, Any], pins: dict[str, str]) -> None:
+    page = (ROOT / "docs/explanation/dependencies.md").read_text()
+    holes = listed_holes(page)
+    date.fromisoformat(page.split("Last looked at on ")[1][:10])
+    pinned = {str(canonicalize_name(name)): version for name, version in pins.items()}
+    assert {name for name, _ in holes} <= pinned.keys()
+    assert below(holes, pinned) == []
+    least = {
+        str(canonicalize_name(one.name)): spec.version
+        for one in requirements(project)
+        for spec in one.specifier
+        if spec.operator == ">="
+    }
+    assert below(holes, least) == []
+    assert below([("h11", "0.16.0")], {"h11": "0.14"}) == ["h11: 0.14 is allowed, 0.16.0 is the first without a hole"]
 
 
 @pytest.mark.slow
