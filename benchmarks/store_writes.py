@@ -43,7 +43,7 @@ def rows(no: int) -> pl.DataFrame:
     fixed = {
         "step": "send", "visit": 0,
         "outcome": "message", "reason": "selected", "detail": "", "variant": "plain", "offer": "pct10", "items": ITEMS,
-        "propensities": '{"arm":{"holdout":0.1,"contacted":0.9}}', "channel": "email",
+        "passed_over": "{}", "propensities": '{"arm":{"holdout":0.1,"contacted":0.9}}', "channel": "email",
         "due_at": at, "expires_at": at + 86_400_000, "quiet_hours": None, "quiet_zone": None,
         "template": "winback", "context": CONTEXT, "coupon": None,
     }  # fmt: skip

@@ -180,7 +180,8 @@ def _rows(no: int, size: int, due: int) -> pl.DataFrame:
     context = '{"customer":{"first_name":"Ana %d","country":"DE","loyalty_tier":"gold"},"language":"en"}'
     fixed = {
         "step": "send", "visit": 0,
-        "outcome": "message", "reason": "selected", "detail": "", "variant": None, "offer": None, "propensities": "{}",
+        "outcome": "message", "reason": "selected", "detail": "", "variant": None, "offer": None, "passed_over": "{}",
+        "propensities": "{}",
         "channel": "email", "due_at": due, "expires_at": due + 86_400_000, "quiet_hours": None,
         "quiet_zone": None, "template": "winback", "coupon": None,
     }  # fmt: skip

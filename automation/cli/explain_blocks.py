@@ -45,6 +45,7 @@ def _indented(rule: RuleValue) -> str:
 def _decision(found: Explanation, decision: DecisionRow, shop: ShopFormat) -> list[Block]:
     facts = [("decided", f"{decision.outcome}: {found.reason}")]
     facts += [("because", fact) for fact in found.refusal]
+    facts += [("passed over", _passed_over(channel, code)) for channel, code in decision.passed_over.items()]
     if decision.detail:
         facts.append(("detail", decision.detail))
     if decision.variant:
@@ -62,6 +63,12 @@ def _decision(found: Explanation, decision: DecisionRow, shop: ShopFormat) -> li
     if decision.items:
         shown.append(_items(found, decision))
     return shown
+
+
+def _passed_over(channel: str, code: str) -> str:
+    from automation.types.decision import CANNOT_REACH
+
+    return f"{channel}: {CANNOT_REACH.get(code, code)}"
 
 
 def _message(decision: DecisionRow, shop: ShopFormat) -> list[tuple[str, str]]:

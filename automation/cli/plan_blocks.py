@@ -26,6 +26,8 @@ def plan_blocks(workspace: Workspace, plan: Plan) -> list[Block]:
     if plan.planned_for is None:
         shown.append(_change(plan))
     shown += _rules(plan)
+    if len(plan.channels) > 1 or plan.passed_over:
+        shown.append(_channels(plan))
     if plan.variants:
         rows = [(variant, outcome, n) for (variant, outcome), n in sorted(plan.variants.items())]
         shown.append(Table(("variant", "outcome", "customers"), rows, title="Variants"))
@@ -74,6 +76,21 @@ def _funnel(workspace: Workspace, plan: Plan) -> Table:
     for (outcome, reason), n in sorted(plan.outcomes.items(), key=lambda item: (item[0][0] == "message", -item[1])):
         rows.append((outcome, n, reason_text(workspace, reason)))
     return Table(("funnel", "customers", "reason"), rows, title=f"{plan.campaign}, {_when(plan)}")
+
+
+def _channels(plan: Plan) -> Table:
+    """`sms, 25 customers, email: no address 12, no consent on record 4, withdrew consent 7`."""
+    from automation.types.decision import CANNOT_REACH
+
+    rows: list[tuple[str, int, str]] = []
+    for channel, n in sorted(plan.channels.items(), key=lambda item: (-item[1], item[0])):
+        earlier: dict[str, list[str]] = {}
+        for (its, other, reason), count in sorted(plan.passed_over.items(), key=lambda item: (-item[1], item[0])):
+            if its == channel:
+                earlier.setdefault(other, []).append(f"{CANNOT_REACH.get(reason, reason)} {count:,}")
+        told = "; ".join(f"{other}: {', '.join(reasons)}" for other, reasons in earlier.items())
+        rows.append((channel, n, told))
+    return Table(("channel", "messages", "passed over"), rows, title="Channels")
 
 
 def _when(plan: Plan) -> str:

@@ -53,6 +53,7 @@ def _blocks(found: Validation) -> list[Block]:
             for file in found.campaigns
         ]
         shown.append(Table(("campaign", "state", "file", "tests"), rows))
+    shown += [Text(f"{name}: {order}", "muted") for name, order in found.channel_orders.items()]
     errors = sum(problem.refuses for problem in found.problems)
     warnings = len(found.problems) - errors
     counts = [format_count(errors, "error"), *([format_count(warnings, "warning")] if warnings else [])]

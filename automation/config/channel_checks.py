@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from automation.config.problems import Problem
 from automation.config.settings import Settings
 from automation.config.source_map import SourceMap
 from automation.contracts import ResolvingChannel
 from automation.plugin_manager import Registry
+
+
+def spell_channel_order(channels: Sequence[str], topic: str, *, marketing: bool) -> str:
+    """Whom each further channel of a campaign takes: `sms takes those whom email can't reach: …`."""
+    steps = [f"{later} takes those whom {earlier} can't reach" for earlier, later in pairwise(channels)]
+    word = (
+        f"no consent to {topic} on it (none on record, refused or withdrawn)"
+        if marketing
+        else f"refused or withdrawn consent to {topic} on it"
+    )
+    own = f"; each channel needs its own consent to {topic}" if marketing else ""
+    return f"{'; '.join(steps)}: no address or an invalid one, {word}, or a suppressed address{own}"
 
 
 def check_channels(source: SourceMap, settings: Settings, registry: Registry) -> Iterator[Problem]:

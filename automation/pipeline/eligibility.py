@@ -16,6 +16,7 @@ from automation.contracts.answers import ask_suppression
 from automation.messages.render import Kind
 from automation.pipeline.arbitration import judge_caps
 from automation.pipeline.caps import CapRequest
+from automation.pipeline.passed_over import passed_over
 from automation.store.engine import table
 from automation.store.ledger import decisions
 from automation.store.people import consent
@@ -55,7 +56,7 @@ class EligibilityPolicy:
 def judge_eligibility(
     batch: pl.DataFrame, eligibility: EligibilityPolicy, connection: Connection, *, now: datetime
 ) -> pl.DataFrame:
-    """The batch with `channel`, `address`, `outcome`, `reason`, `detail`, `not_before` and `deferred`.
+    """The batch with `channel`, `address`, `outcome`, `reason`, `detail`, `passed_over`, `not_before` and `deferred`.
 
     outcome and reason are null where the customer is eligible; not_before (milliseconds) and deferred (a reason) where
     a cap lets the message leave only later.
@@ -85,6 +86,7 @@ def accept_everyone(batch: pl.DataFrame, eligibility: EligibilityPolicy) -> pl.D
         channel.alias("channel"),
         pl.coalesce(*(address.str.strip_chars() for address in known.values()), pl.lit("")).alias("address"),
         pl.lit("").alias("detail"),
+        pl.lit("{}").alias("passed_over"),
         *(pl.lit(None, dtype=kind).alias(name) for name, kind in nothing.items()),
     )
 
@@ -114,7 +116,7 @@ def apply_caps(
 
 
 def _choose_channel(batch: pl.DataFrame, eligibility: EligibilityPolicy, connection: Connection) -> pl.DataFrame:
-    """The first usable channel; if there is none, the reason of the first channel."""
+    """The first usable channel; if there is none, the reason of the first channel. `passed_over`: why not others."""
     ids = batch["customer_id"].to_list()
     channels, topic, until = list(eligibility.channels), eligibility.topic, eligibility.known_until
     if until is None:
@@ -127,7 +129,12 @@ def _choose_channel(batch: pl.DataFrame, eligibility: EligibilityPolicy, connect
     ]
     every = pl.concat(verdicts)
     best = every.sort("rank", maintain_order=True).unique("customer_id", keep="first", maintain_order=True)
-    return batch.join(best.drop("rank"), on="customer_id", how="left", maintain_order="left")
+    judged = batch.join(best.drop("rank", "candidate"), on="customer_id", how="left", maintain_order="left")
+    if len(channels) == 1:
+        return judged.with_columns(pl.lit("{}").alias("passed_over"))
+    told = passed_over(every, best, channels)
+    judged = judged.join(told, on="customer_id", how="left", maintain_order="left")
+    return judged.with_columns(pl.col("passed_over").fill_null("{}"))
 
 
 def _judge_channel(
@@ -169,6 +176,7 @@ def _judge_channel(
         "reason",
         pl.when(usable).then(pl.lit("")).otherwise(pl.lit(channel)).alias("detail"),
         (~usable).cast(pl.Int8).alias("rank"),
+        pl.lit(channel).alias("candidate"),
     )
 
 

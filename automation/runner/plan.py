@@ -17,6 +17,7 @@ from automation.config.problems import Problem
 from automation.messages.campaign_texts import find_shown_values
 from automation.pipeline.audience import FrozenAudience, freeze
 from automation.pipeline.decide import Decided, RunContext, decide, recheck_caps
+from automation.pipeline.passed_over import count_passed_over
 from automation.pipeline.top import Narrowed, read_narrowed
 from automation.rules.costs import RuleCost, measure_costs
 from automation.rules.reads import offer_conditions, reads_decisions
@@ -81,6 +82,10 @@ class Plan:
     """How `top` narrowed the audience; None where the campaign has none."""
     planned_for: PlanningTime | None = None
     """The instant that was asked for; None: now."""
+    channels: Mapping[str, int] = field(default_factory=dict)
+    """Messages by channel."""
+    passed_over: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
+    """Messages by channel, the channel that was passed over for it, and the reason code."""
 
     @property
     def unrenderable(self) -> dict[str, int]:
@@ -188,6 +193,8 @@ class _Counts:
     variants: Counter[tuple[str, str]] = field(default_factory=Counter)
     offers: Counter[str] = field(default_factory=Counter)
     displaced: Counter[str] = field(default_factory=Counter)
+    channels: Counter[str] = field(default_factory=Counter)
+    passed_over: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     samples: list[Sample] = field(default_factory=list)
 
     def add(self, decided: Decided, displaced: pl.DataFrame) -> None:
@@ -195,8 +202,10 @@ class _Counts:
         self.displaced.update(displaced["campaign"].to_list())
         self.outcomes.update(dict(_count(rows, "outcome", "reason")))
         self.variants.update(dict(_count(rows.filter(pl.col("variant").is_not_null()), "variant", "outcome")))
-        messages = rows.filter(pl.col("outcome") == "message", pl.col("offer").is_not_null())
-        self.offers.update({key[0]: n for key, n in _count(messages, "offer")})
+        messages = rows.filter(pl.col("outcome") == "message")
+        self.channels.update({key[0]: n for key, n in _count(messages, "channel")})
+        self.passed_over.update(count_passed_over(messages))
+        self.offers.update({key[0]: n for key, n in _count(messages.filter(pl.col("offer").is_not_null()), "offer")})
 
 
 def _plan_batches(
@@ -240,6 +249,8 @@ def _plan_batches(
         seconds=0.0,
         preflight=rendering.result(),
         displaced=counts.displaced,
+        channels=counts.channels,
+        passed_over=counts.passed_over,
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from automation.clock import Clock, SystemClock
+from automation.config.channel_checks import spell_channel_order
 from automation.config.problems import Problem, sort_problems
 from automation.config.settings_file import FILE
 
@@ -39,6 +40,21 @@ class Validation:
     @property
     def campaigns(self) -> list[CampaignFile]:
         return [] if self.project is None else list(self.project.campaigns.values())
+
+    @property
+    def channel_orders(self) -> dict[str, str]:
+        """By campaign with several channels, whom each channel takes, in words."""
+        found: dict[str, str] = {}
+        for file in self.campaigns:
+            campaign, settings = file.campaign, self.project.settings if self.project else None
+            if campaign is None or settings is None:
+                continue
+            orders = dict.fromkeys(send.channels for send in campaign.sends.values() if len(send.channels) > 1)
+            marketing = settings.topics.get(campaign.topic) == "marketing"
+            told = [spell_channel_order(order, campaign.topic, marketing=marketing) for order in orders]
+            if told:
+                found[campaign.name] = "; ".join(told)
+        return found
 
 
 def validate(root: Path, clock: Clock | None = None, *, trusted: bool = True) -> Validation:

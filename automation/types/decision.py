@@ -43,3 +43,15 @@ REASONS: dict[str, str] = {
     "stopped": "sending was stopped by an admin",
 }
 """Every core reason code and its text. A suppression plugin adds its own `codes`."""
+
+CANNOT_REACH: dict[str, str] = {
+    "no_address": "no address",
+    "bad_address": "an invalid address",
+    "no_consent": "no consent on record",
+    "consent_refused": "refused consent",
+    "consent_withdrawn": "withdrew consent",
+    "unsubscribed": "unsubscribed",
+    "suppressed_address": "address suppressed",
+    "suppressed_domain": "domain suppressed",
+}
+"""Why a channel can't reach a customer, so that the campaign's next channel takes the message: code → text."""

@@ -100,6 +100,7 @@ def batch_rows(customers: list[str], outcomes: Mapping[str, str], **columns: obj
             "offer": "pct10",
             "items": "[]",
             "propensities": "{}",
+            "passed_over": "{}",
             "channel": "email",
             "address": f"{customer}@shop.example",
             "due_at": to_millis(NOW),

@@ -39,6 +39,7 @@ _PLAN = {
     "enough but can't get the message, by reason; null without top",
     "outcomes": "list of outcome, reason, customers",
     "variants": "list of variant, outcome, customers",
+    "channels": "list of channel, customers, passed_over: list of channel, reason, customers",
     "offers": "customers by offer",
     "promised_cost": "expected cost of all offers",
     "entering": "customers who entered the audience since the last run; null if it never ran",
@@ -84,7 +85,7 @@ JSON_OUTPUT: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "project": "its folder",
             "valid": "whether there are no errors",
             "problems": "list of file, line, column, path, what, severity (error, warning or not_built)",
-            "campaigns": "list of name, file, valid",
+            "campaigns": "list of name, file, valid, channels: whom each takes after the first, in words; or null",
         },
         "plan": _PLAN,
         "preview": {
@@ -111,11 +112,7 @@ JSON_OUTPUT: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "plan": "as `plan` prints it",
         },
         "stop": {"stopped": "the campaign, or *", **_UNREAD},
-        "resume": {
-            "resumed": "the campaign or channel, or *",
-            "was_stopped": "whether it was stopped or paused",
-            **_UNREAD,
-        },
+        "resume": {"resumed": "the campaign or channel, or *", "was_stopped": "whether it was stopped", **_UNREAD},
         "resolve": {
             "message": "its id, or null",
             "run": "the run whose messages were settled, or null",

@@ -23,6 +23,18 @@ def plan_json(plan: Plan) -> dict[str, object]:
         "top": None if plan.top is None else asdict(plan.top),
         "outcomes": counts_json(plan.outcomes, "outcome", "reason"),
         "variants": counts_json(plan.variants, "variant", "outcome"),
+        "channels": [
+            {
+                "channel": channel,
+                "customers": n,
+                "passed_over": [
+                    {"channel": earlier, "reason": reason, "customers": count}
+                    for (its, earlier, reason), count in sorted(plan.passed_over.items())
+                    if its == channel
+                ],
+            }
+            for channel, n in sorted(plan.channels.items())
+        ],
         "offers": dict(plan.offers),
         "promised_cost": plan.promised_cost,
         "entering": plan.entering,

@@ -15,7 +15,12 @@ def validation_json(found: Validation) -> dict[str, object]:
         "valid": found.valid,
         "problems": [problem_json(problem) for problem in found.problems],
         "campaigns": [
-            {"name": file.name, "file": file.path, "valid": file.path not in found.invalid_files}
+            {
+                "name": file.name,
+                "file": file.path,
+                "valid": file.path not in found.invalid_files,
+                "channels": found.channel_orders.get(file.name),
+            }
             for file in found.campaigns
         ],
     }

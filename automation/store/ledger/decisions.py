@@ -39,6 +39,8 @@ class DecisionRow:
     offer: str | None
     items: Sequence[Mapping[str, JsonValue]]
     propensities: Mapping[str, JsonValue]
+    passed_over: Mapping[str, str]
+    """Earlier channels of the campaign that could not reach the customer, each with its reason code."""
     decided_at: datetime
     message_id: str | None
     channel: str | None
@@ -91,7 +93,7 @@ def find_of_person(connection: Connection, ids: Sequence[str], recipients: Seque
 def _with_messages() -> sa.Select[Any]:
     """The columns of `DecisionRow`."""
     decided = ("run_id", "batch_no", "campaign", "customer_id", "step", "visit", "outcome", "reason", "detail")
-    drawn = ("variant", "offer", "items", "propensities", "decided_at")
+    drawn = ("variant", "offer", "items", "propensities", "passed_over", "decided_at")
     return (
         sa.select(
             *(_decision.c[name] for name in (*decided, *drawn)),
@@ -262,6 +264,7 @@ def _row(row: Any) -> DecisionRow:
         offer=row.offer,
         items=json.loads(row.items),
         propensities=json.loads(row.propensities),
+        passed_over=json.loads(row.passed_over),
         decided_at=from_millis(row.decided_at),
         message_id=row.message_id,
         channel=row.channel,

@@ -34,6 +34,7 @@ DECISION_COLUMNS: Mapping[str, pl.DataType] = {
     "offer": pl.String(),
     "items": pl.String(),  # JSON
     "propensities": pl.String(),  # JSON
+    "passed_over": pl.String(),  # JSON
 }
 MESSAGE_COLUMNS: Mapping[str, pl.DataType] = {
     "channel": pl.String(),

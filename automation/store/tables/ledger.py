@@ -37,6 +37,8 @@ class Decision(SQLModel, table=True):
     offer: str | None = None
     items: str = "[]"  # JSON: product_id, score, reason, because, by
     propensities: str = "{}"  # JSON: the whole distribution that was drawn from
+    # JSON: earlier channels of the campaign that can't reach the customer, each with its reason code
+    passed_over: str = Field(default="{}", sa_column_kwargs={"server_default": "{}"})
     decided_at: int = Field(sa_type=BigInteger)
 
 

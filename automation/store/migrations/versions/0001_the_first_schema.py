@@ -181,6 +181,7 @@ def upgrade() -> None:  # noqa: PLR0915  # a statement for each table and index
         sa.Column("offer", sa.String(), nullable=True),
         sa.Column("items", sa.String(), nullable=False),
         sa.Column("propensities", sa.String(), nullable=False),
+        sa.Column("passed_over", sa.String(), server_default="{}", nullable=False),
         sa.Column("decided_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("entry", "step", "visit"),
