@@ -1,14 +1,12 @@
 """Writes docs/pictures, or the folder that is named, from a demo project: `python docs/pictures.py [FOLDER]`.
 
-It needs Chromium for the picture of the mail, and about a minute.
+It needs Chromium for the pictures of messages, and about two minutes.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -21,9 +19,11 @@ from types import MappingProxyType
 from unittest.mock import patch
 from urllib.parse import quote
 
+from chromium import photograph
 from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
+from template_pictures import picture_templates
 
 from automation.cli.main import main as automation
 from automation.clock import SystemClock
@@ -91,7 +91,8 @@ def main(folder: Path) -> None:
                 for theme in PALETTES:
                     (folder / f"{name}-{theme}.svg").write_text(terminal_svg(command, printed, theme))
         (Path(work) / "mail.html").write_text(mail_to(ADDRESS, project / "var" / "outbox" / "new"))
-        photograph(Path(work) / "mail.html", folder / "mail.png")
+        photograph(Path(work) / "mail.html", folder / "mail.png", (680, 1095))
+        picture_templates(folder, Path(work) / "templates")
 
 
 def output_of(command: str) -> str:
@@ -143,22 +144,6 @@ def _panel(image: re.Match[str]) -> str:
         f'<circle cx="120" cy="80" r="42" fill="hsl({hue},35%,70%)"/></svg>'
     )
     return f'<img alt=""{image[2]} src="data:image/svg+xml,{quote(svg)}"'
-
-
-def photograph(page: Path, picture: Path) -> None:
-    """The page as Chromium shows it, without asking the network for anything."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        raise SystemExit("the picture of the mail needs Chromium, which is not installed")
-    subprocess.run(  # noqa: S603 - our own page
-        [
-            chromium, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-            "--proxy-server=127.0.0.1:9", "--window-size=680,1095", f"--screenshot={picture}", page.as_uri(),
-        ],
-        check=True,
-        capture_output=True,
-        timeout=120,
-    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -63,6 +64,7 @@ class Renderer:
         self._bodies: dict[tuple[str, Kind], _Compiled] = {}
         self._unfit: dict[tuple[str, Kind], TemplateError] = {}
         self._texts: dict[tuple[str, str], dict[str, Program]] = {}
+        self._written: dict[tuple[str, str], dict[str, Phrase]] = {}
         self._locales: dict[tuple[str, str], Locale] = {}
         self._subjects: dict[str, Program] = {}
         self._languages: dict[tuple[str, str | None, str | None], str] = {}
@@ -105,7 +107,11 @@ class Renderer:
 
     def uses(self, template: str, subjects: Sequence[Phrase] = ()) -> list[Placed]:
         """Every variable that the template uses in any language, and that these subjects of a campaign use."""
-        return read_uses(self._plain, self.templates, template, subjects)
+        texts = []
+        for language in self.templates.languages(template):
+            with suppress(TemplateError):  # reported with the texts' other problems
+                texts.append(self._read(template, language))
+        return read_uses(self._plain, self.templates, template, texts, subjects)
 
     def check(self, template: str, subjects: Sequence[Phrase] = ()) -> tuple[TemplateError, ...]:
         """Every problem of the template in any language, and of a campaign's subjects, that shows without a context."""
@@ -230,10 +236,16 @@ class Renderer:
 
     def _phrases(self, template: str, language: str) -> dict[str, Program]:
         if (template, language) not in self._texts:
-            phrases = read_texts(self.templates, template, language)
+            phrases = self._read(template, language)
             self._locales[template, language] = locale_of(language, phrases)
             self._texts[template, language] = {name: self._phrase(phrase) for name, phrase in phrases.items()}
         return self._texts[template, language]
+
+    def _read(self, template: str, language: str) -> dict[str, Phrase]:
+        key = (template, language)
+        if key not in self._written:
+            self._written[key] = read_texts(self.templates, template, language)
+        return self._written[key]
 
     def _phrase(self, phrase: Phrase) -> Program:
         return compile_program(plain_source(join_text(phrase.text, phrase.file, phrase.line)), phrase.file, self._plain)

@@ -27,6 +27,7 @@ FOLLOWED = (
     "docs/how-to/consent-and-double-opt-in.md",
     "docs/how-to/frequency-caps.md",
     "docs/how-to/test-a-campaign.md",
+    "docs/how-to/write-templates.md",
     "docs/how-to/translate-messages.md",
     "docs/how-to/protect-the-data-folder.md",
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -13,7 +13,7 @@ from automation.messages.template.markup import plain_source
 from automation.messages.template.pieces import JinjaSource
 from automation.messages.template.sandbox import Sandbox
 from automation.messages.template.source import join, join_text
-from automation.messages.template.texts import Phrase, read_texts
+from automation.messages.template.texts import Phrase
 from automation.messages.template.uses import Needs, Use, find_uses
 from automation.messages.template.variables import BY_PATH, ITEM, OPEN, Path, names_below
 from automation.types.shown_values import LAST_ORDER, PROFILE, ShownValues
@@ -46,24 +46,23 @@ class _Parsed:
 
 
 def read_uses(
-    environment: Sandbox, templates: Templates, template: str, subjects: Sequence[Phrase] = ()
+    environment: Sandbox,
+    templates: Templates,
+    template: str,
+    texts: Iterable[Mapping[str, Phrase]],
+    subjects: Sequence[Phrase] = (),
 ) -> list[Placed]:
-    """Every use in the template's files and in its texts in each language, and in the campaign's subjects.
+    """Every use in the template's files and in its texts, and in the campaign's subjects. texts: of each language.
 
     What can't be read or parsed is left out: it is reported when it is compiled.
     """
     paths = dict.fromkeys(f"{template}/{name}" for names in KIND_FILES.values() for name in names)
     bodies = [parsed for path in paths if path in templates.files for parsed in _file(environment, templates, path)]
     bodies += [parsed for phrase in subjects for parsed in _phrase(environment, phrase)]
-    found: dict[tuple[Use, str], Placed] = {}
-    for language in templates.languages(template) or [""]:
-        try:
-            phrases = read_texts(templates, template, language)
-        except TemplateError:
-            phrases = {}
-        texts = {name: parsed for name, phrase in phrases.items() for parsed in _phrase(environment, phrase)}
-        roots = [*bodies, *(texts[name] for name in _ROOTS if name in texts)]
-        found |= {(placed.use, placed.file): placed for placed in _reached(roots, texts)}
+    written = [placed for parsed in bodies for placed in _uses(parsed)]
+    found = {(placed.use, placed.file): placed for placed in written}
+    for phrases in texts:
+        found |= {(placed.use, placed.file): placed for placed in _texts(environment, written, phrases)}
     return list(found.values())
 
 
@@ -96,6 +95,8 @@ def _file(environment: Sandbox, templates: Templates, path: str) -> Iterator[_Pa
 
 
 def _phrase(environment: Sandbox, phrase: Phrase) -> Iterator[_Parsed]:
+    if "{" not in phrase.text:  # it uses nothing, as most texts; parsing one takes 0.5 ms
+        return
     try:
         source = plain_source(join_text(phrase.text, phrase.file, phrase.line))
     except TemplateError:
@@ -110,26 +111,38 @@ def _parsed(environment: Sandbox, source: JinjaSource, file: str) -> Iterator[_P
         return
 
 
-def _reached(roots: Sequence[_Parsed], texts: dict[str, _Parsed]) -> Iterator[Placed]:
-    """The uses in these, and in the texts that they use. What is known to have a value at every place that uses a text
-    is known in the text."""
+def _uses(parsed: _Parsed, known: frozenset[Path] = frozenset()) -> list[Placed]:
+    try:
+        return [Placed(use, parsed.source, parsed.file) for use in find_uses(parsed.tree, known)]
+    except RecursionError:
+        return []
+
+
+def _texts(environment: Sandbox, written: Sequence[Placed], phrases: Mapping[str, Phrase]) -> Iterator[Placed]:
+    """The uses in one language's texts that are used. What is known to have a value at every place that uses a text is
+    known in the text."""
     known: dict[str, frozenset[Path]] = {}
+    parsed: dict[str, list[_Parsed]] = {}
     uses: dict[str, list[Placed]] = {}
-    waiting = [("", root, frozenset[Path]()) for root in roots]
+    waiting = [*_texts_used(written), *((name, frozenset[Path]()) for name in _ROOTS)]
     while waiting:
-        name, parsed, base = waiting.pop()
-        try:
-            found = [Placed(use, parsed.source, parsed.file) for use in find_uses(parsed.tree, base)]
-        except RecursionError:
+        name, there = waiting.pop()
+        now = there & known.get(name, there)
+        if name not in phrases or known.get(name) == now:
             continue
-        uses[name or f"{parsed.file} {id(parsed)}"] = found
-        for placed in found:
-            if placed.use.path[0] == "text" and len(placed.use.path) == 2 and (used := placed.use.path[1]) in texts:
-                there = placed.use.known & known.get(used, placed.use.known)
-                if known.get(used) != there:
-                    known[used] = there
-                    waiting.append((used, texts[used], there))
+        known[name] = now
+        if name not in parsed:
+            parsed[name] = list(_phrase(environment, phrases[name]))
+        uses[name] = [placed for one in parsed[name] for placed in _uses(one, now)]
+        waiting += _texts_used(uses[name])
     return (placed for some in uses.values() for placed in some)
+
+
+def _texts_used(uses: Iterable[Placed]) -> Iterator[tuple[str, frozenset[Path]]]:
+    """The texts by name, with what is known to have a value where each is used."""
+    for placed in uses:
+        if placed.use.path[0] == "text" and len(placed.use.path) > 1:
+            yield placed.use.path[1], placed.use.known
 
 
 def _unknown(use: Use) -> str:
