@@ -155,6 +155,10 @@ def _check_parts(reading: Reading, settings: Settings) -> None:
 
 def _check_consent(reading: Reading, settings: Settings) -> None:
     """The message that asks for a confirmation must need no consent, and its link needs an address."""
+    profiling = settings.consent.profiling
+    if profiling is not None and settings.topics.get(profiling) == "marketing":
+        what = f"{profiling!r} is a marketing topic, so nobody would agree without a yes; use a service topic"
+        reading.report(("consent", "profiling"), what)
     for topic, asked in settings.consent.double_opt_in.items():
         path = ("consent", "double_opt_in", topic)
         if topic not in settings.topics:

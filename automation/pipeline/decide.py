@@ -17,7 +17,13 @@ from automation.contracts import Snapshot
 from automation.pipeline import assign as arms
 from automation.pipeline import offer as offers
 from automation.pipeline import recommend as recommendations
-from automation.pipeline.eligibility import EligibilityPolicy, accept_everyone, apply_caps, judge_eligibility
+from automation.pipeline.eligibility import (
+    EligibilityPolicy,
+    accept_everyone,
+    apply_caps,
+    judge_eligibility,
+    recommended_as_unknown,
+)
 from automation.pipeline.message_context import message_context
 from automation.pipeline.shown_values import with_line_products, with_shown_values
 from automation.pipeline.timing import DEFAULT_LATENESS, send_times, zone_names
@@ -83,10 +89,11 @@ def decide(
     campaign, experiment = context.campaign, context.campaign.experiment
     timed = _with_due(batch, context)
     if context.everyone:
-        judged = accept_everyone(timed, context.eligibility)
+        judged, objectors = accept_everyone(timed, context.eligibility), []
     else:
         with reading() as connection:
             judged = judge_eligibility(timed, context.eligibility, connection, now=now)
+            objectors = recommended_as_unknown(judged, context.eligibility, connection)
     assigned = arms.assign(
         judged,
         campaign=campaign.name,
@@ -100,7 +107,7 @@ def decide(
     if context.recommendation is not None and open_.height:
         assert history is not None
         theirs = history.join(open_.select("customer_id"), on="customer_id", how="semi", maintain_order="left")
-        open_, content = recommendations.recommend(open_, context.recommendation, theirs)
+        open_, content = recommendations.recommend(open_, context.recommendation, theirs, objectors)
         too_few = pl.col("item_count") < context.recommendation.at_least
         open_ = _settle(open_, too_few, Outcome.SUPPRESSED, "too_few_recommendations")
     if context.offer is not None and open_.height:

@@ -16,6 +16,8 @@ from automation.contracts.answers import ask_suppression
 from automation.messages.render import Kind
 from automation.pipeline.arbitration import judge_caps
 from automation.pipeline.caps import CapRequest
+from automation.pipeline.objections import REASON as PROFILING
+from automation.pipeline.objections import ObjectionPolicy, find_objectors
 from automation.pipeline.passed_over import passed_over
 from automation.store.engine import table
 from automation.store.ledger import decisions
@@ -23,15 +25,9 @@ from automation.store.people import consent
 from automation.store.people.known_then import states_then, suppressed_then
 from automation.store.people.permission import consent_refusals
 from automation.store.tables import Message
-from automation.types.address import normalised
+from automation.types.address import ADDRESS_COLUMN, normalised
 from automation.types.limits import Reentry
 
-ADDRESS_COLUMN: Mapping[str, str] = {
-    "email": "email",
-    "phone": "phone",
-    "push": "push_token",
-    "customer": "customer_id",
-}
 _ADDRESS_SHAPE: Mapping[str, str] = {"email": r"^[^\s@<>,;]+@[^\s@<>,;]+\.[^\s@<>,;]+$", "phone": r"^\+?\d{6,15}$"}
 _message = table(Message)
 
@@ -49,6 +45,8 @@ class EligibilityPolicy:
     cap_request: CapRequest | None = None
     """What it asks of the caps; None: no caps apply."""
     suppressions: Sequence[Suppression] = field(default_factory=tuple)
+    objections: ObjectionPolicy | None = None
+    """Whose no to profiling counts; None: config.yaml names no topic for it."""
     known_until: datetime | None = None
     """For a plan of an earlier time: only consents, suppressions and messages until then count."""
 
@@ -62,12 +60,23 @@ def judge_eligibility(
     a cap lets the message leave only later.
     """
     judged = _choose_channel(batch, eligibility, connection)
+    if eligibility.objections is not None and eligibility.objections.profiles:
+        objectors = find_objectors(batch, eligibility.objections, connection, known_until=eligibility.known_until)
+        judged = _refuse(judged, objectors, "suppressed", PROFILING)
     judged = _refuse(judged, _repeated_addresses(judged, eligibility, connection), "suppressed", "duplicate_address")
     judged = _refuse(judged, _re_entered(judged, eligibility, connection, now), "suppressed", "reentry")
     judged = apply_caps(judged, eligibility, connection, now, early=True)[0]
     for suppression in eligibility.suppressions:
         judged = _ask(judged, suppression, now)
     return judged
+
+
+def recommended_as_unknown(judged: pl.DataFrame, eligibility: EligibilityPolicy, connection: Connection) -> list[str]:
+    """Of those who may be contacted, the customers for whom nothing may be recommended from what they did."""
+    if eligibility.objections is None:
+        return []
+    open_ = judged.filter(pl.col("outcome").is_null())
+    return find_objectors(open_, eligibility.objections, connection, known_until=eligibility.known_until)
 
 
 def accept_everyone(batch: pl.DataFrame, eligibility: EligibilityPolicy) -> pl.DataFrame:

@@ -14,6 +14,8 @@ from automation.event_types import PURCHASE
 
 SHOWN = ("name", "category", "brand", "price", "currency", "url", "image_url")
 """What messages may show of a product."""
+_NOBODY = "\x00"
+"""An id that no customer can have."""
 
 
 @dataclass(frozen=True)
@@ -54,18 +56,22 @@ def recommendation_context(
     return RecommendationContext(first, otherwise, items, at_least, tuple(exclude), catalogue.drop("stock"), allowed)
 
 
-def recommend(batch: pl.DataFrame, from_: RecommendationContext, history: pl.DataFrame) -> tuple[pl.DataFrame, str]:
+def recommend(
+    batch: pl.DataFrame, from_: RecommendationContext, history: pl.DataFrame, objectors: Sequence[str] = ()
+) -> tuple[pl.DataFrame, str]:
     """The batch with `items` (JSON) and `item_count`; and what its messages show, as JSON (`messages.batch_content`).
 
-    history: customer_id, product_id, type, occurred_at, amount of the batch's customers.
+    history: customer_id, product_id, type, occurred_at, amount of the batch's customers. objectors: customers who get
+    what a person of whom nothing is known would get.
     """
     customers = batch["customer_id"]
-    blocked = (
-        _purchased(history) if "purchased" in from_.exclude else history.select("customer_id", "product_id").head(0)
-    )
-    found = _ask(from_.first, customers, history, from_, blocked)
-    if from_.otherwise is not None:
-        found = _top_up(found, customers, history, from_, blocked)
+    object_ = customers.is_in(list(objectors))
+    if object_.all():
+        found = _find_for_nobody(customers, from_, history)
+    else:
+        found = _find(customers.filter(~object_), from_, history)
+        if object_.any():
+            found = pl.concat([found, _find_for_nobody(customers.filter(object_), from_, history)])
     items = found.group_by("customer_id", maintain_order=True).agg(
         pl.struct("product_id", "score", "reason", "because", "by").alias("items")
     )
@@ -77,6 +83,22 @@ def recommend(batch: pl.DataFrame, from_: RecommendationContext, history: pl.Dat
     joined = batch.join(encoded, on="customer_id", how="left", maintain_order="left")
     filled = joined.with_columns(pl.col("items").fill_null("[]"), pl.col("item_count").fill_null(0))
     return filled, _content(found, from_)
+
+
+def _find(customers: pl.Series, from_: RecommendationContext, history: pl.DataFrame) -> pl.DataFrame:
+    """What the first recommender has for them, filled up from the second."""
+    blocked = (
+        _purchased(history) if "purchased" in from_.exclude else history.select("customer_id", "product_id").head(0)
+    )
+    found = _ask(from_.first, customers, history, from_, blocked)
+    return found if from_.otherwise is None else _top_up(found, customers, history, from_, blocked)
+
+
+def _find_for_nobody(customers: pl.Series, from_: RecommendationContext, history: pl.DataFrame) -> pl.DataFrame:
+    """What a person of whom nothing is known would get, for each of the customers."""
+    theirs = _find(pl.Series("customer_id", [_NOBODY], dtype=pl.String), from_, history.head(0))
+    each = customers.to_frame("customer_id").join(theirs.drop("customer_id"), how="cross")
+    return each.select(theirs.columns)
 
 
 def _purchased(history: pl.DataFrame) -> pl.DataFrame:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from automation.inbound.identity import ADDRESS_COLUMNS
+from automation.pipeline.objections import REASON as PROFILING
 from automation.store.ledger import decisions
 from automation.store.people import consent, suppressions
 from automation.types.address import normalise
@@ -65,7 +66,10 @@ def known_addresses(traits: Mapping[str, Any]) -> list[str]:
 def refusal_facts(workspace: Workspace, refused: Refused) -> list[str]:
     """Sentences about the refusal, with source and date; none where nobody refused anything."""
     shop = shop_format(workspace)
+    profiling = workspace.project.settings.consent.profiling
     with workspace.store.reading() as connection:
+        if refused.code == PROFILING and profiling is not None:
+            return [spell_record(*found, shop) for found in _objection_at(connection, refused, profiling)]
         if refused.code in _BY_CONSENT:
             counted = _record_at(connection, refused)
             if counted is not None:
@@ -100,6 +104,13 @@ def _record_at(connection: Connection, refused: Refused) -> tuple[ConsentRecordR
         if (record.channel, record.topic) == (refused.channel, refused.topic) and record.recorded_at <= refused.until
     ]
     return records[-1] if records and not records[-1][0].granted else None
+
+
+def _objection_at(connection: Connection, refused: Refused, topic: str) -> list[tuple[ConsentRecordRow, ConsentState]]:
+    """The latest no to profiling then, on any channel, of the customer or of one of the addresses."""
+    forms = [normalise(address) for address in refused.addresses]
+    named = consent.name_records(consent.history(connection, [refused.customer_id], forms))
+    return [one for one in named if one[0].topic == topic and not one[0].granted and one[0].at <= refused.until][-1:]
 
 
 def _earlier(connection: Connection, refused: Refused, shop: ShopFormat) -> list[str]:

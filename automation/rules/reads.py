@@ -8,11 +8,13 @@ from typing import Any
 from automation.contracts import tables_read
 from automation.plugin_manager import Registry
 from automation.types.campaign import Campaign
-from automation.types.condition import Condition, leaves, referred_segments
+from automation.types.condition import Condition, Leaf, leaves, referred_segments
 from automation.types.profile import PROFILE_COLUMNS
 
 _WITH_DECISIONS = frozenset({"decisions", "segments"})
 """Tables with earlier decisions; a segment's condition may read them too."""
+_PLAIN = frozenset({"trait", "not_contacted"})
+"""Rules that look at no behaviour and no figure derived from it."""
 
 
 def offer_conditions(campaign: Campaign) -> list[Condition]:
@@ -41,6 +43,24 @@ def _conditions(value: Any) -> Iterator[Condition]:
     elif isinstance(value, list | tuple):
         for part in value:
             yield from _conditions(part)
+
+
+def chooses_by_profiling(campaign: Campaign, segments: Mapping[str, Condition]) -> bool:
+    """Whether whom the campaign writes to, when, or which offer they get depends on more than traits: on behaviour,
+    profiles, models, SQL or an order of customers. Conditions that only end a journey don't count."""
+    trigger, offer = campaign.starts_when, campaign.offer
+    if trigger is not None and trigger.consent_given is None:
+        return True
+    if campaign.audience.by is not None or (offer is not None and offer.using is not None):
+        return True
+    every = [campaign.audience.condition, *(one for step in campaign.steps for one in _conditions(step))]
+    found = [leaf for condition in every for one in _with_segments(condition, segments) for leaf in leaves(one)]
+    return any(leaf.key not in _PLAIN and not _is_named(leaf, segments) for leaf in found)
+
+
+def _is_named(leaf: Leaf, segments: Mapping[str, Condition]) -> bool:
+    """Whether the leaf names a condition of config.yaml, whose own rules count instead, and no score of it."""
+    return leaf.key == "segment" and getattr(leaf.options, "segment", None) in segments
 
 
 def reads_profiles(campaign: Campaign, segments: Mapping[str, Condition]) -> bool:

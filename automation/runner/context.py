@@ -16,10 +16,11 @@ from automation.errors import ConfigurationError
 from automation.pipeline.caps import CapRequest, cap_rules
 from automation.pipeline.decide import RunContext
 from automation.pipeline.eligibility import EligibilityPolicy
+from automation.pipeline.objections import ObjectionPolicy
 from automation.pipeline.offer import OfferContext, offers_frame
 from automation.pipeline.recommend import NamedRecommender, RecommendationContext, recommendation_context
 from automation.pipeline.top import Reach
-from automation.rules.reads import reads_decisions
+from automation.rules.reads import chooses_by_profiling, reads_decisions
 from automation.store.runs import RunRow
 from automation.types.campaign import Campaign
 from automation.types.condition import Using
@@ -118,7 +119,17 @@ def eligibility_policy(workspace: Workspace, campaign: Campaign, send: Send, run
         reentry=campaign.reentry,
         cap_request=cap_request(workspace, campaign),
         suppressions=suppressions_of(workspace),
+        objections=_objection_policy(workspace, campaign, marketing=marketing),
     )
+
+
+def _objection_policy(workspace: Workspace, campaign: Campaign, *, marketing: bool) -> ObjectionPolicy | None:
+    settings = workspace.project.settings
+    topic = settings.consent.profiling
+    if topic is None:
+        return None
+    profiles = marketing and chooses_by_profiling(campaign, settings.segments)
+    return ObjectionPolicy(topic, channel_kinds(workspace), profiles)
 
 
 def reach_of(workspace: Workspace, campaign: Campaign, run_id: int, now: datetime) -> Reach:

@@ -17,7 +17,6 @@ from automation.config.campaigns import parse_campaign
 from automation.errors import ConfigurationError
 from automation.ids import content_hash, decision_key, message_id
 from automation.inbound.migration.gate import require_migration
-from automation.pipeline.eligibility import ADDRESS_COLUMN
 from automation.runner.launch import DOUBLE_OPT_IN
 from automation.runner.people_run import freeze_people, written_people
 from automation.schedule.due_times import Due
@@ -26,6 +25,7 @@ from automation.store.ledger.ledger import entry_of
 from automation.store.people import double_opt_in
 from automation.store.people.double_opt_in import ConsentRequestRow
 from automation.store.runs import RunRow
+from automation.types.address import ADDRESS_COLUMN
 from automation.types.campaign import Campaign
 from automation.types.consent import DoubleOptIn
 from automation.types.run import RunKind

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator
@@ -11,6 +12,13 @@ from pydantic import AfterValidator
 if TYPE_CHECKING:
     import polars as pl
 
+ADDRESS_COLUMN: Mapping[str, str] = {
+    "email": "email",
+    "phone": "phone",
+    "push": "push_token",
+    "customer": "customer_id",
+}
+"""Kind of address → the customers' column that holds it."""
 _PHONE = re.compile(r"\+?[\d\s()./–-]{5,}")
 _INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad"
 _PLAIN_EMAIL = r"^[\x21-\x3f\x41-\x7e]+@[A-Za-z0-9.-]*[A-Za-z0-9]$"

@@ -34,6 +34,11 @@ class ConsentSettings(FileModel):
         default=timedelta(days=30),
         description="how long a request can be confirmed, and how long after its message a link to confirm works",
     )
+    profiling: Annotated[str, Names("topics")] | None = Field(
+        default=None,
+        description="a service topic whose refusal is an objection to profiling: such a person gets no marketing that "
+        "chooses people by more than traits, and no personal recommendations",
+    )
     text_versions: Mapping[str, str] = Field(
         default_factory=dict,
         description="topic → the version of the current wording, recorded with every consent as its proof",

@@ -23,6 +23,7 @@ REASONS: dict[str, str] = {
     "no_consent": "no consent for this channel and topic",
     "consent_refused": "consent for this channel and topic was refused, and never given",
     "consent_withdrawn": "consent for this channel and topic was withdrawn",
+    "profiling_objection": "the person objected to being chosen by what they did (GDPR Art. 21)",
     "suppressed_address": "the address is on the suppression list",
     "suppressed_domain": "the domain of the address is on the suppression list",
     "unsubscribed": "the owner of the address unsubscribed, perhaps under another customer id",

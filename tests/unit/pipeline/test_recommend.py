@@ -181,3 +181,15 @@ def test_wrong_columns_are_named() -> None:
 
     with pytest.raises(ContractError, match="recommender similar returned the columns"):
         recommend(BATCH, recommendation(Wrong()), HISTORY)
+
+
+def test_who_objects_to_profiling_gets_what_a_stranger_would_get() -> None:
+    personal = Fixed(("c1", "p1", 0.9, "because", ["p4"]), ("c2", "p2", 0.9, "because", ["p1"]))
+    popular = Fixed(*((customer, "p3", 0.1, "popular", []) for customer in ("c1", "c2", "c3", "\x00")))
+    context = recommendation(personal, popular, items=1)
+    found, content = recommend(BATCH, context, HISTORY, ["c1", "c3"])
+    assert {who: [(one["product_id"], one["by"]) for one in theirs] for who, theirs in items(found).items()} == {
+        "c1": [("p3", "backup")], "c2": [("p2", "similar")], "c3": [("p3", "backup")],
+    }  # fmt: skip
+    assert "p4" not in content
+    assert recommend(BATCH, context, HISTORY, ["c1", "c2", "c3"])[0]["item_count"].to_list() == [1, 1, 1]
