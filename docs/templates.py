@@ -90,7 +90,8 @@ PROSE = """\
 A name stands between double braces: `{{ customer.first_name }}`. A dot goes into a group; `items[]` is any entry of the
 list `items`, as in `{% for item in items %}{{ item.name }}{% endfor %}`. An empty value can't be printed: write
 `{{ customer.first_name|default('there') }}`, or `{% if … %}` around it. `validate` refuses names that do not exist, and
-fields of `profile` and `last_order` that may be empty without either.
+fields of `profile` and `last_order` that may be empty without either. Traits are compared with the imported data: one
+that it does not have is an error, and with `|default` a warning.
 """
 
 

@@ -105,7 +105,7 @@ def _plugins(root: Path, registry: Registry) -> Iterator[Problem]:
 
 
 def _words(project: Project) -> tuple[Problem, ...]:
-    """What the rules ask of events and traits that the data does not have, where there is data."""
+    """What rules and texts ask of events and traits that the data does not have, where there is data."""
     from automation.config.data_checks import check_against, check_money
     from automation.runner.campaign_problems import has_data
     from automation.types.seen import Seen
@@ -113,6 +113,7 @@ def _words(project: Project) -> tuple[Problem, ...]:
     if not has_data(project):
         return tuple(check_money(project, Seen()))
     from automation.errors import AutomationError
+    from automation.runner.trait_check import check_traits
     from automation.workspace.workspace import warehouse_of
 
     try:
@@ -121,7 +122,8 @@ def _words(project: Project) -> tuple[Problem, ...]:
         what = f"event types and traits can't be checked, the shop's warehouse can't be read: {error}"
         return (Problem(FILE, 1, 1, "warehouse", what, "warning"),)
     try:
-        return check_against(project, warehouse.read_seen())
+        seen = warehouse.read_seen()
+        return (*check_against(project, seen), *check_traits(project, seen))
     finally:
         warehouse.close()
 

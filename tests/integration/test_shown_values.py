@@ -172,3 +172,16 @@ def test_hostile_values_are_shown_harmlessly_or_fail_alone(tmp_path: Path) -> No
         assert account_of(toy, run_id) == Account(audience=6, unreachable=1, sent=3, failed=2)
         assert "&lt;b&gt;www. evil. example&lt;/b&gt; Green Tea" in message_to(toy, "eve@example.com")[1]
         assert "&lt;script&gt;" in message_to(toy, "ben@example.com")[1]
+
+
+def test_a_trait_that_the_data_does_not_have_is_found_before_anybody_gets_the_text(tmp_path: Path) -> None:
+    """Every message would fail of the first; the second says what to write instead."""
+    body = "{{ customer.tier|default('') }}\n<p>{{ customer.fist_name }}</p>{{ customer.teir|default('new') }}"
+    with toy_project(tmp_path, body=body) as toy:
+        problems = validate(toy.project.root).problems
+    assert [problem.severity for problem in problems] == ["error", "warning"]
+    first, second = map(str, problems)
+    assert first.startswith("templates/toy/email.html:2:1: {{ customer.fist_name }}: there is no trait 'fist_name'; ")
+    assert first.endswith("(did you mean 'first_name'?)")
+    assert second.startswith("templates/toy/email.html:2:1: {{ customer.teir|default('new') }}: there is no ")
+    assert second.endswith("(did you mean 'tier'?)")
