@@ -87,7 +87,8 @@ def accept_copy(connection: Connection, evidence: Evidence, *, now: datetime) ->
     """
     from automation.store import holds, runs
 
-    was = pauses.resume(connection, [pauses.RESTORED])
+    was = find_quarantine(connection, evidence, now=now) is not None  # a person may be quicker than any daemon
+    was = pauses.resume(connection, [pauses.RESTORED]) or was
     if was:
         may_have_left = sa.update(_status).where(_status.c.state.in_(_LEFT_SINCE))
         values = {"state": MessageState.AMBIGUOUS.value, "settled_at": to_millis(now), "reason": SENT_SINCE}

@@ -85,6 +85,27 @@ def test_what_was_sent_since_the_copy_is_not_sent_again(
         assert account_of(restored, run_id) == Account(audience=6, unreachable=1, ambiguous=5)
 
 
+@pytest.mark.parametrize("how", ["file", "folder", "backup"])
+def test_a_person_who_is_quicker_than_any_daemon_resumes_no_less_carefully(
+    toy: Workspace, tmp_path: Path, how: str
+) -> None:
+    run_id = start(toy)
+    var, copy = toy.project.data_dir, tmp_path / "copy"
+    if how == "backup":
+        backup.back_up(toy, copy / "store.db")
+    else:
+        {"file": copy_of_the_file, "folder": copy_of_the_folder}[how](var, copy)
+    assert deliver(toy, make=scripted(sent)).sent == 5
+    toy.store.close()
+    put_back(copy, var)
+    with open_workspace(toy.project.root, clock=toy.clock) as restored:
+        assert backup.accept_restored_copy(restored)  # nothing has checked the store yet
+        assert backup.check_restored_copy(restored) is None
+        assert deliver(restored, make=scripted(sent)).sent == 0
+        assert account_of(restored, run_id) == Account(audience=6, unreachable=1, ambiguous=5)
+        assert not backup.accept_restored_copy(restored)
+
+
 @pytest.mark.parametrize("arrived", [True, False])
 def test_a_person_settles_what_a_restore_made_ambiguous(toy: Workspace, tmp_path: Path, *, arrived: bool) -> None:
     run_id = start(toy)
