@@ -31,7 +31,7 @@ FOLLOWED = (
     "docs/how-to/translate-messages.md",
     "docs/how-to/protect-the-data-folder.md",
 )
-FOLLOWED_HERE = ("docs/how-to/choose-an-audience.md",)
+FOLLOWED_HERE = ("docs/how-to/choose-an-audience.md", "docs/how-to/back-up-and-restore.md")
 """Pages whose commands run in this process."""
 
 
