@@ -87,7 +87,10 @@ class Senders(FileModel):
 
 class Links(FileModel):
     base_url: Url | None = None
-    track: bool = Field(default=True, description="count opens and clicks of e-mails, if `base_url` is set")
+    track: bool | Literal["clicks"] = Field(
+        default=True,
+        description="count opens and clicks of e-mails, if `base_url` is set; `clicks`: no opens; `false`: neither",
+    )
     preferences_end_after: Duration = Field(
         default=timedelta(days=365), description="how long after its message a link to the preferences works"
     )

@@ -42,7 +42,9 @@ class MessageDefaults:
     offers: Mapping[str, Offer]
     secret: bytes
     track: bool = False
-    """Whether e-mails count clicks through `base_url` and have the open pixel."""
+    """Whether e-mails count clicks through `base_url`."""
+    pixel: bool = True
+    """Whether e-mails that count clicks have the open pixel too."""
     redirect_to: str | None = None
     """Where every message goes instead of to its customer; see `messages.redirect`."""
 
@@ -82,7 +84,7 @@ def _compose(
         _refuse_half_characters(body)
     if head.track and head.base_url is not None and kind == "email":
         hosts = _hosts(renderer, head, content)
-        body = links.track_links(body, head.base_url, head.secret, link, hosts)
+        body = links.track_links(body, head.base_url, head.secret, link, hosts, pixel=head.pixel)
     return Rendered(
         id=grant.id,
         attempt=grant.attempt,

@@ -122,15 +122,15 @@ def with_responses(messages: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame
     return messages.with_columns(pl.col(list(dict.fromkeys(RESPONSES.values()))).fill_null(value=False))
 
 
-def make_figures(messages: pl.DataFrame, tracked: Collection[str]) -> Figures:
+def make_figures(messages: pl.DataFrame, tracked: Mapping[str, Collection[str]]) -> Figures:
     """The figures of the group's messages that left: state, channel, a column for each response, converted, credit,
     revenue.
 
-    tracked: the channels whose opens and clicks are reported. Deliveries, and what another channel reports, are shares
-    of the messages of those channels from which there is any such report.
+    tracked: the channels whose `opened` and `clicked` are reported. Deliveries, and what another channel reports, are
+    shares of the messages of those channels from which there is any such report.
     """
     sent = messages.filter(pl.col("state") == "sent").height
-    rates = {name: _rate(messages, name, tracked if name != "delivered" else ()) for name in MEASURED}
+    rates = {name: _rate(messages, name, tracked.get(name, ())) for name in MEASURED}
     credit = Credit(round(float(messages["credit"].sum()), 6), round(float(messages["revenue"].sum()), 2))
     return Figures(sent, messages.height - sent, count_responses(messages), rates, credit)
 

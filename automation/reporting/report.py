@@ -142,18 +142,21 @@ def _messages(contacted: pl.DataFrame, channels: pl.DataFrame, events: pl.DataFr
     return with_responses(left, events)
 
 
-def _variants(messages: pl.DataFrame, named: Iterable[str], tracked: Collection[str]) -> dict[str, Figures]:
+def _variants(
+    messages: pl.DataFrame, named: Iterable[str], tracked: Mapping[str, Collection[str]]
+) -> dict[str, Figures]:
     """In the file's order; then those that it had once."""
     names = dict.fromkeys([*named, *messages["variant"].drop_nulls().unique().sort()])
     return {name: make_figures(messages.filter(pl.col("variant") == name), tracked) for name in names}
 
 
-def _tracked(workspace: Workspace) -> set[str]:
-    """The channels whose messages count opens and clicks."""
+def _tracked(workspace: Workspace) -> dict[str, set[str]]:
+    """The channels whose messages count opens, and those that count clicks, as config.yaml is now."""
     links = workspace.project.settings.links
-    if links.base_url is None or not links.track:
-        return set()
-    return {channel for channel, kind in channel_kinds(workspace).items() if kind == "email"}
+    if links.base_url is None or links.track is False:
+        return {}
+    emails = {channel for channel, kind in channel_kinds(workspace).items() if kind == "email"}
+    return {"clicked": emails, **({"opened": emails} if links.track is True else {})}
 
 
 def _goals(workspace: Workspace, reached: pl.DataFrame) -> dict[str, Goal]:

@@ -25,6 +25,7 @@ def message_defaults_of(project: Project, secret: bytes) -> MessageDefaults:
         kinds=kinds_of(project),
         offers=settings.offers,
         secret=secret,
-        track=settings.links.track,
+        track=settings.links.track is not False,
+        pixel=settings.links.track is True,
         redirect_to=settings.testing.redirect_all,
     )

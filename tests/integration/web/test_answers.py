@@ -6,10 +6,11 @@ import re
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
 import pytest
-from support.web import BASE, Fields, Shop
+from support.web import BASE, KEY, SHOP_CONFIG, Fields, Shop, paths, rendered, sent
 
 from automation.store.people import consent
 from automation.testing.toy_shop import TOY_AS_OF
@@ -225,3 +226,18 @@ def test_the_shop_says_how_long_links_work(shop: Shop) -> None:
     assert shop.client.get(f"/confirm/{shop.token('confirm')}").status_code == 200
     shop.move(timedelta(hours=1))
     assert shop.client.get(f"/confirm/{shop.token('confirm')}").status_code == 410
+
+
+# What is counted
+
+
+@pytest.mark.parametrize(
+    ("track", "pages"), [("true", {"c", "o", "p", "u"}), ("clicks", {"c", "p", "u"}), ("false", {"p", "u"})]
+)
+def test_the_shop_chooses_what_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, track: str, pages: set[str]
+) -> None:
+    monkeypatch.setenv("SHOP_KEY", KEY)
+    with sent(tmp_path, config=SHOP_CONFIG.replace(f"'{BASE}'", f"'{BASE}', track: {track}")) as workspace:
+        html = rendered(workspace)[0].html
+    assert {path.split("/")[1] for path in paths(html)} == pages

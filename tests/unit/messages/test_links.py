@@ -94,6 +94,11 @@ def test_a_slash_at_the_end_of_the_base_changes_nothing() -> None:
     assert tracked(html, base=BASE + "/") == tracked(html)
 
 
+def test_without_the_pixel_clicks_are_counted_and_nothing_tells_of_opens() -> None:
+    found = track_links(body('<a href="https://a.example/x">a</a>'), BASE, SECRET, ID, HOSTS, pixel=False).html
+    assert found == f'<a href="{click(0)}">a</a>'
+
+
 def test_text_alone_gets_no_pixel_and_markup_without_a_body_does() -> None:
     assert tracked(text="Hello").html == ""
     assert tracked("<p>Hello</p>").html == f"<p>Hello</p>{PIXEL}"

@@ -34,6 +34,9 @@ def told(*events: tuple[str, str]) -> pl.DataFrame:
     return pl.DataFrame(events, schema={"type": pl.String, "message_id": pl.String}, orient="row")
 
 
+TRACKED = {"opened": {"email"}, "clicked": {"email"}}
+
+
 @pytest.mark.parametrize(
     ("count", "of", "low", "high"),
     [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
@@ -46,7 +49,7 @@ def test_a_share_has_wilsons_interval(count: int, of: int, low: float, high: flo
 def test_messages_are_counted_once_and_those_that_may_have_arrived_too() -> None:
     left = messages(("email", "sent"), ("email", "sent"), ("email", "ambiguous"), ("email", "sent"), converted=[0])
     opens = [("email_open", "m0"), ("email_open", "m0"), ("email_open", "m2"), ("machine_open", "m1")]
-    figures = make_figures(with_responses(left, told(*opens, ("email_open", "of nobody"))), {"email"})
+    figures = make_figures(with_responses(left, told(*opens, ("email_open", "of nobody"))), TRACKED)
     assert (figures.sent, figures.ambiguous) == (3, 1)
     assert {name: n for name, n in figures.responses.items() if n} == {"opened": 2, "opened_by_bots": 1}
     assert figures.rates["opened"] == Rate(2, 4, *share_interval(2, 4))
@@ -57,21 +60,21 @@ def test_messages_are_counted_once_and_those_that_may_have_arrived_too() -> None
 def test_what_a_channel_never_reports_is_unknown_and_not_none() -> None:
     """No delivery report came; SMS have no opens, and clicks only where another system reports them."""
     left = with_responses(messages(("email", "sent"), ("sms", "sent"), ("sms", "sent")), told(("email_open", "m0")))
-    figures = make_figures(left, {"email"})
+    figures = make_figures(left, TRACKED)
     assert figures.rates["delivered"] is None
     assert figures.rates["opened"] == Rate(1, 1, *share_interval(1, 1))
     assert figures.rates["clicked"] == Rate(0, 1, *share_interval(0, 1))
-    assert make_figures(left.filter(pl.col("channel") == "sms"), {"email"}).rates["opened"] is None
+    assert make_figures(left.filter(pl.col("channel") == "sms"), TRACKED).rates["opened"] is None
     reported = with_responses(
         left.select(pl.exclude(set(RESPONSES.values()))), told(("sms_delivered", "m2"), ("click", "m1"))
     )
-    figures = make_figures(reported, {"email"})
+    figures = make_figures(reported, TRACKED)
     assert figures.rates["delivered"] == Rate(1, 2, *share_interval(1, 2))
     assert figures.rates["clicked"] == Rate(1, 3, *share_interval(1, 3))
 
 
 def test_a_group_without_messages_has_no_rates() -> None:
-    figures = make_figures(with_responses(messages(("email", "sent")).clear(), told()), {"email"})
+    figures = make_figures(with_responses(messages(("email", "sent")).clear(), told()), TRACKED)
     assert (figures.sent, set(figures.rates.values())) == (0, {None})
 
 
@@ -107,3 +110,10 @@ def test_the_table_for_spreadsheets_has_a_line_for_each_known_figure() -> None:
         ["variant", "'=a", "conversions_credited", "0.0", ""],
         ["variant", "'=a", "revenue", "0.0", ""],
     ]
+
+
+def test_opens_that_nobody_counts_are_unknown_while_clicks_are_counted() -> None:
+    left = with_responses(messages(("email", "sent"), ("email", "sent")), told(("email_click", "m0")))
+    rates = make_figures(left, {"clicked": {"email"}}).rates
+    assert rates["opened"] is None
+    assert rates["clicked"] == Rate(1, 2, *share_interval(1, 2))
