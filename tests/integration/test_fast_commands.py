@@ -52,7 +52,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["resume", "--clock"], "everything was not stopped or paused"),
         (["resolve", "--run", "1", "--sent"], "1 message of run 1 counts as sent"),
     ],
-    ids=" ".join,
+    ids=lambda given: " ".join(given) if isinstance(given, list) else "",
 )
 def test_the_command_loads_no_heavy_library(root: Path, arguments: list[str], said: str) -> None:
     command = [sys.executable, "-c", CALL, "--project", str(root), *arguments]

@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy.dialects import postgresql
 from sqlmodel import SQLModel
 
@@ -19,6 +20,7 @@ from automation.errors import StoreError
 from automation.store.driver import sqlite
 from automation.store.engine import Store, insert_rows, open_store, table
 from automation.store.ledger import grants, settling
+from automation.store.migrations import NEWEST, alembic_config
 from automation.store.tables import Batch, Fact
 
 
@@ -35,6 +37,18 @@ def test_the_migrations_make_exactly_the_tables(store: Store) -> None:
     with store.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, SQLModel.metadata) == []
+
+
+def test_the_newest_version_is_the_one_that_alembic_ends_with() -> None:
+    assert ScriptDirectory.from_config(alembic_config()).get_current_head() == NEWEST
+
+
+def test_a_store_of_the_newest_version_is_opened_without_alembic(tmp_path: Path) -> None:
+    open_store(tmp_path / "store.db").close()
+    code = "import sys; from pathlib import Path; from automation.store.engine import open_store; \
+open_store(Path(sys.argv[1])).close(); print('alembic' in sys.modules)"
+    command = [sys.executable, "-c", code, str(tmp_path / "store.db")]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "False\n"
 
 
 POSTGRESQL: sa.Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
