@@ -26,8 +26,9 @@ from measure import Measure, arguments, report, say
 from store_writes import NOW, rows
 
 from automation.clock import ManualClock
+from automation.runner.claim import claim
 from automation.runner.launch import launch
-from automation.runner.run import advance, claim
+from automation.runner.run import advance
 from automation.schedule.due_times import Due
 from automation.store import runs
 from automation.store.ledger import ledger

@@ -9,7 +9,9 @@ from automation.daemon.lock import Locked, hold_lock
 from automation.delivery.committer import Delivery, make_executor
 from automation.ids import new_request_id
 from automation.runner import backup
-from automation.runner.run import advance, claim, finish
+from automation.runner.claim import claim
+from automation.runner.finish import finish
+from automation.runner.run import advance
 from automation.runner.seed_copies import send_seeds
 from automation.schedule.due_times import Due
 from automation.store import runs, schedules

@@ -13,7 +13,7 @@ import structlog
 
 from automation.delivery.committer import Delivery, make_executor
 from automation.delivery.recovery import take_over
-from automation.runner.run import finish
+from automation.runner.finish import finish
 from automation.store.ledger import queues
 from automation.store.write_ahead_log import Checkpoints
 from automation.workspace.launched import LaunchedCampaigns

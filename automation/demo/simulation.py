@@ -16,7 +16,9 @@ from automation.demo.deliveries import delivered
 from automation.demo.shop import Shop
 from automation.event_types import UNSUBSCRIBE
 from automation.inbound.shop_import import import_data
-from automation.runner.run import advance, claim, finish
+from automation.runner.claim import claim
+from automation.runner.finish import finish
+from automation.runner.run import advance
 from automation.schedule.calendar import scheduled_campaigns
 from automation.schedule.due_times import Due, due_times
 from automation.store.ledger import queues

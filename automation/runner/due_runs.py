@@ -10,7 +10,7 @@ import structlog
 
 from automation.errors import Stopped
 from automation.pipeline.timing import DEFAULT_LATENESS, instant_of
-from automation.runner.run import claim
+from automation.runner.claim import claim
 from automation.schedule.calendar import ScheduledCampaign
 from automation.schedule.due_times import Due, missed_due_times
 from automation.store import pauses, runs, schedules

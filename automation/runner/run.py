@@ -8,24 +8,21 @@ from typing import Any
 
 import structlog
 
-from automation.errors import AutomationError, Stopped
+from automation.errors import AutomationError
 from automation.inbound.flush import flush_events
-from automation.inbound.migration.gate import channels_of, require_migration
 from automation.pipeline.audience import freeze
 from automation.pipeline.decide import decide, recheck_caps
 from automation.rules.reads import offer_conditions, reads_decisions
 from automation.runner import guards
-from automation.runner.changed_plugins import refuse_changed
 from automation.runner.competing_runs import with_competing_runs
 from automation.runner.context import context_of_run, plan_offers, reach_of
 from automation.runner.frozen_run import FrozenRun, open_frozen_run
 from automation.schedule.calendar import local_time
-from automation.schedule.due_times import Due
-from automation.store import holds, launches, pauses, runs
+from automation.store import holds, runs
 from automation.store.ledger import cap_slots, ledger
 from automation.store.runs import RunRow
 from automation.types.progress import Progress, quiet
-from automation.types.run import Account, RunState
+from automation.types.run import RunState
 from automation.warehouse.batch_file import DamagedFile
 from automation.warehouse.embedded import Warehouse
 from automation.workspace.decision_mirror import refresh_mirror
@@ -36,36 +33,6 @@ from automation.workspace.snapshots import snapshot
 from automation.workspace.workspace import Workspace
 
 log = structlog.get_logger(__name__)
-
-
-def claim(workspace: Workspace, campaign: str, due: Due, *, released_by: str | None = None) -> RunRow | None:
-    """Make the run exist, once; None when it existed already. released_by: who lets it pass every guard.
-
-    Raises `AutomationError` where the campaign was never launched or really sends before the migration, and `Stopped`.
-    """
-    file = workspace.project.campaigns.get(campaign)
-    if file is not None and file.campaign is not None:
-        require_migration(workspace, channels_of(file.campaign))
-    refuse_changed(workspace, campaign)
-    with workspace.store.transaction() as connection:
-        launched = launches.current_launches(connection).get(campaign)
-        if launched is None:
-            raise AutomationError(f"campaign {campaign!r} is not launched; run: automation launch {campaign}")
-        for pause in pauses.current_pauses(connection):
-            if pause.scope in (*pauses.GLOBAL_SCOPES, campaign):
-                raise Stopped(str(pause))
-        made = runs.claim(
-            connection,
-            campaign=campaign,
-            kind=due.kind,
-            due_key=due.key,
-            due_at=due.at,
-            launch_id=launched.id,
-            now=workspace.clock.now(),
-        )
-        if made is not None and released_by is not None:
-            holds.release_in_advance(connection, made.id, by=released_by)
-    return made
 
 
 def advance(
@@ -260,23 +227,3 @@ def _plan_batch(workspace: Workspace, frozen: FrozenRun, no: int, epoch: int) ->
     workspace.project.registry.observe(
         "decisions_made", campaign=found.campaign.name, run_id=str(run_id), decisions=shown
     )
-
-
-def finish(workspace: Workspace) -> list[tuple[RunRow, Account]]:
-    """Close every run whose messages are all settled; returns those closed now with their accounts."""
-    closed = []
-    with workspace.store.transaction() as connection:
-        sending = [run for run in runs.find(connection, open_only=True, limit=1_000) if run.state is RunState.SENDING]
-        settled = ledger.find_settled(connection, [run.id for run in sending])
-        for run in sending:
-            if run.id in settled:
-                account = ledger.account(connection, run.id)
-                runs.set_state(connection, run.id, RunState.DONE, now=workspace.clock.now())
-                closed.append((run, account))
-    for run, account in closed:
-        seconds = (workspace.clock.now() - run.created_at).total_seconds()
-        figures = {"seconds": seconds, "messages_a_second": account.sent / seconds if seconds else 0.0}
-        workspace.project.registry.observe(
-            "run_finished", campaign=run.campaign, run_id=str(run.id), account=account, figures=figures
-        )
-    return closed

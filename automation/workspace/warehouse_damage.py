@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from automation.store import runs
 from automation.store.restored_copy import read_last_flush
-from automation.warehouse.damage import find_damage
 from automation.workspace.opened import Opened
 
 
 def warehouse_damage(opened: Opened) -> list[str]:
     """One sentence for each table that can't be read, or is missing although something was in it."""
+    from automation.warehouse.damage import find_damage  # Arrow is loaded only where somebody looks
+
     folder = opened.data_dir / "warehouse"
     found = find_damage(folder)
     with opened.store.reading() as connection:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from automation.clock import Clock, SystemClock
 from automation.config.project import Project, load_project
 from automation.store.engine import Store, open_store
-from automation.warehouse.embedded import Warehouse, open_warehouse
 from automation.workspace.plugins import registry_of
+
+if TYPE_CHECKING:
+    from automation.warehouse.embedded import Warehouse
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ def warehouse_of(project: Project) -> Warehouse:
     """The warehouse in use, the project's own or the shop's; the caller must close it. Raises `ConfigurationError`."""
     folder, shop = project.data_dir / "warehouse", project.settings.warehouse
     if shop is None:
+        from automation.warehouse.embedded import open_warehouse
+
         return open_warehouse(folder)
     from automation.warehouse.remote import open_shop_warehouse
 

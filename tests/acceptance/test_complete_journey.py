@@ -25,6 +25,8 @@ from automation.inbound.shop_import import import_data
 from automation.reporting.explain import explain
 from automation.reporting.run_status import run_status
 from automation.runner import run as runs
+from automation.runner.claim import claim
+from automation.runner.finish import finish
 from automation.runner.launch import launch
 from automation.runner.training import train_models
 from automation.schedule.due_times import Due
@@ -139,12 +141,12 @@ def import_everything(workspace: Workspace, data: Path) -> None:
 def run_campaign(workspace: Workspace) -> int:
     confirm_nothing_to_import(workspace, by="test", because="nobody was ever written to")
     launch(workspace, CAMPAIGN, by="test", audience=None)
-    claimed = runs.claim(workspace, CAMPAIGN, Due(RunKind.MANUAL, "first", NEW_YEAR))
+    claimed = claim(workspace, CAMPAIGN, Due(RunKind.MANUAL, "first", NEW_YEAR))
     assert claimed is not None
     pinned = LaunchedCampaigns(workspace.project)
     runs.advance(workspace, pinned, claimed.id)
     asyncio.run(Delivery(workspace, pinned).deliver_due())
-    runs.finish(workspace)
+    finish(workspace)
     return claimed.id
 
 

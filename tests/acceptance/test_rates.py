@@ -18,7 +18,8 @@ from automation.clock import SystemClock
 from automation.delivery.committer import Delivery, make_executor
 from automation.delivery.rates import AHEAD, BEHIND
 from automation.inbound.migration.gate import confirm_nothing_to_import
-from automation.runner.run import advance, claim
+from automation.runner.claim import claim
+from automation.runner.run import advance
 from automation.schedule.due_times import Due
 from automation.store.engine import table
 from automation.store.tables import MessageStatus

@@ -16,6 +16,7 @@ from automation.clock import ManualClock
 from automation.reporting.explain import explain
 from automation.reporting.run_status import run_status
 from automation.runner import run as runs
+from automation.runner.claim import claim
 from automation.runner.launch import launch
 from automation.runner.plan import plan
 from automation.schedule.due_times import Due
@@ -53,7 +54,7 @@ def shop(tmp_path: Path) -> Iterator[Workspace]:
 
 def start(workspace: Workspace, name: str, *, look: bool = False) -> int:
     pinned = LaunchedCampaigns(workspace.project)
-    row = runs.claim(workspace, name, Due(RunKind.MANUAL, "1", workspace.clock.now()))
+    row = claim(workspace, name, Due(RunKind.MANUAL, "1", workspace.clock.now()))
     assert row is not None
     runs.advance(workspace, pinned, row.id)
     return row.id

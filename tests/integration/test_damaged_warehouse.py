@@ -16,7 +16,8 @@ from support.project import copied_project, launched_project
 from automation.cli.main import main
 from automation.clock import SystemClock
 from automation.daemon.operation import read_operation
-from automation.runner.run import advance, claim
+from automation.runner.claim import claim
+from automation.runner.run import advance
 from automation.schedule.due_times import Due
 from automation.types.run import RunKind
 from automation.workspace.launched import LaunchedCampaigns

@@ -15,9 +15,10 @@ from support.toy_project import BODY, account_of, toy_project
 from automation.clock import ManualClock
 from automation.errors import AutomationError
 from automation.reporting.run_status import run_status
+from automation.runner.claim import claim
 from automation.runner.launch import launch
 from automation.runner.people_run import freeze_people, written_people
-from automation.runner.run import advance, claim
+from automation.runner.run import advance
 from automation.schedule.due_times import Due
 from automation.store import launches
 from automation.store.ledger import decisions

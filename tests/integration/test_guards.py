@@ -18,6 +18,8 @@ from automation.reporting.overview import overview
 from automation.reporting.run_status import run_status
 from automation.runner import guards
 from automation.runner import run as runs
+from automation.runner.claim import claim
+from automation.runner.finish import finish
 from automation.runner.launch import launch
 from automation.runner.plan import plan
 from automation.schedule.due_times import Due
@@ -40,7 +42,7 @@ def toy(tmp_path: Path) -> Iterator[Workspace]:
 
 
 def start(workspace: Workspace, key: str, *, released_by: str | None = None, kind: RunKind = RunKind.MANUAL) -> RunRow:
-    row = runs.claim(workspace, "toy", Due(kind, key, workspace.clock.now()), released_by=released_by)
+    row = claim(workspace, "toy", Due(kind, key, workspace.clock.now()), released_by=released_by)
     assert row is not None
     return go_on(workspace, row.id)
 
@@ -195,7 +197,7 @@ def test_an_audience_that_is_empty_for_the_first_time_is_held_until_somebody_rel
         assert go_on(toy, held.id).state is RunState.HELD
         guards.release(toy, held.id, by="dana")
         assert go_on(toy, held.id).state is RunState.SENDING
-        runs.finish(toy)
+        finish(toy)
         assert start(toy, "2").hold is None  # since then it may be empty
 
 
@@ -283,7 +285,7 @@ def test_a_held_run_stays_claimed(toy: Workspace) -> None:
 
 def test_the_daemon_s_planner_plans_a_held_run_again_once_it_is_released(toy: Workspace) -> None:
     start(toy, "1")
-    row = runs.claim(toy, "toy", Due(RunKind.MANUAL, "2", toy.clock.now()))
+    row = claim(toy, "toy", Due(RunKind.MANUAL, "2", toy.clock.now()))
     assert row is not None
     planner = Planner(lambda: toy, lambda: None)
     planner.start()

@@ -16,6 +16,7 @@ from automation.reporting.explain import explain
 from automation.reporting.run_status import run_status
 from automation.runner import launch as launching
 from automation.runner import run as runs
+from automation.runner.claim import claim
 from automation.schedule.due_times import Due
 from automation.store.inbox import inbox
 from automation.store.inbox.inbox import InboxEvent
@@ -60,7 +61,7 @@ def toy(tmp_path: Path) -> Iterator[Workspace]:
 
 def test_a_due_time_runs_once(toy: Workspace) -> None:
     start(toy)
-    assert runs.claim(toy, "toy", Due(RunKind.MANUAL, "1", TOY_AS_OF)) is None
+    assert claim(toy, "toy", Due(RunKind.MANUAL, "1", TOY_AS_OF)) is None
 
 
 def test_planning_continues_where_it_stopped(tmp_path: Path) -> None:
@@ -68,7 +69,7 @@ def test_planning_continues_where_it_stopped(tmp_path: Path) -> None:
     with open_workspace(write_project(tmp_path), clock=ManualClock(TOY_AS_OF)) as workspace:
         fill(workspace, 1_001)
         launching.launch(workspace, "hello", by="test", audience=None)
-        row = runs.claim(workspace, "hello", Due(RunKind.MANUAL, "1", TOY_AS_OF))
+        row = claim(workspace, "hello", Due(RunKind.MANUAL, "1", TOY_AS_OF))
         assert row is not None
         calls = iter([False, True])
         assert not runs.advance(workspace, LaunchedCampaigns(workspace.project), row.id, halted=lambda: next(calls))
@@ -107,7 +108,7 @@ def test_a_suppression_plugin_is_asked_again_when_a_message_leaves(tmp_path: Pat
 
 def test_a_disk_error_does_not_end_the_run(toy: Workspace) -> None:
     launching.launch(toy, "toy", by="test", audience=None)
-    row = runs.claim(toy, "toy", Due(RunKind.MANUAL, "1", TOY_AS_OF))
+    row = claim(toy, "toy", Due(RunKind.MANUAL, "1", TOY_AS_OF))
     assert row is not None
     folder = toy.audience_file(row.id).parent
     folder.write_text("a file where the folder should be")

@@ -17,6 +17,7 @@ from automation.runner import run as runs
 from automation.runner import stopping
 from automation.runner.campaign_status import campaign_statuses
 from automation.runner.changed_plugins import pause_changed
+from automation.runner.claim import claim
 from automation.schedule.due_times import Due
 from automation.store import launches
 from automation.testing.toy_shop import TOY_AS_OF
@@ -51,11 +52,11 @@ def test_nothing_runs_before_a_launch_or_during_a_stop(toy: Workspace) -> None:
     due = Due(RunKind.MANUAL, "1", TOY_AS_OF)
     assert campaign_statuses(toy)[0].state == "draft"
     with pytest.raises(AutomationError, match="campaign 'toy' is not launched; run: automation launch toy"):
-        runs.claim(toy, "toy", due)
+        claim(toy, "toy", due)
     start(toy)
     stopping.stop(toy, None, by="ana")
     with pytest.raises(Stopped, match="everything was stopped by ana"):
-        runs.claim(toy, "toy", replace(due, key="2"))
+        claim(toy, "toy", replace(due, key="2"))
     assert deliver(toy).sent == 0
     assert stopping.resume(toy, None)
     stopping.stop(toy, "toy", by="ben")
@@ -79,7 +80,7 @@ def test_a_project_file_that_no_longer_fits_stops_its_own_campaign_only(toy: Wor
     launching.launch(toy, "toy", by="test", audience=None)
     (toy.project.root / "config.yaml").write_text(CONFIG.replace("pct20:", "pct25:"))
     with open_workspace(toy.project.root, clock=toy.clock) as reopened:
-        row = runs.claim(reopened, "toy", Due(RunKind.MANUAL, "1", TOY_AS_OF))
+        row = claim(reopened, "toy", Due(RunKind.MANUAL, "1", TOY_AS_OF))
         assert row is not None
         with pytest.raises(AutomationError, match="campaign 'toy' as launched no longer fits"):
             runs.advance(reopened, LaunchedCampaigns(reopened.project), row.id)

@@ -14,8 +14,8 @@ from automation.cli.main import main
 from automation.clock import ManualClock
 from automation.errors import AutomationError
 from automation.inbound.migration.gate import confirm_nothing_to_import
+from automation.runner.claim import claim
 from automation.runner.launch import launch
-from automation.runner.run import claim
 from automation.schedule.due_times import Due
 from automation.store.people import migration
 from automation.testing.toy_shop import TOY_AS_OF

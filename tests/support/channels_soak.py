@@ -19,6 +19,7 @@ import httpx
 
 from automation.clock import ManualClock, SystemClock
 from automation.runner import run as runs
+from automation.runner.claim import claim
 from automation.runner.launch import launch
 from automation.schedule.due_times import Due
 from automation.store.engine import open_store
@@ -70,7 +71,7 @@ def plan_now(root: Path) -> None:
     with open_workspace(root) as workspace:
         pinned = LaunchedCampaigns(workspace.project)
         for name in workspace.project.campaigns:
-            row = runs.claim(workspace, name, Due(RunKind.MANUAL, "now", workspace.clock.now()))
+            row = claim(workspace, name, Due(RunKind.MANUAL, "now", workspace.clock.now()))
             assert row is not None
             runs.advance(workspace, pinned, row.id)
 

@@ -19,6 +19,8 @@ from automation.delivery.composer import Composer
 from automation.delivery.in_process import InProcessExecutor
 from automation.reporting.run_status import run_status
 from automation.runner import run as runs
+from automation.runner.claim import claim
+from automation.runner.finish import finish
 from automation.runner.launch import launch
 from automation.schedule.due_times import Due
 from automation.store.people import consent, migration
@@ -89,7 +91,7 @@ def start(workspace: Workspace, *, key: str = "1", name: str = "toy") -> int:
 
 def again(workspace: Workspace, *, key: str, name: str = "toy") -> int:
     """Another run of what was launched."""
-    row = runs.claim(workspace, name, Due(RunKind.MANUAL, key, workspace.clock.now()))
+    row = claim(workspace, name, Due(RunKind.MANUAL, key, workspace.clock.now()))
     assert row is not None
     runs.advance(workspace, LaunchedCampaigns(workspace.project), row.id)
     return row.id
@@ -112,7 +114,7 @@ def deliver(
     workspace.clock.advance(after)
     delivery = delivery_of(workspace, make)
     asyncio.run(delivery.deliver_due())
-    runs.finish(workspace)
+    finish(workspace)
     return delivery
 
 

@@ -23,6 +23,8 @@ from automation.inbound.flush import flush_events
 from automation.inbound.shop_import import import_data
 from automation.plugin_manager import Registry
 from automation.runner import run as runs
+from automation.runner.claim import claim
+from automation.runner.finish import finish
 from automation.runner.launch import launch
 from automation.runner.training import train_models
 from automation.schedule.due_times import Due
@@ -130,12 +132,12 @@ def run_once(workspace: Workspace) -> None:
         flush_events(workspace, warehouse)
     train_models(workspace)
     launch(workspace, "hello", by="test", audience=None)
-    claimed = runs.claim(workspace, "hello", Due(RunKind.MANUAL, "first", NOON))
+    claimed = claim(workspace, "hello", Due(RunKind.MANUAL, "first", NOON))
     assert claimed is not None
     pinned = LaunchedCampaigns(workspace.project)
     runs.advance(workspace, pinned, claimed.id)
     asyncio.run(Delivery(workspace, pinned).deliver_due())
-    runs.finish(workspace)
+    finish(workspace)
 
 
 def hooks() -> dict[str, inspect.Signature]:

@@ -12,6 +12,7 @@ from support.toy_project import account_of, deliver, start, toy_project
 
 from automation.runner import backup, guards
 from automation.runner import run as runs
+from automation.runner.claim import claim
 from automation.runner.launch import launch
 from automation.runner.resolve import resolve_run
 from automation.schedule.due_times import Due
@@ -201,7 +202,7 @@ def test_runs_that_were_not_planned_to_their_end_are_held_after_a_restore(toy: W
 def test_a_run_that_was_not_frozen_yet_waits_for_a_person_too(toy: Workspace, tmp_path: Path, state: str) -> None:
     """Also one that a guard held, which would go on by itself once its data is new enough."""
     launch(toy, "toy", by="test", audience=None)
-    row = runs.claim(toy, "toy", Due(RunKind.MANUAL, "1", toy.clock.now()))
+    row = claim(toy, "toy", Due(RunKind.MANUAL, "1", toy.clock.now()))
     assert row is not None
     if state == "held":
         with toy.store.transaction() as connection:

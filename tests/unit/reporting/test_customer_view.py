@@ -18,7 +18,8 @@ from automation.clock import ManualClock
 from automation.errors import AutomationError
 from automation.inbound.identity import find_person
 from automation.reporting.customer_view import CustomerProfile, customer_profile
-from automation.runner.run import advance, claim
+from automation.runner.claim import claim
+from automation.runner.run import advance
 from automation.schedule.due_times import Due
 from automation.store.people import consent
 from automation.types.run import RunKind

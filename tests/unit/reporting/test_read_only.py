@@ -26,7 +26,8 @@ from automation.reporting.report import report
 from automation.reporting.run_status import run_status
 from automation.reporting.timeline import timeline
 from automation.reporting.trained_models import trained_models
-from automation.runner.run import advance, claim
+from automation.runner.claim import claim
+from automation.runner.run import advance
 from automation.schedule.due_times import Due
 from automation.store.inbox import inbox
 from automation.store.inbox.inbox import InboxEvent

@@ -17,7 +17,8 @@ from automation.clock import ManualClock, to_millis
 from automation.errors import AutomationError
 from automation.inbound.identity import find_person
 from automation.reporting.timeline import timeline
-from automation.runner.run import advance, claim
+from automation.runner.claim import claim
+from automation.runner.run import advance
 from automation.schedule.due_times import Due
 from automation.store.ledger import earlier_sends
 from automation.store.people import consent
