@@ -1,4 +1,4 @@
-"""Freezes and plans claimed runs, one after the other, beside the scheduler and the sender."""
+"""Freezes and plans claimed runs, one after the other, in the planning process."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable
 import structlog
 
 from automation.clock import monotonic
+from automation.daemon.work import find_unplanned
 from automation.errors import AutomationError
 from automation.inbound.flush import flush_events
 from automation.runner.changed_plugins import pause_changed
@@ -15,7 +16,7 @@ from automation.runner.double_opt_in import request_confirmations
 from automation.runner.launch_on_merge import launch_merged
 from automation.runner.run import advance
 from automation.runner.seed_copies import send_seeds
-from automation.store import pauses, runs
+from automation.store import runs
 from automation.store.runs import RunRow
 from automation.types.run import RunState
 from automation.workspace.launched import LaunchedCampaigns
@@ -29,16 +30,26 @@ _FLUSH_EVERY = 300.0
 
 
 class Planner(threading.Thread):
-    """Plans runs that are created or partly planned, also those of an earlier process."""
+    """Plans runs that are created or partly planned, also those of an earlier process.
 
-    def __init__(self, workspace: Callable[[], Workspace], planned: Callable[[], None]) -> None:
+    planned: called after each run. changed: called when `planning` or `not_launched` is another.
+    """
+
+    def __init__(
+        self,
+        workspace: Callable[[], Workspace],
+        planned: Callable[[], None],
+        changed: Callable[[Planner], None] = lambda _planner: None,
+    ) -> None:
         super().__init__(name="planner", daemon=True)
         self.planning: int | None = None
         self.not_launched: tuple[str, ...] = ()
         self._workspace = workspace
         self._planned = planned
+        self._changed = changed
         self._work = threading.Event()
         self._stopping = threading.Event()
+        self._pass = threading.Lock()
         self._files_changed = True
         self._not_before: dict[int, float] = {}
         self._confirmation_error: str | None = None
@@ -53,15 +64,33 @@ class Planner(threading.Thread):
         self._files_changed = True
         self._work.set()
 
+    def flush_soon(self) -> None:
+        """Events have waited for long enough."""
+        self._flushed = -_FLUSH_EVERY
+        self._work.set()
+
     def stop(self) -> None:
         """Stop before the next batch; planned batches stay planned."""
         self._stopping.set()
         self._work.set()
 
+    def stop_if_idle(self) -> bool:
+        """Stop unless something is being done right now; returns whether it stops."""
+        idle = self._pass.acquire(blocking=False)
+        if idle:
+            self.stop()
+            self._pass.release()
+        return idle
+
     def run(self) -> None:
         while not self._stopping.is_set():
             self._work.wait(_LOOK_EVERY)
             self._work.clear()
+            with self._pass:
+                self._look()
+
+    def _look(self) -> None:
+        if not self._stopping.is_set():
             try:
                 self._launch_merged()
                 self._plan_all()
@@ -75,6 +104,7 @@ class Planner(threading.Thread):
             self._files_changed = False
             workspace = self._workspace()
             self.not_launched = (*launch_merged(workspace), *pause_changed(workspace))
+            self._changed(self)
 
     def _plan_all(self) -> None:
         workspace = self._workspace()
@@ -113,11 +143,9 @@ class Planner(threading.Thread):
 
     def _waiting(self, workspace: Workspace) -> list[RunRow]:
         with workspace.store.reading() as connection:
-            paused = pauses.paused_scopes(connection)
-            found = [] if paused.everything else runs.find(connection, open_only=True, limit=1_000)
-        unplanned = [run for run in reversed(found) if run.state is not RunState.SENDING]
+            waiting = find_unplanned(connection)
         now = monotonic()
-        ready = [run for run in unplanned if run.campaign not in paused.scopes and self._is_ready(run, now)]
+        ready = [run for run in waiting if self._is_ready(run, now)]
         return sorted(ready, key=lambda run: -_priority(workspace, run))  # planned first, first under the caps
 
     def _is_ready(self, run: RunRow, now: float) -> bool:
@@ -125,7 +153,7 @@ class Planner(threading.Thread):
         return released or self._not_before.get(run.id, 0) <= now
 
     def _plan(self, workspace: Workspace, pinned: LaunchedCampaigns, run: RunRow) -> None:
-        self.planning = run.id
+        self._note_planning(run.id)
         started = monotonic()
         try:
             if not advance(workspace, pinned, run.id, halted=self._stopping.is_set):
@@ -138,7 +166,11 @@ class Planner(threading.Thread):
             self._not_before[run.id] = monotonic() + _TRY_AGAIN_AFTER
             log.exception("run can't be planned", run=run.id, campaign=run.campaign)
         finally:
-            self.planning = None
+            self._note_planning(None)
+
+    def _note_planning(self, run_id: int | None) -> None:
+        self.planning = run_id
+        self._changed(self)
 
     def _note_hold(self, workspace: Workspace, run: RunRow) -> None:
         """Check a held run again after a while, or as soon as it is released."""

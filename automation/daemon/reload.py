@@ -12,6 +12,7 @@ log = structlog.get_logger(__name__)
 
 FOLDERS = ("campaigns", "templates", "plugins")
 _SETTLED_MS = 400  # editors write a file in several steps
+_STEP_MS = 200  # between two looks at what the system says; 50 by default, which keeps an idle daemon awake
 
 
 class Watcher(threading.Thread):
@@ -36,7 +37,12 @@ class Watcher(threading.Thread):
         # Not recursive from the root: the data folder below it changes all the time. New folders are found by
         # starting over after each change.
         for found in watch(
-            *self._folders(), recursive=False, debounce=_SETTLED_MS, stop_event=self._stopping, watch_filter=None
+            *self._folders(),
+            recursive=False,
+            debounce=_SETTLED_MS,
+            step=_STEP_MS,
+            stop_event=self._stopping,
+            watch_filter=None,
         ):
             names = sorted({name for _, path in found if (name := self._relative(Path(path))) is not None})
             if names:

@@ -18,7 +18,7 @@ from automation.daemon.clock_watch import GAP, ClockWatch, apply_clock_watch, pa
 from automation.daemon.health import BEAT, Beat, read_health
 from automation.daemon.lock import hold_lock
 from automation.daemon.mailbox_poller import MailboxPoller
-from automation.daemon.planner import Planner
+from automation.daemon.planning import Planning
 from automation.daemon.reload import Watcher
 from automation.daemon.scheduler import Scheduler
 from automation.daemon.sender import Sender
@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 GRACE = 8.0
 """Seconds that messages being sent may take to finish after a request to stop."""
-_TICK = 0.25
+_TICK = 1.0
 _SWEEP_EVERY = 60.0
 
 
@@ -71,7 +71,7 @@ class Service:
         self.scheduler = Scheduler(self._claim)
         self.clock = ClockWatch(workspace.clock)
         self.sender = Sender(lambda: self._workspace, self.clock.trusts)
-        self.planner = Planner(lambda: self._workspace, self.sender.wake)
+        self.planner = Planning(lambda: self._workspace, self.sender.wake, stopping.is_set)
         self.watcher = Watcher(workspace.project.root, self._note)
         self.mailbox_poller = MailboxPoller(lambda: self._workspace)
         self._accompany = accompany
@@ -139,11 +139,21 @@ class Service:
 
     def _check_store_and_clock(self) -> None:
         """Before anything else: notice a restored store, and a clock behind the last heartbeat."""
-        if reason := backup.check_restored_copy(self._workspace):
+        if reason := self._find_quarantine():
             log.error("nothing is sent; to resume: automation resume --restored", because=reason)
         beat = read_health(self._workspace.project.data_dir, self._workspace.clock.now()).beat
         if beat is not None and beat.at - self._workspace.clock.now() > GAP:
             pause_everything(self._workspace, self._workspace.clock.now() - beat.at)
+
+    def _find_quarantine(self) -> str | None:
+        """Beside a warehouse, by the planning process, so that this one does not load what reads it."""
+        if not backup.needs_warehouse(self._workspace):
+            return backup.check_restored_copy(self._workspace)
+        try:
+            return self.planner.check_restored_copy()
+        except AutomationError as error:
+            log.error("the planning process can't be used; its check is made here", because=str(error))
+            return backup.check_restored_copy(self._workspace)
 
     def _claim(self, entry: ScheduledCampaign) -> None:
         if not self.clock.trusts():
@@ -170,11 +180,11 @@ class Service:
         """The launched campaigns; a minute without those in `timezone: customer` where the warehouse can't be read."""
         workspace, pinned = self._workspace, LaunchedCampaigns(self._workspace.project)
         try:
-            return scheduled_campaigns(workspace, pinned)
+            return scheduled_campaigns(workspace, pinned, self.planner.read_zones)
         except Exception as error:
             log.error("campaigns in the customers' time zones wait", because=str(error))
             self._follow_again = monotonic() + _SWEEP_EVERY
-            entries = scheduled_campaigns(workspace, pinned, zones=[])
+            entries = scheduled_campaigns(workspace, pinned, list)
             return [entry for entry in entries if entry.schedule.timezone != "customer"]
 
     # Files

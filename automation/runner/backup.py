@@ -51,12 +51,19 @@ def back_up(opened: Opened, target: Path) -> None:
     restored_copy.back_up(opened.store, target, now=opened.clock.now())
 
 
+def needs_warehouse(opened: Opened) -> bool:
+    """Whether there are tables that the store is compared with."""
+    return (opened.data_dir / "warehouse" / "events").exists()
+
+
 def _evidence(opened: Opened, flushed: int | None) -> Evidence:
     beside = generation.generation_file(opened.store)
     return Evidence(flushed, beside.read(), generation.file_identity(opened.store))
 
 
 def _flushed(opened: Opened) -> int | None:
+    if not needs_warehouse(opened):
+        return None
     from automation.inbound.flush import APP
     from automation.warehouse.writing import last_transaction
 

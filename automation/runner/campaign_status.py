@@ -8,9 +8,8 @@ from typing import Literal
 from automation.config.campaigns import CampaignFile
 from automation.config.project import Project
 from automation.ids import content_hash
-from automation.runner.launch import DOUBLE_OPT_IN
 from automation.store import launches, pauses
-from automation.store.launches import Launched
+from automation.store.launches import DOUBLE_OPT_IN, Launched
 from automation.workspace.campaigns import template_files
 from automation.workspace.opened import Opened
 from automation.workspace.pinned_plugins import find_changes

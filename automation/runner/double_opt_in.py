@@ -17,10 +17,10 @@ from automation.config.campaigns import parse_campaign
 from automation.errors import ConfigurationError
 from automation.ids import content_hash, decision_key, message_id
 from automation.inbound.migration.gate import require_migration
-from automation.runner.launch import DOUBLE_OPT_IN
 from automation.runner.people_run import freeze_people, written_people
 from automation.schedule.due_times import Due
 from automation.store import launches, pauses
+from automation.store.launches import DOUBLE_OPT_IN
 from automation.store.ledger.ledger import entry_of
 from automation.store.people import double_opt_in
 from automation.store.people.double_opt_in import ConsentRequestRow
@@ -35,7 +35,6 @@ from automation.workspace.channels import channel_kinds
 from automation.workspace.workspace import Workspace
 
 AT_ONCE = 1_000
-PREFIX = "confirm-"
 _CAMPAIGN = """\
 name: {name}
 description: asks whether consent to {topic} was meant; made by config.yaml's consent.double_opt_in
@@ -54,7 +53,7 @@ def request_confirmations(workspace: Workspace) -> list[RunRow]:
     for topic, how in settings.double_opt_in.items():
         with workspace.store.transaction() as connection:
             now = workspace.clock.now()
-            double_opt_in.refuse_unsent(connection, campaigns=PREFIX, now=now)
+            double_opt_in.refuse_unsent(connection, now=now)
             valid = settings.confirm_within
             waiting = double_opt_in.waiting_requests(connection, topic, now=now, limit=AT_ONCE, valid=valid)
             waiting = double_opt_in.refuse_suppressed(connection, waiting, now=now)
@@ -69,7 +68,7 @@ def request_confirmations(workspace: Workspace) -> list[RunRow]:
 
 def confirmation_campaign(workspace: Workspace, topic: str, how: DoubleOptIn, channel: str) -> tuple[Campaign, str]:
     """The campaign that asks, with its text. Raises `ConfigurationError` with its problems."""
-    name = f"{PREFIX}{topic}-{channel}"
+    name = f"{double_opt_in.CAMPAIGNS}{topic}-{channel}"
     text = _CAMPAIGN.format(name=name, topic=topic, service=how.topic, channel=channel, template=how.template)
     where = f"consent.double_opt_in.{topic}"
     if channel not in workspace.project.settings.channels:

@@ -19,9 +19,6 @@ from automation.workspace.campaigns import template_files, valid_campaign
 from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import Workspace
 
-DOUBLE_OPT_IN = "double opt-in"
-"""Who launches the campaigns that have no file: those that ask to confirm a consent."""
-
 
 @dataclass(frozen=True)
 class LaunchResult:

@@ -131,9 +131,8 @@ def _words(project: Project) -> tuple[Problem, ...]:
 def _gone(project: Project) -> Iterator[Problem]:
     """Warnings about launched campaigns whose files were removed; they run on."""
     from automation.errors import StoreError
-    from automation.runner.launch import DOUBLE_OPT_IN
     from automation.store.engine import open_store
-    from automation.store.launches import current_launches
+    from automation.store.launches import DOUBLE_OPT_IN, current_launches
     from automation.store.pauses import paused_scopes
     from automation.workspace.data_folder import STORE
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -38,12 +38,13 @@ class ScheduledCampaign:
 
 
 def scheduled_campaigns(
-    workspace: Workspace, pinned: LaunchedCampaigns, zones: Sequence[ZoneInfo] | None = None
+    workspace: Workspace, pinned: LaunchedCampaigns, read_zones: Callable[[], Sequence[ZoneInfo]] | None = None
 ) -> list[ScheduledCampaign]:
     """Every launched campaign with a schedule; one that no longer fits config.yaml is logged and left out.
 
-    zones: the customers', read from the warehouse if not given.
+    read_zones: gives the customers' zones; by default they are read from the warehouse here. Called at most once.
     """
+    zones: Sequence[ZoneInfo] | None = None
     with workspace.store.reading() as connection:
         found = launches.current_launches(connection)
     entries = []
@@ -56,7 +57,7 @@ def scheduled_campaigns(
             continue
         if campaign.schedule is not None:
             if campaign.schedule.timezone == "customer" and zones is None:
-                zones = customer_zones(workspace)
+                zones = customer_zones(workspace) if read_zones is None else read_zones()
             meant = schedule_zones(workspace, campaign.schedule, zones or ())
             entries.append(ScheduledCampaign(launch, campaign, campaign.schedule, meant))
     return entries

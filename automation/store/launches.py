@@ -16,6 +16,9 @@ from automation.ids import content_hash
 from automation.store import pauses
 from automation.store.statements import Connection, execute, insert_statement, read_value
 
+DOUBLE_OPT_IN = "double opt-in"
+"""Who launches the campaigns that have no file: those that ask to confirm a consent."""
+
 
 @dataclass(frozen=True)
 class Launched:

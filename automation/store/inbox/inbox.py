@@ -55,6 +55,13 @@ def _rest(event: InboxEvent) -> tuple[int, str | None, str]:
     return to_millis(event.occurred_at), message, _json(event.fields)
 
 
+def has_waiting(connection: Connection) -> bool:
+    """Whether an event waits for a flush, or for the end of one."""
+    waiting = sa.select(_inbox.c.id).where(_inbox.c.flush.is_(None)).limit(1)
+    unfinished = sa.select(_flush.c.no).where(_flush.c.finished_at.is_(None)).limit(1)
+    return any(connection.execute(query).scalar() is not None for query in (waiting, unfinished))
+
+
 def begin_flush(connection: Connection, *, now: datetime, limit: int = 100_000) -> int | None:
     """Number the waiting rows; returns an unfinished flush first, and None when nothing waits."""
     unfinished = connection.execute(sa.select(sa.func.min(_flush.c.no)).where(_flush.c.finished_at.is_(None))).scalar()

@@ -83,6 +83,10 @@ def save_report(connection: Connection, report: ShopCall, *, now: datetime) -> b
     return True
 
 
+def has_waiting(connection: Connection) -> bool:
+    return connection.execute(sa.select(_shop_report.c.id).where(_WAITING).limit(1)).scalar() is not None
+
+
 def read_waiting(connection: Connection, *, limit: int = 10_000) -> list[WaitingReports]:
     """What waits, by preset and table: products first, since orders and customers may name them."""
     query = sa.select(_shop_report).where(_WAITING).order_by(_shop_report.c.id).limit(limit)

@@ -27,6 +27,8 @@ _request, _status, _run = table(ConsentRequest), table(MessageStatus), table(Run
 _request_before = _request.alias("before")
 
 METHOD = "double opt-in"
+CAMPAIGNS = "confirm-"
+"""How the names of the campaigns begin that ask for a confirmation."""
 ONCE_IN = timedelta(days=7)
 """An address gets at most one message about a topic in this time."""
 VALID = timedelta(days=30)
@@ -184,15 +186,27 @@ def requests_of_message(connection: Connection, message_id: str) -> list[Consent
     return [_row(row) for row in connection.execute(query)]
 
 
-def refuse_unsent(connection: Connection, *, campaigns: str, now: datetime) -> None:
-    """Refuse requests whose message will never be sent, or was never made by a run of these campaigns (a prefix)."""
-    state_ = sa.select(_status.c.state).where(_status.c.message_id == _request.c.message_id).scalar_subquery()
-    open_ = _run.c.campaign.startswith(campaigns) & _run.c.state.in_(["created", "planning"])
-    never = _GONE if connection.execute(sa.select(_run.c.id).where(open_).limit(1)).scalar() else {*_GONE, None}
-    asked_ = sa.select(_request.c.message_id, state_).where(_request.c.state == "asked")
-    gone = [message for message, state in connection.execute(asked_) if state in never]
+def refuse_unsent(connection: Connection, *, now: datetime) -> None:
+    """Refuse requests whose message will never be sent, or was never made by a run."""
+    gone = _find_unsent(connection)
     if gone:
         refuse_requests(connection, gone, now=now)
+
+
+def _find_unsent(connection: Connection) -> list[str]:
+    state_ = sa.select(_status.c.state).where(_status.c.message_id == _request.c.message_id).scalar_subquery()
+    open_ = _run.c.campaign.startswith(CAMPAIGNS) & _run.c.state.in_(["created", "planning"])
+    never = _GONE if connection.execute(sa.select(_run.c.id).where(open_).limit(1)).scalar() else {*_GONE, None}
+    asked_ = sa.select(_request.c.message_id, state_).where(_request.c.state == "asked")
+    return [message for message, state in connection.execute(asked_) if state in never]
+
+
+def has_work(connection: Connection, *, now: datetime, valid: timedelta = VALID) -> bool:
+    """Whether a request waits for its message, or can be settled without an answer."""
+    pending = (_request.c.state == "pending") & ~sa.exists(_earlier(_request_before.c.id, now))
+    old = _request.c.state.in_(_OPEN) & (_request.c.requested_at < to_millis(now - valid))
+    found = connection.execute(sa.select(_request.c.id).where(pending | old).limit(1)).scalar()
+    return found is not None or bool(_find_unsent(connection))
 
 
 def refuse_requests(connection: Connection, message_ids: Sequence[str], *, now: datetime) -> None:

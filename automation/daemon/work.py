@@ -1,0 +1,35 @@
+"""Whether there is something to plan, as the store tells it, without a look at the warehouse."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy.engine import Connection
+
+from automation.store import pauses, runs
+from automation.store.inbox import inbox, shop_reports
+from automation.store.people import double_opt_in
+from automation.store.runs import RunRow
+from automation.types.consent import ConsentSettings
+from automation.types.run import RunState
+
+
+def find_unplanned(connection: Connection) -> list[RunRow]:
+    """Runs that are not planned, the oldest first, without those of stopped and paused campaigns."""
+    paused = pauses.paused_scopes(connection)
+    found = [] if paused.everything else runs.find(connection, open_only=True, limit=1_000)
+    unplanned = (run for run in reversed(found) if run.state is not RunState.SENDING)
+    return [run for run in unplanned if run.campaign not in paused.scopes]
+
+
+def has_events(connection: Connection) -> bool:
+    """Whether something waits for a flush."""
+    return inbox.has_waiting(connection) or shop_reports.has_waiting(connection)
+
+
+def has_work(connection: Connection, settings: ConsentSettings, *, now: datetime) -> bool:
+    """Whether a run waits for its plan, or a request for its confirmation."""
+    if find_unplanned(connection):
+        return True
+    asks = bool(settings.double_opt_in)
+    return asks and double_opt_in.has_work(connection, now=now, valid=settings.confirm_within)
