@@ -16,7 +16,6 @@ import tempfile
 import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from automation.contracts import Snapshot
 from automation.fetching import read_rows
@@ -187,29 +186,28 @@ def _ask_postgres(kind: str, ids: str, engine: Any, seconds: int) -> pa.Table:
 
 def _ask_spark(kind: str, ids: str, engine: Any, seconds: int) -> pa.Table:
     import pyarrow as pa
+    from py4j.protocol import Py4JJavaError
     from pyspark.errors import PySparkException
     from pyspark.sql.types import StringType
 
-    session, tag = engine._session, f"condition-{uuid4().hex}"
+    session = engine._session
     done, late = threading.Event(), threading.Event()
 
     def cancel() -> None:
         while not done.wait(0.5 if late.is_set() else seconds):  # again for jobs that begin later
             late.set()
-            session.interruptTag(tag)
+            session.sparkContext.cancelAllJobs()  # a tag does not reach the thread that collects
 
     watch = threading.Thread(target=cancel, daemon=True)
-    session.addTag(tag)
     watch.start()
     try:
         column = session.sql(kind).schema[0].dataType
         if not isinstance(column, StringType):
             raise WrongType(column.simpleString())
         found = session.sql(ids).toArrow()
-    except PySparkException as error:
+    except (PySparkException, Py4JJavaError) as error:
         raise _late(seconds) if late.is_set() else QueryError(str(error).splitlines()[0]) from error
     finally:
         done.set()
         watch.join()
-        session.removeTag(tag)
     return found.select(["customer_id"]).cast(pa.schema([("customer_id", pa.string())]))

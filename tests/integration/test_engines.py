@@ -303,5 +303,8 @@ def test_an_admins_sql_on_spark_ends(on_spark: Engine) -> None:
     assert ask(on_spark, LOYAL) == ["c0", "c1"]
     with pytest.raises(QueryError, match=r"^WITH RECURSIVE may go on without end, and Spark sets it no limit$"):
         ask(on_spark, ENDLESS)
+    crossed = ", ".join(f"events AS e{n}" for n in range(11))
+    with pytest.raises(QueryError, match=r"^it takes longer than 1 second$"):
+        ask(on_spark, f"SELECT max(e0.customer_id) AS customer_id FROM {crossed}", seconds=1)
     with pytest.raises(WrongType, match=r"^int$"):
         ask(on_spark, "SELECT 1 AS customer_id")
