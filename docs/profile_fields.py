@@ -12,7 +12,8 @@ The profile is computed from what a customer did until the instant of the run, a
 run that uses it. All fields can be used
 
 - in a rule, `{profile: FIELD, …}`: in an audience, a segment, `stop_when` or the rules of an offer;
-- with `top` in `by: FIELD`, if the field is a number, so that the customers with the highest values are taken.
+- with `top` in `by: FIELD`, if the field is a number, so that the customers with the highest values are taken;
+- in a text, `{{ profile.FIELD }}`: [how texts show them](../how-to/write-templates.md).
 
 A customer who never did what a field is computed from has no value of it: only `exists: false` holds then. Of fields
 marked with * everybody has a value. `automation customers show CUSTOMER` shows one customer's profile,

@@ -83,6 +83,13 @@ def test_every_page_is_reached_from_the_readme() -> None:
     assert {page.relative_to(ROOT).as_posix() for page in reached} == set(NAMES)
 
 
+def test_the_index_links_to_every_page() -> None:
+    """A reader finds a page without the site's navigation."""
+    linked = {Path(target) for target in re.findall(r"\]\(([\w/-]+\.md)", (ROOT / "docs/index.md").read_text())}
+    pages = {page.relative_to(ROOT / "docs") for page in PAGES if page.is_relative_to(ROOT / "docs")}
+    assert pages - linked == {Path("index.md")}
+
+
 def test_the_readme_s_campaign_is_valid() -> None:
     (block,) = (block for block in blocks(ROOT / "README.md") if block.language == "yaml")
     registry = load_plugins(core=[core])
