@@ -107,8 +107,8 @@ def _pending(invocation: Invocation) -> None:
     from automation.cli.consent_blocks import requests_table
     from automation.reporting.consent_proof import pending_confirmations
 
-    with invocation.workspace() as workspace:
-        found, shop = pending_confirmations(workspace), shop_format(workspace)
+    with invocation.workspace_or_store(None) as opened:
+        found, shop = pending_confirmations(opened), shop_format(opened)
     shown: Block = requests_table(found, shop) if found else Text("no consent is waiting for confirmation", "muted")
     invocation.output.show({"pending": [vars(request).copy() for request in found]}, shown)
 
@@ -129,8 +129,8 @@ def _ask(invocation: Invocation) -> None:
 def _export(invocation: Invocation, to: Path | None) -> None:
     from automation.reporting.consent_proof import export_consents, to_csv
 
-    with invocation.workspace() as workspace:
-        frame = export_consents(workspace)
+    with invocation.workspace_or_store(None) as opened:
+        frame = export_consents(opened)
     text = to_csv(frame)
     if to is not None:
         to.write_text(text)

@@ -56,9 +56,9 @@ def proof_of_person(workspace: Workspace, who: Person) -> ConsentProof:
         )
 
 
-def pending_confirmations(workspace: Workspace) -> list[ConsentRequestRow]:
+def pending_confirmations(opened: Opened) -> list[ConsentRequestRow]:
     """Consents that count only after a confirmation that has not come yet."""
-    with workspace.store.reading() as connection:
+    with opened.store.reading() as connection:
         return list(double_opt_in.unconfirmed_requests(connection))
 
 
@@ -71,9 +71,9 @@ def suppression_list(
         return [row for one in wanted for row in suppressions.list_rows(connection, address=one, limit=limit)]
 
 
-def export_consents(workspace: Workspace) -> pl.DataFrame:
+def export_consents(opened: Opened) -> pl.DataFrame:
     """Every consent record, as text, in a form that `automation import consents` can read again."""
-    with workspace.store.reading() as connection:
+    with opened.store.reading() as connection:
         frame = consent.all_records(connection)
     instants = [pl.from_epoch(name, time_unit="ms").dt.to_string("%Y-%m-%dT%H:%M:%S%.3fZ") for name in _INSTANTS]
     granted = pl.when("granted").then(pl.lit("yes")).otherwise(pl.lit("no")).alias("granted")

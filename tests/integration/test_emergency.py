@@ -295,3 +295,10 @@ def test_stop_waits_for_a_locked_store(
     assert stopped(root / "var") == {"*"}
     other.close()
     capsys.readouterr()
+
+
+@pytest.mark.parametrize("damage", UNREADABLE)
+def test_the_records_of_consent_can_be_read(root: Path, run: Run, damage: Callable[[Path], str]) -> None:
+    damage(root)
+    assert len(run("consent", "export")["records"]) == 3
+    assert run("consent", "pending")["pending"] == []
