@@ -50,7 +50,7 @@ def consent(
     """Show and record consent, and manage the suppression list.
 
     A consent recorded by hand applies to all customer ids with the same address, and is kept with its source and your
-    user name.
+    user name. `withdraw`, `pending` and `export` work while the project's files can't be read.
 
     Example: automation consent show ana@example.org
     """
@@ -85,18 +85,25 @@ def _show(invocation: Invocation, wanted: str) -> None:
 def _record(
     invocation: Invocation, action: str, wanted: str, channel: str, topics: list[str], source: str | None, text: str
 ) -> None:
-    from automation.inbound.consents import record_by_hand
+    from automation.inbound.consents import record_by_hand, withdraw_on_record
+    from automation.workspace.opened import OpenedStore
 
     missing = "--topic NAME" if not topics else "--source TEXT" if not source else None
     if missing:
         raise ConfigurationError(
             f"recording a consent by hand needs {missing}: automation consent {action} {wanted} {missing}"
         )
-    with invocation.workspace() as workspace:
-        who, recorded = record_by_hand(
-            workspace, wanted, granted=action == "grant", channel=channel, topics=topics, source=source or "",
-            method="by hand", by=getpass.getuser(), text_version=text,
-        )  # fmt: skip
+    with invocation.workspace() if action == "grant" else invocation.workspace_or_store(None) as opened:
+        by = getpass.getuser()
+        if isinstance(opened, OpenedStore):
+            who, recorded = withdraw_on_record(
+                opened, wanted, channel=channel, topics=topics, source=source or "", by=by
+            )  # fmt: skip
+        else:
+            who, recorded = record_by_hand(
+                opened, wanted, granted=action == "grant", channel=channel, topics=topics, source=source or "",
+                method="by hand", by=by, text_version=text,
+            )  # fmt: skip
     verb = "granted" if action == "grant" else "withdrawn"
     shown = f"{verb}: {', '.join(topics)} by {channel}, for {', '.join(who.ids)}"
     value = {"customers": list(who.ids), "channel": channel, "topics": topics, "granted": action == "grant"}

@@ -14,7 +14,7 @@ from automation.clock import to_millis
 from automation.config.settings import Settings
 from automation.errors import ConfigurationError
 from automation.event_types import CONSENT_GIVEN, UNSUBSCRIBE
-from automation.inbound.identity import Person, find_person
+from automation.inbound.identity import Person, find_on_record, find_person
 from automation.store.inbox.inbox import InboxEvent
 from automation.store.people import consent, double_opt_in
 from automation.workspace.channels import channel_kinds
@@ -148,6 +148,27 @@ def record_by_hand(
         records = pl.DataFrame(rows, schema=consent.CONSENT_COLUMNS, orient="row")
         recorded = consent.write_records(connection, records, by=by, now=now)
     return who, recorded
+
+
+def withdraw_on_record(
+    opened: Opened, wanted: str, *, channel: str, topics: Sequence[str], source: str, by: str
+) -> tuple[Person, int]:
+    """Withdraw by hand with the store alone: for the customer ids and addresses of which something is on record.
+
+    A withdrawal must always be possible, so channel and topic are not checked. Raises `AutomationError` for nobody.
+    """
+    who, now = find_on_record(opened, wanted), opened.clock.now()
+    with opened.store.transaction() as connection:
+        known = consent.history(connection, who.ids, list(who.addresses))
+        addresses = dict.fromkeys([*(row.address for row in known if row.channel == channel), *who.addresses])
+        address = next(filter(None, addresses), "")
+        rows = [
+            (customer, channel, topic, False, to_millis(now), source, "", "by hand", address)
+            for customer in who.ids
+            for topic in topics
+        ]
+        records = pl.DataFrame(rows, schema=consent.CONSENT_COLUMNS, orient="row")
+        return who, consent.write_records(connection, records, by=by, now=now)
 
 
 def check_names(opened: Opened, channel: str, topics: Sequence[str]) -> None:

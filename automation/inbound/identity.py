@@ -10,6 +10,7 @@ from automation.errors import AutomationError
 from automation.store.ledger import message_history
 from automation.store.people import consent, suppressions
 from automation.types.address import normalise
+from automation.workspace.opened import Opened
 from automation.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def find_person(workspace: Workspace, wanted: str) -> Person:
         warehouse.close()
     by_id = {row["customer_id"]: row for row in sorted(rows, key=lambda row: row["customer_id"] != wanted)}
     if not by_id:
-        return _on_record(workspace, wanted)
+        return find_on_record(workspace, wanted)
     return Person(tuple(by_id), _addresses(by_id.values()))
 
 
@@ -102,10 +103,10 @@ def _addresses(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     return {normalise(row[name]): kind for row in rows for name, kind in _KINDS.items() if row.get(name)}
 
 
-def _on_record(workspace: Workspace, wanted: str) -> Person:
+def find_on_record(opened: Opened, wanted: str) -> Person:
     """Somebody who is not, or no longer, a customer, but of whom something is on record."""
     form = normalise(wanted)
-    with workspace.store.reading() as connection:
+    with opened.store.reading() as connection:
         records = consent.history(connection, [wanted], [form])
         suppressed = suppressions.list_rows(connection, address=form)
         history = message_history.read_history(connection, [wanted], [form])

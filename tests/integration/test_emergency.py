@@ -302,3 +302,12 @@ def test_the_records_of_consent_can_be_read(root: Path, run: Run, damage: Callab
     damage(root)
     assert len(run("consent", "export")["records"]) == 3
     assert run("consent", "pending")["pending"] == []
+
+
+@pytest.mark.parametrize("damage", UNREADABLE)
+def test_a_consent_can_be_withdrawn(root: Path, run: Run, damage: Callable[[Path], str]) -> None:
+    damage(root)
+    done = run("consent", "withdraw", "c00000", "--topic", "promotions", "--source", "call")
+    assert (done["customers"], done["recorded"], done["granted"]) == (["c00000"], 1, False)
+    records = [(record["customer_id"], record["granted"]) for record in run("consent", "export")["records"]]
+    assert records[-1] == ("c00000", "no")
