@@ -25,7 +25,7 @@ from automation.pipeline.eligibility import (
     recommended_as_unknown,
 )
 from automation.pipeline.message_context import message_context
-from automation.pipeline.shown_values import with_line_products, with_shown_values
+from automation.pipeline.shown_values import as_unknown, with_shown_values
 from automation.pipeline.timing import DEFAULT_LATENESS, send_times, zone_names
 from automation.store.ledger.ledger import CAP_ENTRY_COLUMNS, DECISION_COLUMNS, MESSAGE_COLUMNS
 from automation.types.campaign import Campaign
@@ -117,13 +117,8 @@ def decide(
     if context.everyone:
         settled = _promise_all(settled)
     rows = _rows(pl.concat([refused, settled], how="diagonal"), context)
-    assert (values is not None) is bool(context.shown)
-    return Decided(rows, content) if values is None else _with_values(rows, content, context, values)
-
-
-def _with_values(rows: pl.DataFrame, content: str, context: RunContext, values: pl.DataFrame) -> Decided:
-    kept = with_shown_values(rows, context.shown, values, context.shop_zone)
-    return Decided(kept, with_line_products(content, values))
+    known = None if values is None else as_unknown(values, objectors)
+    return Decided(*with_shown_values(rows, content, context.shown, known, context.shop_zone))
 
 
 def recheck_caps(

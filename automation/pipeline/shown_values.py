@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import polars as pl
 
@@ -14,18 +15,38 @@ _DAYS = ("recency_days", "lifetime_days")
 _LINE_FIELDS = ("product_id", "quantity", "amount")
 
 
-def with_shown_values(rows: pl.DataFrame, shown: ShownValues, values: pl.DataFrame, zone: str) -> pl.DataFrame:
-    """The ledger's rows with the values in their `context`. values: of the batch, as `warehouse.shown_values` has them.
+def with_shown_values(
+    rows: pl.DataFrame, content: str, shown: ShownValues, values: pl.DataFrame | None, zone: str
+) -> tuple[pl.DataFrame, str]:
+    """The ledger's rows with the values in their `context`, and the content with the products of the last orders.
 
-    zone: the shop's, in which a time is shown as a day.
+    values: of the batch, as `warehouse.shown_values` has them; None where texts show none. zone: the shop's, in which a
+    time is shown as a day.
     """
+    assert (values is not None) is bool(shown)
+    if values is None:
+        return rows, content
     known = _encoded(values, shown, zone)
     joined = rows.join(known, on="customer_id", how="left", maintain_order="left")
     whole = pl.concat_str(pl.col("context").str.strip_suffix("}"), pl.lit(","), pl.col(_KEPT).str.strip_prefix("{"))
-    return joined.with_columns(whole.alias("context")).drop(_KEPT)
+    return joined.with_columns(whole.alias("context")).drop(_KEPT), _with_line_products(content, values)
 
 
-def with_line_products(content: str, values: pl.DataFrame) -> str:
+def as_unknown(values: pl.DataFrame, objectors: Sequence[str]) -> pl.DataFrame:
+    """The values with those who object to profiling as if they had never bought."""
+    if not objectors:
+        return values
+    objects = pl.col("customer_id").is_in(list(objectors))
+    others = values.select("customer_id", *(pl.when(~objects).then(name).alias(name) for name in values.columns[1:]))
+    never = {f"{PROFILE}.lifecycle": "never_bought", f"{PROFILE}.outlier": False}
+    return others.with_columns(
+        pl.when(objects).then(pl.lit(value)).otherwise(name).alias(name)
+        for name, value in never.items()
+        if name in values.columns
+    )
+
+
+def _with_line_products(content: str, values: pl.DataFrame) -> str:
     """What the batch's messages show (JSON), with the products of the last orders; a recommended one stays as it is."""
     if f"{LINE}.product_id" not in values.columns:
         return content
