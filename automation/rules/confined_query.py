@@ -186,7 +186,6 @@ def _ask_postgres(kind: str, ids: str, engine: Any, seconds: int) -> pa.Table:
 
 def _ask_spark(kind: str, ids: str, engine: Any, seconds: int) -> pa.Table:
     import pyarrow as pa
-    from py4j.protocol import Py4JJavaError
     from pyspark.errors import PySparkException
     from pyspark.sql.types import StringType
 
@@ -205,8 +204,12 @@ def _ask_spark(kind: str, ids: str, engine: Any, seconds: int) -> pa.Table:
         if not isinstance(column, StringType):
             raise WrongType(column.simpleString())
         found = session.sql(ids).toArrow()
-    except (PySparkException, Py4JJavaError) as error:
-        raise _late(seconds) if late.is_set() else QueryError(str(error).splitlines()[0]) from error
+    except Exception as error:
+        if late.is_set():  # whatever the cancelled job raised
+            raise _late(seconds) from error
+        if not isinstance(error, PySparkException):
+            raise
+        raise QueryError(str(error).splitlines()[0]) from error
     finally:
         done.set()
         watch.join()

@@ -13,6 +13,7 @@ from support.ledger import plan_run
 from support.project import launched_project
 
 from automation.clock import SystemClock
+from automation.store import pauses
 from automation.store.engine import open_store
 from automation.store.statements import execute
 
@@ -55,8 +56,20 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ids=lambda given: " ".join(given) if isinstance(given, list) else "",
 )
 def test_the_command_loads_no_heavy_library(root: Path, arguments: list[str], said: str) -> None:
+    stopped = [arguments[1]] if arguments[0] == "resume" and said.startswith("resumed") else []
+    _set_pauses(root, ["*" if one == "--all" else one for one in stopped])
     command = [sys.executable, "-c", CALL, "--project", str(root), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     code, modules = json.loads(done.stderr.splitlines()[-1])
     assert (code, said in done.stdout) == (0, True), done.stdout
     assert {name.partition(".")[0] for name in modules} & REFUSED == set()
+
+
+def _set_pauses(root: Path, scopes: list[str]) -> None:
+    """Exactly these are stopped, whatever other tests did before."""
+    store = open_store(root / "var" / "store.db")
+    with store.transaction() as connection:
+        execute(connection, "DELETE FROM pause")
+        for scope in scopes:
+            pauses.stop(connection, scope, by="ana", now=SystemClock().now())
+    store.close()

@@ -30,7 +30,6 @@ from automation.web.api.webhooks.receiver import _parse_json
 from automation.workspace.workspace import Workspace
 
 MAPPING = """
-version: 1
 mappings:
   - table: customers
     columns: {customer_id: customer_id, email: email, first_name: first_name, city: city}

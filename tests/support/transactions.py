@@ -3,6 +3,7 @@ left to a plugin. And readers: while one keeps the store's log from shrinking, n
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -113,11 +114,14 @@ def _watched(original: Open, watched: WatchedTransactions) -> Open:
     @contextmanager
     def open_watched(store: Store) -> Iterator[Connection]:
         with original(store) as connection:
-            before = sys.getprofile()
+            before, collects = sys.getprofile(), gc.isenabled()
+            gc.disable()  # what is rubbish may be anything's, and would be told of whoever has just this connection
             sys.setprofile(watched.look)
             try:
                 yield connection
             finally:
                 sys.setprofile(before)
+                if collects:
+                    gc.enable()
 
     return open_watched

@@ -276,7 +276,7 @@ def test_repeated_lines_are_kept_where_the_mapping_says_so(shop: Shop) -> None:
 
 
 def test_an_id_of_the_file_is_kept(shop: Shop) -> None:
-    mapping = PURCHASES.replace("columns:", "columns:\n  event_id: id") + "repeats: keep\n"
+    mapping = PURCHASES.replace("columns:", "columns:\n  event_id: id")
     path = shop.write(
         "s.jsonl.gz",
         '{"id": "e1", "customer": 17, "at": "2024-01-01", "product": "p", "pieces": 1, "price": 2}\n'
