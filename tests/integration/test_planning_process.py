@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from automation.clock import SystemClock, monotonic
 from automation.daemon import planning
 from automation.daemon.planner import Planner
 from automation.daemon.planning import Planning
+from automation.daemon.planning_process import PlanningProcess, _open
 from automation.daemon.planning_socket import PlanningSocket
 from automation.errors import AutomationError
 from automation.reporting.run_status import run_status
@@ -89,7 +91,6 @@ def test_it_ends_after_its_work_and_a_crash_is_tried_again(shop: Workspace, monk
     assert "run planned" in [line["event"] for line in logged]  # its own log lines are the daemon's
 
 
-@pytest.mark.slow
 def test_it_answers_for_the_daemon_and_says_why_it_cannot(shop: Workspace) -> None:
     part = Planning(lambda: shop, lambda: None)
     assert [zone.key for zone in part.read_zones()] == ["Europe/Berlin"]
@@ -142,3 +143,37 @@ def test_it_ends_when_the_daemon_is_gone(shop: Workspace) -> None:
         assert next(daemon) == ["answer", 1, ["Europe/Berlin"], None]
         daemon.close()
         assert process.wait(30) == 0
+
+
+def test_it_follows_its_orders_and_says_what_it_does(shop: Workspace) -> None:
+    ours, theirs = socket.socketpair()
+    daemon = PlanningSocket(ours)
+    daemon.send("hello", str(shop.project.root), shop.project.text)
+    process = PlanningProcess(PlanningSocket(theirs))
+    thread = threading.Thread(target=process.work, daemon=True)
+    thread.start()
+    run_id = new_run(shop, "1")
+    try:
+        assert next(daemon) == ["ready"]
+        daemon.send("files")
+        daemon.send("flush")
+        daemon.send("plan")
+        said = list(iter(lambda: next(daemon), ["planned"]))
+        assert ["state", run_id, []] in said
+        assert is_planned(shop, run_id)
+        for number, what in enumerate(["zones", "restored", "tea"]):
+            daemon.send("ask", number, what)
+        answers = sorted(next(message for message in daemon if message[0] == "answer") for _ in range(3))
+        assert answers == [
+            ["answer", 0, ["Europe/Berlin"], None],
+            ["answer", 1, None, None],
+            ["answer", 2, None, "'tea'"],
+        ]
+        (shop.project.root / "config.yaml").write_text("shop: [")
+        daemon.send("files")  # which are invalid now: it goes on with those that it has
+        daemon.send("stop")
+        thread.join(30)
+        assert not thread.is_alive()
+    finally:
+        daemon.close()
+    assert _open(shop.project.root, shop.project.text).settings == shop.project.settings
