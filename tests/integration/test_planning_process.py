@@ -149,7 +149,8 @@ def test_it_follows_its_orders_and_says_what_it_does(shop: Workspace) -> None:
     ours, theirs = socket.socketpair()
     daemon = PlanningSocket(ours)
     daemon.send("hello", str(shop.project.root), shop.project.text)
-    process = PlanningProcess(PlanningSocket(theirs))
+    other_side = PlanningSocket(theirs)
+    process = PlanningProcess(other_side)
     thread = threading.Thread(target=process.work, daemon=True)
     thread.start()
     run_id = new_run(shop, "1")
@@ -176,4 +177,5 @@ def test_it_follows_its_orders_and_says_what_it_does(shop: Workspace) -> None:
         assert not thread.is_alive()
     finally:
         daemon.close()
+        other_side.close()
     assert _open(shop.project.root, shop.project.text).settings == shop.project.settings
