@@ -8,7 +8,7 @@ from collections.abc import Callable
 import structlog
 
 from automation.clock import monotonic
-from automation.daemon.work import find_unplanned
+from automation.daemon.work import FLUSH_EVERY, find_unplanned
 from automation.errors import AutomationError
 from automation.inbound.flush import flush_events
 from automation.runner.changed_plugins import pause_changed
@@ -26,7 +26,6 @@ log = structlog.get_logger(__name__)
 
 _LOOK_EVERY = 1.0
 _TRY_AGAIN_AFTER = 30.0
-_FLUSH_EVERY = 300.0
 
 
 class Planner(threading.Thread):
@@ -66,7 +65,7 @@ class Planner(threading.Thread):
 
     def flush_soon(self) -> None:
         """Events have waited for long enough."""
-        self._flushed = -_FLUSH_EVERY
+        self._flushed = -FLUSH_EVERY
         self._work.set()
 
     def stop(self) -> None:
@@ -131,7 +130,7 @@ class Planner(threading.Thread):
 
         The planner does it because no two flushes may overlap.
         """
-        if monotonic() - self._flushed < _FLUSH_EVERY:
+        if monotonic() - self._flushed < FLUSH_EVERY:
             return
         workspace = self._workspace()
         warehouse = workspace.warehouse()

@@ -17,7 +17,7 @@ import structlog
 
 from automation.clock import monotonic
 from automation.daemon.planning_socket import PlanningSocket
-from automation.daemon.work import has_events, has_work
+from automation.daemon.work import FLUSH_EVERY, has_events, has_work
 from automation.errors import AutomationError
 from automation.workspace.workspace import Workspace
 
@@ -28,7 +28,6 @@ LINGER = 60.0
 GRACE = 6.0
 """Seconds that the process may take to end; it finishes its batch."""
 _LOOK_EVERY = 1.0
-_FLUSH_EVERY = 300.0
 _TRY_AGAIN_AFTER = 30.0
 _PATIENCE = 20.0
 
@@ -199,7 +198,7 @@ class Planning(threading.Thread):
         needs them."""
         workspace = self._workspace()
         with workspace.store.reading() as connection:
-            late = monotonic() - self._flushed >= _FLUSH_EVERY
+            late = monotonic() - self._flushed >= FLUSH_EVERY
             is_due = has_work(connection, workspace.project.settings.consent, now=workspace.clock.now())
             return is_due, late and has_events(connection)
 

@@ -13,6 +13,9 @@ from automation.store.runs import RunRow
 from automation.types.consent import ConsentSettings
 from automation.types.run import RunState
 
+FLUSH_EVERY = 300.0
+"""Seconds after which events move to the warehouse, even if no run needs them."""
+
 
 def find_unplanned(connection: Connection) -> list[RunRow]:
     """Runs that are not planned, the oldest first, without those of stopped and paused campaigns."""

@@ -16,6 +16,7 @@ Path = tuple[str, ...]
 ITEM = "[]"
 """Stands in a path for any entry of a list."""
 _NEVER_BOUGHT = "for customers who never bought"
+_NO_DATA = "where the catalogue does not say"
 _KINDS: Mapping[str, Kind] = {
     "text": "text",
     "number": "number",
@@ -95,15 +96,14 @@ _LAST_ORDER = (
     Variable(f"{LAST_ORDER}.lines[]", "group", "one of them"),
     Variable(f"{LAST_ORDER}.lines[].product_id", "text", "the product's id"),
     Variable(f"{LAST_ORDER}.lines[].name", "text", "its name", "where the product is no longer in the catalogue"),
-    Variable(f"{LAST_ORDER}.lines[].category", "text", "its category", "where the catalogue does not say"),
-    Variable(f"{LAST_ORDER}.lines[].brand", "text", "its brand", "where the catalogue does not say"),
-    Variable(f"{LAST_ORDER}.lines[].url", "link", "its page in the shop", "where the catalogue does not say"),
-    Variable(f"{LAST_ORDER}.lines[].image_url", "link", "its picture", "where the catalogue does not say"),
+    Variable(f"{LAST_ORDER}.lines[].category", "text", "its category", _NO_DATA),
+    Variable(f"{LAST_ORDER}.lines[].brand", "text", "its brand", _NO_DATA),
+    Variable(f"{LAST_ORDER}.lines[].url", "link", "its page in the shop", _NO_DATA),
+    Variable(f"{LAST_ORDER}.lines[].image_url", "link", "its picture", _NO_DATA),
     Variable(f"{LAST_ORDER}.lines[].quantity", "number", "how many were bought"),
     Variable(f"{LAST_ORDER}.lines[].price", "number", "what was paid for one", "where the amount is not known"),
     Variable(f"{LAST_ORDER}.lines[].amount", "number", "what was paid for all of them", "where it is not known"),
 )
-_NO_DATA = "where the catalogue does not say"
 _MESSAGE = (
     Variable("items", "list", "the recommended products, the best first; an empty list without `recommend`"),
     Variable("items[]", "group", "one of them"),
