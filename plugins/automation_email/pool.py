@@ -55,6 +55,8 @@ class Pool:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*(session.quit() for session in idle), *self._tasks, return_exceptions=True)
+        for session in list(self._live):  # a connection that was just open: its task ended before it was cancelled
+            session.fail("the channel was closed")
         await asyncio.sleep(0)  # the loop closes the sockets
 
     # `MessageQueue`, as sessions use it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import email
 import email.policy
 from dataclasses import replace
@@ -17,6 +18,7 @@ from support.smtp import Mailbox, accepts, scripted_server, smtp_server
 from automation.testing.channel import check_channel, collect_receipts, example_messages
 from automation.types.message import Attachment, Receipt, Rendered, Verdict
 from automation.types.secret import Secret
+from automation_email.login import LoggedIn, log_in
 from automation_email.options import SmtpOptions
 from automation_email.smtp import SmtpChannel
 
@@ -84,6 +86,34 @@ def test_a_connection_is_renewed_after_its_share(extensions: tuple[str, ...]) ->
     with smtp_server(mailbox) as port:
         assert verdicts(deliver(port, connections=1, messages_per_connection=2)) == [Verdict.SENT] * 3
     assert mailbox.connections == 2
+
+
+def test_a_connection_that_opens_while_the_channel_closes_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its task may be over already when it is cancelled."""
+    opened: list[asyncio.Transport] = []
+
+    async def open_late(options: SmtpOptions) -> LoggedIn:
+        found = await log_in(options)
+        opened.append(found.transport)
+        if len(opened) > 1:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(60)
+        return found
+
+    monkeypatch.setattr("automation_email.smtp.log_in", open_late)
+    mailbox = Mailbox()
+    with smtp_server(mailbox) as port:
+
+        async def run() -> None:
+            smtp = channel(port, connections=3)
+            await collect_receipts(smtp, MESSAGES)
+            while len(opened) < 3:
+                await asyncio.sleep(0.01)
+            await smtp.close()
+
+        asyncio.run(asyncio.wait_for(run(), 20))
+    assert len(mailbox.messages) == 3
+    assert [transport.is_closing() for transport in opened] == [True] * 3
 
 
 def test_a_connection_that_the_server_closed_meanwhile_is_replaced() -> None:
