@@ -63,6 +63,10 @@ postlog unix-dgram n - n - 1 postlogd
 """
 
 
+class ControlError(AssertionError):
+    """`postfix start` or `postfix stop` failed; its text is what Postfix said."""
+
+
 @dataclass(frozen=True)
 class Postfix:
     """A running one. `folder/mail/USER/new` is each user's Maildir."""
@@ -99,19 +103,29 @@ def postfix(mailboxes: Sequence[str], *, reject_early: bool = False) -> Iterator
     An address of their domains that is none of them is accepted and comes back as a bounce, as mail that is relayed
     does; with `reject_early` it is refused at RCPT.
     """
+    running = _started(mailboxes, reject_early=reject_early)
+    try:
+        yield running
+    finally:
+        _control(running.folder, "stop")
+        shutil.rmtree(running.folder, ignore_errors=True)
+
+
+def _started(mailboxes: Sequence[str], *, reject_early: bool, tries: int = 3) -> Postfix:
+    """Start one in a new folder. Once in hundreds of starts Postfix's own check can't open the queue that it has just
+    made, so a start that fails is tried again with another folder."""
     folder = Path(tempfile.mkdtemp(prefix="postfix-"))
     folder.chmod(0o755)
     try:
-        running = _started(folder, mailboxes, reject_early=reject_early)
-        try:
-            yield running
-        finally:
-            _control(folder, "stop")
-    finally:
+        return _start(folder, mailboxes, reject_early=reject_early)
+    except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
+        if tries == 1 or not isinstance(error, ControlError):
+            raise
+    return _started(mailboxes, reject_early=reject_early, tries=tries - 1)
 
 
-def _started(folder: Path, mailboxes: Sequence[str], *, reject_early: bool) -> Postfix:
+def _start(folder: Path, mailboxes: Sequence[str], *, reject_early: bool) -> Postfix:
     user = pwd.getpwnam("postfix")
     for name in ("etc", "spool", "data", "mail"):
         (folder / name).mkdir()
@@ -134,7 +148,8 @@ def _control(folder: Path, action: str) -> None:
         ["postfix", "-c", str(folder / "etc"), action], check=False, capture_output=True, text=True,
         env={**os.environ, "PATH": PATH},
     )  # fmt: skip
-    assert done.returncode == 0, f"postfix {action}: {done.stdout}{done.stderr}"
+    if done.returncode != 0:
+        raise ControlError(f"postfix {action}: {done.stdout}{done.stderr}")
 
 
 def _free_port() -> int:
