@@ -17,14 +17,9 @@ from automation.contracts import Snapshot
 from automation.pipeline import assign as arms
 from automation.pipeline import offer as offers
 from automation.pipeline import recommend as recommendations
-from automation.pipeline.eligibility import (
-    EligibilityPolicy,
-    accept_everyone,
-    apply_caps,
-    judge_eligibility,
-    recommended_as_unknown,
-)
+from automation.pipeline.eligibility import EligibilityPolicy, accept_everyone, judge_eligibility
 from automation.pipeline.message_context import message_context
+from automation.pipeline.permission import PermissionPolicy, apply_caps, recommended_as_unknown
 from automation.pipeline.shown_values import as_unknown, with_shown_values
 from automation.pipeline.timing import DEFAULT_LATENESS, send_times, zone_names
 from automation.store.ledger.ledger import CAP_ENTRY_COLUMNS, DECISION_COLUMNS, MESSAGE_COLUMNS
@@ -87,18 +82,19 @@ def decide(
     `warehouse.shown_values` has it; needed where `context.shown` names any.
     """
     campaign, experiment = context.campaign, context.campaign.experiment
+    permission = context.eligibility.permission
     timed = _with_due(batch, context)
     if context.everyone:
         judged, objectors = accept_everyone(timed, context.eligibility), []
     else:
         with reading() as connection:
             judged = judge_eligibility(timed, context.eligibility, connection, now=now)
-            objectors = recommended_as_unknown(judged, context.eligibility, connection)
+            objectors = recommended_as_unknown(judged, permission, connection)
     assigned = arms.assign(
         judged,
         campaign=campaign.name,
         holdout=experiment.holdout,
-        global_holdout=context.global_holdout if context.eligibility.marketing else None,
+        global_holdout=context.global_holdout if permission.marketing else None,
         variants={name: variant.share for name, variant in experiment.variants.items()},
     )
     refused = assigned.filter(pl.col("outcome").is_not_null())
@@ -111,7 +107,7 @@ def decide(
         too_few = pl.col("item_count") < context.recommendation.at_least
         open_ = _settle(open_, too_few, Outcome.SUPPRESSED, "too_few_recommendations")
     if context.offer is not None and open_.height:
-        open_ = offers.choose_offers(open_, context.offer, salt=f"{campaign.name}:{context.eligibility.run_id}")
+        open_ = offers.choose_offers(open_, context.offer, salt=f"{campaign.name}:{permission.run_id}")
         open_ = _settle(open_, pl.col("offer") == NO_MESSAGE, Outcome.NO_OFFER, "no_message_chosen")
     settled = _settle_arms(_time(open_, context))
     if context.everyone:
@@ -122,7 +118,7 @@ def decide(
 
 
 def recheck_caps(
-    decided: Decided, eligibility: EligibilityPolicy, connection: Connection, *, now: datetime
+    decided: Decided, permission: PermissionPolicy, connection: Connection, *, now: datetime
 ) -> tuple[Decided, pl.DataFrame]:
     """Look at the caps again inside the planning transaction: another run may have promised a message since.
 
@@ -130,7 +126,7 @@ def recheck_caps(
     """
     promised = pl.col("channel").is_not_null()
     open_ = decided.rows.filter(promised).with_columns(pl.lit(None, dtype=pl.String).alias("outcome"))
-    again, displaced = apply_caps(open_, eligibility, connection, now, early=False)
+    again, displaced = apply_caps(open_, permission, connection, now, early=False)
     over = pl.col("again").is_not_null()
     verdict = again.select(
         "customer_id", "not_before", "deferred", again=pl.col("outcome"), code="reason", why="detail"

@@ -25,7 +25,8 @@ def with_competing_runs(
     workspace: Workspace, warehouse: Warehouse, pinned: LaunchedCampaigns, found: RunContext
 ) -> RunContext:
     """The context with what arbitration needs to know about other campaigns; unchanged without caps."""
-    cap_request = found.eligibility.cap_request
+    permission = found.eligibility.permission
+    cap_request = permission.cap_request
     if cap_request is None or not cap_request.rules:
         return found
     settings = workspace.project.settings
@@ -37,7 +38,8 @@ def with_competing_runs(
         others=_caps_of_all(workspace, pinned),
         upcoming=[_competing(workspace, warehouse, one) for one in stronger],
     )
-    return replace(found, eligibility=replace(found.eligibility, cap_request=cap_request))
+    permission = replace(permission, cap_request=cap_request)
+    return replace(found, eligibility=replace(found.eligibility, permission=permission))
 
 
 def _caps_of_all(workspace: Workspace, pinned: LaunchedCampaigns) -> Mapping[str, Sequence[CapRule]]:

@@ -13,11 +13,13 @@ import polars as pl
 from automation.contracts import Snapshot
 from automation.contracts.answers import check_plan
 from automation.errors import ConfigurationError
+from automation.pipeline.admission import AdmissionPolicy
 from automation.pipeline.caps import CapRequest, cap_rules
 from automation.pipeline.decide import RunContext
 from automation.pipeline.eligibility import EligibilityPolicy
 from automation.pipeline.objections import ObjectionPolicy
 from automation.pipeline.offer import OfferContext, offers_frame
+from automation.pipeline.permission import PermissionPolicy
 from automation.pipeline.recommend import NamedRecommender, RecommendationContext, recommendation_context
 from automation.pipeline.top import Reach
 from automation.rules.reads import chooses_by_profiling, reads_decisions
@@ -110,17 +112,17 @@ def eligibility_policy(workspace: Workspace, campaign: Campaign, send: Send, run
     """What the members of a run must satisfy to get this step's message."""
     settings = workspace.project.settings
     marketing = settings.topics[campaign.topic] == "marketing"
-    return EligibilityPolicy(
+    permission = PermissionPolicy(
         campaign=campaign.name,
         run_id=run_id,
         topic=campaign.topic,
         marketing=marketing,
         channels=channel_kinds(workspace, send.channels),
-        reentry=campaign.reentry,
         cap_request=cap_request(workspace, campaign),
         suppressions=suppressions_of(workspace),
         objections=_objection_policy(workspace, campaign, marketing=marketing),
     )
+    return EligibilityPolicy(permission, AdmissionPolicy(campaign.name, campaign.reentry))
 
 
 def _objection_policy(workspace: Workspace, campaign: Campaign, *, marketing: bool) -> ObjectionPolicy | None:

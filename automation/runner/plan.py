@@ -168,13 +168,13 @@ def _freeze(
     path = folder / "audience.parquet"
     members = freeze(
         campaign.audience, offer_conditions(campaign), data, workspace.project.registry, salt=campaign.name, path=path,
-        reach=replace(reach, policy=replace(reach.policy, known_until=known_until)),
+        reach=replace(reach, policy=reach.policy.as_known(known_until)),
         but=workspace.project.settings.testing.customers,
     )  # fmt: skip
     run = build_context(
         workspace, campaign, data, send=campaign.first_send, versions=versions, due_at=now, due_local=None, shown=shown
     )
-    run = replace(run, eligibility=replace(run.eligibility, known_until=known_until))
+    run = replace(run, eligibility=run.eligibility.as_known(known_until))
     return FrozenAudience(path), with_offer_plan(run, FrozenAudience(path).batches()), members
 
 
@@ -225,7 +225,7 @@ def _plan_batches(
         reading, theirs, more = workspace.store.reading, _batch(history, no), _batch(values, no)
         decided = decide(frozen.batch(no), run, reading, now=now, history=theirs, values=more)
         with reading() as connection:
-            decided, displaced = recheck_caps(decided, run.eligibility, connection, now=now)
+            decided, displaced = recheck_caps(decided, run.eligibility.permission, connection, now=now)
         rendering.take(decided.rows, decided.content)
         counts.add(decided, displaced)
         if len(counts.samples) < samples:

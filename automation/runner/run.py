@@ -207,7 +207,7 @@ def _plan_batch(workspace: Workspace, frozen: FrozenRun, no: int, epoch: int) ->
     members, history, values = frozen.members(no), frozen.history(no), frozen.values(no)
     decided = decide(members, found, workspace.store.reading, now=now, history=history, values=values)
     with workspace.store.transaction() as connection:
-        decided, displaced = recheck_caps(decided, found.eligibility, connection, now=now)
+        decided, displaced = recheck_caps(decided, found.eligibility.permission, connection, now=now)
         if not found.test:
             cap_slots.yield_cap_slots(connection, displaced, now=now)
         ledger.plan(

@@ -13,13 +13,13 @@ from support.ledger import NOW, plan_run, tick
 from support.stores import store
 
 from automation.pipeline.eligibility import EligibilityPolicy, judge_eligibility
+from automation.pipeline.permission import PermissionPolicy
 from automation.store.engine import Store, table
 from automation.store.people import consent
 from automation.store.people.permission import refusal_code
 from automation.store.tables import MessageStatus
 from automation.types.consent import ConsentState
 from automation.types.decision import REASONS
-from automation.types.limits import parse_reentry
 
 __all__ = ["store"]
 
@@ -86,9 +86,8 @@ def prepare(store: Store, case: Case) -> None:
 
 def reason_at_planning(store: Store, case: Case) -> str | None:
     people = pl.DataFrame({"customer_id": ["c1"], "email": ["c1@shop.example"]})
-    policy = EligibilityPolicy(
-        "winback", 7, case.topic, case.topic == "promotions", {"email": "email"}, parse_reentry("always")
-    )
+    permission = PermissionPolicy("winback", 7, case.topic, case.topic == "promotions", {"email": "email"})
+    policy = EligibilityPolicy(permission, admission=None)
     with store.reading() as connection:
         judged = judge_eligibility(people, policy, connection, now=NOW)
     assert judged["outcome"].to_list() == [None if case.expected is None else "suppressed"]

@@ -19,6 +19,7 @@ from automation.store.tables import CapEntry, Coupon, Decision, Message, Message
 from automation.types.message import LIVE
 
 _decision, _message, _cap_entry = table(Decision), table(Message), table(CapEntry)
+_ENTERED = {"person": pl.String, "last": pl.Int64}
 _status, _coupon, _run = table(MessageStatus), table(Coupon), table(Run)
 
 
@@ -174,11 +175,11 @@ def find_entered(
     *,
     since: datetime | None,
     until: datetime | None = None,
-) -> set[str]:
-    """The customers among these who got this campaign, or were held out of it, since then (or ever), until then."""
+) -> pl.DataFrame:
+    """`person` and `last` (milliseconds): those of these customers who got this campaign, or were held out of it, since
+    then (or ever), until then, and when they last did."""
     query = (
-        sa.select(_decision.c.customer_id)
-        .distinct()
+        sa.select(_decision.c.customer_id, sa.func.max(_decision.c.decided_at))
         .where(
             _decision.c.customer_id.in_(customers),
             _decision.c.campaign == campaign,
@@ -186,12 +187,13 @@ def find_entered(
             _decision.c.reason != LOST,
             is_no_test(),
         )
+        .group_by(_decision.c.customer_id)
     )
     if since is not None:
         query = query.where(_decision.c.decided_at >= to_millis(since))
     if until is not None:
         query = query.where(_decision.c.decided_at <= to_millis(until))
-    return set(connection.execute(query).scalars())
+    return pl.DataFrame(list(map(tuple, connection.execute(query))), schema=_ENTERED, orient="row")
 
 
 def find_promised(
@@ -202,10 +204,10 @@ def find_promised(
     *,
     since: datetime | None,
     until: datetime | None = None,
-) -> set[str]:
-    """Those of these ids and addresses (normalised) that were promised this campaign since then (or ever), until then,
-    under whichever id of theirs; imported sends of the previous tool count."""
-    query = sa.select(_cap_entry.c.customer_id, _cap_entry.c.recipient).where(
+) -> pl.DataFrame:
+    """`person` (an id or a normalised address) and `last` (milliseconds): whoever of these was promised this campaign
+    since then (or ever), until then, under whichever id of theirs; imported sends of the previous tool count."""
+    query = sa.select(_cap_entry.c.customer_id, _cap_entry.c.recipient, _cap_entry.c.at).where(
         _cap_entry.c.campaign == campaign,
         sa.or_(_cap_entry.c.customer_id.in_(customers), _cap_entry.c.recipient.in_(recipients)),
     )
@@ -213,7 +215,8 @@ def find_promised(
         query = query.where(_cap_entry.c.at >= to_millis(since))
     if until is not None:
         query = query.where(_cap_entry.c.at <= to_millis(until))
-    return {value for row in connection.execute(query) for value in row if value}
+    found = [(person, at) for customer, recipient, at in connection.execute(query) for person in (customer, recipient)]
+    return pl.DataFrame([row for row in found if row[0]], schema=_ENTERED, orient="row")
 
 
 def count_reasons(connection: Connection, run_id: int) -> dict[tuple[str, str], int]:

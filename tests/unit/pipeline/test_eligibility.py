@@ -15,15 +15,17 @@ from pydantic import BaseModel
 from automation.clock import to_millis
 from automation.contracts import Options
 from automation.errors import ContractError
+from automation.pipeline.admission import AdmissionPolicy, find_re_entered
 from automation.pipeline.caps import CapRequest, CapRule
 from automation.pipeline.eligibility import EligibilityPolicy, judge_eligibility
+from automation.pipeline.permission import PermissionPolicy
 from automation.store.engine import Store, insert_rows, open_store
 from automation.store.people import consent
 from automation.store.tables import CapEntry, Decision, Message, MessageStatus
 from automation.types.limits import Cap, parse_reentry
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
-TERMS = EligibilityPolicy("winback", 7, "promotions", True, {"email": "email"}, parse_reentry("always"))
+TERMS = PermissionPolicy("winback", 7, "promotions", True, {"email": "email"})
 
 
 @pytest.fixture
@@ -42,18 +44,26 @@ def people(**emails: str | None) -> pl.DataFrame:
     return pl.DataFrame(rows, schema={"customer_id": pl.String, "email": pl.String, "phone": pl.String}, orient="row")
 
 
-def capped(cap: str, wait: timedelta | None = None) -> EligibilityPolicy:
+def capped(cap: str, wait: timedelta | None = None) -> PermissionPolicy:
     limit = Cap.from_text(cap)
     rule = CapRule(limit.sends, limit.window, frozenset({"promotions"}))
     return replace(TERMS, cap_request=CapRequest("winback", "promotions", 50, [rule], wait))
 
 
-def reasons(store: Store, batch: pl.DataFrame, eligibility: EligibilityPolicy = TERMS) -> dict[str, str | None]:
-    with store.reading() as connection:
-        judged = judge_eligibility(batch, eligibility, connection, now=NOW)
+def reasons(
+    store: Store, batch: pl.DataFrame, permission: PermissionPolicy = TERMS, admission: AdmissionPolicy | None = None
+) -> dict[str, str | None]:
+    judged = judge(store, batch, permission, admission)
     assert judged["customer_id"].to_list() == batch["customer_id"].to_list()
     assert (judged["outcome"].is_null() == judged["reason"].is_null()).all()
     return dict(judged.select("customer_id", "reason").iter_rows())
+
+
+def judge(
+    store: Store, batch: pl.DataFrame, permission: PermissionPolicy, admission: AdmissionPolicy | None = None
+) -> pl.DataFrame:
+    with store.reading() as connection:
+        return judge_eligibility(batch, EligibilityPolicy(permission, admission), connection, now=NOW)
 
 
 def insert_message(store: Store, customer: str, *, at: datetime, campaign: str = "winback", run_id: int = 7) -> None:
@@ -76,7 +86,7 @@ def insert_message(store: Store, customer: str, *, at: datetime, campaign: str =
     }  # fmt: skip
     contact = {
         "message_id": identity, "customer_id": customer, "channel": "email", "topic": "promotions",
-        "campaign": campaign, "at": millis,
+        "campaign": campaign, "at": millis, "recipient": message["recipient"],
     }  # fmt: skip
     with store.transaction() as connection:
         for model, row in ((Decision, decision), (Message, message), (MessageStatus, status), (CapEntry, contact)):
@@ -113,17 +123,15 @@ def test_where_a_channel_wants_no_address_the_id_is_one(store: Store) -> None:
     with store.transaction() as connection:
         consent.record(connection, ["c1", "c2"], channel="crm", topic="promotions", granted=True, at=NOW, source="")
         consent.suppress(connection, ["c2"], channel="crm", reason="manual", source="", now=NOW)
-    eligibility = replace(TERMS, channels={"crm": "customer"})
+    permission = replace(TERMS, channels={"crm": "customer"})
     batch = people(c1=None, c2=None, c3="a@x.example")
-    assert reasons(store, batch, eligibility) == {"c1": None, "c2": "suppressed_address", "c3": "no_consent"}
-    with store.reading() as connection:
-        assert judge_eligibility(batch, eligibility, connection, now=NOW)["address"].to_list() == ["c1", None, None]
+    assert reasons(store, batch, permission) == {"c1": None, "c2": "suppressed_address", "c3": "no_consent"}
+    assert judge(store, batch, permission)["address"].to_list() == ["c1", None, None]
 
 
 def test_the_first_usable_channel_is_chosen(store: Store) -> None:
-    eligibility = replace(TERMS, channels={"email": "email", "sms": "phone"})
-    with store.reading() as connection:
-        judged = judge_eligibility(people(c1="a@x.example", c2=None), eligibility, connection, now=NOW)
+    permission = replace(TERMS, channels={"email": "email", "sms": "phone"})
+    judged = judge(store, people(c1="a@x.example", c2=None), permission)
     assert judged.select("channel", "address").rows() == [("email", "a@x.example"), ("sms", "+491510000002")]
 
 
@@ -139,7 +147,21 @@ def test_one_person_gets_one_message_in_a_run(store: Store) -> None:
 )
 def test_re_entry(store: Store, reentry: str, expected: str | None) -> None:
     insert_message(store, "c1", at=NOW - timedelta(days=29, hours=12), run_id=1)
-    assert reasons(store, people(c1="a@x.example"), replace(TERMS, reentry=parse_reentry(reentry))) == {"c1": expected}
+    admission = AdmissionPolicy("winback", parse_reentry(reentry))
+    assert reasons(store, people(c1="a@x.example"), TERMS, admission) == {"c1": expected}
+
+
+def test_re_entry_counts_from_when_each_would_enter(store: Store) -> None:
+    """Both got it 29 and a half days ago, one of them under an old id with the same address."""
+    insert_message(store, "c1", at=NOW - timedelta(days=29, hours=12), run_id=1)
+    insert_message(store, "c2", at=NOW - timedelta(days=29, hours=12), run_id=1)
+    later = NOW + timedelta(days=1)
+    rows = [("c1", "a@x.example", NOW), ("c3", "c2@X.example", NOW), ("c4", "c2@x.example", later), ("c5", None, NOW)]
+    schema = {"customer_id": pl.String, "address": pl.String, "at": pl.Int64}
+    asking = pl.DataFrame([(c, a, to_millis(at)) for c, a, at in rows], schema=schema, orient="row")
+    with store.reading() as connection:
+        found = find_re_entered(asking, AdmissionPolicy("winback", parse_reentry("after 30d")), connection)
+    assert found == ["c1", "c3"]
 
 
 def test_the_cap_counts_every_campaign_of_its_kind_in_the_window(store: Store) -> None:
@@ -159,8 +181,7 @@ def test_a_capped_message_waits_until_it_fits(store: Store) -> None:
         (timedelta(days=4), (None, to_millis(NOW + timedelta(days=4)))),
         (timedelta(days=3), ("frequency_cap", None)),
     ):
-        with store.reading() as connection:
-            judged = judge_eligibility(batch, capped("2 per 7d", wait), connection, now=NOW)
+        judged = judge(store, batch, capped("2 per 7d", wait))
         assert judged.select("reason", "not_before").rows() == [expected, (None, None)]
 
 
@@ -201,5 +222,5 @@ def test_a_plugin_may_add_a_reason_and_never_take_one_away(store: Store) -> None
     ],
 )
 def test_a_suppression_that_breaks_its_contract_fails_the_batch(store: Store, answer: Any, what: str) -> None:
-    with store.reading() as connection, pytest.raises(ContractError, match=what):
-        judge_eligibility(people(c1="a@x.example"), replace(TERMS, suppressions=[Strikes(answer)]), connection, now=NOW)
+    with pytest.raises(ContractError, match=what):
+        judge(store, people(c1="a@x.example"), replace(TERMS, suppressions=[Strikes(answer)]))
