@@ -23,6 +23,7 @@ def explain_blocks(found: Explanation, shop: ShopFormat = UNKNOWN_SHOP) -> list[
     shown += [Text(sentence) for sentence in found.standing if found.decision is not None]
     if found.decision is None:
         shown.append(Text("; ".join([found.reason, *found.standing]), "strong"))
+        shown += [Text(found.tracking)] if found.tracking else []
     else:
         shown += _decision(found, found.decision, shop)
     shown.append(_versions(found))
@@ -57,6 +58,7 @@ def _decision(found: Explanation, decision: DecisionRow, shop: ShopFormat) -> li
     if decision.coupon:
         facts.append(("coupon", f"{decision.coupon} ({decision.coupon_state})"))
     facts += _message(decision, shop)
+    facts += [("tracking", found.tracking)] if found.tracking else []
     shown: list[Block] = [Table(("", ""), facts)]
     if found.offer_rules:
         shown.append(_rules(found, "offer", found.offer_rules))

@@ -28,6 +28,8 @@ def plan_blocks(workspace: Workspace, plan: Plan) -> list[Block]:
     shown += _rules(plan)
     if len(plan.channels) > 1 or plan.passed_over:
         shown.append(_channels(plan))
+    if plan.untracked:
+        shown.append(_untracked(workspace, plan))
     if plan.variants:
         rows = [(variant, outcome, n) for (variant, outcome), n in sorted(plan.variants.items())]
         shown.append(Table(("variant", "outcome", "customers"), rows, title="Variants"))
@@ -91,6 +93,16 @@ def _channels(plan: Plan) -> Table:
         told = "; ".join(f"{other}: {', '.join(reasons)}" for other, reasons in earlier.items())
         rows.append((channel, n, told))
     return Table(("channel", "messages", "passed over"), rows, title="Channels")
+
+
+def _untracked(workspace: Workspace, plan: Plan) -> Text:
+    """`12 messages would carry no pixel and no tracked links, for want of a consent to tracking: no consent …`."""
+    from automation.types.decision import CANNOT_REACH
+
+    number, topic = sum(plan.untracked.values()), workspace.project.settings.consent.tracking
+    why = ", ".join(f"{CANNOT_REACH.get(code, code)} {n:,}" for code, n in sorted(plan.untracked.items()))
+    messages = format_count(number, "message")
+    return Text(f"{messages} would carry no pixel and no tracked links, for want of a consent to {topic}: {why}")
 
 
 def _when(plan: Plan) -> str:

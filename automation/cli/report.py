@@ -61,8 +61,7 @@ def _blocks(workspace: Workspace, found: Report) -> list[Block]:
     from automation.reporting.reasons import reason_text
 
     account = [(name.replace("_", " "), n) for name, n in vars(found.account).items() if n]
-    sent = found.account.sent or 1
-    responses = [(kind.replace("_", " "), n, f"{n / sent:.1%}") for kind, n in found.responses.items() if n]
+    responses = [(kind.replace("_", " "), n, _share(found, kind, n)) for kind, n in found.responses.items() if n]
     description = f": {found.description}" if found.description else ""
     shown: list[Block] = [
         Text(f"{found.name}, {format_count(found.runs, 'run')}{description}", "strong"),
@@ -73,6 +72,8 @@ def _blocks(workspace: Workspace, found: Report) -> list[Block]:
         shown.append(Table(("no message because", "customers"), reasons))
     if responses:
         shown.append(Table(("response", "messages", "of those sent"), responses))
+    if found.untracked:
+        shown.append(Text(_untracked(found)))
     shop = shop_format(workspace)
     shown.append(Text(_revenue(found, shop)))
     if any(found.responses[name] for name in ("opened", "opened_by_bots")):
@@ -84,6 +85,19 @@ def _blocks(workspace: Workspace, found: Report) -> list[Block]:
         shown += [Text(sentence) for sentence in difference_sentences(found)]
     lift = lift_sentence(found) if found.lift else f"{found.name}: no holdout, so no lift"
     return [*shown, Text(lift)]
+
+
+def _share(found: Report, response: str, n: int) -> str:
+    """Of the messages sent; opens and clicks, of those that were tracked."""
+    counted = found.account.sent - (found.untracked if response.startswith(("opened", "clicked")) else 0)
+    return f"{n / max(counted, 1):.1%}"
+
+
+def _untracked(found: Report) -> str:
+    left = format_count(found.untracked, "message")
+    return (
+        f"{left} left without pixel and tracked links, for want of a consent; opens and clicks are shares of the others"
+    )
 
 
 def _revenue(found: Report, shop: ShopFormat) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from automation.cli.output import Cell, Table
@@ -27,6 +27,8 @@ def variants_table(found: Report, shop: ShopFormat) -> Table:
     rows: list[tuple[Cell, ...]] = [("sent", *(one.sent for one in figures))]
     if any(one.ambiguous for one in figures):
         rows.append(("may have arrived", *(one.ambiguous for one in figures)))
+    if any(one.untracked for one in figures):
+        rows.append(("not tracked", *(one.untracked for one in figures)))
     rows += [
         (goal_name(found, name), *(_rate(one.rates[name]) for one in figures))
         for name in figures[0].rates
@@ -43,21 +45,25 @@ def channels_table(found: Report) -> Table:
     """A row a channel and one for all of them; what nobody reports is left out."""
     figures = found.channels
     shown = [name for name in _CHANNEL_FIGURES if any(one.rates[name] is not None for one in figures.values())]
-    with_ambiguous = any(one.ambiguous for one in figures.values())
-    rows = [_channel_row(name, [one], shown, with_ambiguous=with_ambiguous) for name, one in figures.items()]
+    extra = {
+        name: head
+        for name, head in (("ambiguous", "may have arrived"), ("untracked", "not tracked"))
+        if any(getattr(one, name) for one in figures.values())
+    }
+    rows = [_channel_row(name, [one], shown, extra) for name, one in figures.items()]
     if len(figures) > 1:
-        rows.append(_channel_row("all", list(figures.values()), shown, with_ambiguous=with_ambiguous))
-    heads = ("channel", "sent", *(["may have arrived"] if with_ambiguous else []))
+        rows.append(_channel_row("all", list(figures.values()), shown, extra))
+    heads = ("channel", "sent", *extra.values())
     return Table((*heads, *(goal_name(found, name) for name in shown)), rows)
 
 
-def _channel_row(name: str, figures: list[Figures], shown: list[str], *, with_ambiguous: bool) -> tuple[Cell, ...]:
+def _channel_row(name: str, figures: list[Figures], shown: list[str], extra: Iterable[str]) -> tuple[Cell, ...]:
     def total(figure: str) -> int | None:
         counts = [rate.count for one in figures if (rate := one.rates[figure]) is not None]
         return sum(counts) if counts else None
 
-    maybe = [sum(one.ambiguous for one in figures)] if with_ambiguous else []
-    return (name, sum(one.sent for one in figures), *maybe, *(total(figure) for figure in shown))
+    more = [sum(getattr(one, count) for one in figures) for count in extra]
+    return (name, sum(one.sent for one in figures), *more, *(total(figure) for figure in shown))
 
 
 def difference_sentences(found: Report) -> Iterator[str]:

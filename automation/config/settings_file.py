@@ -159,6 +159,10 @@ def _check_consent(reading: Reading, settings: Settings) -> None:
     if profiling is not None and settings.topics.get(profiling) == "marketing":
         what = f"{profiling!r} is a marketing topic, so nobody would agree without a yes; use a service topic"
         reading.report(("consent", "profiling"), what)
+    tracking = settings.consent.tracking
+    if tracking is not None and settings.topics.get(tracking) == "service":
+        what = f"{tracking!r} is a service topic, which counts without a yes; use a marketing topic"
+        reading.report(("consent", "tracking"), what)
     for topic, asked in settings.consent.double_opt_in.items():
         path = ("consent", "double_opt_in", topic)
         if topic not in settings.topics:

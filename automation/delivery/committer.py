@@ -251,7 +251,7 @@ class Delivery:
     def _policy(self) -> SendPolicy:
         settings = self.workspace.project.settings
         marketing = frozenset(topic for topic, kind in settings.topics.items() if kind == "marketing")
-        return SendPolicy(marketing, settings.shop.timezone, settings.caps.min_gap)
+        return SendPolicy(marketing, settings.shop.timezone, settings.caps.min_gap, settings.consent.tracking)
 
     @cached_property
     def _suppressions(self) -> list[Suppression]:

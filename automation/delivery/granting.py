@@ -43,6 +43,8 @@ class SendPolicy:
     shop_zone: str
     min_gap: timedelta | None = None
     """The least time between two marketing messages to one person."""
+    tracking: str | None = None
+    """The topic whose consent is needed to count opens and clicks; None: none is needed."""
 
 
 @dataclass(frozen=True)

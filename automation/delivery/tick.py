@@ -76,7 +76,7 @@ def run_tick(
     if not workers:
         return Tick()
     open_ = find_open_queues(connection, limits, now=now)
-    candidates = read_candidates(connection, open_.rooms, open_.free, now=now)
+    candidates = read_candidates(connection, open_.rooms, open_.free, now=now, tracking=policy.tracking)
     decided = Granting(policy, now, _last_sends(connection, candidates, policy, now)).decide(
         candidates, limits, workers, answers
     )

@@ -82,7 +82,7 @@ def _compose(
     body = _body(grant, campaign, renderer, head, content, own)
     if "\\u" in grant.context:  # else nothing can have written one; looking through 20 KB takes 25 µs
         _refuse_half_characters(body)
-    if head.track and head.base_url is not None and kind == "email":
+    if grant.tracked and head.track and head.base_url is not None and kind == "email":
         hosts = _hosts(renderer, head, content)
         body = links.track_links(body, head.base_url, head.secret, link, hosts, pixel=head.pixel)
     return Rendered(

@@ -23,6 +23,7 @@ from automation.reporting.audience_place import (
 from automation.reporting.reasons import reason_text
 from automation.reporting.refusal import refusal_facts, refused_decision
 from automation.reporting.rule_values import CustomerRules, RuleValue, recorded_lines
+from automation.reporting.tracking import explain_tracking, explain_tracking_now
 from automation.rules.condition_lines import holds, path_of, spell_condition
 from automation.rules.event_figures import name_products
 from automation.rules.reads import offer_conditions, reads_decisions
@@ -47,7 +48,8 @@ class Explanation:
 
     rules_known: False where the run's values are gone, or the campaign can't be read. refusal: who refused the
     message when and how, where somebody did. member: None where a sample decides. place, standing: the place in the
-    order of `top`, and sentences about it, about the sample and about the last run. products: names by id.
+    order of `top`, and sentences about it, about the sample and about the last run. products: names by id. tracking:
+    whether opens and clicks are counted, where that needs a consent.
     """
 
     campaign: str
@@ -65,6 +67,7 @@ class Explanation:
     standing: Sequence[str] = ()
     rules_known: bool = True
     products: Mapping[str, str] = field(default_factory=dict)
+    tracking: str = ""
 
     def to_json(self) -> dict[str, object]:
         return {
@@ -81,6 +84,7 @@ class Explanation:
             "run": self.run.id if self.run else None,
             "decision": asdict(self.decision) if self.decision else None,
             "products": dict(self.products),
+            "tracking": self.tracking,
             "versions": dict(self.versions),
         }
 
@@ -169,6 +173,7 @@ def _from_run(workspace: Workspace, campaign: Campaign, run: RunRow, decision: D
         versions=run.versions,
         refusal=refusal_facts(workspace, refused_decision(campaign, decision, row)),
         products=products,
+        tracking=explain_tracking(workspace, decision),
         place=place,
         standing=[spell_place(workspace, place, "the run took")] if place else [spell_sample(sample)] if sample else [],
         rules_known=bool(rules) or not any(True for _ in leaves(campaign.audience.condition)),
@@ -229,13 +234,8 @@ def explain_now(workspace: Workspace, campaign: Campaign, customer_id: str) -> E
     condition = campaign.audience.condition
     warehouse = workspace.warehouse()
     try:
-        data = snapshot(
-            workspace,
-            warehouse,
-            now,
-            with_decisions=reads_decisions(campaign, workspace.project.registry),
-            versions=versions,
-        )
+        with_decisions = reads_decisions(campaign, workspace.project.registry)
+        data = snapshot(workspace, warehouse, now, with_decisions=with_decisions, versions=versions)
         rules = CustomerRules(data, workspace.project.registry, customer_id, workspace.project.settings.segments)
         values = rules.values(condition)
         held, shown = holds(condition, iter(values)), rules.explain(condition, values)
@@ -255,6 +255,7 @@ def explain_now(workspace: Workspace, campaign: Campaign, customer_id: str) -> E
         reason=reason,
         versions={"warehouse": data.version, "models": versions},
         place=place,
+        tracking="; ".join(explain_tracking_now(workspace, campaign, customer_id)) if member is not False else "",
         standing=[
             *([spell_place(workspace, place, "a run now would take")] if place is not None else []),
             _last_run(workspace, campaign, customer_id),

@@ -65,7 +65,9 @@ class Rate:
 class Figures:
     """sent: messages that were sent. ambiguous: those that may have arrived. Both are what `rates` are shares of.
 
-    responses: messages by response. rates: by `MEASURED`; None where nobody reports it or nothing was sent.
+    untracked: those of both that left without pixel and tracked links for want of a consent; opens and clicks are
+    shares of the others. responses: messages by response. rates: by `MEASURED`; None where nobody reports it or nothing
+    was sent.
     """
 
     sent: int
@@ -73,11 +75,13 @@ class Figures:
     responses: Mapping[str, int]
     rates: Mapping[str, Rate | None]
     credit: Credit
+    untracked: int = 0
 
     def to_json(self) -> dict[str, object]:
         return {
             "sent": self.sent,
             "ambiguous": self.ambiguous,
+            "untracked": self.untracked,
             "responses": dict(self.responses),
             "rates": {name: None if rate is None else vars(rate).copy() for name, rate in self.rates.items()},
             "credit": self.credit.to_json(),
@@ -123,19 +127,23 @@ def with_responses(messages: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame
 
 
 def make_figures(messages: pl.DataFrame, tracked: Mapping[str, Collection[str]]) -> Figures:
-    """The figures of the group's messages that left: state, channel, a column for each response, converted, credit,
-    revenue.
+    """The figures of the group's messages that left: state, channel, tracked, a column for each response, converted,
+    credit, revenue.
 
-    tracked: the channels whose `opened` and `clicked` are reported. Deliveries, and what another channel reports, are
-    shares of the messages of those channels from which there is any such report.
+    tracked: the channels whose `opened` and `clicked` are counted, by links of ours: shares of their tracked messages.
+    The same for `converted`, where the goal is one of these. Deliveries, and what another channel reports, are shares
+    of the messages of those channels from which there is any such report.
     """
     sent = messages.filter(pl.col("state") == "sent").height
     rates = {name: _rate(messages, name, tracked.get(name, ())) for name in MEASURED}
     credit = Credit(round(float(messages["credit"].sum()), 6), round(float(messages["revenue"].sum()), 2))
-    return Figures(sent, messages.height - sent, count_responses(messages), rates, credit)
+    linked = {channel for channels in tracked.values() for channel in channels}
+    untracked = messages.filter(pl.col("channel").is_in(list(linked)), ~pl.col("tracked")).height
+    return Figures(sent, messages.height - sent, count_responses(messages), rates, credit, untracked)
 
 
 def _rate(messages: pl.DataFrame, name: str, tracked: Collection[str]) -> Rate | None:
+    messages = messages.filter(pl.col("tracked") | ~pl.col("channel").is_in(list(tracked)))
     if name in _ONLY_WHERE_REPORTED:
         reporting = {*tracked, *messages.filter(pl.col(name))["channel"]}
         messages = messages.filter(pl.col("channel").is_in(reporting))
@@ -181,6 +189,7 @@ def figures_csv(groups: Mapping[str, Mapping[str, Figures]]) -> str:
 def _csv_lines(figures: Figures) -> Iterator[tuple[str, float, int | None, float | None, float | None, float | None]]:
     yield "sent", float(figures.sent), None, None, None, None
     yield "ambiguous", float(figures.ambiguous), None, None, None, None
+    yield "untracked", float(figures.untracked), None, None, None, None
     for name, rate in figures.rates.items():
         if rate is not None:
             yield name, float(rate.count), rate.of, rate.share, rate.low, rate.high

@@ -28,7 +28,7 @@ from automation.store.ledger import decisions, ledger
 from automation.types.experiment import Goal
 from automation.types.run import Account
 from automation.workspace.campaigns import valid_campaign
-from automation.workspace.channels import channel_kinds
+from automation.workspace.tracking import tracked_channels
 from automation.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ class Report:
 
     credit: of the messages that were sent. held_out: what the same attribution gives to the customers held out.
     channels: their messages add up to those of the account, and their responses to `responses`. differences: of each
-    variant from the first. lift: None without a holdout.
+    variant from the first. lift: None without a holdout. untracked: messages that left, or may have, without pixel and
+    tracked links for want of a consent.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Report:
     channels: Mapping[str, Figures]
     differences: Sequence[Difference]
     lift: Lift | None
+    untracked: int = 0
 
     def to_json(self) -> dict[str, object]:
         return {
@@ -75,6 +77,7 @@ class Report:
             "adds_up": self.account.adds_up,
             "reasons": dict(self.reasons),
             "responses": dict(self.responses),
+            "untracked": self.untracked,
             "credit": self.credit.to_json(),
             "held_out": self.held_out.to_json(),
             "variants": {name: figures.to_json() for name, figures in self.variants.items()},
@@ -107,7 +110,12 @@ def report(workspace: Workspace, name: str, *, model: Model = "last") -> Report:
     credited = own.join(_credit(reached, events, goals, goal, model), on="touch", how="left")
     contacted = credited.filter(pl.col("outcome") == "message")
     messages = _messages(contacted, channels, events, goal)
-    variants = _variants(messages, campaign.experiment.variants, _tracked(workspace))
+    tracked = _tracked(workspace, goal)
+    variants = _variants(messages, campaign.experiment.variants, tracked)
+    by_channel = {
+        channel: make_figures(messages.filter(pl.col("channel") == channel), tracked)
+        for channel in messages["channel"].unique().sort()
+    }
     return Report(
         name=name,
         description=campaign.description,
@@ -121,10 +129,8 @@ def report(workspace: Workspace, name: str, *, model: Model = "last") -> Report:
         credit=_credit_of(contacted),
         held_out=_credit_of(credited.filter(pl.col("outcome") == "holdout")),
         variants=variants,
-        channels={
-            channel: make_figures(messages.filter(pl.col("channel") == channel), _tracked(workspace))
-            for channel in messages["channel"].unique().sort()
-        },
+        channels=by_channel,
+        untracked=sum(figures.untracked for figures in by_channel.values()),
         differences=list(compare_variants(variants)),
         lift=_lift(own, events.filter(pl.col("type") == goal.did), goal.within),
     )
@@ -150,13 +156,11 @@ def _variants(
     return {name: make_figures(messages.filter(pl.col("variant") == name), tracked) for name in names}
 
 
-def _tracked(workspace: Workspace) -> dict[str, set[str]]:
-    """The channels whose messages count opens, and those that count clicks, as config.yaml is now."""
-    links = workspace.project.settings.links
-    if links.base_url is None or links.track is False:
-        return {}
-    emails = {channel for channel, kind in channel_kinds(workspace).items() if kind == "email"}
-    return {"clicked": emails, **({"opened": emails} if links.track is True else {})}
+def _tracked(workspace: Workspace, goal: Goal) -> Mapping[str, Collection[str]]:
+    """The channels whose messages count opens, and clicks; and the goal, where it is one of these."""
+    tracked = tracked_channels(workspace.project)
+    response = RESPONSES.get(goal.did, "")
+    return {**tracked, "converted": tracked[response]} if response in tracked else tracked
 
 
 def _goals(workspace: Workspace, reached: pl.DataFrame) -> dict[str, Goal]:

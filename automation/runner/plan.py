@@ -19,6 +19,7 @@ from automation.pipeline.audience import FrozenAudience, freeze
 from automation.pipeline.decide import Decided, RunContext, decide, recheck_caps
 from automation.pipeline.passed_over import count_passed_over
 from automation.pipeline.top import Narrowed, read_narrowed
+from automation.pipeline.tracking import find_untracked
 from automation.rules.costs import RuleCost, measure_costs
 from automation.rules.reads import offer_conditions, reads_decisions
 from automation.runner import guards
@@ -45,6 +46,7 @@ from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.models_in_use import active_versions
 from automation.workspace.profiles import refresh_for
 from automation.workspace.snapshots import snapshot
+from automation.workspace.tracking import tracking_policy
 from automation.workspace.workspace import Workspace
 
 SAMPLES = 5
@@ -86,6 +88,8 @@ class Plan:
     """Messages by channel."""
     passed_over: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
     """Messages by channel, the channel that was passed over for it, and the reason code."""
+    untracked: Mapping[str, int] = field(default_factory=dict)
+    """Messages that would carry neither pixel nor tracked links for want of a consent, by reason code."""
 
     @property
     def unrenderable(self) -> dict[str, int]:
@@ -195,6 +199,7 @@ class _Counts:
     displaced: Counter[str] = field(default_factory=Counter)
     channels: Counter[str] = field(default_factory=Counter)
     passed_over: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    untracked: Counter[str] = field(default_factory=Counter)
     samples: list[Sample] = field(default_factory=list)
 
     def add(self, decided: Decided, displaced: pl.DataFrame) -> None:
@@ -217,15 +222,18 @@ def _plan_batches(
     progress: Progress,
     rendering: Rendering,
 ) -> Plan:
-    now = workspace.clock.now()
+    now, permission = workspace.clock.now(), run.eligibility.permission
     total = sum(map(len, members))
-    counts = _Counts()
+    counts, tracking = _Counts(), tracking_policy(workspace.project)
     history, values = _frozen_beside(run, frozen.path)
     for no in range(len(members)):
         reading, theirs, more = workspace.store.reading, _batch(history, no), _batch(values, no)
         decided = decide(frozen.batch(no), run, reading, now=now, history=theirs, values=more)
         with reading() as connection:
-            decided, displaced = recheck_caps(decided, run.eligibility.permission, connection, now=now)
+            decided, displaced = recheck_caps(decided, permission, connection, now=now)
+            messages = decided.rows.filter(pl.col("outcome") == "message")
+            untracked = find_untracked(messages, tracking, connection, known_until=permission.known_until)
+        counts.untracked.update(untracked["code"].to_list())
         rendering.take(decided.rows, decided.content)
         counts.add(decided, displaced)
         if len(counts.samples) < samples:
@@ -251,6 +259,7 @@ def _plan_batches(
         displaced=counts.displaced,
         channels=counts.channels,
         passed_over=counts.passed_over,
+        untracked=counts.untracked,
     )
 
 

@@ -39,6 +39,11 @@ class ConsentSettings(FileModel):
         description="a service topic whose refusal is an objection to profiling: such a person gets no marketing that "
         "chooses people by more than traits, and no personal recommendations",
     )
+    tracking: Annotated[str, Names("topics")] | None = Field(
+        default=None,
+        description="a marketing topic whose consent is needed to count opens and clicks: messages to other people "
+        "carry neither the pixel nor tracked links",
+    )
     text_versions: Mapping[str, str] = Field(
         default_factory=dict,
         description="topic → the version of the current wording, recorded with every consent as its proof",

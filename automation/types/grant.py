@@ -11,7 +11,7 @@ class Grant(NamedTuple):
 
     `step` is the name of the send, `visit` how often the customer came to it before. `provider` is which of the
     channel's providers it goes to (1 is the one to fail over to), `wait` how many seconds after the commit its time
-    slot begins.
+    slot begins, `tracked` whether its opens and clicks may be counted, as far as that needs a consent.
     """
 
     id: str
@@ -37,3 +37,4 @@ class Grant(NamedTuple):
     provider: int = 0
     wait: float = 0.0
     worker_id: int = 0
+    tracked: bool = True

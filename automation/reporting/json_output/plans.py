@@ -35,6 +35,7 @@ def plan_json(plan: Plan) -> dict[str, object]:
             }
             for channel, n in sorted(plan.channels.items())
         ],
+        "untracked": dict(plan.untracked),
         "offers": dict(plan.offers),
         "promised_cost": plan.promised_cost,
         "entering": plan.entering,

@@ -18,6 +18,7 @@ from automation.store.engine import table
 from automation.store.inbox import inbox
 from automation.store.inbox.inbox import InboxEvent
 from automation.store.people import consent, suppressions
+from automation.store.people.permission import may_track
 from automation.store.tables import Consent, Inbox, Message, MessageStatus, Run
 from automation.types.message import MessageState
 
@@ -142,6 +143,14 @@ def latest_consents(connection: Connection, customer_id: str) -> dict[tuple[str,
         _consent.c.customer_id == customer_id
     )
     return {(row.channel, row.topic): bool(row.granted) for row in connection.execute(query)}
+
+
+def may_track_now(connection: Connection, message: MessageRecipient, topic: str) -> bool:
+    """Whether the recipient's consent to this topic, which config.yaml names in `consent.tracking`, still holds."""
+    agrees = latest_consents(connection, message.customer_id).get((message.channel, topic))
+    listed = suppressions.suppressed(connection, [message.address], message.channel, topic)
+    code = next((row.code for row in listed.values()), None)
+    return may_track(consent="given" if agrees else None, suppression=code)
 
 
 def mark_bot_clicks(connection: Connection, event_ids: Sequence[str], *, why: str) -> None:

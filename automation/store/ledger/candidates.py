@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from automation.clock import from_millis, to_millis
 from automation.store.ledger.queues import Queue
+from automation.store.people.permission import may_track
 from automation.store.people.suppressions import read_suppressions
 from automation.types.consent import ConsentState
 from automation.types.grant import Grant
@@ -37,18 +38,28 @@ class Candidate(NamedTuple):
 
 
 def read_candidates(
-    connection: Connection, queues: Sequence[tuple[Queue, int]], free: Mapping[str, int], *, now: datetime
+    connection: Connection,
+    queues: Sequence[tuple[Queue, int]],
+    free: Mapping[str, int],
+    *,
+    now: datetime,
+    tracking: str | None = None,
 ) -> list[Candidate]:
     """The next due messages: of each channel as many as it may take, a fair share from each of its queues.
 
     queues: each with the number of messages that may leave it now. free: messages that each channel may take.
+    tracking: the topic whose consent is needed to count opens and clicks; None: none is needed.
     """
     at = to_millis(now)
     left, following = dict(free), Counter(queue.channel for queue, _ in queues)
     rows: list[Sequence[Any]] = []
     for queue, room in queues:
         share = -(-left[queue.channel] // following[queue.channel])
-        due = connection.execute(_DUE, {"queue": queue.name, "now": at, "want": min(share, room)}).all()
+        wanted = {"queue": queue.name, "now": at, "want": min(share, room)}
+        if tracking is None:
+            due = connection.execute(_DUE, wanted).all()
+        else:
+            due = connection.execute(_DUE_TRACKED, {**wanted, "tracking": tracking}).all()
         left[queue.channel] -= len(due)
         following[queue.channel] -= 1
         rows += due
@@ -56,9 +67,12 @@ def read_candidates(
     granted_at = from_millis(at)
     found = []
     for row in rows:
-        recipient, expires_at, quiet_hours, quiet_zone, consent, is_duplicate = row[_GRANT_WIDTH:]
+        recipient, expires_at, quiet_hours, quiet_zone, consent, is_duplicate, agreed = row[_GRANT_WIDTH:]
         grant = make_grant(row, row[1] + 1, granted_at)
         suppression = listed.code(recipient, grant.channel, grant.topic) if listed.rows else None
+        if tracking is not None:
+            stopped = listed.code(recipient, grant.channel, tracking) if listed.rows else None
+            grant = grant._replace(tracked=may_track(consent=agreed, suppression=stopped))
         found.append(
             Candidate(grant, recipient, expires_at, consent, suppression, bool(is_duplicate), quiet_hours, quiet_zone)
         )
@@ -68,7 +82,7 @@ def read_candidates(
 def make_grant(row: Sequence[Any], attempt: int, granted_at: datetime) -> Grant:
     """The grant of a row that begins with `GRANT_COLUMNS`, which stand in the order of its fields."""
     due_at, provider = from_millis(row[_DUE_AT]), row[_GRANT_WIDTH - 1]
-    return Grant._make((row[0], attempt, *row[2:_DUE_AT], due_at, granted_at, provider, 0.0, 0))
+    return Grant._make((row[0], attempt, *row[2:_DUE_AT], due_at, granted_at, provider, 0.0, 0, True))
 
 
 GRANT_COLUMNS = (
@@ -78,22 +92,35 @@ GRANT_COLUMNS = (
 )
 _DUE_AT = Grant._fields.index("due_at")
 _GRANT_WIDTH = Grant._fields.index("provider") + 1
-_DUE = sa.text(
-    f"""
-    SELECT {GRANT_COLUMNS}, m.recipient, s.expires_at, m.quiet_hours, m.quiet_zone,
-           CASE WHEN c.granted THEN 'given' WHEN c.agreed THEN 'withdrawn'
-                WHEN c.customer_id IS NOT NULL THEN 'refused' END AS consent,
+_CONSENT = (
+    "CASE WHEN {0}.granted THEN 'given' WHEN {0}.agreed THEN 'withdrawn' WHEN {0}.customer_id IS NOT NULL "
+    "THEN 'refused' END"
+)
+
+
+def _read_due(tracking: str, joined: str) -> sa.TextClause:
+    return sa.text(
+        f"""
+    SELECT {GRANT_COLUMNS}, m.recipient, s.expires_at, m.quiet_hours, m.quiet_zone, {_CONSENT.format("c")} AS consent,
            EXISTS (SELECT 1 FROM message o JOIN message_status t ON t.message_id = o.id
                    WHERE o.run_id = m.run_id AND o.recipient = m.recipient AND o.recipient <> ''
                      AND o.customer_id <> m.customer_id AND o.channel = m.channel
                      AND (t.state IN ('sending', 'sent', 'ambiguous') OR (t.state = 'queued' AND o.id < m.id))
-           ) AS is_duplicate
+           ) AS is_duplicate, {tracking} AS tracking
     FROM (SELECT * FROM message_status WHERE state = 'queued' AND queue = :queue AND due_at <= :now
           ORDER BY due_at LIMIT :want) s
     JOIN message m ON m.id = s.message_id
     JOIN run r ON r.id = m.run_id
     JOIN decision d ON d.id = m.decision_id
     LEFT JOIN consent c ON c.customer_id = m.customer_id AND c.channel = m.channel AND c.topic = m.topic
+    {joined}
     LEFT JOIN coupon k ON k.message_id = m.id
     """  # noqa: S608
+    )
+
+
+_DUE = _read_due("NULL", "")
+_DUE_TRACKED = _read_due(
+    _CONSENT.format("y"),
+    "LEFT JOIN consent y ON y.customer_id = m.customer_id AND y.channel = m.channel AND y.topic = :tracking",
 )

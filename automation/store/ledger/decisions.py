@@ -52,6 +52,8 @@ class DecisionRow:
     settled_at: datetime | None
     provider_id: str | None
     """The id that the provider gave the message, for its support."""
+    tracked: bool
+    """Whether its opens and clicks were counted when it was granted, as far as that needs a consent."""
     template: str | None
     context: Mapping[str, JsonValue]
     coupon: str | None
@@ -100,7 +102,7 @@ def _with_messages() -> sa.Select[Any]:
             *(_decision.c[name] for name in (*decided, *drawn)),
             _message.c.id.label("message_id"),
             *(_message.c[name] for name in ("channel", "address", "template", "context")),
-            *(_status.c[name] for name in ("state", "due_at", "settled_at", "provider_id")),
+            *(_status.c[name] for name in ("state", "due_at", "settled_at", "provider_id", "tracked")),
             _status.c.reason.label("state_reason"),
             _coupon.c.code,
             _coupon.c.state.label("coupon_state"),
@@ -136,13 +138,14 @@ def read_touches(connection: Connection) -> pl.DataFrame:
 
 
 def read_channels(connection: Connection, campaign: str) -> pl.DataFrame:
-    """The channel of every message of a campaign: message_id, channel."""
+    """The channel of every message of a campaign: message_id, channel, tracked (as in `DecisionRow`)."""
     query = (
-        sa.select(_message.c.id, _message.c.channel)
+        sa.select(_message.c.id, _message.c.channel, _status.c.tracked)
+        .join(_status, _status.c.message_id == _message.c.id)
         .join(_run, _run.c.id == _message.c.run_id)
         .where(_run.c.campaign == campaign, _run.c.test.is_(sa.false()))
     )
-    schema = {"message_id": pl.String, "channel": pl.String}
+    schema = {"message_id": pl.String, "channel": pl.String, "tracked": pl.Boolean}
     return pl.DataFrame([tuple(row) for row in connection.execute(query)], schema=schema, orient="row")
 
 
@@ -277,6 +280,7 @@ def _row(row: Any) -> DecisionRow:
         due_at=None if row.due_at is None else from_millis(row.due_at),
         settled_at=None if row.settled_at is None else from_millis(row.settled_at),
         provider_id=row.provider_id,
+        tracked=bool(row.tracked),
         template=row.template,
         context=json.loads(row.context) if row.context else {},
         coupon=row.code,

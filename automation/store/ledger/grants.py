@@ -40,7 +40,9 @@ class Outcome:
 def write_outcome(connection: Connection, outcome: Outcome, *, now: datetime) -> None:
     """Apply an outcome: grants are `sending` from the commit on, and what refused messages held is released."""
     at = to_millis(now)
-    execute_rows(connection, _GRANT, [(grant.worker_id, grant.provider, at, grant.id) for grant in outcome.grants])
+    execute_rows(
+        connection, _GRANT, [(grant.worker_id, grant.provider, at, grant.tracked, grant.id) for grant in outcome.grants]
+    )
     later = [(due, message) for message, due in (*outcome.deferred.items(), *outcome.spaced.items())]
     execute_rows(connection, "UPDATE message_status SET due_at = ? WHERE message_id = ?", later)
     spaced = [(due, message) for message, due in outcome.spaced.items()]
@@ -59,16 +61,17 @@ def grant_of(connection: Connection, message: str) -> Grant:
     row = connection.execute(_LAST, {"id": message}).one_or_none()
     if row is None or row.granted_at is None:
         raise StoreError(f"message {message!r} " + ("is not in the store" if row is None else "was never sent"))
-    return make_grant(row, row.attempt, from_millis(row.granted_at))._replace(worker_id=row.worker_id or 0)
+    grant = make_grant(row, row.attempt, from_millis(row.granted_at))
+    return grant._replace(worker_id=row.worker_id or 0, tracked=bool(row.tracked))
 
 
 _GRANT = (
-    "UPDATE message_status SET state = 'sending', attempt = attempt + 1, worker_id = ?, provider = ?, granted_at = ? "
-    "WHERE message_id = ?"
+    "UPDATE message_status SET state = 'sending', attempt = attempt + 1, worker_id = ?, provider = ?, granted_at = ?, "
+    "tracked = ? WHERE message_id = ?"
 )
 _LAST = sa.text(
     f"""
-    SELECT {GRANT_COLUMNS}, s.worker_id
+    SELECT {GRANT_COLUMNS}, s.worker_id, s.tracked
     FROM message m JOIN message_status s ON s.message_id = m.id
     JOIN run r ON r.id = m.run_id JOIN decision d ON d.id = m.decision_id
     LEFT JOIN coupon k ON k.message_id = m.id

@@ -29,6 +29,14 @@ def refusal_code(*, consent: ConsentState | None, marketing: bool, suppression: 
     return _REFUSED.get((marketing, consent)) or suppression
 
 
+def may_track(*, consent: ConsentState | None, suppression: str | None) -> bool:
+    """Whether the opens and clicks of a person may be counted, where that needs a consent: only after a yes.
+
+    consent, suppression: to the topic that config.yaml names for it, as in `refusal_code`.
+    """
+    return refusal_code(consent=consent, marketing=True, suppression=suppression) is None
+
+
 def consent_refusals(consent: pl.Expr, *, marketing: bool) -> pl.Expr:
     """The same for a column of consents (String, null: none on record): reason codes as String, null where allowed.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Index, UniqueConstraint, text
+from sqlalchemy import BigInteger, Index, UniqueConstraint, text, true
 from sqlmodel import Field, SQLModel
 
 from automation.store.tables.column_types import RowId
@@ -91,6 +91,8 @@ class MessageStatus(SQLModel, table=True):
     settled_at: int | None = Field(default=None, sa_type=BigInteger)
     provider_id: str | None = None
     reason: str | None = None
+    # whether its opens and clicks were counted when it was granted, as far as that needs a consent
+    tracked: bool = Field(default=True, sa_column_kwargs={"server_default": true()})
 
 
 class CapEntry(SQLModel, table=True):

@@ -123,7 +123,8 @@ def _find_target(site: Site, reference: Reference) -> Target | None:
 async def _record(site: Site, hit: _Hit, bursts: Bursts) -> None:
     """Store the event; a busy store does not keep the reader waiting."""
     try:
-        stored = site.writer.commit(lambda connection: _add_event(connection, hit, bursts))
+        topic = site.settings.consent.tracking
+        stored = site.writer.commit(lambda connection: _add_event(connection, hit, bursts, topic))
         await asyncio.wait_for(asyncio.shield(stored), PATIENCE)
     except TimeoutError:
         log.warning("store is busy; the event stays queued", kind=hit.kind)
@@ -131,9 +132,10 @@ async def _record(site: Site, hit: _Hit, bursts: Bursts) -> None:
         log.exception("an event was not stored", kind=hit.kind)
 
 
-def _add_event(connection: Connection, hit: _Hit, bursts: Bursts) -> None:
+def _add_event(connection: Connection, hit: _Hit, bursts: Bursts, topic: str | None) -> None:
+    """Store the event, unless it needs a consent to this topic that was withdrawn since the message left."""
     message = responses.find_recipient(connection, hit.reference.message_id)
-    if message is None:
+    if message is None or (topic is not None and not responses.may_track_now(connection, message, topic)):
         return
     link = hit.reference.link
     event_id = responses.event_id_of(message, "open" if hit.kind == "open" else f"click:{link}", hit.at)

@@ -24,8 +24,11 @@ from automation.reporting.figures import (
 def messages(*rows: tuple[str, str], converted: Collection[int] = (), revenue: float = 0.0) -> pl.DataFrame:
     """Messages m0, m1 … with their channel and state; those at `converted` reached the goal."""
     return pl.DataFrame(
-        [(f"m{n}", channel, state, n in converted, 1.0 * (n in converted)) for n, (channel, state) in enumerate(rows)],
-        schema=["message_id", "channel", "state", "converted", "credit"],
+        [
+            (f"m{n}", channel, state, n in converted, 1.0 * (n in converted), True)
+            for n, (channel, state) in enumerate(rows)
+        ],
+        schema=["message_id", "channel", "state", "converted", "credit", "tracked"],
         orient="row",
     ).with_columns((pl.col("credit") * revenue).alias("revenue"))
 
@@ -106,6 +109,7 @@ def test_the_table_for_spreadsheets_has_a_line_for_each_known_figure() -> None:
     assert [line.split(",")[:5] for line in lines[1:]] == [
         ["variant", "'=a", "sent", "2.0", ""],
         ["variant", "'=a", "ambiguous", "0.0", ""],
+        ["variant", "'=a", "untracked", "0.0", ""],
         ["variant", "'=a", "clicked", "1.0", "2"],
         ["variant", "'=a", "conversions_credited", "0.0", ""],
         ["variant", "'=a", "revenue", "0.0", ""],

@@ -308,6 +308,7 @@ def upgrade() -> None:  # noqa: PLR0915  # a statement for each table and index
         sa.Column("settled_at", sa.BigInteger(), nullable=True),
         sa.Column("provider_id", sa.String(), nullable=True),
         sa.Column("reason", sa.String(), nullable=True),
+        sa.Column("tracked", sa.Boolean(), server_default=sa.true(), nullable=False),
         sa.PrimaryKeyConstraint("message_id"),
         sqlite_with_rowid=False,
     )
