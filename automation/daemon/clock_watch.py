@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import timedelta
 
 import structlog
@@ -47,11 +47,13 @@ class ClockWatch:
         self._from = (self._clock.now(), self._steadily())
 
 
-def apply_clock_watch(watch: ClockWatch, workspace: Workspace) -> bool:
-    """Pause after a jump and resume after it; returns whether the schedule may continue."""
+def apply_clock_watch(watch: ClockWatch, workspace: Workspace, scopes: Collection[str]) -> bool:
+    """Pause after a jump and resume after it; returns whether the schedule may continue.
+
+    scopes: what is stopped or paused now.
+    """
     trusted = watch.trusts()
-    with workspace.store.reading() as connection:
-        paused = pauses.CLOCK in pauses.paused_scopes(connection).scopes
+    paused = pauses.CLOCK in scopes
     if not trusted and watch.paused and not paused:
         log.warning("the clock was confirmed by a person", jump=str(watch.jumped))
         watch.accept()

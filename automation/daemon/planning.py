@@ -14,11 +14,13 @@ from concurrent.futures import Future, wait
 from zoneinfo import ZoneInfo
 
 import structlog
+from sqlalchemy.engine import Connection
 
 from automation.clock import monotonic
 from automation.daemon.planning_socket import PlanningSocket
 from automation.daemon.work import FLUSH_EVERY, has_events, has_work
 from automation.errors import AutomationError
+from automation.store.repeated_query import RepeatedQuery
 from automation.workspace.workspace import Workspace
 
 log = structlog.get_logger(__name__)
@@ -119,6 +121,7 @@ class Planning(threading.Thread):
         self._files_changed = False
         self._flushed = self._worked = monotonic()
         self._not_before = 0.0
+        self._work_in_store = RepeatedQuery(workspace().store, self._ask_store)
 
     def wake(self) -> None:
         """A run was claimed."""
@@ -142,6 +145,7 @@ class Planning(threading.Thread):
                 self._look()
             except Exception:
                 log.exception("planning failed")
+        self._work_in_store.close()
         self._end_process()
 
     # What the daemon asks
@@ -196,16 +200,19 @@ class Planning(threading.Thread):
     def _find_work(self) -> tuple[bool, bool]:
         """Whether something is to be planned, and whether events are to be flushed: every five minutes, even if no run
         needs them."""
+        is_due, has_waiting = self._work_in_store.result()
+        return is_due, has_waiting and monotonic() - self._flushed >= FLUSH_EVERY
+
+    def _ask_store(self, connection: Connection) -> tuple[bool, bool]:
         workspace = self._workspace()
-        with workspace.store.reading() as connection:
-            late = monotonic() - self._flushed >= FLUSH_EVERY
-            is_due = has_work(connection, workspace.project.settings.consent, now=workspace.clock.now())
-            return is_due, late and has_events(connection)
+        is_due = has_work(connection, workspace.project.settings.consent, now=workspace.clock.now())
+        return is_due, has_events(connection)
 
     def _order(self, flush: bool) -> None:
         process = self._start_process()
         if self._files_changed:
             self._files_changed = False
+            self._work_in_store.forget()
             process.socket.send("files")
         if flush:
             process.socket.send("flush")

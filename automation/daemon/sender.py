@@ -15,6 +15,7 @@ from automation.delivery.committer import Delivery, make_executor
 from automation.delivery.recovery import take_over
 from automation.runner.finish import finish
 from automation.store.ledger import queues
+from automation.store.repeated_query import RepeatedQuery
 from automation.store.write_ahead_log import Checkpoints
 from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import Workspace
@@ -41,6 +42,7 @@ class Sender(threading.Thread):
         self._work = threading.Event()
         self._check_runs = True
         self._recovered = False
+        self._next_due = RepeatedQuery(workspace().store, queues.next_due)
         self.checkpoints = Checkpoints(workspace().store, workspace().clock)
         self._stopping = False
 
@@ -72,6 +74,7 @@ class Sender(threading.Thread):
                 log.exception("delivery failed; retrying", retry_in_seconds=pause)
             self._work.wait(pause)
             self._work.clear()
+        self._next_due.close()
 
     def _deliver_if_due(self) -> None:
         workspace = self._workspace()
@@ -85,8 +88,7 @@ class Sender(threading.Thread):
         self.checkpoints.start_if_due()  # of what the web app and commands wrote; nobody else may
 
     def _is_due(self, workspace: Workspace) -> bool:
-        with workspace.store.reading() as connection:
-            due = queues.next_due(connection)
+        due = self._next_due.result()
         return due is not None and due <= workspace.clock.now()
 
     def _deliver(self, workspace: Workspace) -> None:

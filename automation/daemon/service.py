@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import structlog
+from sqlalchemy.engine import Connection
 
 from automation.clock import monotonic
 from automation.config.problems import Problem
@@ -26,7 +27,8 @@ from automation.errors import AutomationError
 from automation.runner import backup
 from automation.runner.due_runs import claim_due
 from automation.schedule.calendar import ScheduledCampaign, scheduled_campaigns
-from automation.store import launches
+from automation.store import launches, pauses
+from automation.store.repeated_query import RepeatedQuery
 from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import Workspace, open_project
 
@@ -36,6 +38,18 @@ GRACE = 8.0
 """Seconds that messages being sent may take to finish after a request to stop."""
 _TICK = 1.0
 _SWEEP_EVERY = 60.0
+
+
+class StoreState(NamedTuple):
+    """What the main loop looks at in the store. scopes: what is stopped or paused. launched: the ids of launches."""
+
+    scopes: frozenset[str]
+    launched: frozenset[int]
+
+
+def read_state(connection: Connection) -> StoreState:
+    launched = launches.current_launches(connection).values()
+    return StoreState(pauses.paused_scopes(connection).scopes, frozenset(launch.id for launch in launched))
 
 
 class Companion(Protocol):
@@ -68,6 +82,7 @@ class Service:
         self._following: frozenset[int] | None = None
         self._follow_again = 0.0
         self._keys = workspace.store.keys
+        self._store_state = RepeatedQuery(workspace.store, read_state)
         self.scheduler = Scheduler(self._claim)
         self.clock = ClockWatch(workspace.clock)
         self.sender = Sender(lambda: self._workspace, self.clock.trusts)
@@ -90,9 +105,10 @@ class Service:
                 self._companion.start()
             for part in (self.scheduler, self.sender, self.planner, self.watcher, self.mailbox_poller):
                 part.start()
-            self._follow()
+            self._follow(self._store_state.result().launched)
             self._loop()
             clean = self._shut_down()
+            self._store_state.close()
             self._beat("stopped")
             log.info("daemon stopped", clean=clean, sent=self.sender.sent)
         return clean
@@ -102,10 +118,7 @@ class Service:
         self._beat("running")
         while not self._stopping.wait(_TICK):
             try:
-                apply_clock_watch(self.clock, self._workspace)
-                if self._changed:
-                    self._reload()
-                self._follow()
+                self._look()
                 if monotonic() - swept >= _SWEEP_EVERY:
                     self.scheduler.sweep()
                     swept = monotonic()
@@ -115,6 +128,14 @@ class Service:
                 self._apply_new_keys()
                 self._beat("running")
                 beaten = monotonic()
+
+    def _look(self) -> None:
+        """At the clock, the files and the launches; without a query while nothing was committed."""
+        scopes, launched = self._store_state.result()
+        apply_clock_watch(self.clock, self._workspace, scopes)
+        if self._changed:
+            self._reload()
+        self._follow(launched)
 
     def _shut_down(self) -> bool:
         self._beat("stopping")
@@ -162,10 +183,8 @@ class Service:
             log.info("run claimed", run=run.id, campaign=run.campaign, due=run.due_key)
             self.planner.wake()
 
-    def _follow(self) -> None:
+    def _follow(self, launched: frozenset[int]) -> None:
         """Schedule what is launched now, also by another process."""
-        with self._workspace.store.reading() as connection:
-            launched = frozenset(launch.id for launch in launches.current_launches(connection).values())
         if launched == self._following or monotonic() < self._follow_again:
             return
         entries = self._read_schedule()

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 import uvicorn
@@ -23,6 +24,7 @@ from automation.workspace.workspace import Workspace
 log = structlog.get_logger(__name__)
 
 _GRACE = 3
+_LOOK_EVERY = 1.0
 
 
 class WebServer(threading.Thread):
@@ -75,11 +77,32 @@ class WebServer(threading.Thread):
 
     def stop(self) -> None:
         """Accept no new request; those in progress are answered."""
-        self._server.should_exit = True
+        self._server.exit_soon()
 
 
 class _Server(uvicorn.Server):
-    """Cuts what is still open at the end: a peer that reads nothing must not keep its socket open."""
+    """Looks once a second instead of ten times whether it should end, since stopping wakes it.
+
+    It cuts what is still open at the end: a peer that reads nothing must not keep its socket open.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._exits = asyncio.Event()
+
+    def exit_soon(self) -> None:
+        """Called by any thread."""
+        self.should_exit = True
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(self._exits.set)
+
+    async def main_loop(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        while not await self.on_tick(0):  # sets the Date of answers, too
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._exits.wait(), _LOOK_EVERY)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)

@@ -24,16 +24,22 @@ def toy(tmp_path: Path) -> Iterator[Workspace]:
         yield workspace
 
 
+def apply(watch: ClockWatch, workspace: Workspace) -> bool:
+    with workspace.store.reading() as connection:
+        scopes = pauses.paused_scopes(connection).scopes
+    return clock_watch.apply_clock_watch(watch, workspace, scopes)
+
+
 @pytest.mark.parametrize("jump", [timedelta(hours=1), timedelta(hours=-1), timedelta(days=1), timedelta(days=-1)])
 def test_a_clock_jump_pauses_everything_until_the_clock_is_right_again(toy: Workspace, jump: timedelta) -> None:
     assert isinstance(toy.clock, ManualClock)
     steady = [0.0]
     watch = ClockWatch(toy.clock, lambda: steady[0])
     run_id = start(toy)
-    assert clock_watch.apply_clock_watch(watch, toy)
+    assert apply(watch, toy)
     toy.clock.advance(jump)
     assert not watch.trusts()
-    assert not clock_watch.apply_clock_watch(watch, toy)
+    assert not apply(watch, toy)
     (paused,) = overview(toy).paused
     minutes = abs(int(jump.total_seconds())) // 60
     assert paused.reason == f"the clock jumped {minutes:,} minutes {'ahead' if jump > timedelta(0) else 'back'}"
@@ -41,7 +47,7 @@ def test_a_clock_jump_pauses_everything_until_the_clock_is_right_again(toy: Work
     assert account_of(toy, run_id).queued == 5  # nothing expired by the wrong clock either
     toy.clock.advance(-jump + timedelta(seconds=30))
     steady[0] += 30.0
-    assert clock_watch.apply_clock_watch(watch, toy)
+    assert apply(watch, toy)
     assert deliver(toy).sent == 5
 
 
@@ -63,9 +69,9 @@ def test_a_jump_during_a_check_is_not_taken_for_a_resume_by_a_person(toy: Worksp
     workspace = replace(toy, clock=clock)
     watch = ClockWatch(clock, lambda: 0.0)
     clock.asked = 1
-    clock_watch.apply_clock_watch(watch, workspace)
-    assert not clock_watch.apply_clock_watch(watch, workspace)
-    assert not clock_watch.apply_clock_watch(watch, workspace)
+    apply(watch, workspace)
+    assert not apply(watch, workspace)
+    assert not apply(watch, workspace)
     assert [pause.reason for pause in overview(workspace).paused] == ["the clock jumped 60 minutes ahead"]
 
 
@@ -73,8 +79,8 @@ def test_a_person_may_resume_after_a_clock_jump(toy: Workspace) -> None:
     assert isinstance(toy.clock, ManualClock)
     watch = ClockWatch(toy.clock, lambda: 0.0)
     toy.clock.advance(timedelta(hours=1))
-    assert not clock_watch.apply_clock_watch(watch, toy)
+    assert not apply(watch, toy)
     with toy.store.transaction() as connection:
         assert pauses.resume(connection, [pauses.CLOCK])
-    assert clock_watch.apply_clock_watch(watch, toy)
+    assert apply(watch, toy)
     assert watch.trusts()
