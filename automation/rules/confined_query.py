@@ -14,11 +14,13 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from automation.contracts import Snapshot
 from automation.fetching import read_rows
+from automation.ids import new_request_id
 from automation.types.plural import format_count
 from automation.types.query import fill_instant, has_recursion, name_tables, tables_named
 
@@ -31,6 +33,7 @@ TIME_LIMIT = 120
 """Seconds that one query may take."""
 _TEXTS = frozenset({25, 1042, 1043})  # PostgreSQL's text, character and character varying
 _ESCAPED = re.compile(r"\[([*?\[])\]")
+_GROUP_PROPERTIES = ("spark.jobGroup.id", "spark.job.description", "spark.job.interruptOnCancel")
 _GRACE = 30  # for the start of the process, on a machine that is busy
 
 
@@ -189,21 +192,22 @@ def _ask_spark(kind: str, ids: str, engine: Any, seconds: int) -> pa.Table:
     from pyspark.errors import PySparkException
     from pyspark.sql.types import StringType
 
-    session = engine._session
+    session, group = engine._session, new_request_id()
     done, late = threading.Event(), threading.Event()
 
     def cancel() -> None:
         while not done.wait(0.5 if late.is_set() else seconds):  # again for jobs that begin later
             late.set()
-            session.sparkContext.cancelAllJobs()  # a tag does not reach the thread that collects
+            session.sparkContext.cancelJobGroup(group)
 
     watch = threading.Thread(target=cancel, daemon=True)
     watch.start()
     try:
-        column = session.sql(kind).schema[0].dataType
-        if not isinstance(column, StringType):
-            raise WrongType(column.simpleString())
-        found = session.sql(ids).toArrow()
+        with _job_group(session.sparkContext, group):
+            column = session.sql(kind).schema[0].dataType
+            if not isinstance(column, StringType):
+                raise WrongType(column.simpleString())
+            found = session.sql(ids).toArrow()
     except Exception as error:
         if late.is_set():  # whatever the cancelled job raised
             raise _late(seconds) from error
@@ -214,3 +218,18 @@ def _ask_spark(kind: str, ids: str, engine: Any, seconds: int) -> pa.Table:
         done.set()
         watch.join()
     return found.select(["customer_id"]).cast(pa.schema([("customer_id", pa.string())]))
+
+
+@contextmanager
+def _job_group(context: Any, group: str) -> Iterator[None]:
+    """Put the jobs of this thread into a group, so that cancelling them leaves others' jobs on the session alone.
+
+    A tag would not do: it does not reach the thread that collects.
+    """
+    before = {name: context.getLocalProperty(name) for name in _GROUP_PROPERTIES}
+    context.setJobGroup(group, "a condition in SQL")
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            context.setLocalProperty(name, value)
