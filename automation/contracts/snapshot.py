@@ -24,7 +24,7 @@ class Snapshot:
     profiles: the columns of `automation.types.profile.PROFILE_COLUMNS` as of `as_of`; one row per customer. A customer
     who never bought has nulls for all purchase figures, and the lifecycle never_bought. `measure_profiles` makes the
     table on first use and keeps it, since most rules need none and making it can read every event.
-    decisions: customer_id, campaign, run_id, outcome, decided_at, variant, message_id String?; a row for each message.
+    decisions: the columns of `automation.types.schema.DECISION_COLUMNS`; a row for each message.
     segments: by name, each customer_id, label String?, score Float64?, reasons array<string>; computed on first use.
     version: identifies the data read; replayable: whether `version` can be read again.
     timezone: the shop's IANA zone, used for dates and for customers whose own zone is unknown.

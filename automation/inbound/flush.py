@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 import structlog
 
+from automation.contracts.columns import POLARS_TYPES, polars_schema
 from automation.inbound.shop_import import quarantine_file
 from automation.inbound.shop_reports import import_shop_reports
 from automation.store.inbox import inbox
@@ -19,7 +20,7 @@ from automation.warehouse.durability import sync_versions
 from automation.warehouse.embedded import Warehouse
 from automation.warehouse.importing.currencies import convert_currencies
 from automation.warehouse.importing.quarantine import Quarantine
-from automation.warehouse.tables import POLARS_TYPES, table_version
+from automation.warehouse.tables import table_version
 from automation.workspace.workspace import Workspace
 
 log = structlog.get_logger(__name__)
@@ -114,7 +115,7 @@ def _make_frame(events: Sequence[InboxEvent], known: Mapping[str, ColumnType]) -
 
     An attribute that doesn't fit its column becomes null: one bad value must not block the events after it.
     """
-    schema = {name: _DTYPES[kind] for name, kind in EVENTS.columns.items()}
+    schema = polars_schema(EVENTS.columns)
     rows: list[dict[str, object]] = [
         {**event.fields, **{name: getattr(event, name) for name in _OWN_COLUMNS}} for event in events
     ]
@@ -186,8 +187,3 @@ def _fit_time(value: object, *, day: bool) -> datetime | date | None:
 _LARGEST_WHOLE = 2**53
 _UNUSABLE = (ArithmeticError, TypeError, ValueError, pl.exceptions.PolarsError)
 _OWN_COLUMNS = ("event_id", "customer_id", "type", "occurred_at", "message_id")
-_DTYPES: Mapping[str, pl.DataType] = {
-    "text": pl.String(),
-    "number": pl.Float64(),
-    "time": pl.Datetime("us", "UTC"),
-}

@@ -13,6 +13,7 @@ import ibis
 import polars as pl
 
 from automation.contracts import Snapshot
+from automation.contracts.columns import polars_schema
 from automation.errors import ConfigurationError
 from automation.plugin_manager import Registry
 from automation.rules.attributes import Kind, day_start
@@ -28,23 +29,10 @@ from automation.types.campaign import Campaign, Expectation
 from automation.types.condition import Condition, Leaf, leaves, referred_segments
 from automation.types.profile import PROFILE_COLUMNS
 from automation.types.quantity import Money
-from automation.types.schema import CUSTOMERS, EVENTS, PRODUCTS
+from automation.types.schema import CUSTOMERS, DECISION_COLUMNS, EVENTS, PRODUCTS
 
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
-
-_TYPES: Mapping[str, pl.DataType] = {
-    "text": pl.String(),
-    "number": pl.Float64(),
-    "integer": pl.Int64(),
-    "boolean": pl.Boolean(),
-    "date": pl.Date(),
-    "time": pl.Datetime("us", "UTC"),
-}
-_DECISIONS = {
-    **dict.fromkeys(("customer_id", "campaign", "run_id", "outcome", "variant", "message_id"), "text"),
-    "decided_at": "time",
-}
 
 
 @dataclass(frozen=True)
@@ -138,7 +126,7 @@ def _example_snapshot(
         "products": _empty_table(PRODUCTS.columns),
         "events": _empty_table({**_event_attributes(found), **EVENTS.columns}),
         "profiles": _empty_table(PROFILE_COLUMNS),
-        "decisions": _empty_table(_DECISIONS),
+        "decisions": _empty_table(DECISION_COLUMNS),
     }
     made = {name: connection.create_table(ibis.util.gen_name(name), frame.to_arrow()) for name, frame in tables.items()}
     noon = datetime.combine(expectation.today, time(12), ZoneInfo(timezone)).astimezone(ZoneInfo("UTC"))
@@ -162,7 +150,7 @@ def _customer(traits: Mapping[str, Any], found: Sequence[Leaf], timezone: str) -
     kinds: dict[str, str] = {**asked, **given, **meant, **CUSTOMERS.columns}
     row = {name: _typed(name, traits.get(name), kind, timezone) for name, kind in kinds.items()}
     row["customer_id"] = row["customer_id"] or "example"
-    return pl.DataFrame([row], schema={name: _TYPES[kind] for name, kind in kinds.items()})
+    return pl.DataFrame([row], schema=polars_schema(kinds))
 
 
 def _event_attributes(found: Sequence[Leaf]) -> dict[str, str]:
@@ -226,4 +214,4 @@ def _typed(name: str, value: Any, kind: str, timezone: str) -> Any:
 
 
 def _empty_table(kinds: Mapping[str, str]) -> pl.DataFrame:
-    return pl.DataFrame(schema={name: _TYPES[kind] for name, kind in kinds.items()})
+    return pl.DataFrame(schema=polars_schema(kinds))

@@ -18,12 +18,13 @@ Ratings: c1 p1 5, p2 4, p5 3; c2 p1 4, p2 5; c3 p3 5, p4 4, p5 2; c4 p3 4, p4 5;
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from automation.contracts import Snapshot
-from automation.types.schema import CUSTOMERS, EVENTS, PRODUCTS, TableSchema
+from automation.types.schema import CUSTOMERS, DECISION_COLUMNS, EVENTS, PRODUCTS
 
 if TYPE_CHECKING:
     import polars as pl
@@ -110,7 +111,7 @@ def toy_customers() -> pl.DataFrame:
 
     names = (*CUSTOMERS.columns, "tier", "points")
     rows = [(*row[:11], _instant(row[11]), *row[12:]) for row in _CUSTOMERS]
-    return pl.DataFrame(rows, schema=_polars_schema(CUSTOMERS) | {"tier": pl.String(), "points": pl.Float64()},
+    return pl.DataFrame(rows, schema=_schema(CUSTOMERS.columns, tier=pl.String(), points=pl.Float64()),
                         orient="row").select(names)  # fmt: skip
 
 
@@ -125,7 +126,7 @@ def toy_products() -> pl.DataFrame:
         )
         for key, name, category, brand, price, stock, created, organic in _PRODUCTS
     ]  # fmt: skip
-    return pl.DataFrame(rows, schema=_polars_schema(PRODUCTS) | {"organic": pl.Boolean()}, orient="row")
+    return pl.DataFrame(rows, schema=_schema(PRODUCTS.columns, organic=pl.Boolean()), orient="row")
 
 
 def toy_events() -> pl.DataFrame:
@@ -136,7 +137,7 @@ def toy_events() -> pl.DataFrame:
         (f"e{n:02}", who, kind, _instant(at), product, order, quantity, amount, amount and "EUR", None)
         for n, (who, kind, at, product, order, quantity, amount) in enumerate(_EVENTS, start=1)
     ]
-    frame = pl.DataFrame(rows, schema=_polars_schema(EVENTS), orient="row")
+    frame = pl.DataFrame(rows, schema=_schema(EVENTS.columns), orient="row")
     return frame.with_columns(pl.when(pl.col("type") != "rating").then(pl.col("currency")).alias("currency"))
 
 
@@ -191,23 +192,13 @@ def _connect() -> Any:
     return connection
 
 
-def _polars_schema(table: TableSchema) -> dict[str, pl.DataType]:
-    import polars as pl
+def _schema(columns: Mapping[str, str], **further: pl.DataType) -> dict[str, pl.DataType]:
+    from automation.contracts.columns import polars_schema
 
-    types = {
-        "text": pl.String(),
-        "number": pl.Float64(),
-        "integer": pl.Int64(),
-        "boolean": pl.Boolean(),
-        "date": pl.Date(),
-        "time": pl.Datetime("us", "UTC"),
-    }
-    return {name: types[kind] for name, kind in table.columns.items()}
+    return {**polars_schema(columns), **further}
 
 
 def _no_decisions() -> pl.DataFrame:
     import polars as pl
 
-    text = dict.fromkeys(("customer_id", "campaign", "run_id", "outcome"), pl.String())
-    last = {"variant": pl.String(), "message_id": pl.String()}
-    return pl.DataFrame(schema={**text, "decided_at": pl.Datetime("us", "UTC"), **last})
+    return pl.DataFrame(schema=_schema(DECISION_COLUMNS))

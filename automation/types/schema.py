@@ -79,6 +79,16 @@ EVENTS = TableSchema(
     },
     ("event_id", "customer_id", "type", "occurred_at"),
 )
+DECISION_COLUMNS: Mapping[str, ColumnType] = {
+    "customer_id": "text",
+    "campaign": "text",
+    "run_id": "text",
+    "outcome": "text",
+    "decided_at": "time",
+    "variant": "text",
+    "message_id": "text",
+}
+"""The columns of `Snapshot.decisions`, which the store's ledger fills."""
 TABLES: Mapping[TableName, TableSchema] = {table.name: table for table in (CUSTOMERS, PRODUCTS, EVENTS)}
 
 

@@ -21,9 +21,10 @@ import ibis
 import polars as pl
 
 from automation.contracts import Snapshot
+from automation.contracts.columns import polars_schema
 from automation.errors import ConfigurationError
 from automation.types.profile import Lifecycle
-from automation.types.schema import TABLES, TableName
+from automation.types.schema import DECISION_COLUMNS, TABLES, TableName
 from automation.types.seen import Seen
 from automation.warehouse.importing.staging import Staging, stage
 from automation.warehouse.profiles import compute_profiles, read_kept_profiles
@@ -47,17 +48,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
     from ibis.backends.duckdb import Backend
 
-DECISIONS = pl.Schema(
-    {
-        "customer_id": pl.String(),
-        "campaign": pl.String(),
-        "run_id": pl.String(),
-        "outcome": pl.String(),
-        "decided_at": pl.Datetime("us", "UTC"),
-        "variant": pl.String(),
-        "message_id": pl.String(),
-    }
-)
+DECISIONS = polars_schema(DECISION_COLUMNS)
 _UNUSABLE = re.compile(r"[\[\]^|]|%[0-9A-Fa-f]{2}")  # deltalake 1.6 panics, or opens another folder
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _VIEWS_KEPT = 100  # versions of a table, and snapshots, that a long-lived connection can read

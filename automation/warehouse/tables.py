@@ -12,19 +12,10 @@ from urllib.parse import unquote
 import polars as pl
 from deltalake import DeltaTable
 
+from automation.contracts.columns import POLARS_TYPES
 from automation.errors import AutomationError, ContractError
 from automation.types.schema import TABLES, ColumnType, TableName
 
-POLARS_TYPES: Mapping[ColumnType, pl.DataType] = MappingProxyType(
-    {
-        "text": pl.String(),
-        "number": pl.Float64(),
-        "integer": pl.Int64(),
-        "boolean": pl.Boolean(),
-        "date": pl.Date(),
-        "time": pl.Datetime("us", "UTC"),
-    }
-)
 SQL_TYPES: Mapping[ColumnType, str] = MappingProxyType(
     {
         "text": "VARCHAR",

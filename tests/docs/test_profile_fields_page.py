@@ -16,13 +16,13 @@ from support.pages import ROOT
 from unit.rules.written import core_registry
 
 from automation.contracts import Snapshot
+from automation.contracts.columns import POLARS_TYPES
 from automation.errors import ConfigurationError
 from automation.rules.ranking import rank_customers
 from automation.testing.toy_shop import toy_snapshot
 from automation.types.profile import ALWAYS_KNOWN, PROFILE_COLUMNS
 from automation.warehouse.embedded import open_warehouse
 from automation.warehouse.profiling.facts import KINDS
-from automation.warehouse.tables import POLARS_TYPES
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 PAGE = (ROOT / "docs/reference/profile-fields.md").read_text()

@@ -14,24 +14,15 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
+from automation.contracts.columns import polars_schema
 from automation.store.engine import table
 from automation.store.ledger.decisions import LOST, is_no_test
 from automation.store.tables import Decision, Fact, Message
+from automation.types.schema import DECISION_COLUMNS
 
 _decision, _message, _fact = table(Decision), table(Message), table(Fact)
 _KEY = "decision_mirror"
-MIRROR = pl.Schema(
-    {
-        "decision_id": pl.Int64(),
-        "customer_id": pl.String(),
-        "campaign": pl.String(),
-        "run_id": pl.String(),
-        "outcome": pl.String(),
-        "decided_at": pl.Datetime("us", "UTC"),
-        "variant": pl.String(),
-        "message_id": pl.String(),
-    }
-)
+MIRROR = pl.Schema({"decision_id": pl.Int64(), **polars_schema(DECISION_COLUMNS)})
 
 
 @dataclass(frozen=True)

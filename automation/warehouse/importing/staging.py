@@ -14,11 +14,12 @@ from pathlib import Path
 
 import polars as pl
 
+from automation.contracts.columns import POLARS_TYPES
 from automation.errors import ContractError
 from automation.types.plural import format_count
 from automation.types.schema import TABLES, ColumnType, TableName
 from automation.warehouse.importing.repeats import Ids
-from automation.warehouse.tables import POLARS_TYPES, frame_columns, listed_columns, read_parquet, table_version
+from automation.warehouse.tables import frame_columns, listed_columns, read_parquet, table_version
 
 # Most rules skip row groups of another type or time: see docs/explanation/file-layout.md.
 # A million rows are sorted at a time: sorting 20 M at once took about a minute.

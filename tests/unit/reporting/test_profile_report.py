@@ -14,10 +14,10 @@ import pytest
 from support.project import launched_project
 
 from automation.cli.main import main
+from automation.contracts.columns import POLARS_TYPES
 from automation.reporting.profile_page import profile_page
 from automation.reporting.profile_report import Distribution, ProfileReport, build_report
 from automation.types.profile import PROFILE_COLUMNS
-from automation.warehouse.tables import POLARS_TYPES
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 

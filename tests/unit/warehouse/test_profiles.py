@@ -7,9 +7,9 @@ from pathlib import Path
 
 import polars as pl
 
+from automation.contracts.columns import POLARS_TYPES
 from automation.types.profile import PROFILE_COLUMNS, PROFILE_MEANINGS
 from automation.warehouse.embedded import open_warehouse
-from automation.warehouse.tables import POLARS_TYPES
 
 
 def at(text: str) -> datetime:

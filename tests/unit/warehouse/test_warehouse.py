@@ -10,12 +10,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from automation.contracts.columns import POLARS_TYPES
 from automation.errors import AutomationError, ConfigurationError, ContractError
 from automation.types.schema import CUSTOMERS, EVENTS, PRODUCTS
 from automation.types.seen import SeenTrait
 from automation.warehouse.embedded import Warehouse, open_warehouse
 from automation.warehouse.history import read_history
-from automation.warehouse.tables import POLARS_TYPES, table_version
+from automation.warehouse.tables import table_version
 from automation.warehouse.writing import Change, lock_for_writing
 
 

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from support.profile_oracle import Shop, profiles
 
+from automation.contracts.columns import POLARS_TYPES
 from automation.types.profile import PROFILE_COLUMNS, Lifecycle
 from automation.warehouse.embedded import Warehouse, open_warehouse
-from automation.warehouse.tables import POLARS_TYPES
 
 AS_OF = datetime(2026, 4, 2, tzinfo=UTC)
 LATER = AS_OF + timedelta(days=100)  # after every event, so that the kept table may be read
