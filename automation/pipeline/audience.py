@@ -66,7 +66,7 @@ def freeze(
             places.write_parquet(rank_file(path))
             ids = places.filter(pl.col("taken"))["customer_id"]
         order = _in_batches(ids, salt, batch_size)
-        placed = connection.create_table(f"order_{path.stem}", order.to_arrow(), temp=True, overwrite=True)
+        placed = connection.create_table(f"order_{path.stem}", order, temp=True, overwrite=True)
         rows = members.inner_join(placed, "customer_id").inner_join(local_customers(data), "customer_id")
         write_batches(rows, ["customer_id"], path)
         connection.drop_table(f"order_{path.stem}")

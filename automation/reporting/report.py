@@ -187,7 +187,7 @@ def _credit(
     reached: pl.DataFrame, events: pl.DataFrame, goals: Mapping[str, Goal], goal: Goal, model: Model
 ) -> pl.DataFrame:
     """touch, credit, revenue: the goal's events shared among the touches of all campaigns with the same goal."""
-    import ibis
+    from automation.local_engine import connect
 
     same = {name: one for name, one in goals.items() if one.did == goal.did}
     within = pl.col("campaign").replace_strict({n: g.within for n, g in same.items()}, return_dtype=pl.Duration("us"))
@@ -197,7 +197,7 @@ def _credit(
         .select(TOUCHES.names())
     )
     happened = events.filter(pl.col("type") == goal.did)
-    connection = ibis.duckdb.connect()
+    connection = connect()
     try:
         pairs: pl.DataFrame = attribute(
             connection.create_table("happened", happened.to_arrow()),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -15,6 +16,7 @@ import polars as pl
 from automation.contracts import Snapshot
 from automation.contracts.columns import polars_schema
 from automation.errors import ConfigurationError
+from automation.local_engine import connect
 from automation.plugin_manager import Registry
 from automation.rules.attributes import Kind, day_start
 from automation.rules.behaviour import Behaviour
@@ -32,6 +34,7 @@ from automation.types.quantity import Money
 from automation.types.schema import CUSTOMERS, DECISION_COLUMNS, EVENTS, PRODUCTS
 
 if TYPE_CHECKING:
+    import ibis.expr.types as ir
     from ibis.backends.duckdb import Backend
 
 
@@ -64,37 +67,27 @@ def check_expectations(
     """
     if not campaign.expect:
         return []
-    connection = ibis.duckdb.connect()
+    condition = campaign.audience.condition
+    everything = [condition, *segments.values()]
+    nobody = {name: _assign_nobody for name in referred_segments(*everything) if name not in segments}
+    connection = connect(threads=1)
+    empty = cache(lambda: _empty_tables(everything, connection))
     try:
-        return [
-            _check(
-                expectation,
-                campaign.audience.condition,
-                registry,
-                connection=connection,
-                timezone=timezone,
-                segments=segments,
-            )
-            for expectation in campaign.expect
-        ]
+
+        def shop_with(expectation: Expectation) -> Snapshot:
+            data = _example_snapshot(expectation, everything, connection, timezone, empty())
+            return with_segments(data, segments, nobody, registry)
+
+        return [_check(expectation, condition, registry, shop_with) for expectation in campaign.expect]
     finally:
         connection.disconnect()
 
 
 def _check(
-    expectation: Expectation,
-    condition: Condition,
-    registry: Registry,
-    *,
-    connection: Backend,
-    timezone: str,
-    segments: Mapping[str, Condition],
+    expectation: Expectation, condition: Condition, registry: Registry, shop_with: Callable[[Expectation], Snapshot]
 ) -> ExpectationResult:
-    everything = [condition, *segments.values()]
-    empty = {name: _assign_nobody for name in referred_segments(*everything) if name not in segments}
     try:
-        data = _example_snapshot(expectation, everything, connection, timezone)
-        data = with_segments(data, segments, empty, registry)
+        data = shop_with(expectation)
         row = evaluate([condition], data, registry).to_polars().row(0, named=True)
     except ConfigurationError as error:
         return ExpectationResult(expectation, False, f"the audience can't be evaluated: {error}")
@@ -116,21 +109,28 @@ def _assign_nobody(data: Snapshot) -> Iterator[pl.DataFrame]:
     return iter(())
 
 
-def _example_snapshot(
-    expectation: Expectation, conditions: Sequence[Condition], connection: Backend, timezone: str
-) -> Snapshot:
-    """A shop with one customer and no events. Attributes that only the rules name are columns without values."""
+def _empty_tables(conditions: Sequence[Condition], connection: Backend) -> dict[str, ir.Table]:
+    """A shop without customers and events. Attributes that only the rules name are columns without values."""
     found = [leaf for condition in conditions for leaf in leaves(condition)]
     tables = {
-        "customers": _customer(expectation.customer, found, timezone),
         "products": _empty_table(PRODUCTS.columns),
         "events": _empty_table({**_event_attributes(found), **EVENTS.columns}),
         "profiles": _empty_table(PROFILE_COLUMNS),
         "decisions": _empty_table(DECISION_COLUMNS),
     }
-    made = {name: connection.create_table(ibis.util.gen_name(name), frame.to_arrow()) for name, frame in tables.items()}
+    return {name: _create_table(connection, frame) for name, frame in tables.items()}
+
+
+def _example_snapshot(
+    expectation: Expectation,
+    conditions: Sequence[Condition],
+    connection: Backend,
+    timezone: str,
+    empty: Mapping[str, ir.Table],
+) -> Snapshot:
+    """The empty shop with the example customer, at noon of the day."""
+    found = [leaf for condition in conditions for leaf in leaves(condition)]
     noon = datetime.combine(expectation.today, time(12), ZoneInfo(timezone)).astimezone(ZoneInfo("UTC"))
-    profiles = made.pop("profiles")
     return Snapshot(
         as_of=noon,
         version="example",
@@ -138,9 +138,16 @@ def _example_snapshot(
         connection=connection,
         segments={},
         timezone=timezone,
-        measure_profiles=lambda: profiles,
-        **made,
+        customers=_create_table(connection, _customer(expectation.customer, found, timezone)),
+        products=empty["products"],
+        events=empty["events"],
+        measure_profiles=lambda: empty["profiles"],
+        decisions=empty["decisions"],
     )
+
+
+def _create_table(connection: Backend, frame: pl.DataFrame) -> ir.Table:
+    return connection.create_table(ibis.util.gen_name("example"), frame)
 
 
 def _customer(traits: Mapping[str, Any], found: Sequence[Leaf], timezone: str) -> pl.DataFrame:

@@ -39,10 +39,10 @@ def local_days(data: Snapshot) -> ir.Table:
     import polars as pl
 
     home = data.as_of.astimezone(ZoneInfo(data.timezone)).date()
-    now = pl.lit(data.as_of)
-    clocks = local_offsets(data.as_of.year, data.as_of.year).filter(pl.col("since") <= now, now < pl.col("until"))
-    days = clocks.select("zone", day=(now + pl.duration(seconds="utc_offset")).dt.date())
-    return ibis.memtable(days.filter((pl.col("day") != home) & (data.today is None)))
+    known = data.today is None and _EARLIEST <= data.as_of < _LATEST
+    days = ((zone, data.as_of.astimezone(ZoneInfo(zone)).date()) for zone in available_timezones() if known)
+    schema = {"zone": pl.String(), "day": pl.Date()}
+    return ibis.memtable(pl.DataFrame(sorted(row for row in days if row[1] != home), schema, orient="row"))
 
 
 def list_birthdays(today: date, days: int) -> set[tuple[int, int]]:

@@ -54,9 +54,11 @@ def needs_one(leaf: Leaf, registry: Registry) -> bool:
 
 
 def _copy(table: ir.Table, data: Snapshot) -> ir.Table:
-    if table.get_backend().name != data.connection.name:
+    backend = table.get_backend()
+    if backend.name != data.connection.name:
         return fetch(table, data.connection)
-    return data.connection.create_table(ibis.util.gen_name("own"), table.to_pyarrow(), temp=True)
+    rows = table if backend is data.connection else table.to_pyarrow()
+    return data.connection.create_table(ibis.util.gen_name("own"), rows, temp=True)
 
 
 def _rows(data: Snapshot, name: str, customer_id: str, _narrowed: Snapshot) -> Iterator[pl.DataFrame]:

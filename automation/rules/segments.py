@@ -13,6 +13,7 @@ from automation.config.reference_loops import find_loops
 from automation.contracts import Snapshot
 from automation.contracts.answers import check_members
 from automation.errors import ConfigurationError, ContractError
+from automation.local_engine import insert_frame
 from automation.plugin_manager import Registry
 from automation.rules.compiler import select_members
 from automation.types.condition import Condition, referred_segments
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 Assign = Callable[[Snapshot], Iterator[pl.DataFrame]]
 """A segmenter's `assign`."""
 
+_COLUMNS = {"customer_id": "VARCHAR", "label": "VARCHAR", "score": "DOUBLE", "reasons": "VARCHAR[]"}
 _DDL = "(customer_id VARCHAR NOT NULL, label VARCHAR, score DOUBLE, reasons VARCHAR[])"
 
 
@@ -102,9 +104,7 @@ def _keep(name: str, frames: Iterator[pl.DataFrame], data: Snapshot) -> ir.Table
         cursor.execute(f"CREATE TABLE {table} {_DDL}")
         for frame in frames:
             check_members(frame, f"segmenter {name}")
-            cursor.register("frame", frame.to_arrow())
-            cursor.execute(f"INSERT INTO {table} SELECT customer_id, label, score, reasons FROM frame")  # noqa: S608
-            cursor.unregister("frame")
+            insert_frame(cursor, table, _COLUMNS, frame)
         repeated = cursor.execute(
             f"SELECT customer_id FROM {table} GROUP BY customer_id HAVING count(*) > 1 ORDER BY 1 LIMIT 1"  # noqa: S608
         ).fetchone()

@@ -23,6 +23,7 @@ import polars as pl
 from automation.contracts import Snapshot
 from automation.contracts.columns import polars_schema
 from automation.errors import ConfigurationError
+from automation.local_engine import connect
 from automation.types.profile import Lifecycle
 from automation.types.schema import DECISION_COLUMNS, TABLES, TableName
 from automation.types.seen import Seen
@@ -63,6 +64,7 @@ class Warehouse:
         self.connection = connection
         self._views: dict[TableName, dict[int, str]] = {name: {} for name in TABLES}
         self._snapshots: dict[str, None] = {}  # the names of their views, the least recently used first
+        self._no_decisions: ir.Table | None = None
 
     def snapshot(
         self,
@@ -93,7 +95,7 @@ class Warehouse:
             products=products,
             events=events,
             measure_profiles=measure_profiles,
-            decisions=ibis.memtable(DECISIONS.to_frame() if decisions is None else decisions.select(DECISIONS.names())),
+            decisions=ibis.memtable(decisions.select(DECISIONS.names())) if decisions is not None else self._nothing(),
             segments=MappingProxyType(dict(segments)) if segments is not None else MappingProxyType({}),
             timezone=timezone,
         )
@@ -197,6 +199,13 @@ class Warehouse:
             return None
         return found if found.latest < (as_of - _EPOCH) // timedelta(microseconds=1) else None
 
+    def _nothing(self) -> ir.Table:
+        """No decisions."""
+        if self._no_decisions is None:
+            rows = DECISIONS.to_frame()
+            self._no_decisions = self.connection.create_table("no_decisions", rows, temp=True)
+        return self._no_decisions
+
     def _versions(self) -> dict[TableName, TableVersion]:
         return {name: table_version(self.folder, name) for name in TABLES}
 
@@ -238,7 +247,7 @@ def open_warehouse(folder: Path, *, memory_limit: str = "384MB", threads: int = 
     """Open the warehouse in `folder`, which need not exist yet; queries beyond `memory_limit` spill to disk there."""
     if unusable := _UNUSABLE.search(str(folder.absolute())):
         raise ConfigurationError(f"{folder}: a folder of Delta tables can't have {unusable[0]!r} in its path; move it")
-    connection = ibis.duckdb.connect(
+    connection = connect(
         memory_limit=memory_limit,
         threads=threads,
         temp_directory=str(folder / ".spill"),

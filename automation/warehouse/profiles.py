@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import ibis
 import ibis.expr.types as ir
-from ibis.backends.duckdb import Backend
 
 from automation.types.profile import Lifecycle
 from automation.warehouse.profiling.cut_points import CUT_POINTS, compute_cut_points
@@ -17,6 +17,9 @@ from automation.warehouse.profiling.kept_tables import ProfileBuild, select_prof
 from automation.warehouse.profiling.measures import MeasureInputs, compute_measures
 from automation.warehouse.profiling.numbering import create_view
 from automation.warehouse.profiling.offsets import list_offsets
+
+if TYPE_CHECKING:
+    from ibis.backends.duckdb import Backend
 
 
 def read_kept_profiles(

@@ -53,14 +53,19 @@ def read_mirror(workspace: Workspace, here: Backend) -> ir.Table:
         known = _usable(workspace, mirror.read_files(connection))
         newest = mirror.read_decisions(connection, after=known.through)
         lost = mirror.read_lost(connection)
-    rows: ir.Table = ibis.memtable(newest)
+    rows = _copy(newest, here)
     if known.files:
         paths = [str(_folder(workspace) / name) for name, _ in known.files]
         rows = here.read_parquet(paths).select(*newest.columns).union(rows)
-    gone = ibis.memtable(lost.with_columns(pl.lit(value=True).alias("is_lost")))
+    gone = _copy(lost.with_columns(pl.lit(value=True).alias("is_lost")), here)
     marked = rows.left_join(gone, "decision_id")
     outcome = ibis.ifelse(marked.is_lost.fill_null(False), "suppressed", marked.outcome)
     return marked.mutate(outcome=outcome).select(*(name for name in newest.columns if name != "decision_id"))
+
+
+def _copy(rows: pl.DataFrame, here: Backend) -> ir.Table:
+    """A table of this connection, unlike Ibis's own tables in memory, which any connection may be asked for."""
+    return here.create_table(ibis.util.gen_name("decisions"), rows, temp=True)
 
 
 def _folder(workspace: Workspace) -> Path:

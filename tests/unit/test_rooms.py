@@ -24,5 +24,6 @@ def test_no_file_is_without_a_room() -> None:
     """A module stands in a room; what stands beside the rooms is what every room stands on."""
     beside = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__", "__main__"}
     assert beside <= {
-        "clock", "errors", "event_types", "fetching", "hookspecs", "ids", "plugin_manager", "revocations", "syncing",
+        "clock", "errors", "event_types", "fetching", "hookspecs", "ids", "local_engine", "plugin_manager",
+        "revocations", "syncing",
     }  # fmt: skip

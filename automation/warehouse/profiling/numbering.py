@@ -10,13 +10,16 @@ in `customers`) of everybody to be measured. arrived: the new facts with numbers
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import ibis
 import ibis.expr.types as ir
-from ibis.backends.duckdb import Backend
 
 from automation.warehouse.profiling.facts import PURCHASE, select_facts
 from automation.warehouse.tables import quote_text
+
+if TYPE_CHECKING:
+    from ibis.backends.duckdb import Backend
 
 _TABLES = ("catalogue", "people", "offsets", "touched", "measured", "recent")
 

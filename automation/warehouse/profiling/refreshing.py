@@ -10,13 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import ibis
 import ibis.expr.types as ir
 import polars as pl
 from duckdb import DuckDBPyConnection
-from ibis.backends.duckdb import Backend
 
 from automation.types.schema import TABLES, TableName
 from automation.warehouse.profiling import kept_tables
@@ -34,6 +33,9 @@ from automation.warehouse.profiling.numbering import (
 )
 from automation.warehouse.profiling.offsets import list_offsets
 from automation.warehouse.tables import TableVersion, quote_text, select_files
+
+if TYPE_CHECKING:
+    from ibis.backends.duckdb import Backend
 
 _MANY = 550_000  # customers whose measuring needs more memory than the usual limit
 _BYTES_PER_CUSTOMER = 700  # for a customer with 20 events
