@@ -67,7 +67,7 @@ class Invocation:
         from automation.workspace.opened import open_store_only
 
         log_warnings_to_stderr()
-        _, folder = self._data_folder(data_dir)
+        _, folder = self.data_folder(data_dir)
         opened = open_store_only(folder)
         self._say(opened.unread)
         return opened
@@ -76,7 +76,7 @@ class Invocation:
         """As `store_only`, by the driver alone, so that the command starts at once. Raises `AutomationError`."""
         from automation.workspace.opened import open_file_only
 
-        root, folder = self._data_folder(data_dir)
+        root, folder = self.data_folder(data_dir)
         opened = open_file_only(root, folder)
         self._say(opened.unread)
         return opened
@@ -89,7 +89,7 @@ class Invocation:
         from automation.workspace.data_folder import DataFolder
         from automation.workspace.opened import open_store_only
 
-        _, folder = self._data_folder(data_dir)
+        _, folder = self.data_folder(data_dir)
         why: tuple[str, ...] = ()
         try:
             workspace = self.workspace()
@@ -109,7 +109,8 @@ class Invocation:
         for line in unread:
             self.output.note(f"  {line}")
 
-    def _data_folder(self, data_dir: Path | None) -> tuple[Path, DataFolder]:
+    def data_folder(self, data_dir: Path | None) -> tuple[Path, DataFolder]:
+        """The project folder and its data folder, whatever the state of its files. Raises `ConfigurationError`."""
         from automation.daemon.lock import find_lock_holder
         from automation.workspace.data_folder import STORE, DataFolder, find_data_folder
 

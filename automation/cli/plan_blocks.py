@@ -19,7 +19,7 @@ _LINES = 6  # of a sample's text
 
 
 def plan_blocks(workspace: Workspace, plan: Plan) -> list[Block]:
-    shown: list[Block] = [*test_mode(workspace.project)]
+    shown: list[Block] = [*test_mode(workspace.project.settings.testing.redirect_all)]
     if plan.planned_for is not None:
         shown.append(Text(plan.planned_for.basis, "warning"))
     shown.append(_funnel(workspace, plan))

@@ -9,6 +9,7 @@ import typer
 
 from automation.cli.data_dir import DataDir
 from automation.cli.invocation import Invocation
+from automation.workspace.shop_format import shop_format
 
 
 def release(
@@ -25,6 +26,7 @@ def release(
     """
     from automation.cli.run_blocks import run_blocks
     from automation.daemon.manual_run import execute_run
+    from automation.reporting.reasons import plugin_reasons
     from automation.reporting.run_status import run_status
     from automation.runner import guards
     from automation.workspace.opened import OpenedStore
@@ -37,5 +39,5 @@ def release(
                 execute_run(opened, run, tick)
         found = run_status(opened, run)
         guards.refuse_held(found.run)
-        shown = run_blocks(opened, found)
+        shown = run_blocks(found, shop_format(opened), plugin_reasons(opened))
     invocation.output.show(found.to_json(), *shown)

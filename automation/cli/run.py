@@ -35,6 +35,7 @@ def run(
     from automation.cli.run_blocks import run_blocks
     from automation.cli.test_mode import test_mode
     from automation.daemon import manual_run
+    from automation.reporting.reasons import plugin_reasons
     from automation.reporting.run_status import run_status
     from automation.runner.guards import refuse_held
 
@@ -46,7 +47,11 @@ def run(
             manual_run.execute_run(workspace, made.id, tick)
         found = run_status(workspace, made.id)
         refuse_held(found.run)
-        shown = [*test_mode(workspace.project), *run_blocks(workspace, found), *_waiting(workspace, found)]
+        shown = [
+            *test_mode(workspace.project.settings.testing.redirect_all),
+            *run_blocks(found, shop_format(workspace), plugin_reasons(workspace)),
+            *_waiting(workspace, found),
+        ]
     if not new:
         shown.insert(0, Text(f"request {request!r} has already started run {made.id}", "warning"))
     invocation.output.show({**found.to_json(), "new": new}, *shown)

@@ -5,18 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from automation.cli.output import Block, Table, Text
-from automation.workspace.shop_format import ShopFormat, shop_format
+from automation.types.decision import REASONS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from automation.reporting.run_status import RunStatus
-    from automation.workspace.opened import Opened
+    from automation.workspace.shop_format import ShopFormat
 
 _NAMES = {"ambiguous": "ambiguous: may have arrived, not sent again", "no_offer": "no offer"}
 _LIMIT = 20
 
 
-def run_blocks(opened: Opened, found: RunStatus) -> list[Block]:
-    run, shop = found.run, shop_format(opened)
+def run_blocks(found: RunStatus, shop: ShopFormat, reasons: Mapping[str, str]) -> list[Block]:
+    """reasons: the codes of the suppression plugins, in words."""
+    run = found.run
     shown: list[Block] = [
         Text(f"run {run.id} of {run.campaign}, {shop.due(run)}: {run.state.value}", "strong"),
         account_table(found),
@@ -27,7 +30,7 @@ def run_blocks(opened: Opened, found: RunStatus) -> list[Block]:
         shown.append(
             Table(("channel", "messages", "customers"), [(*key, n) for key, n in sorted(found.channels.items())])
         )
-    shown.append(_reasons(opened, found))
+    shown.append(_reasons(found, {**REASONS, **reasons}))
     shown.append(Text(f"who they are: automation audience {run.id}", "muted"))
     shown += _ambiguous(found, shop)
     if run.hold:
@@ -59,9 +62,7 @@ def _ambiguous(found: RunStatus, shop: ShopFormat) -> list[Block]:
     return [Table(("message", "customer", "channel", f"granted ({shop.zone})", "why"), rows), Text(advice, "warning")]
 
 
-def _reasons(opened: Opened, found: RunStatus) -> Table:
-    from automation.reporting.reasons import reason_text
-
+def _reasons(found: RunStatus, texts: Mapping[str, str]) -> Table:
     ordered = sorted(found.reasons.items(), key=lambda item: (item[0][0] == "message", -item[1]))
-    rows = [(outcome, n, reason_text(opened, reason)) for (outcome, reason), n in ordered]
+    rows = [(outcome, n, texts.get(reason, reason)) for (outcome, reason), n in ordered]
     return Table(("outcome", "customers", "reason"), rows)

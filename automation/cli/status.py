@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from automation.cli.output import Block, Table, Text
 from automation.types.run import RunState
-from automation.workspace.shop_format import shop_format
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from automation.cli.arguments import Parser
     from automation.cli.invocation import Invocation
-    from automation.reporting.doctor import Check
+    from automation.reporting.check import Check
     from automation.reporting.overview import Overview
     from automation.reporting.run_status import RunStatus
-    from automation.workspace.opened import Opened
+    from automation.runner.outline import Outline
+    from automation.workspace.opened import OpenedByStatements
     from automation.workspace.shop_format import ShopFormat
 
 
@@ -37,29 +38,53 @@ def status(invocation: Invocation, run: int | None, data_dir: Path | None) -> No
     from automation.cli.run_blocks import run_blocks
     from automation.reporting.run_status import run_status
 
-    with invocation.workspace_or_store(data_dir) as opened:
+    with _opened(invocation, data_dir) as (opened, outline):
         if run is not None:
             found = run_status(opened, run)
-            invocation.output.show(found.to_json(), *run_blocks(opened, found))
+            invocation.output.show(found.to_json(), *run_blocks(found, outline.shop, outline.reasons))
         else:
-            _show_overview(invocation, opened)
+            _show_overview(invocation, opened, outline)
 
 
-def _show_overview(invocation: Invocation, opened: Opened) -> None:
+@contextmanager
+def _opened(invocation: Invocation, data_dir: Path | None) -> Iterator[tuple[OpenedByStatements, Outline]]:
+    """The store with what was kept of the project's files; where they changed since, they are read and kept again."""
+    from automation.runner.kept_outline import keep_outline, load_outline
+    from automation.workspace.fingerprint import project_fingerprint
+    from automation.workspace.opened import open_file_only
+
+    root, folder = invocation.data_folder(data_dir)
+    fingerprint, kept = project_fingerprint(root), load_outline(folder.path)
+    if kept is not None and kept.fingerprint == fingerprint:
+        with open_file_only(root, folder) as file:
+            if kept.is_current(file, fingerprint):
+                yield file, kept.outline
+                return
+    from automation.runner.outline import read_outline
+    from automation.workspace.workspace import Workspace
+
+    with invocation.workspace_or_store(data_dir) as opened:
+        outline = read_outline(opened)
+        if isinstance(opened, Workspace):
+            keep_outline(opened, outline, fingerprint)
+        yield opened, outline
+
+
+def _show_overview(invocation: Invocation, opened: OpenedByStatements, outline: Outline) -> None:
     from automation.cli.test_mode import test_mode
     from automation.daemon.operation import read_operation
     from automation.reporting.overview import overview
 
-    found, shop = overview(opened), shop_format(opened)
-    operation = read_operation(opened)
+    found, shop = overview(opened, outline), outline.shop
+    operation = read_operation(opened, shop)
     health, checks = operation.health, (operation.daemon(), operation.scheduler(), operation.write_ahead_log())
     invocation.output.show(
         {"daemon": health.to_json(), **found.to_json()},
-        *([] if opened.project is None else test_mode(opened.project)),
+        *test_mode(outline.redirect_all),
         Text(health.describe(shop), "success" if health.alive else "warning"),
         *(_problem(check) for check in checks if check.state != "ok"),
         *(Text(why, "error") for why in (health.beat.not_launched if health.alive and health.beat else ())),
-        *([] if opened.project is None else [Text(line, "error") for line in found.unread]),
+        *([Text(line, "error") for line in found.unread] if outline.files_read else []),
         *_pauses(found, shop),
         *(Text(f"NOT ANSWERING: {provider}", "error") for provider in found.silent),
         _campaigns(found, shop),
@@ -112,7 +137,7 @@ def _runs(found: Sequence[RunStatus], shop: ShopFormat) -> list[Block]:
 
 
 def _held(found: Overview) -> list[Block]:
-    from automation.runner.guards import describe_hold
+    from automation.runner.held_runs import describe_hold
 
     return [
         Text(f"{describe_hold(run)}; to send it anyway: automation release {run.id}", "error") for run in found.held
@@ -120,7 +145,7 @@ def _held(found: Overview) -> list[Block]:
 
 
 def _failures(found: Overview) -> list[Block]:
-    shown: list[Block] = [Text(error, "error") for campaign in found.campaigns for error in campaign.errors]
+    shown: list[Block] = [Text(error, "error") for campaign in found.campaigns for error in campaign.outline.errors]
     for one in found.runs:
         if one.run.state is RunState.FAILED:
             shown.append(Text(f"run {one.run.id} of {one.run.campaign} failed: {one.run.error}", "error"))

@@ -10,12 +10,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from automation.cli.invocation import Invocation
-    from automation.config.project import Project
 
 
-def test_mode(project: Project) -> list[Block]:
-    """The warning, if `redirect_all` is set."""
-    to = project.settings.testing.redirect_all
+def test_mode(to: str | None) -> list[Block]:
+    """The warning, if `redirect_all` sends every message to this address."""
     return [] if to is None else [Text(_warning(to), "error")]
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from automation.daemon.lock import find_lock_holder
-from automation.store.write_ahead_log import KeptLog
+from automation.store.log_size import KeptLog
 from automation.workspace.shop_format import UNKNOWN_SHOP, ShopFormat
 
 FILE = "daemon.json"

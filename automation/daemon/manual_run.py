@@ -15,7 +15,7 @@ from automation.runner.run import advance
 from automation.runner.seed_copies import send_seeds
 from automation.schedule.due_times import Due
 from automation.store import runs, schedules
-from automation.store.ledger import ledger
+from automation.store.ledger import accounts
 from automation.store.runs import RunRow
 from automation.types.progress import Progress, quiet
 from automation.types.run import RunKind, RunState
@@ -62,7 +62,7 @@ def _work_here(workspace: Workspace, run_id: int, progress: Progress) -> None:
     if advance(workspace, pinned, run_id, progress=progress):
         send_seeds(workspace, pinned, run_id)
     with workspace.store.reading() as connection:
-        many = ledger.account(connection, run_id).queued > _IN_THIS_PROCESS
+        many = accounts.account(connection, run_id).queued > _IN_THIS_PROCESS
     executor = make_executor(workspace) if many else None
     asyncio.run(Delivery(workspace, pinned, _of_run(workspace, run_id, progress), executor).deliver_due())
     finish(workspace)
@@ -71,7 +71,7 @@ def _work_here(workspace: Workspace, run_id: int, progress: Progress) -> None:
 def _of_run(workspace: Workspace, run_id: int, progress: Progress) -> Progress:
     """Delivery counts all due messages; the progress shown ends at this run's own number."""
     with workspace.store.reading() as connection:
-        total = ledger.account(connection, run_id).queued
+        total = accounts.account(connection, run_id).queued
     return lambda stage, done, _all: progress(stage, min(done, total), total)
 
 
@@ -79,7 +79,7 @@ def _has_finished_for_now(workspace: Workspace, run_id: int, progress: Progress)
     """Whether the run is over, or waits for a later time."""
     with workspace.store.reading() as connection:
         run = runs.get(connection, run_id)
-        account = ledger.account(connection, run_id)
+        account = accounts.account(connection, run_id)
         due = schedules.next_due_of_run(connection, run_id)
     open_ = account.unplanned + account.queued + account.sending
     progress(run.state.value, account.audience - open_, account.audience)

@@ -8,16 +8,16 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from automation.daemon.health import Beat, Health, read_health
-from automation.reporting.doctor import Check
+from automation.reporting.check import Check
 from automation.store import launches, pauses, runs
 from automation.store.ledger import queues
+from automation.store.log_size import KeptLog, log_size
 from automation.store.pauses import Pause
 from automation.store.runs import RunRow
-from automation.store.write_ahead_log import KeptLog, log_size
 from automation.types.plural import format_count
 
 if TYPE_CHECKING:
-    from automation.workspace.opened import Opened
+    from automation.workspace.opened import OpenedByStatements
 from automation.workspace.shop_format import UNKNOWN_SHOP, ShopFormat, shop_format
 
 LATE = timedelta(minutes=5)
@@ -121,8 +121,8 @@ class Operation:
         ]  # fmt: skip
 
 
-def read_operation(opened: Opened) -> Operation:
-    """How it stands now."""
+def read_operation(opened: OpenedByStatements, shop: ShopFormat | None = None) -> Operation:
+    """How it stands now. shop: how to write for its people; by default as config.yaml has it."""
     now = opened.clock.now()
     with opened.store.reading() as connection:
         launched = launches.current_launches(connection)
@@ -138,7 +138,7 @@ def read_operation(opened: Opened) -> Operation:
         due=due is not None and due <= now,
         log_size=log_size(opened.store),
         now=now,
-        shop=shop_format(opened),
+        shop=shop or shop_format(opened),
     )
 
 

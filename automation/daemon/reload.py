@@ -8,9 +8,10 @@ from pathlib import Path
 
 import structlog
 
+from automation.workspace.fingerprint import FOLDERS
+
 log = structlog.get_logger(__name__)
 
-FOLDERS = ("campaigns", "templates", "plugins")
 _SETTLED_MS = 400  # editors write a file in several steps
 _STEP_MS = 200  # between two looks at what the system says; 50 by default, which keeps an idle daemon awake
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from sqlalchemy.engine import Connection
-
 from automation.store.ledger import rate_lanes
+from automation.store.statements import Connection
 
 
 class SilentProvider(NamedTuple):

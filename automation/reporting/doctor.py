@@ -8,11 +8,11 @@ import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import sqlalchemy as sa
 
 from automation.errors import StoreError
+from automation.reporting.check import Check
 from automation.runner.campaign_status import campaign_statuses
 from automation.store import pauses
 from automation.store.driver import sqlite
@@ -24,17 +24,6 @@ FIXED_SQLITE = (3, 51, 3)
 """Before it, SQLite can lose commits when two connections checkpoint and reset the write-ahead log at once."""
 _MIN_DISK = 1_000_000_000
 _GROUP, _OTHERS = 0o070, 0o007
-
-CheckState = Literal["ok", "warning", "error"]
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that was checked, and what was found."""
-
-    name: str
-    state: CheckState
-    detail: str
 
 
 @dataclass(frozen=True)

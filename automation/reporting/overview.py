@@ -5,21 +5,35 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from automation.delivery.silent_providers import SilentProvider, silent_providers
 from automation.reporting.run_status import RunStatus, run_status
-from automation.runner.campaign_status import CampaignStatus, campaign_statuses
-from automation.schedule.calendar import next_times, scheduled_campaigns
-from automation.schedule.due_times import Due
-from automation.store import pauses, runs
+from automation.runner.outline import CampaignOutline, Outline
+from automation.store import launches, pauses, runs
+from automation.store.launches import Launched
 from automation.store.ledger import queues
 from automation.store.pauses import Pause
 from automation.store.runs import RunRow
-from automation.workspace.launched import LaunchedCampaigns
-from automation.workspace.opened import Opened, OpenedStore
-from automation.workspace.workspace import Workspace
+from automation.types.run import Due
+
+if TYPE_CHECKING:
+    from automation.workspace.opened import OpenedByStatements
 
 RUNS = 10
+
+
+@dataclass(frozen=True)
+class CampaignShown:
+    """outline: what its file says. state: `stopped`, or the outline's. launched: its current launch."""
+
+    outline: CampaignOutline
+    state: str
+    launched: Launched | None
+
+    @property
+    def name(self) -> str:
+        return self.outline.name
 
 
 @dataclass(frozen=True)
@@ -30,7 +44,7 @@ class Overview:
     silent: providers that don't answer.
     """
 
-    campaigns: Sequence[CampaignStatus]
+    campaigns: Sequence[CampaignShown]
     next_due: Mapping[str, Due]
     runs: Sequence[RunStatus]
     paused: Sequence[Pause]
@@ -52,47 +66,43 @@ class Overview:
             "unread": list(self.unread),
         }
 
-    def _campaign_json(self, campaign: CampaignStatus) -> dict[str, object]:
+    def _campaign_json(self, campaign: CampaignShown) -> dict[str, object]:
         due = self.next_due.get(campaign.name)
         return {
             "name": campaign.name,
-            "file": campaign.file.path if campaign.file else None,
+            "file": campaign.outline.file,
             "state": campaign.state,
             "launched_at": campaign.launched.launched_at if campaign.launched else None,
             "launched_by": campaign.launched.launched_by if campaign.launched else None,
             "next_due": due.at if due else None,
             "next_due_local": due.key if due else None,
-            "problems": campaign.errors,
+            "problems": list(campaign.outline.errors),
         }
 
 
-def overview(opened: Opened) -> Overview:
+def overview(opened: OpenedByStatements, outline: Outline) -> Overview:
+    """outline: of the project's files."""
+    now = opened.clock.now()
     with opened.store.reading() as connection:
+        launched = launches.current_launches(connection)
         last = runs.find(connection, limit=RUNS)
         paused = pauses.current_pauses(connection)
         next_message = queues.next_due(connection)
         silent = silent_providers(connection)
         held = [run for run in runs.find(connection, open_only=True, limit=1_000) if run.hold is not None]
-    next_due, unread = _next_due(opened)
+    stopped = {pause.scope for pause in paused}
+    coming = {one.name: next((due for due in one.due if due.at > now), None) for one in outline.campaigns}
     return Overview(
-        campaigns=campaign_statuses(opened),
-        next_due=next_due,
+        campaigns=[
+            CampaignShown(one, "stopped" if one.name in stopped else one.state, launched.get(one.name))
+            for one in outline.campaigns
+        ],
+        next_due={name: due for name, due in coming.items() if due is not None},
         runs=[run_status(opened, run.id) for run in last],
         paused=paused,
         held=held,
         next_message=next_message,
-        redirect_all=opened.project.settings.testing.redirect_all if opened.project is not None else None,
-        unread=unread,
+        redirect_all=outline.redirect_all,
+        unread=outline.unread,
         silent=silent,
     )
-
-
-def _next_due(opened: Opened) -> tuple[Mapping[str, Due], Sequence[str]]:
-    """When each campaign is due next, and what could not be read."""
-    if not isinstance(opened, Workspace):
-        return {}, opened.unread if isinstance(opened, OpenedStore) else ()
-    try:
-        entries = scheduled_campaigns(opened, LaunchedCampaigns(opened.project))
-        return next_times(opened, entries), ()
-    except Exception as error:  # a damaged warehouse, in which the customers' time zones are
-        return {}, (f"due times can't be told: {type(error).__name__}: {str(error).splitlines()[0]}",)

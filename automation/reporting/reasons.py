@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from automation.types.decision import REASONS
 from automation.workspace.opened import Opened
 
 
 def reason_text(opened: Opened, code: str) -> str:
     """The core's text, or that of the suppression plugin that the code belongs to; else the code itself."""
-    if opened.project is not None:
-        registry = opened.project.registry
-        for name in registry.names("suppressions"):
-            codes: Mapping[str, str] = registry.find("suppressions", name).codes
-            if code in codes:
-                return codes[code]
-    return REASONS.get(code, code)
+    return plugin_reasons(opened).get(code, REASONS.get(code, code))
+
+
+def plugin_reasons(opened: Opened) -> dict[str, str]:
+    """The reason codes of the suppression plugins, in words; none where the plugins were not loaded."""
+    if opened.project is None:
+        return {}
+    from automation.workspace.suppressions import suppression_reasons
+
+    return suppression_reasons(opened.project.registry)

@@ -24,7 +24,7 @@ from automation.reporting.figures import (
     with_responses,
 )
 from automation.store import runs
-from automation.store.ledger import decisions, ledger
+from automation.store.ledger import accounts, decisions
 from automation.types.experiment import Goal
 from automation.types.run import Account
 from automation.workspace.campaigns import valid_campaign
@@ -95,8 +95,8 @@ def report(workspace: Workspace, name: str, *, model: Model = "last") -> Report:
     campaign = valid_campaign(workspace.project, name)
     with workspace.store.reading() as connection:
         found = [run for run in runs.find(connection, campaign=name, limit=10_000) if not run.test]
-        accounts = [ledger.account(connection, run.id) for run in found]
-        reasons = [decisions.count_reasons(connection, run.id) for run in found]
+        standing = [accounts.account(connection, run.id) for run in found]
+        reasons = [accounts.count_reasons(connection, run.id) for run in found]
         reached = decisions.read_touches(connection)
         channels = decisions.read_channels(connection, name)
     goals = _goals(workspace, reached)
@@ -123,7 +123,7 @@ def report(workspace: Workspace, name: str, *, model: Model = "last") -> Report:
         goal=goal,
         model=model,
         runs=len(found),
-        account=Account(**{part: sum(getattr(one, part) for one in accounts) for part in vars(Account(0))}),
+        account=Account(**{part: sum(getattr(one, part) for one in standing) for part in vars(Account(0))}),
         reasons=_sum_reasons(reasons),
         responses=count_responses(messages),
         credit=_credit_of(contacted),

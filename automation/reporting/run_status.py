@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from automation.reporting.json_output.plans import counts_json
 from automation.store import runs, schedules
+from automation.store.ledger import accounts
 from automation.store.ledger import ambiguous as ambiguous_messages
-from automation.store.ledger import decisions, ledger
 from automation.store.ledger.ambiguous import Ambiguous
 from automation.store.runs import RunRow
 from automation.types.run import Account
-from automation.workspace.opened import Opened
+
+if TYPE_CHECKING:
+    from automation.workspace.opened import OpenedByStatements
 
 _RUN = ("id", "campaign", "kind", "due_key", "due_at", "as_of", "state", "created_at", "finished_at", "error")
 
@@ -49,15 +52,15 @@ class RunStatus:
         }
 
 
-def run_status(opened: Opened, run_id: int) -> RunStatus:
+def run_status(opened: OpenedByStatements, run_id: int) -> RunStatus:
     """Raises `StoreError` where there is no such run."""
     with opened.store.reading() as connection:
         return RunStatus(
             runs.get(connection, run_id),
-            ledger.account(connection, run_id),
-            decisions.count_reasons(connection, run_id),
-            decisions.count_variants(connection, run_id),
+            accounts.account(connection, run_id),
+            accounts.count_reasons(connection, run_id),
+            accounts.count_variants(connection, run_id),
             ambiguous_messages.find_in_run(connection, run_id),
             schedules.next_due_of_run(connection, run_id),
-            ledger.count_channels(connection, run_id),
+            accounts.count_channels(connection, run_id),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from automation.config.campaigns import CampaignFile
@@ -36,23 +36,26 @@ class CampaignStatus:
 def campaign_statuses(opened: Opened) -> list[CampaignStatus]:
     """Every campaign, by name; the launched ones where the project's files were not read."""
     with opened.store.reading() as connection:
-        launched, stopped = launches.current_launches(connection), pauses.paused_scopes(connection).scopes
-    if opened.project is None:
-        return [
-            CampaignStatus(name, "stopped" if name in stopped else "launched", None, launch)
-            for name, launch in sorted(launched.items())
-        ]
-    files = opened.project.campaigns
+        stopped = pauses.paused_scopes(connection).scopes
+    found = unstopped_statuses(opened)
+    return [replace(status, state="stopped") if status.name in stopped else status for status in found]
+
+
+def unstopped_statuses(opened: Opened) -> list[CampaignStatus]:
+    """As `campaign_statuses`, as if none of them were stopped."""
+    with opened.store.reading() as connection:
+        launched = launches.current_launches(connection)
+    project = opened.project
+    if project is None:
+        return [CampaignStatus(name, "launched", None, launch) for name, launch in sorted(launched.items())]
     found = []
-    for name in sorted({*files, *launched}):
-        file, launch = files.get(name), launched.get(name)
-        found.append(CampaignStatus(name, _state(opened.project, file, launch, name in stopped), file, launch))
+    for name in sorted({*project.campaigns, *launched}):
+        file, launch = project.campaigns.get(name), launched.get(name)
+        found.append(CampaignStatus(name, _state(project, file, launch), file, launch))
     return found
 
 
-def _state(project: Project, file: CampaignFile | None, launch: Launched | None, stopped: bool) -> CampaignState:
-    if stopped:
-        return "stopped"
+def _state(project: Project, file: CampaignFile | None, launch: Launched | None) -> CampaignState:
     if file is not None and file.campaign is None:
         return "invalid"
     if launch is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from automation.store import runs
-from automation.store.ledger import ledger
+from automation.store.ledger import accounts, ledger
 from automation.store.runs import RunRow
 from automation.types.run import Account, RunState
 from automation.workspace.workspace import Workspace
@@ -17,7 +17,7 @@ def finish(workspace: Workspace) -> list[tuple[RunRow, Account]]:
         settled = ledger.find_settled(connection, [run.id for run in sending])
         for run in sending:
             if run.id in settled:
-                account = ledger.account(connection, run.id)
+                account = accounts.account(connection, run.id)
                 runs.set_state(connection, run.id, RunState.DONE, now=workspace.clock.now())
                 closed.append((run, account))
     for run, account in closed:

@@ -3,7 +3,7 @@ warehouse that can't be read, at any time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -17,7 +17,8 @@ from automation.errors import AutomationError
 from automation.event_types import PURCHASE
 from automation.pipeline.timing import DEFAULT_LATENESS
 from automation.rules.reads import offer_conditions
-from automation.store import holds, restored_copy, runs
+from automation.runner.held_runs import DAMAGED, STALE, describe_hold
+from automation.store import holds, runs
 from automation.store.runs import RunRow
 from automation.types.campaign import Campaign
 from automation.types.condition import Condition, Measure, leaves
@@ -29,8 +30,7 @@ from automation.workspace.shop_format import shop_format
 from automation.workspace.warehouse_damage import warehouse_damage
 from automation.workspace.workspace import Workspace
 
-DAMAGED = "damaged_warehouse"
-STALE, REPEAT, SIZE = "stale_data", "repeat", "size"
+REPEAT, SIZE = "repeat", "size"
 _HISTORY = 12
 _FEWEST_RUNS = 3
 _SPREAD = 5.0
@@ -132,16 +132,6 @@ def check_audience(
     if "size" not in guards.off and not is_released(run, SIZE):
         found.append(check_size(workspace, campaign.name, sum(map(len, members))))
     return next((hold for hold in found if hold is not None), None)
-
-
-def is_held_since_restore(run: RunRow) -> bool:
-    """Whether the run waits for a person since its store was restored: the store that went on may have sent it."""
-    return (run.hold or {}).get("guard") == restored_copy.GUARD
-
-
-def is_held_for_damage(run: RunRow) -> bool:
-    """Whether the run waits for a warehouse that can be read."""
-    return (run.hold or {}).get("guard") == DAMAGED
 
 
 def is_released(run: RunRow, guard: str) -> bool:
@@ -250,18 +240,3 @@ def refuse_held(run: RunRow) -> None:
     """Raises `AutomationError` with what to do where the run is held."""
     if run.hold is not None:
         raise AutomationError(f"{describe_hold(run)}\n  to send it anyway: automation release {run.id}")
-
-
-_BY_ITSELF = {
-    STALE: "; it continues by itself once newer data arrives",
-    DAMAGED: "; it continues by itself once the warehouse can be read",
-}
-
-
-def describe_hold(run: RunRow) -> str:
-    """One sentence about a held run."""
-    hold: Mapping[str, object] = run.hold or {}
-    alone = _BY_ITSELF.get(str(hold.get("guard")), "")
-    maybe_sent = is_held_since_restore(run) or (is_held_for_damage(run) and run.audience is not None)
-    known = "" if maybe_sent else ", nobody was contacted"
-    return f"run {run.id} of {run.campaign} is HELD{known}: {hold.get('what')}{alone}"

@@ -13,7 +13,7 @@ from automation.inbound.flush import flush_events
 from automation.pipeline.audience import freeze
 from automation.pipeline.decide import decide, recheck_caps
 from automation.rules.reads import offer_conditions, reads_decisions
-from automation.runner import guards
+from automation.runner import guards, held_runs
 from automation.runner.competing_runs import with_competing_runs
 from automation.runner.context import context_of_run, plan_offers, reach_of
 from automation.runner.frozen_run import FrozenRun, open_frozen_run
@@ -73,11 +73,11 @@ def _advance(
             launch = pinned.get(connection, run.launch_id)
         if state is RunState.HELD and _is_too_late(workspace, run, launch):
             return True
-        if state is RunState.HELD and guards.is_held_since_restore(run):
+        if state is RunState.HELD and held_runs.is_held_since_restore(run):
             return False
         if state in (RunState.CREATED, RunState.HELD) and run.audience is None:
             state = _freeze(workspace, warehouse, run, launch)
-        elif state is RunState.PLANNING or guards.is_held_for_damage(run):
+        elif state is RunState.PLANNING or held_runs.is_held_for_damage(run):
             state = _look_at_warehouse(workspace, run)
         if state is RunState.HELD:
             return False
@@ -119,7 +119,7 @@ def _freeze(workspace: Workspace, warehouse: Warehouse, run: RunRow, launch: Lau
     flush_events(workspace, warehouse)
     campaign, as_of = launch.campaign, workspace.clock.now()
     local = local_time(run, campaign)
-    if not guards.is_released(run, guards.STALE):
+    if not guards.is_released(run, held_runs.STALE):
         hold = guards.check_freshness(workspace, campaign, warehouse, as_of)
         if hold is not None:
             return _hold(workspace, run, hold)

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from automation.errors import AutomationError
-from automation.schedule.due_times import Due, next_due
+from automation.schedule.due_times import Due, coming_due_times
 from automation.store import launches
 from automation.store.launches import Launched
 from automation.store.runs import RunRow
@@ -88,10 +88,13 @@ def customer_zones(workspace: Workspace) -> list[ZoneInfo]:
 
 def next_time(workspace: Workspace, entry: ScheduledCampaign) -> Due | None:
     """When the campaign is due next."""
-    holidays = workspace.project.settings.holidays
-    return next_due(
-        entry.schedule, entry.zones, workspace.clock.now(), holidays=holidays, launched=entry.launch.launched_at
-    )
+    return next(iter(coming_times(workspace, entry)), None)
+
+
+def coming_times(workspace: Workspace, entry: ScheduledCampaign) -> list[Due]:
+    """When the campaign is due next, and some times after that; none if it is never due again."""
+    holidays, now = workspace.project.settings.holidays, workspace.clock.now()
+    return coming_due_times(entry.schedule, entry.zones, now, holidays=holidays, launched=entry.launch.launched_at)
 
 
 def local_time(run: RunRow, campaign: Campaign) -> datetime | None:

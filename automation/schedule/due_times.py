@@ -7,27 +7,18 @@ gap's length later on the clock, or earlier where later is the next day.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from automation.pipeline.timing import instant_of
-from automation.types.run import RunKind
+from automation.types.run import Due, RunKind
 from automation.types.schedule import WEEKDAYS, Every, Schedule
+
+__all__ = ["Due", "coming_due_times", "due_times", "missed_due_times", "next_due"]
 
 _DAY = timedelta(days=1)
 _FARTHEST_MOVE = 31  # days that `when_missed: next` may move a due time
 _WINDOWS = tuple(timedelta(days=days) for days in (2, 9, 70, 800))
-
-
-@dataclass(frozen=True)
-class Due:
-    """Why a run exists: its kind and unique key, the instant, and the wall time for `timezone: customer`."""
-
-    kind: RunKind
-    key: str
-    at: datetime
-    local: datetime | None = None
 
 
 def due_times(
@@ -71,10 +62,23 @@ def next_due(
     launched: datetime | None = None,
 ) -> Due | None:
     """The first due time after an instant, within some two years."""
+    return next(iter(coming_due_times(schedule, zones, after, holidays=holidays, launched=launched)), None)
+
+
+def coming_due_times(
+    schedule: Schedule,
+    zones: Sequence[ZoneInfo],
+    after: datetime,
+    *,
+    holidays: Collection[date] = (),
+    launched: datetime | None = None,
+) -> list[Due]:
+    """The first due times after an instant, in order, as many as one look into the future finds; none if there is none
+    within some two years."""
     for window in _WINDOWS:
         if found := due_times(schedule, zones, after, after + window, holidays=holidays, launched=launched):
-            return found[0]
-    return None
+            return found
+    return []
 
 
 def missed_due_times(

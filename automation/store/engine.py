@@ -52,9 +52,14 @@ class Store:
     @property
     def folder(self) -> Path | None:
         """The data folder that the store's file is in; None where the store is not a file."""
+        return None if self.path is None else self.path.parent
+
+    @property
+    def path(self) -> Path | None:
+        """The store's file; None where the store is not a file."""
         database = self.engine.url.database
         is_file = self.engine.dialect.name == "sqlite" and database not in (None, "", ":memory:")
-        return Path(str(database)).parent if is_file else None
+        return Path(str(database)) if is_file else None
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:

@@ -18,12 +18,11 @@ from automation.store.engine import Store, table
 from automation.store.generation import raise_generation, read_generation
 from automation.store.tables import Fact, Flush, MessageStatus
 from automation.types.message import MessageState
-from automation.types.run import RunState
+from automation.types.run import HELD_SINCE_RESTORE, RunState
 
 _fact, _flush, _status = table(Fact), table(Flush), table(MessageStatus)
 STAMP = "backup_of"
 IDENTITY = "identity"
-GUARD = "restored"
 SENT_SINCE = "the store is a restored copy: this may have been sent since it was made"
 _LEFT_SINCE = (MessageState.QUEUED.value, MessageState.SENDING.value)
 _RUNS = 100_000
@@ -96,7 +95,7 @@ def accept_copy(connection: Connection, evidence: Evidence, *, now: datetime) ->
         for run in runs.find(connection, open_only=True, limit=_RUNS):
             continues_by_itself = run.state is RunState.HELD and run.audience is None
             if run.state in (RunState.CREATED, RunState.PLANNING) or continues_by_itself:
-                holds.hold(connection, run.id, guard=GUARD, what=SENT_SINCE, now=now)
+                holds.hold(connection, run.id, guard=HELD_SINCE_RESTORE, what=SENT_SINCE, now=now)
     connection.execute(sa.delete(_fact).where(_fact.c.key == STAMP))
     if evidence.flushed is not None and evidence.flushed > read_last_flush(connection):
         done = {"no": evidence.flushed, "started_at": to_millis(now), "finished_at": to_millis(now)}

@@ -10,17 +10,19 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from time import sleep
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import structlog
 
 from automation.clock import Clock, monotonic
 from automation.store.driver import BUSY_TIMEOUT_MS
 from automation.store.engine import Store
+from automation.store.log_size import KeptLog, Reader, log_size
+
+__all__ = ["Checkpoint", "Checkpoints", "KeptLog", "Reader", "checkpoint", "find_readers", "log_size"]
 
 log = structlog.get_logger(__name__)
 
@@ -35,47 +37,12 @@ _READERS = range(123, 128)
 """The bytes of `store.db-shm` that a reader locks, by SQLite's format of the file."""
 
 
-class Reader(NamedTuple):
-    """A process that reads the store; `name` is empty where it can't be told."""
-
-    pid: int
-    name: str
-
-    def __str__(self) -> str:
-        return f"process {self.pid} ({self.name})" if self.name else f"process {self.pid}"
-
-
-@dataclass(frozen=True)
-class KeptLog:
-    """A log that readers keep from shrinking. readers: those that can be told, on Linux."""
-
-    since: datetime
-    readers: tuple[Reader, ...]
-
-    def describe(self) -> str:
-        return f"{' and '.join(str(one) for one in self.readers) or 'a process'} reads an old state of the store"
-
-    @classmethod
-    def of_record(cls, found: dict[str, Any]) -> KeptLog:
-        return cls(datetime.fromisoformat(found["since"]), tuple(Reader(*one) for one in found["readers"]))
-
-
 class Checkpoint(NamedTuple):
     """pages: in the log. moved: those of them that are in the database file. cut: whether the log is empty now."""
 
     pages: int
     moved: int
     cut: bool
-
-
-def log_size(store: Store) -> int:
-    """Bytes; 0 where the store is not a file."""
-    if store.folder is None:
-        return 0
-    try:
-        return Path(f"{store.engine.url.database}-wal").stat().st_size
-    except FileNotFoundError:
-        return 0
 
 
 def checkpoint(store: Store) -> Checkpoint | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -25,6 +26,20 @@ class RunKind(StrEnum):
     SCHEDULE = "schedule"
     EVENT = "event"
     MANUAL = "manual"
+
+
+HELD_SINCE_RESTORE = "restored"
+"""The guard that holds what was being planned when the store, which is a restored copy, was copied."""
+
+
+@dataclass(frozen=True)
+class Due:
+    """Why a run exists: its kind and unique key, the instant, and the wall time for `timezone: customer`."""
+
+    kind: RunKind
+    key: str
+    at: datetime
+    local: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from automation.types.run import RunKind
 
 if TYPE_CHECKING:
     from automation.store.runs import RunRow
-    from automation.workspace.opened import Opened
+    from automation.workspace.opened import Opened, OpenedByStatements
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class ShopFormat:
 UNKNOWN_SHOP = ShopFormat()
 
 
-def shop_format(opened: Opened) -> ShopFormat:
+def shop_format(opened: Opened | OpenedByStatements) -> ShopFormat:
     """The shop's own; the default where config.yaml was not read."""
     if opened.project is None:
         return UNKNOWN_SHOP

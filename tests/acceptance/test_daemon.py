@@ -33,7 +33,7 @@ from automation.delivery.sent_message import Rerendering
 from automation.store import runs
 from automation.store.driver import sqlite
 from automation.store.engine import open_store
-from automation.store.ledger import ledger
+from automation.store.ledger import accounts
 from automation.types.run import Account
 from automation.workspace.workspace import open_workspace
 
@@ -65,7 +65,7 @@ def account(root: Path) -> Account:
     store = open_store(root / "var" / "store.db", migrate=False)
     with store.reading() as connection:
         (run,) = runs.find(connection)
-        found = ledger.account(connection, run.id)
+        found = accounts.account(connection, run.id)
     store.close()
     assert found.adds_up
     return found

@@ -13,9 +13,13 @@ from support.ledger import plan_run
 from support.project import launched_project
 
 from automation.clock import SystemClock
+from automation.runner.kept_outline import keep_outline
+from automation.runner.outline import read_outline
 from automation.store import pauses
 from automation.store.engine import open_store
 from automation.store.statements import execute
+from automation.workspace.fingerprint import project_fingerprint
+from automation.workspace.workspace import open_workspace
 
 REFUSED = {
     *("sqlalchemy", "sqlmodel", "alembic", "duckdb", "ibis", "deltalake", "pandas", "polars", "pyarrow", "numpy"),
@@ -37,8 +41,11 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with store.transaction() as connection:
         maybe = "UPDATE message_status SET state = 'ambiguous' WHERE message_id = (SELECT min(id) FROM message)"
         execute(connection, maybe)
+        execute(connection, "UPDATE launch SET ended_at = 1 WHERE campaign = 'winback'")  # it has no file that fits
     store.close()
     assert run == 1
+    with open_workspace(root) as workspace:  # as the first `status` does
+        keep_outline(workspace, read_outline(workspace), project_fingerprint(root))
     return root
 
 
@@ -51,6 +58,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["resume", "hello"], "resumed hello"),
         (["resume", "--channel", "email"], "the channel email was not stopped or paused"),
         (["resume", "--clock"], "everything was not stopped or paused"),
+        (["status"], "daemon: not running"),
+        (["status", "1"], "run 1 of winback"),
         (["resolve", "--run", "1", "--sent"], "1 message of run 1 counts as sent"),
     ],
     ids=lambda given: " ".join(given) if isinstance(given, list) else "",

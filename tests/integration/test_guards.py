@@ -21,6 +21,7 @@ from automation.runner import run as runs
 from automation.runner.claim import claim
 from automation.runner.finish import finish
 from automation.runner.launch import launch
+from automation.runner.outline import read_outline
 from automation.runner.plan import plan
 from automation.schedule.due_times import Due
 from automation.store import runs as stored
@@ -78,7 +79,7 @@ def test_the_same_people_again_are_held_until_somebody_releases_them(toy: Worksp
         "run 2 of toy is HELD, nobody was contacted: 5 of its 6 people (83%) got this campaign within the last "
         "12 hours; the limit is 30%\n  to send it anyway: automation release 2"
     )
-    assert [run.id for run in overview(toy).held] == [2]
+    assert [run.id for run in overview(toy, read_outline(toy)).held] == [2]
     guards.release(toy, held.id, by="dana")
     after = go_on(toy, held.id)
     assert (after.state, after.hold, after.released_by) == (RunState.SENDING, None, {"repeat": "dana"})
@@ -239,7 +240,7 @@ def test_a_held_run_ends_when_it_is_too_late(tmp_path: Path) -> None:
         assert over.state is RunState.EXPIRED
         assert over.error is not None
         assert over.error.startswith("held until it was too late: stale data")
-        assert overview(toy).held == []
+        assert overview(toy, read_outline(toy)).held == []
 
 
 def test_a_campaign_may_have_its_own_limit_and_only_what_it_looks_at_counts(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from automation.store.inbox import inbox
 from automation.store.inbox.inbox import InboxEvent
 from automation.store.ledger import decisions
 from automation.store.people import consent
+from automation.workspace.shop_format import UNKNOWN_SHOP
 from automation.workspace.workspace import Workspace
 
 CAMPAIGN = """
@@ -186,7 +187,8 @@ def test_variants_and_channels_have_their_own_figures_which_add_up(tmp_path: Pat
 
     assert told.account.sent == 6
     assert status.channels == {("email", "sent"): 5, ("sms", "sent"): 1}
-    (of_the_run,) = (b for b in run_blocks(toy, status) if isinstance(b, Table) and b.columns[0] == "channel")
+    blocks = run_blocks(status, UNKNOWN_SHOP, {})
+    (of_the_run,) = (b for b in blocks if isinstance(b, Table) and b.columns[0] == "channel")
     assert of_the_run.rows == [("email", "sent", 5), ("sms", "sent", 1)]
     channels = {name: figures.to_json() for name, figures in told.channels.items()}
     assert (channels["email"]["sent"], channels["sms"]["sent"]) == (5, 1)

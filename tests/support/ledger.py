@@ -17,7 +17,7 @@ from automation.delivery.suppression_answers import SuppressionAnswers
 from automation.delivery.tick import Tick, run_tick
 from automation.store import launches, runs
 from automation.store.engine import Store, table
-from automation.store.ledger import ledger
+from automation.store.ledger import accounts, ledger
 from automation.store.ledger.settling import Result
 from automation.store.people import consent
 from automation.store.tables import Run
@@ -154,6 +154,6 @@ def tick(
 def account(store: Store, run_id: int) -> Account:
     """The run's account, which always adds up."""
     with store.reading() as connection:
-        found = ledger.account(connection, run_id)
+        found = accounts.account(connection, run_id)
     assert found.adds_up
     return found

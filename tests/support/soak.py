@@ -25,7 +25,7 @@ from automation.inbound.migration.gate import confirm_nothing_to_import
 from automation.store import runs
 from automation.store.driver import sqlite
 from automation.store.engine import open_store
-from automation.store.ledger import ledger
+from automation.store.ledger import accounts
 from automation.types.run import Account
 from automation.workspace.workspace import open_workspace
 from support.project import command, launched_project
@@ -199,7 +199,7 @@ def account_of(root: Path) -> Account:
     store = open_store(root / "var" / "store.db", migrate=False)
     with store.reading() as connection:
         (run,) = runs.find(connection)
-        found = ledger.account(connection, run.id)
+        found = accounts.account(connection, run.id)
     store.close()
     assert found.adds_up, found
     return found

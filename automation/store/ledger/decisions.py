@@ -222,26 +222,6 @@ def find_promised(
     return pl.DataFrame([row for row in found if row[0]], schema=_ENTERED, orient="row")
 
 
-def count_reasons(connection: Connection, run_id: int) -> dict[tuple[str, str], int]:
-    """How many decisions of a run have each outcome and reason."""
-    query = (
-        sa.select(_decision.c.outcome, _decision.c.reason, sa.func.count())
-        .where(_decision.c.run_id == run_id)
-        .group_by(_decision.c.outcome, _decision.c.reason)
-    )
-    return {(outcome, reason): n for outcome, reason, n in connection.execute(query)}
-
-
-def count_variants(connection: Connection, run_id: int) -> dict[tuple[str, str], int]:
-    """How many of a run's members each variant has, by outcome."""
-    query = (
-        sa.select(_decision.c.variant, _decision.c.outcome, sa.func.count())
-        .where(_decision.c.run_id == run_id, _decision.c.variant.is_not(None))
-        .group_by(_decision.c.variant, _decision.c.outcome)
-    )
-    return {(variant, outcome): n for variant, outcome, n in connection.execute(query)}
-
-
 def read_run_decisions(connection: Connection, run_id: int) -> pl.DataFrame:
     """A run's decisions: customer_id, outcome, reason, variant, offer, message_id, state, due_at (milliseconds)."""
     names = ("customer_id", "outcome", "reason", "variant", "offer")

@@ -17,8 +17,7 @@ from automation.store.engine import insert_rows, table
 from automation.store.ledger import coupons, queues
 from automation.store.tables import Batch, CapEntry, Decision, Message, MessageStatus
 from automation.types.address import normalised
-from automation.types.message import LIVE, MessageState
-from automation.types.run import Account
+from automation.types.message import MessageState
 
 _decision, _batch, _status = table(Decision), table(Batch), table(MessageStatus)
 _message = table(Message)
@@ -143,29 +142,6 @@ def _insert(connection: Connection, model: type[SQLModel], rows: pl.DataFrame, *
     insert_rows(connection, model, tuple(columns), taken.rows())
 
 
-def account(connection: Connection, run_id: int) -> Account:
-    """The state of every member of the run's audience; the parts add up to it."""
-    frozen = sa.select(sa.func.coalesce(sa.func.sum(_batch.c.n), 0)).where(_batch.c.run_id == run_id)
-    counts: dict[str, int] = {
-        "audience": int(connection.execute(frozen).scalar_one()),  # PostgreSQL adds up 64 bits as a decimal
-        "unplanned": int(connection.execute(frozen.where(_batch.c.state == "frozen")).scalar_one()),
-    }
-    for state, n in connection.execute(_STANDING, {"run": run_id}):
-        counts[state] = counts.get(state, 0) + n
-    return Account(**counts)
-
-
-def count_channels(connection: Connection, run_id: int) -> dict[tuple[str, str], int]:
-    """The run's live messages by channel and state; they add up to those states of its account."""
-    query = (
-        sa.select(_message.c.channel, _status.c.state, sa.func.count())
-        .join(_status, _status.c.message_id == _message.c.id)
-        .where(_status.c.run_id == run_id, _status.c.state.in_([state.value for state in LIVE]))
-        .group_by(_message.c.channel, _status.c.state)
-    )
-    return {(channel, state): n for channel, state, n in connection.execute(query)}
-
-
 def find_settled(connection: Connection, run_ids: Collection[int]) -> set[int]:
     """Those of these runs whose batches are all planned, and of which no message is queued or sending.
 
@@ -176,16 +152,3 @@ def find_settled(connection: Connection, run_ids: Collection[int]) -> set[int]:
     busy = {queue.run_id for queue, _ in queues.first_due_times(connection)}
     busy |= {*connection.execute(sending).scalars(), *connection.execute(frozen).scalars()}
     return set(run_ids) - busy
-
-
-_STANDING = sa.text(
-    """
-    SELECT coalesce(s.state, d.outcome) AS standing, count(*) AS n
-    FROM decision d
-    LEFT JOIN message_status s ON d.outcome = 'message' AND s.message_id = (
-        SELECT l.message_id FROM message m JOIN message_status l ON l.message_id = m.id WHERE m.decision_id = d.id
-        ORDER BY l.state IN ('queued', 'sending', 'sent', 'ambiguous') DESC, l.settled_at DESC LIMIT 1)
-    WHERE d.run_id = :run
-    GROUP BY 1
-    """
-)

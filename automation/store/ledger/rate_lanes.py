@@ -1,17 +1,13 @@
 """The state of each rate lane: of a provider, a recipient domain or a campaign."""
 
+# ruff: noqa: S608 (SQL can't take names as parameters: they are ours)
+
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import sqlalchemy as sa
-from sqlalchemy.engine import Connection
-
-from automation.store.engine import table
-from automation.store.tables import RateLane
-
-_lane = table(RateLane)
+from automation.store.statements import Connection, execute, execute_rows, insert_statement
 
 
 @dataclass
@@ -34,20 +30,16 @@ class RateLaneRow:
 
 def read_lanes(connection: Connection) -> dict[str, RateLaneRow]:
     """Every lane that has a state, by name."""
-    names = (c.name for c in _lane.columns)
-    return {row.name: RateLaneRow(*row) for row in connection.execute(sa.select(*(_lane.c[name] for name in names)))}
+    found = (RateLaneRow(*row) for row in execute(connection, f"SELECT {', '.join(_COLUMNS)} FROM rate_lane"))
+    return {row.name: row for row in found}
 
 
 def write_lanes(connection: Connection, rows: Iterable[RateLaneRow]) -> None:
-    found = [vars(row) for row in rows]
-    if found:
-        connection.execute(_SAVE, found)
+    execute_rows(connection, _SAVE, [tuple(vars(row).values()) for row in rows])
 
 
-_SAVE = sa.text(
-    "INSERT INTO rate_lane (name, per_second, next_at, held_until, changed_at, day, day_count, silent_since) "
-    "VALUES (:name, :per_second, :next_at, :held_until, :changed_at, :day, :day_count, :silent_since) "
-    "ON CONFLICT (name) DO UPDATE SET per_second = excluded.per_second, next_at = excluded.next_at, "
-    "held_until = excluded.held_until, changed_at = excluded.changed_at, day = excluded.day, "
-    "day_count = excluded.day_count, silent_since = excluded.silent_since"
+_COLUMNS = ("name", "per_second", "next_at", "held_until", "changed_at", "day", "day_count", "silent_since")
+_SAVE = (
+    f"{insert_statement('rate_lane', _COLUMNS)} ON CONFLICT (name) DO UPDATE SET "
+    f"{', '.join(f'{name} = excluded.{name}' for name in _COLUMNS[1:])}"
 )

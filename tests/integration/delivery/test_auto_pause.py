@@ -10,6 +10,7 @@ from support.toy_project import CONFIG, account_of, again, deliver, outbox, star
 
 from automation.errors import Stopped
 from automation.reporting.overview import overview
+from automation.runner.outline import read_outline
 from automation.store import pauses
 from automation.store.inbox import inbox
 from automation.store.inbox.inbox import InboxEvent
@@ -29,7 +30,7 @@ def test_a_campaign_that_fails_too_often_is_paused_until_it_is_resumed(tmp_path:
     with toy_project(tmp_path, config=config) as toy:
         run_id = start(toy)
         deliver(toy, make=scripted(lambda m, _: Receipt(m.id, m.attempt, Verdict.FAILED, "550 5.7.1 blocked")))
-        (paused,) = overview(toy).paused
+        (paused,) = overview(toy, read_outline(toy)).paused
         assert paused.scope == "toy"
         assert paused.reason == (
             "5 of 5 messages (100.0%) failed, more than the 50.0% of pause_when; the last one: 550 5.7.1 blocked"
@@ -42,7 +43,7 @@ def test_a_campaign_that_fails_too_often_is_paused_until_it_is_resumed(tmp_path:
         second = again(toy, key="2")
         deliver(toy, make=scripted(sent))
         assert account_of(toy, second).sent == 5
-        assert overview(toy).paused == []
+        assert overview(toy, read_outline(toy)).paused == []
         assert account_of(toy, run_id).failed == 5
 
 
@@ -73,7 +74,7 @@ def test_too_many_complaints_or_bounces_pause_the_campaign(
             inbox.add_events(connection, [unknown, reported], now=TOY_AS_OF)
         again(toy, key="2")
         deliver(toy)
-        reasons = [pause.reason for pause in overview(toy).paused]
+        reasons = [pause.reason for pause in overview(toy, read_outline(toy)).paused]
         assert len(reasons) == (reason is not None)
         assert all(reason is not None and reason in str(found) for found in reasons)
 

@@ -10,7 +10,7 @@ import pytest
 from support.scripted_channel import scripted, sent
 from support.toy_project import account_of, deliver, start, toy_project
 
-from automation.runner import backup, guards
+from automation.runner import backup, guards, held_runs
 from automation.runner import run as runs
 from automation.runner.claim import claim
 from automation.runner.launch import launch
@@ -206,7 +206,7 @@ def test_a_run_that_was_not_frozen_yet_waits_for_a_person_too(toy: Workspace, tm
     assert row is not None
     if state == "held":
         with toy.store.transaction() as connection:
-            holds.hold(connection, row.id, guard=guards.STALE, what="stale data", now=toy.clock.now())
+            holds.hold(connection, row.id, guard=held_runs.STALE, what="stale data", now=toy.clock.now())
     copy_of_the_folder(toy.project.data_dir, tmp_path / "copy")
     runs.advance(toy, LaunchedCampaigns(toy.project), row.id)
     assert deliver(toy, make=scripted(sent)).sent == 5

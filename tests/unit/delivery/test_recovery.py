@@ -20,7 +20,7 @@ from automation.delivery.rates import RateLimits, RunRate, to_micros
 from automation.delivery.recovery import recorder_file, recover_all
 from automation.delivery.tick import run_tick
 from automation.store.engine import table
-from automation.store.ledger import ledger, workers
+from automation.store.ledger import accounts, workers
 from automation.store.tables import Worker
 from automation.testing.toy_shop import TOY_AS_OF
 from automation.types.run import Account
@@ -74,7 +74,7 @@ def with_granted_messages(toy: Workspace, **differing: str) -> Iterator[tuple[in
 
 def account(toy: Workspace, run_id: int) -> Account:
     with toy.store.reading() as connection:
-        found = ledger.account(connection, run_id)
+        found = accounts.account(connection, run_id)
     assert found.adds_up
     return found
 

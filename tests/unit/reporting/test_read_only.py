@@ -27,6 +27,7 @@ from automation.reporting.run_status import run_status
 from automation.reporting.timeline import timeline
 from automation.reporting.trained_models import trained_models
 from automation.runner.claim import claim
+from automation.runner.outline import read_outline
 from automation.runner.run import advance
 from automation.schedule.due_times import Due
 from automation.store.inbox import inbox
@@ -46,7 +47,7 @@ QUESTIONS: dict[str, Callable[[Workspace], object]] = {
     "explain": lambda workspace: explain(workspace, "hello", "c00000"),
     "migration_status": migration_status,
     "trained_models": trained_models,
-    "overview": overview,
+    "overview": lambda workspace: overview(workspace, read_outline(workspace)),
     "profile_report": profile_report,
     "report": lambda workspace: report(workspace, "hello"),
     "run_status": lambda workspace: run_status(workspace, 1),
