@@ -73,6 +73,21 @@ def place_now(
     return place_of(places, campaign.audience, customer_id)
 
 
+def membership(
+    workspace: Workspace, campaign: Campaign, customer_id: str, held: bool, place: Place | None
+) -> tuple[bool | None, str]:
+    """Whether the customer would be in the audience now, and why."""
+    if customer_id in workspace.project.settings.testing.customers:
+        return False, "a customer for tests (testing.customers in config.yaml), who is in no audience"
+    if not held:
+        return False, "not in the audience now"
+    if place is not None and not place.is_taken:
+        return False, "not in the audience now: the rules hold, but only the best are taken"
+    if campaign.audience.sample is not None:
+        return None, f"the rules hold; {spell_sample(campaign.audience.sample)}"
+    return True, "would be in the audience now"
+
+
 def place_in_run(workspace: Workspace, wanted: Audience, run: RunRow, customer_id: str) -> Place | None:
     """The place as the run recorded it; None where it took everybody or its file is gone."""
     if wanted.top is None:

@@ -14,12 +14,14 @@ from automation.errors import AutomationError, ConfigurationError
 from automation.inbound.identity import find_customer, find_person
 from automation.reporting.audience_place import (
     Place,
+    membership,
     place_in_run,
     place_now,
     spell_last_run,
     spell_place,
     spell_sample,
 )
+from automation.reporting.channel_now import explain_channel_now
 from automation.reporting.reasons import reason_text
 from automation.reporting.refusal import refusal_facts, refused_decision
 from automation.reporting.rule_values import CustomerRules, RuleValue, recorded_lines
@@ -240,9 +242,10 @@ def explain_now(workspace: Workspace, campaign: Campaign, customer_id: str) -> E
         values = rules.values(condition)
         held, shown = holds(condition, iter(values)), rules.explain(condition, values)
         place = place_now(workspace, campaign, data, customer_id, now) if held else None
+        member, reason = membership(workspace, campaign, customer_id, held, place)
+        channel = explain_channel_now(workspace, campaign, data, customer_id, now) if member is not False else []
     finally:
         warehouse.close()
-    member, reason = _membership(workspace, campaign, customer_id, held, place)
     return Explanation(
         campaign=campaign.name,
         customer_id=customer_id,
@@ -258,24 +261,10 @@ def explain_now(workspace: Workspace, campaign: Campaign, customer_id: str) -> E
         tracking="; ".join(explain_tracking_now(workspace, campaign, customer_id)) if member is not False else "",
         standing=[
             *([spell_place(workspace, place, "a run now would take")] if place is not None else []),
+            *channel,
             _last_run(workspace, campaign, customer_id),
         ],
     )
-
-
-def _membership(
-    workspace: Workspace, campaign: Campaign, customer_id: str, held: bool, place: Place | None
-) -> tuple[bool | None, str]:
-    """Whether the customer would be in the audience now, and why."""
-    if customer_id in workspace.project.settings.testing.customers:
-        return False, "a customer for tests (testing.customers in config.yaml), who is in no audience"
-    if not held:
-        return False, "not in the audience now"
-    if place is not None and not place.is_taken:
-        return False, "not in the audience now: the rules hold, but only the best are taken"
-    if campaign.audience.sample is not None:
-        return None, f"the rules hold; {spell_sample(campaign.audience.sample)}"
-    return True, "would be in the audience now"
 
 
 def _last_run(workspace: Workspace, campaign: Campaign, customer_id: str) -> str:

@@ -96,6 +96,23 @@ def test_validate_says_whom_the_second_channel_takes(toy: Workspace) -> None:
 
 
 @pytest.mark.parametrize(
+    ("customer", "told"),
+    [
+        ("c1", "would be sent by sms, since email can't reach the customer: withdrew consent; no run has"),
+        ("c3", "would be sent by sms, since email can't reach the customer: address suppressed; no run has"),
+        ("c7", "would be sent by sms, since email can't reach the customer: no address; no run has"),
+        ("c4", "no run has"),
+        ("c2", "no channel could reach the customer (email: no consent on record; sms: no address); no run has"),
+    ],
+)
+def test_explain_says_it_before_a_run_has_decided(toy: Workspace, customer: str, told: str) -> None:
+    found = explain(toy, "toy", customer)
+    assert found.decision is None
+    (line,) = [str(vars(block)["text"]) for block in explain_blocks(found) if "in the audience" in str(block)]
+    assert line.startswith(f"would be in the audience now; {told}")
+
+
+@pytest.mark.parametrize(
     ("customer", "passed_over", "told"),
     [
         ("c1", {"email": "consent_withdrawn"}, ["email: withdrew consent"]),
