@@ -13,12 +13,12 @@ from automation.config.components import READERS, build_component, read_componen
 from automation.config.model_builder import build_model
 from automation.config.problems import KeyPath, list_choices, unknown_name
 from automation.config.reading import BROKEN, Broken, Form, Reader, Reading
-from automation.config.settings import MODEL_KINDS, LanguageCode, ModelKind, ModelSettings
+from automation.config.settings import MAX_AGE, MODEL_KINDS, LanguageCode, ModelKind, ModelSettings
 from automation.types.channel_settings import ChannelSettings, PauseWhen, ProviderSettings, WarmUp
 from automation.types.condition import Using
 from automation.types.grammar import FileModel, Names
 from automation.types.offer import Offer
-from automation.types.quantity import Amount, parse_money, parse_percent
+from automation.types.quantity import Amount, Duration, parse_money, parse_percent
 from automation.types.rate import RateText
 
 
@@ -44,6 +44,7 @@ class ModelEntry(FileModel):
     kind: ModelKind | None = None
     seed: int = Field(default=1, ge=0, lt=2**32)
     parts: tuple[str, ...] = ()
+    max_age: Duration = MAX_AGE
 
 
 class ProviderEntry(FileModel):
@@ -183,7 +184,7 @@ def read_model(
     if isinstance(using, Broken):
         return BROKEN
     assert using.options is not None
-    return ModelSettings(str(path[-1]), kind, entry.using, using.options, entry.seed, entry.parts)
+    return ModelSettings(str(path[-1]), kind, entry.using, using.options, entry.seed, entry.parts, entry.max_age)
 
 
 SETTINGS_READERS: Mapping[Any, Reader] = {

@@ -27,6 +27,8 @@ from automation.types.secret import Secret
 from automation.types.shop_warehouse import ShopWarehouse
 
 ModelKind = Literal["segmenters", "recommenders", "offer_policies"]
+MAX_AGE = timedelta(days=30)
+"""How old a model may be before a person is warned of it, unless config.yaml says otherwise."""
 MODEL_KINDS: tuple[ModelKind, ...] = ("segmenters", "recommenders", "offer_policies")
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
@@ -176,6 +178,7 @@ class ModelSettings:
     options: BaseModel
     seed: int = 1
     parts: tuple[str, ...] = ()
+    max_age: timedelta = MAX_AGE
 
 
 class SqlCondition(FileModel):

@@ -6,19 +6,23 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
 
-from automation.errors import StoreError
+from automation.errors import AutomationError, StoreError
 from automation.reporting.check import Check
 from automation.runner.campaign_status import campaign_statuses
-from automation.store import pauses
+from automation.store import launches, pauses
 from automation.store.driver import sqlite
+from automation.workspace.launched import LaunchedCampaigns
+from automation.workspace.models_in_use import describe_old_models
 from automation.workspace.opened import Opened, OpenedStore
 from automation.workspace.shop_format import shop_format
 from automation.workspace.warehouse_damage import warehouse_damage
+from automation.workspace.workspace import Workspace
 
 FIXED_SQLITE = (3, 51, 3)
 """Before it, SQLite can lose commits when two connections checkpoint and reset the write-ahead log at once."""
@@ -51,6 +55,7 @@ def diagnose(opened: Opened, *further: Check) -> Diagnosis:
         _disk(folder),
         *_pauses(opened),
         *_gone(opened),
+        *_old_models(opened),
         *_bounces(opened),
     ]
     return Diagnosis([*checks, *further])
@@ -66,6 +71,24 @@ def _gone(opened: Opened) -> Iterator[Check]:
             f"launched and running on without their files: {', '.join(gone)}; to end one: automation stop {gone[0]}"
         )
         yield Check("campaigns", "warning", detail)
+
+
+def _old_models(opened: Opened) -> Iterator[Check]:
+    """Of what is launched, a check for each model that should be trained again."""
+    if not isinstance(opened, Workspace) or not opened.project.settings.models:
+        return
+    pinned = LaunchedCampaigns(opened.project)
+    told: dict[str, str] = {}
+    users: dict[str, list[str]] = {}
+    with opened.store.reading() as connection:
+        for name, launch in sorted(launches.current_launches(connection).items()):
+            with suppress(AutomationError):  # one that can't be read is reported elsewhere
+                found = describe_old_models(opened, pinned.get(connection, launch.id).campaign)
+                told |= found
+                for model in found:
+                    users.setdefault(model, []).append(name)
+    for model, sentence in told.items():
+        yield Check("models", "warning", f"{sentence}; {', '.join(users[model])} uses it")
 
 
 def _bounces(opened: Opened) -> Iterator[Check]:

@@ -23,6 +23,16 @@ def offer_conditions(campaign: Campaign) -> list[Condition]:
     return [] if using is None or using.options is None else list(_conditions(using.options))
 
 
+def named_segments(campaign: Campaign, segments: Mapping[str, Condition]) -> set[str]:
+    """The segments and models that any condition of the campaign names, also through named conditions, and what `top`
+    ranks by."""
+    every = [campaign.audience.condition, *offer_conditions(campaign), *_conditions(campaign)]
+    through = [segments[name] for name in used_segments(every, segments)]
+    by, trigger = campaign.audience.by, campaign.starts_when
+    others = {by if isinstance(by, str) else None, trigger.enters if trigger else None} - {None}
+    return {*referred_segments(*every, *through), *(str(name) for name in others)}
+
+
 def reads_decisions(campaign: Campaign, registry: Registry) -> bool:
     """Whether any rule of the campaign may read earlier decisions, directly or through a segment."""
     every = [campaign.audience.condition, *offer_conditions(campaign)]

@@ -43,7 +43,7 @@ from automation.warehouse.shown_values import freeze_shown_values
 from automation.workspace.campaigns import renderer_of, template_files, valid_campaign
 from automation.workspace.decision_mirror import refresh_mirror
 from automation.workspace.launched import LaunchedCampaigns
-from automation.workspace.models_in_use import active_versions
+from automation.workspace.models_in_use import active_versions, describe_old_models
 from automation.workspace.profiles import refresh_for
 from automation.workspace.snapshots import snapshot
 from automation.workspace.tracking import tracking_policy
@@ -146,7 +146,8 @@ def _warnings(workspace: Workspace, warehouse: Warehouse, campaign: Campaign, pl
         guards.check_freshness(workspace, campaign, warehouse, planned.as_of),
         guards.check_size(workspace, campaign.name, planned.audience),
     )
-    return [f"the run would be held: {hold.what}" for hold in holds if hold is not None]
+    held = [f"the run would be held: {hold.what}" for hold in holds if hold is not None]
+    return [*held, *describe_old_models(workspace, campaign).values()]
 
 
 def _freeze(

@@ -7,7 +7,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from automation.clock import to_millis
+from automation.clock import from_millis, to_millis
 from automation.store.engine import table
 from automation.store.tables import ModelVersion
 
@@ -28,6 +28,12 @@ def active_versions(connection: Connection) -> dict[str, str]:
     """The version that runs use, by model name."""
     rows = connection.execute(sa.select(_version.c.name, _version.c.version).where(_version.c.active))
     return {row.name: row.version for row in rows}
+
+
+def trained_at(connection: Connection) -> dict[str, datetime]:
+    """When the version that runs use was trained, by model name."""
+    rows = connection.execute(sa.select(_version.c.name, _version.c.fitted_at).where(_version.c.active))
+    return {row.name: from_millis(row.fitted_at) for row in rows}
 
 
 def list_cards(connection: Connection, name: str | None = None) -> list[str]:

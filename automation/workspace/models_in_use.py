@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from automation.config.settings import Settings
 from automation.contracts import Model
 from automation.errors import BadArtifact
 from automation.learn.artifacts import Card, parse_card
 from automation.learn.model_versions import load_model
+from automation.rules.reads import named_segments
 from automation.store import model_cards
+from automation.types.campaign import Campaign
+from automation.types.condition import Using
+from automation.types.plural import format_count
+from automation.types.quantity import format_duration
 from automation.workspace.workspace import Workspace
 
 
@@ -31,6 +37,35 @@ def trained_versions(workspace: Workspace, name: str) -> list[Card]:
     """The cards of every trained version, the newest first."""
     with workspace.store.reading() as connection:
         return [parse_card(text) for text in model_cards.list_cards(connection, name)]
+
+
+def models_of(campaign: Campaign, settings: Settings) -> list[str]:
+    """The models of config.yaml that the campaign uses, and the parts that these build on; sorted."""
+    sends = campaign.sends.values()
+    wanted = [campaign.recommend, campaign.offer, *(one.recommend for one in sends), *(one.offer for one in sends)]
+    using = [getattr(one, key, None) for one in wanted for key in ("using", "otherwise")]
+    waiting = [*named_segments(campaign, settings.segments), *(one.name for one in using if isinstance(one, Using))]
+    found: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name in settings.models and name not in found:
+            found.add(name)
+            waiting += settings.models[name].parts
+    return sorted(found)
+
+
+def describe_old_models(workspace: Workspace, campaign: Campaign) -> dict[str, str]:
+    """By model that the campaign uses and that is older than its `max_age`: a sentence with what to do."""
+    settings, now = workspace.project.settings, workspace.clock.now()
+    with workspace.store.reading() as connection:
+        trained = model_cards.trained_at(connection)
+    ages = {name: now - trained[name] for name in models_of(campaign, settings) if name in trained}
+    return {
+        name: f"model {name} was trained {format_count(age.days, 'day')} ago, and may be "
+        f"{format_duration(settings.models[name].max_age)} old (max_age); train it again: automation train {name}"
+        for name, age in ages.items()
+        if age > settings.models[name].max_age
+    }
 
 
 def _why_unusable(name: str, cards: list[Card]) -> str:

@@ -12,10 +12,14 @@ from support.toy_project import CONFIG, toy_project
 from automation.clock import ManualClock
 from automation.errors import BadArtifact
 from automation.learn.artifacts import Card
+from automation.reporting.doctor import diagnose
+from automation.runner.launch import launch
+from automation.runner.plan import plan
 from automation.runner.training import train_models
 from automation.store import model_cards
 from automation.testing.toy_shop import TOY_AS_OF
-from automation.workspace.models_in_use import active_versions, load_trained_model, trained_versions
+from automation.workspace.campaigns import valid_campaign
+from automation.workspace.models_in_use import active_versions, load_trained_model, models_of, trained_versions
 from automation.workspace.workspace import Workspace, open_workspace
 
 PLUGIN = '''
@@ -126,3 +130,47 @@ def test_a_run_uses_the_version_that_it_chose(toy: Workspace) -> None:
     assert model.learned == 0.75
     with toy.store.reading() as connection:
         assert model_cards.active_versions(connection) != {"churn_risk": old.version}
+
+
+WITH_MODELS = """models:
+  churn_risk: {using: guess}
+  young: {using: guess, max_age: 2d}
+  part: {using: guess}
+  whole: {using: guess, parts: [part]}
+  unused: {using: guess}
+"""
+USES = """
+name: toy
+topic: promotions
+schedule: {every: day 09:00}
+audience: {all: [{segment: likely}, {not: {segment: whole, score: at least 0.5}}]}
+send: {channels: [email], template: toy}
+"""
+
+
+def test_an_old_model_that_a_launched_campaign_uses_is_warned_of(tmp_path: Path) -> None:
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins/guess.py").write_text(PLUGIN)
+    (tmp_path / "plugins/quality").write_text("0.75")
+    likely = "  likely: {all: [{segment: churn_risk}, {not: {segment: young}}]}\n"
+    config = CONFIG.replace("segments:\n", "segments:\n" + likely) + WITH_MODELS
+    with toy_project(tmp_path, config=config, campaign=USES) as toy:
+        assert isinstance(toy.clock, ManualClock)
+        train_models(toy)
+        launch(toy, "toy", by="test", audience=None)
+        assert models_of(valid_campaign(toy.project, "toy"), toy.project.settings) == [
+            "churn_risk", "part", "whole", "young",
+        ]  # fmt: skip
+        assert old_models(toy) == []
+        toy.clock.advance(timedelta(days=2, seconds=1))
+        sentence = "model young was trained 2 days ago, and may be 2d old (max_age); train it again: "
+        assert old_models(toy) == [f"{sentence}automation train young; toy uses it"]
+        assert plan(toy, "toy", samples=0, preflight="off").warnings == [f"{sentence}automation train young"]
+        toy.clock.advance(timedelta(days=28))
+        assert [text.split()[1] for text in old_models(toy)] == ["churn_risk", "part", "whole", "young"]
+        train_models(toy)
+        assert old_models(toy) == []
+
+
+def old_models(toy: Workspace) -> list[str]:
+    return [check.detail for check in diagnose(toy).checks if check.name == "models"]
