@@ -112,10 +112,10 @@ def _record(
 
 def _pending(invocation: Invocation) -> None:
     from automation.cli.consent_blocks import requests_table
-    from automation.reporting.consent_proof import pending_confirmations
+    from automation.reporting.pending_confirmations import pending_confirmations
 
-    with invocation.workspace_or_store(None) as opened:
-        found, shop = pending_confirmations(opened), shop_format(opened)
+    with invocation.outlined(None) as (opened, outline):
+        found, shop = pending_confirmations(opened), outline.shop
     shown: Block = requests_table(found, shop) if found else Text("no consent is waiting for confirmation", "muted")
     invocation.output.show({"pending": [vars(request).copy() for request in found]}, shown)
 

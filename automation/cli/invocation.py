@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +13,9 @@ from automation.cli.output import Output
 from automation.errors import AutomationError, ConfigurationError
 
 if TYPE_CHECKING:
+    from automation.runner.outline import Outline
     from automation.workspace.data_folder import DataFolder
-    from automation.workspace.opened import OpenedFile, OpenedStore
+    from automation.workspace.opened import OpenedByStatements, OpenedFile, OpenedStore
     from automation.workspace.workspace import Workspace
 
 FILE = "config.yaml"
@@ -102,6 +105,32 @@ class Invocation:
         opened = open_store_only(DataFolder(folder.path, tuple(dict.fromkeys((*why, *folder.unread)))))
         self._say(opened.unread)
         return opened
+
+    @contextmanager
+    def outlined(self, data_dir: Path | None) -> Iterator[tuple[OpenedByStatements, Outline]]:
+        """The store, and what was kept of the project's files; where they changed since, they are read and kept again.
+
+        Raises `AutomationError`.
+        """
+        from automation.runner.kept_outline import keep_outline, load_outline
+        from automation.workspace.fingerprint import project_fingerprint
+        from automation.workspace.opened import open_file_only
+
+        root, folder = self.data_folder(data_dir)
+        fingerprint, kept = project_fingerprint(root), load_outline(folder.path)
+        if kept is not None and kept.fingerprint == fingerprint:
+            with open_file_only(root, folder) as file:
+                if kept.is_current(file, fingerprint):
+                    yield file, kept.outline
+                    return
+        from automation.runner.outline import read_outline
+        from automation.workspace.workspace import Workspace
+
+        with self.workspace_or_store(data_dir) as opened:
+            outline = read_outline(opened)
+            if isinstance(opened, Workspace):
+                keep_outline(opened, outline, fingerprint)
+            yield opened, outline
 
     def _say(self, unread: tuple[str, ...]) -> None:
         if unread:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ from automation.cli.output import Block, Table, Text
 from automation.types.run import RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from automation.cli.arguments import Parser
     from automation.cli.invocation import Invocation
@@ -38,36 +37,12 @@ def status(invocation: Invocation, run: int | None, data_dir: Path | None) -> No
     from automation.cli.run_blocks import run_blocks
     from automation.reporting.run_status import run_status
 
-    with _opened(invocation, data_dir) as (opened, outline):
+    with invocation.outlined(data_dir) as (opened, outline):
         if run is not None:
             found = run_status(opened, run)
             invocation.output.show(found.to_json(), *run_blocks(found, outline.shop, outline.reasons))
         else:
             _show_overview(invocation, opened, outline)
-
-
-@contextmanager
-def _opened(invocation: Invocation, data_dir: Path | None) -> Iterator[tuple[OpenedByStatements, Outline]]:
-    """The store with what was kept of the project's files; where they changed since, they are read and kept again."""
-    from automation.runner.kept_outline import keep_outline, load_outline
-    from automation.workspace.fingerprint import project_fingerprint
-    from automation.workspace.opened import open_file_only
-
-    root, folder = invocation.data_folder(data_dir)
-    fingerprint, kept = project_fingerprint(root), load_outline(folder.path)
-    if kept is not None and kept.fingerprint == fingerprint:
-        with open_file_only(root, folder) as file:
-            if kept.is_current(file, fingerprint):
-                yield file, kept.outline
-                return
-    from automation.runner.outline import read_outline
-    from automation.workspace.workspace import Workspace
-
-    with invocation.workspace_or_store(data_dir) as opened:
-        outline = read_outline(opened)
-        if isinstance(opened, Workspace):
-            keep_outline(opened, outline, fingerprint)
-        yield opened, outline
 
 
 def _show_overview(invocation: Invocation, opened: OpenedByStatements, outline: Outline) -> None:

@@ -56,12 +56,6 @@ def proof_of_person(workspace: Workspace, who: Person) -> ConsentProof:
         )
 
 
-def pending_confirmations(opened: Opened) -> list[ConsentRequestRow]:
-    """Consents that count only after a confirmation that has not come yet."""
-    with opened.store.reading() as connection:
-        return list(double_opt_in.unconfirmed_requests(connection))
-
-
 def suppression_list(
     opened: Opened, addresses: Sequence[str] = (), *, limit: int | None = None
 ) -> list[SuppressionRow]:

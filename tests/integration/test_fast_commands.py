@@ -59,6 +59,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["resume", "--channel", "email"], "the channel email was not stopped or paused"),
         (["resume", "--clock"], "everything was not stopped or paused"),
         (["status"], "daemon: not running"),
+        (["consent", "pending"], "no consent is waiting for confirmation"),
         (["status", "1"], "run 1 of winback"),
         (["resolve", "--run", "1", "--sent"], "1 message of run 1 counts as sent"),
     ],

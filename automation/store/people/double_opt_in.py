@@ -8,7 +8,6 @@ ids come with it: anybody can type it into a form.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,11 +16,18 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
-from automation.clock import from_millis, to_millis
+from automation.clock import to_millis
 from automation.store.engine import table
 from automation.store.people import consent, suppressions
+from automation.store.people.consent_requests import OPEN, ConsentRequestRow, request_row, unconfirmed_requests
 from automation.store.tables import ConsentRequest, MessageStatus, Run
 from automation.types.address import normalise
+
+__all__ = [
+    "CAMPAIGNS", "METHOD", "ONCE_IN", "VALID", "ConsentRequestRow", "add_requests", "confirm_requests", "has_work",
+    "mark_asked", "refuse_requests", "refuse_suppressed", "refuse_unsent", "requests_of", "requests_of_message",
+    "still_waiting", "unconfirmed_requests", "waiting_requests",
+]  # fmt: skip
 
 _request, _status, _run = table(ConsentRequest), table(MessageStatus), table(Run)
 _request_before = _request.alias("before")
@@ -34,29 +40,7 @@ ONCE_IN = timedelta(days=7)
 VALID = timedelta(days=30)
 """How long a request can be confirmed unless config.yaml says otherwise."""
 _SAME = ["customer_id", "channel", "topic", "at", "source"]
-_OPEN = ("pending", "asked")
 _GONE = frozenset({"failed", "expired", "cancelled", "suppressed", "erased"})
-
-
-@dataclass(frozen=True)
-class ConsentRequestRow:
-    """One requested consent; `message_id` is the message that asks the owner of the address to confirm it."""
-
-    id: int
-    customer_id: str
-    channel: str
-    topic: str
-    address: str
-    language: str
-    requested_at: datetime
-    source: str
-    method: str
-    text_version: str
-    state: str
-    message_id: str | None
-    settled_at: datetime | None
-    recipient: str
-    asked_at: datetime | None
 
 
 def add_requests(connection: Connection, records: pl.DataFrame) -> int:
@@ -151,12 +135,6 @@ def refuse_suppressed(
     return [one for one in requests if one.id not in refused]
 
 
-def unconfirmed_requests(connection: Connection, *, limit: int | None = None) -> list[ConsentRequestRow]:
-    """Every request that is not confirmed yet or could not be sent, the oldest first."""
-    query = sa.select(_request).where(_request.c.state.in_([*_OPEN, "refused"])).order_by(_request.c.id).limit(limit)
-    return [_row(row) for row in connection.execute(query)]
-
-
 def requests_of(connection: Connection, customers: Sequence[str]) -> list[ConsentRequestRow]:
     """Every request of these customers, the oldest first."""
     query = sa.select(_request).where(_request.c.customer_id.in_(customers)).order_by(_request.c.id)
@@ -204,7 +182,7 @@ def _find_unsent(connection: Connection) -> list[str]:
 def has_work(connection: Connection, *, now: datetime, valid: timedelta = VALID) -> bool:
     """Whether a request waits for its message, or can be settled without an answer."""
     pending = (_request.c.state == "pending") & ~sa.exists(_earlier(_request_before.c.id, now))
-    old = _request.c.state.in_(_OPEN) & (_request.c.requested_at < to_millis(now - valid))
+    old = _request.c.state.in_(OPEN) & (_request.c.requested_at < to_millis(now - valid))
     found = connection.execute(sa.select(_request.c.id).where(pending | old).limit(1)).scalar()
     return found is not None or bool(_find_unsent(connection))
 
@@ -248,12 +226,9 @@ def _granted(requests: Sequence[ConsentRequestRow], at: datetime) -> pl.DataFram
 
 
 def _expire(connection: Connection, now: datetime, valid: timedelta) -> None:
-    old = _request.c.state.in_(_OPEN) & (_request.c.requested_at < to_millis(now - valid))
+    old = _request.c.state.in_(OPEN) & (_request.c.requested_at < to_millis(now - valid))
     connection.execute(sa.update(_request).where(old).values(state="expired", settled_at=to_millis(now)))
 
 
 def _row(row: Any) -> ConsentRequestRow:
-    values = dict(row._mapping)
-    instants = {name: values[name] for name in ("requested_at", "settled_at", "asked_at")}
-    read = {name: None if millis is None else from_millis(millis) for name, millis in instants.items()}
-    return ConsentRequestRow(**{**values, **read})
+    return request_row(dict(row._mapping))

@@ -15,12 +15,13 @@ from support.toy_project import deliver
 
 from automation.clock import ManualClock
 from automation.inbound.identity import find_person
-from automation.reporting.consent_proof import consent_proof, export_consents, pending_confirmations, suppression_list
+from automation.reporting.consent_proof import consent_proof, export_consents, suppression_list
 from automation.reporting.customer_view import customer_view
 from automation.reporting.doctor import diagnose
 from automation.reporting.explain import explain
 from automation.reporting.migration import migration_status
 from automation.reporting.overview import overview
+from automation.reporting.pending_confirmations import pending_confirmations
 from automation.reporting.profile_report import profile_report
 from automation.reporting.report import report
 from automation.reporting.run_status import run_status
