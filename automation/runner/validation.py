@@ -131,16 +131,16 @@ def _words(project: Project) -> tuple[Problem, ...]:
 def _gone(project: Project) -> Iterator[Problem]:
     """Warnings about launched campaigns whose files were removed; they run on."""
     from automation.errors import StoreError
-    from automation.store.engine import open_store
     from automation.store.launches import DOUBLE_OPT_IN, current_launches
     from automation.store.pauses import paused_scopes
+    from automation.store.store_file import open_store_file
     from automation.workspace.data_folder import STORE
 
     path = project.data_dir / STORE
     if not path.exists():
         return
     try:
-        store = open_store(path, migrate=False)
+        store = open_store_file(path)
     except StoreError:
         return  # reported by every command that needs it
     try:

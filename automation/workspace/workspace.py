@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from automation.clock import Clock, SystemClock
 from automation.config.project import Project, load_project
-from automation.store.engine import Store, open_store
 from automation.workspace.plugins import registry_of
 
 if TYPE_CHECKING:
+    from automation.store.engine import Store
     from automation.warehouse.embedded import Warehouse
 
 
@@ -72,5 +72,7 @@ def open_project(root: Path) -> Project:
 
 
 def open_workspace(root: Path, *, clock: Clock | None = None) -> Workspace:
+    from automation.store.engine import open_store
+
     project = open_project(root)
     return Workspace(project, open_store(project.data_dir / "store.db"), clock or SystemClock())
