@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, InstanceOf, PlainSerializer
 
 from automation.types.condition import Where
 from automation.types.grammar import FileModel, Names, Text
-from automation.types.quantity import Duration, parse_percent
+from automation.types.quantity import Duration, format_duration, parse_percent
 
 
 @dataclass(frozen=True)
@@ -56,3 +56,14 @@ class Trigger(FileModel):
     consent_given: Annotated[str, Names("topics")] | None = None
     enters: Annotated[str, Names("segments")] | None = None
     max_lateness: Duration = timedelta(hours=24)
+
+    def describe(self) -> str:
+        """What begins an entry, in words."""
+        if self.consent_given is not None:
+            return f"somebody agrees to {self.consent_given}"
+        if self.enters is not None:
+            return f"somebody enters {self.enters}"
+        if self.did is not None:
+            quiet = "" if self.quiet_for is None else f", and not again for {format_duration(self.quiet_for)}"
+            return f"somebody did {self.did}{quiet}"
+        return f"a product: {self.product}"
