@@ -95,6 +95,13 @@ def places(values: Sequence[object]) -> str:
     return ", ".join("?" * len(values)) or "NULL"  # PostgreSQL takes no empty list
 
 
+def listed(connection: Connection) -> str:
+    """`x IN ({listed(connection)})`: the values of one JSON list of texts, however long it is."""
+    if connection.dialect.paramstyle == "qmark":
+        return "SELECT value FROM json_each(?)"
+    return "SELECT jsonb_array_elements_text(CAST(? AS jsonb))"
+
+
 def insert_statement(table: str, columns: Iterable[str]) -> str:
     """The statement that inserts a row with these columns; their values follow in the same order."""
     names = list(columns)
