@@ -27,7 +27,7 @@ from automation.types.run import RunKind, RunState
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
-OPEN_STATES = (RunState.CREATED, RunState.HELD, RunState.PLANNING, RunState.SENDING)
+OPEN_STATES = (RunState.CREATED, RunState.HELD, RunState.PLANNING, RunState.SENDING, RunState.LIVE)
 
 
 @dataclass(frozen=True)
@@ -146,6 +146,40 @@ def freeze(
     }
     if _update(connection, run_id, values, only_in=RunState.CREATED) != 1:
         raise StoreError(f"run {run_id} was frozen already")
+
+
+def open_standing(connection: Connection, *, campaign: str, launch_id: int, now: datetime, test: bool) -> int:
+    """Make the run in which a launched journey's people are, once for each launch; returns its number."""
+    key = f"launch {launch_id}"
+    made = claim(
+        connection, campaign=campaign, kind=RunKind.EVENT, due_key=key, due_at=now, launch_id=launch_id, now=now
+    )
+    if made is None:
+        found = "SELECT id FROM run WHERE campaign = ? AND kind = ? AND due_key = ?"
+        return int(read_value(connection, found, campaign, RunKind.EVENT.value, key))
+    _update(connection, made.id, {"state": RunState.LIVE.value, "audience": 0, "as_of": to_millis(now), "test": test})
+    return made.id
+
+
+def find_live(connection: Connection) -> list[RunRow]:
+    """The runs whose people enter and leave one by one, the oldest first."""
+    return [_row(row) for row in execute(connection, _SELECT + " WHERE state = ? ORDER BY id", RunState.LIVE.value)]
+
+
+def first_standing(connection: Connection, campaign: str) -> datetime | None:
+    """When the campaign was first launched as a journey."""
+    statement = "SELECT min(due_at) FROM run WHERE campaign = ? AND kind = ? AND due_key LIKE 'launch %'"
+    return _instant(read_value(connection, statement, campaign, RunKind.EVENT.value))
+
+
+def add_batch(connection: Connection, run_id: int, members: Sequence[str]) -> int:
+    """Add a batch to a run whose people come one by one; returns its number."""
+    no = int(read_value(connection, "SELECT coalesce(max(no), -1) + 1 FROM batch WHERE run_id = ?", run_id))
+    row = {"run_id": run_id, "no": no, "members": pack(members), "n": len(members)}
+    row |= {"state": "frozen", "epoch": 0, "content": "{}"}
+    execute(connection, insert_statement("batch", row), *row.values())
+    execute(connection, "UPDATE run SET audience = audience + ? WHERE id = ?", len(members), run_id)
+    return no
 
 
 def set_offer_plan(connection: Connection, run_id: int, plan: Mapping[str, JsonValue]) -> None:

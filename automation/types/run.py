@@ -14,6 +14,7 @@ class RunState(StrEnum):
     HELD = "held"  # by a guard, until its data is fresh or somebody releases it; nobody is contacted
     PLANNING = "planning"  # the audience is frozen; batches are being planned
     SENDING = "sending"  # every batch is planned; messages are being sent
+    LIVE = "live"  # people enter and leave it one by one, as long as its campaign is launched or somebody is inside
     DONE = "done"
     FAILED = "failed"
     STOPPED = "stopped"

@@ -85,6 +85,16 @@ def read_events(connection: Connection) -> list[InboxEvent]:
     return _read(connection, sa.true())
 
 
+def find_type(connection: Connection, event_id: str) -> str | None:
+    """The type of the event of this id; None if it is no longer here."""
+    return connection.execute(sa.select(_inbox.c.type).where(_inbox.c.event_id == event_id)).scalar()
+
+
+def find_row_type(connection: Connection, row: int) -> str | None:
+    """The type of the event in this row; None if it is no longer here."""
+    return connection.execute(sa.select(_inbox.c.type).where(_inbox.c.id == row)).scalar()
+
+
 def finish_flush(connection: Connection, flush: int, *, now: datetime) -> None:
     """Mark a flush as done; deletes the rows that were flushed more than a week ago."""
     connection.execute(sa.update(_flush).where(_flush.c.no == flush).values(finished_at=to_millis(now)))

@@ -74,7 +74,8 @@ def plan(
 ) -> None:
     """Write a batch's decisions, messages, cap entries and coupons, once. Raises `StoreError` if it was planned.
 
-    counts: whether its messages take places under the caps; those of a test don't.
+    rows: may have `entry`, what each decision is about, for people who come one by one. counts: whether its messages
+    take places under the caps; those of a test don't.
     """
     claimed = (
         sa.update(_batch)
@@ -84,9 +85,10 @@ def plan(
     if connection.execute(claimed).rowcount != 1:
         raise StoreError(f"batch {batch_no} of run {run_id} was planned already")
     first = (connection.execute(sa.select(sa.func.max(_decision.c.id))).scalar() or 0) + 1
+    about = (pl.lit(f"{run_id}|") + pl.col("customer_id") + "|").alias("entry")  # as `entry_of`
     rows = rows.with_columns(
         pl.int_range(first, first + pl.len(), dtype=pl.Int64).alias("id"),
-        (pl.lit(f"{run_id}|") + pl.col("customer_id") + "|").alias("entry"),  # as `entry_of`
+        *([] if "entry" in rows.columns else [about]),
     )
     here = {"run_id": pl.lit(run_id), "batch_no": pl.lit(batch_no)}
     decided = {name: name for name in ("id", "entry", *DECISION_COLUMNS)}

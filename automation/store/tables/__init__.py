@@ -4,6 +4,7 @@
 """
 
 from automation.store.tables.delivery import RateLane, Worker
+from automation.store.tables.entries import Entry
 from automation.store.tables.facts import Fact
 from automation.store.tables.imports import Import
 from automation.store.tables.inbox import Flush, Inbox, ShopReport, WebhookCall
@@ -23,6 +24,7 @@ __all__ = [
     "Content",
     "Coupon",
     "Decision",
+    "Entry",
     "Fact",
     "Flush",
     "Import",

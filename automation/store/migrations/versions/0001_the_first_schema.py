@@ -16,6 +16,12 @@ STATUS_INDEXES = (
     ("ix_message_worker", ["worker_id"], False, "state = 'sending'"),
     ("ix_message_ambiguous", ["settled_at"], False, "state = 'ambiguous'"),
 )
+ENTRY_INDEXES = (
+    ("ix_entry_due", ["run_id", "due_at"], False, "ended_at IS NULL"),
+    ("ix_entry_open", ["customer_id", "campaign", "subject"], True, "ended_at IS NULL"),
+    ("ix_entry_past", ["customer_id", "campaign", "subject"], False, "ended_at IS NOT NULL"),
+    ("ix_entry_waits", ["message_id"], False, "ended_at IS NULL AND message_id IS NOT NULL"),
+)
 
 
 def upgrade() -> None:  # noqa: PLR0915  # a statement for each table and index
@@ -374,6 +380,29 @@ def upgrade() -> None:  # noqa: PLR0915  # a statement for each table and index
         sa.UniqueConstraint("campaign", "kind", "due_key"),
     )
     op.create_table(
+        "entry",
+        sa.Column("id", ROW_ID, nullable=False),
+        sa.Column("campaign", sa.String(), nullable=False),
+        sa.Column("run_id", sa.BigInteger(), nullable=False),
+        sa.Column("customer_id", sa.String(), nullable=False),
+        sa.Column("subject", sa.String(), server_default="", nullable=False),
+        sa.Column("step", sa.String(), server_default="", nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=True),
+        sa.Column("since", sa.BigInteger(), nullable=True),
+        sa.Column("entered_at", sa.BigInteger(), nullable=False),
+        sa.Column("cause", sa.String(), nullable=False),
+        sa.Column("message_id", sa.String(), nullable=True),
+        sa.Column("heard", sa.String(), server_default="", nullable=False),
+        sa.Column("path", sa.String(), server_default="", nullable=False),
+        sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.Column("ended", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    for name, columns, unique, where in ENTRY_INDEXES:
+        clause = sa.text(where)
+        op.create_index(name, "entry", columns, unique=unique, sqlite_where=clause, postgresql_where=clause)
+
+    op.create_table(
         "seed",
         sa.Column("run_id", sa.BigInteger(), nullable=False),
         sa.Column("address", sa.String(), nullable=False),
@@ -398,6 +427,7 @@ def upgrade() -> None:  # noqa: PLR0915  # a statement for each table and index
 def downgrade() -> None:  # noqa: PLR0915
     op.drop_table("suppression")
     op.drop_table("seed")
+    op.drop_table("entry")
     op.drop_table("run")
     op.drop_table("migration")
     op.drop_table("import")
