@@ -36,7 +36,7 @@ def judge_eligibility(
     a cap lets the message leave only later.
     """
     permission = eligibility.permission
-    judged = choose_channel(batch, permission, connection)
+    judged = choose_channel(batch, permission, connection, now=now)
     if eligibility.admission is not None:
         asking = judged.select("customer_id", "address", pl.lit(to_millis(now)).alias("at"))
         judged = refuse(judged, find_re_entered(asking, eligibility.admission, connection), REENTRY)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import polars as pl
 import sqlalchemy as sa
@@ -26,11 +26,12 @@ from automation.store.engine import table
 from automation.store.people import consent
 from automation.store.people.known_then import states_then, suppressed_then
 from automation.store.people.permission import consent_refusals
-from automation.store.tables import Message
+from automation.store.tables import Decision, Message
 from automation.types.address import ADDRESS_COLUMN, normalised
 
 _ADDRESS_SHAPE: Mapping[str, str] = {"email": r"^[^\s@<>,;]+@[^\s@<>,;]+\.[^\s@<>,;]+$", "phone": r"^\+?\d{6,15}$"}
-_message = table(Message)
+_decision, _message = table(Decision), table(Message)
+_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,16 @@ class PermissionPolicy:
     suppressions: Sequence[Suppression] = field(default_factory=tuple)
     objections: ObjectionPolicy | None = None
     """Whose no to profiling counts; None: config.yaml names no topic for it."""
+    step: str | None = None
+    """For people who come one by one: the step that no other customer with the same address may have had within a day.
+    None: nobody of the whole run."""
     known_until: datetime | None = None
     """For a plan of an earlier time: only consents, suppressions and messages until then count."""
 
 
-def choose_channel(batch: pl.DataFrame, permission: PermissionPolicy, connection: Connection) -> pl.DataFrame:
+def choose_channel(
+    batch: pl.DataFrame, permission: PermissionPolicy, connection: Connection, *, now: datetime
+) -> pl.DataFrame:
     """The batch with `channel`, `address`, `outcome`, `reason`, `detail` and `passed_over`.
 
     outcome and reason are null where a channel may reach the customer, who does not object to being chosen by profiling
@@ -61,7 +67,7 @@ def choose_channel(batch: pl.DataFrame, permission: PermissionPolicy, connection
     if permission.objections is not None and permission.objections.profiles:
         objectors = find_objectors(batch, permission.objections, connection, known_until=permission.known_until)
         judged = refuse(judged, objectors, PROFILING)
-    return refuse(judged, _repeated_addresses(judged, permission, connection), "duplicate_address")
+    return refuse(judged, _repeated_addresses(judged, permission, connection, now), "duplicate_address")
 
 
 def ask_suppressions(batch: pl.DataFrame, permission: PermissionPolicy, now: datetime) -> pl.DataFrame:
@@ -185,14 +191,23 @@ def _judge_channel(
     )
 
 
-def _repeated_addresses(batch: pl.DataFrame, permission: PermissionPolicy, connection: Connection) -> list[str]:
+def _repeated_addresses(
+    batch: pl.DataFrame, permission: PermissionPolicy, connection: Connection, now: datetime
+) -> list[str]:
     """Customers whose address another member of the run has already, in this batch or an earlier one."""
     open_ = batch.filter(pl.col("outcome").is_null())
     open_ = open_.with_columns(normalised(open_["address"]).alias("recipient"))
     again = open_.filter(~pl.struct("channel", "recipient").is_first_distinct())["customer_id"].to_list()
-    taken = connection.execute(
-        sa.select(_message.c.recipient).where(
-            _message.c.run_id == permission.run_id, _message.c.recipient.in_(open_["recipient"].to_list())
-        )
+    taken = sa.select(_message.c.recipient, _message.c.customer_id).where(
+        _message.c.run_id == permission.run_id, _message.c.recipient.in_(open_["recipient"].to_list())
     )
-    return again + open_.filter(pl.col("recipient").is_in(list(taken.scalars())))["customer_id"].to_list()
+    if permission.step is None:
+        known = {recipient for recipient, _ in connection.execute(taken)}
+        return again + open_.filter(pl.col("recipient").is_in(list(known)))["customer_id"].to_list()
+    lately = taken.join(_decision, _decision.c.id == _message.c.decision_id).where(
+        _decision.c.step == permission.step, _decision.c.decided_at >= to_millis(now - _DAY)
+    )
+    schema = {"recipient": pl.String, "other": pl.String}
+    others = pl.DataFrame(list(map(tuple, connection.execute(lately))), schema=schema, orient="row")
+    same = open_.join(others, on="recipient").filter(pl.col("other") != pl.col("customer_id"))
+    return again + same["customer_id"].unique(maintain_order=True).to_list()

@@ -31,7 +31,8 @@ class Candidate(NamedTuple):
     suppression: str | None
     """The reason code of the address's suppression."""
     is_duplicate: bool
-    """Whether another message of the run goes to the same address."""
+    """Whether another customer's message of the run goes to the same address; of a journey, of the same step within a
+    day."""
     quiet_hours: str | None
     """Such as `20:00-09:00`, on the clock of `quiet_zone`."""
     quiet_zone: str | None
@@ -103,8 +104,10 @@ def _read_due(tracking: str, joined: str) -> sa.TextClause:
         f"""
     SELECT {GRANT_COLUMNS}, m.recipient, s.expires_at, m.quiet_hours, m.quiet_zone, {_CONSENT.format("c")} AS consent,
            EXISTS (SELECT 1 FROM message o JOIN message_status t ON t.message_id = o.id
+                   LEFT JOIN decision e ON e.id = o.decision_id AND r.state = 'live'
                    WHERE o.run_id = m.run_id AND o.recipient = m.recipient AND o.recipient <> ''
                      AND o.customer_id <> m.customer_id AND o.channel = m.channel
+                     AND (r.state <> 'live' OR (e.step = d.step AND t.due_at > s.due_at - 86400000))
                      AND (t.state IN ('sending', 'sent', 'ambiguous') OR (t.state = 'queued' AND o.id < m.id))
            ) AS is_duplicate, {tracking} AS tracking
     FROM (SELECT * FROM message_status WHERE state = 'queued' AND queue = :queue AND due_at <= :now
