@@ -56,7 +56,7 @@ def check_steps(reading: Reading) -> None:
     steps = reading.source.get(("steps",))
     if not isinstance(steps, list):
         return
-    every = list(_walk(steps, ("steps",)))
+    every = list(walk_steps(steps, ("steps",)))
     sends = [(path, step["send"]) for path, step in every if isinstance(step, dict) and "send" in step]
     if not sends:
         reading.report(("steps",), "nothing is sent; write a step with `send`", key=True)
@@ -69,13 +69,13 @@ def check_steps(reading: Reading) -> None:
     _check_stops(reading, steps, ("steps",))
 
 
-def _walk(steps: list[Any], path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
+def walk_steps(steps: list[Any], path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
     """Every step with its path, those in branches included, in the order of the file."""
     for number, step in enumerate(steps):
         here = (*path, number)
         yield here, step
         for below, inner in _arms(step, here):
-            yield from _walk(inner, below)
+            yield from walk_steps(inner, below)
 
 
 def _arms(step: Any, path: KeyPath) -> Iterator[tuple[KeyPath, list[Any]]]:

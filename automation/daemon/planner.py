@@ -8,12 +8,13 @@ from collections.abc import Callable
 import structlog
 
 from automation.clock import monotonic
-from automation.daemon.work import FLUSH_EVERY, find_unplanned
+from automation.daemon.work import FLUSH_EVERY, find_unplanned, has_steps
 from automation.errors import AutomationError
 from automation.inbound.flush import flush_events
 from automation.runner.changed_plugins import pause_changed
 from automation.runner.double_opt_in import request_confirmations
 from automation.runner.launch_on_merge import launch_merged
+from automation.runner.round import advance_journeys
 from automation.runner.run import advance
 from automation.runner.seed_copies import send_seeds
 from automation.store import runs
@@ -93,6 +94,7 @@ class Planner(threading.Thread):
             try:
                 self._launch_merged()
                 self._plan_all()
+                self._step_all()
                 self._flush_if_due()
             except Exception:
                 log.exception("planning failed")
@@ -114,6 +116,21 @@ class Planner(threading.Thread):
                 return
             self._plan(workspace, pinned, run)
             self._planned()
+
+    def _step_all(self) -> None:
+        """Take everybody in a journey who is due a step further, until nobody is."""
+        workspace = self._workspace()
+        pinned = LaunchedCampaigns(workspace.project)
+        while not self._stopping.is_set():
+            with workspace.store.reading() as connection:
+                if not has_steps(connection, now=workspace.clock.now()):
+                    return
+            done = advance_journeys(workspace, pinned)
+            self._planned()
+            for (campaign, reason), count in done.passed_over.items():
+                log.info("nobody begins", campaign=campaign, because=reason, events=count)
+            if not done.stepped:
+                return
 
     def _request_confirmations(self, workspace: Workspace) -> None:
         """Log an error once, until it changes; the requests wait."""

@@ -6,7 +6,8 @@ from datetime import datetime
 
 from sqlalchemy.engine import Connection
 
-from automation.store import pauses, runs
+from automation.clock import to_millis
+from automation.store import entries, pauses, runs, watermarks
 from automation.store.inbox import inbox, shop_reports
 from automation.store.people import double_opt_in
 from automation.store.runs import RunRow
@@ -21,7 +22,7 @@ def find_unplanned(connection: Connection) -> list[RunRow]:
     """Runs that are not planned, the oldest first, without those of stopped and paused campaigns."""
     paused = pauses.paused_scopes(connection)
     found = [] if paused.everything else runs.find(connection, open_only=True, limit=1_000)
-    unplanned = (run for run in reversed(found) if run.state is not RunState.SENDING)
+    unplanned = (run for run in reversed(found) if run.state not in (RunState.SENDING, RunState.LIVE))
     return [run for run in unplanned if run.campaign not in paused.scopes]
 
 
@@ -30,9 +31,18 @@ def has_events(connection: Connection) -> bool:
     return inbox.has_waiting(connection) or shop_reports.has_waiting(connection)
 
 
+def has_steps(connection: Connection, *, now: datetime) -> bool:
+    """Whether somebody in a journey is due, or something came in that no journey has heard."""
+    live = [run.id for run in runs.find_live(connection)]
+    if not live:
+        return False
+    due = entries.first_due(connection, live)
+    return (due is not None and due <= to_millis(now)) or watermarks.has_unheard(connection)
+
+
 def has_work(connection: Connection, settings: ConsentSettings, *, now: datetime) -> bool:
-    """Whether a run waits for its plan, or a request for its confirmation."""
-    if find_unplanned(connection):
+    """Whether a run waits for its plan, a journey for a step, or a request for its confirmation."""
+    if find_unplanned(connection) or has_steps(connection, now=now):
         return True
     asks = bool(settings.double_opt_in)
     return asks and double_opt_in.has_work(connection, now=now, valid=settings.confirm_within)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -132,6 +133,12 @@ def _objection_policy(workspace: Workspace, campaign: Campaign, *, marketing: bo
         return None
     profiles = marketing and chooses_by_profiling(campaign, settings.segments)
     return ObjectionPolicy(topic, channel_kinds(workspace), profiles)
+
+
+def at_step(workspace: Workspace, found: RunContext, send: Send) -> RunContext:
+    """The same context for another message of the campaign."""
+    policy = eligibility_policy(workspace, found.campaign, send, found.eligibility.permission.run_id)
+    return replace(found, send=send, eligibility=policy)
 
 
 def reach_of(workspace: Workspace, campaign: Campaign, run_id: int, now: datetime) -> Reach:

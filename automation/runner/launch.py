@@ -13,7 +13,7 @@ from automation.runner.guards import refuse_unusual_size
 from automation.runner.plan import Plan, plan
 from automation.runner.preflight import Extent, refuse_errors
 from automation.schedule.calendar import next_time, scheduled_campaigns
-from automation.store import launches
+from automation.store import launches, runs
 from automation.types.progress import Progress, quiet
 from automation.workspace.campaigns import template_files, valid_campaign
 from automation.workspace.launched import LaunchedCampaigns
@@ -100,7 +100,7 @@ def launch(
         )
     templates = template_files(workspace.project, campaign) if templates is None else templates
     with workspace.store.transaction() as connection:
-        return launches.launch(
+        number = launches.launch(
             connection,
             campaign=name,
             text=workspace.project.campaigns[name].text,
@@ -112,6 +112,11 @@ def launch(
             now=workspace.clock.now(),
             on_ambiguous=campaign.limits.on_ambiguous,
         )
+        if campaign.starts_when is not None:
+            test = workspace.project.settings.testing.redirect_all is not None
+            now = workspace.clock.now()
+            runs.open_standing(connection, campaign=name, launch_id=number, now=now, test=test)
+        return number
 
 
 def _next_due(workspace: Workspace, name: str) -> datetime | None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -16,8 +14,7 @@ from automation.clock import ManualClock, monotonic
 from automation.config.problems import Problem
 from automation.messages.campaign_texts import find_shown_values
 from automation.pipeline.audience import FrozenAudience, freeze
-from automation.pipeline.decide import Decided, RunContext, decide, recheck_caps
-from automation.pipeline.passed_over import count_passed_over
+from automation.pipeline.decide import RunContext, decide, recheck_caps
 from automation.pipeline.top import Narrowed, read_narrowed
 from automation.pipeline.tracking import find_untracked
 from automation.rules.costs import RuleCost, measure_costs
@@ -25,8 +22,9 @@ from automation.rules.reads import offer_conditions, reads_decisions
 from automation.runner import guards
 from automation.runner.campaign_problems import campaign_problems, refuse_problems
 from automation.runner.competing_runs import with_competing_runs
-from automation.runner.context import build_context, plan_offers, reach_of
+from automation.runner.context import at_step, build_context, plan_offers, reach_of
 from automation.runner.link_check import check_links
+from automation.runner.plan_counts import PlanCounts
 from automation.runner.planning_time import PlanningTime
 from automation.runner.preflight import Extent, Preflight, Rendering
 from automation.runner.samples import Sample, render_samples
@@ -54,7 +52,10 @@ SAMPLES = 5
 
 @dataclass(frozen=True)
 class Plan:
-    """What the campaign would do if it ran now."""
+    """What the campaign would do if it ran now; of a journey, if everybody who may enter came to its first message.
+
+    Every message of a journey is rendered for each of them.
+    """
 
     campaign: str
     as_of: datetime
@@ -82,6 +83,8 @@ class Plan:
     """The template files that were rendered, by path: what `launch` pins."""
     top: Narrowed | None = None
     """How `top` narrowed the audience; None where the campaign has none."""
+    begins: str = ""
+    """What begins a journey, as the file says it; "" for a campaign with a schedule."""
     planned_for: PlanningTime | None = None
     """The instant that was asked for; None: now."""
     channels: Mapping[str, int] = field(default_factory=dict)
@@ -190,30 +193,6 @@ def with_offer_plan(run: RunContext, batches: Iterator[pl.DataFrame]) -> RunCont
     return replace(run, offer=replace(run.offer, plan=plan_offers(run, batches, None)))
 
 
-@dataclass
-class _Counts:
-    """Customers counted over the batches, and the first samples."""
-
-    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
-    variants: Counter[tuple[str, str]] = field(default_factory=Counter)
-    offers: Counter[str] = field(default_factory=Counter)
-    displaced: Counter[str] = field(default_factory=Counter)
-    channels: Counter[str] = field(default_factory=Counter)
-    passed_over: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    untracked: Counter[str] = field(default_factory=Counter)
-    samples: list[Sample] = field(default_factory=list)
-
-    def add(self, decided: Decided, displaced: pl.DataFrame) -> None:
-        rows = decided.rows
-        self.displaced.update(displaced["campaign"].to_list())
-        self.outcomes.update(dict(_count(rows, "outcome", "reason")))
-        self.variants.update(dict(_count(rows.filter(pl.col("variant").is_not_null()), "variant", "outcome")))
-        messages = rows.filter(pl.col("outcome") == "message")
-        self.channels.update({key[0]: n for key, n in _count(messages, "channel")})
-        self.passed_over.update(count_passed_over(messages))
-        self.offers.update({key[0]: n for key, n in _count(messages.filter(pl.col("offer").is_not_null()), "offer")})
-
-
 def _plan_batches(
     workspace: Workspace,
     run: RunContext,
@@ -225,8 +204,9 @@ def _plan_batches(
 ) -> Plan:
     now, permission = workspace.clock.now(), run.eligibility.permission
     total = sum(map(len, members))
-    counts, tracking = _Counts(), tracking_policy(workspace.project)
+    counts, tracking = PlanCounts(), tracking_policy(workspace.project)
     history, values = _frozen_beside(run, frozen.path)
+    later = [at_step(workspace, run, send) for send in run.campaign.sends.values() if send is not run.send]
     for no in range(len(members)):
         reading, theirs, more = workspace.store.reading, _batch(history, no), _batch(values, no)
         decided = decide(frozen.batch(no), run, reading, now=now, history=theirs, values=more)
@@ -237,11 +217,11 @@ def _plan_batches(
         counts.untracked.update(untracked["code"].to_list())
         rendering.take(decided.rows, decided.content)
         counts.add(decided, displaced)
-        if len(counts.samples) < samples:
-            left = samples - len(counts.samples)
-            counts.samples += render_samples(
-                workspace, run, decided, left, now, strict=False, templates=rendering.templates
-            )
+        for further in (decide(frozen.batch(no), one, reading, now=now, history=theirs, values=more) for one in later):
+            rendering.take(further.rows, further.content)
+        if (left := samples - len(counts.samples)) > 0:
+            shown = render_samples(workspace, run, decided, left, now, strict=False, templates=rendering.templates)
+            counts.samples += shown
         progress("planning", min((no + 1) * 1_000, total), total)
     entering, leaving = _changed_customers(workspace, run.campaign.name, members)
     return Plan(
@@ -258,6 +238,7 @@ def _plan_batches(
         seconds=0.0,
         preflight=rendering.result(),
         displaced=counts.displaced,
+        begins="" if run.campaign.starts_when is None else run.campaign.starts_when.describe(),
         channels=counts.channels,
         passed_over=counts.passed_over,
         untracked=counts.untracked,
@@ -283,10 +264,6 @@ def _promised_cost(run: RunContext, offers: Mapping[str, int]) -> float:
         return 0.0
     cost: dict[str, float] = dict(run.offer.offers.select("offer", "expected_cost").iter_rows())
     return sum(cost.get(name, 0.0) * n for name, n in offers.items())
-
-
-def _count(rows: pl.DataFrame, *names: str) -> list[tuple[tuple[Any, ...], int]]:
-    return [(tuple(row[:-1]), row[-1]) for row in rows.group_by(*names).len().iter_rows()]
 
 
 def _changed_customers(workspace: Workspace, campaign: str, members: list[list[str]]) -> tuple[int | None, int | None]:

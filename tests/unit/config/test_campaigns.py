@@ -94,7 +94,7 @@ channels: {email: {using: post, options: {host: mail}}, sms: {using: phone}, pus
     ]
     assert len(files) == 10
     assert [str(p) for file in files for p in file.problems if p.severity != "not_built"] == []
-    assert [file.name for file in files if file.campaign] == ["birthday", "vip-early-access"]
+    assert [file.name for file in files if file.campaign] == ["abandoned-cart", "birthday", "vip-early-access"]
 
 
 # What a file means
