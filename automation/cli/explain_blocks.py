@@ -10,7 +10,8 @@ from automation.workspace.shop_format import UNKNOWN_SHOP, ShopFormat
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from automation.reporting.explain import Explanation
+    from automation.reporting.explanation import Explanation
+    from automation.reporting.journey_path import JourneyPath
     from automation.reporting.rule_values import RuleValue
     from automation.store.ledger.decisions import DecisionRow
 
@@ -26,8 +27,23 @@ def explain_blocks(found: Explanation, shop: ShopFormat = UNKNOWN_SHOP) -> list[
         shown += [Text(found.tracking)] if found.tracking else []
     else:
         shown += _decision(found, found.decision, shop)
+    shown += [block for path in found.journey for block in _journey(path, shop)]
     shown.append(_versions(found))
     return shown
+
+
+def _journey(path: JourneyPath, shop: ShopFormat) -> list[Block]:
+    from automation.reporting.journey_path import ENDINGS
+
+    subject = f" for {path.subject}" if path.subject else ""
+    head = Text(f"journey, entry {path.entry}{subject}: began {shop.time(path.entered_at)}, by {path.cause}", "strong")
+    rows = [(shop.cell(moment.at), moment.step, moment.what) for moment in path.moments]
+    if path.ended is not None:
+        rows.append((shop.cell(path.ended_at), "", f"over: {ENDINGS.get(path.ended, path.ended)}"))
+    else:
+        until = f", until {shop.time(path.due_at)}" if path.due_at is not None else ""
+        rows.append(("now", "", f"{path.standing}{until}"))
+    return [head, Table((f"time ({shop.zone})", "step", "what happened"), rows)]
 
 
 def _rules(found: Explanation, title: str, rules: Sequence[RuleValue]) -> Block:

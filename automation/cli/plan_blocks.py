@@ -23,6 +23,9 @@ def plan_blocks(workspace: Workspace, plan: Plan) -> list[Block]:
     if plan.planned_for is not None:
         shown.append(Text(plan.planned_for.basis, "warning"))
     shown.append(_funnel(workspace, plan))
+    if plan.begins:
+        shown.append(Text(f"a journey: a customer enters when {plan.begins}; nobody enters by the launch"))
+        shown.append(Text("the figures are those of its first message, if everybody who may enter came to it now"))
     if plan.planned_for is None:
         shown.append(_change(plan))
     shown += _rules(plan)

@@ -18,7 +18,8 @@ from automation.demo.simulation import Simulation
 from automation.demo.starter import copy_starter
 from automation.inbound.shop_import import import_data
 from automation.learn.artifacts import Card
-from automation.reporting.explain import Explanation, explain
+from automation.reporting.explain import explain
+from automation.reporting.explanation import Explanation
 from automation.reporting.report import Report, report
 from automation.runner.launch import launch
 from automation.runner.refresh import flush_inbox

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from automation.reporting.audience_place import (
     spell_sample,
 )
 from automation.reporting.channel_now import explain_channel_now
+from automation.reporting.explanation import Explanation
+from automation.reporting.journey_path import read_paths
 from automation.reporting.reasons import reason_text
 from automation.reporting.refusal import refusal_facts, refused_decision
 from automation.reporting.rule_values import CustomerRules, RuleValue, recorded_lines
@@ -44,58 +46,18 @@ from automation.workspace.snapshots import snapshot
 from automation.workspace.workspace import Workspace
 
 
-@dataclass(frozen=True)
-class Explanation:
-    """Everything that led to a decision. run, decision: None where no run has decided; the rules are as of now then.
-
-    rules_known: False where the run's values are gone, or the campaign can't be read. refusal: who refused the
-    message when and how, where somebody did. member: None where a sample decides. place, standing: the place in the
-    order of `top`, and sentences about it, about the sample and about the last run. products: names by id. tracking:
-    whether opens and clicks are counted, where that needs a consent.
-    """
-
-    campaign: str
-    customer_id: str
-    as_of: datetime
-    member: bool | None
-    rules: Sequence[RuleValue]
-    offer_rules: Sequence[RuleValue]
-    run: RunRow | None
-    decision: DecisionRow | None
-    reason: str
-    versions: Mapping[str, Any]
-    refusal: Sequence[str] = ()
-    place: Place | None = None
-    standing: Sequence[str] = ()
-    rules_known: bool = True
-    products: Mapping[str, str] = field(default_factory=dict)
-    tracking: str = ""
-
-    def to_json(self) -> dict[str, object]:
-        return {
-            "campaign": self.campaign,
-            "customer": self.customer_id,
-            "as_of": self.as_of,
-            "member": self.member,
-            "reason": self.reason,
-            "refusal": list(self.refusal),
-            "place": asdict(self.place) if self.place else None,
-            "standing": list(self.standing),
-            "rules": [asdict(rule) for rule in self.rules],
-            "offer_rules": [asdict(rule) for rule in self.offer_rules],
-            "run": self.run.id if self.run else None,
-            "decision": asdict(self.decision) if self.decision else None,
-            "products": dict(self.products),
-            "tracking": self.tracking,
-            "versions": dict(self.versions),
-        }
-
-
 def explain(workspace: Workspace, campaign: str, wanted: str, *, step: str | None = None) -> Explanation:
-    """The newest decision of this campaign, or of one step of it, for a customer id or an address.
+    """The newest decision of this campaign, or of one step of it, for a customer id or an address; and the customer's
+    way through a journey.
 
     If there is none, whether the rules hold now. Raises `AutomationError` for an unknown customer.
     """
+    found = _explain(workspace, campaign, wanted, step)
+    with workspace.store.reading() as connection:
+        return replace(found, journey=read_paths(workspace, connection, found.customer_id, campaign))
+
+
+def _explain(workspace: Workspace, campaign: str, wanted: str, step: str | None) -> Explanation:
     found = _newest_decision(workspace, campaign, [wanted], step)
     if found is None:
         who = find_person(workspace, wanted)

@@ -17,6 +17,7 @@ SEARCHES = (
     "coupon",
     "event type's attributes",
     "journey step",
+    "entries move",
     "what `validate` checks",
     "model in use",
     "HTML",

@@ -11,7 +11,8 @@ from support.toy_project import CAMPAIGN, CONFIG, deliver, start, toy_project
 
 from automation.cli.explain_blocks import explain_blocks
 from automation.cli.output import Table, Text
-from automation.reporting.explain import Explanation, explain
+from automation.reporting.explain import explain
+from automation.reporting.explanation import Explanation
 from automation.store.people import consent
 from automation.testing.toy_shop import TOY_AS_OF
 from automation.workspace.workspace import Workspace
