@@ -52,6 +52,7 @@ class Planner(threading.Thread):
         self._pass = threading.Lock()
         self._files_changed = True
         self._not_before: dict[int, float] = {}
+        self._step_after = 0.0
         self._confirmation_error: str | None = None
         self._flushed = monotonic()
 
@@ -121,7 +122,7 @@ class Planner(threading.Thread):
         """Take everybody in a journey who is due a step further, until nobody is."""
         workspace = self._workspace()
         pinned = LaunchedCampaigns(workspace.project)
-        while not self._stopping.is_set():
+        while not self._stopping.is_set() and monotonic() >= self._step_after:
             with workspace.store.reading() as connection:
                 if not has_steps(connection, now=workspace.clock.now()):
                     return
@@ -129,6 +130,8 @@ class Planner(threading.Thread):
             self._planned()
             for (campaign, reason), count in done.passed_over.items():
                 log.info("nobody begins", campaign=campaign, because=reason, events=count)
+            if done.failed:
+                self._step_after = monotonic() + _TRY_AGAIN_AFTER
             if not done.stepped:
                 return
 

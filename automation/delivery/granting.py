@@ -49,7 +49,8 @@ class SendPolicy:
 
 @dataclass(frozen=True)
 class GrantDecisions:
-    """The outcome of a tick. `waiting`: due messages stay queued for a time slot or a plugin's answer."""
+    """The outcome of a tick. `waiting`: due messages stay queued for a time slot, a plugin's answer, or until a journey
+    has heard what happened."""
 
     outcome: Outcome
     waiting: bool
@@ -87,6 +88,8 @@ class Granting:
             message = candidate.grant.id
             if (refusal := self.refusal(candidate)) is not None:
                 refused[message] = refusal
+            elif candidate.is_unheard:
+                unasked += 1
             elif (quiet_end := self._quiet_end(candidate)) > self._at:
                 deferred[message] = quiet_end
             elif answers is not None and message not in answers.asked:
@@ -106,6 +109,8 @@ class Granting:
 
     def may_be_asked(self, candidate: Candidate) -> bool:
         """Whether nothing but a suppression plugin, the minimum gap or a rate may still forbid the message now."""
+        if candidate.is_unheard:
+            return False
         return self.refusal(candidate) is None and self._quiet_end(candidate) <= self._at
 
     def refusal(self, candidate: Candidate) -> Refusal | None:

@@ -18,6 +18,9 @@ def claim(workspace: Workspace, campaign: str, due: Due, *, released_by: str | N
     """
     file = workspace.project.campaigns.get(campaign)
     if file is not None and file.campaign is not None:
+        if file.campaign.starts_when is not None:
+            begins = file.campaign.starts_when.describe()
+            raise AutomationError(f"{campaign!r} is a journey: a customer enters when {begins}")
         require_migration(workspace, channels_of(file.campaign))
     refuse_changed(workspace, campaign)
     with workspace.store.transaction() as connection:

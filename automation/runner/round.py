@@ -22,10 +22,12 @@ log = structlog.get_logger(__name__)
 
 @dataclass
 class Round:
-    """stepped: entries that were due. passed_over: events that began nothing, by campaign and reason."""
+    """stepped: entries that were due. passed_over: events that began nothing, by campaign and reason. failed: journeys
+    that could not go on."""
 
     stepped: int = 0
     passed_over: Counter[tuple[str, str]] = field(default_factory=Counter)
+    failed: int = 0
 
 
 def advance_journeys(workspace: Workspace, pinned: LaunchedCampaigns) -> Round:
@@ -41,19 +43,19 @@ def advance_journeys(workspace: Workspace, pinned: LaunchedCampaigns) -> Round:
         done.passed_over = listen(workspace, journeys, travellers)
         for journey in journeys:
             if not journey.paused:
-                done.stepped += _step(workspace, journey, travellers)
+                _step(workspace, journey, travellers, done)
     _close(workspace, journeys)
     return done
 
 
-def _step(workspace: Workspace, journey: LiveJourney, travellers: Travellers) -> int:
+def _step(workspace: Workspace, journey: LiveJourney, travellers: Travellers, done: Round) -> None:
     """One journey that fails does not hold the others up."""
     stepper = Stepper(workspace, journey, travellers, workspace.clock.now())
     try:
-        return stepper.step()
+        done.stepped += stepper.step()
     except Exception:
+        done.failed += 1
         log.exception("journey can't go on", campaign=journey.name, run=journey.run.id)
-        return 0
 
 
 def _close(workspace: Workspace, journeys: list[LiveJourney]) -> None:

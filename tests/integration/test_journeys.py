@@ -138,6 +138,20 @@ def test_a_message_that_waits_is_cancelled_when_its_journey_ends(cart: Journey) 
     assert account_of(cart.workspace, cart.run).cancelled == 1
 
 
+def test_nothing_leaves_before_the_journey_has_heard_what_came_in(cart: Journey) -> None:
+    for customer in ("c1", "c2"):
+        cart.happens(customer, "add_to_cart")
+    assert isinstance(cart.workspace.clock, ManualClock)
+    cart.workspace.clock.advance(timedelta(hours=2))
+    advance_journeys(cart.workspace, LaunchedCampaigns(cart.workspace.project))
+    cart.happens("c1", "purchase")
+    deliver(cart.workspace)
+    assert cart.got() == ["ben@example.com"]
+    cart.after(seconds=1)
+    assert cart.got() == ["ben@example.com"]
+    assert [ended for _, ended in cart.path("c1")] == ["stop_when"]
+
+
 def test_nobody_enters_again_too_soon_or_with_the_same_cart(cart: Journey) -> None:
     cart.happens("c1", "add_to_cart", cart_id="k1")
     cart.after(hours=2)

@@ -36,6 +36,8 @@ class Candidate(NamedTuple):
     quiet_hours: str | None
     """Such as `20:00-09:00`, on the clock of `quiet_zone`."""
     quiet_zone: str | None
+    is_unheard: bool = False
+    """Whether somebody in a journey did something that the journey has not heard: it may end there."""
 
 
 def read_candidates(
@@ -68,14 +70,15 @@ def read_candidates(
     granted_at = from_millis(at)
     found = []
     for row in rows:
-        recipient, expires_at, quiet_hours, quiet_zone, consent, is_duplicate, agreed = row[_GRANT_WIDTH:]
+        recipient, expires_at, quiet_hours, quiet_zone, consent, is_duplicate, agreed, unheard = row[_GRANT_WIDTH:]
         grant = make_grant(row, row[1] + 1, granted_at)
         suppression = listed.code(recipient, grant.channel, grant.topic) if listed.rows else None
         if tracking is not None:
             stopped = listed.code(recipient, grant.channel, tracking) if listed.rows else None
             grant = grant._replace(tracked=may_track(consent=agreed, suppression=stopped))
+        quiet = (quiet_hours, quiet_zone)
         found.append(
-            Candidate(grant, recipient, expires_at, consent, suppression, bool(is_duplicate), quiet_hours, quiet_zone)
+            Candidate(grant, recipient, expires_at, consent, suppression, bool(is_duplicate), *quiet, bool(unheard))
         )
     return found
 
@@ -109,7 +112,11 @@ def _read_due(tracking: str, joined: str) -> sa.TextClause:
                      AND o.customer_id <> m.customer_id AND o.channel = m.channel
                      AND (r.state <> 'live' OR (e.step = d.step AND t.due_at > s.due_at - 86400000))
                      AND (t.state IN ('sending', 'sent', 'ambiguous') OR (t.state = 'queued' AND o.id < m.id))
-           ) AS is_duplicate, {tracking} AS tracking
+           ) AS is_duplicate, {tracking} AS tracking,
+           r.state = 'live' AND EXISTS (
+               SELECT 1 FROM inbox i WHERE i.customer_id = m.customer_id
+                 AND i.id > (SELECT coalesce(max(CAST(value AS BIGINT)), 0) FROM fact WHERE key = 'heard:inbox')
+           ) AS is_unheard
     FROM (SELECT * FROM message_status WHERE state = 'queued' AND queue = :queue AND due_at <= :now
           ORDER BY due_at LIMIT :want) s
     JOIN message m ON m.id = s.message_id

@@ -74,6 +74,11 @@ def test_a_message_that_is_refused_takes_nobodys_turn() -> None:
     assert ids(stopped_by_plugin) == ["m2"]
 
 
+def test_a_message_waits_until_its_journey_has_heard_what_happened() -> None:
+    outcome = decide(candidate(1, is_unheard=True), candidate(2))
+    assert (ids(outcome), outcome.refused, outcome.deferred) == (["m2"], {}, {})
+
+
 def test_a_service_message_needs_no_gap() -> None:
     service = candidate(1, grant=grant(1)._replace(topic="service"), consent=None)
     assert ids(decide(service, policy=GAP, last_sends={"c1": to_millis(NOW)})) == ["m1"]
