@@ -25,7 +25,7 @@ def explain_channel_now(
     permission = reach_of(workspace, campaign, 0, now).policy.permission
     customer = data.customers.filter(data.customers.customer_id == customer_id).to_polars()
     with workspace.store.reading() as connection:
-        row = choose_channel(customer, permission, connection).row(0, named=True)
+        row = choose_channel(customer, permission, connection, now=now).row(0, named=True)
     passed_over: dict[str, str] = json.loads(row["passed_over"])
     if not passed_over and row["reason"] in CANNOT_REACH:
         passed_over = dict.fromkeys(permission.channels, row["reason"])  # there is one channel

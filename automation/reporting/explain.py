@@ -13,7 +13,6 @@ import polars as pl
 from automation.errors import AutomationError, ConfigurationError
 from automation.inbound.identity import find_customer, find_person
 from automation.reporting.audience_place import (
-    Place,
     membership,
     place_in_run,
     place_now,
