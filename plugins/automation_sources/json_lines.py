@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from automation import contracts
 from automation.errors import SourceError
 from automation.types.schema import TableName
+from automation.types.text import storable_values
 from automation_sources.compression import FRAME_ROWS, open_decompressed
 from automation_sources.limits import FRAME_BYTES, MAX_VALUE, check_columns
 
@@ -80,6 +81,8 @@ def _read_objects(path: Path, content: IO[bytes]) -> Iterator[tuple[int, int, di
             continue
         try:
             value = decoder.decode(line.decode("utf-8-sig").strip())
+            if b"\\u0000" in line:  # a list becomes JSON text, in which NUL would be written like this again
+                value = storable_values(value)
             flat = _flatten(value) if isinstance(value, dict) else None
         except UnicodeDecodeError as error:
             raise SourceError(path, row, "a character is not valid UTF-8; save the file as UTF-8") from error

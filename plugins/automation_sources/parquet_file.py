@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, ClassVar
 
@@ -15,21 +16,20 @@ from automation.errors import SourceError
 from automation.types.schema import TableName
 from automation_sources.compression import FRAME_ROWS, open_decompressed
 from automation_sources.limits import FRAME_BYTES, MAX_RATIO, MAX_VALUE, check_columns, check_size
+from automation_sources.nested_values import is_text, leaves, make_storable, measure
 
 if TYPE_CHECKING:
     import polars as pl
     from pyarrow import Array, DataType, RecordBatch
-    from pyarrow.parquet import FileMetaData
+    from pyarrow.parquet import FileMetaData, ParquetSchema
     from pyarrow.parquet import ParquetFile as ParquetReader
-
-_NESTED_ROWS = 10_000
-"""Rows of a frame with structs or lists, whose texts are not looked at beforehand."""
 
 
 class ParquetFile:
     """Reads `.parquet` files. Integers, floats, booleans, dates and times keep their types; times with a time zone are
-    converted to UTC. Structs and lists become JSON text, all other types text. Raises `SourceError` for a file that is
-    not valid Parquet, for binary columns and for a column `_row`.
+    converted to UTC. Structs, lists and maps become JSON text, all other types text; of a text that is not UTF-8 the
+    wrong bytes become U+FFFD. Raises `SourceError` for a file that is not valid Parquet, for binary columns and for a
+    column `_row`.
     """
 
     Options: ClassVar[type[BaseModel]] = contracts.Options
@@ -50,9 +50,10 @@ class ParquetFile:
                 file = _make_seekable(content, path, buffer)
                 source = parquet.ParquetFile(file, pre_buffer=False)
                 check_columns(path, source.schema_arrow.names)
-                _check_rows(path, source.metadata)
+                _check_rows(path, source.metadata, source.schema)
                 for batch in _read_batches(path, file, source):
-                    frame = pl.DataFrame(pa.Table.from_batches([batch]))
+                    plain = [make_storable(column) for column in batch.columns]
+                    frame = pl.DataFrame(pa.Table.from_arrays(plain, names=batch.schema.names))
                     yield frame.select(
                         *(_convert_column(path, name, dtype) for name, dtype in frame.schema.items()),
                         pl.int_range(row, row + frame.height, dtype=pl.Int64).alias("_row"),
@@ -62,33 +63,80 @@ class ParquetFile:
                 raise SourceError(path, None, f"not a valid Parquet file: {error}") from error
 
 
-def _check_rows(path: Path, metadata: FileMetaData) -> None:
-    """Refuse a file that states far more rows or bytes than it can hold: runs of one value take no room."""
+def _check_rows(path: Path, metadata: FileMetaData, schema: ParquetSchema) -> None:
+    """Refuse a file that states far more rows, values or bytes than it can hold: runs of one value take no room."""
     size = path.stat().st_size
     if metadata.num_rows > MAX_RATIO * 1_000 and metadata.num_rows > MAX_RATIO * size:
         raise SourceError(path, None, f"{metadata.num_rows:,} rows in {size:,} bytes: this is not a table")
-    stated = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
-    check_size(path, stated, size)
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    check_size(path, sum(group.total_byte_size for group in groups), size)
+    most = FRAME_BYTES // 4  # as many fit into memory where each is stored once
+    repeated = [number for number in range(len(schema)) if schema.column(number).max_repetition_level]
+    for group in groups:
+        for number in repeated:
+            if (found := group.column(number).num_values) > most:
+                what = (
+                    f"{found:,} values of {schema.column(number).path!r} in one row group; at most {most:,} are allowed"
+                )
+                raise SourceError(path, None, what)
 
 
 def _read_batches(path: Path, file: IO[bytes], source: ParquetReader) -> Iterator[RecordBatch]:
     """Batches of at most `FRAME_ROWS` rows, and of at most about `FRAME_BYTES`.
 
-    A text that is repeated is stored once and may be short in the file and endless in memory. Reading one row decodes a
-    row group's texts that are stored in this way, so the longest of them is known before the rows are read.
+    A text that is repeated is stored once and may be short in the file and endless in memory. So the texts are looked
+    at as they are stored before any row is read: reading one row decodes all that a row group stores once. What is in
+    structs and lists is looked at row by row, since a row may repeat a text any number of times.
     """
     import pyarrow as pa
     from pyarrow import parquet
 
     texts = [field.name for field in source.schema_arrow if _is_text(field.type)]
-    probe = parquet.ParquetFile(file, pre_buffer=False, read_dictionary=texts) if texts else None
+    nested = [field.name for field in source.schema_arrow if pa.types.is_nested(field.type)]
+    probe = None
+    if texts or nested:
+        probe = parquet.ParquetFile(file, pre_buffer=False, read_dictionary=_text_paths(path, source.schema))
+    row = 1
     for group in range(source.metadata.num_row_groups):
         longest = 1
-        for row in probe.iter_batches(1, row_groups=[group], columns=texts) if probe else ():
-            longest = sum(_longest_value(path, column) for column in row.columns) or 1
+        for one in probe.iter_batches(1, row_groups=[group], columns=texts) if probe and texts else ():
+            longest = sum(_longest_value(path, column) for column in one.columns) or 1
             break
-        rows = FRAME_BYTES // longest if not any(map(pa.types.is_nested, source.schema_arrow.types)) else _NESTED_ROWS
-        yield from source.iter_batches(min(FRAME_ROWS, max(1, rows)), row_groups=[group])
+        if probe and nested:
+            longest += _longest_nested(path, probe.iter_batches(FRAME_ROWS, row_groups=[group], columns=nested), row)
+        row += source.metadata.row_group(group).num_rows
+        yield from source.iter_batches(min(FRAME_ROWS, max(1, FRAME_BYTES // longest)), row_groups=[group])
+
+
+def _text_paths(path: Path, schema: ParquetSchema) -> list[str]:
+    """The paths of all columns that hold texts, also inside structs and lists. Raises `SourceError` for one that two
+    columns have, since only one of them would be looked at."""
+    columns = [schema.column(number) for number in range(len(schema))]
+    paths = [column.path for column in columns if column.physical_type == "BYTE_ARRAY"]
+    if repeated := next((one for one, n in Counter(paths).items() if n > 1), None):
+        raise SourceError(path, None, f"two columns are called {repeated!r}; rename one")
+    return paths
+
+
+def _longest_nested(path: Path, batches: Iterable[RecordBatch], row: int) -> int:
+    """The bytes of the longest row's structs and lists as JSON text. Raises `SourceError` for what no frame can hold;
+    anything shorter is left to the import, which refuses the row alone."""
+    import numpy as np
+
+    longest = 0
+    for batch in batches:
+        for column in batch.columns:
+            for leaf in leaves(column):
+                _longest_value(path, leaf)
+        sizes = np.zeros(batch.num_rows, dtype=np.int64)
+        for column in batch.columns:
+            sizes += measure(column)
+        largest = int(sizes.max(initial=0)) if batch.num_rows else 0
+        if largest > FRAME_BYTES:
+            what = f"its lists and structs take {largest:,} bytes; at most {FRAME_BYTES:,} are allowed"
+            raise SourceError(path, row + int(sizes.argmax()), what)
+        longest, row = max(longest, largest), row + batch.num_rows
+    return longest
 
 
 def _longest_value(path: Path, column: Array) -> int:
@@ -107,8 +155,7 @@ def _longest_value(path: Path, column: Array) -> int:
 def _is_text(dtype: DataType) -> bool:
     import pyarrow as pa
 
-    kind = dtype.value_type if pa.types.is_dictionary(dtype) else dtype
-    return bool(kind in (pa.string(), pa.large_string(), pa.binary(), pa.large_binary(), pa.string_view()))
+    return is_text(dtype.value_type if pa.types.is_dictionary(dtype) else dtype)
 
 
 def _make_seekable(content: IO[bytes], path: Path, buffer: IO[bytes]) -> IO[bytes]:
