@@ -7,8 +7,7 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,15 +17,15 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509.oid import NameOID
 from starlette.applications import Starlette
 
 from automation.store.people import suppressions
-from automation.testing.toy_shop import TOY_AS_OF
 from automation.web.api.webhooks import receiver
+from automation.web.api.webhooks.sns import Sns
 from automation.web.group_commit import GroupCommit
 from automation.web.site import Site
 from automation.workspace.workspace import Workspace
+from support.authority import Authority
 from support.web import BASE, Shop
 
 SECRET = "a-secret-of-the-shop"
@@ -35,6 +34,9 @@ EC_KEY = ec.generate_private_key(ec.SECP256R1())
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:ses"
 CERTIFICATE_URL = "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-1.pem"
 RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+ISSUER_URL = "http://crt.r2m01.amazontrust.com/r2m01.cer"
+ROOT = Authority("root")
+ISSUER = Authority("issuer", ROOT, at=ISSUER_URL)
 WEBHOOKS = f"""webhooks:
   shopify: {{secret: "${{HOOK_SECRET}}"}}
   woocommerce: {{secret: "${{HOOK_SECRET}}"}}
@@ -111,16 +113,13 @@ def twilio_status(shop: Shop, status: str, code: str = "") -> httpx.Response:
     return twilio(shop, f"/webhooks/twilio?message={shop.messages[0].id}", form)
 
 
-def certificate(common_name: str = "sns.amazonaws.com", *, names: Sequence[str] = (), ends: int = 1) -> bytes:
-    """Made out to this name and, as subject alternative names, to these. ends: days after the toy shop's clock."""
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-    made = x509.CertificateBuilder(
-        name, name, RSA_KEY.public_key(), 1, TOY_AS_OF - timedelta(2), TOY_AS_OF + timedelta(ends)
-    )
-    if names:
-        listed = x509.SubjectAlternativeName([x509.DNSName(one) for one in names])
-        made = made.add_extension(listed, critical=False)
-    return made.sign(RSA_KEY, SHA256()).public_bytes(Encoding.PEM)
+def pem(*chain: x509.Certificate) -> bytes:
+    return b"".join(one.public_bytes(Encoding.PEM) for one in chain)
+
+
+def certificate(*names: str, ends: int = 1) -> bytes:
+    """What SNS signs with, made out to these host names, and its issuer. ends: days after the toy shop's clock."""
+    return pem(ISSUER.issue(RSA_KEY.public_key(), names, ends=ends), ISSUER.certificate)
 
 
 class Amazon:
@@ -128,16 +127,18 @@ class Amazon:
 
     def __init__(self, workspace: Workspace) -> None:
         self.fetched: list[str] = []
-        self.certificate = certificate()
+        self.certificate = certificate("sns.amazonaws.com")
+        self.issuer = b""
         self._now = workspace.clock.now
         self.writer = GroupCommit(workspace.store)
         site = Site(lambda: workspace, self.writer)
-        routes = [endpoint.make_route() for endpoint in receiver.make_endpoints(site, self._fetch)]
+        sns_ = Sns(self._fetch, lambda: [ROOT.certificate])
+        routes = [endpoint.make_route() for endpoint in receiver.make_endpoints(site, sns_)]
         self.app = Starlette(routes=routes)
 
     async def _fetch(self, address: str) -> bytes:
         self.fetched.append(address)
-        return self.certificate
+        return self.certificate if "amazonaws" in address else self.issuer
 
     def call(self, type_: str, *, version: str = "2", tamper: str = "", **fields: str) -> httpx.Response:
         document = {

@@ -13,9 +13,16 @@ from typing import Any
 import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
+from support.authority import Authority
 from support.web import Shop
 from support.webhooks import (
     CERTIFICATE_URL,
+    ISSUER,
+    ISSUER_URL,
+    ROOT,
+    RSA_KEY,
     SECRET,
     TOPIC,
     Amazon,
@@ -23,6 +30,7 @@ from support.webhooks import (
     hmac_of,
     mailgun,
     mailgun_call,
+    pem,
     postmark,
     postmark_call,
     sendgrid,
@@ -38,6 +46,8 @@ from automation.store.people import suppressions
 from automation.web.api.webhooks import receiver
 
 Call = Callable[..., httpx.Response]
+OWN = Authority("another root")
+FOR_CLIENTS = ISSUER.issue(RSA_KEY.public_key(), ["sns.amazonaws.com"], usage=ExtendedKeyUsageOID.CLIENT_AUTH)
 
 
 @pytest.mark.parametrize(
@@ -215,14 +225,18 @@ def test_a_notification_not_signed_by_amazon_is_refused(shop: Shop, amazon: Amaz
 @pytest.mark.parametrize(
     ("made", "status"),
     [
-        (certificate(), 200),
-        (certificate("x", names=["other.example", "sns-signing.eu-west-1.amazonaws.com"]), 200),
+        (certificate("sns.amazonaws.com"), 200),
+        (certificate("other.example", "sns-signing.eu-west-1.amazonaws.com"), 200),
         (certificate("sns.eu-west-1.amazonaws.com"), 200),
-        (certificate(ends=-1), 401),  # expired
+        (certificate("sns.amazonaws.com", ends=-1), 401),  # expired
         (certificate("sns.eu-west-2.amazonaws.com"), 401),
         (certificate("email.amazonaws.com"), 401),
-        (certificate("sns.amazonaws.com", names=["s3.amazonaws.com"]), 401),
+        (certificate(), 401),
         (certificate("sns.amazonaws.com.evil.example"), 401),
+        (pem(OWN.certificate), 401),
+        (pem(OWN.issue(RSA_KEY.public_key(), ["sns.amazonaws.com"]), OWN.certificate), 401),
+        (pem(OWN.issue(RSA_KEY.public_key(), ["sns.amazonaws.com"]), ISSUER.certificate, ROOT.certificate), 401),
+        (pem(FOR_CLIENTS, ISSUER.certificate), 401),
         (b"not a certificate", 401),
     ],
 )
@@ -231,6 +245,37 @@ def test_a_certificate_is_made_out_to_sns_and_valid_now(shop: Shop, amazon: Amaz
     answer = amazon.call("Notification", Message=ses_message(shop, eventType="Complaint"))
     assert answer.status_code == status
     assert len(types(shop)) == (status == 200)
+
+
+@pytest.mark.parametrize(
+    ("issuer", "status"),
+    [
+        (pem(ISSUER.certificate), 200),
+        (ISSUER.certificate.public_bytes(Encoding.DER), 200),
+        (pem(OWN.certificate), 401),
+        (b"<html>", 401),
+    ],
+)
+def test_an_issuer_that_sns_leaves_out_is_fetched_once_from_its_authority(
+    shop: Shop, amazon: Amazon, issuer: bytes, status: int
+) -> None:
+    amazon.certificate = pem(ISSUER.issue(RSA_KEY.public_key(), ["sns.amazonaws.com"]))
+    amazon.issuer = issuer
+    calls = [amazon.call("Notification", Message=ses_message(shop, eventType="Complaint")) for _ in range(2)]
+    assert [call.status_code for call in calls] == [status, status]
+    assert amazon.fetched[:2] == [CERTIFICATE_URL, ISSUER_URL]
+    assert len(amazon.fetched) == 2 or status == 401
+
+
+@pytest.mark.parametrize(
+    "at", ["", "http://evil.example/a.cer", "http://amazontrust.com.evil.example/a.cer", "http://169.254.169.254/a.cer"]
+)
+def test_an_issuer_is_fetched_from_no_other_place(shop: Shop, amazon: Amazon, at: str) -> None:
+    elsewhere = Authority("elsewhere", ROOT, at=at)
+    amazon.certificate = pem(elsewhere.issue(RSA_KEY.public_key(), ["sns.amazonaws.com"]))
+    assert amazon.call("Notification", Message=ses_message(shop, eventType="Complaint")).status_code == 401
+    assert amazon.fetched == [CERTIFICATE_URL]
+    assert types(shop) == []
 
 
 @pytest.mark.parametrize(

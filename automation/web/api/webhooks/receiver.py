@@ -37,9 +37,9 @@ _UNPROVEN = "the signature or password is wrong"
 Handler = Callable[[Request, bytes, Webhooks], Awaitable[Response]]
 
 
-def make_endpoints(site: Site, fetch: sns.Fetch | None = None) -> Iterator[Endpoint]:
+def make_endpoints(site: Site, sns_: sns.Sns | None = None) -> Iterator[Endpoint]:
     """One address for each shop or provider; 404 for those that config.yaml doesn't name."""
-    receiver = Receiver(site, sns.Sns(fetch or _fetch))
+    receiver = Receiver(site, sns_ or sns.Sns(_fetch))
     for name in ("shopify", "woocommerce", "twilio", "ses", "sendgrid", "mailgun", "postmark"):
         yield _endpoint(site, name, f"/webhooks/{name}", getattr(receiver, name))
     yield _endpoint(site, "twilio", "/webhooks/twilio/inbound", receiver.twilio_inbound)
@@ -237,7 +237,7 @@ def _parse_json(body: bytes) -> Any:
 
 
 async def _fetch(address: str) -> bytes:
-    """Download a URL of Amazon, over TLS and from the public internet only. Raises `OSError`."""
+    """Download a URL of Amazon or of an authority, from the public internet only. Raises `OSError`."""
     from automation.http.client import Client, NotSent
     from automation.http.urls import UrlNotAllowed
 

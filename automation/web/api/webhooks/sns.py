@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,14 +14,12 @@ from urllib.parse import parse_qs, urlsplit
 import structlog
 
 from automation.web.api.webhooks.payload import parse_time, read_field, read_text
+from automation.web.api.webhooks.sns_certificates import Fetch, SnsCertificates
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
 log = structlog.get_logger(__name__)
-
-Fetch = Callable[[str], Awaitable[bytes]]
-"""Gets the content of a web address of Amazon. Raises `OSError`."""
 
 VALID_FOR = timedelta(hours=1)
 """SNS tries to deliver for an hour; what is older, or as far ahead, could be a replay."""
@@ -31,7 +29,6 @@ _SIGNED = {
     "Notification": ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"),
     "SubscriptionConfirmation": ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"),
 }
-_MAX_CERTIFICATES = 8
 _TO_SIGN_BETTER = "aws sns set-topic-attributes --topic-arn {arn} --attribute-name SignatureVersion --attribute-value 2"
 
 
@@ -60,11 +57,11 @@ def find_host(arn: str) -> TopicHost | None:
 
 
 class Sns:
-    """Verifies what SNS sends; keeps the few certificates that it has fetched."""
+    """Verifies what SNS sends. roots: the authorities to trust, by default the system's."""
 
-    def __init__(self, fetch: Fetch) -> None:
+    def __init__(self, fetch: Fetch, roots: Callable[[], Sequence[Certificate]] | None = None) -> None:
         self._fetch = fetch
-        self._certificates: dict[str, Certificate] = {}
+        self._certificates = SnsCertificates(fetch, roots)
 
     async def verify_signature(
         self, document: Any, topics: tuple[str, ...], now: datetime, *, allow_sha1: bool = False
@@ -85,8 +82,8 @@ class Sns:
                 "a notification is signed with SHA-1 and was refused", to_change=_TO_SIGN_BETTER.format(arn=arn)
             )
             return False
-        certificate = await self._certificate(address)
-        return certificate is not None and _is_sns(certificate, place, now) and _signed_by(certificate, document)
+        certificate = await self._certificates.find(address, place.names, now)
+        return certificate is not None and _signed_by(certificate, document)
 
     async def confirm_subscription(self, document: Any) -> bool:
         """Confirm a subscription that SNS offers, once its signature is verified; returns whether the document was such
@@ -100,19 +97,6 @@ class Sns:
             return False
         await self._fetch(address)
         return True
-
-    async def _certificate(self, address: str) -> Certificate | None:
-        from cryptography.x509 import load_pem_x509_certificate
-
-        if address not in self._certificates:
-            try:
-                certificate = load_pem_x509_certificate(await self._fetch(address))
-            except ValueError:
-                return None
-            while len(self._certificates) >= _MAX_CERTIFICATES:
-                del self._certificates[next(iter(self._certificates))]
-            self._certificates[address] = certificate
-        return self._certificates[address]
 
 
 def is_certificate_url(address: str, place: TopicHost) -> bool:
@@ -128,21 +112,6 @@ def is_subscribe_url(address: str, place: TopicHost, arn: str, token: str) -> bo
     expected = {"Action": ["ConfirmSubscription"], "TopicArn": [arn], "Token": [token]}
     parts = urlsplit(address)
     return not parts.fragment and bool(token) and parse_qs(parts.query, keep_blank_values=True) == expected
-
-
-def _is_sns(certificate: Certificate, place: TopicHost, now: datetime) -> bool:
-    """Whether the certificate is valid now and made out to the SNS of this region."""
-    from cryptography.x509 import DNSName, ExtensionNotFound, SubjectAlternativeName
-    from cryptography.x509.oid import NameOID
-
-    if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
-        return False
-    try:
-        listed = certificate.extensions.get_extension_for_class(SubjectAlternativeName).value
-        names = set(listed.get_values_for_type(DNSName))
-    except (ExtensionNotFound, ValueError):
-        names = {str(one.value) for one in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)}
-    return bool({name.lower() for name in names} & place.names)
 
 
 def _signed_by(certificate: Certificate, document: Any) -> bool:
