@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -18,7 +19,7 @@ from sqlalchemy.engine import Connection
 
 from automation.clock import monotonic
 from automation.daemon.planning_socket import PlanningSocket
-from automation.daemon.work import FLUSH_EVERY, has_events, has_work
+from automation.daemon.work import FLUSH_EVERY, has_events, has_work, next_step
 from automation.errors import AutomationError
 from automation.store.repeated_query import RepeatedQuery
 from automation.workspace.workspace import Workspace
@@ -200,13 +201,14 @@ class Planning(threading.Thread):
     def _find_work(self) -> tuple[bool, bool]:
         """Whether something is to be planned, and whether events are to be flushed: every five minutes, even if no run
         needs them."""
-        is_due, has_waiting = self._work_in_store.result()
+        is_due, has_waiting, due = self._work_in_store.result()
+        is_due = is_due or (due is not None and due <= self._workspace().clock.now())
         return is_due, has_waiting and monotonic() - self._flushed >= FLUSH_EVERY
 
-    def _ask_store(self, connection: Connection) -> tuple[bool, bool]:
+    def _ask_store(self, connection: Connection) -> tuple[bool, bool, datetime | None]:
         workspace = self._workspace()
         is_due = has_work(connection, workspace.project.settings.consent, now=workspace.clock.now())
-        return is_due, has_events(connection)
+        return is_due, has_events(connection), next_step(connection)
 
     def _order(self, flush: bool) -> None:
         process = self._start_process()

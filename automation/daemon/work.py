@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy.engine import Connection
 
-from automation.clock import to_millis
+from automation.clock import from_millis
 from automation.store import entries, pauses, runs, watermarks
 from automation.store.inbox import inbox, shop_reports
 from automation.store.people import double_opt_in
@@ -33,11 +33,19 @@ def has_events(connection: Connection) -> bool:
 
 def has_steps(connection: Connection, *, now: datetime) -> bool:
     """Whether somebody in a journey is due, or something came in that no journey has heard."""
-    live = [run.id for run in runs.find_live(connection)]
-    if not live:
-        return False
-    due = entries.first_due(connection, live)
-    return (due is not None and due <= to_millis(now)) or watermarks.has_unheard(connection)
+    due = next_step(connection)
+    if due is not None and due <= now:
+        return True
+    return bool(runs.find_live(connection)) and watermarks.has_unheard(connection)
+
+
+def next_step(connection: Connection) -> datetime | None:
+    """When somebody in a journey is due next, in one that is neither stopped nor paused."""
+    paused = pauses.paused_scopes(connection)
+    live = [] if paused.everything else runs.find_live(connection)
+    going_on = [run.id for run in live if run.campaign not in paused.scopes]
+    due = entries.first_due(connection, going_on) if going_on else None
+    return None if due is None else from_millis(due)
 
 
 def has_work(connection: Connection, settings: ConsentSettings, *, now: datetime) -> bool:
