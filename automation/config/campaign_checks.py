@@ -12,7 +12,7 @@ from typing import Any
 from automation.config.journey_checks import check_steps, check_trigger
 from automation.config.problems import KeyPath, spell_path, unknown_name
 from automation.config.reading import Reading
-from automation.config.settings import ADDRESS, NAME
+from automation.config.settings import ADDRESS, NAME, WELL_NAMED
 from automation.types.quantity import parse_percent
 from automation.types.schedule import WEEKDAYS, parse_moment, parse_zone
 
@@ -25,7 +25,7 @@ def check_campaign(reading: Reading) -> None:
     _one_of(reading, (), ("send", "steps"), "nothing is sent")
     name = reading.source.get(("name",))
     if isinstance(name, str) and not NAME.fullmatch(name):
-        reading.report(("name",), "a name begins with a letter and has only letters, digits, - and _")
+        reading.report(("name",), WELL_NAMED)
     _check_schedule(reading)
     _check_what(reading)
     _check_experiment(reading)
@@ -172,6 +172,9 @@ def _check_experiment(reading: Reading) -> None:
         what = "can't be measured without a `goal`"
         reading.report(("experiment", "holdout"), what, key=True, severity="warning")
     variants = _mapping(reading, "experiment", "variants")
+    for name in variants:
+        if not NAME.fullmatch(str(name)):
+            reading.report(("experiment", "variants", name), WELL_NAMED, key=True)
     _check_shares(reading, variants)
     _check_winner(reading, variants)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from automation.config.problems import KeyPath
 from automation.config.reading import Reading
+from automation.config.settings import NAME, WELL_NAMED
 from automation.types.quantity import format_duration, parse_duration
 
 MOST_STEPS = 100
@@ -105,6 +106,8 @@ def _check_names(reading: Reading, sends: list[tuple[KeyPath, Any]]) -> None:
             reading.report(
                 (*path, "send"), f"needs a `name`, by which people stay at their step; write name: {example}"
             )
+        elif isinstance(name, str) and not NAME.fullmatch(name):
+            reading.report((*path, "send", "name"), WELL_NAMED)
         elif isinstance(name, str) and name in seen:
             reading.report((*path, "send", "name"), f"{name!r} is the name of another step; write another one")
         else:

@@ -31,6 +31,8 @@ MAX_AGE = timedelta(days=30)
 """How old a model may be before a person is warned of it, unless config.yaml says otherwise."""
 MODEL_KINDS: tuple[ModelKind, ...] = ("segmenters", "recommenders", "offer_policies")
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+WELL_NAMED = "a name begins with a letter and has only letters, digits, - and _"
+"""What `NAME` demands: names stand in file names, ids, addresses and reports."""
 
 
 def _matching(pattern: str, what: str) -> AfterValidator:

@@ -11,7 +11,7 @@ from automation.config.model_builder import build_model
 from automation.config.problems import Problem, sort_problems, unknown_name
 from automation.config.reading import Broken, Reading
 from automation.config.reference_loops import find_loops
-from automation.config.settings import MODEL_KINDS, NAME, Settings
+from automation.config.settings import MODEL_KINDS, NAME, WELL_NAMED, Settings
 from automation.config.source_map import SourceMap, read_file
 from automation.plugin_manager import Registry
 from automation.types.condition import referred_segments
@@ -115,8 +115,7 @@ def _check_names(reading: Reading) -> None:
     for section in ("topics", "offers", "models", "segments", "conditions", "channels"):
         for name in _keys(reading.source, section):
             if not NAME.fullmatch(name):
-                what = "a name begins with a letter and has only letters, digits, - and _"
-                reading.report((section, name), what, key=True)
+                reading.report((section, name), WELL_NAMED, key=True)
     for name in BUILT_IN_OFFERS:
         if name in _keys(reading.source, "offers"):
             reading.report(("offers", name), "is built in and can't be redefined", key=True)
