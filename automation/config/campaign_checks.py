@@ -16,6 +16,7 @@ from automation.config.settings import ADDRESS, NAME, WELL_NAMED
 from automation.types.quantity import parse_percent
 from automation.types.schedule import WEEKDAYS, parse_moment, parse_zone
 
+_HELD_OUT = ("holdout", "global_holdout")  # as `pipeline.assign` calls the arms that get nothing
 _BREAKS = ("Cc", "Zl", "Zp")  # Unicode categories: control characters, line and paragraph separators
 
 
@@ -175,6 +176,9 @@ def _check_experiment(reading: Reading) -> None:
     for name in variants:
         if not NAME.fullmatch(str(name)):
             reading.report(("experiment", "variants", name), WELL_NAMED, key=True)
+        elif name in _HELD_OUT:
+            what = f"{name!r} is what reports call those who are held out; choose another name"
+            reading.report(("experiment", "variants", name), what, key=True)
     _check_shares(reading, variants)
     _check_winner(reading, variants)
 
