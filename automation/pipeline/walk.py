@@ -136,6 +136,16 @@ def heard_with(node: Node, at: pl.Expr) -> pl.Expr:
     return pl.concat_str(others, pl.lit(" "), word).str.strip_chars()
 
 
+def heard_since(program: Program, base: pl.Expr) -> pl.Expr:
+    """`heard` without what happened before an instant (milliseconds)."""
+    words = []
+    for node in program.nodes.values():
+        if node.step.wait_for is not None:
+            at = pl.col("heard").str.extract(_mention(node)).cast(pl.Int64)
+            words.append(pl.when(at >= base).then(pl.concat_str(pl.lit(f"{node.name}:"), at.cast(pl.String))))
+    return pl.concat_str(words, separator=" ", ignore_nulls=True) if words else pl.lit("")
+
+
 def _mention(node: Node) -> str:
     """A pattern for the node's word in `heard`."""
     return rf"(?:^| ){re.escape(node.name)}:(\d+)"

@@ -12,7 +12,7 @@ from automation.pipeline.hearing import Heard, hear
 from automation.runner.live_journeys import LiveJourney, event_types
 from automation.runner.travellers import Travellers
 from automation.store import entries, watermarks
-from automation.store.inbox.unheard import read_since, read_unheard
+from automation.store.inbox.unheard import last_row, read_since, read_unheard
 from automation.store.ledger import entry_messages
 from automation.workspace.workspace import Workspace
 
@@ -22,11 +22,13 @@ def listen(workspace: Workspace, journeys: Sequence[LiveJourney], travellers: Tr
     passed_over: Counter[tuple[str, str]] = Counter()
     types = event_types(journeys)
     while True:
+        with workspace.store.transaction() as connection:
+            last = last_row(connection)
         with workspace.store.reading() as connection:
             after = watermarks.read_heard(connection)
-            events, upto = read_unheard(connection, after=after, types=types)
-            if upto == after:
+            if last <= after:
                 return passed_over
+            events, upto = read_unheard(connection, after=after, last=last, types=types)
             inside = entries.read_open(connection, events["customer_id"].to_list())
             about = entry_messages.find_entries(connection, events["message_id"].drop_nulls().to_list())
             earlier = _heard_before(connection, events, journeys, after)

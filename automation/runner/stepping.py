@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from automation.clock import to_millis
-from automation.pipeline.walk import BRANCH, SEND, pass_on, path_with, walk
+from automation.pipeline.walk import BRANCH, SEND, heard_since, pass_on, path_with, walk
 from automation.runner.entering import admit
 from automation.runner.live_journeys import LiveJourney
 from automation.runner.step_messages import StepMessages
@@ -81,7 +81,7 @@ class Stepper:
             pl.coalesce(base, pl.lit(self._at)).alias("since"),
             pl.lit(None, dtype=pl.Int64).alias("due_at"),
             pl.lit(None, dtype=pl.String).alias("message_id"),
-            pl.when(left).then(pl.lit("")).otherwise("heard").alias("heard"),
+            pl.when(left).then(heard_since(self.journey.listener.program, base)).otherwise("heard").alias("heard"),
         )
         return pl.concat([settled.select(standing.columns), standing.filter(~unsettled)]), waiting
 

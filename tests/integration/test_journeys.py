@@ -266,6 +266,20 @@ def test_answers_branches_and_wall_times(tmp_path: Path) -> None:
     assert account_of(journey.workspace, journey.run).sent == 7
 
 
+def test_a_click_before_the_journey_saw_its_message_leave_counts(tmp_path: Path) -> None:
+    journey = Journey(tmp_path, WELCOME % "0%")
+    journey.happens("c2", "consent_given", topic="promotions")
+    pinned = LaunchedCampaigns(journey.workspace.project)
+    advance_journeys(journey.workspace, pinned)
+    deliver(journey.workspace)
+    assert isinstance(journey.workspace.clock, ManualClock)
+    journey.workspace.clock.advance(timedelta(seconds=1))
+    journey.clicks("c2")
+    advance_journeys(journey.workspace, pinned)
+    journey.after(seconds=5)
+    assert journey.path("c2") == [("hello+0:message 2+0:then 2.then.1+0:2", "stopped")]
+
+
 def test_holdouts_walk_the_whole_way_and_get_nothing(tmp_path: Path) -> None:
     journey = welcome(tmp_path, holdout="99.9%")
     journey.after(days=4)

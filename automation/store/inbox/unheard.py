@@ -23,13 +23,20 @@ UNHEARD: Mapping[str, pl.DataType] = {
 _SELECT = "SELECT id, event_id, customer_id, type, occurred_at, received_at, message_id, fields FROM inbox"
 
 
-def read_unheard(connection: Connection, *, after: int, types: Collection[str]) -> tuple[pl.DataFrame, int]:
-    """The next 5,000 events of these types behind the inbox row `after`, and the row up to which that is all of them.
+def last_row(connection: Connection) -> int:
+    """The newest row up to which the inbox is complete, within a transaction that may write.
 
-    Events of other types are not even read.
+    PostgreSQL commits rows in another order than it numbers them, so this waits for those that are being added.
     """
+    if connection.dialect.paramstyle != "qmark":
+        execute(connection, "LOCK TABLE inbox IN SHARE MODE")
+    return int(read_value(connection, "SELECT coalesce(max(id), 0) FROM inbox") or 0)
+
+
+def read_unheard(connection: Connection, *, after: int, last: int, types: Collection[str]) -> tuple[pl.DataFrame, int]:
+    """The next 5,000 events of these types behind the inbox row `after`, up to `last`; and the row up to which that is
+    all of them. Events of other types are not even read."""
     wanted = sorted(types)
-    last = int(read_value(connection, "SELECT coalesce(max(id), 0) FROM inbox") or 0)
     statement = f"{_SELECT} WHERE type IN ({places(wanted)}) AND id > ? AND id <= ? ORDER BY id LIMIT ?"
     rows = execute(connection, statement, *wanted, after, last, AT_ONCE).fetchall()
     if len(rows) == AT_ONCE:

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from automation.clock import to_millis
-from automation.pipeline.walk import BRANCH, SEND, pass_on, walk
+from automation.pipeline.walk import BRANCH, SEND, heard_since, pass_on, walk
 from automation.types.campaign import Campaign
 from automation.types.entry import ENTRY_COLUMNS
 from automation.types.journey import END, Program, compile_program
@@ -70,6 +70,14 @@ def test_what_it_waits_for_is_heard_in_time_or_not() -> None:
     missed = walk(frame(entry(step="3", due_at=at(120), until=at(121))), steps, shop_zone="UTC")
     assert standing(missed) == ("nudge", at(120), SEND, None)
     assert missed["path"].to_list() == ["3+7200:otherwise"]
+
+
+def test_what_happened_before_an_instant_is_forgotten() -> None:
+    wait = {"wait_for": {"did": "click", "up_to": "4d"}, "then": [{"wait": "2d"}]}
+    steps = program(send("hello"), wait, {"wait_for": {"did": "view", "up_to": "1d"}}, send("last"))
+    rows = frame(entry(1, heard=f"2:{at(1)} 3:{at(3)}"), entry(2, heard=f"3:{at(1)}"), entry(3))
+    kept = rows.select(heard_since(steps, pl.lit(at(2))).alias("kept"))["kept"].to_list()
+    assert kept == [f"3:{at(3)}", "", ""]
 
 
 def test_arms_join_and_the_end_comes_when_nothing_follows() -> None:
