@@ -114,7 +114,7 @@ def campaigns_of(connection: Connection, run_ids: Collection[int]) -> dict[int, 
 
 def largest_audience(connection: Connection) -> int:
     """Of all runs over the customers; 0 if there was none. Requests to confirm also reach people who are none yet."""
-    return int(read_value(connection, "SELECT max(audience) FROM run WHERE due_key NOT LIKE 'requests %'") or 0)
+    return int(read_value(connection, "SELECT max(audience) FROM run WHERE due_key NOT LIKE ?", "requests %") or 0)
 
 
 def last_due(connection: Connection, campaign: str) -> datetime | None:
@@ -168,8 +168,8 @@ def find_live(connection: Connection) -> list[RunRow]:
 
 def first_standing(connection: Connection, campaign: str) -> datetime | None:
     """When the campaign was first launched as a journey."""
-    statement = "SELECT min(due_at) FROM run WHERE campaign = ? AND kind = ? AND due_key LIKE 'launch %'"
-    return _instant(read_value(connection, statement, campaign, RunKind.EVENT.value))
+    statement = "SELECT min(due_at) FROM run WHERE campaign = ? AND kind = ? AND due_key LIKE ?"
+    return _instant(read_value(connection, statement, campaign, RunKind.EVENT.value, "launch %"))
 
 
 def add_batch(connection: Connection, run_id: int, members: Sequence[str]) -> int:

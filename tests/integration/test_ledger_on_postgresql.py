@@ -8,16 +8,29 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 import sqlalchemy as sa
 from support import postgres
 from support.ledger import NOW, account, allow, plan_run, tick
 
-from automation.store import holds, schedules
+from automation.clock import to_millis
+from automation.store import entries, holds, launches, runs, schedules, watermarks
 from automation.store.engine import Store, open_store, table
-from automation.store.inbox import negative_feedback, responses
-from automation.store.ledger import ambiguous, decisions, ledger, message_history, mirror, queues, seed_copies
+from automation.store.inbox import inbox, negative_feedback, responses, unheard
+from automation.store.inbox.inbox import InboxEvent
+from automation.store.ledger import (
+    ambiguous,
+    decisions,
+    entry_messages,
+    ledger,
+    message_history,
+    mirror,
+    queues,
+    seed_copies,
+)
 from automation.store.tables import Decision, Run
+from automation.types.entry import ENTRY_COLUMNS
 from automation.types.message import Receipt, Verdict
 from automation.types.run import Account
 
@@ -80,3 +93,50 @@ def test_the_three_billionth_decision_and_run_are_like_any_other(store: Store) -
     assert (grant.worker_id, len(grant.id)) == (4_000_000_000, 32)
     tick(store, results=[Receipt(grant.id, 1, Verdict.SENT, worker_id=4_000_000_000)], want=0)
     assert account(store, run_id) == Account(audience=1, sent=1)
+
+
+def test_people_in_a_journey_stand_where_they_stood(store: Store) -> None:
+    with store.transaction() as connection:
+        number = launches.launch(
+            connection, campaign="cart", text="name: cart", templates={}, plugins={}, by="ana", approved_by=None,
+            audience=None, now=NOW,
+        )  # fmt: skip
+        run_id = runs.open_standing(connection, campaign="cart", launch_id=number, now=NOW, test=False)
+        assert runs.open_standing(connection, campaign="cart", launch_id=number, now=NOW, test=False) == run_id
+        assert [one.id for one in runs.find_live(connection)] == [run_id]
+        assert runs.first_standing(connection, "cart") == NOW
+        assert runs.largest_audience(connection) == 0
+        events = [InboxEvent(f"e{n}", f"c{n}", "add_to_cart", NOW, None, {"cart_id": "k1"}) for n in range(3)]
+        inbox.add_events(connection, events, now=NOW)
+        last = unheard.last_row(connection)
+        found, upto = unheard.read_unheard(connection, after=0, last=last, types=["add_to_cart"])
+        assert (found["event_id"].to_list(), upto) == (["e0", "e1", "e2"], last)
+        since = unheard.read_since(connection, ["c1"], ["add_to_cart"], since=to_millis(NOW))
+        assert since["event_id"].to_list() == ["e1"]
+        assert unheard.has_unheard(connection, ["c1", "c9"], ["add_to_cart"], after=0) == {"c1"}
+        assert watermarks.has_unheard(connection)
+        watermarks.set_heard(connection, last)
+        assert (watermarks.read_heard(connection), watermarks.has_unheard(connection)) == (last, False)
+        begun = new_entries(run_id, "c0", "c1", "c2")
+        entries.begin(connection, begun)
+        entries.begin(connection, begun)
+        here = entries.read_open(connection, ["c0", "c1", "c2"]).sort("customer_id")
+        assert here["customer_id"].to_list() == ["c0", "c1", "c2"]
+        moved = here.head(1).with_columns(step=pl.lit("first"), due_at=pl.lit(to_millis(NOW + DAY)))
+        entries.move(connection, moved)
+        due = entries.read_due(connection, run_id, now=to_millis(NOW), limit=10)
+        assert sorted(due["customer_id"]) == ["c1", "c2"]
+        assert entries.first_due(connection, [run_id]) == to_millis(NOW)
+        assert entries.still_there(connection, here) == set(due["id"])
+        entries.end(connection, due.head(1).with_columns(ended=pl.lit("done"), ended_at=pl.lit(to_millis(NOW))))
+        assert (entries.count_open(connection, run_id), len(entries.find_again(connection, "cart", begun))) == (2, 1)
+        assert entry_messages.find_entries(connection, []).is_empty()
+        assert runs.add_batch(connection, run_id, ["c0"]) == 0
+
+
+def new_entries(run_id: int, *customers: str) -> pl.DataFrame:
+    at = to_millis(NOW)
+    fixed = {"campaign": "cart", "run_id": run_id, "subject": "k1", "step": "", "due_at": at, "since": None}
+    fixed |= {"entered_at": at, "message_id": None, "heard": "", "path": ""}
+    rows = [{**fixed, "customer_id": one, "cause": f"e{one}"} for one in customers]
+    return pl.DataFrame(rows, schema={"campaign": pl.String, **{k: v for k, v in ENTRY_COLUMNS.items() if k != "id"}})
