@@ -163,6 +163,12 @@ def _note(rows: pl.DataFrame, node: Node, code: str) -> pl.DataFrame:
     return rows.with_columns(path_with(pl.lit(node.name), pl.lit(code)).alias("path"))
 
 
+def has_been_sent_to(program: Program) -> pl.Expr:
+    """Whether an entry came to a message before, sent or refused."""
+    names = "|".join(re.escape(name) for name in program.sends)
+    return pl.col("path").str.contains(rf"(?:^| )(?:{names})\+")
+
+
 def path_with(step: pl.Expr, code: pl.Expr) -> pl.Expr:
     """The path with one more word, `step+minutes:code`: minutes since the entry began, at the instant `at`."""
     minutes = ((pl.col("at") - pl.col("entered_at")) // _MINUTE).cast(pl.String)

@@ -12,13 +12,14 @@ from automation.clock import to_millis
 from automation.pipeline.decide import Decided, RunContext, decide, recheck_caps
 from automation.pipeline.eligibility import EligibilityPolicy
 from automation.pipeline.timing import DEFAULT_LATENESS, send_times
-from automation.pipeline.walk import pass_on, path_with, walk
+from automation.pipeline.walk import has_been_sent_to, pass_on, path_with, walk
 from automation.runner.context import build_context, plan_offers
 from automation.runner.live_journeys import LiveJourney
 from automation.runner.travellers import Travellers
 from automation.store import entries, runs, watermarks
 from automation.store.inbox.unheard import has_unheard
 from automation.store.ledger import cap_slots, entry_messages, ledger
+from automation.types.decision import Outcome
 from automation.types.entry import Ending
 from automation.types.journey import Node
 from automation.warehouse.history import read_history
@@ -40,13 +41,17 @@ class StepMessages:
         """Decide about a step's messages, unless quiet hours put them off or they are too late."""
         people = self.travellers.people(rows["customer_id"].to_list())
         rows, waiting = self._after_quiet_hours(rows, people)
-        rows, late = self._late(rows)
+        rows, late, too_late = self._late(rows)
         with self.workspace.store.transaction() as connection:
             entries.move(connection, waiting)
-            entries.end(connection, late)
-        if rows.is_empty():
+            entries.end(connection, too_late)
+        if rows.is_empty() and late.is_empty():
             return
         context = self._context()
+        if late.height:
+            self._write(late, Decided(_refused(late["customer_id"], self.node.name, "late"), "{}"), context)
+        if rows.is_empty():
+            return
         batch = people.join(rows.select("customer_id"), on="customer_id", how="semi", maintain_order="left")
         if context.offer is not None:
             context = replace(context, offer=replace(context.offer, plan=plan_offers(context, iter([batch]), None)))
@@ -74,15 +79,17 @@ class StepMessages:
         waiting = timed.filter(later).with_columns(pl.col("leaves").alias("due_at"))
         return timed.filter(~later).drop("leaves"), waiting.drop("leaves")
 
-    def _late(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """An entry whose message is too late ends."""
+    def _late(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+        """Those in time; those whose message is refused, since it is late; and those whose journey ends before it
+        began, since its first message would be late."""
         trigger = self.journey.launch.campaign.starts_when
         limit = DEFAULT_LATENESS if trigger is None else trigger.max_lateness
         late = pl.col("due_at") < self.at - _millis(limit)
-        ended = rows.filter(late).with_columns(
+        begun = has_been_sent_to(self.journey.listener.program)
+        ended = rows.filter(late & ~begun).with_columns(
             pl.lit(Ending.TOO_LATE.value).alias("ended"), pl.lit(self.at).alias("ended_at")
         )
-        return rows.filter(~late), ended
+        return rows.filter(~late), rows.filter(late & begun), ended
 
     def _context(self) -> RunContext:
         run, launch = self.journey.run, self.journey.launch
@@ -168,6 +175,18 @@ class StepMessages:
         over = pl.col("ended").is_not_null()
         entries.move(connection, pl.concat([sent.select(rows.columns), walked.filter(~over)], how="diagonal"))
         entries.end(connection, walked.filter(over))
+
+
+def _refused(customers: pl.Series, step: str, reason: str) -> pl.DataFrame:
+    """The decisions of customers who are refused before anything is decided."""
+    fixed = {"step": step, "visit": 0, "outcome": Outcome.SUPPRESSED.value, "reason": reason, "detail": ""}
+    fixed |= {"items": "[]", "propensities": "{}", "passed_over": "{}"}
+    columns = {**ledger.DECISION_COLUMNS, **ledger.MESSAGE_COLUMNS, **ledger.CAP_ENTRY_COLUMNS}
+    rows = pl.DataFrame({"customer_id": customers})
+    return rows.select(
+        "customer_id",
+        *(pl.lit(fixed.get(name), dtype=kind).alias(name) for name, kind in columns.items() if name != "customer_id"),
+    )
 
 
 def _millis(length: timedelta) -> int:

@@ -167,6 +167,18 @@ def test_nobody_enters_again_too_soon_or_with_the_same_cart(cart: Journey) -> No
     assert len(cart.got()) == 3
 
 
+def test_after_two_days_down_a_late_message_is_refused_and_nobody_begins_late(cart: Journey) -> None:
+    cart.happens("c1", "add_to_cart")
+    cart.after(hours=2)
+    cart.happens("c2", "add_to_cart")
+    cart.after(days=3)
+    assert len(cart.got()) == 1
+    assert cart.path("c1") == [("first+0:message second+4320:late", "done")]
+    assert cart.path("c2") == [("", "too_late")]
+    account = account_of(cart.workspace, cart.run)
+    assert (account.audience, account.sent, account.suppressed) == (2, 1, 1)
+
+
 def test_people_inside_finish_the_version_that_they_entered(cart: Journey) -> None:
     cart.happens("c1", "add_to_cart")
     cart.after(hours=2)
