@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from support.scripted_channel import scripted, sent
@@ -39,9 +41,9 @@ WORDS = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def toy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    root = tmp_path_factory.mktemp("toy")
+@contextmanager
+def opened(root: Path) -> Iterator[Workspace]:
+    """The toy shop with two channels and these consents."""
     (root / "templates/toy").mkdir(parents=True)
     (root / "templates/toy/sms.txt").write_text("Hello. Reply STOP to end.\n")
     config = CONFIG.replace("offers:\n", f"{SMS}offers:\n").replace(
@@ -57,6 +59,22 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
                 connection, ["chloe@example.com"], channel="email", reason="hard_bounce", source="test", now=TOY_AS_OF
             )
         yield toy
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """No run has decided."""
+    with opened(tmp_path_factory.mktemp("toy")) as toy:
+        yield toy
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workspace, int]]:
+    """A run of its own that is planned and sent."""
+    with opened(tmp_path_factory.mktemp("sent")) as toy:
+        number = start(toy)
+        deliver(toy, make=scripted(sent))
+        yield toy, number
 
 
 def test_the_plan_says_how_many_and_why(toy: Workspace) -> None:
@@ -124,8 +142,9 @@ def test_explain_says_it_before_a_run_has_decided(toy: Workspace, customer: str,
     ],
 )
 def test_explain_says_it_for_one_person(
-    toy: Workspace, run: int, customer: str, passed_over: dict[str, str], told: list[str]
+    run: tuple[Workspace, int], customer: str, passed_over: dict[str, str], told: list[str]
 ) -> None:
+    toy, number = run
     found = explain(toy, "toy", customer)
     assert found.decision is not None
     assert found.decision.passed_over == passed_over
@@ -133,12 +152,4 @@ def test_explain_says_it_for_one_person(
     assert [row[1] for row in facts if row[0] == "passed over"] == told
     expected = None if customer == "c2" else "sms" if passed_over else "email"
     assert (found.decision.channel, found.decision.state) == (expected, "sent" if expected else None)
-    assert account_of(toy, run).sent == 7
-
-
-@pytest.fixture(scope="module")
-def run(toy: Workspace) -> int:
-    """Planned and sent after the plan above was looked at."""
-    number = start(toy)
-    deliver(toy, make=scripted(sent))
-    return number
+    assert account_of(toy, number).sent == 7

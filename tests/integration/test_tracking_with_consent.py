@@ -15,6 +15,7 @@ from automation.cli.explain_blocks import explain_blocks
 from automation.cli.output import Block, Table, Text
 from automation.cli.plan_blocks import plan_blocks
 from automation.cli.report import _blocks
+from automation.clock import ManualClock
 from automation.delivery.sent_message import Rerendering
 from automation.experiment.analysis import share_interval
 from automation.inbound.consents import record_by_hand
@@ -109,6 +110,8 @@ def test_a_withdrawal_after_the_grant_holds_until_the_message_is_handed_over(toy
                 agree(toy, customer, granted=False)
         return sent(message)
 
+    assert isinstance(toy.clock, ManualClock)
+    toy.clock.advance(timedelta(minutes=1))  # of two words of one instant the no counts
     agree(toy, "c2")
     agree(toy, "c5")
     start(toy)
