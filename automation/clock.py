@@ -58,6 +58,11 @@ def to_millis(at: datetime) -> int:
     return int(at.timestamp() * 1000)
 
 
+def in_millis(length: timedelta) -> int:
+    """A length of time in milliseconds, the part below one left out."""
+    return length // timedelta(milliseconds=1)
+
+
 def from_millis(millis: int) -> datetime:
     """The instant of `to_millis`, aware, in UTC."""
     return datetime.fromtimestamp(millis / 1000, UTC)

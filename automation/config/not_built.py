@@ -73,7 +73,8 @@ def refuse_unbuilt(reading: Reading) -> None:
         if (one,) in given and (other,) in given and not is_refused:
             _report(reading, (one,), f"`{one}` beside `{other}` is part of the language but not built yet")
     for place in _unbuilt_stops(reading.source.get(("stop_when",)), ("stop_when",)):
-        _report(reading, place, "anything but `did: EVENT`, alone or under `any`, is not built yet here")
+        what = "`stop_when` takes only `did: EVENT`, alone or under `any`; anything else is not built yet"
+        _report(reading, place, what)
 
 
 def _unbuilt_stops(stop: Any, path: KeyPath) -> list[KeyPath]:

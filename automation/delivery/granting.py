@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from automation.clock import from_millis, to_millis
+from automation.clock import from_millis, in_millis, to_millis
 from automation.delivery.bulkheads import Provider, provider_of
 from automation.delivery.executor import GROUP
 from automation.delivery.rates import RateLimits
@@ -17,6 +17,7 @@ from automation.pipeline.timing import after_quiet_hours, zone_or_default
 from automation.store.ledger.candidates import Candidate
 from automation.store.ledger.grants import Outcome
 from automation.store.people.permission import refusal_code
+from automation.types.entry import Ending
 from automation.types.grant import Grant
 from automation.types.message import MessageState
 from automation.types.schedule import parse_hours
@@ -117,6 +118,8 @@ class Granting:
         """Why the message must never be sent, and the state that it gets."""
         if candidate.expires_at is not None and candidate.expires_at <= self._at:
             return MessageState.EXPIRED, "late"
+        if candidate.is_over:
+            return MessageState.CANCELLED, Ending.STOP_WHEN.value
         code = refusal_code(
             consent=candidate.consent,
             marketing=candidate.grant.topic in self.policy.marketing,
@@ -149,7 +152,7 @@ class Granting:
         person = [key for key in (candidate.grant.customer_id, candidate.recipient) if key]
         before = max((last_sends[key] for key in person if key in last_sends), default=None)
         if before is not None:
-            return before + int(gap.total_seconds() * 1000)
+            return before + in_millis(gap)
         last_sends |= dict.fromkeys(person, self._at)
         return None
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import polars as pl
 from sqlalchemy.engine import Connection
 
-from automation.clock import from_millis
+from automation.clock import from_millis, in_millis
 from automation.store.ledger import decisions
 from automation.types.address import normalised
 from automation.types.limits import Reentry
@@ -43,9 +43,5 @@ def find_re_entered(batch: pl.DataFrame, admission: AdmissionPolicy, connection:
         theirs = last.rename({"person": column, "last": f"{column}_last"})
         people = people.join(theirs, on=column, how="left", maintain_order="left")
     latest = pl.max_horizontal("customer_id_last", "recipient_last")
-    soonest = pl.col("at") - _millis(after) if after is not None else latest
+    soonest = pl.col("at") - in_millis(after) if after is not None else latest
     return people.filter(latest >= soonest)["customer_id"].to_list()
-
-
-def _millis(length: timedelta) -> int:
-    return int(length.total_seconds() * 1000)

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 import polars as pl
 from sqlalchemy.engine import Connection
 
-from automation.clock import from_millis, to_millis
+from automation.clock import from_millis, in_millis, to_millis
 from automation.pipeline.caps import DEFERRED_BY_CAP, CapRequest, CapRule
 from automation.store.ledger import cap_slots
 from automation.types.address import normalised
@@ -168,7 +168,7 @@ def _waits_or_not(
         _explain(reasons, cap_request), on="customer_id", how="left"
     )
     frees = frees.join(stuck.select("customer_id", asked="at"), on="customer_id")
-    wait = int((cap_request.wait or timedelta(0)).total_seconds() * 1000)
+    wait = in_millis(cap_request.wait or timedelta(0))
     latest = pl.max_horizontal("asked", pl.lit(to_millis(now))) + wait
     in_time = pl.lit(value=False) if cap_request.wait is None else pl.col("not_before") <= latest
     put_off = pl.when(pl.col("reason") == cap_slots.LOST).then(pl.lit(cap_slots.DEFERRED))

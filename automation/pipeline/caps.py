@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from automation.clock import in_millis
 from automation.types.campaign import Campaign
 from automation.types.limits import Cap
 from automation.types.safety import Caps
@@ -28,7 +29,7 @@ class CapRule:
 
     @property
     def millis(self) -> int:
-        return int(self.window.total_seconds() * 1000)
+        return in_millis(self.window)
 
     def counts(self) -> pl.Expr:
         """Whether a contact is one of those that the cap is about."""

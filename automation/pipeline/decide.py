@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 
 import polars as pl
 from sqlalchemy.engine import Connection
 
-from automation.clock import to_millis
+from automation.clock import in_millis, to_millis
 from automation.contracts import Snapshot
 from automation.pipeline import assign as arms
 from automation.pipeline import offer as offers
@@ -189,11 +189,7 @@ def _time(batch: pl.DataFrame, context: RunContext) -> pl.DataFrame:
         zones = zone_names(timed, context.shop_zone).alias("quiet_zone")
         timed = timed.with_columns(pl.lit(hours).alias("quiet_hours"), zones)
     when = pl.max_horizontal("due_at", "not_before")
-    return timed.with_columns(when.alias("due_at"), (when + _millis(late)).alias("expires_at"))
-
-
-def _millis(length: timedelta) -> int:
-    return int(length.total_seconds() * 1000)
+    return timed.with_columns(when.alias("due_at"), (when + in_millis(late)).alias("expires_at"))
 
 
 def _settle_arms(batch: pl.DataFrame) -> pl.DataFrame:
@@ -240,7 +236,7 @@ def _rows(batch: pl.DataFrame, context: RunContext) -> pl.DataFrame:
 def _weight(context: RunContext) -> dict[str, pl.Expr]:
     """What arbitration compares a message by, and until when it may wait."""
     wait = context.campaign.limits.when_capped.wait
-    until = pl.lit(None) if wait is None else pl.col("due_at") + _millis(wait)
+    until = pl.lit(None) if wait is None else pl.col("due_at") + in_millis(wait)
     return {
         "priority": pl.lit(context.campaign.priority),
         "expected_value": pl.col("expected_value"),

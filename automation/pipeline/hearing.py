@@ -13,6 +13,7 @@ from datetime import timedelta
 
 import polars as pl
 
+from automation.clock import in_millis
 from automation.pipeline.walk import heard_with, path_with, walk
 from automation.types.answers import ANSWERS, types_of
 from automation.types.campaign import Campaign
@@ -108,11 +109,7 @@ def _subject_of(campaign: Campaign) -> pl.Expr:
 
 def _quiet(listener: Listener) -> int:
     trigger = listener.campaign.starts_when
-    return 0 if trigger is None or trigger.quiet_for is None else _millis(trigger.quiet_for)
-
-
-def _millis(length: timedelta) -> int:
-    return int(length.total_seconds() * 1000)
+    return 0 if trigger is None or trigger.quiet_for is None else in_millis(trigger.quiet_for)
 
 
 def _walk_to(state: pl.DataFrame, wave: pl.DataFrame, program: Program, shop_zone: str) -> pl.DataFrame:
@@ -144,7 +141,7 @@ def _start(
     reason = (
         pl.when(subject.is_null()).then(pl.lit("no_subject"))
         .when(pl.col("occurred_at") < listener.launched_at).then(pl.lit("before_launch"))
-        .when(pl.col("received_at") - pl.col("occurred_at") > _millis(MOST_LATE)).then(pl.lit("too_old"))
+        .when(pl.col("received_at") - pl.col("occurred_at") > in_millis(MOST_LATE)).then(pl.lit("too_old"))
     )  # fmt: skip
     starting = starting.with_columns(reason.alias("reason"), subject.alias("subject"))
     passed_over.update(starting["reason"].drop_nulls().to_list())

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from automation.clock import to_millis
+from automation.clock import in_millis, to_millis
 from automation.pipeline.timing import instant_of, zone_names
 from automation.types.schedule import WallTime
 from automation.types.step import DayOf, WaitUntil
@@ -21,7 +21,7 @@ def wait_ends(waiting: pl.DataFrame, wait: timedelta | WaitUntil, *, shop_zone: 
     Work is done once a zone and day, not once a row.
     """
     if isinstance(wait, timedelta):
-        return (waiting["since"] + int(wait.total_seconds() * 1000)).alias("ends")
+        return (waiting["since"] + in_millis(wait)).alias("ends")
     zones = zone_names(waiting, shop_zone).alias("zone")
     if isinstance(wait.until, DayOf):
         return _on_days(

@@ -11,6 +11,7 @@ from datetime import timedelta
 
 import polars as pl
 
+from automation.clock import in_millis
 from automation.pipeline.waiting import wait_ends
 from automation.types.entry import Ending
 from automation.types.journey import END, Node, Program
@@ -110,7 +111,7 @@ def _wait(
 
 
 def _listen(node: Node, wait: WaitFor, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    length = int(wait.up_to.total_seconds() * 1000)
+    length = in_millis(wait.up_to)
     rows = rows.with_columns((pl.col("at") + length).alias("due_at"))
     settled = heard(node) | (pl.col("due_at") <= pl.col("until"))
     passing = rows.filter(settled).with_columns(pl.when(heard(node)).then("at").otherwise("due_at").alias("at"))

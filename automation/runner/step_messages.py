@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import polars as pl
 from sqlalchemy.engine import Connection
 
-from automation.clock import to_millis
+from automation.clock import in_millis, to_millis
 from automation.pipeline.decide import Decided, RunContext, decide, recheck_caps
 from automation.pipeline.eligibility import EligibilityPolicy
 from automation.pipeline.timing import DEFAULT_LATENESS, send_times
@@ -84,7 +84,7 @@ class StepMessages:
         began, since its first message would be late."""
         trigger = self.journey.launch.campaign.starts_when
         limit = DEFAULT_LATENESS if trigger is None else trigger.max_lateness
-        late = pl.col("due_at") < self.at - _millis(limit)
+        late = pl.col("due_at") < self.at - in_millis(limit)
         begun = has_been_sent_to(self.journey.listener.program)
         ended = rows.filter(late & ~begun).with_columns(
             pl.lit(Ending.TOO_LATE.value).alias("ended"), pl.lit(self.at).alias("ended_at")
@@ -187,7 +187,3 @@ def _refused(customers: pl.Series, step: str, reason: str) -> pl.DataFrame:
         "customer_id",
         *(pl.lit(fixed.get(name), dtype=kind).alias(name) for name, kind in columns.items() if name != "customer_id"),
     )
-
-
-def _millis(length: timedelta) -> int:
-    return int(length.total_seconds() * 1000)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from automation.clock import to_millis
+from automation.clock import in_millis, to_millis
 from automation.pipeline.walk import BRANCH, SEND, heard_since, pass_on, path_with, walk
 from automation.runner.entering import admit
 from automation.runner.live_journeys import LiveJourney
@@ -73,7 +73,7 @@ class Stepper:
             states.rename({"due_at": "message_due"}), on="message_id", how="left", maintain_order="left"
         )
         on_its_way = pl.col("state").is_in(_UNSETTLED)
-        again = pl.max_horizontal("message_due", pl.lit(self._at + _millis(LOOK_AGAIN)))
+        again = pl.max_horizontal("message_due", pl.lit(self._at + in_millis(LOOK_AGAIN)))
         waiting = known.filter(on_its_way).with_columns(again.alias("due_at")).select(standing.columns)
         left = pl.col("state").is_in(_LEFT)
         base = pl.when(left).then("granted_at").otherwise("settled_at")
@@ -117,7 +117,3 @@ class Stepper:
         at = rows.with_columns(pl.col("due_at").alias("at"))
         noted = at.with_columns(path_with(pl.lit(node.name), code).alias("path"))
         return pass_on(noted, to=to, at=pl.col("at")).drop("at")
-
-
-def _millis(length: timedelta) -> int:
-    return int(length.total_seconds() * 1000)

@@ -42,6 +42,7 @@ REASONS: dict[str, str] = {
     "before_launch": "the due time had passed on the customer's clock when the campaign was launched",
     "late": "the message could not leave before it expired",
     "stopped": "sending was stopped by an admin",
+    "stop_when": "the person did what ends the journey before the message left",
 }
 """Every core reason code and its text. A suppression plugin adds its own `codes`."""
 

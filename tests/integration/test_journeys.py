@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.scripted_channel import scripted
 from support.toy_project import account_of, deliver, outbox, toy_project
 
 from automation.cli.explain_blocks import explain_blocks
@@ -22,6 +23,7 @@ from automation.store.inbox.inbox import InboxEvent
 from automation.store.people import consent
 from automation.store.statements import read_value
 from automation.testing.toy_shop import TOY_AS_OF
+from automation.types.message import Receipt, Rendered, Verdict
 from automation.types.run import RunState
 from automation.workspace.launched import LaunchedCampaigns
 from automation.workspace.workspace import Workspace, open_project
@@ -149,6 +151,29 @@ def test_nothing_leaves_before_the_journey_has_heard_what_came_in(cart: Journey)
     assert cart.got() == ["ben@example.com"]
     cart.after(seconds=1)
     assert cart.got() == ["ben@example.com"]
+    assert [ended for _, ended in cart.path("c1")] == ["stop_when"]
+
+
+def test_a_granted_message_that_is_taken_back_is_not_granted_again(cart: Journey) -> None:
+    """Ana buys while her message is with a worker: the channel gives it back, and it never leaves."""
+    cart.happens("c1", "add_to_cart")
+    assert isinstance(cart.workspace.clock, ManualClock)
+    cart.workspace.clock.advance(timedelta(hours=2))
+    pinned = LaunchedCampaigns(cart.workspace.project)
+    advance_journeys(cart.workspace, pinned)
+    tried: list[str] = []
+
+    def answer(message: Rendered, _provider: int) -> Receipt:
+        tried.append(message.id)
+        if len(tried) == 1:
+            cart.happens("c1", "purchase")
+            advance_journeys(cart.workspace, pinned)
+        return Receipt(message.id, message.attempt, Verdict.WITHDRAWN if len(tried) == 1 else Verdict.SENT)
+
+    deliver(cart.workspace, make=scripted(answer, hands_over=False))
+    deliver(cart.workspace, make=scripted(answer, hands_over=False))
+    assert len(tried) == 1
+    assert account_of(cart.workspace, cart.run).cancelled == 1
     assert [ended for _, ended in cart.path("c1")] == ["stop_when"]
 
 

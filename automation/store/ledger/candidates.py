@@ -38,6 +38,8 @@ class Candidate(NamedTuple):
     quiet_zone: str | None
     is_unheard: bool = False
     """Whether somebody in a journey did something that the journey has not heard: it may end there."""
+    is_over: bool = False
+    """Whether the journey of its recipient has ended."""
 
 
 def read_candidates(
@@ -70,16 +72,14 @@ def read_candidates(
     granted_at = from_millis(at)
     found = []
     for row in rows:
-        recipient, expires_at, quiet_hours, quiet_zone, consent, is_duplicate, agreed, unheard = row[_GRANT_WIDTH:]
+        recipient, expires_at, quiet_hours, quiet_zone, consent, is_duplicate, agreed, *journey = row[_GRANT_WIDTH:]
         grant = make_grant(row, row[1] + 1, granted_at)
         suppression = listed.code(recipient, grant.channel, grant.topic) if listed.rows else None
         if tracking is not None:
             stopped = listed.code(recipient, grant.channel, tracking) if listed.rows else None
             grant = grant._replace(tracked=may_track(consent=agreed, suppression=stopped))
-        quiet = (quiet_hours, quiet_zone)
-        found.append(
-            Candidate(grant, recipient, expires_at, consent, suppression, bool(is_duplicate), *quiet, bool(unheard))
-        )
+        rest = (quiet_hours, quiet_zone, *map(bool, journey))
+        found.append(Candidate(grant, recipient, expires_at, consent, suppression, bool(is_duplicate), *rest))
     return found
 
 
@@ -116,7 +116,10 @@ def _read_due(tracking: str, joined: str) -> sa.TextClause:
            r.state = 'live' AND EXISTS (
                SELECT 1 FROM inbox i WHERE i.customer_id = m.customer_id
                  AND i.id > (SELECT coalesce(max(CAST(value AS BIGINT)), 0) FROM fact WHERE key = 'heard:inbox')
-           ) AS is_unheard
+           ) AS is_unheard,
+           CASE WHEN r.state = 'live' THEN EXISTS (
+               SELECT 1 FROM entry WHERE id = CAST(substr(d.entry, 2) AS BIGINT) AND ended_at IS NOT NULL
+           ) END AS is_over
     FROM (SELECT * FROM message_status WHERE state = 'queued' AND queue = :queue AND due_at <= :now
           ORDER BY due_at LIMIT :want) s
     JOIN message m ON m.id = s.message_id

@@ -74,6 +74,11 @@ def test_a_message_that_is_refused_takes_nobodys_turn() -> None:
     assert ids(stopped_by_plugin) == ["m2"]
 
 
+def test_a_message_that_comes_back_after_its_journey_ended_is_cancelled() -> None:
+    outcome = decide(candidate(1, is_over=True), candidate(2))
+    assert (ids(outcome), outcome.refused) == (["m2"], {"m1": (MessageState.CANCELLED, "stop_when")})
+
+
 def test_a_message_waits_until_its_journey_has_heard_what_happened() -> None:
     outcome = decide(candidate(1, is_unheard=True), candidate(2))
     assert (ids(outcome), outcome.refused, outcome.deferred) == (["m2"], {}, {})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -112,7 +112,7 @@ def test_a_time_of_day_is_the_next_on_the_customers_clock() -> None:
 def test_a_date_is_waited_for_and_one_that_is_over_stops() -> None:
     until = {"trait": "renewal_date", "before": "3d", "at": "09:00"}
     steps = program(send("a"), {"wait": "1h"}, {"wait": {"until": until}}, send("b"))
-    dates = [datetime(2026, 12, 10).date(), datetime(2026, 11, 25).date(), None]  # noqa: DTZ001
+    dates = [date(2026, 12, 10), date(2026, 11, 25), None]
     rows = [entry(n, step="2", due_at=at(1), until=at(2), date_3=day) for n, day in enumerate(dates, 1)]
     walked = walk(frame(*rows), steps, shop_zone="UTC").sort("id")
     assert walked["ended"].to_list() == [None, "too_late", "no_date"]
